@@ -1,0 +1,104 @@
+"""Every setting of Hearth with its default.
+
+Change nothing here: put what differs for your hosts into the inventory file, or into
+group_data/<group>.py (a file that has the name of one of the inventory's groups). A value given
+there replaces the one here as a whole; lists and tables are not merged.
+
+`hearth/settings.py` checks every value before anything on a host is changed, and says what would
+be right. Sizes are "256m" or "2g", times are in seconds, or Go durations ("5m") where Ollama wants them.
+"""
+
+# --- Images -----------------------------------------------------------------------------------
+# What runs. A version or a digest (name@sha256:…) is required: "latest" would change under you.
+ollama_image = "ollama/ollama:0.17.4"
+proxy_image = "httpd:2.4.68"
+
+# --- The page and the proxy ---------------------------------------------------------------------
+# Port of the chat page and its API on the host, on all of the host's addresses.
+proxy_port = 85
+# Title of the chat page.
+chat_title = "Hearth"
+# Web pages on OTHER origins that may call the API from a browser: "http://192.168.1.20:8080".
+# The chat page itself needs no entry. Exactly as the browser writes it: scheme, host, port.
+allowed_origins = []
+# Names, beyond IP addresses, single words ("pi") and *.local, under which browsers may call this host.
+# Any other name is answered 421, so that a foreign name pointed at your host (DNS rebinding) gets nothing.
+proxy_host_names = []
+# Paths that exist, and what they lead to in Ollama. Everything else Ollama has is refused.
+proxy_routes = [
+    {"path": "/api/ollama", "to": "/api/generate", "methods": ["POST"]},
+    {"path": "/api/chat", "to": "/api/chat", "methods": ["POST"]},
+    {"path": "/api/tags", "to": "/api/tags", "methods": ["GET", "HEAD"]},
+    {"path": "/api/version", "to": "/api/version", "methods": ["GET", "HEAD"]},
+    {"path": "/v1/chat/completions", "to": "/v1/chat/completions", "methods": ["POST"]},
+    {"path": "/v1/models", "to": "/v1/models", "methods": ["GET", "HEAD"]},
+]
+# Routes of your own, for instance to a Flask backend on this host. A path that ends in "/" takes all below it:
+# {"path": "/flask/", "to": "http://host.docker.internal:5001/", "methods": ["GET", "HEAD", "POST"]}
+proxy_extra_routes = []
+# Seconds without a byte from Ollama before the proxy gives up. Must outlast loading a model on a slow card.
+proxy_timeout = 900
+# Answers generated at the same time; more wait `proxy_queue_wait` seconds for a place, then get a quick 503.
+proxy_max_streams = 4
+proxy_queue_wait = 5
+# Largest request body (a prompt with pictures in it, say).
+proxy_max_body = "32m"
+# Memory the httpd container may use.
+proxy_memory_limit = "256m"
+
+# --- Ollama -------------------------------------------------------------------------------------
+# Models that the host must have, by their names in Ollama's library. The default fits into 2 GB of memory.
+ollama_models = ["llama3.2:1b"]
+# Where models live: "" for the Docker volume hearth-models, or a directory that exists on the host ("/mnt/ssd/ollama").
+ollama_models_dir = ""
+# A registry to pull models from instead of Ollama's library ("http://192.168.1.10:5000"), or "".
+ollama_model_registry = ""
+# Where Ollama itself is reachable, beside the proxy: "127.0.0.1:11434" for the host alone, "" for nowhere.
+# It has no authentication: an address other than the host's own opens it to everyone who reaches that address.
+ollama_publish = "127.0.0.1:11434"
+# How long a model stays in memory after the last question: "5m", "-1" for ever, "0" not at all.
+ollama_keep_alive = "5m"
+# How long loading a model may stall before Ollama gives up.
+ollama_load_timeout = "10m"
+# Questions answered at the same time by one model; memory grows with it.
+ollama_num_parallel = 1
+# Models in memory at the same time.
+ollama_max_loaded_models = 1
+# Questions that may wait before Ollama answers 503.
+ollama_max_queue = 64
+# Tokens of context a model is loaded with; memory grows with it.
+ollama_context_length = 4096
+# Memory the Ollama container may use ("" for no limit; "3g" on a Pi with 4 GB leaves room for the rest).
+ollama_memory_limit = ""
+# Let Ollama's server offer models that run in its maker's cloud (a private host does not want that).
+ollama_cloud = False
+# Seconds without progress before a model pull counts as stuck, and how often it is taken up again where it was.
+ollama_pull_timeout = 300
+ollama_pull_retries = 5
+
+# --- Disk space asked for before anything is changed ---------------------------------------------
+# Room that the images take while they are fetched and unpacked, in GB.
+docker_images_gb = 6.0
+# Sizes of models in GB, where the guess from the name ("1b" → about 1 GB) is wrong: {"mymodel": 4.1}
+ollama_model_sizes_gb = {}
+
+# --- Docker -------------------------------------------------------------------------------------
+# Where Docker comes from: "distribution" (Debian's packages), "docker" (Docker's own apt repository),
+# or "auto": a Docker that is there already, else the distribution where it is new enough, else Docker's own.
+docker_source = "auto"
+# Docker's own apt repository, if a mirror of it should be used.
+docker_apt_url = "https://download.docker.com/linux"
+# Mirrors of Docker Hub: ["http://192.168.1.10:5000"].
+docker_registry_mirrors = []
+# Containers go on while the Docker engine restarts or is upgraded.
+docker_live_restore = True
+# Container logs: size of one file and number of files kept, per container.
+docker_log_max_size = "10m"
+docker_log_max_files = 3
+# Seconds for fetching one image, and how often that is tried again.
+docker_pull_timeout = 3600
+docker_pull_retries = 3
+# Seconds for apt to fetch and install packages, or to wait for another apt to finish.
+docker_apt_timeout = 1800
+# Seconds for the containers to become healthy.
+docker_health_timeout = 300

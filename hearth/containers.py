@@ -1,0 +1,104 @@
+"""What containers should be like, what they are like, and why they differ. Pure rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hearth.host_paths import CONTAINERS, NETWORK, PROJECT
+
+_LABEL = "com.docker.compose"
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container as the engine shows it.
+
+    Attributes:
+        service: its Compose service, or "" if it has one of our names but was not made by our Compose project.
+        config_hash: what Compose made it from.
+        status: `running`, `exited`, `restarting`, …
+        health: `healthy`, `unhealthy`, `starting`, or "" without a health check.
+        image: id of its image.
+        networks: names of the networks it is on.
+    """
+
+    name: str
+    service: str
+    config_hash: str
+    status: str
+    health: str
+    image: str
+    networks: frozenset[str]
+
+
+def parse_container(inspected: Mapping[str, Any]) -> Container:
+    """A container from one object of `docker inspect`."""
+    labels = inspected["Config"].get("Labels") or {}
+    ours = labels.get(f"{_LABEL}.project") == PROJECT and labels.get(f"{_LABEL}.oneoff") != "True"
+    return Container(
+        name=inspected["Name"].removeprefix("/"),
+        service=labels.get(f"{_LABEL}.service", "") if ours else "",
+        config_hash=labels.get(f"{_LABEL}.config-hash", ""),
+        status=inspected["State"]["Status"],
+        health=(inspected["State"].get("Health") or {}).get("Status", ""),
+        image=inspected["Image"],
+        networks=frozenset(inspected["NetworkSettings"]["Networks"] or {}),
+    )
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One difference: `what` a person reads; `remedy` is `up` (Compose sees it itself), `recreate` or `remove`."""
+
+    name: str
+    what: str
+    remedy: str
+
+
+def find_drift(hashes: Mapping[str, str], containers: list[Container], images: Mapping[str, str]) -> list[Drift]:
+    """Every way in which the containers are not what the Compose file says.
+
+    Args:
+        hashes: service → hash of its configuration, from `docker compose config --hash '*'`.
+        containers: those of the project, and those that only bear one of its containers' names.
+        images: service → id of the image that its tag leads to now ("" if unknown).
+    """
+    drift = [
+        Drift(container.name, "was not made by this Compose project", "remove")
+        for container in containers
+        if not container.service and container.name in CONTAINERS.values()
+    ]
+    by_service = {container.service: container for container in containers if container.service}
+    drift += [
+        Drift(container.name, "belongs to no service any more", "up")
+        for container in by_service.values()
+        if container.service not in hashes
+    ]
+    for service, config_hash in hashes.items():
+        container = by_service.get(service)
+        if container is None:
+            drift.append(Drift(CONTAINERS.get(service, service), "is missing", "up"))
+        else:
+            drift += _differences(container, config_hash, images.get(service, ""))
+    return drift
+
+
+def _differences(container: Container, config_hash: str, image: str) -> list[Drift]:
+    found = []
+    if container.config_hash != config_hash:
+        found.append(Drift(container.name, "was made from another configuration", "up"))
+    if image and container.image != image:
+        found.append(Drift(container.name, "runs another image", "up"))
+    if container.status in ("paused", "restarting", "dead", "removing"):
+        found.append(Drift(container.name, f"is {container.status}", "recreate"))
+    elif container.status != "running":
+        found.append(Drift(container.name, f"is not running but {container.status}", "up"))
+    elif container.health == "starting":
+        found.append(Drift(container.name, "is still starting", "up"))
+    elif container.health == "unhealthy":
+        found.append(Drift(container.name, "is unhealthy", "recreate"))
+    if container.status == "running" and container.networks != {NETWORK}:
+        found.append(Drift(container.name, f"is on the networks {sorted(container.networks)}", "recreate"))
+    return found

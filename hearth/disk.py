@@ -1,0 +1,29 @@
+"""How much disk space images and models want."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+GB = 10**9
+# Ollama's library stores models with about 4.5 bits a weight; what comes with them is counted by the constant.
+_BYTES_PER_WEIGHT = 0.7
+_BASE_GB = 0.4
+# A name without a size ("mistral") mostly means 7 to 8 billion weights.
+_UNKNOWN_GB = 5.0
+_WEIGHTS = re.compile(r"(?:^|[:\-_x])(\d+(?:\.\d+)?)([bm])(?:$|[\-_])")
+
+
+def model_gb(name: str, sizes: Mapping[str, float]) -> float:
+    """Size of a model in GB: from the setting `ollama_model_sizes_gb`, else guessed from its name.
+
+    "llama3.2:1b" → 1.1, "qwen2.5:0.5b" → 0.75, "gemma3:270m" → 0.6. A guess; it decides only whether preflight
+    lets the deploy begin.
+    """
+    if name in sizes:
+        return sizes[name]
+    match = _WEIGHTS.search(name.lower())
+    if match is None:
+        return _UNKNOWN_GB
+    billions = float(match[1]) / (1 if match[2] == "b" else 1000)
+    return _BASE_GB + _BYTES_PER_WEIGHT * billions

@@ -1,0 +1,1 @@
+"""What hosts show: one class per question, each asked in one round trip."""

@@ -1,0 +1,45 @@
+"""Models that the running Ollama has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing_extensions import override
+
+from pyinfra.api import FactBase
+from pyinfra.api.exceptions import FactPreconditionError
+
+from hearth.host_paths import CONTAINERS
+
+
+def full_name(model: str) -> str:
+    """A model's name as Ollama lists it: with its tag."""
+    return model if ":" in model.rpartition("/")[2] else f"{model}:latest"
+
+
+class Models(FactBase[frozenset[str]]):
+    """Full names (`tinyllama:latest`) of the models that Ollama lists.
+
+    Raises:
+        FactPreconditionError: the container runs, and Ollama in it does not answer.
+    """
+
+    @staticmethod
+    @override
+    def default() -> frozenset[str]:
+        return frozenset()
+
+    @override
+    def command(self) -> str:
+        return (
+            "command -v docker >/dev/null || exit 0; echo @@models; "
+            f"docker exec {CONTAINERS['ollama']} ollama list 2>&1 || echo '@@failed'"
+        )
+
+    @override
+    def process(self, output: Iterable[str]) -> frozenset[str]:
+        lines = list(output)
+        if "@@failed" in lines:
+            said = " ".join(line for line in lines if not line.startswith("@@"))
+            raise FactPreconditionError(type(self), f"Ollama did not list its models: {said}")
+        # First line: NAME ID SIZE MODIFIED
+        return frozenset(line.split()[0] for line in lines[2:] if line.strip())

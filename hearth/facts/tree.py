@@ -1,0 +1,39 @@
+"""Files that Hearth keeps on a host."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from typing_extensions import override
+
+from pyinfra.api import FactBase
+
+from hearth.host_paths import ROOT
+from hearth.sections import parse_sections
+
+
+class Tree(FactBase[dict[str, str]]):
+    """Digest (SHA-256, hex) of each of `paths`, which are relative to `/opt/hearth`.
+
+    A file with another owner than root or another mode than 0644 has the digest "" and so counts as different.
+    """
+
+    @staticmethod
+    @override
+    def default() -> dict[str, str]:
+        return {}
+
+    @override
+    def command(self, paths: tuple[str, ...]) -> str:
+        names = " ".join(shlex.quote(path) for path in paths)
+        return (
+            f"cd {ROOT} 2>/dev/null || exit 0; echo @@modes; stat -c '%a:%U:%F %n' {names} 2>/dev/null; "
+            f"echo @@digests; sha256sum {names} 2>/dev/null; true"
+        )
+
+    @override
+    def process(self, output: Iterable[str]) -> dict[str, str]:
+        sections = parse_sections(output)
+        digests = {path: digest for digest, _, path in (line.partition("  ") for line in sections["digests"])}
+        right = {line.removeprefix("644:root:regular file ") for line in sections["modes"] if line.startswith("644:root:regular file ")}
+        return {path: digest if path in right else "" for path, digest in digests.items()}

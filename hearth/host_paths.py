@@ -1,0 +1,20 @@
+"""Where things are on a host, and what the stack's parts are called. Templates and tests use the same names."""
+
+from __future__ import annotations
+
+ROOT = "/opt/hearth"
+PROJECT = "hearth"
+NETWORK = "hearth"
+MODELS_VOLUME = "hearth-models"
+# Service in compose.yaml → name of its container.
+CONTAINERS = {"ollama": "hearth-ollama", "httpd": "hearth-httpd"}
+HTTPD_CONF = "conf/hearth/httpd.conf"
+DAEMON_JSON = "/etc/docker/daemon.json"
+# What Hearth itself put into daemon.json, so that it never changes what a person put there.
+DAEMON_RECORD = f"{ROOT}/engine.json"
+# There while a changed daemon.json waits for the engine's restart. In /run, since a reboot restarts the engine as well.
+ENGINE_PENDING = "/run/hearth-engine-restart"
+# Image reference → id, as pulled: a tag that was moved by hand is noticed.
+IMAGES_LOCK = f"{ROOT}/images.lock"
+# There while a changed httpd.conf waits for the graceful reload.
+RELOAD_PENDING = f"{ROOT}/.reload-httpd"

@@ -1,0 +1,54 @@
+"""TCP listeners of a host, as `ss` and `docker ps` show them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_PROGRAM = re.compile(r'users:\(\("(?P<name>[^"]+)",pid=(?P<pid>\d+)')
+_PUBLISHED = re.compile(r":(\d+)(?:-(\d+))?->")
+_ANY = ("0.0.0.0", "[::]", "*")
+
+
+@dataclass(frozen=True)
+class Listener:
+    """One listening socket: address as `ss` writes it (`*`, `127.0.0.1`, `[::]`), port, program and its process id."""
+
+    address: str
+    port: int
+    program: str
+    pid: int
+
+    def collides(self, address: str, port: int) -> bool:
+        """Whether it keeps others from listening on `address` (`0.0.0.0` for all) and `port`."""
+        same_address = self.address == address or self.address in _ANY or address in _ANY
+        return self.port == port and same_address
+
+
+def parse_listeners(lines: Iterable[str]) -> tuple[Listener, ...]:
+    """Listeners from the lines of `ss -H -ltnp`."""
+    found = []
+    for line in lines:
+        fields = line.split()
+        if len(fields) < 4:
+            continue
+        address, _, port = fields[3].rpartition(":")
+        program = _PROGRAM.search(line)
+        found.append(
+            Listener(
+                address=address.partition("%")[0],
+                port=int(port),
+                program=program["name"] if program else "",
+                pid=int(program["pid"]) if program else 0,
+            )
+        )
+    return tuple(found)
+
+
+def parse_published(ports: str) -> frozenset[int]:
+    """Host ports from a `Ports` field of `docker ps`: `0.0.0.0:85->80/tcp, 127.0.0.1:11434->11434/tcp`."""
+    found: set[int] = set()
+    for first, last in _PUBLISHED.findall(ports):
+        found.update(range(int(first), int(last or first) + 1))
+    return frozenset(found)

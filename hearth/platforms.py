@@ -1,0 +1,81 @@
+"""Which operating systems and machines Hearth runs on, and where Docker comes from there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ARCHITECTURES = ("amd64", "arm64")
+# Releases whose own packages have a Docker engine of at least 25 and the Compose plugin of version 2.
+_DISTRIBUTION_DOCKER = {
+    "debian": (13, ("docker.io", "docker-cli", "docker-compose", "iptables", "ca-certificates")),
+    "ubuntu": (24, ("docker.io", "docker-compose-v2", "iptables", "ca-certificates")),
+}
+_OLDEST = {"debian": 12, "ubuntu": 22}
+DOCKER_CE = ("docker-ce", "docker-ce-cli", "containerd.io", "docker-compose-plugin")
+
+
+@dataclass(frozen=True)
+class Platform:
+    """An operating system: `family` is `debian` or `ubuntu`, `version` its major number, `codename` its apt name."""
+
+    family: str
+    version: int
+    codename: str
+    architecture: str
+    pretty_name: str
+
+
+def identify(os_release: Mapping[str, str], architecture: str) -> Platform:
+    """The platform of a host.
+
+    Args:
+        os_release: `/etc/os-release` as names to values.
+        architecture: as `dpkg --print-architecture` says it.
+
+    Raises:
+        ValueError: the host is none that Hearth supports; says which are.
+    """
+    name = os_release.get("PRETTY_NAME", "an unknown system")
+    supported = "Debian 12 or 13, Raspberry Pi OS (64-bit, bookworm or trixie) or Ubuntu 22.04 or 24.04 would be right"
+    family = os_release.get("ID", "")
+    if family == "raspbian" or architecture == "armhf":
+        raise ValueError(f"{name} is a 32-bit system, and Ollama needs 64 bits; install the 64-bit Raspberry Pi OS")
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"the machine is {architecture or 'of an unknown kind'}; Ollama's image needs amd64 or arm64")
+    if family not in _OLDEST:
+        raise ValueError(f"{name} is not supported; {supported}")
+    major = os_release.get("VERSION_ID", "").partition(".")[0]
+    if not major.isdigit() or int(major) < _OLDEST[family]:
+        raise ValueError(f"{name} is not supported; {supported}")
+    return Platform(family, int(major), os_release.get("VERSION_CODENAME", ""), architecture, name)
+
+
+@dataclass(frozen=True)
+class DockerSource:
+    """Packages to install, and the apt repository they come from (`""`: the distribution's own)."""
+
+    packages: tuple[str, ...]
+    repository: str
+
+
+def docker_source(platform: Platform, choice: str, apt_url: str) -> DockerSource:
+    """Where Docker comes from on a platform.
+
+    Args:
+        choice: the setting `docker_source`: `auto`, `distribution` or `docker`.
+        apt_url: the setting `docker_apt_url`, without a slash at its end.
+
+    Raises:
+        ValueError: the distribution was asked for, but its packages are too old.
+    """
+    oldest, packages = _DISTRIBUTION_DOCKER[platform.family]
+    suffices = platform.version >= oldest
+    if choice == "distribution" and not suffices:
+        raise ValueError(
+            f'docker_source = "distribution": {platform.pretty_name} has no Compose plugin of its own; '
+            '"docker" or "auto" would be right'
+        )
+    if suffices and choice != "docker":
+        return DockerSource(packages, "")
+    return DockerSource(DOCKER_CE, f"{apt_url}/{platform.family}")

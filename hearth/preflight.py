@@ -1,0 +1,94 @@
+"""Whether a host can take the deploy: rules over what the host shows. No host is asked or changed here."""
+
+from __future__ import annotations
+
+from hearth.disk import GB, model_gb
+from hearth.facts.checkup import CheckupState
+from hearth.facts.models import full_name
+from hearth.platforms import docker_source, identify
+from hearth.settings import Settings
+
+DOCKER_DIR = "/var/lib/docker"
+
+
+def paths_to_check(settings: Settings) -> tuple[str, ...]:
+    """Paths whose file systems need room."""
+    return (DOCKER_DIR, settings.ollama_models_dir) if settings.ollama_models_dir else (DOCKER_DIR,)
+
+
+def find_obstacles(settings: Settings, host: CheckupState) -> list[str]:
+    """Every reason not to begin, each one sentence that says what would be right; empty if there is none."""
+    return [
+        *_platform(settings, host),
+        *_ports(settings, host),
+        *_models_dir(settings, host),
+        *_disk(settings, host),
+    ]
+
+
+def _platform(settings: Settings, host: CheckupState) -> list[str]:
+    try:
+        platform = identify(host.os_release, host.architecture)
+        docker_source(platform, settings.docker_source, settings.docker_apt_url)
+    except ValueError as error:
+        return [str(error)]
+    return []
+
+
+def _ports(settings: Settings, host: CheckupState) -> list[str]:
+    obstacles = []
+    names = {settings.proxy_port: "proxy_port"}
+    for address, port in sorted(settings.published_ports):
+        if port in host.published:
+            continue  # our own containers hold it
+        holder = next((one for one in host.listeners if one.collides(address, port)), None)
+        if holder is None:
+            continue
+        who = f"{holder.program} (process {holder.pid})" if holder.program else "another program"
+        if holder.program == "ollama":
+            cure = (
+                "this is an Ollama installed on the host itself; stop it with "
+                "`sudo systemctl disable --now ollama`, or set ollama_publish to another port"
+            )
+        elif holder.program == "docker-proxy":
+            cure = "`docker ps` on the host shows which container; remove it, or set another port"
+        else:
+            cure = "stop it, or set another port"
+        obstacles.append(f"{names.get(port, 'ollama_publish')} = {port}: the port is held by {who}; {cure}")
+    return obstacles
+
+
+def _models_dir(settings: Settings, host: CheckupState) -> list[str]:
+    directory = settings.ollama_models_dir
+    if not directory or directory in host.existing:
+        return []
+    return [
+        f"ollama_models_dir = {directory!r}: there is no such directory on the host; mount the disk, "
+        "create the directory, or use \"\" for Docker's own storage"
+    ]
+
+
+def _disk(settings: Settings, host: CheckupState) -> list[str]:
+    """Space wanted per file system, with the arithmetic in the message."""
+    wanted: dict[str, list[tuple[str, float]]] = {}
+    free: dict[str, int] = {}
+    for path in paths_to_check(settings):
+        free[host.file_system.get(path, path)] = host.free_bytes.get(path, 0)
+    docker = host.file_system.get(DOCKER_DIR, DOCKER_DIR)
+    models = host.file_system.get(settings.ollama_models_dir, docker)
+    if not {settings.ollama_image, settings.proxy_image} <= host.images:
+        wanted.setdefault(docker, []).append(("images", settings.docker_images_gb))
+    for model in settings.ollama_models:
+        if full_name(model) not in host.models:
+            wanted.setdefault(models, []).append((model, model_gb(model, settings.ollama_model_sizes_gb)))
+    obstacles = []
+    for mount, parts in wanted.items():
+        total = sum(size for _, size in parts)
+        if total * GB > free[mount]:
+            sum_of = " + ".join(f"{name} {size:.1f}" for name, size in parts)
+            obstacles.append(
+                f"the disk at {mount} has {free[mount] / GB:.1f} GB free, and {total:.1f} GB are needed ({sum_of}); "
+                "make room, choose smaller models, or put models elsewhere with ollama_models_dir. Where the guess is wrong: "
+                "docker_images_gb, ollama_model_sizes_gb"
+            )
+    return obstacles

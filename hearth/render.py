@@ -1,0 +1,107 @@
+"""Files of the stack, rendered from settings on the control machine.
+
+Templates live in `files/`, as they look on the host. A compose file that YAML can't read never leaves this module.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from hearth.origins import httpd_pattern, ollama_origins
+from hearth.routes import Route
+from hearth.settings import Settings
+from hearth.values import size_in_bytes
+
+FILES = Path(__file__).resolve().parent.parent / "files"
+# Places for answers that run, for those that wait, and for the page itself, which must stay quick meanwhile.
+_SPARE_THREADS = 24
+
+
+def _environment(html: bool) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(FILES),
+        undefined=StrictUndefined,
+        autoescape=html,
+        keep_trailing_newline=True,
+    )
+    environment.filters["yaml"] = _compose_string
+    return environment
+
+
+def _compose_string(value: str) -> str:
+    """A double-quoted YAML scalar (JSON is YAML), with `$` doubled since Compose would interpolate it."""
+    return json.dumps(value.replace("$", "$$"))
+
+
+def render_compose(settings: Settings) -> str:
+    """`compose.yaml` of the stack.
+
+    Raises:
+        ValueError: the rendered text is not a Compose file with our services.
+    """
+    text = _environment(html=False).get_template("compose.yaml.j2").render(
+        **dict(settings),
+        ollama_origins=ollama_origins(settings.allowed_origins),
+        needs_host_gateway=settings.needs_host_gateway,
+    )
+    document: Any = yaml.safe_load(text)
+    if set(document["services"]) != {"ollama", "httpd"}:
+        raise ValueError(f"compose.yaml.j2 gives the services {sorted(document['services'])}, not ollama and httpd")
+    return text
+
+
+def render_httpd_conf(settings: Settings) -> str:
+    """`httpd.conf`: the route table, the origin policy and the limits of the proxy."""
+    exact = tuple(route for route in settings.routes if not route.is_prefix)
+    return _environment(html=False).get_template("httpd/httpd.conf.j2").render(
+        **dict(settings),
+        threads=settings.proxy_max_streams + _SPARE_THREADS,
+        max_body=size_in_bytes(settings.proxy_max_body),
+        origin_pattern=httpd_pattern(settings.allowed_origins),
+        host_names="".join(f"|{re.escape(name)}" for name in settings.proxy_host_names),
+        routes=settings.routes,
+        quick_routes=[route for route in settings.routes if route.is_ollama and "POST" not in route.methods],
+        route_pattern=path_pattern(settings.routes),
+        below_exact_pattern=f"^(?:{'|'.join(re.escape(route.path) for route in exact)})/" if exact else "^(?!)",
+        method_groups=_method_groups(settings.routes),
+    )
+
+
+def path_pattern(routes: tuple[Route, ...]) -> str:
+    """A regular expression (PCRE) that matches the paths of the routes and nothing else."""
+    paths = [re.escape(route.path) + (".*" if route.is_prefix else "") for route in routes]
+    return f"^(?:{'|'.join(paths)})$" if paths else "^(?!)"
+
+
+def _method_groups(routes: tuple[Route, ...]) -> list[tuple[tuple[str, ...], str]]:
+    """(methods, pattern) for each set of methods. Prefixes come first, since httpd's last match wins."""
+
+    def key(route: Route) -> tuple[bool, int, tuple[str, ...]]:
+        return (not route.is_prefix, len(route.path) if route.is_prefix else 0, route.methods)
+
+    groups = groupby(sorted(routes, key=key), key=key)
+    return [(methods, path_pattern(tuple(members))) for (_, _, methods), members in groups]
+
+
+def render_page(settings: Settings) -> dict[str, bytes]:
+    """The chat page's files: name to content."""
+    page = FILES / "htdocs"
+    index = _environment(html=True).get_template("htdocs/index.html.j2").render(chat_title=settings.chat_title)
+    files = {path.name: path.read_bytes() for path in sorted(page.iterdir()) if path.suffix != ".j2"}
+    return files | {"index.html": index.encode()}
+
+
+def render_tree(settings: Settings) -> dict[str, bytes]:
+    """Every file that Hearth keeps in `/opt/hearth`: relative path to content."""
+    page = {f"htdocs/{name}": content for name, content in render_page(settings).items()}
+    return page | {
+        "compose.yaml": render_compose(settings).encode(),
+        "httpd/httpd.conf": render_httpd_conf(settings).encode(),
+    }

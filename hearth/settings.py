@@ -1,0 +1,181 @@
+"""The settings of one host: typed, validated, frozen.
+
+Values come from pyinfra's host data (`group_data/all.py` has every default and its comment, so that no value is
+written in two places). Nothing here talks to a host.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hearth.origins import check_origin
+from hearth.routes import Route, check_table
+from hearth.values import (
+    Directory,
+    Duration,
+    HostName,
+    Image,
+    ModelName,
+    OptionalSize,
+    OptionalUrl,
+    Publish,
+    Size,
+    Url,
+    duration_in_seconds,
+)
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[int, Field(ge=1, le=86400)]
+Origin = Annotated[str, AfterValidator(check_origin)]
+
+# Host data that is not ours: pyinfra's connection settings, its per-operation arguments, and the user's own (x_…).
+_FOREIGN_PREFIXES = ("ssh_", "_", "x_")
+
+
+class SettingsError(ValueError):
+    """Settings of a host that can't be used; the message names each setting, its value and what would be right."""
+
+
+def _title(value: str) -> str:
+    if not value.strip() or not value.isprintable():
+        raise ValueError('a title is one line of text, such as "Hearth"')
+    return value
+
+
+class Settings(BaseModel):
+    """All settings of one host; the field's meaning and default stand in `group_data/all.py`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    ollama_image: Image
+    proxy_image: Image
+
+    proxy_port: Port
+    chat_title: Annotated[str, Field(max_length=80), AfterValidator(_title)]
+    allowed_origins: tuple[Origin, ...]
+    proxy_host_names: tuple[HostName, ...]
+    proxy_routes: tuple[Route, ...]
+    proxy_extra_routes: tuple[Route, ...]
+    proxy_timeout: Seconds
+    proxy_max_streams: Annotated[int, Field(ge=1, le=64)]
+    proxy_queue_wait: Annotated[int, Field(ge=1, le=600)]
+    proxy_max_body: Size
+    proxy_memory_limit: OptionalSize
+
+    ollama_models: tuple[ModelName, ...]
+    ollama_models_dir: Directory
+    ollama_model_registry: OptionalUrl
+    ollama_publish: Publish
+    ollama_keep_alive: Duration
+    ollama_load_timeout: Duration
+    ollama_num_parallel: Annotated[int, Field(ge=1, le=64)]
+    ollama_max_loaded_models: Annotated[int, Field(ge=1, le=64)]
+    ollama_max_queue: Annotated[int, Field(ge=1, le=4096)]
+    ollama_context_length: Annotated[int, Field(ge=256, le=1048576)]
+    ollama_memory_limit: OptionalSize
+    ollama_cloud: bool
+    ollama_pull_timeout: Seconds
+    ollama_pull_retries: Annotated[int, Field(ge=0, le=100)]
+    ollama_model_sizes_gb: dict[ModelName, Annotated[float, Field(gt=0)]]
+
+    docker_images_gb: Annotated[float, Field(gt=0)]
+    docker_source: Literal["auto", "distribution", "docker"]
+    docker_apt_url: Url
+    docker_registry_mirrors: tuple[Url, ...]
+    docker_live_restore: bool
+    docker_log_max_size: Size
+    docker_log_max_files: Annotated[int, Field(ge=1, le=100)]
+    docker_pull_timeout: Seconds
+    docker_pull_retries: Annotated[int, Field(ge=0, le=100)]
+    docker_apt_timeout: Seconds
+    docker_health_timeout: Seconds
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Both route tables, longest path first: the order in which httpd must see them."""
+        return tuple(sorted(self.proxy_routes + self.proxy_extra_routes, key=lambda route: (-len(route.path), route.path)))
+
+    @property
+    def needs_host_gateway(self) -> bool:
+        return any(route.host_gateway for route in self.routes)
+
+    @property
+    def published_ports(self) -> frozenset[tuple[str, int]]:
+        """Every (address, port) that the stack opens on the host; `0.0.0.0` stands for all addresses."""
+        ports = {("0.0.0.0", self.proxy_port)}
+        if self.ollama_publish:
+            address, _, port = self.ollama_publish.rpartition(":")
+            ports.add((address, int(port)))
+        return frozenset(ports)
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Settings:
+        check_table(self.proxy_routes + self.proxy_extra_routes)
+        if self.ollama_publish.endswith(f":{self.proxy_port}"):
+            raise ValueError(
+                f"proxy_port = {self.proxy_port} and ollama_publish = {self.ollama_publish!r} want the same port; "
+                "give one of them another"
+            )
+        if duration_in_seconds(self.ollama_load_timeout) > self.proxy_timeout:
+            raise ValueError(
+                f"proxy_timeout = {self.proxy_timeout} gives up before ollama_load_timeout = "
+                f"{self.ollama_load_timeout!r} does; a proxy_timeout at least as long would be right"
+            )
+        return self
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any], host: str = "host") -> Settings:
+        """Build the settings from a host's data as pyinfra has it.
+
+        Args:
+            data: names to primitives; names that begin with `ssh_`, `_` or `x_` are left out.
+            host: the host's name, for messages.
+
+        Raises:
+            SettingsError: one line per setting that is missing, unknown or wrong.
+        """
+        own = {name: value for name, value in data.items() if not name.startswith(_FOREIGN_PREFIXES)}
+        if not own:
+            raise SettingsError(
+                f"{host}: no settings at all: group_data/ was not found. Run pyinfra in the project's own "
+                "directory, or with --chdir DIRECTORY."
+            )
+        try:
+            return cls.model_validate(own)
+        except ValidationError as error:
+            raise SettingsError("\n".join(f"{host}: {line}" for line in _explain(error, own))) from None
+
+
+def _explain(error: ValidationError, data: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for problem in error.errors(include_url=False):
+        location = [str(part) for part in problem["loc"]]
+        message = problem["msg"].removeprefix("Value error, ")
+        if not location:
+            lines.append(message)
+            continue
+        name = location[0]
+        where = name + "".join(f"[{part}]" for part in location[1:] if part != "[key]")
+        if problem["type"] == "extra_forbidden" and len(location) == 1:
+            close = difflib.get_close_matches(name, Settings.model_fields, n=1)
+            hint = f'; did you mean "{close[0]}"?' if close else "; group_data/all.py lists the settings there are"
+            lines.append(f"{name} = {data[name]!r}: there is no such setting{hint}")
+        elif problem["type"] == "missing" and len(location) == 1:
+            lines.append(f"{name} is not set; group_data/all.py has its default (is it whole?)")
+        else:
+            lines.append(f"{where} = {_value_at(data, problem['loc'])!r}: {message}")
+    return lines
+
+
+def _value_at(data: Any, location: tuple[int | str, ...]) -> Any:
+    """The value that a pydantic location points to, or the nearest one above it that exists."""
+    for part in location:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            break
+    return data

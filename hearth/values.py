@@ -1,0 +1,112 @@
+"""Types of single setting values: images, sizes, durations, addresses and directories.
+
+Each refuses what would fail later on a host, or change the meaning of a generated file, and says what is right.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+_IMAGE = re.compile(
+    r"^(?P<name>(?:[a-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?$"
+)
+_SIZE = re.compile(r"^(\d+)([kmg])$")
+_UNITS = {"k": 2**10, "m": 2**20, "g": 2**30}
+_DURATION = re.compile(r"^(?:-1|0|(?:\d+(?:h|m|s))+)$")
+_DIRECTORY = re.compile(r"^(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$")
+_MODEL = re.compile(r"^(?:[A-Za-z0-9][A-Za-z0-9._-]*/){0,2}[A-Za-z0-9][A-Za-z0-9._-]*(?::[A-Za-z0-9][A-Za-z0-9._-]*)?$")
+_URL = re.compile(r"^https?://(?P<host>[a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?(?P<path>/[A-Za-z0-9._~/-]*)?$")
+_NAME = re.compile(r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$")
+
+
+def _image(value: str) -> str:
+    match = _IMAGE.match(value)
+    if match is None:
+        raise ValueError('an image is name:version or name@sha256:digest, such as "httpd:2.4.68"')
+    if match["tag"] == "latest" and not match["digest"]:
+        raise ValueError('"latest" is another image every week; name a version, such as "httpd:2.4.68"')
+    if not match["tag"] and not match["digest"]:
+        raise ValueError(f'without a version it means "latest"; name one, as in "{value}:1.2.3"')
+    return value
+
+
+def _size(value: str) -> str:
+    if not _SIZE.match(value) or size_in_bytes(value) == 0:
+        raise ValueError('a size is a number and k, m or g, such as "256m"')
+    return value
+
+
+def size_in_bytes(value: str) -> int:
+    """Bytes of a size such as `"32m"` (binary units)."""
+    match = _SIZE.match(value)
+    if match is None:
+        raise ValueError(f"{value!r} is no size")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _duration(value: str) -> str:
+    if not _DURATION.match(value):
+        raise ValueError('a duration is "90s", "5m", "1h30m", "0", or "-1" for ever')
+    return value
+
+
+def duration_in_seconds(value: str) -> float:
+    """Seconds of a Go duration such as `"1h30m"`; infinity for `"-1"`."""
+    if value.startswith("-"):
+        return float("inf")
+    factors = {"h": 3600, "m": 60, "s": 1}
+    return float(sum(int(number) * factors[unit] for number, unit in re.findall(r"(\d+)([hms])", value)))
+
+
+def _directory(value: str) -> str:
+    if value and (not _DIRECTORY.match(value) or ".." in value):
+        raise ValueError('a directory is a full path with letters, digits and . _ - only, such as "/mnt/ssd/ollama", or ""')
+    return value
+
+
+def _model(value: str) -> str:
+    if not _MODEL.match(value):
+        raise ValueError('a model is name or name:tag as in Ollama\'s library, such as "llama3.2:1b"')
+    return value
+
+
+def _url(value: str) -> str:
+    if not _URL.match(value) or value.endswith("/"):
+        raise ValueError('an address is http:// or https://, a host and a port, without a slash at the end: "http://192.168.1.10:5000"')
+    return value
+
+
+def _host_name(value: str) -> str:
+    if not _NAME.match(value):
+        raise ValueError('a host name is lower case, without scheme, port or slash, such as "chat.example.org"')
+    return value
+
+
+def _publish(value: str) -> str:
+    if not value:
+        return value
+    address, _, port = value.rpartition(":")
+    try:
+        ipaddress.IPv4Address(address)
+        if not 0 < int(port) < 65536:
+            raise ValueError
+    except ValueError:
+        raise ValueError('"address:port" such as "127.0.0.1:11434" would be right, or "" for nowhere') from None
+    return value
+
+
+Image = Annotated[str, AfterValidator(_image)]
+Size = Annotated[str, AfterValidator(_size)]
+OptionalSize = Annotated[str, AfterValidator(lambda value: _size(value) if value else value)]
+Duration = Annotated[str, AfterValidator(_duration)]
+Directory = Annotated[str, AfterValidator(_directory)]
+ModelName = Annotated[str, AfterValidator(_model)]
+Url = Annotated[str, AfterValidator(_url)]
+OptionalUrl = Annotated[str, AfterValidator(lambda value: _url(value) if value else value)]
+HostName = Annotated[str, AfterValidator(_host_name)]
+Publish = Annotated[str, AfterValidator(_publish)]
