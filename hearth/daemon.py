@@ -15,7 +15,10 @@ def wanted_config(settings: Settings, current: Config) -> Config:
     config: Config = {
         "live-restore": settings.docker_live_restore,
         "log-driver": "json-file",
-        "log-opts": {"max-size": settings.docker_log_max_size, "max-file": str(settings.docker_log_max_files)},
+        "log-opts": {
+            "max-size": settings.docker_log_max_size,
+            "max-file": str(settings.docker_log_max_files),
+        },
     }
     if settings.docker_registry_mirrors:
         config["registry-mirrors"] = list(settings.docker_registry_mirrors)
@@ -35,7 +38,9 @@ def parse_config(text: str, path: str) -> Config:
     try:
         config = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} on the host is not JSON ({error}); put it right or remove it, then deploy again") from None
+        raise ValueError(
+            f"{path} on the host is not JSON ({error}); put it right or remove it, then deploy again"
+        ) from None
     if not isinstance(config, dict):
         raise ValueError(f"{path} on the host is no JSON object; put it right or remove it, then deploy again")
     return config
@@ -50,7 +55,8 @@ def merge_config(current: Config, recorded: Config, wanted: Config) -> tuple[Con
     Returns:
         (the merged configuration, the part of it that is Hearth's: the next call's `recorded`).
     """
-    merged, ours = dict(current), {}
+    merged = dict(current)
+    ours: Config = {}
     for key in (*wanted, *(key for key in recorded if key not in wanted)):
         _merge_key(key, merged, ours, recorded, wanted)
     return merged, ours
@@ -59,12 +65,14 @@ def merge_config(current: Config, recorded: Config, wanted: Config) -> tuple[Con
 def _merge_key(key: str, merged: Config, ours: Config, recorded: Config, wanted: Config) -> None:
     here, mine, want = merged.get(key), recorded.get(key), wanted.get(key)
     kind = want if key in wanted else mine
+    value: Any
+    part: Any
     if isinstance(kind, dict) and isinstance(here, dict | None):
         value, part = merge_config(here or {}, mine if isinstance(mine, dict) else {}, want or {})
     elif isinstance(kind, list) and isinstance(here, list | None):
         others = [item for item in here or [] if item not in (mine or [])]
         part = [item for item in want or [] if item not in others]
-        value = others + part
+        value = [*others, *part]
     elif key in merged and (key not in recorded or here != mine):
         return  # a person's value
     else:

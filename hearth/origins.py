@@ -51,7 +51,7 @@ def check_origin(value: str) -> str:
 def _right_spelling(value: str) -> str:
     """What a browser would have sent for what was probably meant."""
     text = value.strip().strip("\"'").lower()
-    if "://" not in text and "*" != text:
+    if "://" not in text and text != "*":
         text = f"http://{text}"
     scheme, separator, rest = text.partition("://")
     rest = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]

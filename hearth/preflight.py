@@ -64,7 +64,7 @@ def _models_dir(settings: Settings, host: CheckupState) -> list[str]:
         return []
     return [
         f"ollama_models_dir = {directory!r}: there is no such directory on the host; mount the disk, "
-        "create the directory, or use \"\" for Docker's own storage"
+        'create the directory, or use "" for Docker\'s own storage'
     ]
 
 
@@ -88,7 +88,7 @@ def _disk(settings: Settings, host: CheckupState) -> list[str]:
             sum_of = " + ".join(f"{name} {size:.1f}" for name, size in parts)
             obstacles.append(
                 f"the disk at {mount} has {free[mount] / GB:.1f} GB free, and {total:.1f} GB are needed ({sum_of}); "
-                "make room, choose smaller models, or put models elsewhere with ollama_models_dir. Where the guess is wrong: "
-                "docker_images_gb, ollama_model_sizes_gb"
+                "make room, choose smaller models, or put models elsewhere with ollama_models_dir. "
+                "Where the guess is wrong: docker_images_gb, ollama_model_sizes_gb"
             )
     return obstacles

@@ -46,10 +46,14 @@ def render_compose(settings: Settings) -> str:
     Raises:
         ValueError: the rendered text is not a Compose file with our services.
     """
-    text = _environment(html=False).get_template("compose.yaml.j2").render(
-        **dict(settings),
-        ollama_origins=ollama_origins(settings.allowed_origins),
-        needs_host_gateway=settings.needs_host_gateway,
+    text = (
+        _environment(html=False)
+        .get_template("compose.yaml.j2")
+        .render(
+            **dict(settings),
+            ollama_origins=ollama_origins(settings.allowed_origins),
+            needs_host_gateway=settings.needs_host_gateway,
+        )
     )
     document: Any = yaml.safe_load(text)
     if set(document["services"]) != {"ollama", "httpd"}:
@@ -60,17 +64,21 @@ def render_compose(settings: Settings) -> str:
 def render_httpd_conf(settings: Settings) -> str:
     """`httpd.conf`: the route table, the origin policy and the limits of the proxy."""
     exact = tuple(route for route in settings.routes if not route.is_prefix)
-    return _environment(html=False).get_template("httpd/httpd.conf.j2").render(
-        **dict(settings),
-        threads=settings.proxy_max_streams + _SPARE_THREADS,
-        max_body=size_in_bytes(settings.proxy_max_body),
-        origin_pattern=httpd_pattern(settings.allowed_origins),
-        host_names="".join(f"|{re.escape(name)}" for name in settings.proxy_host_names),
-        routes=settings.routes,
-        quick_routes=[route for route in settings.routes if route.is_ollama and "POST" not in route.methods],
-        route_pattern=path_pattern(settings.routes),
-        below_exact_pattern=f"^(?:{'|'.join(re.escape(route.path) for route in exact)})/" if exact else "^(?!)",
-        method_groups=_method_groups(settings.routes),
+    return (
+        _environment(html=False)
+        .get_template("httpd/httpd.conf.j2")
+        .render(
+            **dict(settings),
+            threads=settings.proxy_max_streams + _SPARE_THREADS,
+            max_body=size_in_bytes(settings.proxy_max_body),
+            origin_pattern=httpd_pattern(settings.allowed_origins),
+            host_names="".join(f"|{re.escape(name)}" for name in settings.proxy_host_names),
+            routes=settings.routes,
+            quick_routes=[route for route in settings.routes if route.is_ollama and "POST" not in route.methods],
+            route_pattern=path_pattern(settings.routes),
+            below_exact_pattern=f"^(?:{'|'.join(re.escape(route.path) for route in exact)})/" if exact else "^(?!)",
+            method_groups=_method_groups(settings.routes),
+        )
     )
 
 

@@ -92,7 +92,9 @@ class Route(BaseModel):
             )
         endpoint = OLLAMA_ENDPOINTS.get(self.to)
         if endpoint is None:
-            raise ValueError(f"{self.path}: Ollama has no {self.to}; one of {', '.join(OLLAMA_ENDPOINTS)} would be right")
+            raise ValueError(
+                f"{self.path}: Ollama has no {self.to}; one of {', '.join(OLLAMA_ENDPOINTS)} would be right"
+            )
         if self.is_prefix:
             raise ValueError(f'{self.path}: a route to Ollama is one exact path; write "{self.path.rstrip("/")}"')
         if wrong := set(self.methods) - endpoint:

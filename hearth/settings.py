@@ -97,7 +97,9 @@ class Settings(BaseModel):
     @property
     def routes(self) -> tuple[Route, ...]:
         """Both route tables, longest path first: the order in which httpd must see them."""
-        return tuple(sorted(self.proxy_routes + self.proxy_extra_routes, key=lambda route: (-len(route.path), route.path)))
+        return tuple(
+            sorted(self.proxy_routes + self.proxy_extra_routes, key=lambda route: (-len(route.path), route.path))
+        )
 
     @property
     def needs_host_gateway(self) -> bool:

@@ -65,7 +65,9 @@ def duration_in_seconds(value: str) -> float:
 
 def _directory(value: str) -> str:
     if value and (not _DIRECTORY.match(value) or ".." in value):
-        raise ValueError('a directory is a full path with letters, digits and . _ - only, such as "/mnt/ssd/ollama", or ""')
+        raise ValueError(
+            'a directory is a full path with letters, digits and . _ - only, such as "/mnt/ssd/ollama", or ""'
+        )
     return value
 
 
@@ -77,7 +79,9 @@ def _model(value: str) -> str:
 
 def _url(value: str) -> str:
     if not _URL.match(value) or value.endswith("/"):
-        raise ValueError('an address is http:// or https://, a host and a port, without a slash at the end: "http://192.168.1.10:5000"')
+        raise ValueError(
+            'an address is http:// or https://, a host and a port, without a slash at the end: "http://192.168.1.10:5000"'
+        )
     return value
 
 

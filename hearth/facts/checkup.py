@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing_extensions import override
 
 from pyinfra.api import FactBase
+from typing_extensions import override
 
 from hearth.host_paths import MODELS_VOLUME, PROJECT
 from hearth.listeners import Listener, parse_listeners, parse_published
@@ -83,7 +83,8 @@ class Checkup(FactBase[CheckupState]):
                 f"echo @@disk; for p in {' '.join(paths)}; do {disk}; done",
                 "echo @@listeners; ss -H -ltnp 2>/dev/null",
                 "echo @@ours; command -v docker >/dev/null && docker ps "
-                f"--filter label=com.docker.compose.project={PROJECT} --format '{{{{.Image}}}} {{{{.Ports}}}}' 2>/dev/null",
+                f"--filter label=com.docker.compose.project={PROJECT} "
+                "--format '{{.Image}} {{.Ports}}' 2>/dev/null",
                 f"echo @@models; cd {store} 2>/dev/null && find . -type f -printf '%P\\n'",
                 "true",
             ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing_extensions import override
 
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactPreconditionError
+from typing_extensions import override
 
 from hearth.host_paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING
 from hearth.sections import parse_sections
@@ -61,12 +61,18 @@ class Engine(FactBase[EngineState]):
         names = " ".join(packages)
         plugins = " ".join(
             f"{place}/cli-plugins/docker-compose"
-            for place in ("/usr/libexec/docker", "/usr/lib/docker", "/usr/local/lib/docker", "/usr/local/libexec/docker")
+            for place in (
+                "/usr/libexec/docker",
+                "/usr/lib/docker",
+                "/usr/local/lib/docker",
+                "/usr/local/libexec/docker",
+            )
         )
         return "; ".join(
             [
                 "echo @@packages",
-                f"dpkg-query -W -f '${{db:Status-Status}} ${{Package}}\\n' {names} 2>/dev/null | sed -n 's/^installed //p'",
+                f"dpkg-query -W -f '${{db:Status-Status}} ${{Package}}\\n' {names} 2>/dev/null "
+                "| sed -n 's/^installed //p'",
                 "echo @@engine",
                 "command -v docker >/dev/null && command -v dockerd",
                 "echo @@compose",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing_extensions import override
 
 from pyinfra.api import FactBase
+from typing_extensions import override
 
 from hearth.facts.engine import EngineUnreachable
 from hearth.host_paths import IMAGES_LOCK
@@ -16,7 +16,12 @@ from hearth.sections import parse_sections
 
 @dataclass(frozen=True)
 class ImagesState:
-    """Ids (`sha256:…`) of images by reference: `present` as the engine has them now, `pulled` as they came from the registry."""
+    """Ids (`sha256:…`) of images by reference.
+
+    Attributes:
+        present: as the engine has them now.
+        pulled: as they came from the registry.
+    """
 
     present: dict[str, str] = field(default_factory=dict)
     pulled: dict[str, str] = field(default_factory=dict)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing_extensions import override
 
 from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactPreconditionError
+from typing_extensions import override
 
 from hearth.host_paths import CONTAINERS
 

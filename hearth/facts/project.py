@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing_extensions import override
 
 from pyinfra.api import FactBase
+from typing_extensions import override
 
 from hearth.containers import Container, parse_container
 from hearth.facts.engine import EngineUnreachable
@@ -63,7 +63,7 @@ class Project(FactBase[ProjectState]):
         if complaints := sections["ids"]:
             raise EngineUnreachable(type(self), " ".join(complaints))
         return ProjectState(
-            hashes={name: digest for name, digest in (line.split() for line in sections["hashes"])},
+            hashes=dict(line.split(maxsplit=1) for line in sections["hashes"]),
             containers=tuple(parse_container(json.loads(line)) for line in sections["containers"]),
             reload_pending=bool(sections["pending"]),
         )

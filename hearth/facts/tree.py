@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
-from typing_extensions import override
 
 from pyinfra.api import FactBase
+from typing_extensions import override
 
 from hearth.host_paths import ROOT
 from hearth.sections import parse_sections
@@ -35,5 +35,6 @@ class Tree(FactBase[dict[str, str]]):
     def process(self, output: Iterable[str]) -> dict[str, str]:
         sections = parse_sections(output)
         digests = {path: digest for digest, _, path in (line.partition("  ") for line in sections["digests"])}
-        right = {line.removeprefix("644:root:regular file ") for line in sections["modes"] if line.startswith("644:root:regular file ")}
+        prefix = "644:root:regular file "
+        right = {line.removeprefix(prefix) for line in sections["modes"] if line.startswith(prefix)}
         return {path: digest if path in right else "" for path, digest in digests.items()}

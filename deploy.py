@@ -1,0 +1,20 @@
+"""Hearth on every host of an inventory: `pyinfra inventory/pi.py deploy.py`.
+
+Run it again to find and repair any difference. It asks before it changes anything; `-y` answers yes,
+`--dry` only looks.
+"""
+
+from pyinfra import host, state
+
+from hearth.roles.docker import docker
+from hearth.roles.models import models
+from hearth.roles.preflight import become, check_settings, preflight
+from hearth.roles.stack import stack
+
+settings = check_settings(state.inventory)[host.name]
+root = become()
+
+source, codename = preflight(settings, root)
+docker(settings=settings, source=source, codename=codename, **root)
+stack(settings=settings, **root)
+models(settings=settings, **root)

@@ -1,0 +1,106 @@
+"""The Docker engine: its packages, its configuration, its service."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Generator
+
+from pyinfra import host
+from pyinfra.api import FileUploadCommand, FunctionCommand, StringCommand, operation
+
+from hearth.commands import quote, refused, streamed
+from hearth.daemon import dump_config, merge_config, parse_config, wanted_config
+from hearth.facts.engine import Engine
+from hearth.host_paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING, ROOT
+from hearth.platforms import DockerSource
+from hearth.settings import Settings
+
+Commands = Generator[StringCommand | FunctionCommand | FileUploadCommand, None, None]
+
+_KEYRING = "/etc/apt/keyrings/docker.asc"
+_SOURCES = "/etc/apt/sources.list.d/docker.sources"
+
+
+@operation()
+def installed(source: DockerSource, codename: str, keep_existing: bool, timeout: int) -> Commands:
+    """Install the Docker engine and its Compose plugin with apt.
+
+    Args:
+        source: packages, and the repository they come from.
+        codename: the release's apt name, for Docker's own repository.
+        keep_existing: leave a Docker with Compose plugin alone that came from elsewhere.
+        timeout: seconds to wait for apt's lock.
+    """
+    state = host.get_fact(Engine, packages=source.packages)
+    complete = set(source.packages) <= state.packages
+    if complete or (keep_existing and state.has_engine and state.has_compose):
+        host.noop("Docker and its Compose plugin are installed")
+        return
+    yield streamed(install_script(source, codename, timeout))
+
+
+def install_script(source: DockerSource, codename: str, timeout: int) -> str:
+    """Shell script that installs the packages, adding Docker's repository first if they come from there."""
+    apt = f"DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout={timeout} -o Acquire::Retries=3"
+    lines = ["set -e"]
+    if source.repository:
+        deb822 = (
+            f"Types: deb\nURIs: {source.repository}\nSuites: {codename}\nComponents: stable\nSigned-By: {_KEYRING}\n"
+        )
+        lines += [
+            f"{apt} update",
+            f"{apt} install -y --no-install-recommends ca-certificates",
+            "install -d -m 0755 /etc/apt/keyrings",
+            # apt's own downloader: a fresh host has neither curl nor wget.
+            f"/usr/lib/apt/apt-helper download-file {quote(source.repository + '/gpg')} {_KEYRING}.new",
+            f"mv {_KEYRING}.new {_KEYRING}",
+            f"printf %s {quote(deb822)} > {_SOURCES}",
+        ]
+    lines += [
+        "echo 'Reading the package lists …'",
+        f"{apt} update",
+        f"echo {quote('Installing ' + ', '.join(source.packages) + ' …')}",
+        f"{apt} -o Dpkg::Use-Pty=0 install -y --no-install-recommends {quote(*source.packages)} </dev/null",
+    ]
+    return "\n".join(lines)
+
+
+@operation()
+def configured(settings: Settings, source: DockerSource) -> Commands:
+    """Merge the engine's configuration into daemon.json, and have the engine run with it, also after a reboot.
+
+    What a person put into daemon.json stays. The engine is restarted only when its configuration changed.
+    """
+    state = host.get_fact(Engine, packages=source.packages)
+    try:
+        current = parse_config(state.config, DAEMON_JSON)
+        recorded = parse_config(state.record, DAEMON_RECORD)
+    except ValueError as error:
+        yield refused(str(error))
+        return
+    merged, ours = merge_config(current, recorded, wanted_config(settings, current))
+    do_write = merged != current
+    do_record = ours != recorded
+    do_restart = do_write or state.pending
+    if do_write or do_record:
+        yield from _write(dump_config(merged) if do_write else "", json.dumps(ours) + "\n")
+    if do_restart:
+        # The mark goes last: a run that dies before it leaves it, and the next run restarts.
+        yield StringCommand(f"systemctl restart docker.service && rm -f {ENGINE_PENDING}")
+    if not state.enabled or (not state.active and not do_restart):
+        yield StringCommand("systemctl enable --now docker.service")
+
+
+def _write(config: str, record: str) -> Commands:
+    """Put both files, each whole or not at all; the mark for the restart comes before the change."""
+    yield StringCommand(f"install -d -m 0755 {ROOT} {DAEMON_JSON.rpartition('/')[0]}")
+    yield FileUploadCommand(io.BytesIO(record.encode()), f"{DAEMON_RECORD}.new")
+    if config:
+        yield FileUploadCommand(io.BytesIO(config.encode()), f"{DAEMON_JSON}.new")
+        yield StringCommand(
+            f"chmod 0644 {DAEMON_JSON}.new && touch {ENGINE_PENDING} && "
+            f"mv {DAEMON_RECORD}.new {DAEMON_RECORD} && mv {DAEMON_JSON}.new {DAEMON_JSON}"
+        )
+    else:
+        yield StringCommand(f"mv {DAEMON_RECORD}.new {DAEMON_RECORD}")

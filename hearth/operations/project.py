@@ -1,0 +1,75 @@
+"""The Compose project: containers as compose.yaml says, healthy, with the current httpd.conf."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+
+from pyinfra import host, logger
+from pyinfra.api import FunctionCommand, operation
+from pyinfra.api.exceptions import FactPreconditionError
+
+from hearth.commands import quote, refused, streamed
+from hearth.containers import Drift, find_drift
+from hearth.facts.images import Images
+from hearth.facts.project import Project
+from hearth.host_paths import CONTAINERS, HTTPD_CONF, RELOAD_PENDING, ROOT
+
+
+@operation()
+def up(images: Mapping[str, str], timeout: int) -> Generator[FunctionCommand, None, None]:
+    """Make the containers what compose.yaml says, wait until they are healthy, and reload httpd if its file changed.
+
+    Nothing is done where the containers' configuration hashes, images, states and networks agree already.
+
+    Args:
+        images: service → image reference.
+        timeout: seconds for all containers to become healthy.
+    """
+    try:
+        state = host.get_fact(Project)
+        present = host.get_fact(Images, references=tuple(images.values())).present
+    except FactPreconditionError as error:
+        yield refused(str(error))
+        return
+    ids = {service: present.get(reference, "") for service, reference in images.items()}
+    drift = find_drift(state.hashes, list(state.containers), ids)
+    do_up = bool(drift) or not state.hashes
+    if not do_up and not state.reload_pending:
+        host.noop("containers are as they should be")
+        return
+    for difference in drift:
+        logger.info(f"{host.print_prefix}{difference.name} {difference.what}")
+    yield streamed(converge_script(drift if do_up else None, timeout))
+
+
+def converge_script(drift: list[Drift] | None, timeout: int) -> str:
+    """Shell script that removes and recreates what Compose would not see by itself, brings all up, and reloads httpd.
+
+    Args:
+        drift: what differs, or None where only httpd is to be reloaded.
+        timeout: seconds for all containers to become healthy.
+    """
+    lines = ["set -e", f"cd {ROOT}"]
+    if drift is not None:
+        services = {name: service for service, name in CONTAINERS.items()}
+        remove = [one.name for one in drift if one.remedy == "remove"]
+        recreate = sorted({services[one.name] for one in drift if one.remedy == "recreate" and one.name in services})
+        compose = "docker compose --progress plain --ansi never"
+        if remove:
+            lines.append(f"docker rm --force {quote(*remove)}")
+        if recreate:
+            lines.append(f"{compose} up --no-start --no-deps --force-recreate {quote(*recreate)}")
+        lines += [
+            f"if ! {compose} up --detach --wait --wait-timeout {timeout} --remove-orphans --pull never; then",
+            "  echo 'The containers did not become healthy. Their last words:' >&2",
+            "  docker compose ps --all >&2; docker compose logs --no-color --tail 25 >&2; exit 1",
+            "fi",
+        ]
+    # State over events: the mark says whether a reload is due, whichever run left it.
+    lines += [
+        f"if [ -e {RELOAD_PENDING} ]; then",
+        f"  docker exec {CONTAINERS['httpd']} httpd -f {HTTPD_CONF} -k graceful && rm -f {RELOAD_PENDING}",
+        "  echo 'httpd took over its new configuration'",
+        "fi",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,79 @@
+"""Files in /opt/hearth."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Generator, Mapping
+
+from pyinfra import host
+from pyinfra.api import FileUploadCommand, StringCommand, operation
+
+from hearth.commands import quote
+from hearth.facts.tree import Tree
+from hearth.host_paths import HTTPD_CONF, RELOAD_PENDING, ROOT
+
+_INCOMING = f"{ROOT}/.incoming"
+
+
+@operation()
+def synced(files: Mapping[str, bytes], proxy_image: str) -> Generator[StringCommand | FileUploadCommand, None, None]:
+    """Put the files that differ into /opt/hearth.
+
+    All arrive together in a directory beside their places, are tried there (`docker compose config`, `httpd -t` in
+    the proxy's own image), and only then take their places, each by one rename: a file that does not pass never
+    goes live, and what served goes on serving.
+
+    Args:
+        files: path relative to /opt/hearth → content.
+        proxy_image: reference of the image that tries httpd.conf.
+    """
+    present = host.get_fact(Tree, paths=tuple(sorted(files)))
+    differing = {
+        path: content for path, content in files.items() if present.get(path) != hashlib.sha256(content).hexdigest()
+    }
+    if not differing:
+        host.noop("files are as they should be")
+        return
+    archive = pack(differing)
+    upload = f"{ROOT}/.incoming.tar"
+    yield StringCommand(f"install -d -m 0755 {ROOT}")
+    yield FileUploadCommand(io.BytesIO(archive), upload)
+    yield StringCommand(swap_script(sorted(differing), upload, proxy_image))
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """A tar archive of the files, owned by root, mode 0644, always the same bytes for the same files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for path in sorted(files):
+            member = tarfile.TarInfo(path)
+            member.size, member.mode, member.uname, member.gname = len(files[path]), 0o644, "root", "root"
+            archive.addfile(member, io.BytesIO(files[path]))
+    return buffer.getvalue()
+
+
+def swap_script(paths: list[str], upload: str, proxy_image: str) -> str:
+    """Shell script that unpacks, tries and places the files."""
+    directories = sorted({path.rpartition("/")[0] for path in paths} - {""})
+    lines = [
+        "set -e",
+        "umask 022",
+        f"rm -rf {_INCOMING} && mkdir {_INCOMING}",
+        # -m: the archive has no times of its own, and the page's ETag is made from them.
+        f"tar -xmf {upload} -C {_INCOMING} --no-same-permissions && rm -f {upload}",
+    ]
+    if "compose.yaml" in paths:
+        lines.append(f"docker compose -f {_INCOMING}/compose.yaml config --quiet")
+    if "httpd/httpd.conf" in paths:
+        mount = f"type=bind,src={_INCOMING}/httpd,dst=/usr/local/apache2/{HTTPD_CONF.rpartition('/')[0]},readonly"
+        lines += [
+            f"docker run --rm --network none --mount {mount} {quote(proxy_image)} httpd -t -f {HTTPD_CONF}",
+            # Before the change: a run that dies in between leaves the mark, and the next run reloads.
+            f"touch {RELOAD_PENDING}",
+        ]
+    lines += [f"mkdir -p {quote(f'{ROOT}/{directory}')}" for directory in directories]
+    lines += [f"mv -f {quote(f'{_INCOMING}/{path}')} {quote(f'{ROOT}/{path}')}" for path in paths]
+    lines.append(f"rm -rf {_INCOMING}")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""The parts of a deploy, in the order of deploy.py."""

@@ -1,0 +1,21 @@
+"""Docker on the host."""
+
+from __future__ import annotations
+
+from pyinfra.api import deploy
+
+from hearth.operations import engine
+from hearth.platforms import DockerSource
+from hearth.settings import Settings
+
+
+@deploy("Docker")
+def docker(settings: Settings, source: DockerSource, codename: str) -> None:
+    engine.installed(
+        name="Install the engine and Compose",
+        source=source,
+        codename=codename,
+        keep_existing=settings.docker_source == "auto",
+        timeout=settings.docker_apt_timeout,
+    )
+    engine.configured(name="Configure and start the engine", settings=settings, source=source)

@@ -1,0 +1,19 @@
+"""The models that the settings list."""
+
+from __future__ import annotations
+
+from pyinfra.api import deploy
+
+from hearth.operations import models as operations
+from hearth.settings import Settings
+
+
+@deploy("Models")
+def models(settings: Settings) -> None:
+    operations.pulled(
+        name="Pull the models",
+        models=settings.ollama_models,
+        registry=settings.ollama_model_registry,
+        timeout=settings.ollama_pull_timeout,
+        retries=settings.ollama_pull_retries,
+    )

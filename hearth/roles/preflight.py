@@ -1,0 +1,79 @@
+"""Look before anything is changed: settings of all hosts, then each host itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pyinfra import host
+from pyinfra.api import DeployError
+from pyinfra.api.host import Host
+
+from hearth.facts.checkup import Checkup, Login
+from hearth.platforms import DockerSource, docker_source, identify
+from hearth.preflight import find_obstacles, paths_to_check
+from hearth.settings import Settings, SettingsError
+
+
+def check_settings(hosts: Iterable[Host]) -> dict[str, Settings]:
+    """Settings of every host, by its name. All are checked before one host is asked anything.
+
+    Raises:
+        DeployError: one line for each setting of any host that is wrong.
+    """
+    settings: dict[str, Settings] = {}
+    wrong: list[str] = []
+    for one in hosts:
+        try:
+            settings[one.name] = Settings.from_data(_data(one), one.name)
+        except SettingsError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise DeployError(
+            "these settings can't be used, and nothing was changed:\n  " + "\n  ".join("\n".join(wrong).split("\n"))
+        )
+    return settings
+
+
+def _data(one: Host) -> dict[str, Any]:
+    data: dict[str, Any] = one.data.dict()  # type: ignore[no-untyped-call]
+    return data
+
+
+def become() -> dict[str, Any]:
+    """pyinfra arguments with which commands on the host run as root.
+
+    Raises:
+        DeployError: the user is not root and there is no sudo.
+    """
+    login = host.get_fact(Login)
+    if login.user_id == 0:
+        return {}
+    if not login.has_sudo:
+        raise DeployError(
+            f"{host.name}: the user that logs in is not root and the host has no sudo; log in as root "
+            '(ssh_user = "root" in the inventory) or install sudo'
+        )
+    return {"_sudo": True}
+
+
+def preflight(settings: Settings, root: dict[str, Any]) -> tuple[DockerSource, str]:
+    """Ask the host once, and refuse to begin if something stands in the way.
+
+    Facts run while pyinfra prepares, so this comes before any operation on any host.
+
+    Args:
+        root: pyinfra arguments with which commands run as root.
+
+    Returns:
+        where Docker comes from on this host, and its release's codename.
+
+    Raises:
+        DeployError: with every obstacle and its cure.
+    """
+    state = host.get_fact(Checkup, paths=paths_to_check(settings), models_dir=settings.ollama_models_dir, **root)
+    obstacles = find_obstacles(settings, state)
+    if obstacles:
+        raise DeployError(f"{host.name} is not ready, and nothing was changed:\n  " + "\n  ".join(obstacles))
+    platform = identify(state.os_release, state.architecture)
+    return docker_source(platform, settings.docker_source, settings.docker_apt_url), platform.codename

@@ -1,0 +1,22 @@
+"""Ollama and httpd: images, files, containers."""
+
+from __future__ import annotations
+
+from pyinfra.api import deploy
+
+from hearth.operations import images, project, tree
+from hearth.render import render_tree
+from hearth.settings import Settings
+
+
+@deploy("Stack")
+def stack(settings: Settings) -> None:
+    references = {"ollama": settings.ollama_image, "httpd": settings.proxy_image}
+    images.pulled(
+        name="Pull the images",
+        references=tuple(references.values()),
+        timeout=settings.docker_pull_timeout,
+        retries=settings.docker_pull_retries,
+    )
+    tree.synced(name="Put the files", files=render_tree(settings), proxy_image=settings.proxy_image)
+    project.up(name="Bring the containers up", images=references, timeout=settings.docker_health_timeout)

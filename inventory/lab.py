@@ -1,0 +1,33 @@
+"""The lab: a throwaway virtual machine on this computer that stands in for a fresh Raspberry Pi.
+
+    make lab-up
+    pyinfra inventory/lab.py deploy.py
+
+Its address, key and registries are where the running lab says they are; nothing is to be edited here.
+"""
+
+from pyinfra.api.exceptions import InventoryError
+
+import lab as _lab
+
+try:
+    _status = _lab.status(must_run=True)
+except _lab.LabError as error:
+    raise InventoryError(str(error)) from None
+
+lab = [
+    (
+        _status.ssh_host,
+        {
+            "ssh_config_file": _status.ssh_config,
+            "docker_registry_mirrors": [_status.registry_mirror],
+            "ollama_model_registry": _status.model_registry,
+            "ollama_models": list(_status.models),
+            # The lab's images are small, and its models tiny.
+            "docker_images_gb": 1.0,
+            "ollama_model_sizes_gb": dict.fromkeys(_status.models, 0.1),
+            # A page on another origin that may call, for the acceptance tests.
+            "allowed_origins": ["http://listed.example:8080"],
+        },
+    ),
+]

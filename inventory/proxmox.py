@@ -1,0 +1,16 @@
+"""Proxmox: containers (LXC, Debian 12 or 13, unprivileged, options nesting=1 and keyctl=1) and virtual machines.
+
+    pyinfra inventory/proxmox.py deploy.py
+
+An inventory is a Python file. Each list in it is a group of hosts, named like the list: settings for the group can
+be put into a file of that name (here: group_data/proxmox.py). A host is ("address", {settings of this host alone}).
+"""
+
+proxmox = [
+    (
+        "192.168.1.50",  # the one thing to edit: the container's own address (not that of the Proxmox node)
+        {
+            "ssh_user": "root",  # Proxmox's Debian templates have no other user, and no sudo
+        },
+    ),
+]
