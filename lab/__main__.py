@@ -1,0 +1,128 @@
+"""`python -m lab`: the lab's commands."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from lab import LabError, status
+
+_DESCRIPTION = """A throwaway virtual machine that stands in for a freshly flashed Raspberry Pi: Debian trixie with
+systemd, sshd and the user pi, and nothing else. Beside it run the registries that its Docker and its Ollama pull from.
+The first `up` builds everything (about ten minutes); later ones take it from the cache."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="python -m lab", description=_DESCRIPTION)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    up = commands.add_parser("up", help="build what is missing and start the lab; a second time it does nothing")
+    up.add_argument(
+        "--ssh-port",
+        type=_port,
+        metavar="N",
+        help="port on this machine for the guest's ssh (default: a free one)",
+    )
+    up.add_argument(
+        "--page-port",
+        type=_port,
+        metavar="N",
+        help="port on this machine for the chat page (default: a free one)",
+    )
+    up.add_argument("--memory", type=int, metavar="MiB", help="the guest's memory (default: 2048)")
+    up.add_argument("--accel", choices=("auto", "kvm", "tcg"), default="auto", help="auto: KVM if it really works here")
+
+    down = commands.add_parser("down", help="shut the lab down; its disk stays as it is")
+    down.add_argument("--purge", action="store_true", help="also delete this checkout's disk, snapshots, key and ports")
+
+    shown = commands.add_parser("status", help="say what runs and where")
+    shown.add_argument("--json", action="store_true", help="as one JSON object")
+
+    ssh = commands.add_parser("ssh", help="log in to the guest, or run a command there: ssh -- COMMAND …")
+    ssh.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+
+    snapshot = commands.add_parser("snapshot", help="keep the guest's whole state under a name")
+    snapshot.add_argument("name", metavar="NAME")
+    restore = commands.add_parser("restore", help="put the guest back to a snapshot (starts it if it is down)")
+    restore.add_argument("name", metavar="NAME")
+    commands.add_parser("fresh", help="put the guest back to how it was after its first boot: restore fresh")
+    commands.add_parser("build", help="only build what `up` needs")
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        if arguments.command == "status":
+            return _status(arguments.json)
+        if arguments.command == "ssh":
+            return _ssh(arguments.words)
+        return _work(arguments)
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("lab: interrupted; what was built so far is kept, what was half built is not", file=sys.stderr)
+        return 130
+
+
+def _work(arguments: argparse.Namespace) -> int:
+    """The commands that change something: stages while they run, a table of times at the end."""
+    from lab import artefacts, vm
+    from lab.progress import Stages
+
+    with Stages() as stages:
+        if arguments.command == "up":
+            wanted = {"22": arguments.ssh_port, "85": arguments.page_port}
+            ports = {guest: port for guest, port in wanted.items() if port is not None}
+            vm.up(stages, ports, arguments.memory, arguments.accel)
+        elif arguments.command == "down":
+            vm.down(stages, arguments.purge)
+        elif arguments.command == "snapshot":
+            vm.snapshot(stages, arguments.name)
+        elif arguments.command == "build":
+            vm.check(0, artefacts.missing(vm.NEEDED))
+            artefacts.build(vm.NEEDED, stages)
+        else:
+            vm.restore(stages, "fresh" if arguments.command == "fresh" else arguments.name)
+    if stages.times:
+        print(stages.summary(), file=sys.stderr)
+    return 0
+
+
+def _status(as_json: bool) -> int:
+    now = status()
+    if as_json:
+        print(now.to_json())
+        return 0
+    print("The lab is running." if now.running else "The lab is not running.")
+    if now.running:
+        print(f"  chat page  {now.url}  (once Hearth is deployed)\n  ssh        ssh -F {now.ssh_config} {now.ssh_host}")
+        print(f"  machine    {now.accel}, {now.memory} MiB")
+    print(f"  snapshots  {', '.join(now.snapshots) or 'none'}")
+    return 0
+
+
+def _ssh(words: list[str]) -> int:
+    """Become ssh, so that the terminal and signals are its own."""
+    from lab import ssh, state
+
+    status(must_run=True)
+    words = words[1:] if words[:1] == ["--"] else words
+    sys.stdout.flush()
+    argv = ["ssh", "-F", str(state.DIRECTORY / "ssh_config"), ssh.HOST, *words]
+    os.execvp("ssh", argv)
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 1 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{port} is no port number")
+    return port
+
+
+if __name__ == "__main__":
+    sys.exit(main())

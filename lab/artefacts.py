@@ -1,0 +1,137 @@
+"""What the lab builds, what each part is built from, and building it: independent parts at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from lab import builder, cache, guest, images, mirrors, models, programs, shell, tools, versions
+from lab.progress import Stages
+
+Paths = dict[str, Path]
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """One cached directory. `inputs` and the keys of `needs` make its key; `build(paths, out, log)` fills it."""
+
+    name: str
+    what: str
+    inputs: Callable[[], list[str]]
+    build: Callable[[Paths, Path, Path], None]
+    needs: tuple[str, ...] = ()
+
+
+def _httpd(paths: Paths, out: Path, log: Path) -> None:
+    programs.build_httpd(paths["builder"] / "root", out, log)
+
+
+def _ollama(paths: Paths, out: Path, log: Path) -> None:
+    programs.build_ollama(paths["builder"] / "root", out, log)
+
+
+def _base(paths: Paths, out: Path, log: Path) -> None:
+    images.build_base(out, log, paths["builder"] / "root/etc/ssl/certs/ca-certificates.crt")
+
+
+def _images(paths: Paths, out: Path, log: Path) -> None:
+    images.build(paths["base"], paths["httpd"], paths["ollama"], paths["tools"], out, log)
+
+
+def _models(paths: Paths, out: Path, log: Path) -> None:
+    from lab import model_store  # needs numpy and gguf, which only building does
+
+    model_store.build(paths["builder"] / "root", paths["ollama"] / "ollama", paths["tools"], out, log)
+
+
+ALL = {
+    part.name: part
+    for part in (
+        Artefact(
+            "tools",
+            "Fetch docker-registry",
+            lambda: [tools.RECIPE],
+            lambda _, out, log: tools.build(out, log),
+        ),
+        Artefact(
+            "builder",
+            "Make the trixie builder",
+            lambda: [builder.recipe("builder.sh"), *builder.PACKAGES],
+            lambda _, out, log: builder.build(out, log),
+        ),
+        Artefact("guest", "Make the guest", guest.inputs, lambda _, out, log: guest.build(out, log)),
+        Artefact(
+            "ollama",
+            f"Build Ollama {versions.OLLAMA}",
+            lambda: [builder.recipe("ollama.sh"), versions.OLLAMA, versions.MINIAUDIO_SHA256],
+            _ollama,
+            ("builder",),
+        ),
+        Artefact(
+            "httpd",
+            f"Build Apache httpd {versions.HTTPD}",
+            lambda: [builder.recipe("httpd.sh"), versions.HTTPD, versions.HTTPD_SHA256],
+            _httpd,
+            ("builder",),
+        ),
+        Artefact("base", "Make the images' base", lambda: [builder.recipe("base.sh")], _base, ("builder",)),
+        Artefact("images", "Make the images", images.inputs, _images, ("base", "httpd", "ollama", "tools")),
+        Artefact("models", "Make the tiny models", models.inputs, _models, ("builder", "ollama", "tools")),
+    )
+}
+
+
+def keys() -> dict[str, str]:
+    """The key of every artefact as the recipes stand now."""
+    found: dict[str, str] = {}
+    for name, part in ALL.items():  # in an order that has needs first
+        found[name] = cache.key_of(name, mirrors.SUITE, "amd64", *part.inputs(), *(found[n] for n in part.needs))
+    return found
+
+
+def missing(wanted: tuple[str, ...]) -> list[str]:
+    """Those of `wanted`, and of what building them takes, that must be built."""
+    key = keys()
+    absent: list[str] = []
+
+    def visit(name: str) -> None:
+        if name not in absent and not cache.path_of(name, key[name]).is_dir():
+            for need in ALL[name].needs:
+                visit(need)
+            absent.append(name)
+
+    for name in wanted:
+        visit(name)
+    return absent
+
+
+def build(wanted: tuple[str, ...], stages: Stages) -> Paths:
+    """The directories of the artefacts, built where they are missing, two or three at a time."""
+    key = keys()
+    todo = missing(wanted)
+    paths = {name: cache.path_of(name, key[name]) for name in ALL}
+    cache.root().mkdir(parents=True, exist_ok=True)
+    done: dict[str, Future[None]] = {}
+
+    def make(name: str) -> None:
+        part = ALL[name]
+        for need in part.needs:
+            if need in done:
+                done[need].result()
+        with stages.stage(part.what):
+            cache.build_once(name, key[name], partial(part.build, paths))
+
+    # A thread per part: those that wait for others cost nothing, those that run share the processors.
+    with ThreadPoolExecutor(max_workers=len(todo) or 1) as pool:
+        for name in todo:
+            done[name] = pool.submit(make, name)
+        try:
+            for future in done.values():
+                future.result()
+        except BaseException:
+            shell.stop_all()
+            raise
+    return {name: paths[name] for name in wanted}

@@ -1,0 +1,79 @@
+"""The trixie root directory with compilers, and running things in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from lab import mirrors, shell
+
+RECIPES = Path(__file__).parent / "recipes"
+PACKAGES = (
+    *("ca-certificates", "gcc", "g++", "libc6-dev", "make", "pkgconf", "golang-go"),
+    # what Apache httpd and its 131 modules are built with
+    *("libapr1-dev", "libaprutil1-dev", "libcurl4-openssl-dev", "liblua5.3-dev", "libnghttp2-dev", "libpcre2-dev"),
+    *("libssl-dev", "libxml2-dev", "zlib1g-dev", "libbrotli-dev", "libjansson-dev", "libldap2-dev"),
+    # headers that the Go module of Ollama leaves out
+    *("nlohmann-json3-dev", "libstb-dev"),
+)
+_GO_SETTINGS = ("GOPROXY", "GOSUMDB", "GONOSUMDB", "GONOPROXY", "GOPRIVATE", "GOINSECURE", "GOAUTH")
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+
+def recipe(name: str) -> str:
+    """The text of a recipe, as part of an artefact's key."""
+    return (RECIPES / name).read_text()
+
+
+def build(out: Path, log: Path) -> None:
+    """Fill `out`: `root/` is the trixie root, source packages included in its apt sources."""
+    sources = out / "hearth.sources"
+    sources.write_text(mirrors.of_this_machine().sources(source_packages=True))
+    aptconf = out / "apt.conf"
+    aptconf.write_text(mirrors.apt_options())
+    shell.run(["sh", RECIPES / "builder.sh", out, sources, aptconf, ",".join(PACKAGES)], log, timeout=900, root=True)
+
+
+def run_inside(root: Path, work: Path, command: list[str], log: Path, timeout: float) -> None:
+    """Run a command in the builder as root; it sees `work` as /work and can change nothing else."""
+    shell.run(enter(root, work, command), log, timeout, root=True, leash=True)
+
+
+def enter(root: Path, work: Path, command: list[str], env: dict[str, str] | None = None) -> list[str]:
+    """The whole command line that runs `command` in the builder, without the words for sudo.
+
+    The command ends when the standard input of this line is closed (see recipes/enter.sh).
+    """
+    settings = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/work",
+        "LC_ALL": "C.UTF-8",
+        **go_settings(),
+        **{name: os.environ[name] for name in _PROXIES if name in os.environ},
+        **(env or {}),
+    }
+    words = [f"{name}={value}" for name, value in settings.items()]
+    unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--"]
+    return [
+        *unshare,
+        "sh",
+        str(RECIPES / "enter.sh"),
+        str(root),
+        str(work),
+        "/usr/bin/env",
+        "-i",
+        *words,
+        *command,
+    ]
+
+
+def go_settings() -> dict[str, str]:
+    """How this machine reaches Go modules: from its environment, else from its `go env`, else Go's own defaults."""
+    found = {name: os.environ[name] for name in _GO_SETTINGS if os.environ.get(name)}
+    if shutil.which("go"):
+        for name in _GO_SETTINGS:
+            value = shell.read(["go", "env", name]).strip()
+            if value:
+                found.setdefault(name, value)
+    return found

@@ -1,0 +1,96 @@
+"""Whether this machine can run the lab: asked before anything is changed, answered in words that say what to do."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from lab import cache, qemu, shell
+from lab.errors import LabError
+
+GIB = 1 << 30
+TO_RUN = {
+    qemu.PROGRAM: "qemu-system-x86",
+    "qemu-img": "qemu-utils",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+}
+TO_BUILD = {
+    "mmdebstrap": "mmdebstrap",
+    "buildah": "buildah",
+    "mke2fs": "e2fsprogs",
+    "unshare": "util-linux",
+    "apt-get": "apt",
+    "dpkg-deb": "dpkg",
+}
+BUILD_DISK, RUN_DISK = (
+    8 * GIB,
+    4 * GIB,
+)  # measured: 4.5 GiB at the height of a build; an overlay after a deploy 2 GiB
+
+
+def check_commands(wanted: dict[str, str]) -> None:
+    """LabError naming the packages of the commands that are missing."""
+    missing = sorted({package for command, package in wanted.items() if not shutil.which(command)})
+    if missing:
+        raise LabError(f"The lab needs these Debian packages: {' '.join(missing)}. Install them with: lab/machine.sh")
+
+
+def check_qemu() -> None:
+    """LabError when QEMU is one that can't run the guest."""
+    if platform.machine() != "x86_64":
+        raise LabError(f"The lab's guest is an x86-64 machine; this one is {platform.machine()}.")
+    found = qemu.version()
+    if found < (8,):
+        shown = ".".join(map(str, found))
+        raise LabError(
+            f"QEMU {shown} is too old: guests panic under its emulation (seen with 7.2). "
+            "Take qemu-system-x86 and qemu-utils from bookworm-backports; lab/machine.sh does that."
+        )
+
+
+def check_root() -> None:
+    """LabError when this is neither root nor somebody whom sudo lets in without a question."""
+    if os.geteuid() == 0:
+        return
+    try:
+        shell.read(["true"], root=True)
+    except LabError as error:
+        raise LabError(
+            f"Building the lab makes Debian root directories, which needs root: be root, or run `sudo -v` first. ({error})"
+        ) from None
+
+
+def check_disk(needs: Iterable[tuple[Path, int]]) -> None:
+    """LabError when a file system has less room than the sum of what is asked of it; `needs` are (path, bytes)."""
+    sums: dict[int, tuple[Path, int]] = {}
+    for path, wanted in needs:
+        while not path.exists():
+            path = path.parent
+        device = path.stat().st_dev
+        sums[device] = (path, sums.get(device, (path, 0))[1] + wanted)
+    for path, wanted in sums.values():
+        there = shutil.disk_usage(path).free
+        if there < wanted:
+            raise LabError(
+                f"The disk of {path} has {there / GIB:.1f} GiB free; the lab needs {wanted / GIB:.1f} GiB there."
+            )
+
+
+def check_room(checkout: Path, building: bool) -> None:
+    """LabError when the disks of the cache and of the checkout can't hold what is coming."""
+    check_disk([(checkout, RUN_DISK), *([(cache.root(), BUILD_DISK)] if building else [])])
+
+
+def check_memory(guest: int, info: str | None = None) -> None:
+    """LabError when the guest's memory (MiB) and 512 MiB for what runs beside it are not available."""
+    text = info if info is not None else Path("/proc/meminfo").read_text()
+    there = next(int(line.split()[1]) // 1024 for line in text.splitlines() if line.startswith("MemAvailable:"))
+    if there < guest + 512:
+        raise LabError(
+            f"This machine has {there} MiB of memory available; a guest of {guest} MiB needs {guest + 512} MiB. "
+            "End something, or give the guest less with --memory."
+        )

@@ -1,0 +1,65 @@
+"""The two programs that the images hold, built from source in the builder: Apache httpd and Ollama."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tarfile
+from pathlib import Path
+
+from lab import builder, shell, versions
+
+
+def build_httpd(root: Path, out: Path, log: Path) -> None:
+    """Fill `out`: `usr/local/apache2`, and `libs/` with every shared library that its parts link to."""
+    work = _workspace(out)
+    shutil.copy(builder.RECIPES / "httpd.sh", work)
+    builder.run_inside(root, work, ["sh", "/work/httpd.sh", versions.HTTPD, versions.HTTPD_SHA256], log, timeout=1800)
+    _keep(work, out)
+
+
+def build_ollama(root: Path, out: Path, log: Path) -> None:
+    """Fill `out`: the program `ollama`. Go modules come the way this machine gets them."""
+    work = _workspace(out)
+    shutil.copy(builder.RECIPES / "ollama.sh", work)
+    miniaudio_header(work, log)
+    builder.run_inside(root, work, ["sh", "/work/ollama.sh", versions.OLLAMA], log, timeout=3000)
+    _keep(work, out)
+
+
+def miniaudio_header(work: Path, log: Path) -> None:
+    """Put miniaudio.h at work/include/miniaudio/: one header that Ollama needs and its Go module leaves out.
+
+    The Python package index is where a pinned copy can be had with no download address of our own.
+    """
+    wish = work / "miniaudio.txt"
+    wish.write_text(f"miniaudio=={versions.MINIAUDIO} --hash=sha256:{versions.MINIAUDIO_SHA256}\n")
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--no-deps",
+        "--no-binary",
+        "miniaudio",
+        "--require-hashes",
+    ]
+    shell.run([*pip, "-d", work, "-r", wish], log, timeout=300)
+    target = work / "include/miniaudio/miniaudio.h"
+    target.parent.mkdir(parents=True)
+    with tarfile.open(work / f"miniaudio-{versions.MINIAUDIO}.tar.gz") as archive:
+        member = archive.extractfile(f"miniaudio-{versions.MINIAUDIO}/miniaudio/miniaudio.h")
+        assert member is not None  # the archive is pinned by its hash
+        target.write_bytes(member.read())
+
+
+def _workspace(out: Path) -> Path:
+    work = out / "work"
+    work.mkdir()
+    return work
+
+
+def _keep(work: Path, out: Path) -> None:
+    """Move what the recipe left in work/out to `out` and drop the rest (Go's module cache alone is 1 GB)."""
+    shell.read(["sh", "-c", 'mv "$1"/out/* "$2"/ && rm -rf --one-file-system "$1"', "sh", work, out], 300, root=True)

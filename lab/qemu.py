@@ -1,0 +1,87 @@
+"""The virtual machine: its command line, starting it, ending it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import ports, process, qmp, shell
+from lab.errors import LabError
+
+PROGRAM = "qemu-system-x86_64"
+CPUS = 2
+
+
+@dataclass(frozen=True)
+class Machine:
+    """All that decides how QEMU is started."""
+
+    directory: Path  # the checkout's state directory: overlay, socket, console
+    guest: Path  # the cached artefact with kernel and initrd
+    accel: str  # kvm or tcg
+    memory: int  # MiB
+    forwards: Mapping[str, int]  # guest port -> port on this machine's loopback
+    kernel_arguments: str = ""
+    snapshot: str = ""  # go on from this snapshot instead of booting
+
+
+def accelerator(name: str) -> str:
+    """QEMU's -accel value."""
+    return "tcg,thread=multi" if name == "tcg" else name
+
+
+def command(machine: Machine) -> list[str]:
+    """The whole command line. Commas in a file name are doubled, as QEMU wants it."""
+    forwards = [f"hostfwd=tcp:{ports.LOOPBACK}:{port}-:{guest}" for guest, port in machine.forwards.items()]
+    overlay = str(machine.directory / "overlay.qcow2").replace(",", ",,")
+    console = str(machine.directory / "console.log").replace(",", ",,")
+    return [
+        *(PROGRAM, "-name", "hearth-lab", "-nodefaults", "-no-user-config", "-display", "none"),
+        *("-machine", "q35", "-accel", accelerator(machine.accel), "-cpu", "max"),
+        *("-smp", str(CPUS), "-m", str(machine.memory), "-rtc", "base=utc"),
+        *("-kernel", str(machine.guest / "vmlinuz"), "-initrd", str(machine.guest / "initrd")),
+        *("-append", f"root=/dev/vda rw console=ttyS0 panic=-1 {machine.kernel_arguments}".strip()),
+        # A throwaway machine: flushes to the disk only cost time, what matters is in the snapshots.
+        *("-drive", f"if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap,file={overlay}"),
+        *("-device", "virtio-blk-pci,drive=disk", "-device", "virtio-rng-pci"),
+        *("-netdev", ",".join(["user,id=net,ipv6=off", *forwards]), "-device", "virtio-net-pci,netdev=net"),
+        *("-chardev", f"file,id=console,append=on,path={console}", "-serial", "chardev:console"),
+        # Relative, since a socket's path may be no longer than 107 bytes: QEMU is started in the state directory.
+        *("-qmp", "unix:qmp.sock,server=on,wait=off", "-pidfile", "qemu.pid", "-daemonize"),
+        *(["-loadvm", machine.snapshot] if machine.snapshot else []),
+    ]
+
+
+def start(machine: Machine) -> int:
+    """Start it in the background; its pid. LabError with QEMU's own words when it does not start."""
+    log = machine.directory / "qemu.log"
+    log.unlink(missing_ok=True)
+    shell.run(command(machine), log, timeout=120, cwd=machine.directory)
+    return int((machine.directory / "qemu.pid").read_text())
+
+
+def power_off(directory: Path, pid: int, deadline: float = 90) -> bool:
+    """Press the power button and wait; after `deadline` seconds end QEMU. Whether the guest went down by itself."""
+    mark = str(directory)
+    try:
+        with qmp.monitor(directory) as monitor:
+            until = time.monotonic() + deadline
+            while time.monotonic() < until and process.is_ours(pid, mark):
+                monitor.execute("system_powerdown")  # again: a guest that is still booting misses the first one
+                if process.gone(pid, mark, 10):
+                    return True
+            monitor.execute("quit")
+    except LabError:
+        pass  # the monitor goes away with QEMU, which is what we are waiting for
+    if process.gone(pid, mark, 10):
+        return True
+    process.end(pid, mark)
+    return False
+
+
+def version() -> tuple[int, ...]:
+    """The installed QEMU's version, as (10, 0, 2)."""
+    words = shell.read([PROGRAM, "--version"]).split()
+    return tuple(int(part) for part in words[words.index("version") + 1].split(".") if part.isdigit())

@@ -1,0 +1,66 @@
+"""A small client of QEMU's monitor protocol (QMP) over the unix socket in a checkout's state directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lab.errors import LabError
+
+
+class Monitor:
+    """An open conversation with one QEMU."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._lines = connection.makefile("rb")
+        self._next()  # the greeting
+        self.execute("qmp_capabilities")
+
+    def execute(self, command: str, timeout: float = 30, **arguments: Any) -> Any:
+        """Run one QMP command; what it returns. LabError when QEMU refuses it or stays silent for `timeout` seconds."""
+        self._connection.settimeout(timeout)
+        self._connection.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+        while True:
+            answer = self._next()
+            if "error" in answer:
+                raise LabError(f"QEMU refused {command}: {answer['error'].get('desc', answer['error'])}")
+            if "return" in answer:
+                return answer["return"]
+            # anything else is an event that happened meanwhile
+
+    def human(self, line: str, timeout: float = 30) -> str:
+        """Run one line of the human monitor, for what QMP only has as long-running jobs; its text."""
+        return str(self.execute("human-monitor-command", timeout, **{"command-line": line})).strip()
+
+    def _next(self) -> dict[str, Any]:
+        try:
+            line = self._lines.readline()
+        except OSError as error:
+            raise LabError(f"QEMU's monitor does not answer: {error}") from error
+        if not line:
+            raise LabError("QEMU ended while it was being asked something.")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+@contextmanager
+def monitor(directory: Path) -> Iterator[Monitor]:
+    """Connect to the QEMU whose socket is `directory`/qmp.sock."""
+    # A socket's path may be 107 bytes long, a checkout's may be longer: go through the open directory.
+    folder = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(30)
+        connection.connect(f"/proc/self/fd/{folder}/qmp.sock")
+        yield Monitor(connection)
+    except OSError as error:
+        raise LabError(f"QEMU's monitor in {directory} can't be reached: {error}") from error
+    finally:
+        connection.close()
+        os.close(folder)

@@ -1,0 +1,68 @@
+"""Running Debian's docker-registry on the loopback, over a storage directory."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab import ports, process, shell
+from lab.errors import LabError
+
+
+def configuration(storage: Path, port: int, read_only: bool) -> dict[str, object]:
+    """The registry's settings; JSON of it is the YAML that it reads."""
+    return {
+        "version": 0.1,
+        "log": {"level": "warn", "accesslog": {"disabled": False}},
+        "storage": {
+            "filesystem": {"rootdirectory": str(storage)},
+            # Checkouts share the cached storage, so nobody may write to it.
+            "maintenance": {"readonly": {"enabled": read_only}, "uploadpurging": {"enabled": False}},
+        },
+        "http": {
+            "addr": f"{ports.LOOPBACK}:{port}",
+            # Ollama's client reads the Location of every blob answer, redirect or not (download.go). "?" resolves to
+            # the URL that was asked for; upload answers set their own Location over it.
+            "headers": {"Location": ["?"]},
+        },
+    }
+
+
+def start(program: Path, storage: Path, port: int, directory: Path, name: str, read_only: bool = True) -> int:
+    """Serve `storage` on the loopback port; configuration and log go to `directory`. The pid, once it answers."""
+    config = directory / f"{name}.yml"
+    config.write_text(json.dumps(configuration(storage, port, read_only), indent=1))
+    log = directory / f"{name}.log"
+    pid = process.start([program, "serve", config], log, directory)
+    until = time.monotonic() + 20
+    while not answers(port):
+        if time.monotonic() > until or not process.is_ours(pid, str(directory)):
+            process.end(pid, str(directory))
+            raise LabError(f"The {name} does not answer on port {port}:\n{shell.tail(log)}\nThe whole log: {log}")
+        time.sleep(0.05)
+    return pid
+
+
+@contextmanager
+def serving(program: Path, storage: Path, directory: Path) -> Iterator[int]:
+    """A writable registry on a free port while the block runs; yields the port."""
+    [port] = ports.free(1)
+    pid = start(program, storage, port, directory, "registry", read_only=False)
+    try:
+        yield port
+    finally:
+        process.end(pid, str(directory))
+
+
+def answers(port: int) -> bool:
+    """Whether a registry answers on the port."""
+    try:
+        with urllib.request.urlopen(f"http://{ports.LOOPBACK}:{port}/v2/", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False

@@ -1,0 +1,111 @@
+"""The way into the guest: a key of this checkout, an ssh configuration that everything uses, and waiting for sshd."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from lab import ports, shell
+from lab.errors import LabError
+
+HOST = "hearth-lab"
+USER = "pi"
+
+
+def make_key(directory: Path) -> str:
+    """Make this checkout's key pair unless it is there; the public half."""
+    key = directory / "ssh_key"
+    if not key.exists():
+        shell.read(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "hearth-lab", "-f", key])
+    return key.with_suffix(".pub").read_text().strip()
+
+
+def credential(public_key: str) -> str:
+    """The kernel argument that lets the key in: a systemd credential, so no image holds anybody's key.
+
+    systemd-tmpfiles writes pi's authorized_keys from it at every boot.
+    """
+    home = f"/home/{USER}"
+    lines = f"d {home}/.ssh 0700 {USER} {USER} -\nf+ {home}/.ssh/authorized_keys 0600 {USER} {USER} - {public_key}\n"
+    return f"systemd.set_credential_binary=tmpfiles.extra:{base64.b64encode(lines.encode()).decode()}"
+
+
+def configuration(directory: Path, port: int) -> str:
+    """The text of the ssh configuration. The guest's host key is taken at first sight: it was made a moment ago."""
+    return f"""# Written by `python -m lab up`; use it with: ssh -F {directory}/ssh_config {HOST}
+Host {HOST}
+  HostName {ports.LOOPBACK}
+  Port {port}
+  User {USER}
+  IdentityFile "{directory}/ssh_key"
+  IdentitiesOnly yes
+  UserKnownHostsFile "{directory}/known_hosts"
+  StrictHostKeyChecking accept-new
+  LogLevel ERROR
+"""
+
+
+def command(directory: Path, *words: str) -> list[str]:
+    """The command line that runs `words` in the guest (a login shell without any)."""
+    return ["ssh", "-F", str(directory / "ssh_config"), HOST, *([shlex.join(words)] if words else [])]
+
+
+def run(directory: Path, *words: str, timeout: float = 60) -> str:
+    """Run a command in the guest; its standard output."""
+    base = command(directory, *words)
+    return shell.read([base[0], "-o", "BatchMode=yes", *base[1:]], timeout)
+
+
+def wait(directory: Path, port: int, deadline: float) -> None:
+    """Poll until the guest lets us in; LabError with the last refusal after `deadline` seconds."""
+    until = time.monotonic() + deadline
+    last = "no attempt was made"
+    while time.monotonic() < until:
+        last = _greeting(port) or _login(directory)
+        if not last:
+            return
+        time.sleep(0.2)
+    console = directory / "console.log"
+    raise LabError(
+        f"The guest did not let us in by ssh within {deadline:.0f} s. Last answer: {last}\n"
+        f"End of its console ({console}):\n{shell.tail(console)}"
+    )
+
+
+def _greeting(port: int) -> str:
+    """What is wrong with sshd's greeting; empty when it came.
+
+    QEMU accepts the connection long before the guest does, and then tries ever more rarely to pass it on: short
+    attempts of our own find the guest sooner than one patient ssh.
+    """
+    try:
+        with socket.create_connection((ports.LOOPBACK, port), timeout=1.5) as connection:
+            said = connection.recv(64)
+    except OSError as error:
+        return f"no greeting from sshd ({error})"
+    return "" if said.startswith(b"SSH-") else f"not sshd's greeting: {said!r}"
+
+
+def _login(directory: Path) -> str:
+    """What is wrong with logging in; empty when it worked."""
+    argv = command(directory, "true")
+    try:
+        tried = subprocess.run(
+            [argv[0], "-o", "BatchMode=yes", *argv[1:]],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+    except subprocess.TimeoutExpired:
+        return "no answer within 30 s"
+    return tried.stderr.strip() or f"exit code {tried.returncode}" if tried.returncode else ""
+
+
+def set_clock(directory: Path) -> None:
+    """Give the guest this machine's time: a restored guest still has the time of its snapshot."""
+    run(directory, "sudo", "date", "--utc", "--set", f"@{time.time():.1f}")

@@ -1,0 +1,59 @@
+"""What one checkout remembers about its lab, in `<checkout>/.lab/state.json`."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab import process
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+DIRECTORY = CHECKOUT / ".lab"
+
+GUEST_PORTS = ("22", "80", "85", "443", "5001", "11434")
+REGISTRY, MODELS = "registry", "models"  # our two registries, as keys of ports and pids
+QEMU = "qemu"
+
+
+@dataclass
+class State:
+    """Mutable, saved after every step, so that an interrupted command leaves a true record."""
+
+    ports: dict[str, int] = field(default_factory=dict)  # of guest ports and of the two registries
+    pids: dict[str, int] = field(default_factory=dict)  # of the machine and of the two registries
+    guest: str = ""  # the cached artefact that the overlay stands on
+    memory: int = 0  # MiB of the running machine
+    accel: str = ""  # kvm or tcg
+    snapshots: dict[str, dict[str, Any]] = field(default_factory=dict)  # name -> memory and accel it was taken with
+
+    def alive(self, name: str) -> bool:
+        """Whether that process of this checkout runs."""
+        pid = self.pids.get(name)
+        return pid is not None and process.is_ours(pid, str(DIRECTORY))
+
+    def save(self) -> None:
+        """Write it in one step: a reader never sees half a file."""
+        DIRECTORY.mkdir(exist_ok=True)
+        fresh = DIRECTORY / "state.json.new"
+        fresh.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        fresh.rename(DIRECTORY / "state.json")
+
+
+def load() -> State:
+    """The remembered state; an empty one when there is none."""
+    path = DIRECTORY / "state.json"
+    return State(**json.loads(path.read_text())) if path.exists() else State()
+
+
+@contextmanager
+def locked() -> Iterator[State]:
+    """The state, with no other lab command of this checkout changing it meanwhile."""
+    DIRECTORY.mkdir(exist_ok=True)
+    with (DIRECTORY / "lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield load()

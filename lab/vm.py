@@ -1,0 +1,175 @@
+"""The lab of this checkout as a whole: up, down, snapshot, restore."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from lab import artefacts, kvm, machine, ports, process, qemu, qmp, registry, shell, ssh, state
+from lab.errors import LabError
+from lab.progress import Stages
+from lab.state import State
+
+FRESH = "fresh"
+MEMORY = 2048  # MiB
+NEEDED = ("tools", "guest", "images", "models")
+_FORMS = {state.REGISTRY: ("images", "image-registry"), state.MODELS: ("models", "model-registry")}
+
+
+def up(stages: Stages, wanted: dict[str, int], memory: int | None = None, accel: str = "auto") -> None:
+    """Build what is missing and start what does not run. `wanted`: guest port -> port on this machine's loopback."""
+    with state.locked() as known:
+        if all(known.alive(name) for name in (state.QEMU, state.REGISTRY, state.MODELS)):
+            stages.say("The lab is up already.")
+            return
+        check(memory or known.memory or MEMORY, artefacts.missing(NEEDED))
+        _choose_ports(known, wanted)  # before minutes of building: a taken port is worth knowing now
+        paths = artefacts.build(NEEDED, stages)
+        _start_registries(known, paths, stages)
+        if not known.alive(state.QEMU):
+            first = _prepare(known, paths["guest"], stages)
+            known.memory = memory or known.memory or MEMORY
+            _boot(known, accel, stages)
+            if first:
+                with stages.stage("Wait for the first boot to settle"):
+                    ssh.run(state.DIRECTORY, "systemctl", "is-system-running", "--wait", timeout=300)
+                _snapshot(known, FRESH, stages)
+
+
+def down(stages: Stages, purge: bool = False) -> None:
+    """Shut the guest down and stop the registries; with `purge`, forget everything of this checkout."""
+    with state.locked() as known:
+        if known.alive(state.QEMU):
+            with stages.stage("Shut the guest down"):
+                if not qemu.power_off(state.DIRECTORY, known.pids[state.QEMU]):
+                    stages.say("The guest did not go down by itself; it was ended.")
+        for name in (state.REGISTRY, state.MODELS):
+            if known.alive(name):
+                process.end(known.pids[name], str(state.DIRECTORY))
+        known.pids = {}
+        known.save()
+        if purge:
+            for path in state.DIRECTORY.iterdir():
+                path.unlink()
+            state.DIRECTORY.rmdir()
+
+
+def snapshot(stages: Stages, name: str) -> None:
+    """Keep the guest's whole state (disk, memory, processes) under a name; an older one of that name is replaced."""
+    with state.locked() as known:
+        if not known.alive(state.QEMU):
+            raise LabError(
+                "The lab is not running, so there is nothing to take a snapshot of. Start it with: make lab-up"
+            )
+        _snapshot(known, name, stages)
+
+
+def restore(stages: Stages, name: str) -> None:
+    """Put the guest back to a snapshot and set its clock; a lab that is down is started from it."""
+    with state.locked() as known:
+        if name not in known.snapshots:
+            there = ", ".join(known.snapshots) or "none"
+            raise LabError(f"There is no snapshot {name!r}; there are: {there}.")
+        taken = known.snapshots[name]
+        same = taken["memory"] == known.memory and taken["accel"] == known.accel
+        if known.alive(state.QEMU) and same:
+            with stages.stage(f"Restore {name}"):
+                _human(f"loadvm {name}", f"restore {name}")
+                _arrive(known)
+            return
+        if known.alive(state.QEMU):  # memory and accelerator are part of what a snapshot can be loaded into
+            qemu.power_off(state.DIRECTORY, known.pids[state.QEMU])
+        check(taken["memory"], artefacts.missing(NEEDED))
+        _choose_ports(known, {})
+        _start_registries(known, artefacts.build(NEEDED, stages), stages)
+        known.memory = taken["memory"]
+        _boot(known, taken["accel"], stages, name)
+
+
+def check(memory: int, to_build: list[str]) -> None:
+    """Everything that could stop `up`, asked before it changes anything."""
+    machine.check_commands({**machine.TO_RUN, **(machine.TO_BUILD if to_build else {})})
+    machine.check_qemu()
+    machine.check_memory(memory)
+    machine.check_room(state.CHECKOUT, bool(to_build))
+    if to_build:
+        machine.check_root()
+
+
+def _prepare(known: State, guest: Path, stages: Stages) -> bool:
+    """Make the key and the disk of this checkout; whether the disk is new."""
+    ssh.make_key(state.DIRECTORY)
+    overlay = state.DIRECTORY / "overlay.qcow2"
+    if overlay.exists() and known.guest:
+        if not Path(known.guest).is_dir():
+            raise LabError(
+                f"The disk in {state.DIRECTORY} stands on {known.guest}, which is gone. "
+                "Start over with: python -m lab down --purge"
+            )
+        if Path(known.guest) != guest:
+            stages.say(
+                "The guest's recipe has changed since this disk was made; `python -m lab down --purge` gets a new one."
+            )
+        return not known.snapshots
+    base = str(guest / "disk.qcow2")
+    shell.read(["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", overlay])
+    (state.DIRECTORY / "known_hosts").unlink(missing_ok=True)
+    known.guest, known.snapshots = str(guest), {}
+    known.save()
+    return True
+
+
+def _choose_ports(known: State, wanted: dict[str, int]) -> None:
+    """Ports for what does not run yet; what runs keeps its own."""
+    machine_ports = [] if known.alive(state.QEMU) else list(state.GUEST_PORTS)
+    names = [*machine_ports, *(name for name in _FORMS if not known.alive(name))]
+    known.ports |= ports.choose(names, wanted, known.ports)
+
+
+def _start_registries(known: State, paths: artefacts.Paths, stages: Stages) -> None:
+    with stages.stage("Start the registries"):
+        for name, (artefact, form) in _FORMS.items():
+            if not known.alive(name):
+                program, storage = paths["tools"] / "docker-registry", paths[artefact] / "storage"
+                known.pids[name] = registry.start(program, storage, known.ports[name], state.DIRECTORY, form)
+                known.save()
+
+
+def _boot(known: State, accel: str, stages: Stages, snapshot_name: str = "") -> None:
+    guest = Path(known.guest)
+    if accel == "auto":
+        with stages.stage("See whether KVM works here"):
+            accel = "kvm" if kvm.available(guest) else "tcg"
+    known.accel = accel
+    forwards = {port: known.ports[port] for port in state.GUEST_PORTS}
+    directory = state.DIRECTORY
+    (directory / "ssh_config").write_text(ssh.configuration(directory, known.ports["22"]))
+    plan = qemu.Machine(directory, guest, accel, known.memory, forwards, ssh.credential(ssh.make_key(directory)))
+    if snapshot_name:
+        plan = replace(plan, snapshot=snapshot_name)
+    with stages.stage(f"Boot the guest ({accel})"):
+        known.pids[state.QEMU] = qemu.start(plan)
+        known.save()
+        _arrive(known)
+
+
+def _arrive(known: State) -> None:
+    ssh.wait(state.DIRECTORY, known.ports["22"], deadline=240)
+    ssh.set_clock(state.DIRECTORY)
+
+
+def _snapshot(known: State, name: str, stages: Stages) -> None:
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise LabError(f"{name!r} is no name for a snapshot: letters, digits, - and _ only.")
+    with stages.stage(f"Take the snapshot {name}"):
+        _human(f"savevm {name}", f"take the snapshot {name}")
+        known.snapshots[name] = {"memory": known.memory, "accel": known.accel}
+        known.save()
+
+
+def _human(line: str, what: str) -> None:
+    """A command of QEMU's human monitor: it says nothing when all went well."""
+    with qmp.monitor(state.DIRECTORY) as monitor:
+        said = monitor.human(line, timeout=180)
+    if said:
+        raise LabError(f"QEMU could not {what}: {said}")
