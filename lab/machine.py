@@ -60,7 +60,7 @@ def check_root() -> None:
         shell.read(["true"], root=True)
     except LabError as error:
         raise LabError(
-            f"Building the lab makes Debian root directories, which needs root: be root, or run `sudo -v` first. ({error})"
+            f"Building the lab makes Debian root directories: be root, or run `sudo -v` first. ({error})"
         ) from None
 
 

@@ -12,6 +12,8 @@ from lab.errors import LabError
 
 PROGRAM = "qemu-system-x86_64"
 CPUS = 2
+# A serial line is slow under emulation, and guarding against the processor's side channels pointless: 57 s → 45 s to ssh.
+KERNEL_ARGUMENTS = "root=/dev/vda rw console=ttyS0 quiet mitigations=off panic=-1"
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,11 @@ def command(machine: Machine) -> list[str]:
     console = str(machine.directory / "console.log").replace(",", ",,")
     return [
         *(PROGRAM, "-name", "hearth-lab", "-nodefaults", "-no-user-config", "-display", "none"),
-        *("-machine", "q35", "-accel", accelerator(machine.accel), "-cpu", "max"),
+        # Without the parts that a guest would only spend its emulated time probing.
+        *("-machine", "q35,sata=off,smbus=off", "-accel", accelerator(machine.accel), "-cpu", "max,svm=off"),
         *("-smp", str(CPUS), "-m", str(machine.memory), "-rtc", "base=utc"),
         *("-kernel", str(machine.guest / "vmlinuz"), "-initrd", str(machine.guest / "initrd")),
-        *("-append", f"root=/dev/vda rw console=ttyS0 panic=-1 {machine.kernel_arguments}".strip()),
+        *("-append", f"{KERNEL_ARGUMENTS} {machine.kernel_arguments}".strip()),
         # A throwaway machine: flushes to the disk only cost time, what matters is in the snapshots.
         *("-drive", f"if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap,file={overlay}"),
         *("-device", "virtio-blk-pci,drive=disk", "-device", "virtio-rng-pci"),

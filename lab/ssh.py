@@ -61,7 +61,7 @@ def run(directory: Path, *words: str, timeout: float = 60) -> str:
 
 
 def wait(directory: Path, port: int, deadline: float) -> None:
-    """Poll until the guest lets us in; LabError with the last refusal after `deadline` seconds."""
+    """Poll until the guest lets us in, with its clock set; LabError with the last refusal after `deadline` seconds."""
     until = time.monotonic() + deadline
     last = "no attempt was made"
     while time.monotonic() < until:
@@ -91,8 +91,11 @@ def _greeting(port: int) -> str:
 
 
 def _login(directory: Path) -> str:
-    """What is wrong with logging in; empty when it worked."""
-    argv = command(directory, "true")
+    """What is wrong with logging in and setting the guest's clock; empty when it worked.
+
+    A restored guest still has the time of its snapshot, and each login takes a second under emulation: one does both.
+    """
+    argv = command(directory, "sudo", "date", "--utc", "--set", f"@{time.time():.1f}")
     try:
         tried = subprocess.run(
             [argv[0], "-o", "BatchMode=yes", *argv[1:]],
@@ -104,8 +107,3 @@ def _login(directory: Path) -> str:
     except subprocess.TimeoutExpired:
         return "no answer within 30 s"
     return tried.stderr.strip() or f"exit code {tried.returncode}" if tried.returncode else ""
-
-
-def set_clock(directory: Path) -> None:
-    """Give the guest this machine's time: a restored guest still has the time of its snapshot."""
-    run(directory, "sudo", "date", "--utc", "--set", f"@{time.time():.1f}")

@@ -155,7 +155,6 @@ def _boot(known: State, accel: str, stages: Stages, snapshot_name: str = "") -> 
 
 def _arrive(known: State) -> None:
     ssh.wait(state.DIRECTORY, known.ports["22"], deadline=240)
-    ssh.set_clock(state.DIRECTORY)
 
 
 def _snapshot(known: State, name: str, stages: Stages) -> None:

@@ -1,0 +1,141 @@
+"""Ports, keys, command lines and refusals: the lab's decisions that need no machine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+import lab
+from lab import artefacts, cache, machine, ports, process, qemu, registry, report, ssh, state
+from lab.__main__ import main, parser
+
+PLAN = qemu.Machine(Path("/a,b/.lab"), Path("/cache/guest-0"), "tcg", 2048, {"22": 4022, "85": 4085}, "x=y")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout's state directory in which nothing was ever started."""
+    monkeypatch.setattr(state, "DIRECTORY", tmp_path / ".lab")
+    return tmp_path / ".lab"
+
+
+def test_a_taken_port_is_refused_with_its_number() -> None:
+    with socket.socket() as server:
+        server.bind((ports.LOOPBACK, 0))
+        server.listen()
+        port = server.getsockname()[1]
+        assert not ports.is_free(port)
+        with pytest.raises(lab.LabError, match=f"Port {port} on 127.0.0.1 is taken"):
+            ports.choose(["22"], {"22": port}, {})
+        assert ports.choose(["22"], {}, {"22": port})["22"] != port
+
+
+def test_ports_are_kept_wanted_or_new_and_never_twice() -> None:
+    kept, wanted = ports.free(2)
+    chosen = ports.choose(["22", "85", "80"], {"85": wanted}, {"22": kept, "85": kept, "80": wanted})
+    assert chosen["22"] == kept
+    assert chosen["85"] == wanted
+    assert len(set(chosen.values())) == 3
+    with pytest.raises(lab.LabError, match="asked for twice"):
+        ports.choose(["22", "85"], {"22": kept, "85": kept}, {})
+
+
+def test_keys_depend_on_every_part_and_where_it_ends() -> None:
+    assert cache.key_of("a", "b") == cache.key_of("a", b"b")
+    assert len({cache.key_of("ab", "c"), cache.key_of("a", "bc"), cache.key_of("abc"), cache.key_of("c", "ab")}) == 4
+
+
+def test_needs_come_before_what_needs_them() -> None:
+    seen: set[str] = set()
+    for name, part in artefacts.ALL.items():
+        assert set(part.needs) <= seen
+        seen.add(name)
+
+
+def test_an_interrupted_build_leaves_nothing_that_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEARTH_CACHE", str(tmp_path))
+    monkeypatch.setattr(cache, "remove", shutil.rmtree)  # the real one asks for root
+    (tmp_path / "lab").mkdir()
+
+    def half(out: Path, log: Path) -> None:
+        (out / "half").touch()
+        raise lab.LabError("broken")
+
+    with pytest.raises(lab.LabError, match="broken"):
+        cache.build_once("thing", "k", half)
+    assert not list((tmp_path / "lab").glob("*thing-*"))
+    whole = cache.build_once("thing", "k", lambda out, log: (out / "whole").touch())
+    assert cache.build_once("thing", "k", half) == whole  # not built again
+
+
+def test_qemu_listens_on_the_loopback_only_and_doubles_commas() -> None:
+    words = qemu.command(PLAN)
+    network = words[words.index("-netdev") + 1]
+    assert "hostfwd=tcp:127.0.0.1:4022-:22,hostfwd=tcp:127.0.0.1:4085-:85" in network
+    assert any(word.endswith("file=/a,,b/.lab/overlay.qcow2") for word in words)
+    assert "tcg,thread=multi" in words
+    assert "-loadvm" not in words
+    assert words[words.index("-append") + 1].endswith(" x=y")
+
+
+def test_the_key_reaches_the_guest_as_a_credential() -> None:
+    argument = ssh.credential("ssh-ed25519 AAAA me")
+    assert argument.startswith("systemd.set_credential_binary=tmpfiles.extra:")
+    assert " " not in argument
+
+
+def test_registries_are_read_only_on_the_loopback_and_give_ollama_its_location() -> None:
+    shown = json.loads(json.dumps(registry.configuration(Path("/s"), 5, read_only=True)))
+    assert shown["http"] == {"addr": "127.0.0.1:5", "headers": {"Location": ["?"]}}
+    assert shown["storage"]["maintenance"]["readonly"] == {"enabled": True}
+
+
+def test_only_our_own_processes_are_ours() -> None:
+    assert not process.is_ours(1, "no such mark in any command line")
+    process.end(1, "no such mark in any command line")  # and nothing happens to others
+
+
+def test_too_little_memory_or_disk_is_refused_with_the_sum(tmp_path: Path) -> None:
+    with pytest.raises(lab.LabError, match="1953 MiB of memory available; a guest of 2048 MiB needs 2560 MiB"):
+        machine.check_memory(2048, "MemTotal: 9000000 kB\nMemAvailable: 2000000 kB\n")
+    machine.check_memory(1024, "MemAvailable: 2000000 kB\n")
+    with pytest.raises(lab.LabError, match=r"needs 2097152\.0 GiB"):
+        machine.check_disk([(tmp_path / "not/yet", 1 << 50), (tmp_path, 1 << 50)])
+
+
+def test_missing_commands_are_named_by_their_packages() -> None:
+    with pytest.raises(lab.LabError, match="these Debian packages: package-a package-b"):
+        machine.check_commands({"no-such-b": "package-b", "no-such-a": "package-a", "sh": "dash"})
+
+
+def test_status_of_a_lab_that_never_ran(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert set(shown) == set(report.Status.__dataclass_fields__)
+    assert shown["running"] is False
+    assert shown["ssh_config"] == str(checkout / "ssh_config")
+    assert shown["models"] == ["tinyllama", "tinystory"]
+    with pytest.raises(lab.LabError, match="The lab is not running"):
+        lab.status(must_run=True)
+    assert main(["ssh", "true"]) == 1
+    assert "lab: The lab is not running. Start it with: make lab-up" in capsys.readouterr().err
+
+
+def test_status_gives_addresses_from_remembered_ports(checkout: Path) -> None:
+    state.State(ports={"22": 1022, "85": 1085, "registry": 1001, "models": 1002}, pids={"qemu": 1}).save()
+    now = lab.status()
+    assert now.url == "http://127.0.0.1:1085"
+    assert now.registry_mirror == "http://10.0.2.2:1001"
+    assert now.model_registry == "http://10.0.2.2:1002"
+    assert now.forwards == {"22": 1022, "85": 1085}
+    assert now.pids == {}  # pid 1 is somebody else's
+
+
+@pytest.mark.parametrize("words", [["up", "--page-port", "99999"], ["up", "--accel", "magic"], ["snapshot"], []])
+def test_wrong_words_are_refused(words: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        parser().parse_args(words)

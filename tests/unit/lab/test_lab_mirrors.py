@@ -1,0 +1,83 @@
+"""Deriving the lab's package sources from a machine's own. Addresses are made up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab import LabError, mirrors
+
+DEB822 = """\
+Types: deb
+# a comment within
+URIs: http://mirror.example/debian
+Suites: bookworm bookworm-updates
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb deb-src
+URIs: http://mirror.example/debian-security
+Suites: bookworm-security
+Components: main contrib
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+"""
+
+
+def test_deb822_file_gives_the_suites_of_the_lab() -> None:
+    found = mirrors.choose(mirrors.parse_deb822(DEB822)).sources()
+    assert "URIs: http://mirror.example/debian\nSuites: trixie trixie-updates\n" in found
+    assert "URIs: http://mirror.example/debian-security\nSuites: trixie-security\n" in found
+    assert "bookworm" not in found
+
+
+def test_one_line_format_gives_the_same() -> None:
+    text = """
+    # deb http://mirror.example/off bookworm main
+    deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://mirror.example/debian bookworm main
+    deb-src http://mirror.example/debian bookworm main
+    deb http://mirror.example/debian-security bookworm-security main contrib  # trailing
+    """
+    chosen = mirrors.choose(mirrors.parse_one_line(text))
+    assert chosen.main.uri == "http://mirror.example/debian"
+    assert chosen.main.signed_by == mirrors.KEYRING
+    assert chosen.security is not None
+    assert chosen.security.components == ("main", "contrib")
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "deb [signed-by=/etc/apt/keyrings/docker.asc] https://packages.example/linux/debian bookworm stable",
+        "deb [signed-by=/etc/apt/keyrings/vendor.gpg] https://apt.vendor.example bookworm main",
+        "deb https://packages.example/pgdg bookworm-pgdg main",
+    ],
+)
+def test_other_peoples_archives_are_not_taken_for_debian(foreign: str) -> None:
+    with pytest.raises(LabError, match="No Debian archive"):
+        mirrors.choose(mirrors.parse_one_line(foreign))
+
+
+def test_disabled_and_source_only_stanzas_do_not_count() -> None:
+    off = DEB822.replace("Types: deb\n", "Enabled: no\nTypes: deb\n")
+    assert [entry.suite for entry in mirrors.parse_deb822(off)] == ["bookworm-security"]
+    assert mirrors.parse_deb822(DEB822.replace("Types: deb deb-src", "Types: deb-src"))[-1].suite == "bookworm-updates"
+
+
+def test_a_key_written_into_the_file_survives() -> None:
+    key = "Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\n -----END PGP PUBLIC KEY BLOCK-----\n"
+    text = f"Types: deb\nURIs: http://mirror.example/debian\nSuites: trixie\nComponents: main\n{key}"
+    assert key.replace("Signed-By:", "Signed-By: ") in mirrors.choose(mirrors.parse_deb822(text)).sources()
+
+
+def test_source_packages_are_asked_for_only_when_wanted() -> None:
+    chosen = mirrors.choose(mirrors.parse_deb822(DEB822))
+    assert "deb-src" not in chosen.sources()
+    assert chosen.sources(source_packages=True).startswith("Types: deb deb-src\n")
+
+
+def test_both_kinds_of_files_are_read(tmp_path: Path) -> None:
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / "sources.list").write_text("deb http://mirror.example/debian trixie main\n")
+    (tmp_path / "sources.list.d/vendor.list.disabled").write_text("deb http://off.example/debian trixie main\n")
+    assert mirrors.of_this_machine(tmp_path).main.uri == "http://mirror.example/debian"
