@@ -1,0 +1,110 @@
+"""Fixtures of the browser tests: where the lab is, Debian's Chromium, and the chat page open in it.
+
+`HEARTH_URL` says where Hearth is; without it, the lab of this checkout is asked. `HEARTH_CHROMIUM` names another
+browser than the `chromium` on the path.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from tests.browser.chat_page import ChatPage
+from tests.browser.fault_proxy import FaultProxy
+
+HERE = Path(__file__).parent
+CHROMIUM_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+OpenChat = Callable[..., ChatPage]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def hearth_url() -> str:
+    """The chat page's address, without a slash at its end."""
+    if told := os.environ.get("HEARTH_URL"):
+        return told.rstrip("/")
+    root = HERE.parent.parent
+    command = [sys.executable, "-m", "lab", "status", "--json"]
+    shown = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    url = str(json.loads(shown.stdout).get("url", "")) if shown.returncode == 0 else ""
+    if not url:
+        pytest.fail("no lab is up: run `python -m lab up` and deploy, or set HEARTH_URL to a deployed chat page")
+    return url.rstrip("/")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """One headless Chromium for the whole run."""
+    path = os.environ.get("HEARTH_CHROMIUM") or shutil.which("chromium")
+    if not path:
+        pytest.fail("Chromium is missing: `apt-get install chromium`, or set HEARTH_CHROMIUM to its path")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_chat(chromium: Browser) -> Iterator[OpenChat]:
+    """Opens the chat page at an address in a browser context of its own, made with Playwright's context options."""
+    contexts: list[BrowserContext] = []
+
+    def open_at(url: str, **options: Any) -> ChatPage:
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        return ChatPage(context.new_page(), url).open()
+
+    yield open_at
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def chat(open_chat: OpenChat, hearth_url: str) -> ChatPage:
+    """The chat page, straight from the lab."""
+    return open_chat(hearth_url)
+
+
+@pytest.fixture
+def fault_proxy(hearth_url: str) -> Iterator[FaultProxy]:
+    """A bad network in front of the lab; does nothing bad until its `fault` is set."""
+    with FaultProxy(hearth_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def faulty_chat(open_chat: OpenChat, fault_proxy: FaultProxy) -> ChatPage:
+    """The chat page as seen through `fault_proxy`."""
+    return open_chat(fault_proxy.url)
+
+
+@pytest.fixture(scope="session")
+def sentence() -> str:
+    """What the lab's tinyllama answers to everything."""
+    from lab.models import TINYLLAMA_SENTENCE
+
+    return TINYLLAMA_SENTENCE
