@@ -25,9 +25,10 @@ SPECIAL = ("<unk>", "<s>", "</s>")
 END = 2  # </s>
 BYTES = 256
 
-# Wide in layers rather than in numbers: every layer costs the server about the same time however narrow it is, so that
-# words arrive one by one at a pace that can be seen and measured, from a file of a few megabytes.
-LAYERS = 64
+# As small as the server accepts. Depth would be the cheap way to make words slower, but every layer is some twenty
+# synchronisations of the server's threads, each of which can cost milliseconds on busy processors under emulation:
+# with 64 layers a word took between 0.3 and 6 seconds.
+LAYERS = 1
 WIDTH = 64
 HEADS = 2
 FEED_FORWARD = 64

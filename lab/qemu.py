@@ -12,7 +12,7 @@ from lab.errors import LabError
 
 PROGRAM = "qemu-system-x86_64"
 CPUS = 2
-# A serial line is slow under emulation, and guarding against the processor's side channels pointless: 57 s → 45 s to ssh.
+# A serial line is slow under emulation and guarding against side channels pointless there: 57 s → 45 s until ssh.
 KERNEL_ARGUMENTS = "root=/dev/vda rw console=ttyS0 quiet mitigations=off panic=-1"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ _FORMS = {state.REGISTRY: ("images", "image-registry"), state.MODELS: ("models",
 def up(stages: Stages, wanted: dict[str, int], memory: int | None = None, accel: str = "auto") -> None:
     """Build what is missing and start what does not run. `wanted`: guest port -> port on this machine's loopback."""
     with state.locked() as known:
-        if all(known.alive(name) for name in (state.QEMU, state.REGISTRY, state.MODELS)):
+        if FRESH in known.snapshots and all(known.alive(name) for name in (state.QEMU, *_FORMS)):
             stages.say("The lab is up already.")
             return
         check(memory or known.memory or MEMORY, artefacts.missing(NEEDED))
@@ -27,13 +28,15 @@ def up(stages: Stages, wanted: dict[str, int], memory: int | None = None, accel:
         paths = artefacts.build(NEEDED, stages)
         _start_registries(known, paths, stages)
         if not known.alive(state.QEMU):
-            first = _prepare(known, paths["guest"], stages)
+            _prepare(known, paths["guest"], stages)
             known.memory = memory or known.memory or MEMORY
             _boot(known, accel, stages)
-            if first:
-                with stages.stage("Wait for the first boot to settle"):
-                    ssh.run(state.DIRECTORY, "systemctl", "is-system-running", "--wait", timeout=300)
-                _snapshot(known, FRESH, stages)
+        if FRESH not in known.snapshots:
+            with stages.stage("Wait for the first boot to settle"):
+                _arrive(known)
+                # It answers "running", or "degraded" when a unit failed: settled either way.
+                ssh.run(state.DIRECTORY, "sh", "-c", "systemctl is-system-running --wait || true", timeout=300)
+            _snapshot(known, FRESH, stages)
 
 
 def down(stages: Stages, purge: bool = False) -> None:
@@ -49,9 +52,7 @@ def down(stages: Stages, purge: bool = False) -> None:
         known.pids = {}
         known.save()
         if purge:
-            for path in state.DIRECTORY.iterdir():
-                path.unlink()
-            state.DIRECTORY.rmdir()
+            shutil.rmtree(state.DIRECTORY)
 
 
 def snapshot(stages: Stages, name: str) -> None:
@@ -96,8 +97,8 @@ def check(memory: int, to_build: list[str]) -> None:
         machine.check_root()
 
 
-def _prepare(known: State, guest: Path, stages: Stages) -> bool:
-    """Make the key and the disk of this checkout; whether the disk is new."""
+def _prepare(known: State, guest: Path, stages: Stages) -> None:
+    """Make the key and the disk of this checkout unless they are there."""
     ssh.make_key(state.DIRECTORY)
     overlay = state.DIRECTORY / "overlay.qcow2"
     if overlay.exists() and known.guest:
@@ -108,15 +109,14 @@ def _prepare(known: State, guest: Path, stages: Stages) -> bool:
             )
         if Path(known.guest) != guest:
             stages.say(
-                "The guest's recipe has changed since this disk was made; `python -m lab down --purge` gets a new one."
+                "The guest's recipe has changed since this disk was made. `python -m lab down --purge` gets a new one."
             )
-        return not known.snapshots
+        return
     base = str(guest / "disk.qcow2")
     shell.read(["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", overlay])
     (state.DIRECTORY / "known_hosts").unlink(missing_ok=True)
     known.guest, known.snapshots = str(guest), {}
     known.save()
-    return True
 
 
 def _choose_ports(known: State, wanted: dict[str, int]) -> None:

@@ -61,14 +61,14 @@ def test_an_interrupted_build_leaves_nothing_that_counts(tmp_path: Path, monkeyp
     monkeypatch.setattr(cache, "remove", shutil.rmtree)  # the real one asks for root
     (tmp_path / "lab").mkdir()
 
-    def half(out: Path, log: Path) -> None:
+    def half(out: Path, _log: Path) -> None:
         (out / "half").touch()
         raise lab.LabError("broken")
 
     with pytest.raises(lab.LabError, match="broken"):
         cache.build_once("thing", "k", half)
     assert not list((tmp_path / "lab").glob("*thing-*"))
-    whole = cache.build_once("thing", "k", lambda out, log: (out / "whole").touch())
+    whole = cache.build_once("thing", "k", lambda out, _: (out / "whole").touch())
     assert cache.build_once("thing", "k", half) == whole  # not built again
 
 
@@ -125,7 +125,8 @@ def test_status_of_a_lab_that_never_ran(checkout: Path, capsys: pytest.CaptureFi
     assert "lab: The lab is not running. Start it with: make lab-up" in capsys.readouterr().err
 
 
-def test_status_gives_addresses_from_remembered_ports(checkout: Path) -> None:
+@pytest.mark.usefixtures("checkout")
+def test_status_gives_addresses_from_remembered_ports() -> None:
     state.State(ports={"22": 1022, "85": 1085, "registry": 1001, "models": 1002}, pids={"qemu": 1}).save()
     now = lab.status()
     assert now.url == "http://127.0.0.1:1085"
