@@ -21,10 +21,12 @@ def write(name: str, path: Path) -> None:
     writer.add_feed_forward_length(models.FEED_FORWARD)
     writer.add_head_count(models.HEADS)
     writer.add_head_count_kv(models.HEADS)
-    writer.add_rope_dimension_count(models.WIDTH // models.HEADS)
+    writer.add_key_length(models.HEAD_WIDTH)
+    writer.add_value_length(models.HEAD_WIDTH)
+    writer.add_rope_dimension_count(models.HEAD_WIDTH)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(len(table.tokens))
-    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
     _add_vocabulary(writer, table)
     _add_tensors(writer, table)
     writer.write_header_to_file()
@@ -50,9 +52,9 @@ def _add_vocabulary(writer: gguf.GGUFWriter, table: models.Table) -> None:
 
 def _add_tensors(writer: gguf.GGUFWriter, table: models.Table) -> None:
     width, size, inner = models.WIDTH, len(table.tokens), models.FEED_FORWARD
-    embedding = np.zeros((size, width), dtype=np.float32)
+    embedding = np.zeros((size, width), dtype=np.float16)
     embedding[np.arange(size), np.array(table.dimension)] = 1.0
-    output = np.zeros((size, width), dtype=np.float32)
+    output = np.zeros((size, width), dtype=np.float16)
     for dimension, token in table.following.items():
         output[token, dimension] = (
             10.0  # far above the zeros of all other tokens, so that no sampling setting changes it
@@ -61,11 +63,12 @@ def _add_tensors(writer: gguf.GGUFWriter, table: models.Table) -> None:
     writer.add_tensor("token_embd.weight", embedding)
     writer.add_tensor("output_norm.weight", ones)
     writer.add_tensor("output.weight", output)
-    square = np.zeros((width, width), dtype=np.float32)
+    attention = models.HEADS * models.HEAD_WIDTH
     for layer in range(models.LAYERS):
         prefix = f"blk.{layer}"
-        for part in ("attn_q", "attn_k", "attn_v", "attn_output"):
-            writer.add_tensor(f"{prefix}.{part}.weight", square)
+        for part in ("attn_q", "attn_k", "attn_v"):
+            writer.add_tensor(f"{prefix}.{part}.weight", np.zeros((attention, width), dtype=np.float32))
+        writer.add_tensor(f"{prefix}.attn_output.weight", np.zeros((width, attention), dtype=np.float32))
         writer.add_tensor(f"{prefix}.attn_norm.weight", ones)
         writer.add_tensor(f"{prefix}.ffn_norm.weight", ones)
         writer.add_tensor(f"{prefix}.ffn_gate.weight", np.zeros((inner, width), dtype=np.float32))

@@ -29,9 +29,13 @@ BYTES = 256
 # synchronisations of the server's threads, each of which can cost milliseconds on busy processors under emulation:
 # with 64 layers a word took between 0.3 and 6 seconds.
 LAYERS = 1
-WIDTH = 64
-HEADS = 2
-FEED_FORWARD = 64
+HEADS = 1
+HEAD_WIDTH = 32
+FEED_FORWARD = 32
+# What paces the words instead: the output matrix, WIDTH times VOCABULARY, is one multiplication for each token that is
+# said and none for those of the prompt. Filler tokens that nothing leads to make up the number.
+WIDTH = 512
+VOCABULARY = 6144
 CONTEXT = 4096
 
 
@@ -55,9 +59,10 @@ def table(name: str) -> Table:
         raise ValueError(f"{name}: each word must be distinct, since a token has one successor")
     # The first word has no space before it at the start of an answer, and one when the chain comes round again.
     pieces = [words[0], *(f"▁{word}" for word in words[1:]), *([f"▁{words[0]}"] if loops else [])]
-    tokens = (*SPECIAL, *(f"<0x{byte:02X}>" for byte in range(BYTES)), *pieces)
     first = len(SPECIAL) + BYTES
-    dimension = (*[0] * first, *range(1, len(pieces) + 1))
+    filler = [f"<filler-{i}>" for i in range(VOCABULARY - first - len(pieces))]
+    tokens = (*SPECIAL, *(f"<0x{byte:02X}>" for byte in range(BYTES)), *pieces, *filler)
+    dimension = (*[0] * first, *range(1, len(pieces) + 1), *[0] * len(filler))
     following = {0: first, **{d: first + d for d in range(1, len(pieces))}}
     following[len(pieces)] = first + 1 if loops else END
     return Table(tokens, dimension, following)

@@ -30,6 +30,9 @@ if [ -n "$(ls /usr/local/share/ca-certificates/*.crt 2>/dev/null)" ]; then
 fi
 chroot "$root" useradd --create-home --shell /bin/bash --groups sudo,adm pi
 chmod 0440 "$root/etc/sudoers.d/pi"
+# A Pi has these timers too, but here they would go off after every restore, when the clock jumps from the snapshot's time to
+# today's, and hold apt's lock against the deploy that is being tested.
+chroot "$root" systemctl disable apt-daily.timer apt-daily-upgrade.timer
 chroot "$root" systemctl enable systemd-networkd systemd-resolved ssh hearth-lab-hostkey
 
 cp "$root"/boot/vmlinuz-* "$out/vmlinuz"

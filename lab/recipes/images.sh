@@ -11,7 +11,7 @@ echo '{"default": [{"type": "insecureAcceptAnything"}]}' >"$work/policy.json"
 build() { # NAME CONTEXT ARGUMENTS…
   name=$1 context=$2
   shift 2
-  $buildah bud --isolation chroot --format docker --timestamp 0 --signature-policy "$work/policy.json" \
+  $buildah bud --isolation chroot --format docker --signature-policy "$work/policy.json" \
     -f "$images/$name/Containerfile" -t "localhost/hearth-lab-$name" "$@" "$context"
 }
 push() { # NAME TARGET
