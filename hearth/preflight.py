@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hearth.disk import GB, model_gb
 from hearth.facts.checkup import CheckupState
-from hearth.facts.models import full_name
+from hearth.model_names import full_name
 from hearth.platforms import docker_source, identify
 from hearth.settings import Settings
 

@@ -21,6 +21,8 @@ lab = [
         {
             "ssh_config_file": _status.ssh_config,
             "docker_registry_mirrors": [_status.registry_mirror],
+            # What of the machine is reached where from here, for the tests.
+            "x_forwards": dict(_status.forwards),
             "ollama_model_registry": _status.model_registry,
             "ollama_models": list(_status.models),
             # The lab's images are small, and its models tiny.
@@ -28,6 +30,10 @@ lab = [
             "ollama_model_sizes_gb": dict.fromkeys(_status.models, 0.1),
             # A page on another origin that may call, for the acceptance tests.
             "allowed_origins": ["http://listed.example:8080"],
+            # A backend that was on the host before, for the acceptance tests.
+            "proxy_extra_routes": [
+                {"path": "/flask/", "to": "http://host.docker.internal:5001/", "methods": ["GET", "HEAD"]},
+            ],
         },
     ),
 ]

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from hearth.host_paths import MODELS_VOLUME, PROJECT
 from hearth.listeners import Listener, parse_listeners, parse_published
+from hearth.model_names import name_from_manifest
 from hearth.sections import parse_assignments, parse_sections
 
 
@@ -104,11 +105,5 @@ class Checkup(FactBase[CheckupState]):
             listeners=parse_listeners(sections["listeners"]),
             published=frozenset(port for _, _, ports in ours for port in parse_published(ports)),
             images=frozenset(image for image, _, _ in ours),
-            models=frozenset(_model_name(path) for path in sections["models"]),
+            models=frozenset(name_from_manifest(path) for path in sections["models"]),
         )
-
-
-def _model_name(manifest: str) -> str:
-    """`registry.ollama.ai/library/llama3.2/1b` → `llama3.2:1b`; `…/someone/model/tag` → `someone/model:tag`."""
-    *_, owner, name, tag = ["", "", *manifest.split("/")]
-    return f"{name}:{tag}" if owner == "library" else f"{owner}/{name}:{tag}"

@@ -11,11 +11,6 @@ from typing_extensions import override
 from hearth.host_paths import CONTAINERS
 
 
-def full_name(model: str) -> str:
-    """A model's name as Ollama lists it: with its tag."""
-    return model if ":" in model.rpartition("/")[2] else f"{model}:latest"
-
-
 class Models(FactBase[frozenset[str]]):
     """Full names (`tinyllama:latest`) of the models that Ollama lists.
 

@@ -1,0 +1,63 @@
+# `make help` lists what there is. Nothing here needs root except the installation of missing Debian packages
+# and the lab's build, which use sudo and say so.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup machine demo test test-scenarios check unit verify deploy lab-up lab-down lab-build clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+INVENTORY ?= inventory/pi.py
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+$(VENV)/.deploy: requirements.txt
+	@command -v python3 >/dev/null || { echo "python3 is missing: sudo apt-get install python3 python3-venv"; exit 1; }
+	@python3 -c 'import ensurepip' 2>/dev/null || { echo "python3-venv is missing: sudo apt-get install python3-venv"; exit 1; }
+	@echo "Installing the Python packages into $(VENV) …"
+	@test -x $(BIN)/python || python3 -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.deploy
+	@echo "Installing the packages for lab and tests into $(VENV) …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+setup: $(VENV)/.deploy ## Python packages for deploying, into .venv
+
+machine: ## Debian packages that the lab needs (QEMU, mmdebstrap, buildah, Chromium), with apt
+	@lab/machine.sh --browser
+
+demo: machine $(VENV)/.dev ## build the lab, deploy to a fresh virtual machine, print the chat page's address
+	@$(BIN)/python -m tests.run demo
+
+test: machine $(VENV)/.dev ## checks, unit tests, a deploy to the lab, acceptance and browser tests
+	@$(BIN)/python -m tests.run test
+
+test-scenarios: machine $(VENV)/.dev ## what takes longer: drift and its repair, reloads, reboot (in the lab)
+	@$(BIN)/python -m tests.run scenarios
+
+check: $(VENV)/.dev ## ruff and strict mypy
+	@$(BIN)/python -m tests.run check
+
+unit: $(VENV)/.dev ## tests that need no host
+	@$(BIN)/python -m tests.run unit
+
+deploy: $(VENV)/.deploy ## deploy to INVENTORY (default inventory/pi.py); asks before it changes anything
+	@$(BIN)/pyinfra $(INVENTORY) deploy.py
+
+verify: $(VENV)/.deploy ## look at the hosts of INVENTORY from outside and inside, and change nothing
+	@$(BIN)/pytest -p no:cacheprovider tests/acceptance --inventory $(INVENTORY)
+
+lab-build: machine $(VENV)/.dev ## build the lab's guest, images and models into the cache
+	@$(BIN)/python -m lab build
+
+lab-up: machine $(VENV)/.dev ## start the lab's virtual machine and registries
+	@$(BIN)/python -m lab up
+
+lab-down: ## stop them
+	@test ! -x $(BIN)/python || $(BIN)/python -m lab down
+
+clean: lab-down ## stop the lab and remove what was made in this directory (the cache outside stays)
+	@rm -rf $(VENV) .lab .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,135 @@
+"""The acceptance suite: any inventory's hosts, looked at from outside and from inside, changed by nothing.
+
+    pytest tests/acceptance --inventory inventory/pi.py        (or: make verify INVENTORY=inventory/pi.py)
+
+Hosts and their settings are those that pyinfra itself reads, so that what is expected is what was asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import docker
+import pytest
+
+from hearth.settings import Settings, SettingsError
+from tests.acceptance.engine import engine_tunnel
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+_TARGETS = pytest.StashKey[dict[str, "Target"]]()
+
+
+@dataclass(frozen=True)
+class Target:
+    """One host of the inventory.
+
+    Attributes:
+        name: as in the inventory.
+        settings: what the deploy was asked for.
+        url: the chat page as seen from here, without a slash at its end.
+        ssh: words of an ssh command line that reaches the host.
+        hostspec: the same for testinfra.
+        forwards: port on the host → (address, port) from here; where it is not in here, the host's own.
+        address: the host as seen from here.
+    """
+
+    name: str
+    settings: Settings
+    url: str
+    ssh: tuple[str, ...]
+    hostspec: str
+    forwards: dict[int, tuple[str, int]]
+    address: str
+
+    def reached_at(self, port: int) -> tuple[str, int]:
+        return self.forwards.get(port, (self.address, port))
+
+
+def make_target(name: str, data: dict[str, Any]) -> Target:
+    """A target from a host's data as pyinfra has it. `x_forwards` maps ports that are reached elsewhere (the lab)."""
+    settings = Settings.from_data(data, name)
+    address = data.get("ssh_hostname", name)
+    forwards = {int(port): ("127.0.0.1", int(here)) for port, here in data.get("x_forwards", {}).items()}
+    host, port = forwards.get(settings.proxy_port, (address, settings.proxy_port))
+    options: dict[str, str] = {"sudo": "true"} if data.get("ssh_user") != "root" else {}
+    words = ["ssh", "-o", "BatchMode=yes"]
+    if "ssh_config_file" in data:
+        options["ssh_config"] = data["ssh_config_file"]
+        words += ["-F", data["ssh_config_file"]]
+    if "ssh_key" in data:
+        key = str(Path(data["ssh_key"]).expanduser())
+        options["ssh_identity_file"] = key
+        words += ["-i", key]
+    user = f"{data['ssh_user']}@" if "ssh_user" in data else ""
+    if "ssh_port" in data:
+        words += ["-p", str(data["ssh_port"])]
+    suffix = f":{data['ssh_port']}" if "ssh_port" in data else ""
+    return Target(
+        name=name,
+        settings=settings,
+        url=f"http://{host}:{port}",
+        ssh=(*words, f"{user}{address}"),
+        hostspec=f"ssh://{user}{address}{suffix}?{urlencode(options)}",
+        forwards=forwards,
+        address=address,
+    )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--inventory", default="inventory/lab.py", help="pyinfra inventory (a file) of the hosts to look at"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    inventory = config.getoption("--inventory")
+    # A process of its own: pyinfra patches the standard library for gevent when it is imported.
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "pyinfra"), inventory, "debug-inventory", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode:
+        raise pytest.UsageError(f"pyinfra can't read {inventory}: {done.stderr.strip()}")
+    hosts = json.loads(done.stdout[done.stdout.index("{") :])["hosts"]
+    try:
+        targets = [make_target(host["name"], host["data"]) for host in hosts]
+    except SettingsError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[_TARGETS] = {target.name: target for target in targets}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "target" in metafunc.fixturenames:
+        targets = metafunc.config.stash[_TARGETS]
+        metafunc.parametrize("target", targets.values(), ids=list(targets), scope="session")
+
+
+@pytest.fixture(scope="session")
+def settings(target: Target) -> Settings:
+    return target.settings
+
+
+@pytest.fixture(scope="session")
+def host(target: Target) -> Any:
+    """The host as testinfra sees it."""
+    import testinfra
+
+    return testinfra.get_host(target.hostspec)
+
+
+@pytest.fixture(scope="session")
+def engine(target: Target) -> Iterator[docker.DockerClient]:
+    """The host's Docker engine, reached through ssh."""
+    with engine_tunnel(target.ssh, sudo=target.settings is not None and "root@" not in target.ssh[-1]) as client:
+        yield client

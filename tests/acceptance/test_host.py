@@ -1,0 +1,56 @@
+"""The host itself: Docker's service and configuration, files, ports."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hearth.host_paths import DAEMON_JSON, RELOAD_PENDING, ROOT
+from hearth.listeners import parse_listeners
+from hearth.render import render_tree
+from hearth.settings import Settings
+
+
+def test_docker_runs_and_starts_at_boot(host: Any) -> None:
+    service = host.service("docker")
+    assert service.is_running
+    assert service.is_enabled
+    assert host.run("docker compose version --short").rc == 0
+
+
+def test_engine_has_the_mirrors_and_log_limits_asked_for(host: Any, settings: Settings) -> None:
+    config = json.loads(host.file(DAEMON_JSON).content_string)
+    assert set(settings.docker_registry_mirrors) <= set(config.get("registry-mirrors", []))
+    assert config["live-restore"] is settings.docker_live_restore
+    assert config["log-opts"] == {
+        "max-size": settings.docker_log_max_size,
+        "max-file": str(settings.docker_log_max_files),
+    }
+
+
+def test_engine_took_its_configuration_over(host: Any, settings: Settings) -> None:
+    info = json.loads(host.check_output("docker info --format '{{json .}}'"))
+    in_force = {mirror.rstrip("/") for mirror in info["RegistryConfig"]["Mirrors"] or []}
+    assert set(settings.docker_registry_mirrors) <= in_force
+    assert info["LiveRestoreEnabled"] is settings.docker_live_restore
+
+
+def test_files_are_what_the_settings_render(host: Any, settings: Settings) -> None:
+    for path, content in render_tree(settings).items():
+        file = host.file(f"{ROOT}/{path}")
+        assert file.content == content, path
+        assert (file.user, file.mode) == ("root", 0o644), path
+
+
+def test_no_change_waits_for_a_reload(host: Any) -> None:
+    assert not host.file(RELOAD_PENDING).exists
+
+
+def test_exactly_the_declared_ports_are_published(host: Any, settings: Settings) -> None:
+    listeners = parse_listeners(host.check_output("ss -H -ltnp").splitlines())
+    published = {(one.address, one.port) for one in listeners if one.program == "docker-proxy"}
+    # Published on all addresses means IPv6 as well.
+    wanted = set(settings.published_ports) | {
+        ("[::]", port) for address, port in settings.published_ports if address == "0.0.0.0"
+    }
+    assert published == wanted

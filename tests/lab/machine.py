@@ -1,0 +1,126 @@
+"""The lab's machine, for tests: commands on it, deploys to it, snapshots of it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lab
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PYINFRA = str(Path(sys.executable).parent / "pyinfra")
+INVENTORY = "inventory/lab.py"
+
+
+def on_guest(script: str, timeout: int = 120, check: bool = True) -> str:
+    """Run a shell script on the guest as the user pi (who has sudo) and return its output, stripped.
+
+    Raises:
+        AssertionError: it failed (with its output) and `check` is set.
+    """
+    status = lab.status(must_run=True)
+    done = subprocess.run(
+        ["ssh", "-F", status.ssh_config, status.ssh_host, script],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert not check or done.returncode == 0, f"on the guest: {script}\n{done.stdout}{done.stderr}"
+    return done.stdout.strip()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of pyinfra.
+
+    Attributes:
+        code: exit code.
+        changed: names of the operations that changed something.
+        unchanged: how many had nothing to do.
+        output: everything it printed.
+        seconds: wall-clock time.
+    """
+
+    code: int
+    changed: tuple[str, ...]
+    unchanged: int
+    output: str
+    seconds: float
+
+
+def deploy(*data: str, timeout: int = 900) -> Run:
+    """Deploy to the lab; `data` are settings as `name=value` (JSON values), as `pyinfra --data` takes them."""
+    arguments = [word for item in data for word in ("--data", item)]
+    begun = time.monotonic()
+    done = subprocess.run(
+        [PYINFRA, "-y", "--json", *arguments, INVENTORY, "deploy.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    seconds = time.monotonic() - begun
+    operations = _operations(done.stdout)
+    return Run(
+        code=done.returncode,
+        changed=tuple(one["name"] for one in operations if one["success"]),
+        unchanged=sum(len(one["no_change"]) for one in operations),
+        output=done.stdout + done.stderr,
+        seconds=seconds,
+    )
+
+
+def _operations(text: str) -> list[dict[str, Any]]:
+    """What `pyinfra -y --json` reports of each operation; nothing where the run did not get that far."""
+    start = text.find("{")
+    document: dict[str, Any] = json.JSONDecoder().raw_decode(text[start:])[0] if start >= 0 else {}
+    operations: list[dict[str, Any]] = (document.get("results") or {}).get("operations", [])
+    return operations
+
+
+def restore(name: str) -> None:
+    """Put the machine back into a snapshot's state."""
+    subprocess.run(
+        [sys.executable, "-m", "lab", "restore", name], cwd=ROOT, check=True, capture_output=True, timeout=120
+    )
+
+
+def url() -> str:
+    """The deployed chat page as seen from here."""
+    return lab.status(must_run=True).url
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float, what: str) -> None:
+    """Poll until something is so.
+
+    Raises:
+        AssertionError: it was not, within `seconds`; with the last error seen.
+    """
+    deadline = time.monotonic() + seconds
+    last: object = "it was not so"
+    while time.monotonic() < deadline:
+        try:
+            if is_so():
+                return
+        except (OSError, http.client.HTTPException, AssertionError, subprocess.TimeoutExpired) as error:
+            last = error
+        time.sleep(0.5)
+    raise AssertionError(f"waited {seconds:.0f} s until {what}; last: {last}")
+
+
+def reboot() -> None:
+    """Restart the guest as a person would, and wait until it takes commands again."""
+    boot_id = "cat /proc/sys/kernel/random/boot_id"
+    before = on_guest(boot_id)
+    on_guest("sudo systemctl reboot", check=False)
+    wait_until(lambda: on_guest(boot_id, timeout=20) != before, 300, "the guest is back")

@@ -1,0 +1,120 @@
+"""Whatever was changed on the host by hand, the next deploy repairs it, and the one after that has nothing to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from hearth.host_paths import DAEMON_JSON, ROOT
+from tests.acceptance.api import call
+from tests.lab.machine import Run, deploy, on_guest, url
+
+pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
+
+UP = "Stack | Bring the containers up"
+FILES = "Stack | Put the files"
+IMAGES = "Stack | Pull the images"
+MODELS = "Models | Pull the models"
+ENGINE = "Docker | Configure and start the engine"
+
+# What somebody did → the operations that must see it.
+DRIFT = {
+    "container removed": ("sudo docker rm -f hearth-httpd", (UP,)),
+    "container stopped": ("sudo docker stop -t 1 hearth-ollama", (UP,)),
+    "container paused": ("sudo docker pause hearth-ollama", (UP,)),
+    "container off the network": ("sudo docker network disconnect hearth hearth-ollama", (UP,)),
+    "image retagged": ("sudo docker tag ollama/ollama:0.17.4 httpd:2.4.68", (IMAGES,)),
+    "recreated by hand with another environment": (
+        "sudo docker rm -f hearth-ollama && sudo docker run -d --name hearth-ollama --network hearth "
+        "-v hearth-models:/root/.ollama -e OLLAMA_ORIGINS='*' ollama/ollama:0.17.4",
+        (UP,),
+    ),
+    "recreated by Compose with another environment": (
+        f"cd {ROOT} && sudo sed 's/OLLAMA_ORIGINS:.*/OLLAMA_ORIGINS: \"*\"/' compose.yaml | "
+        "sudo docker compose --project-directory . -f - up -d --wait",
+        (UP,),
+    ),
+    "compose.yaml edited": (f"sudo sed -i 's/0.17.4/0.17.3/' {ROOT}/compose.yaml", (FILES,)),
+    "page edited": (f"echo '<p>mine</p>' | sudo tee -a {ROOT}/htdocs/index.html", (FILES,)),
+    "httpd.conf edited and loaded": (
+        f"sudo sed -i 's/^KeepAliveTimeout .*/KeepAliveTimeout 1/' {ROOT}/httpd/httpd.conf && "
+        "sudo docker exec hearth-httpd httpd -f conf/hearth/httpd.conf -k graceful",
+        (FILES, UP),
+    ),
+    "httpd.conf broken, httpd restarted into it": (
+        f"echo 'Nonsense on' | sudo tee -a {ROOT}/httpd/httpd.conf && sudo docker restart -t 1 hearth-httpd",
+        (FILES, UP),
+    ),
+    "page unreadable for httpd": (f"sudo chmod 0600 {ROOT}/htdocs/chat.js", (FILES,)),
+    "model deleted": ("sudo docker exec hearth-ollama ollama rm tinyllama", (MODELS,)),
+    "engine stopped and disabled": (
+        "sudo systemctl disable --now docker.service docker.socket",
+        (ENGINE,),
+    ),
+    "mirror taken out of daemon.json": (
+        f'sudo sed -i \'s/"registry-mirrors"/"insecure-registries"/\' {DAEMON_JSON}',
+        (ENGINE,),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DRIFT)
+def test_drift_is_repaired_and_then_quiet(what: str) -> None:
+    done, expected = DRIFT[what]
+    on_guest(done)
+    repair = deploy()
+    assert repair.code == 0, repair.output
+    assert set(expected) <= set(repair.changed), (repair.changed, repair.output)
+    answers_again()
+    quiet = deploy()
+    assert (quiet.code, quiet.changed) == (0, ()), quiet.output
+    print(
+        f"\n{what}: repaired in {repair.seconds:.1f} s by {', '.join(repair.changed)}; then quiet in {quiet.seconds:.1f} s"
+    )
+
+
+def answers_again() -> None:
+    answer = call(url(), "POST", "/api/ollama", {"model": "tinyllama", "prompt": "hi", "stream": False}, timeout=300)
+    assert answer.status == 200, answer
+    foreign = call(url(), "POST", "/api/ollama", {}, {"Origin": "http://evil.example"})
+    assert foreign.status == 403
+
+
+def test_a_person_s_own_engine_settings_stay() -> None:
+    on_guest(f"sudo sed -i '1a \"debug\": true,' {DAEMON_JSON} && sudo systemctl restart docker")
+    first: Run = deploy()
+    assert first.code == 0, first.output
+    assert '"debug": true' in on_guest(f"cat {DAEMON_JSON}")
+    changed = deploy('docker_log_max_size="20m"')
+    assert changed.code == 0, changed.output
+    text = on_guest(f"cat {DAEMON_JSON}")
+    assert '"debug": true' in text
+    assert '"20m"' in text
+
+
+def test_a_daemon_json_that_is_no_json_is_refused_and_left_alone() -> None:
+    on_guest(f"echo '{{ broken' | sudo tee {DAEMON_JSON}")
+    run = deploy()
+    assert run.code != 0
+    assert f"{DAEMON_JSON} on the host is not JSON" in run.output
+    assert on_guest(f"cat {DAEMON_JSON}") == "{ broken"
+    assert call(url(), "GET", "/").status == 200
+
+
+def test_a_dead_engine_is_an_error_and_never_taken_for_an_empty_one() -> None:
+    """An engine that cannot start: the run fails and says so, and nothing is recreated."""
+    before = on_guest("sudo docker ps -q --no-trunc | sort")
+    on_guest(
+        "sudo mkdir -p /etc/systemd/system/docker.service.d && "
+        "printf '[Service]\\nExecStart=\\nExecStart=/bin/sleep 1000000\\nType=simple\\n' | "
+        "sudo tee /etc/systemd/system/docker.service.d/dead.conf && sudo systemctl daemon-reload && "
+        "sudo systemctl stop docker.socket && sudo systemctl restart docker.service"
+    )
+    run = deploy()
+    assert run.code != 0
+    assert "the Docker engine does not answer" in run.output, run.output
+    assert not run.changed
+    on_guest(
+        "sudo rm /etc/systemd/system/docker.service.d/dead.conf && sudo systemctl daemon-reload && "
+        "sudo systemctl restart docker.socket docker.service"
+    )
+    assert on_guest("sudo docker ps -q --no-trunc | sort") == before

@@ -1,0 +1,21 @@
+"""Running the deploy again changes nothing, and is quick beside what one command on the host takes anyway."""
+
+from __future__ import annotations
+
+import time
+
+from tests.lab.machine import deploy, on_guest
+
+
+def test_the_second_run_changes_nothing() -> None:
+    begun = time.monotonic()
+    on_guest("cd /opt/hearth && sudo docker compose ps")
+    one_command = time.monotonic() - begun
+    run = deploy()
+    print(
+        f"\nsecond deploy: {run.seconds:.1f} s; one `ssh … docker compose ps` in the same minute: {one_command:.1f} s; "
+        f"ratio {run.seconds / one_command:.1f}"
+    )
+    assert run.code == 0, run.output
+    assert run.changed == (), run.output
+    assert run.unchanged == 6, run.output

@@ -1,0 +1,141 @@
+"""`make demo`, `make test` and the like: stages one after another, each timed; the first failure ends the run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import lab
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+INVENTORY = "inventory/lab.py"
+
+Stage = tuple[str, Callable[[], None]]
+
+
+def run(*command: str) -> None:
+    """Run a program of this environment in the project's root; its failure ends the run.
+
+    Raises:
+        SystemExit: with its exit code, after saying which command failed.
+    """
+    code = subprocess.run([str(BIN / command[0]), *command[1:]], cwd=ROOT, check=False).returncode
+    if code:
+        print(f"\nFailed ({code}): {' '.join(command)}", flush=True)
+        raise SystemExit(code)
+
+
+def check() -> None:
+    run("ruff", "check", "--quiet", ".")
+    run("ruff", "format", "--quiet", "--check", ".")
+    run("mypy")
+
+
+def unit() -> None:
+    # Apart: pyinfra-testing patches the standard library for gevent.
+    run("pytest", "-q", "tests/unit")
+    run("pytest", "-q", "tests/facts", "tests/operations")
+
+
+def fresh_lab() -> None:
+    run("python", "-m", "lab", "up")
+    run("python", "-m", "lab", "restore", "fresh")
+
+
+def deploy() -> None:
+    run("pyinfra", "-y", INVENTORY, "deploy.py")
+
+
+def backend() -> None:
+    run("python", "-m", "tests.lab.backend")
+
+
+def snapshot() -> None:
+    run("python", "-m", "lab", "snapshot", "deployed")
+
+
+def second_deploy() -> None:
+    run("pytest", "-q", "-s", "tests/lab/test_second_deploy.py")
+
+
+def acceptance() -> None:
+    run("pytest", "-q", "-p", "no:cacheprovider", "tests/acceptance", "--inventory", INVENTORY)
+
+
+def browser() -> None:
+    run("pytest", "-q", "tests/browser")
+
+
+def deployed_lab() -> None:
+    """The lab with the snapshot that scenarios start from; made if it is not there."""
+    run("python", "-m", "lab", "up")
+    if "deployed" not in lab.status().snapshots:
+        for step in (fresh_lab, backend, deploy, snapshot):
+            step()
+
+
+def scenarios() -> None:
+    run("pytest", "-v", "-s", "tests/lab", "-m", "scenario")
+
+
+def say_hello() -> None:
+    """Ask the deployed stack through its proxy, and print the answer as it streams."""
+    status = lab.status()
+    model = status.models[0]
+    body = json.dumps({"model": model, "prompt": "Who are you?"}).encode()
+    request = urllib.request.Request(f"{status.url}/api/ollama", body, {"Content-Type": "application/json"})
+    print(f"\n{model} says: ", end="", flush=True)
+    with urllib.request.urlopen(request, timeout=300) as answer:
+        for line in answer:
+            print(json.loads(line)["response"], end="", flush=True)
+    print(
+        f"\n\nThe chat page: {status.url}\n  (a shell there: {BIN.parent.name}/bin/python -m lab ssh; stop it: make lab-down)"
+    )
+
+
+RUNS: dict[str, list[Stage]] = {
+    "check": [("checks", check)],
+    "unit": [("tests without a host", unit)],
+    "demo": [("lab", fresh_lab), ("deploy", deploy), ("first question", say_hello)],
+    "test": [
+        ("checks", check),
+        ("tests without a host", unit),
+        ("lab", fresh_lab),
+        ("backend on :5001", backend),
+        ("deploy", deploy),
+        ("snapshot", snapshot),
+        ("second deploy", second_deploy),
+        ("acceptance", acceptance),
+        ("browser", browser),
+    ],
+    "scenarios": [("lab", deployed_lab), ("scenarios", scenarios)],
+}
+
+
+def main(name: str) -> None:
+    """Run the stages of one of RUNS and print how long each took, also after a failure."""
+    begun = time.monotonic()
+    times: list[tuple[str, float]] = []
+    try:
+        for title, stage in RUNS[name]:
+            print(f"\n=== {title} ===", flush=True)
+            start = time.monotonic()
+            try:
+                stage()
+            finally:
+                times.append((title, time.monotonic() - start))
+    finally:
+        print(f"\nmake {name if name != 'scenarios' else 'test-scenarios'}: time per stage")
+        for title, seconds in times:
+            print(f"  {seconds:7.1f} s  {title}")
+        print(f"  {time.monotonic() - begun:7.1f} s  in all", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
