@@ -102,7 +102,7 @@ class ChatPage:
         expect(self.page.locator(".exchange")).to_have_count(before + 1)
 
     def wait_for(self, state: str) -> None:
-        """Wait until the newest exchange is waiting, answering, done, stopped or error; at once if it ends otherwise."""
+        """Wait until the newest exchange is in this state (see `exchangeView`); fails at once if it ends in another."""
         either = re.compile(f"^({state}|done|stopped|error)$")
         expect(self.last).to_have_attribute("data-state", either, timeout=ANSWER_MS)
         reached = self.last.get_attribute("data-state")

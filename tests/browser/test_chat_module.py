@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import runpy
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 from playwright.sync_api import Browser
 
+ROOT = Path(__file__).parent.parent.parent
 STATUSES = [400, 403, 404, 405, 408, 411, 413, 421, 500, 502, 503, 418]
 
 # Feeds `bytes` to readAnswer in pieces of `size`, and tells what came out.
@@ -148,3 +152,9 @@ def test_summary(call: Call, last: dict[str, Any], said: str) -> None:
 def test_waiting_counts_seconds(call: Call) -> None:
     assert call("return chat.waitingSentence(12)") == "Loading the model or reading the prompt… 12 s"
     assert "minutes" in call("return chat.waitingSentence(15)")
+
+
+def test_settings_that_sentences_name_exist() -> None:
+    named = set(re.findall(r"“([a-z]+_[a-z_]+)”", (ROOT / "files/htdocs/chat.js").read_text()))
+    assert named >= {"ollama_models", "allowed_origins"}
+    assert named - set(runpy.run_path(str(ROOT / "group_data/all.py"))) == set()
