@@ -232,10 +232,12 @@ values = st.one_of(
 def test_whatever_stands_in_a_setting_only_a_settings_error_comes_out(
     defaults: dict[str, Any], name: str, value: Any
 ) -> None:
+    refused = ""
     try:
         Settings.from_data(defaults | {name: value})
     except SettingsError as error:
-        assert name in str(error)
+        refused = str(error)
+    assert not refused or name in refused
 
 
 NEWLINES = pytest.mark.xfail(strict=True, reason="patterns that end in $ let one newline at the end through")
