@@ -38,6 +38,11 @@ class Monitor:
         """Run one line of the human monitor, for what QMP only has as long-running jobs; its text."""
         return str(self.execute("human-monitor-command", timeout, **{"command-line": line})).strip()
 
+    def close(self) -> None:
+        """Hang up: QEMU talks to one client at a time, and an open file keeps a closed socket alive."""
+        self._lines.close()
+        self._connection.close()
+
     def _next(self) -> dict[str, Any]:
         try:
             line = self._lines.readline()
@@ -58,7 +63,11 @@ def monitor(directory: Path) -> Iterator[Monitor]:
     try:
         connection.settimeout(30)
         connection.connect(f"/proc/self/fd/{folder}/qmp.sock")
-        yield Monitor(connection)
+        opened = Monitor(connection)
+        try:
+            yield opened
+        finally:
+            opened.close()
     except OSError as error:
         raise LabError(f"QEMU's monitor in {directory} can't be reached: {error}") from error
     finally:

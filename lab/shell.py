@@ -13,6 +13,7 @@ from lab.errors import LabError
 
 _running: set[subprocess.Popen[bytes]] = set()
 _guard = threading.Lock()
+_stopping = threading.Event()  # set for good: the command of the lab that was interrupted is ending
 
 
 def sudo() -> list[str]:
@@ -44,6 +45,8 @@ def run(
     """
     words = [*(sudo() if root else []), *map(str, argv)]
     shown = shlex.join(words)
+    if _stopping.is_set():
+        raise LabError(f"{shown} was not started: the build was stopped.")
     with log.open("ab") as out:
         out.write(f"$ {shown}\n".encode())
         out.flush()
@@ -88,6 +91,7 @@ def read(argv: Sequence[str | Path], timeout: float = 30, root: bool = False) ->
 
 def stop_all() -> None:
     """End every command started by `run` that still runs: an interrupted build must not go on behind our back."""
+    _stopping.set()
     with _guard:
         left = list(_running)
     for process in left:
