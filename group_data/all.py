@@ -31,7 +31,7 @@ proxy_routes = [
     {"path": "/api/tags", "to": "/api/tags", "methods": ["GET", "HEAD"]},
     {"path": "/api/version", "to": "/api/version", "methods": ["GET", "HEAD"]},
     {"path": "/v1/chat/completions", "to": "/v1/chat/completions", "methods": ["POST"]},
-    {"path": "/v1/models", "to": "/v1/models", "methods": ["GET", "HEAD"]},
+    {"path": "/v1/models", "to": "/v1/models", "methods": ["GET"]},
 ]
 # Routes of your own, for instance to a Flask backend on this host. A path that ends in "/" takes all below it:
 # {"path": "/flask/", "to": "http://host.docker.internal:5001/", "methods": ["GET", "HEAD", "POST"]}
@@ -98,7 +98,7 @@ docker_log_max_files = 3
 # Seconds for fetching one image, and how often that is tried again.
 docker_pull_timeout = 3600
 docker_pull_retries = 3
-# Seconds for apt to fetch and install packages, or to wait for another apt to finish.
+# Seconds to wait for another apt on the host to finish (Debian's own nightly upgrades, say).
 docker_apt_timeout = 1800
 # Seconds for the containers to become healthy.
 docker_health_timeout = 300

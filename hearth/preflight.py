@@ -42,8 +42,8 @@ def _ports(settings: Settings, host: CheckupState) -> list[str]:
         if port in host.published:
             continue  # our own containers hold it
         holder = next((one for one in host.listeners if one.collides(address, port)), None)
-        if holder is None:
-            continue
+        if holder is None or (holder.program == "docker-proxy" and not host.engine_answers):
+            continue  # free; or a container's, and only an engine that answers can say whose
         who = f"{holder.program} (process {holder.pid})" if holder.program else "another program"
         if holder.program == "ollama":
             cure = (
@@ -51,7 +51,7 @@ def _ports(settings: Settings, host: CheckupState) -> list[str]:
                 "`sudo systemctl disable --now ollama`, or set ollama_publish to another port"
             )
         elif holder.program == "docker-proxy":
-            cure = "`docker ps` on the host shows which container; remove it, or set another port"
+            cure = "`sudo docker ps` on the host shows which container; remove it, or set another port"
         else:
             cure = "stop it, or set another port"
         obstacles.append(f"{names.get(port, 'ollama_publish')} = {port}: the port is held by {who}; {cure}")

@@ -75,7 +75,7 @@ def render_httpd_conf(settings: Settings) -> str:
             host_names="".join(f"|{re.escape(name)}" for name in settings.proxy_host_names),
             routes=settings.routes,
             quick_routes=[route for route in settings.routes if route.is_ollama and "POST" not in route.methods],
-            route_pattern=path_pattern(settings.routes),
+            route_pattern=path_pattern(tuple(route for route in settings.routes if route.is_ollama)),
             below_exact_pattern=f"^(?:{'|'.join(re.escape(route.path) for route in exact)})/" if exact else "^(?!)",
             method_groups=_method_groups(settings.routes),
         )
@@ -88,14 +88,14 @@ def path_pattern(routes: tuple[Route, ...]) -> str:
     return f"^(?:{'|'.join(paths)})$" if paths else "^(?!)"
 
 
-def _method_groups(routes: tuple[Route, ...]) -> list[tuple[tuple[str, ...], str]]:
-    """(methods, pattern) for each set of methods. Prefixes come first, since httpd's last match wins."""
+def _method_groups(routes: tuple[Route, ...]) -> list[tuple[tuple[str, ...], str, bool]]:
+    """(methods, pattern, whether to Ollama) for each set of methods. Prefixes come first: httpd's last match wins."""
 
-    def key(route: Route) -> tuple[bool, int, tuple[str, ...]]:
-        return (not route.is_prefix, len(route.path) if route.is_prefix else 0, route.methods)
+    def key(route: Route) -> tuple[bool, int, bool, tuple[str, ...]]:
+        return (not route.is_prefix, len(route.path) if route.is_prefix else 0, route.is_ollama, route.methods)
 
     groups = groupby(sorted(routes, key=key), key=key)
-    return [(methods, path_pattern(tuple(members))) for (_, _, methods), members in groups]
+    return [(methods, path_pattern(tuple(members)), is_ollama) for (_, _, is_ollama, methods), members in groups]
 
 
 def render_page(settings: Settings) -> dict[str, bytes]:

@@ -28,7 +28,7 @@ OLLAMA_ENDPOINTS: dict[str, frozenset[str]] = {
     "/v1/embeddings": frozenset({"POST"}),
     "/v1/responses": frozenset({"POST"}),
     "/v1/messages": frozenset({"POST"}),
-    "/v1/models": frozenset({"GET", "HEAD"}),
+    "/v1/models": frozenset({"GET"}),
 }
 OLLAMA_MANAGEMENT = frozenset(
     f"/api/{name}" for name in ("pull", "push", "create", "copy", "delete", "blobs", "me", "signout", "user")
@@ -114,7 +114,9 @@ class Route(BaseModel):
 
 
 def check_table(routes: tuple[Route, ...]) -> None:
-    """Refuse a table in which a path stands twice. (An exact path wins over a prefix; a longer prefix over a shorter.)
+    """Refuse a table in which a path stands twice, also with and without a slash at its end.
+
+    An exact path wins over a prefix, and a longer prefix over a shorter one.
 
     Raises:
         ValueError: naming the path.
@@ -123,4 +125,6 @@ def check_table(routes: tuple[Route, ...]) -> None:
     for route in routes:
         if route.path in seen:
             raise ValueError(f"{route.path} stands twice; one entry per path")
+        if route.path.rstrip("/") in {path.rstrip("/") for path in seen}:
+            raise ValueError(f"{route.path} stands with and without a slash at its end; keep one of them")
         seen.add(route.path)

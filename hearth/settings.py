@@ -122,7 +122,8 @@ class Settings(BaseModel):
                 f"proxy_port = {self.proxy_port} and ollama_publish = {self.ollama_publish!r} want the same port; "
                 "give one of them another"
             )
-        if duration_in_seconds(self.ollama_load_timeout) > self.proxy_timeout:
+        # Ollama takes 0 and less for "wait for ever".
+        if (duration_in_seconds(self.ollama_load_timeout) or float("inf")) > self.proxy_timeout:
             raise ValueError(
                 f"proxy_timeout = {self.proxy_timeout} gives up before ollama_load_timeout = "
                 f"{self.ollama_load_timeout!r} does; a proxy_timeout at least as long would be right"

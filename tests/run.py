@@ -94,9 +94,8 @@ def say_hello() -> None:
     with urllib.request.urlopen(request, timeout=300) as answer:
         for line in answer:
             print(json.loads(line)["response"], end="", flush=True)
-    print(
-        f"\n\nThe chat page: {status.url}\n  (a shell there: {BIN.parent.name}/bin/python -m lab ssh; stop it: make lab-down)"
-    )
+    print(f"\n\nThe chat page: {status.url}")
+    print(f"  a shell on the machine: {BIN.parent.name}/bin/python -m lab ssh    stop it: make lab-down")
 
 
 RUNS: dict[str, list[Stage]] = {

@@ -7,8 +7,8 @@ const REMEMBERED = "hearth.model";
 
 // --- What the server says, in words that say what to do ---------------------------------------------------
 
-const LOOK = "on the server, “cd /opt/hearth && docker compose ps” shows what is running";
-const LOGS = "on the server, “cd /opt/hearth && docker compose logs ollama” says why";
+const LOOK = "on the server, “cd /opt/hearth && sudo docker compose ps” shows what is running";
+const LOGS = "on the server, “cd /opt/hearth && sudo docker compose logs ollama” says why";
 
 /** A failure as a person should read it: `message` is the sentence, `detail` the server's own words, `status` the HTTP status if there was one. */
 export class ChatError extends Error {
@@ -27,10 +27,10 @@ export function statusSentence(status, { detail = "", model = "", origin = "" } 
       return "The server did not understand the request. Reload the page and ask again; if it stays, pick another model.";
     case 403:
       return detail
-        ? `This page's address may not use the model. Open the page at the server's own address, or add “${origin}” to “allowed_origins” in group_data and deploy again.`
+        ? `This page's address may not use the model. Open the page at the server's own address, or add “${origin}” to “allowed_origins” in the inventory and deploy again.`
         : "Ollama itself refused this page's address, which the proxy should have settled. Deploy again to repair the proxy.";
     case 404:
-      return "The server has no such route. Deploy again to repair it, or add it to “proxy_routes” in group_data.";
+      return "The server has no such route. Deploy again to repair it, or add it to “proxy_extra_routes” in the inventory.";
     case 405:
       return "The server does not take this kind of request here. Reload the page; if it stays, deploy again to repair the proxy.";
     case 408:
@@ -38,9 +38,9 @@ export function statusSentence(status, { detail = "", model = "", origin = "" } 
     case 411:
       return "Something between this page and the server took away the request's length. Try without a VPN or web proxy.";
     case 413:
-      return "The question is too long for this server. Shorten it, or raise “proxy_max_body” in group_data and deploy again.";
+      return "The question is too long for this server. Shorten it, or raise “proxy_max_body” in the inventory and deploy again.";
     case 421:
-      return "The server does not answer to the name in the address bar. Open the page by its IP address, or add the name to “proxy_host_names” in group_data and deploy again.";
+      return "The server does not answer to the name in the address bar. Open the page by its IP address, or add the name to “proxy_host_names” in the inventory and deploy again.";
     case 500:
       return `The model server's name could not be found, or it failed. Ask again in a minute; if it stays, ${LOOK}.`;
     case 502:
@@ -57,7 +57,7 @@ export function statusSentence(status, { detail = "", model = "", origin = "" } 
 export function detailSentence(detail, model = "") {
   const name = model ? `“${model}”` : "The model";
   if (/model.*not found/i.test(detail)) {
-    return `The model ${model ? `${name} ` : ""}is not on this server. Pick another one, or add it to “ollama_models” in group_data and deploy again.`;
+    return `The model ${model ? `${name} ` : ""}is not on this server. Pick another one, or add it to “ollama_models” in the inventory and deploy again.`;
   }
   if (/more system memory|out of memory|not enough memory|unable to allocate|failed to allocate/i.test(detail)) {
     return `${name} needs more memory than the server has free. Pick a smaller model.`;
@@ -75,7 +75,7 @@ const UNREACHABLE =
   `The server can't be reached. Check that it is on and that this device is on its network; if both are so, ${LOOK}.`;
 const CUT_OFF =
   `The answer was cut off before its end. What came so far is kept; ask again, and if it happens often, ${LOGS}.`;
-const NO_MODELS = "There is no model on this server yet. Add one to “ollama_models” in group_data and deploy again.";
+const NO_MODELS = "There is no model on this server yet. Add one to “ollama_models” in the inventory and deploy again.";
 const ODD_ANSWER = "What came back is not from Ollama. Something else may be answering at this address: check it, or deploy again.";
 
 /** fetch, with every failure but an abort turned into a ChatError. */

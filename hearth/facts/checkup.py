@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pyinfra.api import FactBase
 from typing_extensions import override
 
-from hearth.host_paths import MODELS_VOLUME, PROJECT
+from hearth.host_paths import IMAGES_LOCK, MODELS_VOLUME, PROJECT
 from hearth.listeners import Listener, parse_listeners, parse_published
 from hearth.model_names import name_from_manifest
 from hearth.sections import parse_assignments, parse_sections
@@ -46,8 +46,9 @@ class CheckupState:
         file_system: path asked for → the file system's mount point.
         existing: those of the paths asked for that exist.
         listeners: TCP sockets that listen, with the program that holds them.
-        published: (address, port) pairs that Hearth's own containers publish.
-        images: references of the images that Hearth's containers run.
+        engine_answers: `docker ps` worked.
+        published: ports that Hearth's own containers publish.
+        images: references of the images that Hearth has pulled.
         models: `name:tag` of the models in Hearth's store.
     """
 
@@ -57,6 +58,7 @@ class CheckupState:
     file_system: dict[str, str] = field(default_factory=dict)
     existing: frozenset[str] = frozenset()
     listeners: tuple[Listener, ...] = ()
+    engine_answers: bool = False
     published: frozenset[int] = frozenset()
     images: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
@@ -85,7 +87,8 @@ class Checkup(FactBase[CheckupState]):
                 "echo @@listeners; ss -H -ltnp 2>/dev/null",
                 "echo @@ours; command -v docker >/dev/null && docker ps "
                 f"--filter label=com.docker.compose.project={PROJECT} "
-                "--format '{{.Image}} {{.Ports}}' 2>/dev/null",
+                "--format '{{.Ports}}' 2>/dev/null && echo @@answers",
+                f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",
                 f"echo @@models; cd {store} 2>/dev/null && find . -type f -printf '%P\\n'",
                 "true",
             ]
@@ -95,7 +98,6 @@ class Checkup(FactBase[CheckupState]):
     def process(self, output: Iterable[str]) -> CheckupState:
         sections = parse_sections(output)
         disk = [line.split() for line in sections["disk"]]
-        ours = [line.partition(" ") for line in sections["ours"]]
         return CheckupState(
             os_release=parse_assignments(sections["os"]),
             architecture=next(iter(sections["architecture"]), ""),
@@ -103,7 +105,8 @@ class Checkup(FactBase[CheckupState]):
             file_system={path: mount for path, _, _, mount in disk},
             existing=frozenset(path for path, exists, _, _ in disk if exists == "yes"),
             listeners=parse_listeners(sections["listeners"]),
-            published=frozenset(port for _, _, ports in ours for port in parse_published(ports)),
-            images=frozenset(image for image, _, _ in ours),
+            engine_answers="answers" in sections,
+            published=frozenset(port for ports in sections["ours"] for port in parse_published(ports)),
+            images=frozenset(line.split()[0] for line in sections["images"] if line.strip()),
             models=frozenset(name_from_manifest(path) for path in sections["models"]),
         )

@@ -31,8 +31,17 @@ class ImagesState:
         return [
             reference
             for reference in references
-            if reference not in self.present or self.pulled.get(reference) != self.present[reference]
+            if reference not in self.present
+            or self.pulled.get(reference, self.present[reference]) != self.present[reference]
         ]
+
+    def unrecorded(self, references: Iterable[str]) -> dict[str, str]:
+        """Those that were there before Hearth (`docker load` on a site without internet, say), to their ids."""
+        return {
+            reference: self.present[reference]
+            for reference in references
+            if reference in self.present and reference not in self.pulled
+        }
 
 
 class Images(FactBase[ImagesState]):

@@ -48,7 +48,8 @@ class Project(FactBase[ProjectState]):
         return (
             f"cd {ROOT} 2>/dev/null && [ -f compose.yaml ] && command -v docker >/dev/null || exit 0; "
             f"echo @@pending; ls {RELOAD_PENDING} 2>/dev/null; "
-            "echo @@hashes; docker compose config --hash '*' 2>&1 || exit 1; "
+            # A broken file, or no plugin, gives no hashes: then `up` runs, and shows what Compose says of it.
+            "echo @@hashes; docker compose config --hash '*' 2>/dev/null; "
             "echo @@ids; "
             f"ids=$(docker ps -aq --no-trunc --filter label=com.docker.compose.project={PROJECT} 2>&1; "
             f"docker ps -aq --no-trunc --filter 'name=^/?({names})$' 2>&1); "

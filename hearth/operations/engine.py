@@ -43,6 +43,7 @@ def installed(source: DockerSource, codename: str, keep_existing: bool, timeout:
 def install_script(source: DockerSource, codename: str, timeout: int) -> str:
     """Shell script that installs the packages, adding Docker's repository first if they come from there."""
     apt = f"DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout={timeout} -o Acquire::Retries=3"
+    apt += " -o Acquire::http::Timeout=60 -o Acquire::https::Timeout=60"
     lines = ["set -e"]
     if source.repository:
         deb822 = (

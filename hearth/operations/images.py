@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from pyinfra import host
-from pyinfra.api import FunctionCommand, operation
+from pyinfra.api import FunctionCommand, StringCommand, operation
 from pyinfra.api.exceptions import FactPreconditionError
 
 from hearth.commands import quote, refused, streamed
@@ -14,7 +14,9 @@ from hearth.host_paths import IMAGES_LOCK
 
 
 @operation()
-def pulled(references: tuple[str, ...], timeout: int, retries: int) -> Generator[FunctionCommand, None, None]:
+def pulled(
+    references: tuple[str, ...], timeout: int, retries: int
+) -> Generator[FunctionCommand | StringCommand, None, None]:
     """Pull the images that are missing, or whose tag was moved on the host since they were pulled.
 
     Args:
@@ -28,17 +30,27 @@ def pulled(references: tuple[str, ...], timeout: int, retries: int) -> Generator
         yield refused(str(error))
         return
     missing = state.missing(references)
-    if not missing:
+    unrecorded = state.unrecorded(references)
+    if not missing and not unrecorded:
         host.noop("images are there")
+    for reference, image_id in unrecorded.items():
+        yield StringCommand(record_script(reference, quote(image_id)))
     for reference in missing:
         yield streamed(pull_script(reference, timeout, retries))
+
+
+def record_script(reference: str, image_id: str) -> str:
+    """Shell script that writes down which image a reference leads to; `image_id` is a word of the shell."""
+    return f"""mkdir -p {IMAGES_LOCK.rpartition("/")[0]}
+touch {IMAGES_LOCK}
+{{ grep -vF {quote(reference + " ")} {IMAGES_LOCK} || true; echo {quote(reference)} {image_id}; }} > {IMAGES_LOCK}.new
+mv {IMAGES_LOCK}.new {IMAGES_LOCK}"""
 
 
 def pull_script(reference: str, timeout: int, retries: int) -> str:
     """Shell script that pulls one image and records its id."""
     image = quote(reference)
     return f"""set -e
-mkdir -p {IMAGES_LOCK.rpartition("/")[0]}
 attempt=0
 until timeout {timeout} docker pull {image}; do
   attempt=$((attempt + 1))
@@ -51,6 +63,4 @@ until timeout {timeout} docker pull {image}; do
   sleep $((attempt * 5))
 done
 id=$(docker image inspect --format '{{{{.Id}}}}' {image})
-touch {IMAGES_LOCK}
-{{ grep -vF {quote(reference + " ")} {IMAGES_LOCK} || true; echo {image} "$id"; }} > {IMAGES_LOCK}.new
-mv {IMAGES_LOCK}.new {IMAGES_LOCK}"""
+{record_script(reference, '"$id"')}"""

@@ -68,7 +68,8 @@ def converge_script(drift: list[Drift] | None, timeout: int) -> str:
     # State over events: the mark says whether a reload is due, whichever run left it.
     lines += [
         f"if [ -e {RELOAD_PENDING} ]; then",
-        f"  docker exec {CONTAINERS['httpd']} httpd -f {HTTPD_CONF} -k graceful && rm -f {RELOAD_PENDING}",
+        f"  docker exec {CONTAINERS['httpd']} httpd -f {HTTPD_CONF} -k graceful",
+        f"  rm -f {RELOAD_PENDING}",
         "  echo 'httpd took over its new configuration'",
         "fi",
     ]

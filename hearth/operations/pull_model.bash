@@ -22,7 +22,8 @@ pull() {
   local line status said='' last=-1 completed moved=-1 since=$SECONDS
   request POST /api/pull "{\"model\":\"$source\",\"insecure\":$insecure,\"stream\":true}" || return 1
   while true; do
-    if ! IFS= read -r -t "$patience" line <&3; then
+    # An error's JSON has no newline after it: then read ends with a failure and a line all the same.
+    if ! IFS= read -r -t "$patience" line <&3 && [[ -z $line ]]; then
       echo "$model: the connection ended, or nothing came for $patience s" >&2
       return 1
     fi

@@ -1,4 +1,4 @@
-"""A backend on :5001 that was there before Hearth: still there, untouched, reachable by a route if one was asked for."""
+"""A backend on :5001 that was there before Hearth: still there, untouched, reachable by its route if there is one."""
 
 from __future__ import annotations
 

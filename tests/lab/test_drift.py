@@ -67,9 +67,8 @@ def test_drift_is_repaired_and_then_quiet(what: str) -> None:
     answers_again()
     quiet = deploy()
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output
-    print(
-        f"\n{what}: repaired in {repair.seconds:.1f} s by {', '.join(repair.changed)}; then quiet in {quiet.seconds:.1f} s"
-    )
+    by = ", ".join(repair.changed)
+    print(f"\n{what}: repaired in {repair.seconds:.1f} s by {by}; then quiet in {quiet.seconds:.1f} s")
 
 
 def answers_again() -> None:
