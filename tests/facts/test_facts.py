@@ -1,0 +1,172 @@
+"""Facts: what they ask, and what they make of the answers. One folder of recorded answers per fact."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyinfra.api import FactBase
+from pyinfra.api.exceptions import FactPreconditionError
+from pyinfra_testing import facts as harness
+
+from hearth.facts.checkup import Checkup, Login
+from hearth.facts.engine import Engine, EngineUnreachable
+from hearth.facts.images import Images, ImagesState
+from hearth.facts.models import Models
+from hearth.facts.project import Project, ProjectState
+from hearth.facts.tree import Tree
+from hearth.host_paths import ROOT
+
+_default: Callable[[Any], Any] = harness._json_default
+# The harness knows sets, and not frozen ones.
+harness._json_default = lambda value: sorted(value) if isinstance(value, frozenset) else _default(value)
+
+_FOLDER = Path(__file__).parent
+
+TestCheckup = harness.make_fact_tests("hearth.facts", "checkup.Checkup", _FOLDER / "checkup")
+TestLogin = harness.make_fact_tests("hearth.facts", "checkup.Login", _FOLDER / "login")
+TestEngine = harness.make_fact_tests("hearth.facts", "engine.Engine", _FOLDER / "engine")
+TestImages = harness.make_fact_tests("hearth.facts", "images.Images", _FOLDER / "images")
+TestModels = harness.make_fact_tests("hearth.facts", "models.Models", _FOLDER / "models")
+TestProject = harness.make_fact_tests("hearth.facts", "project.Project", _FOLDER / "project")
+TestTree = harness.make_fact_tests("hearth.facts", "tree.Tree", _FOLDER / "tree")
+
+UNREACHABLE = [
+    "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+    "failed to connect to the docker API at unix:///var/run/docker.sock; check if the path is correct and if the "
+    "daemon is running: dial unix /var/run/docker.sock: connect: no such file or directory",
+    "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: "
+    'Get "http://%2Fvar%2Frun%2Fdocker.sock/v1.41/containers/json": dial unix /var/run/docker.sock: connect: '
+    "permission denied",
+]
+
+
+@pytest.mark.parametrize("answer", UNREACHABLE)
+def test_images_of_an_engine_that_does_not_answer_are_unknown(answer: str) -> None:
+    with pytest.raises(EngineUnreachable, match="systemctl status docker"):
+        Images().process(["@@pulled", "httpd:2.4.68 sha256:2", "@@present", answer, "", answer])
+
+
+@pytest.mark.parametrize("answer", UNREACHABLE)
+def test_containers_of_an_engine_that_does_not_answer_are_unknown(answer: str) -> None:
+    with pytest.raises(EngineUnreachable, match="does not answer"):
+        Project().process(["@@pending", "@@hashes", "ollama a1", "@@ids", answer, answer, "@@containers"])
+
+
+def test_models_of_an_ollama_that_does_not_answer_are_unknown() -> None:
+    said = "Error: could not connect to ollama server, run 'ollama serve' to start it"
+    with pytest.raises(FactPreconditionError, match="could not connect to ollama"):
+        Models().process(["@@models", said, "@@failed"])
+
+
+def test_models_of_a_container_that_is_not_there_are_unknown() -> None:
+    said = "Error response from daemon: No such container: hearth-ollama"
+    with pytest.raises(FactPreconditionError, match="No such container"):
+        Models().process(["@@models", said, "@@failed"])
+
+
+def test_a_host_without_docker_has_nothing() -> None:
+    """pyinfra gives the default where a command prints nothing, as these do there."""
+    assert Images().default() == ImagesState()
+    assert Project().default() == ProjectState()
+    assert Models().default() == frozenset()
+
+
+def stub(path: Path, script: str) -> None:
+    """Put a shell script there as a program."""
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+# --- The same questions, asked of this machine ----------------------------------------------------
+
+
+def ask(command: str) -> list[str]:
+    """Lines that a command prints, run as pyinfra runs it."""
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, timeout=30)
+    return done.stdout.splitlines()
+
+
+def test_a_login_is_read() -> None:
+    fact = Login()
+    assert fact.process(ask(fact.command())).user_id >= 0
+
+
+@pytest.mark.skipif(not Path("/etc/os-release").exists(), reason="no Linux with an os-release")
+def test_a_checkup_is_read(tmp_path: Path) -> None:
+    missing = tmp_path / "not" / "there"
+    store = tmp_path / "models/manifests/registry.ollama.ai/library/tinyllama"
+    store.mkdir(parents=True)
+    (store / "latest").touch()
+    fact = Checkup()
+    state = fact.process(ask(fact.command((str(tmp_path), str(missing)), str(tmp_path))))
+    assert state.os_release["ID"]
+    assert state.architecture
+    assert state.existing == {str(tmp_path)}
+    assert state.file_system[str(missing)] == state.file_system[str(tmp_path)], "that of the nearest parent"
+    assert state.free_bytes[str(missing)] == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.05)
+    assert state.models == {"tinyllama:latest"}
+
+
+def test_files_are_read(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text("x")
+    (tmp_path / "compose.yaml").chmod(0o644)
+    fact = Tree()
+    command = fact.command(("compose.yaml", "missing.html")).replace(ROOT, str(tmp_path))
+    owner = (tmp_path / "compose.yaml").owner()
+    lines = [line.replace(f"644:{owner}:", "644:root:") for line in ask(command)]
+    assert fact.process(lines) == {"compose.yaml": hashlib.sha256(b"x").hexdigest()}
+
+
+COMMANDS: list[tuple[FactBase[Any], str]] = [
+    (Login(), Login().command()),
+    (Checkup(), Checkup().command(("/a", "/b"), "/b")),
+    (Engine(), Engine().command(("docker.io", "docker-compose"))),
+    (Images(), Images().command(("httpd:2.4.68", "o'reilly; $(reboot)"))),
+    (Models(), Models().command()),
+    (Project(), Project().command()),
+    (Tree(), Tree().command(("compose.yaml", "it's $(reboot).html"))),
+]
+
+
+@pytest.mark.parametrize(("fact", "command"), COMMANDS, ids=lambda value: getattr(value, "name", ""))
+def test_every_command_is_good_shell(fact: FactBase[Any], command: str) -> None:
+    checked = subprocess.run(["sh", "-n", "-c", command], capture_output=True, text=True)
+    assert checked.returncode == 0, f"{fact.name}: {checked.stderr}"
+
+
+@pytest.mark.parametrize("command", [Images().command(("x;touch pwned;'",)), Tree().command(("$(touch pwned)",))])
+def test_a_hostile_value_is_only_a_value(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub(tmp_path / "docker", 'printf "%s\\n" "$@"')
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.chdir(tmp_path)
+    ask(command.replace(ROOT, str(tmp_path)))
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_an_engine_that_does_not_answer_is_told_by_the_real_script(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `docker` whose Compose works on files alone, and that finds no engine, as after `systemctl stop docker`."""
+    stub(tmp_path / "docker", f'[ "$1" = compose ] && echo "ollama a1" && exit; echo "{UNREACHABLE[0]}" >&2; exit 1')
+    (tmp_path / "compose.yaml").touch()
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(EngineUnreachable):
+        Project().process(ask(Project().command().replace(ROOT, str(tmp_path))))
+    with pytest.raises(EngineUnreachable):
+        Images().process(ask(Images().command(("httpd:2.4.68",)).replace(ROOT, str(tmp_path))))
+    with pytest.raises(FactPreconditionError):
+        Models().process(ask(Models().command()))
+
+
+def test_a_warning_of_compose_is_no_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub(tmp_path / "docker", '[ "$1" = compose ] && echo "level=warning msg=x" >&2 && echo "ollama a1"; true')
+    (tmp_path / "compose.yaml").touch()
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    state = Project().process(ask(Project().command().replace(ROOT, str(tmp_path))))
+    assert state.hashes == {"ollama": "a1"}
