@@ -1,0 +1,340 @@
+"""Operations on images, files and containers."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hearth.containers import Container, Drift
+from hearth.facts.engine import EngineUnreachable
+from hearth.facts.images import Images, ImagesState
+from hearth.facts.project import Project, ProjectState
+from hearth.facts.tree import Tree
+from hearth.operations import images, project, tree
+from tests.operations.conftest import Result, Run
+from tests.operations.shell import HOSTILE, Sandbox, check_syntax
+
+OLLAMA, HTTPD = "ollama/ollama:0.17.4", "httpd:2.4.68"
+IDS = {OLLAMA: "sha256:1", HTTPD: "sha256:2"}
+SILENT = EngineUnreachable(Images, "Cannot connect to the Docker daemon")
+
+
+# --- images ---------------------------------------------------------------------------------------
+
+
+def pull(run: Run, state: Any) -> Result:
+    return run(images.pulled, {Images: state}, references=(OLLAMA, HTTPD), timeout=60, retries=2)
+
+
+def test_images_that_are_there_are_not_pulled(run: Run) -> None:
+    result = pull(run, ImagesState(IDS, IDS))
+    assert result.commands == []
+    assert result.noop
+
+
+def test_only_what_is_missing_is_pulled(run: Run) -> None:
+    (script,) = pull(run, ImagesState({OLLAMA: "sha256:1"}, IDS)).scripts
+    assert script == images.pull_script(HTTPD, 60, 2)
+
+
+def test_an_image_whose_tag_was_moved_is_pulled(run: Run) -> None:
+    (script,) = pull(run, ImagesState(IDS | {OLLAMA: "sha256:other"}, IDS)).scripts
+    assert f"docker pull {OLLAMA}" in script
+
+
+def test_an_image_that_was_there_before_is_written_down_and_not_pulled(run: Run, tmp_path: Path) -> None:
+    """Loaded by hand on a site without internet, say."""
+    (command,) = pull(run, ImagesState(IDS, {OLLAMA: "sha256:1"})).commands
+    sandbox = Sandbox(tmp_path)
+    sandbox.program("docker")
+    assert sandbox.run(command).returncode == 0
+    assert sandbox.calls == []
+    assert (sandbox.root / "images.lock").read_text() == f"{HTTPD} sha256:2\n"
+
+
+def test_a_silent_engine_fails_the_pull_with_a_sentence(run: Run) -> None:
+    result = pull(run, SILENT)
+    assert len(result.commands) == 1
+    assert "systemctl status docker" in result.refusals[0]
+
+
+@pytest.mark.parametrize("reference", [HTTPD, HOSTILE])
+def test_the_pull_script_is_good_shell(reference: str) -> None:
+    check_syntax(images.pull_script(reference, 60, 2))
+
+
+DOCKER_WITH_IMAGES = """case "$1 $2" in "image inspect") echo sha256:new;; esac"""
+
+
+def test_a_pull_is_recorded_beside_the_others(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path)
+    sandbox.program("docker", DOCKER_WITH_IMAGES)
+    sandbox.root.mkdir()
+    lock = sandbox.root / "images.lock"
+    lock.write_text(f"{HTTPD} sha256:old\n{OLLAMA} sha256:1\n")
+    assert sandbox.run(images.pull_script(HTTPD, 60, 2)).returncode == 0
+    assert sorted(lock.read_text().splitlines()) == [f"{HTTPD} sha256:new", f"{OLLAMA} sha256:1"]
+
+
+@pytest.mark.xfail(strict=True, reason="grep -F looks for the reference anywhere in a line")
+def test_a_pull_keeps_the_record_of_an_image_with_a_longer_name(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path)
+    sandbox.program("docker", DOCKER_WITH_IMAGES)
+    sandbox.root.mkdir()
+    (sandbox.root / "images.lock").write_text(f"mirror.example/{HTTPD} sha256:1\n")
+    assert sandbox.run(images.pull_script(HTTPD, 60, 2)).returncode == 0
+    assert f"mirror.example/{HTTPD} sha256:1" in (sandbox.root / "images.lock").read_text()
+
+
+def test_a_pull_is_tried_again_and_then_given_up_with_its_name(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path)
+    sandbox.program("docker", "exit 1")
+    sandbox.program("sleep")
+    done = sandbox.run(images.pull_script(HTTPD, 60, 2))
+    assert done.returncode == 1
+    assert [call for call in sandbox.calls if call.startswith("docker")] == [f"docker pull {HTTPD}"] * 3
+    assert HTTPD in done.stderr
+    assert "docker_registry_mirrors" in done.stderr
+    assert not (sandbox.root / "images.lock").exists()
+
+
+def test_a_hostile_reference_is_only_a_reference(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path)
+    sandbox.program("docker", DOCKER_WITH_IMAGES)
+    assert sandbox.run(images.pull_script(HOSTILE, 60, 0)).returncode == 0
+    assert f"docker pull {HOSTILE}" in sandbox.calls
+    assert not sandbox.pwned()
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+FILES = {"compose.yaml": b"name: hearth\n", "httpd/httpd.conf": b"Listen 80\n", "htdocs/chat.js": b"1"}
+DIGESTS = {path: hashlib.sha256(content).hexdigest() for path, content in FILES.items()}
+
+
+def sync(run: Run, present: dict[str, str]) -> Result:
+    return run(tree.synced, {Tree: present}, files=FILES, proxy_image=HTTPD)
+
+
+def test_files_that_agree_are_not_sent(run: Run) -> None:
+    result = sync(run, DIGESTS)
+    assert result.commands == []
+    assert result.noop
+
+
+def test_only_files_that_differ_are_sent(run: Run) -> None:
+    directory, upload, script = sync(run, DIGESTS | {"htdocs/chat.js": "other"}).commands
+    assert directory == "install -d -m 0755 /opt/hearth"
+    assert upload[0] == "upload"
+    with tarfile.open(fileobj=io.BytesIO(upload[1].encode())) as archive:
+        assert archive.getnames() == ["htdocs/chat.js"]
+    assert script == tree.swap_script(["htdocs/chat.js"], upload[2], HTTPD)
+    assert "docker" not in script, "a page needs no trial"
+
+
+@pytest.mark.parametrize(
+    ("path", "trial"),
+    [("compose.yaml", "docker compose -f /opt/hearth/.incoming/compose.yaml config"), ("httpd/httpd.conf", "httpd -t")],
+)
+def test_configurations_are_tried_before_they_take_their_places(path: str, trial: str) -> None:
+    script = tree.swap_script([path], "/opt/hearth/.incoming.tar", HTTPD)
+    assert script.index(trial) < script.index("mv -f")
+
+
+def test_the_mark_for_a_reload_comes_between_trial_and_change() -> None:
+    script = tree.swap_script(["httpd/httpd.conf"], "/u.tar", HTTPD)
+    assert script.index("httpd -t") < script.index("touch /opt/hearth/.reload-httpd") < script.index("mv -f")
+
+
+def test_an_archive_depends_on_its_files_alone() -> None:
+    assert tree.pack(FILES) == tree.pack(dict(reversed(FILES.items())))
+    with tarfile.open(fileobj=io.BytesIO(tree.pack(FILES))) as archive:
+        assert {member.name: archive.extractfile(member).read() for member in archive} == FILES  # type: ignore[union-attr]
+        assert {(member.mode, member.uid, member.uname) for member in archive} == {(0o644, 0, "root")}
+
+
+@pytest.mark.parametrize("paths", [sorted(FILES), ["a.html"], [HOSTILE, f"d/{HOSTILE}"]])
+def test_the_swap_script_is_good_shell(paths: list[str]) -> None:
+    check_syntax(tree.swap_script(paths, "/u.tar", HOSTILE))
+
+
+@pytest.fixture(name="live")
+def _live(tmp_path: Path) -> Sandbox:
+    """A host with old files, and a docker that finds everything well."""
+    sandbox = Sandbox(tmp_path)
+    sandbox.program("docker")
+    for path in FILES:
+        (sandbox.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (sandbox.root / path).write_text("old")
+    (sandbox.root / ".incoming.tar").write_bytes(tree.pack(FILES))
+    return sandbox
+
+
+SWAP = tree.swap_script(sorted(FILES), "/opt/hearth/.incoming.tar", HTTPD)
+
+
+def contents(sandbox: Sandbox) -> dict[str, bytes]:
+    return {path: (sandbox.root / path).read_bytes() for path in FILES}
+
+
+def test_files_take_their_places_and_nothing_is_left_over(live: Sandbox) -> None:
+    done = live.run(SWAP)
+    assert done.returncode == 0, done.stderr
+    assert contents(live) == FILES
+    assert sorted(path.name for path in live.root.iterdir()) == [".reload-httpd", "compose.yaml", "htdocs", "httpd"]
+    assert {(live.root / path).stat().st_mode & 0o777 for path in FILES} == {0o644}
+
+
+@pytest.mark.parametrize("trial", ["compose", "run"])
+def test_nothing_goes_live_when_one_trial_fails(live: Sandbox, trial: str) -> None:
+    live.program("docker", f'[ "$1" != {trial} ]')
+    assert live.run(SWAP).returncode != 0
+    assert set(contents(live).values()) == {b"old"}
+    assert not (live.root / ".reload-httpd").exists()
+
+
+@pytest.mark.xfail(strict=True, reason="a failing tar does not end the script: it is not the last of its && list")
+def test_nothing_goes_live_of_an_upload_that_broke_off(live: Sandbox) -> None:
+    """A full disk, say: tar leaves the last file short."""
+    files = {"htdocs/chat.js": b"x" * 4096}
+    (live.root / ".incoming.tar").write_bytes(tree.pack(files)[:1024])
+    assert live.run(tree.swap_script(sorted(files), "/opt/hearth/.incoming.tar", HTTPD)).returncode != 0
+    assert (live.root / "htdocs/chat.js").read_bytes() == b"old"
+
+
+def test_hostile_names_are_only_names(live: Sandbox) -> None:
+    files = {"htdocs/x'; touch pwned; $(touch pwned).html": b"1"}
+    (live.root / ".incoming.tar").write_bytes(tree.pack(files))
+    assert live.run(tree.swap_script(sorted(files), "/opt/hearth/.incoming.tar", HOSTILE)).returncode == 0
+    assert not live.pwned()
+
+
+# --- containers -----------------------------------------------------------------------------------
+
+
+def container(name: str, service: str, config: str, image: str, **changes: str) -> Container:
+    state = {"status": "running", "health": "healthy"} | changes
+    return Container(name, service, config, state["status"], state["health"], image, frozenset({"hearth"}))
+
+
+HASHES = {"ollama": "a1", "httpd": "b2"}
+RUNNING = (
+    container("hearth-ollama", "ollama", "a1", "sha256:1"),
+    container("hearth-httpd", "httpd", "b2", "sha256:2"),
+)
+
+
+def up(run: Run, state: Any, present: Any = None) -> Result:
+    facts = {Project: state, Images: present or ImagesState(IDS, IDS)}
+    return run(project.up, facts, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60)
+
+
+def test_healthy_containers_are_left_alone(run: Run) -> None:
+    result = up(run, ProjectState(HASHES, RUNNING))
+    assert result.commands == []
+    assert result.noop
+
+
+def test_a_reload_alone_touches_no_container(run: Run) -> None:
+    (script,) = up(run, ProjectState(HASHES, RUNNING, reload_pending=True)).scripts
+    assert "up --" not in script
+    assert "docker exec hearth-httpd httpd -f conf/hearth/httpd.conf -k graceful" in script
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        ProjectState(),
+        ProjectState(HASHES, ()),
+        ProjectState(HASHES, RUNNING[:1]),
+        ProjectState(HASHES | {"ollama": "new"}, RUNNING),
+        ProjectState(HASHES, (RUNNING[0], container("hearth-httpd", "httpd", "b2", "sha256:2", status="exited"))),
+        ProjectState(HASHES, (RUNNING[0], container("hearth-httpd", "httpd", "b2", "sha256:old"))),
+    ],
+)
+def test_what_compose_sees_itself_is_left_to_one_up(run: Run, state: ProjectState) -> None:
+    (script,) = up(run, state).scripts
+    assert "up --detach --wait --wait-timeout 60 --remove-orphans --pull never" in script
+    assert "force-recreate" not in script
+    assert "docker rm" not in script
+
+
+def test_what_compose_would_not_repair_is_recreated_first(run: Run) -> None:
+    sick = container("hearth-httpd", "httpd", "b2", "sha256:2", health="unhealthy")
+    (script,) = up(run, ProjectState(HASHES, (RUNNING[0], sick))).scripts
+    assert script.index("--force-recreate httpd") < script.index("up --detach")
+
+
+def test_a_foreign_container_gives_way_first(run: Run) -> None:
+    foreign = container("hearth-ollama", "", "", "sha256:1")
+    (script,) = up(run, ProjectState(HASHES, (foreign, RUNNING[1]))).scripts
+    assert script.index("docker rm --force hearth-ollama") < script.index("up --detach")
+
+
+@pytest.mark.parametrize("silent", [Project, Images])
+def test_a_silent_engine_is_an_error_and_not_an_empty_host(run: Run, silent: type) -> None:
+    facts: dict[type, Any] = {Project: ProjectState(HASHES, RUNNING), Images: ImagesState(IDS, IDS)}
+    result = run(project.up, facts | {silent: SILENT}, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60)
+    assert len(result.commands) == 1
+    assert "does not answer" in result.refusals[0]
+
+
+DRIFT = [
+    Drift("hearth-ollama", "was not made by this Compose project", "remove"),
+    Drift("hearth-httpd", "is unhealthy", "recreate"),
+    Drift("hearth-httpd", "is on the networks []", "recreate"),
+]
+
+
+@pytest.mark.parametrize("drift", [None, [], DRIFT, [Drift(HOSTILE, "", "remove")]])
+def test_the_converge_script_is_good_shell(drift: list[Drift] | None) -> None:
+    check_syntax(project.converge_script(drift, 60))
+
+
+def test_all_remedies_in_order(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path)
+    sandbox.root.mkdir()
+    sandbox.program("docker")
+    assert sandbox.run(project.converge_script(DRIFT, 60)).returncode == 0
+    compose = "docker compose --progress plain --ansi never"
+    assert sandbox.calls == [
+        "docker rm --force hearth-ollama",
+        f"{compose} up --no-start --no-deps --force-recreate httpd",
+        f"{compose} up --detach --wait --wait-timeout 60 --remove-orphans --pull never",
+    ]
+
+
+def test_containers_that_stay_unhealthy_fail_the_run_with_their_last_words(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path)
+    sandbox.root.mkdir()
+    sandbox.program("docker", 'case "$*" in *"up --detach"*) exit 1;; *logs*) echo "address in use";; esac')
+    done = sandbox.run(project.converge_script([], 60))
+    assert done.returncode == 1
+    assert "did not become healthy" in done.stderr
+    assert "address in use" in done.stderr
+
+
+def test_a_reload_that_is_due_is_done_once(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path)
+    sandbox.root.mkdir()
+    (sandbox.root / ".reload-httpd").touch()
+    sandbox.program("docker")
+    for _ in range(2):
+        assert sandbox.run(project.converge_script(None, 60)).returncode == 0
+    assert sandbox.calls == ["docker exec hearth-httpd httpd -f conf/hearth/httpd.conf -k graceful"]
+
+
+def test_a_reload_that_fails_fails_the_run_and_stays_due(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path)
+    sandbox.root.mkdir()
+    (sandbox.root / ".reload-httpd").touch()
+    sandbox.program("docker", "exit 1")
+    done = sandbox.run(project.converge_script(None, 60))
+    assert done.returncode != 0
+    assert "took over" not in done.stdout
+    assert (sandbox.root / ".reload-httpd").exists()
