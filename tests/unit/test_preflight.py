@@ -51,20 +51,30 @@ def test_a_native_ollama_is_named_with_its_cure(settings: Settings) -> None:
     [
         (Listener("0.0.0.0", 85, "nginx", 5), "nginx (process 5)", "stop it"),
         (Listener("[::]", 85, "", 0), "another program", "another port"),
-        (Listener("*", 85, "docker-proxy", 9), "docker-proxy (process 9)", "`docker ps`"),
+        (Listener("*", 85, "docker-proxy", 9), "docker-proxy (process 9)", "docker ps`"),
         (Listener("192.168.1.189", 85, "apache2", 6), "apache2 (process 6)", "another port"),
     ],
 )
 def test_a_held_port_is_named_with_its_holder(settings: Settings, listener: Listener, who: str, cure: str) -> None:
-    (obstacle,) = find_obstacles(settings, replace(PI, listeners=(listener,)))
+    (obstacle,) = find_obstacles(settings, replace(PI, listeners=(listener,), engine_answers=True))
     assert "proxy_port = 85" in obstacle
     assert who in obstacle
     assert cure in obstacle
 
 
+def test_without_the_engine_nobody_knows_whose_container_holds_a_port(settings: Settings) -> None:
+    """With live-restore, Hearth's own containers hold their ports while the engine is down."""
+    held = (Listener("0.0.0.0", 85, "docker-proxy", 1), Listener("127.0.0.1", 11434, "ollama", 2))
+    (obstacle,) = find_obstacles(settings, replace(PI, listeners=held, engine_answers=False))
+    assert "11434" in obstacle
+
+
 def test_our_own_containers_do_not_count(settings: Settings) -> None:
     held = (Listener("0.0.0.0", 85, "docker-proxy", 1), Listener("127.0.0.1", 11434, "docker-proxy", 2))
-    assert find_obstacles(settings, replace(PI, listeners=held, published=frozenset({85, 11434}))) == []
+    assert (
+        find_obstacles(settings, replace(PI, listeners=held, engine_answers=True, published=frozenset({85, 11434})))
+        == []
+    )
 
 
 def test_one_of_ours_does_not_excuse_another(settings: Settings) -> None:

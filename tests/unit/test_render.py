@@ -271,16 +271,29 @@ def test_where_a_path_is_sent(make_settings: Make, path: str, expected: str) -> 
 @pytest.mark.parametrize(
     "routes",
     [
-        # An exact path, and everything below it.
-        [{"path": "/flask", "to": "http://10.0.0.1:5001/flask", "methods": ["GET"]}, FLASK],
-        # An exact path below another exact path.
         [{"path": "/v1/models/mine", "to": "http://10.0.0.1:5001/mine", "methods": ["GET"]}],
+        [{"path": "/v1/models/mine/", "to": "http://10.0.0.1:5001/mine/", "methods": ["GET"]}],
     ],
 )
 def test_a_route_below_an_exact_route_is_reached(make_settings: Make, routes: list[dict[str, Any]]) -> None:
     settings = make_settings(proxy_extra_routes=routes)
     table = ProxyTable(render_httpd_conf(settings))
     assert [route.path for route in settings.routes if table.target(route.path) == ""] == []
+
+
+def test_the_origin_policy_is_for_all_routes_to_ollama_and_no_other(make_settings: Make) -> None:
+    settings = make_settings(proxy_extra_routes=[FLASK])
+    conf = render_httpd_conf(settings)
+    ((pattern, *_),) = [rule for rule in directives(conf, "RewriteRule") if rule[-1] == "[E=ROUTE:1]"]
+    gated = {route.path for route in settings.routes if re.search(pattern, route.path)}
+    assert gated == {route.path for route in settings.routes if route.is_ollama}
+    assert not re.search(pattern, "/flask/x")
+    assert f'<LocationMatch "{pattern}">\n  RequestHeader unset Origin\n' in conf
+
+
+def test_a_backend_gets_its_redirects_turned_round(make_settings: Make) -> None:
+    conf = render_httpd_conf(make_settings(proxy_extra_routes=[FLASK]))
+    assert directives(conf, "ProxyPassReverse") == [[FLASK["path"], FLASK["to"]]]
 
 
 def test_without_routes_nothing_is_proxied(make_settings: Make) -> None:

@@ -106,5 +106,12 @@ def test_a_path_stands_once() -> None:
         check_table((route("/x"), route("/y"), route("/x", "/api/generate")))
 
 
-def test_an_exact_path_and_all_below_it_are_two_paths() -> None:
-    check_table((route("/x"), route("/x/", "http://10.0.0.1:1/")))
+@pytest.mark.parametrize("pair", [("/x", "/x/"), ("/x/", "/x")])
+def test_a_path_stands_with_or_without_its_slash(pair: tuple[str, str]) -> None:
+    backends = tuple(route(path, f"http://10.0.0.1:1{path}") for path in pair)
+    with pytest.raises(ValueError, match="with and without a slash"):
+        check_table(backends)
+
+
+def test_paths_below_one_another_are_different() -> None:
+    check_table((route("/x"), route("/x/y"), route("/z/", "http://10.0.0.1:1/"), route("/z/z/", "http://10.0.0.1:1/")))

@@ -37,7 +37,8 @@ def test_images_that_are_missing_or_moved() -> None:
         pulled={"there:1": "sha256:1", "moved:1": "sha256:2", "gone:1": "sha256:4"},
     )
     references = ("there:1", "moved:1", "unrecorded:1", "gone:1", "never:1")
-    assert state.missing(references) == ["moved:1", "unrecorded:1", "gone:1", "never:1"]
+    assert state.missing(references) == ["moved:1", "gone:1", "never:1"]
+    assert state.unrecorded(references) == {"unrecorded:1": "sha256:3"}
 
 
 def test_full_names_of_models() -> None:
