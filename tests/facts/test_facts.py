@@ -38,6 +38,7 @@ TestTree = harness.make_fact_tests("hearth.facts", "tree.Tree", _FOLDER / "tree"
 
 UNREACHABLE = [
     "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+    "Cannot connect to the Docker daemon at tcp://127.0.0.1:2375. Is the docker daemon running?",
     "failed to connect to the docker API at unix:///var/run/docker.sock; check if the path is correct and if the "
     "daemon is running: dial unix /var/run/docker.sock: connect: no such file or directory",
     "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: "
