@@ -173,6 +173,7 @@ def test_a_registry_out_of_reach_is_tried_as_often_as_asked() -> None:
 def test_what_no_retry_can_cure_is_not_tried_again(reason: str) -> None:
     pulled = real([answer({"status": "pulling manifest"}, {"error": reason})])
     assert pulled.code == 1
+    assert pulled.waits == 0
     assert len(pulled.requests) == 1
     assert f"tinyllama: {reason}" in pulled.err
 
@@ -182,6 +183,7 @@ def test_an_error_without_a_newline_is_an_error_too() -> None:
     """As Ollama sends it when it refuses at once."""
     pulled = real([answer({"error": "invalid model name"}, status=400, end="")])
     assert pulled.code == 1
+    assert pulled.waits == 0
     assert len(pulled.requests) == 1
     assert "tinyllama: invalid model name" in pulled.err
 
