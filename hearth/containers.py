@@ -70,18 +70,22 @@ def find_drift(hashes: Mapping[str, str], containers: list[Container], images: M
         for container in containers
         if not container.service and container.name in CONTAINERS.values()
     ]
-    by_service = {container.service: container for container in containers if container.service}
-    drift += [
-        Drift(container.name, "belongs to no service any more", "up")
-        for container in by_service.values()
-        if container.service not in hashes
-    ]
-    for service, config_hash in hashes.items():
-        container = by_service.get(service)
-        if container is None:
-            drift.append(Drift(CONTAINERS.get(service, service), "is missing", "up"))
+    by_service: dict[str, Container] = {}
+    for container in containers:
+        if not container.service:
+            continue
+        if container.service not in hashes:
+            drift.append(Drift(container.name, "belongs to no service any more", "up"))
+        elif container.name != CONTAINERS.get(container.service, container.name):
+            # Compose renames the old container while it makes the new one; a cut leaves both.
+            drift.append(Drift(container.name, "was left behind by an interrupted change", "remove"))
         else:
-            drift += _differences(container, config_hash, images.get(service, ""))
+            by_service[container.service] = container
+    for service, config_hash in hashes.items():
+        if service in by_service:
+            drift += _differences(by_service[service], config_hash, images.get(service, ""))
+        else:
+            drift.append(Drift(CONTAINERS.get(service, service), "is missing", "up"))
     return drift
 
 

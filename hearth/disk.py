@@ -11,7 +11,7 @@ _BYTES_PER_WEIGHT = 0.7
 _BASE_GB = 0.4
 # A name without a size ("mistral") mostly means 7 to 8 billion weights.
 _UNKNOWN_GB = 5.0
-_WEIGHTS = re.compile(r"(?:^|[:\-_x])(\d+(?:\.\d+)?)([bm])(?:$|[\-_])")
+_WEIGHTS = re.compile(r"(?:^|[:\-_])(?:([0-9]+)x)?([0-9]+(?:\.[0-9]+)?)([bm])(?:$|[:\-_])")
 
 
 def model_gb(name: str, sizes: Mapping[str, float]) -> float:
@@ -25,5 +25,6 @@ def model_gb(name: str, sizes: Mapping[str, float]) -> float:
     match = _WEIGHTS.search(name.lower())
     if match is None:
         return _UNKNOWN_GB
-    billions = float(match[1]) / (1 if match[2] == "b" else 1000)
+    # "8x7b": eight experts
+    billions = int(match[1] or 1) * float(match[2]) / (1 if match[3] == "b" else 1000)
     return _BASE_GB + _BYTES_PER_WEIGHT * billions

@@ -12,7 +12,7 @@ import re
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"^(?:\*\.)?{_LABEL}(?:\.{_LABEL})*$")
-_ORIGIN = re.compile(r"^(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[^/:?#\[\]@]+)(?::(?P<port>\d+))?$")
+_ORIGIN = re.compile(r"^(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[^/:?#\[\]@]+)(?::(?P<port>[0-9]{1,5}))?$")
 
 
 def check_origin(value: str) -> str:
@@ -39,7 +39,7 @@ def check_origin(value: str) -> str:
         raise ValueError(f'a browser never sends it like that; write "{right}"')
     if value.count("*") > 1 or value == "*":
         raise ValueError('name the pages that may call, with at most one "*": "https://*.example.org"')
-    match = _ORIGIN.match(value)
+    match = _ORIGIN.fullmatch(value)
     if match is None:
         raise ValueError('an origin is scheme://host or scheme://host:port, such as "http://192.168.1.20:8080"')
     _check_host(match["host"])
@@ -56,7 +56,7 @@ def _right_spelling(value: str) -> str:
     scheme, separator, rest = text.partition("://")
     rest = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
     host, colon, port = rest.rpartition(":")
-    if colon and port.isdigit():
+    if colon and port.isascii() and port.isdigit() and len(port) < 6:
         number = int(port)
         rest = host if number == _DEFAULT_PORTS.get(scheme) else f"{host}:{number}"
     return f"{scheme}{separator}{rest}"
@@ -72,13 +72,17 @@ def _check_host(host: str) -> None:
             raise ValueError(f'a browser never sends it like that; write "[{address.compressed}]"')
         return
     if not host.isascii():
-        raise ValueError(f'browsers send "{host.encode("idna").decode()}" for this host; write that')
+        try:
+            plain = host.encode("idna").decode()
+        except UnicodeError:
+            raise ValueError(f'"{host}" is no host name') from None
+        raise ValueError(f'browsers send "{plain}" for this host; write that')
     if "*" in host and not host.startswith("*."):
         raise ValueError(
             'a "*" may only stand for the leftmost part of a name, as in "https://*.example.org": '
             "anywhere else Ollama would also let in names of other people"
         )
-    if not _HOST.match(host):
+    if not _HOST.fullmatch(host):
         raise ValueError(f'"{host}" is no host name')
 
 

@@ -63,7 +63,6 @@ def render_compose(settings: Settings) -> str:
 
 def render_httpd_conf(settings: Settings) -> str:
     """`httpd.conf`: the route table, the origin policy and the limits of the proxy."""
-    exact = tuple(route for route in settings.routes if not route.is_prefix)
     return (
         _environment(html=False)
         .get_template("httpd/httpd.conf.j2")
@@ -76,7 +75,6 @@ def render_httpd_conf(settings: Settings) -> str:
             routes=settings.routes,
             quick_routes=[route for route in settings.routes if route.is_ollama and "POST" not in route.methods],
             route_pattern=path_pattern(tuple(route for route in settings.routes if route.is_ollama)),
-            below_exact_pattern=f"^(?:{'|'.join(re.escape(route.path) for route in exact)})/" if exact else "^(?!)",
             method_groups=_method_groups(settings.routes),
         )
     )
@@ -84,8 +82,7 @@ def render_httpd_conf(settings: Settings) -> str:
 
 def path_pattern(routes: tuple[Route, ...]) -> str:
     """A regular expression (PCRE) that matches the paths of the routes and nothing else."""
-    paths = [re.escape(route.path) + (".*" if route.is_prefix else "") for route in routes]
-    return f"^(?:{'|'.join(paths)})$" if paths else "^(?!)"
+    return f"^(?:{'|'.join(route.pattern for route in routes)})$" if routes else "^(?!)"
 
 
 def _method_groups(routes: tuple[Route, ...]) -> list[tuple[tuple[str, ...], str, bool]]:

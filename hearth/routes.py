@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
+from hearth.values import is_port
+
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 # What Ollama answers (server/routes.go of 0.17.4), without the paths that change or reveal the host.
@@ -35,13 +37,13 @@ OLLAMA_MANAGEMENT = frozenset(
 )
 
 _PATH = re.compile(r"^/(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*/)*(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*)?$")
-_BACKEND = re.compile(r"^http://[a-z0-9.-]+:\d{1,5}(?P<path>/.*)$")
+_BACKEND = re.compile(r"^http://[a-z0-9.-]+:(?P<port>[0-9]{1,5})(?P<path>/.*)$")
 
 
 def _check_path(path: str) -> str:
     if path == "/":
         raise ValueError('"/" is the chat page; give the route a path of its own, such as "/flask/"')
-    if not _PATH.match(path):
+    if not _PATH.fullmatch(path):
         raise ValueError('a path starts with "/" and has letters, digits and . _ ~ - only, such as "/api/ollama"')
     return path
 
@@ -68,6 +70,11 @@ class Route(BaseModel):
     @property
     def is_prefix(self) -> bool:
         return self.path.endswith("/")
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression (PCRE) for the paths that the route takes."""
+        return re.escape(self.path) + (".*" if self.is_prefix else "")
 
     @property
     def host_gateway(self) -> bool:
@@ -103,8 +110,8 @@ class Route(BaseModel):
             )
 
     def _check_backend(self) -> None:
-        match = _BACKEND.match(self.to)
-        if match is None or not _PATH.match(match["path"]):
+        match = _BACKEND.fullmatch(self.to)
+        if match is None or not _PATH.fullmatch(match["path"]) or not is_port(match["port"]):
             raise ValueError(
                 f'{self.path}: "{self.to}" is no target; a path of Ollama ("/api/chat") or '
                 '"http://host.docker.internal:5001/" would be right'
@@ -124,7 +131,10 @@ def check_table(routes: tuple[Route, ...]) -> None:
     seen: set[str] = set()
     for route in routes:
         if route.path in seen:
-            raise ValueError(f"{route.path} stands twice; one entry per path")
+            raise ValueError(f"proxy_routes and proxy_extra_routes: {route.path} stands twice; one entry per path")
         if route.path.rstrip("/") in {path.rstrip("/") for path in seen}:
-            raise ValueError(f"{route.path} stands with and without a slash at its end; keep one of them")
+            raise ValueError(
+                f"proxy_routes and proxy_extra_routes: {route.path} stands with and without a slash at its end; "
+                "keep one of them"
+            )
         seen.add(route.path)

@@ -82,7 +82,7 @@ class Settings(BaseModel):
     ollama_pull_retries: Annotated[int, Field(ge=0, le=100)]
     ollama_model_sizes_gb: dict[ModelName, Annotated[float, Field(gt=0)]]
 
-    docker_images_gb: Annotated[float, Field(gt=0)]
+    docker_images_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     docker_source: Literal["auto", "distribution", "docker"]
     docker_apt_url: Url
     docker_registry_mirrors: tuple[Url, ...]
@@ -122,8 +122,13 @@ class Settings(BaseModel):
                 f"proxy_port = {self.proxy_port} and ollama_publish = {self.ollama_publish!r} want the same port; "
                 "give one of them another"
             )
-        # Ollama takes 0 and less for "wait for ever".
-        if (duration_in_seconds(self.ollama_load_timeout) or float("inf")) > self.proxy_timeout:
+        load_timeout = duration_in_seconds(self.ollama_load_timeout)
+        if load_timeout in (0, float("inf")):
+            raise ValueError(
+                f"ollama_load_timeout = {self.ollama_load_timeout!r} lets Ollama wait for ever, which the proxy "
+                'does not; "10m" would be right'
+            )
+        if load_timeout > self.proxy_timeout:
             raise ValueError(
                 f"proxy_timeout = {self.proxy_timeout} gives up before ollama_load_timeout = "
                 f"{self.ollama_load_timeout!r} does; a proxy_timeout at least as long would be right"

@@ -12,20 +12,23 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 _IMAGE = re.compile(
-    r"^(?P<name>(?:[a-z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
+    r"^(?P<name>(?:[a-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?$"
 )
-_SIZE = re.compile(r"^(\d+)([kmg])$")
+_SIZE = re.compile(r"^([0-9]+)([kmg])$")
 _UNITS = {"k": 2**10, "m": 2**20, "g": 2**30}
-_DURATION = re.compile(r"^(?:-1|0|(?:\d+(?:h|m|s))+)$")
+_DURATION = re.compile(r"^(?:-1|0|(?:[0-9]{1,6}(?:h|m|s)){1,3})$")
 _DIRECTORY = re.compile(r"^(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$")
 _MODEL = re.compile(r"^(?:[A-Za-z0-9][A-Za-z0-9._-]*/){0,2}[A-Za-z0-9][A-Za-z0-9._-]*(?::[A-Za-z0-9][A-Za-z0-9._-]*)?$")
-_URL = re.compile(r"^https?://(?P<host>[a-z0-9.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?(?P<path>/[A-Za-z0-9._~/-]*)?$")
+_URL = re.compile(
+    r"^https?://(?P<host>[a-z0-9.-]+|\[[0-9a-f:]+\])(?::(?P<port>[0-9]{1,5}))?(?P<path>/[A-Za-z0-9._~/-]*)?$"
+)
+_PUBLISH = re.compile(r"(?P<address>[0-9.]+):(?P<port>[0-9]{1,5})")
 _NAME = re.compile(r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$")
 
 
 def _image(value: str) -> str:
-    match = _IMAGE.match(value)
+    match = _IMAGE.fullmatch(value)
     if match is None:
         raise ValueError('an image is name:version or name@sha256:digest, such as "httpd:2.4.68"')
     if match["tag"] == "latest" and not match["digest"]:
@@ -36,21 +39,21 @@ def _image(value: str) -> str:
 
 
 def _size(value: str) -> str:
-    if not _SIZE.match(value) or size_in_bytes(value) == 0:
+    if not _SIZE.fullmatch(value) or size_in_bytes(value) == 0:
         raise ValueError('a size is a number and k, m or g, such as "256m"')
     return value
 
 
 def size_in_bytes(value: str) -> int:
     """Bytes of a size such as `"32m"` (binary units)."""
-    match = _SIZE.match(value)
+    match = _SIZE.fullmatch(value)
     if match is None:
         raise ValueError(f"{value!r} is no size")
     return int(match[1]) * _UNITS[match[2]]
 
 
 def _duration(value: str) -> str:
-    if not _DURATION.match(value):
+    if not _DURATION.fullmatch(value):
         raise ValueError('a duration is "90s", "5m", "1h30m", "0", or "-1" for ever')
     return value
 
@@ -60,11 +63,11 @@ def duration_in_seconds(value: str) -> float:
     if value.startswith("-"):
         return float("inf")
     factors = {"h": 3600, "m": 60, "s": 1}
-    return float(sum(int(number) * factors[unit] for number, unit in re.findall(r"(\d+)([hms])", value)))
+    return float(sum(int(number) * factors[unit] for number, unit in re.findall(r"([0-9]+)([hms])", value)))
 
 
 def _directory(value: str) -> str:
-    if value and (not _DIRECTORY.match(value) or ".." in value):
+    if value and (not _DIRECTORY.fullmatch(value) or ".." in value):
         raise ValueError(
             'a directory is a full path with letters, digits and . _ - only, such as "/mnt/ssd/ollama", or ""'
         )
@@ -72,13 +75,16 @@ def _directory(value: str) -> str:
 
 
 def _model(value: str) -> str:
-    if not _MODEL.match(value):
+    if value.startswith("library/"):
+        raise ValueError(f'Ollama lists it without its library; write "{value.removeprefix("library/")}"')
+    if not _MODEL.fullmatch(value):
         raise ValueError('a model is name or name:tag as in Ollama\'s library, such as "llama3.2:1b"')
     return value
 
 
 def _url(value: str) -> str:
-    if not _URL.match(value) or value.endswith("/"):
+    match = _URL.fullmatch(value)
+    if match is None or value.endswith("/") or not is_port(match["port"] or "80"):
         raise ValueError(
             'an address is http:// or https://, a host and a port, without a slash at the end: "http://192.168.1.10:5000"'
         )
@@ -86,22 +92,26 @@ def _url(value: str) -> str:
 
 
 def _host_name(value: str) -> str:
-    if not _NAME.match(value):
+    if not _NAME.fullmatch(value):
         raise ValueError('a host name is lower case, without scheme, port or slash, such as "chat.example.org"')
     return value
 
 
 def _publish(value: str) -> str:
-    if not value:
-        return value
-    address, _, port = value.rpartition(":")
+    match = _PUBLISH.fullmatch(value)
     try:
-        ipaddress.IPv4Address(address)
-        if not 0 < int(port) < 65536:
+        if value and (match is None or not is_port(match["port"])):
             raise ValueError
+        if match is not None:
+            ipaddress.IPv4Address(match["address"])
     except ValueError:
         raise ValueError('"address:port" such as "127.0.0.1:11434" would be right, or "" for nowhere') from None
     return value
+
+
+def is_port(text: str) -> bool:
+    """Whether the text is a TCP port, 1 to 65535, written in the usual way."""
+    return text.isascii() and text.isdigit() and text[0] != "0" and int(text) < 65536
 
 
 Image = Annotated[str, AfterValidator(_image)]

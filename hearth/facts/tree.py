@@ -35,6 +35,7 @@ class Tree(FactBase[dict[str, str]]):
     def process(self, output: Iterable[str]) -> dict[str, str]:
         sections = parse_sections(output)
         digests = {path: digest for digest, _, path in (line.partition("  ") for line in sections["digests"])}
+        lines = [line.replace("regular empty file", "regular file", 1) for line in sections["modes"]]
         prefix = "644:root:regular file "
-        right = {line.removeprefix(prefix) for line in sections["modes"] if line.startswith(prefix)}
+        right = {line.removeprefix(prefix) for line in lines if line.startswith(prefix)}
         return {path: digest if path in right else "" for path, digest in digests.items()}

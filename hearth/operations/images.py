@@ -43,7 +43,8 @@ def record_script(reference: str, image_id: str) -> str:
     """Shell script that writes down which image a reference leads to; `image_id` is a word of the shell."""
     return f"""mkdir -p {IMAGES_LOCK.rpartition("/")[0]}
 touch {IMAGES_LOCK}
-{{ grep -vF {quote(reference + " ")} {IMAGES_LOCK} || true; echo {quote(reference)} {image_id}; }} > {IMAGES_LOCK}.new
+awk -v reference={quote(reference)} '$1 != reference' {IMAGES_LOCK} > {IMAGES_LOCK}.new
+echo {quote(reference)} {image_id} >> {IMAGES_LOCK}.new
 mv {IMAGES_LOCK}.new {IMAGES_LOCK}"""
 
 

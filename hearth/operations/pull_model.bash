@@ -2,7 +2,9 @@
 # Arguments: model, name to pull it by (a registry's address may be in it), seconds without progress, retries.
 set -u
 model=$1 source=$2 patience=$3 retries=$4
-insecure=false
+insecure=false line=''
+from="Ollama's library"
+[[ $source == "$model" ]] || from=${source%/*}
 [[ $source == http://* ]] && insecure=true
 
 # One request to the server; the answer's lines go to standard output. HTTP/1.0, so that none comes in chunks.
@@ -23,7 +25,9 @@ pull() {
   request POST /api/pull "{\"model\":\"$source\",\"insecure\":$insecure,\"stream\":true}" || return 1
   while true; do
     # An error's JSON has no newline after it: then read ends with a failure and a line all the same.
-    if ! IFS= read -r -t "$patience" line <&3 && [[ -z $line ]]; then
+    IFS= read -r -t "$patience" line <&3
+    local code=$?
+    if ((code > 128)) || { ((code != 0)) && [[ -z $line ]]; }; then
       echo "$model: the connection ended, or nothing came for $patience s" >&2
       return 1
     fi
@@ -68,7 +72,7 @@ for ((attempt = 0; attempt <= retries; attempt++)); do
   exec 3>&-
   ((result == 0)) && break
   if ((result == 2 || attempt == retries)); then
-    echo "Model $model could not be had from ${source%/*}. Check its name (ollama_models) and the host's way out, then deploy again: what arrived is kept." >&2
+    echo "Model $model could not be had from $from. Check its name (ollama_models) and the host's way out, then deploy again: what arrived is kept." >&2
     exit 1
   fi
 done

@@ -60,9 +60,11 @@ def swap_script(paths: list[str], upload: str, proxy_image: str) -> str:
     lines = [
         "set -e",
         "umask 022",
-        f"rm -rf {_INCOMING} && mkdir {_INCOMING}",
+        f"rm -rf {_INCOMING}",
+        f"mkdir {_INCOMING}",
         # -m: the archive has no times of its own, and the page's ETag is made from them.
-        f"tar -xmf {upload} -C {_INCOMING} --no-same-permissions && rm -f {upload}",
+        f"tar -xmf {upload} -C {_INCOMING} --no-same-permissions",
+        f"rm -f {upload}",
     ]
     if "compose.yaml" in paths:
         lines.append(f"docker compose -f {_INCOMING}/compose.yaml config --quiet")

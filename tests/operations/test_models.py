@@ -233,7 +233,6 @@ def test_a_server_that_is_not_there_is_tried_again_and_then_named() -> None:
 
 
 @needs_private_network
-@pytest.mark.xfail(strict=True, reason="${source%/*} is the model's own name where there is no registry in it")
 def test_the_last_word_does_not_call_the_model_its_own_source() -> None:
     pulled = real([answer({"error": "not found"})])
     assert "from tinyllama" not in pulled.err

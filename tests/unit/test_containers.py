@@ -94,7 +94,6 @@ def test_a_left_over_twin_is_seen() -> None:
     assert named == {"0123456789ab_hearth-ollama"}
 
 
-@pytest.mark.xfail(strict=True, reason="of two containers of one service only the last is looked at")
 def test_a_left_over_twin_is_seen_also_when_it_comes_first() -> None:
     named = {one.name for one in find_drift(HASHES, [left_over(), OLLAMA, HTTPD], IMAGES)}
     assert named == {"0123456789ab_hearth-ollama"}

@@ -158,7 +158,6 @@ def test_the_guess_at_a_models_size(name: str, expected: float) -> None:
     assert model_gb(name, {"mymodel": 12.5}) == pytest.approx(expected)
 
 
-@pytest.mark.xfail(strict=True, reason="the pattern for a size in a name is too narrow")
 @pytest.mark.parametrize(
     ("name", "least"),
     [
@@ -260,7 +259,6 @@ def test_all_obstacles_are_told_at_once(make_settings: Make) -> None:
     assert len(find_obstacles(settings, host)) == 6
 
 
-@pytest.mark.xfail(strict=True, reason="a model's registry is not part of what is compared")
 def test_a_model_from_another_registry_that_is_there_wants_no_room(make_settings: Make) -> None:
     settings = make_settings(ollama_models=["hf.co/someone/model:q4"])
     images = frozenset({settings.ollama_image, settings.proxy_image})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,7 +52,6 @@ def test_names_from_manifests() -> None:
     assert name_from_manifest("registry.ollama.ai/someone/model/latest") == "someone/model:latest"
 
 
-@pytest.mark.xfail(strict=True, reason="Ollama lists what is in its own library without `library/`")
 def test_a_model_of_the_library_has_one_name() -> None:
     """Else it is pulled again in every run: `ollama list` never shows it by the longer name."""
     assert full_name("library/tinyllama") == "tinyllama:latest"
