@@ -101,7 +101,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     if done.returncode:
         raise pytest.UsageError(f"pyinfra can't read {inventory}: {done.stderr.strip()}")
-    hosts = json.loads(done.stdout[done.stdout.index("{") :])["hosts"]
+    hosts = json.loads(done.stdout)
     try:
         targets = [make_target(host["name"], host["data"]) for host in hosts]
     except SettingsError as error:
