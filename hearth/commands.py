@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 from pyinfra import host, logger
@@ -38,8 +37,3 @@ def refused(message: str) -> FunctionCommand:
 def _refuse(state: State, host: Host, message: str) -> bool:  # noqa: ARG001
     logger.error(f"{host.print_prefix}{message}")
     return False
-
-
-def quote(*words: str) -> str:
-    """The words as one shell command, each quoted."""
-    return " ".join(shlex.quote(word) for word in words)

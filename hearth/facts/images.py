@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -12,6 +11,7 @@ from typing_extensions import override
 from hearth.facts.engine import EngineUnreachable
 from hearth.host_paths import IMAGES_LOCK
 from hearth.sections import parse_sections
+from hearth.shell import quote
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,15 @@ class Images(FactBase[ImagesState]):
 
     @override
     def command(self, references: tuple[str, ...]) -> str:
-        lines = ["echo @@pulled", f"cat {IMAGES_LOCK} 2>/dev/null", "echo @@present"]
-        # One call for each, since with one missing the order of the others would be a guess.
-        lines += [
-            f"docker image inspect --format {shlex.quote(reference + ' {{.Id}}')} {shlex.quote(reference)} 2>&1"
-            for reference in references
-        ]
-        return f"command -v docker >/dev/null || exit 0; {'; '.join(lines)}; true"
+        # One call for all where all are there, which prints their ids in order; else one call for each.
+        names = quote(*references)
+        return (
+            "command -v docker >/dev/null || exit 0; "
+            f"echo @@pulled; cat {IMAGES_LOCK} 2>/dev/null; echo @@present; set -- {names}; "
+            'if ids=$(docker image inspect --format "{{.Id}}" "$@" 2>/dev/null); then '
+            'for id in $ids; do [ $# = 0 ] || { echo "$1 $id"; shift; }; done; else '
+            'for name; do docker image inspect --format "$name {{.Id}}" "$name" 2>&1; done; fi; true'
+        )
 
     @override
     def process(self, output: Iterable[str]) -> ImagesState:
@@ -72,9 +74,10 @@ class Images(FactBase[ImagesState]):
         for line in sections["present"]:
             if "docker daemon" in line.lower() or "docker.sock" in line:
                 raise EngineUnreachable(type(self), line)
-        return ImagesState(_pairs(sections["present"]), _pairs(sections["pulled"]))
+        return ImagesState(image_ids(sections["present"]), image_ids(sections["pulled"]))
 
 
-def _pairs(lines: Iterable[str]) -> dict[str, str]:
+def image_ids(lines: Iterable[str]) -> dict[str, str]:
+    """`reference id` lines as a table; other lines are left out."""
     fields = (line.split() for line in lines)
     return {pair[0]: pair[1] for pair in fields if len(pair) == 2 and pair[1].startswith("sha256:")}

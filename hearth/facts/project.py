@@ -11,7 +11,8 @@ from typing_extensions import override
 
 from hearth.containers import Container, parse_container
 from hearth.facts.engine import EngineUnreachable
-from hearth.host_paths import CONTAINERS, PROJECT, RELOAD_PENDING, ROOT
+from hearth.facts.images import image_ids
+from hearth.host_paths import CONTAINERS, IMAGES_LOCK, PROJECT, RELOAD_PENDING, ROOT
 from hearth.sections import parse_sections
 
 
@@ -22,11 +23,13 @@ class ProjectState:
     Attributes:
         hashes: service → hash of its configuration in the host's compose.yaml.
         containers: of the project, or with one of its containers' names.
+        images: reference → id of the images as they were pulled.
         reload_pending: httpd.conf was changed and httpd has not been told yet.
     """
 
     hashes: dict[str, str] = field(default_factory=dict)
     containers: tuple[Container, ...] = ()
+    images: dict[str, str] = field(default_factory=dict)
     reload_pending: bool = False
 
 
@@ -45,26 +48,27 @@ class Project(FactBase[ProjectState]):
     @override
     def command(self) -> str:
         names = "|".join(CONTAINERS.values())
+        mine = f"^[0-9a-f]{{64}} ({PROJECT} |[^ ]* ({names})$)"
         return (
             f"cd {ROOT} 2>/dev/null && [ -f compose.yaml ] && command -v docker >/dev/null || exit 0; "
-            f"echo @@pending; ls {RELOAD_PENDING} 2>/dev/null; "
+            f"echo @@pending; ls {RELOAD_PENDING} 2>/dev/null; echo @@pulled; cat {IMAGES_LOCK} 2>/dev/null; "
             # A broken file, or no plugin, gives no hashes: then `up` runs, and shows what Compose says of it.
             "echo @@hashes; docker compose config --hash '*' 2>/dev/null; "
-            "echo @@ids; "
-            f"ids=$(docker ps -aq --no-trunc --filter label=com.docker.compose.project={PROJECT} 2>&1; "
-            f"docker ps -aq --no-trunc --filter 'name=^/?({names})$' 2>&1); "
-            "echo \"$ids\" | grep -vE '^[0-9a-f]{64}$|^$'; "
-            "echo @@containers; ids=$(echo \"$ids\" | grep -E '^[0-9a-f]{64}$' | sort -u); "
+            "echo @@complaints; "
+            "all=$(docker ps --all --no-trunc --format "
+            '\'{{.ID}} {{.Label "com.docker.compose.project"}} {{.Names}}\' 2>&1) || echo "$all"; '
+            f"echo @@containers; ids=$(echo \"$all\" | grep -E '{mine}' | cut -c -64); "
             "[ -z \"$ids\" ] || docker inspect --format '{{json .}}' $ids 2>/dev/null; true"
         )
 
     @override
     def process(self, output: Iterable[str]) -> ProjectState:
         sections = parse_sections(output)
-        if complaints := sections["ids"]:
+        if complaints := sections["complaints"]:
             raise EngineUnreachable(type(self), " ".join(complaints))
         return ProjectState(
             hashes=dict(line.split(maxsplit=1) for line in sections["hashes"]),
             containers=tuple(parse_container(json.loads(line)) for line in sections["containers"]),
+            images=image_ids(sections["pulled"]),
             reload_pending=bool(sections["pending"]),
         )

@@ -9,12 +9,13 @@ from collections.abc import Generator
 from pyinfra import host
 from pyinfra.api import FileUploadCommand, FunctionCommand, StringCommand, operation
 
-from hearth.commands import quote, refused, streamed
+from hearth.commands import refused, streamed
 from hearth.daemon import dump_config, merge_config, parse_config, wanted_config
 from hearth.facts.engine import Engine
 from hearth.host_paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING, ROOT
 from hearth.platforms import DockerSource
 from hearth.settings import Settings
+from hearth.shell import quote
 
 Commands = Generator[StringCommand | FunctionCommand | FileUploadCommand, None, None]
 
@@ -63,6 +64,7 @@ def install_script(source: DockerSource, codename: str, timeout: int) -> str:
         f"{apt} update",
         f"echo {quote('Installing ' + ', '.join(source.packages) + ' …')}",
         f"{apt} -o Dpkg::Use-Pty=0 install -y --no-install-recommends {quote(*source.packages)} </dev/null",
+        "systemctl enable --now docker.service",
     ]
     return "\n".join(lines)
 
@@ -71,7 +73,8 @@ def install_script(source: DockerSource, codename: str, timeout: int) -> str:
 def configured(settings: Settings, source: DockerSource) -> Commands:
     """Merge the engine's configuration into daemon.json, and have the engine run with it, also after a reboot.
 
-    What a person put into daemon.json stays. The engine is restarted only when its configuration changed.
+    What a person put into daemon.json stays. The engine is restarted only when its configuration changed. Where there
+    is none yet, it finds its configuration when it is installed, and is started once.
     """
     state = host.get_fact(Engine, packages=source.packages)
     try:
@@ -83,24 +86,24 @@ def configured(settings: Settings, source: DockerSource) -> Commands:
     merged, ours = merge_config(current, recorded, wanted_config(settings, current))
     do_write = merged != current
     do_record = ours != recorded
-    do_restart = do_write or state.pending
+    do_restart = state.has_engine and (do_write or state.pending)
     if do_write or do_record:
-        yield from _write(dump_config(merged) if do_write else "", json.dumps(ours) + "\n")
+        yield from _write(dump_config(merged) if do_write else "", json.dumps(ours) + "\n", do_restart)
     if do_restart:
         # The mark goes last: a run that dies before it leaves it, and the next run restarts.
         yield StringCommand(f"systemctl restart docker.service && rm -f {ENGINE_PENDING}")
-    if not state.enabled or (not state.active and not do_restart):
+    if state.has_engine and (not state.enabled or (not state.active and not do_restart)):
         yield StringCommand("systemctl enable --now docker.service")
 
 
-def _write(config: str, record: str) -> Commands:
+def _write(config: str, record: str, mark: bool) -> Commands:
     """Put both files, each whole or not at all; the mark for the restart comes before the change."""
     yield StringCommand(f"install -d -m 0755 {ROOT} {DAEMON_JSON.rpartition('/')[0]}")
     yield FileUploadCommand(io.BytesIO(record.encode()), f"{DAEMON_RECORD}.new")
     if config:
         yield FileUploadCommand(io.BytesIO(config.encode()), f"{DAEMON_JSON}.new")
         yield StringCommand(
-            f"chmod 0644 {DAEMON_JSON}.new && touch {ENGINE_PENDING} && "
+            f"chmod 0644 {DAEMON_JSON}.new && {f'touch {ENGINE_PENDING} && ' if mark else ''}"
             f"mv {DAEMON_RECORD}.new {DAEMON_RECORD} && mv {DAEMON_JSON}.new {DAEMON_JSON}"
         )
     else:

@@ -8,9 +8,10 @@ from pyinfra import host
 from pyinfra.api import FunctionCommand, StringCommand, operation
 from pyinfra.api.exceptions import FactPreconditionError
 
-from hearth.commands import quote, refused, streamed
+from hearth.commands import refused, streamed
 from hearth.facts.images import Images
 from hearth.host_paths import IMAGES_LOCK
+from hearth.shell import quote
 
 
 @operation()

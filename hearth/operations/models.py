@@ -9,10 +9,11 @@ from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
 from pyinfra.api.exceptions import FactPreconditionError
 
-from hearth.commands import quote, refused, streamed
+from hearth.commands import refused, streamed
 from hearth.facts.models import Models
 from hearth.host_paths import CONTAINERS
 from hearth.model_names import full_name
+from hearth.shell import quote
 
 _SCRIPT = Path(__file__).with_name("pull_model.bash")
 

@@ -8,11 +8,11 @@ from pyinfra import host, logger
 from pyinfra.api import FunctionCommand, operation
 from pyinfra.api.exceptions import FactPreconditionError
 
-from hearth.commands import quote, refused, streamed
+from hearth.commands import refused, streamed
 from hearth.containers import Drift, find_drift
-from hearth.facts.images import Images
 from hearth.facts.project import Project
 from hearth.host_paths import CONTAINERS, HTTPD_CONF, RELOAD_PENDING, ROOT
+from hearth.shell import quote
 
 
 @operation()
@@ -27,11 +27,10 @@ def up(images: Mapping[str, str], timeout: int) -> Generator[FunctionCommand, No
     """
     try:
         state = host.get_fact(Project)
-        present = host.get_fact(Images, references=tuple(images.values())).present
     except FactPreconditionError as error:
         yield refused(str(error))
         return
-    ids = {service: present.get(reference, "") for service, reference in images.items()}
+    ids = {service: state.images.get(reference, "") for service, reference in images.items()}
     drift = find_drift(state.hashes, list(state.containers), ids)
     do_up = bool(drift) or not state.hashes
     if not do_up and not state.reload_pending:

@@ -10,9 +10,9 @@ from collections.abc import Generator, Mapping
 from pyinfra import host
 from pyinfra.api import FileUploadCommand, StringCommand, operation
 
-from hearth.commands import quote
 from hearth.facts.tree import Tree
 from hearth.host_paths import HTTPD_CONF, RELOAD_PENDING, ROOT
+from hearth.shell import quote
 
 _INCOMING = f"{ROOT}/.incoming"
 

@@ -11,6 +11,7 @@ from hearth.settings import Settings
 
 @deploy("Docker")
 def docker(settings: Settings, source: DockerSource, codename: str) -> None:
+    engine.configured(name="Configure the engine", settings=settings, source=source)
     engine.installed(
         name="Install the engine and Compose",
         source=source,
@@ -18,4 +19,3 @@ def docker(settings: Settings, source: DockerSource, codename: str) -> None:
         keep_existing=settings.docker_source == "auto",
         timeout=settings.docker_apt_timeout,
     )
-    engine.configured(name="Configure and start the engine", settings=settings, source=source)

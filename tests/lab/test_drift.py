@@ -14,7 +14,7 @@ UP = "Stack | Bring the containers up"
 FILES = "Stack | Put the files"
 IMAGES = "Stack | Pull the images"
 MODELS = "Models | Pull the models"
-ENGINE = "Docker | Configure and start the engine"
+ENGINE = "Docker | Configure the engine"
 
 # What somebody did → the operations that must see it.
 DRIFT = {

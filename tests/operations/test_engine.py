@@ -54,7 +54,9 @@ def test_a_docker_from_elsewhere_is_kept_where_any_will_do(run: Run) -> None:
 )
 def test_what_is_incomplete_is_installed(run: Run, state: EngineState, keep: bool) -> None:
     (script,) = install(run, state, keep=keep).scripts
-    assert script.splitlines()[-1].endswith("install -y --no-install-recommends docker.io docker-compose </dev/null")
+    *_, install_line, start = script.splitlines()
+    assert install_line.endswith("install -y --no-install-recommends docker.io docker-compose </dev/null")
+    assert start == ENABLE
 
 
 def test_the_distributions_packages_need_no_repository(run: Run) -> None:
@@ -93,8 +95,9 @@ def test_the_script_stops_at_the_first_failure(tmp_path: Any) -> None:
 def test_packages_reach_apt_as_they_are(tmp_path: Any) -> None:
     sandbox = Sandbox(tmp_path)
     sandbox.program("apt-get")
+    sandbox.program("systemctl")
     assert sandbox.run(engine.install_script(DockerSource((HOSTILE, "b"), ""), "trixie", 60)).returncode == 0
-    assert sandbox.calls[-1].endswith(f"--no-install-recommends {HOSTILE} b")
+    assert sandbox.calls[-2].endswith(f"--no-install-recommends {HOSTILE} b")
     assert not sandbox.pwned()
 
 
@@ -110,7 +113,9 @@ def _settings(make_settings: Callable[..., Settings]) -> Settings:
 def _right(settings: Settings) -> EngineState:
     """An engine that Hearth configured, and that runs."""
     config = wanted_config(settings, {})
-    return EngineState(config=dump_config(config), record=json.dumps(config), active=True, enabled=True)
+    return EngineState(
+        has_engine=True, config=dump_config(config), record=json.dumps(config), active=True, enabled=True
+    )
 
 
 def configure(run: Run, settings: Settings, state: EngineState) -> Result:
@@ -123,7 +128,7 @@ def test_a_configured_engine_is_left_alone(run: Run, settings: Settings, right: 
 
 def test_a_fresh_engine_is_configured_and_restarted_once(run: Run, settings: Settings) -> None:
     config = wanted_config(settings, {})
-    assert configure(run, settings, EngineState(active=True, enabled=True)).commands == [
+    assert configure(run, settings, EngineState(has_engine=True, active=True, enabled=True)).commands == [
         "install -d -m 0755 /opt/hearth /etc/docker",
         ["upload", json.dumps(config) + "\n", "/opt/hearth/engine.json.new"],
         ["upload", dump_config(config), "/etc/docker/daemon.json.new"],
@@ -132,6 +137,17 @@ def test_a_fresh_engine_is_configured_and_restarted_once(run: Run, settings: Set
         "mv /etc/docker/daemon.json.new /etc/docker/daemon.json",
         RESTART,
     ]
+
+
+def test_an_engine_that_is_still_to_come_finds_its_configuration_and_is_not_restarted(
+    run: Run, settings: Settings
+) -> None:
+    commands = configure(run, settings, EngineState()).commands
+    assert [command[2] for command in commands if command[0] == "upload"][-1] == "/etc/docker/daemon.json.new"
+    assert not [command for command in commands if "systemctl" in command or "hearth-engine-restart" in command]
+    config = wanted_config(settings, {})
+    again = EngineState(config=dump_config(config), record=json.dumps(config))
+    assert configure(run, settings, again).commands == []
 
 
 def test_a_restart_that_a_run_died_before_is_done(run: Run, settings: Settings, right: EngineState) -> None:
@@ -144,7 +160,7 @@ def test_a_stopped_engine_is_started(run: Run, settings: Settings, right: Engine
 
 def test_an_engine_that_would_not_come_back_after_a_reboot(run: Run, settings: Settings, right: EngineState) -> None:
     assert configure(run, settings, replace(right, enabled=False)).commands == [ENABLE]
-    assert configure(run, settings, EngineState()).commands[-2:] == [RESTART, ENABLE]
+    assert configure(run, settings, EngineState(has_engine=True)).commands[-2:] == [RESTART, ENABLE]
 
 
 def test_without_a_record_what_stands_there_is_a_persons(run: Run, settings: Settings, right: EngineState) -> None:
@@ -161,7 +177,7 @@ def test_a_record_that_changes_alone_needs_no_restart(run: Run, settings: Settin
 
 def test_a_persons_configuration_is_merged(run: Run, settings: Settings) -> None:
     theirs = '{"data-root": "/mnt/docker", "live-restore": false}'
-    commands = configure(run, settings, EngineState(config=theirs, active=True, enabled=True)).commands
+    commands = configure(run, settings, EngineState(has_engine=True, config=theirs, active=True, enabled=True)).commands
     uploads = {command[2]: json.loads(command[1]) for command in commands if command[0] == "upload"}
     merged = uploads["/etc/docker/daemon.json.new"]
     assert merged["data-root"] == "/mnt/docker"
@@ -172,11 +188,11 @@ def test_a_persons_configuration_is_merged(run: Run, settings: Settings) -> None
 
 @pytest.mark.parametrize("broken", ["{", "[]", "# comment"])
 def test_a_broken_daemon_json_is_refused_and_not_touched(run: Run, settings: Settings, broken: str) -> None:
-    result = configure(run, settings, EngineState(config=broken, active=True, enabled=True))
+    result = configure(run, settings, EngineState(has_engine=True, config=broken, active=True, enabled=True))
     assert len(result.commands) == 1
     assert "/etc/docker/daemon.json" in result.refusals[0]
 
 
 def test_a_broken_record_is_refused_by_its_own_path(run: Run, settings: Settings) -> None:
-    (refusal,) = configure(run, settings, EngineState(record="{")).refusals
+    (refusal,) = configure(run, settings, EngineState(has_engine=True, record="{")).refusals
     assert "/opt/hearth/engine.json" in refusal

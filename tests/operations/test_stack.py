@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -227,8 +228,8 @@ RUNNING = (
 )
 
 
-def up(run: Run, state: Any, present: Any = None) -> Result:
-    facts = {Project: state, Images: present or ImagesState(IDS, IDS)}
+def up(run: Run, state: ProjectState) -> Result:
+    facts = {Project: replace(state, images=IDS)}
     return run(project.up, facts, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60)
 
 
@@ -274,10 +275,8 @@ def test_a_foreign_container_gives_way_first(run: Run) -> None:
     assert script.index("docker rm --force hearth-ollama") < script.index("up --detach")
 
 
-@pytest.mark.parametrize("silent", [Project, Images])
-def test_a_silent_engine_is_an_error_and_not_an_empty_host(run: Run, silent: type) -> None:
-    facts: dict[type, Any] = {Project: ProjectState(HASHES, RUNNING), Images: ImagesState(IDS, IDS)}
-    result = run(project.up, facts | {silent: SILENT}, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60)
+def test_a_silent_engine_is_an_error_and_not_an_empty_host(run: Run) -> None:
+    result = run(project.up, {Project: SILENT}, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60)
     assert len(result.commands) == 1
     assert "does not answer" in result.refusals[0]
 
