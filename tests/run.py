@@ -44,7 +44,11 @@ def unit() -> None:
 
 
 def fresh_lab() -> None:
-    run("python", "-m", "lab", "up")
+    status = lab.status()
+    half_there = bool(status.pids) and not status.running
+    if half_there or "fresh" not in status.snapshots:
+        run("python", "-m", "lab", "up")
+    # Restoring starts a machine that is down, too, and quicker than a boot.
     run("python", "-m", "lab", "restore", "fresh")
 
 

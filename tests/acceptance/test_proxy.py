@@ -56,25 +56,26 @@ def test_every_route_exists_and_takes_only_its_methods(target: Target, settings:
                 refused_with_json(answer, 405)
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("DELETE", "/api/delete"),
-        ("POST", "/api/pull"),
-        ("POST", "/api/push"),
-        ("POST", "/api/create"),
-        ("POST", "/api/copy"),
-        ("POST", "/api/generate"),
-        ("POST", "/api/blobs/sha256:0"),
-        ("POST", "/api/ollama/../delete"),
-        ("DELETE", "/api/ollama/%2e%2e/delete"),
-        ("POST", "/api/ollama/x"),
-        ("POST", "/api/ollama/..;/delete"),
-    ],
-)
-def test_what_is_no_route_never_reaches_ollama(target: Target, host: Any, method: str, path: str) -> None:
+# Ollama's management, its endpoints under their own names, and ways around the exact paths.
+NO_ROUTES = [
+    ("DELETE", "/api/delete"),
+    ("POST", "/api/pull"),
+    ("POST", "/api/push"),
+    ("POST", "/api/create"),
+    ("POST", "/api/copy"),
+    ("POST", "/api/generate"),
+    ("POST", "/api/blobs/sha256:0"),
+    ("POST", "/api/ollama/../delete"),
+    ("DELETE", "/api/ollama/%2e%2e/delete"),
+    ("POST", "/api/ollama/x"),
+    ("POST", "/api/ollama/..;/delete"),
+]
+
+
+def test_what_is_no_route_never_reaches_ollama(target: Target, host: Any) -> None:
     before = posts_seen_by_ollama(host)
-    assert call(target.url, method, path, {"model": "x"}).status in (400, 404, 405)
+    for method, path in NO_ROUTES:
+        assert call(target.url, method, path, {"model": "x"}).status in (400, 404, 405), (method, path)
     assert posts_seen_by_ollama(host) == before
 
 
