@@ -2,7 +2,7 @@
 # and the lab's build, which use sudo and say so.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup machine demo test test-scenarios check unit verify deploy lab-up lab-down lab-build clean
+.PHONY: help setup machine demo test test-scenarios test-unproven check unit verify deploy lab-up lab-down lab-build clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -37,6 +37,9 @@ test: machine $(VENV)/.dev ## checks, unit tests, a deploy to the lab, acceptanc
 
 test-scenarios: machine $(VENV)/.dev ## what takes longer: drift and its repair, reloads, reboot (in the lab)
 	@$(BIN)/python -m tests.run scenarios
+
+test-unproven: machine $(VENV)/.dev ## scenarios that were not yet seen passing; CI does not run them
+	@$(BIN)/python -m tests.run unproven
 
 check: $(VENV)/.dev ## ruff and strict mypy
 	@$(BIN)/python -m tests.run check
