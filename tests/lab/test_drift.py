@@ -59,9 +59,6 @@ DRIFT = {
 
 # Not yet seen passing; taken off this list when they are.
 UNPROVEN = (
-    "compose.yaml edited",
-    "page edited",
-    "httpd.conf edited and loaded",
     "httpd.conf broken, httpd restarted into it",
     "page unreadable for httpd",
     "model deleted",
