@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 
 from pyinfra.api import FactBase
@@ -10,6 +9,7 @@ from typing_extensions import override
 
 from hearth.host_paths import ROOT
 from hearth.sections import parse_sections
+from hearth.shell import quote
 
 
 class Tree(FactBase[dict[str, str]]):
@@ -25,7 +25,7 @@ class Tree(FactBase[dict[str, str]]):
 
     @override
     def command(self, paths: tuple[str, ...]) -> str:
-        names = " ".join(shlex.quote(path) for path in paths)
+        names = quote(*paths)
         return (
             f"cd {ROOT} 2>/dev/null || exit 0; echo @@modes; stat -c '%a:%U:%F %n' {names} 2>/dev/null; "
             f"echo @@digests; sha256sum {names} 2>/dev/null; true"
