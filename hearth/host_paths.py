@@ -18,3 +18,9 @@ ENGINE_PENDING = "/run/hearth-engine-restart"
 IMAGES_LOCK = f"{ROOT}/images.lock"
 # There while a changed httpd.conf waits for the graceful reload.
 RELOAD_PENDING = f"{ROOT}/.reload-httpd"
+# One directory per release that was accepted: `<id>/release.json` and `<id>/tree/`, the files as they were put.
+RELEASES = f"{ROOT}/releases"
+# Names the release that serves (its id, one line); absent before the first one was accepted.
+ACCEPTED = f"{RELEASES}/accepted"
+# What happened to releases, a JSON object a line.
+RELEASE_LOG = f"{RELEASES}/log.jsonl"

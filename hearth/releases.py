@@ -1,0 +1,60 @@
+"""Releases: what a deploy made of a host, and what decides whether that is a new one. Pure rules."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Release:
+    """One state of the stack that was accepted on a host.
+
+    Attributes:
+        id: sorts by time: `20261122T035004Z-7d0fd9a`.
+        created: when it was accepted, UTC, ISO 8601.
+        commit: short commit of the deploy that made it, with `+changes` if its files were edited; "" if unknown.
+        by: `user@machine` that deployed.
+        images: reference → id (`sha256:…`).
+        files: path relative to `/opt/hearth` → SHA-256, hex.
+        settings: every setting, as primitives. There are no secrets among them.
+    """
+
+    id: str = ""
+    created: str = ""
+    commit: str = ""
+    by: str = ""
+    images: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """What it is, apart from when, by whom and from which commit: releases with equal digests are the same."""
+        return content_digest(self.files, self.images)
+
+
+def content_digest(files: Mapping[str, str], images: Mapping[str, str]) -> str:
+    """SHA-256 (hex) over files and images, whatever their order."""
+    text = json.dumps({"files": dict(files), "images": dict(images)}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def dump_release(release: Release) -> str:
+    """`release.json`, as a person would read it."""
+    return json.dumps(asdict(release), indent=2) + "\n"
+
+
+def parse_release(text: str) -> Release:
+    """A release from its `release.json`; names that this version does not know are left out.
+
+    Raises:
+        ValueError: it is no JSON object.
+    """
+    document = json.loads(text)
+    if not isinstance(document, dict):
+        raise ValueError("release.json is no JSON object")
+    return Release(**{name: document[name] for name in Release.__dataclass_fields__ if name in document})
