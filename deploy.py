@@ -9,6 +9,7 @@ from pyinfra import host, state
 from hearth.roles.docker import docker
 from hearth.roles.models import models
 from hearth.roles.preflight import become, check_settings, preflight
+from hearth.roles.release import release
 from hearth.roles.stack import stack
 
 settings = check_settings(state.inventory)[host.name]
@@ -18,3 +19,4 @@ source, codename = preflight(settings, root)
 docker(settings=settings, source=source, codename=codename, **root)
 stack(settings=settings, **root)
 models(settings=settings, **root)
+release(settings=settings, **root)

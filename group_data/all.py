@@ -102,3 +102,8 @@ docker_pull_retries = 3
 docker_apt_timeout = 1800
 # Seconds for the containers to become healthy.
 docker_health_timeout = 300
+
+# --- Releases -------------------------------------------------------------------------------------
+# Releases kept on the host, the one that serves included: what `make rollback` can go back to. Images that only
+# older ones used are removed; each Ollama image takes some GB of disk.
+releases_kept = 2

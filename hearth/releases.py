@@ -6,7 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
+
+from hearth.settings import Settings
+
+# At the end of a commit's name: the deploy came from files that were edited since.
+CHANGED = "+changes"
 
 
 @dataclass(frozen=True)
@@ -58,3 +64,37 @@ def parse_release(text: str) -> Release:
     if not isinstance(document, dict):
         raise ValueError("release.json is no JSON object")
     return Release(**{name: document[name] for name in Release.__dataclass_fields__ if name in document})
+
+
+def new_release(now: datetime, commit: str, by: str) -> Release:
+    """A release that is made now; what it consists of is known on the host only.
+
+    Args:
+        now: with a time zone.
+    """
+    utc = now.astimezone(UTC)
+    suffix = f"-{commit.removesuffix(CHANGED)}" if commit else ""
+    return Release(id=f"{utc:%Y%m%dT%H%M%SZ}{suffix}", created=utc.isoformat(timespec="seconds"), commit=commit, by=by)
+
+
+def needs_prompt(before: Release | None, now: Release) -> bool:
+    """Whether a model must answer before the release is accepted: not when the page alone has changed.
+
+    A prompt loads a model, which takes a minute on a small host.
+    """
+    if before is None or before.images != now.images:
+        return True
+    paths = before.files.keys() | now.files.keys()
+    return any(before.files.get(path) != now.files.get(path) for path in paths if not path.startswith("htdocs/"))
+
+
+def probe(settings: Settings) -> tuple[str, str]:
+    """Path and JSON body of a request that makes a model say a few words; ("", "") where no route or model is set."""
+    if settings.ollama_models:
+        question: dict[str, Any] = {"model": settings.ollama_models[0], "options": {"num_predict": 8}, "stream": True}
+        for route in settings.routes:
+            if "POST" in route.methods and route.to == "/api/generate":
+                return route.path, json.dumps(question | {"prompt": "Say hello."})
+            if "POST" in route.methods and route.to == "/api/chat":
+                return route.path, json.dumps(question | {"messages": [{"role": "user", "content": "Say hello."}]})
+    return "", ""

@@ -94,6 +94,8 @@ class Settings(BaseModel):
     docker_apt_timeout: Seconds
     docker_health_timeout: Seconds
 
+    releases_kept: Annotated[int, Field(ge=1, le=100)]
+
     @property
     def routes(self) -> tuple[Route, ...]:
         """Both route tables, longest path first: the order in which httpd must see them."""

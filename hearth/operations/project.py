@@ -16,7 +16,7 @@ from hearth.shell import quote
 
 
 @operation()
-def up(images: Mapping[str, str], timeout: int) -> Generator[FunctionCommand, None, None]:
+def up(images: Mapping[str, str], timeout: int, on_failure: str) -> Generator[FunctionCommand, None, None]:
     """Make the containers what compose.yaml says, wait until they are healthy, and reload httpd if its file changed.
 
     Nothing is done where the containers' configuration hashes, images, states and networks agree already.
@@ -24,6 +24,7 @@ def up(images: Mapping[str, str], timeout: int) -> Generator[FunctionCommand, No
     Args:
         images: service → image reference.
         timeout: seconds for all containers to become healthy.
+        on_failure: shell script for when they don't; it tells why, and puts back what served before.
     """
     try:
         state = host.get_fact(Project)
@@ -38,15 +39,16 @@ def up(images: Mapping[str, str], timeout: int) -> Generator[FunctionCommand, No
         return
     for difference in drift:
         logger.info(f"{host.print_prefix}{difference.name} {difference.what}")
-    yield streamed(converge_script(drift if do_up else None, timeout))
+    yield streamed(converge_script(drift if do_up else None, timeout, on_failure))
 
 
-def converge_script(drift: list[Drift] | None, timeout: int) -> str:
+def converge_script(drift: list[Drift] | None, timeout: int, on_failure: str) -> str:
     """Shell script that removes and recreates what Compose would not see by itself, brings all up, and reloads httpd.
 
     Args:
         drift: what differs, or None where only httpd is to be reloaded.
         timeout: seconds for all containers to become healthy.
+        on_failure: shell script for when they don't.
     """
     lines = ["set -e", f"cd {ROOT}"]
     if drift is not None:
@@ -60,8 +62,9 @@ def converge_script(drift: list[Drift] | None, timeout: int) -> str:
             lines.append(f"{compose} up --no-start --no-deps --force-recreate {quote(*recreate)}")
         lines += [
             f"if ! {compose} up --detach --wait --wait-timeout {timeout} --remove-orphans --pull never; then",
-            "  echo 'The containers did not become healthy. Their last words:' >&2",
-            "  docker compose ps --all >&2; docker compose logs --no-color --tail 25 >&2; exit 1",
+            "echo 'The containers did not become healthy.' >&2",
+            on_failure,
+            "exit 1",
             "fi",
         ]
     # State over events: the mark says whether a reload is due, whichever run left it.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pyinfra.api import deploy
 
-from hearth.operations import images, project, tree
+from hearth.checkout import deployer
+from hearth.operations import images, project, releases, tree
 from hearth.render import render_tree
 from hearth.settings import Settings
 
@@ -18,5 +19,11 @@ def stack(settings: Settings) -> None:
         timeout=settings.docker_pull_timeout,
         retries=settings.docker_pull_retries,
     )
-    tree.synced(name="Put the files", files=render_tree(settings), proxy_image=settings.proxy_image)
-    project.up(name="Bring the containers up", images=references, timeout=settings.docker_health_timeout)
+    files = render_tree(settings)
+    tree.synced(name="Put the files", files=files, proxy_image=settings.proxy_image)
+    project.up(
+        name="Bring the containers up",
+        images=references,
+        timeout=settings.docker_health_timeout,
+        on_failure=releases.refuse_script(settings, tuple(sorted(files)), deployer()),
+    )

@@ -19,6 +19,7 @@ from hearth.facts.engine import Engine, EngineUnreachable
 from hearth.facts.images import Images, ImagesState
 from hearth.facts.models import Models
 from hearth.facts.project import Project, ProjectState
+from hearth.facts.releases import Releases, ReleasesState
 from hearth.facts.tree import Tree
 from hearth.host_paths import ROOT
 
@@ -34,6 +35,7 @@ TestEngine = harness.make_fact_tests("hearth.facts", "engine.Engine", _FOLDER / 
 TestImages = harness.make_fact_tests("hearth.facts", "images.Images", _FOLDER / "images")
 TestModels = harness.make_fact_tests("hearth.facts", "models.Models", _FOLDER / "models")
 TestProject = harness.make_fact_tests("hearth.facts", "project.Project", _FOLDER / "project")
+TestReleases = harness.make_fact_tests("hearth.facts", "releases.Releases", _FOLDER / "releases")
 TestTree = harness.make_fact_tests("hearth.facts", "tree.Tree", _FOLDER / "tree")
 
 UNREACHABLE = [
@@ -76,6 +78,7 @@ def test_a_host_without_docker_has_nothing() -> None:
     assert Images().default() == ImagesState()
     assert Project().default() == ProjectState()
     assert Models().default() == frozenset()
+    assert Releases().default() == ReleasesState()
 
 
 def stub(path: Path, script: str) -> None:
@@ -131,6 +134,7 @@ COMMANDS: list[tuple[FactBase[Any], str]] = [
     (Images(), Images().command(("httpd:2.4.68", "o'reilly; $(reboot)"))),
     (Models(), Models().command()),
     (Project(), Project().command()),
+    (Releases(), Releases().command(("compose.yaml", "it's $(reboot).html"))),
     (Tree(), Tree().command(("compose.yaml", "it's $(reboot).html"))),
 ]
 

@@ -18,4 +18,4 @@ def test_the_second_run_changes_nothing() -> None:
     )
     assert run.code == 0, run.output
     assert run.changed == (), run.output
-    assert run.unchanged == 6, run.output
+    assert run.unchanged == 7, run.output

@@ -222,6 +222,7 @@ def container(name: str, service: str, config: str, image: str, **changes: str) 
 
 
 HASHES = {"ollama": "a1", "httpd": "b2"}
+FAILURE = "docker compose logs >&2"
 RUNNING = (
     container("hearth-ollama", "ollama", "a1", "sha256:1"),
     container("hearth-httpd", "httpd", "b2", "sha256:2"),
@@ -230,7 +231,7 @@ RUNNING = (
 
 def up(run: Run, state: ProjectState) -> Result:
     facts = {Project: replace(state, images=IDS)}
-    return run(project.up, facts, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60)
+    return run(project.up, facts, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60, on_failure=FAILURE)
 
 
 def test_healthy_containers_are_left_alone(run: Run) -> None:
@@ -276,7 +277,9 @@ def test_a_foreign_container_gives_way_first(run: Run) -> None:
 
 
 def test_a_silent_engine_is_an_error_and_not_an_empty_host(run: Run) -> None:
-    result = run(project.up, {Project: SILENT}, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60)
+    result = run(
+        project.up, {Project: SILENT}, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60, on_failure=FAILURE
+    )
     assert len(result.commands) == 1
     assert "does not answer" in result.refusals[0]
 
@@ -290,14 +293,14 @@ DRIFT = [
 
 @pytest.mark.parametrize("drift", [None, [], DRIFT, [Drift(HOSTILE, "", "remove")]])
 def test_the_converge_script_is_good_shell(drift: list[Drift] | None) -> None:
-    check_syntax(project.converge_script(drift, 60))
+    check_syntax(project.converge_script(drift, 60, FAILURE))
 
 
 def test_all_remedies_in_order(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path)
     sandbox.root.mkdir()
     sandbox.program("docker")
-    assert sandbox.run(project.converge_script(DRIFT, 60)).returncode == 0
+    assert sandbox.run(project.converge_script(DRIFT, 60, FAILURE)).returncode == 0
     compose = "docker compose --progress plain --ansi never"
     assert sandbox.calls == [
         "docker rm --force hearth-ollama",
@@ -306,11 +309,11 @@ def test_all_remedies_in_order(tmp_path: Path) -> None:
     ]
 
 
-def test_containers_that_stay_unhealthy_fail_the_run_with_their_last_words(tmp_path: Path) -> None:
+def test_containers_that_stay_unhealthy_fail_the_run_and_what_follows_is_done(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path)
     sandbox.root.mkdir()
     sandbox.program("docker", 'case "$*" in *"up --detach"*) exit 1;; *logs*) echo "address in use";; esac')
-    done = sandbox.run(project.converge_script([], 60))
+    done = sandbox.run(project.converge_script([], 60, FAILURE))
     assert done.returncode == 1
     assert "did not become healthy" in done.stderr
     assert "address in use" in done.stderr
@@ -322,7 +325,7 @@ def test_a_reload_that_is_due_is_done_once(tmp_path: Path) -> None:
     (sandbox.root / ".reload-httpd").touch()
     sandbox.program("docker")
     for _ in range(2):
-        assert sandbox.run(project.converge_script(None, 60)).returncode == 0
+        assert sandbox.run(project.converge_script(None, 60, FAILURE)).returncode == 0
     assert sandbox.calls == ["docker exec hearth-httpd httpd -f conf/hearth/httpd.conf -k graceful"]
 
 
@@ -331,7 +334,7 @@ def test_a_reload_that_fails_fails_the_run_and_stays_due(tmp_path: Path) -> None
     sandbox.root.mkdir()
     (sandbox.root / ".reload-httpd").touch()
     sandbox.program("docker", "exit 1")
-    done = sandbox.run(project.converge_script(None, 60))
+    done = sandbox.run(project.converge_script(None, 60, FAILURE))
     assert done.returncode != 0
     assert "took over" not in done.stdout
     assert (sandbox.root / ".reload-httpd").exists()

@@ -1,0 +1,1 @@
+"""What pyinfra runs besides deploy.py; `make help` has a target for each."""

@@ -1,0 +1,9 @@
+"""Back to the release before the one that serves: `pyinfra inventory/pi.py hearth/deploys/rollback.py`."""
+
+from pyinfra import host, state
+
+from hearth.roles.preflight import become, check_settings
+from hearth.roles.release import rollback
+
+settings = check_settings(state.inventory)[host.name]
+rollback(settings=settings, **become())

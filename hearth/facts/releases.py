@@ -1,0 +1,61 @@
+"""The release that a host accepted last, and what is in place there now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pyinfra.api import FactBase
+from typing_extensions import override
+
+from hearth.facts.images import image_ids
+from hearth.host_paths import ACCEPTED, IMAGES_LOCK, RELEASES, ROOT
+from hearth.releases import Release, parse_release
+from hearth.sections import parse_sections
+from hearth.shell import quote
+
+
+@dataclass(frozen=True)
+class ReleasesState:
+    """Releases of a host.
+
+    Attributes:
+        accepted: the one that serves; None before the first, or where its record can't be read.
+        files: path relative to `/opt/hearth` → SHA-256 (hex) of what is there now.
+        images: reference → id, as pulled.
+    """
+
+    accepted: Release | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
+
+
+class Releases(FactBase[ReleasesState]):
+    """The accepted release, and digests of `paths` and images as they are now."""
+
+    @staticmethod
+    @override
+    def default() -> ReleasesState:
+        return ReleasesState()
+
+    @override
+    def command(self, paths: tuple[str, ...]) -> str:
+        return (
+            f"cd {ROOT} 2>/dev/null || exit 0; echo @@images; cat {IMAGES_LOCK} 2>/dev/null; "
+            f"echo @@digests; sha256sum {quote(*paths)} 2>/dev/null; "
+            f'echo @@accepted; id=$(cat {ACCEPTED} 2>/dev/null) && cat "{RELEASES}/$id/release.json" 2>/dev/null; true'
+        )
+
+    @override
+    def process(self, output: Iterable[str]) -> ReleasesState:
+        sections = parse_sections(output)
+        lines = (line.partition("  ") for line in sections.get("digests", []))
+        try:
+            accepted = parse_release("\n".join(sections.get("accepted", [])))
+        except ValueError:
+            accepted = None
+        return ReleasesState(
+            accepted=accepted,
+            files={path: digest for digest, _, path in lines},
+            images=image_ids(sections.get("images", [])),
+        )

@@ -1,0 +1,181 @@
+# What a host does with its releases. hearth/operations/releases.py puts variables before this and a call after it.
+set -u
+releases=$root/releases
+compose() { (cd "$root" && docker compose --progress plain --ansi never "$@"); }
+accepted() { cat "$releases/accepted" 2>/dev/null; }
+event() { # what, release
+  printf '{"time": "%s", "event": "%s", "release": "%s", "by": "%s"}\n' "$(date -u +%FT%TZ)" "$1" "$2" "$by" >>"$releases/log.jsonl"
+}
+# Under another name first: a power cut leaves the old content or the new, never half of it.
+put() { # path; content from standard input
+  cat >"$1.new" && sync "$1.new" && mv -f "$1.new" "$1"
+}
+
+last_words() {
+  echo "The containers' last words:" >&2
+  compose ps --all >&2
+  compose logs --no-color --tail 25 >&2
+}
+
+image_id() { docker image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
+
+# Whether the files are those of a release, byte for byte, and the tags lead to its images.
+is_in_place() { # release
+  local tree=$releases/$1/tree path reference image
+  [[ -d $tree ]] || return 1
+  while read -r path; do cmp -s "$tree/$path" "$root/$path" || return 1; done < <(cd "$tree" && find . -type f)
+  while read -r reference image; do [[ $(image_id "$reference") == "$image" ]] || return 1; done <"$releases/$1/images"
+}
+
+# Images of a release: there under their names, pulled again if somebody removed them.
+bring_images() { # release
+  local reference image
+  while read -r reference image; do
+    if [[ ! $(image_id "$image") ]]; then
+      echo "Image $reference is not on the host any more: pulling it …"
+      docker pull "$reference" || return 1
+      if [[ $(image_id "$reference") != "$image" ]]; then
+        echo "$reference leads to another image today than in release $1, and that one is gone." >&2
+        return 1
+      fi
+    fi
+    [[ $reference == *@* ]] || docker tag "$image" "$reference" || return 1
+    { awk -v reference="$reference" '$1 != reference' "$root/images.lock" 2>/dev/null
+      echo "$reference $image"; } | put "$root/images.lock"
+  done <"$releases/$1/images"
+}
+
+# Put a release in place of what is there, and bring its containers up. Files that only `paths` has are taken away.
+go_back() { # release
+  local tree=$releases/$1/tree path
+  [[ -d $tree ]] || { echo "The files of release $1 are gone from $tree." >&2; return 1; }
+  bring_images "$1" || return 1
+  while read -r path; do [[ -e $tree/$path ]] || rm -f "$root/$path"; done <<<"$paths"
+  while read -r path; do
+    cmp -s "$tree/$path" "$root/$path" && continue
+    [[ $path != ./httpd/httpd.conf ]] || touch "$root/.reload-httpd"
+    mkdir -p "$(dirname "$root/$path")" && cp "$tree/$path" "$root/$path.new" && mv -f "$root/$path.new" "$root/$path" || return 1
+  done < <(cd "$tree" && find . -type f)
+  compose up --detach --wait --wait-timeout "$patience" --remove-orphans --pull never || return 1
+  reload
+}
+
+reload() {
+  [[ -e $root/.reload-httpd ]] || return 0
+  docker exec "$httpd" httpd -f "$conf" -k graceful && rm -f "$root/.reload-httpd"
+}
+
+# One HTTP/1.0 request to the proxy's published port: no chunks, and the end of the answer is the end of the connection.
+ask() { # port, method, path, body; the answer's lines go to standard output
+  local line code
+  exec 3<>"/dev/tcp/127.0.0.1/$1" || return 1
+  printf '%s %s HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
+    "$2" "$3" "${#4}" "$4" >&3
+  while IFS= read -r -t "$prompt_patience" line <&3; code=$?; ((code == 0)) || [[ $line ]]; do
+    printf '%s\n' "${line%$'\r'}"
+    ((code == 0)) || break
+  done
+  exec 3>&-
+  ((code <= 128)) || echo "no answer for $prompt_patience s"
+}
+
+# Whether a release works, asked as a browser would: the page, and a few words of a model through the proxy.
+works() { # port, path of a route to a model ("" if there is none), its body
+  local answer
+  answer=$(ask "$1" GET / '' 2>&1)
+  if [[ $answer != 'HTTP/1.'?' 200 '* ]]; then
+    echo "The chat page does not come: ${answer%%$'\n'*}" >&2
+    return 1
+  fi
+  [[ $2 ]] || { echo 'The page comes. No model or no route to one is set, so no prompt was tried.'; return 0; }
+  answer=$(ask "$1" POST "$2" "$3" 2>&1)
+  if [[ $answer != 'HTTP/1.'?' 200 '* || $answer != *'"done":true'* ]]; then
+    echo "A prompt to $2 did not stream to its end: ${answer%%$'\n'*} … ${answer##*$'\n'}" >&2
+    return 1
+  fi
+  echo 'The page comes, and a prompt streams through the proxy.'
+}
+
+# After a release that did not come up or does not work: the one that served before is put back. Always ends in failure.
+refuse() {
+  local before
+  last_words
+  before=$(accepted)
+  if [[ ! $before ]]; then
+    echo 'No release was accepted on this host yet, so there is none to go back to.' >&2
+  elif is_in_place "$before"; then
+    echo "This is release $before, which worked when it was accepted: something else on the host has changed." >&2
+  else
+    event refused "$before"
+    echo "Going back to release $before …" >&2
+    if go_back "$before"; then
+      echo "Release $before serves again; the new one was not accepted (its last words are above)." >&2
+    else
+      echo "Release $before did not come up either (see above). Deploy again when the cause is put right." >&2
+    fi
+  fi
+  exit 1
+}
+
+# Write down what serves now as a release. Nothing names it before it is whole.
+record() { # id, release.json, images, probe
+  local new=$releases/.new path
+  rm -rf "$new"
+  while read -r path; do
+    mkdir -p "$(dirname "$new/tree/$path")" && cp "$root/$path" "$new/tree/$path" || return 1
+  done <<<"$paths"
+  printf '%s' "$2" >"$new/release.json"
+  printf '%s\n' "$3" >"$new/images"
+  printf '%s\n' "$4" >"$new/probe"
+  accepted >"$new/previous"
+  sync -f "$new" && mv "$new" "$releases/$1" || return 1
+  echo "$1" | put "$releases/accepted"
+  event accepted "$1"
+  forget
+}
+
+# Remove releases that nobody can go back to any more, and their images unless something else uses them.
+forget() {
+  local id kept='' image count
+  id=$(accepted)
+  for ((count = 0; count < keep; count++)); do
+    [[ $id && -d $releases/$id ]] || break
+    kept+=" $id "
+    id=$(cat "$releases/$id/previous" 2>/dev/null)
+  done
+  for id in "$releases"/*/; do
+    id=$(basename "$id")
+    [[ $kept == *" $id "* ]] && continue
+    while read -r _ image; do
+      # Without force: an image that has another name, or a container, stays.
+      grep -qF "$image" $(printf "$releases/%s/images " $kept) && continue
+      docker rmi "$image" >/dev/null 2>&1 && awk -v image="$image" '$2 != image' "$root/images.lock" | put "$root/images.lock"
+    done <"$releases/$id/images"
+    rm -rf "${releases:?}/$id"
+  done
+}
+
+# Back to the release before the one that serves.
+rollback() {
+  local current target port path body
+  current=$(accepted)
+  target=$(cat "$releases/$current/previous" 2>/dev/null)
+  if [[ ! $current || ! $target || ! -d $releases/$target ]]; then
+    echo "There is no release to go back to on this host: ${current:-none} is the only one that was kept." >&2
+    exit 1
+  fi
+  paths=$(cd "$releases/$current/tree" && find . -type f)
+  echo "Going back from release $current to $target …"
+  { read -r port; read -r path; read -r body; } <"$releases/$target/probe"
+  if go_back "$target" && works "$port" "$path" "$body"; then
+    echo "$target" | put "$releases/accepted"
+    event 'rolled back to' "$target"
+    echo "Release $target serves. Put your settings back as well: the next deploy makes what they say."
+    return
+  fi
+  last_words
+  echo "Release $target does not work (see above); going forward to $current again …" >&2
+  paths=$(cd "$releases/$target/tree" && find . -type f)
+  go_back "$current" && echo "Release $current serves again." >&2
+  exit 1
+}

@@ -1,0 +1,264 @@
+"""Releases: accepted when they work, put back when the next one does not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from hearth.facts.releases import Releases, ReleasesState
+from hearth.operations import releases
+from hearth.releases import Release, dump_release
+from hearth.settings import Settings
+from tests.operations.conftest import Run
+from tests.operations.shell import HOSTILE, Sandbox, check_syntax
+
+OLLAMA, HTTPD = "ollama/ollama:0.17.4", "httpd:2.4.68"
+FILES = {"compose.yaml": "new compose", "httpd/httpd.conf": "new conf", "htdocs/index.html": "new page"}
+DIGESTS = {path: hashlib.sha256(text.encode()).hexdigest() for path, text in FILES.items()}
+IMAGES = {OLLAMA: "sha256:1", HTTPD: "sha256:2"}
+PATHS = tuple(sorted(FILES))
+NOW = Release(id="20261122T120000Z-abc", created="2026-11-22T12:00:00+00:00", commit="abc", by="anna@laptop")
+BEFORE = "20261101T000000Z-old"
+Make = Callable[..., Settings]
+
+
+def accept(run: Run, settings: Settings, state: ReleasesState) -> list[str]:
+    return run(releases.accepted, {Releases: state}, settings=settings, paths=PATHS, release=NOW).scripts
+
+
+def test_what_was_accepted_is_not_tried_again(run: Run, make_settings: Make) -> None:
+    there = Release(id="1", files=DIGESTS, images=IMAGES)
+    assert accept(run, make_settings(), ReleasesState(there, DIGESTS, IMAGES)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "asks"),
+    [
+        ({"htdocs/index.html": "other"}, False),
+        ({"httpd/httpd.conf": "other"}, True),
+        ({"compose.yaml": "other"}, True),
+    ],
+)
+def test_a_model_is_asked_unless_the_page_alone_changed(
+    run: Run, make_settings: Make, change: dict[str, str], asks: bool
+) -> None:
+    there = Release(id="1", files=DIGESTS | change, images=IMAGES)
+    (script,) = accept(run, make_settings(), ReleasesState(there, DIGESTS, IMAGES))
+    assert ("works 85 /api/ollama" in script) is asks
+    assert "works 85" in script
+
+
+def test_a_first_release_and_another_image_are_asked_for_words(run: Run, make_settings: Make) -> None:
+    for there in (None, Release(id="1", files=DIGESTS, images=IMAGES | {OLLAMA: "sha256:old"})):
+        (script,) = accept(run, make_settings(), ReleasesState(there, DIGESTS, IMAGES))
+        assert "works 85 /api/ollama" in script
+
+
+def test_scripts_are_good_shell(make_settings: Make) -> None:
+    settings = make_settings(ollama_models=["llama3.2:1b"])
+    hostile = Release(id="1", by=HOSTILE, images={HOSTILE: "sha256:1"}, files={f"htdocs/{HOSTILE}": "1"})
+    for script in (
+        releases.accept_script(settings, hostile, True),
+        releases.refuse_script(settings, tuple(hostile.files), HOSTILE),
+    ):
+        check_syntax(script)
+        # The inner script, too, which is mere text for the outer shell.
+        inner = script.partition("\n")[2].rpartition("\n")[0]
+        checked = subprocess.run(["bash", "-n"], input=inner, capture_output=True, text=True)
+        assert checked.returncode == 0, checked.stderr
+
+
+# --- On a host ------------------------------------------------------------------------------------
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Answers as the deployed proxy would; `said` is the body of an answer to a prompt."""
+
+    said = '{"response":"Hello","done":false}\n{"response":"","done":true}\n'
+    page = 200
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self._answer(self.page, "<html>")
+
+    def do_POST(self) -> None:
+        type(self).asked.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        self._answer(200, self.said)
+
+    def _answer(self, status: int, body: str) -> None:
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, format: str, *values: object) -> None:
+        pass
+
+
+@pytest.fixture(name="proxy")
+def _proxy() -> Iterator[tuple[type[Proxy], int]]:
+    handler = type("Handler", (Proxy,), {"asked": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield handler, server.server_address[1]
+        server.shutdown()
+
+
+DOCKER = """case "$1 $2" in
+"image inspect") case "$5" in
+  httpd:*|sha256:2) echo sha256:2;; ollama/*|sha256:1) echo sha256:1;;
+  sha256:0) [ -e {gone} ] || echo sha256:0;; *) exit 1;; esac;;
+esac"""
+
+
+@pytest.fixture(name="host")
+def _host(tmp_path: Path) -> Sandbox:
+    """A host with the new files in place and an older release accepted."""
+    sandbox = Sandbox(tmp_path)
+    sandbox.program("docker", DOCKER.replace("{gone}", str(tmp_path / "gone")))
+    old = sandbox.root / "releases" / BEFORE
+    for path, text in FILES.items():
+        for place in (sandbox.root / path, old / "tree" / path):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text if place == sandbox.root / path else f"old {path}")
+    (sandbox.root / "htdocs/added.js").write_text("only in the new release")
+    (old / "release.json").write_text(dump_release(Release(id=BEFORE)))
+    (old / "images").write_text(f"{OLLAMA} sha256:1\n{HTTPD} sha256:0\n")
+    (old / "previous").touch()
+    (sandbox.root / "releases/accepted").write_text(f"{BEFORE}\n")
+    (sandbox.root / "images.lock").write_text(f"{OLLAMA} sha256:1\n{HTTPD} sha256:2\n")
+    return sandbox
+
+
+def release_of(settings: Settings) -> Release:
+    return Release(
+        **(
+            vars(NOW)
+            | {
+                "files": DIGESTS | {"htdocs/added.js": "1"},
+                "images": IMAGES,
+                "settings": settings.model_dump(mode="json"),
+            }
+        )
+    )
+
+
+def test_a_release_that_works_is_written_down(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make
+) -> None:
+    handler, port = proxy
+    settings = make_settings(proxy_port=port)
+    release = release_of(settings)
+    done = host.run(releases.accept_script(settings, release, True))
+    assert done.returncode == 0, done.stderr
+    assert (host.root / "releases/accepted").read_text().strip() == NOW.id
+    kept = host.root / "releases" / NOW.id
+    assert {path: (kept / "tree" / path).read_text() for path in FILES} == FILES
+    assert json.loads((kept / "release.json").read_text())["settings"]["proxy_port"] == port
+    assert (kept / "images").read_text() == f"{OLLAMA} sha256:1\n{HTTPD} sha256:2\n"
+    assert (kept / "previous").read_text().strip() == BEFORE
+    assert '"accepted"' in (host.root / "releases/log.jsonl").read_text()
+    assert json.loads(handler.asked[0])["model"] == settings.ollama_models[0]
+
+
+@pytest.mark.parametrize(
+    "broken", [{"page": 503}, {"said": '{"error":"llama runner has terminated"}\n'}, {"said": '{"response":"He'}]
+)
+def test_a_release_that_does_not_work_gives_way_to_the_one_before(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, broken: dict[str, object]
+) -> None:
+    handler, port = proxy
+    for name, value in broken.items():
+        setattr(handler, name, value)
+    settings = make_settings(proxy_port=port)
+    done = host.run(releases.accept_script(settings, release_of(settings), True))
+    assert done.returncode == 1
+    assert f"Release {BEFORE} serves again" in done.stderr
+    assert {path: (host.root / path).read_text() for path in FILES} == {path: f"old {path}" for path in FILES}
+    assert not (host.root / "htdocs/added.js").exists()
+    assert f"docker tag sha256:0 {HTTPD}" in host.calls
+    assert f"{HTTPD} sha256:0" in (host.root / "images.lock").read_text()
+    assert any("compose" in call and "up --detach --wait" in call for call in host.calls)
+    assert (host.root / "releases/accepted").read_text().strip() == BEFORE
+    assert '"refused"' in (host.root / "releases/log.jsonl").read_text()
+    assert any(" logs " in call for call in host.calls)
+
+
+def test_an_old_image_that_is_gone_and_has_changed_is_no_way_back(host: Sandbox, make_settings: Make) -> None:
+    (host.directory / "gone").touch()
+    done = host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop"))
+    assert done.returncode == 1
+    assert f"docker pull {HTTPD}" in host.calls
+    assert "leads to another image today" in done.stderr
+    assert "did not come up either" in done.stderr
+    assert (host.root / "compose.yaml").read_text() == "new compose", "half a way back would be worse"
+
+
+def test_where_nothing_was_accepted_there_is_no_way_back(host: Sandbox, make_settings: Make) -> None:
+    (host.root / "releases/accepted").unlink()
+    done = host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop"))
+    assert done.returncode == 1
+    assert "none to go back to" in done.stderr
+    assert (host.root / "compose.yaml").read_text() == "new compose"
+
+
+def test_a_failure_of_what_was_accepted_is_no_reason_to_go_back(host: Sandbox, make_settings: Make) -> None:
+    old = host.root / "releases" / BEFORE
+    for path, text in FILES.items():
+        (old / "tree" / path).write_text(text)
+    (old / "images").write_text(f"{OLLAMA} sha256:1\n{HTTPD} sha256:2\n")
+    done = host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop"))
+    assert done.returncode == 1
+    assert "something else on the host has changed" in done.stderr
+    assert not any("tag" in call for call in host.calls)
+
+
+def test_only_as_many_releases_are_kept_as_the_settings_say(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make
+) -> None:
+    settings = make_settings(proxy_port=proxy[1], releases_kept=1)
+    done = host.run(releases.accept_script(settings, release_of(settings), False))
+    assert done.returncode == 0, done.stderr
+    assert not (host.root / "releases" / BEFORE).exists()
+    assert "docker rmi sha256:0" in host.calls
+    assert "docker rmi sha256:1" not in host.calls, "the release that serves uses it"
+
+
+def test_a_rollback_goes_to_the_release_before_and_back_there_is_none(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, run: Run
+) -> None:
+    settings = make_settings(proxy_port=proxy[1])
+    (host.root / "releases" / BEFORE / "probe").write_text(f'{proxy[1]}\n/api/ollama\n{{"model":"m"}}\n')
+    assert host.run(releases.accept_script(settings, release_of(settings), False)).returncode == 0
+    (script,) = run(releases.rolled_back, {}, settings=settings, by="anna@laptop").scripts
+    done = host.run(script)
+    assert done.returncode == 0, done.stderr
+    assert (host.root / "compose.yaml").read_text() == "old compose.yaml"
+    assert not (host.root / "htdocs/added.js").exists()
+    assert (host.root / "releases/accepted").read_text().strip() == BEFORE
+    again = host.run(script)
+    assert again.returncode == 1
+    assert "no release to go back to" in again.stderr
+
+
+def test_a_rollback_to_what_does_not_work_goes_forward_again(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, run: Run
+) -> None:
+    handler, port = proxy
+    settings = make_settings(proxy_port=port)
+    (host.root / "releases" / BEFORE / "probe").write_text(f'{port}\n/api/ollama\n{{"model":"m"}}\n')
+    assert host.run(releases.accept_script(settings, release_of(settings), False)).returncode == 0
+    handler.said = '{"error":"no"}'
+    (script,) = run(releases.rolled_back, {}, settings=settings, by="anna@laptop").scripts
+    done = host.run(script)
+    assert done.returncode == 1
+    assert f"Release {NOW.id} serves again" in done.stderr
+    assert (host.root / "compose.yaml").read_text() == "new compose"
+    assert (host.root / "htdocs/added.js").exists()
+    assert (host.root / "releases/accepted").read_text().strip() == NOW.id
