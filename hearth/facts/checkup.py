@@ -85,7 +85,7 @@ class Checkup(FactBase[CheckupState]):
                 "echo @@architecture; dpkg --print-architecture 2>/dev/null || uname -m",
                 f"echo @@disk; for p in {' '.join(paths)}; do {disk}; done",
                 "echo @@listeners; ss -H -ltnp 2>/dev/null",
-                "echo @@ours; command -v docker >/dev/null && docker ps "
+                "echo @@ours; command -v docker >/dev/null && timeout 40 docker ps "
                 f"--filter label=com.docker.compose.project={PROJECT} "
                 "--format '{{.Ports}}' 2>/dev/null && echo @@answers",
                 f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",

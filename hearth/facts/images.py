@@ -11,7 +11,7 @@ from typing_extensions import override
 from hearth.facts.engine import EngineUnreachable
 from hearth.host_paths import IMAGES_LOCK
 from hearth.sections import parse_sections
-from hearth.shell import quote
+from hearth.shell import DOCKER_ANSWERS, quote
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,11 @@ class Images(FactBase[ImagesState]):
         # One call for all where all are there, which prints their ids in order; else one call for each.
         names = quote(*references)
         return (
-            "command -v docker >/dev/null || exit 0; "
+            f"command -v docker >/dev/null || exit 0; {DOCKER_ANSWERS}"
             f"echo @@pulled; cat {IMAGES_LOCK} 2>/dev/null; echo @@present; set -- {names}; "
             'if ids=$(docker image inspect --format "{{.Id}}" "$@" 2>/dev/null); then '
-            'for id in $ids; do [ $# = 0 ] || { echo "$1 $id"; shift; }; done; else '
+            'for id in $ids; do [ $# = 0 ] || { echo "$1 $id"; shift; }; done; '
+            'elif [ $? = 124 ]; then echo "$ids"; else '
             'for name; do docker image inspect --format "$name {{.Id}}" "$name" 2>&1; done; fi; true'
         )
 

@@ -9,6 +9,7 @@ from pyinfra.api.exceptions import FactPreconditionError
 from typing_extensions import override
 
 from hearth.host_paths import CONTAINERS
+from hearth.shell import DOCKER_ANSWERS
 
 
 class Models(FactBase[frozenset[str]]):
@@ -26,7 +27,7 @@ class Models(FactBase[frozenset[str]]):
     @override
     def command(self) -> str:
         return (
-            "command -v docker >/dev/null || exit 0; echo @@models; "
+            f"command -v docker >/dev/null || exit 0; {DOCKER_ANSWERS}echo @@models; "
             f"docker exec {CONTAINERS['ollama']} ollama list 2>&1 || echo '@@failed'"
         )
 

@@ -14,6 +14,7 @@ from hearth.facts.engine import EngineUnreachable
 from hearth.facts.images import image_ids
 from hearth.host_paths import CONTAINERS, IMAGES_LOCK, PROJECT, RELOAD_PENDING, ROOT
 from hearth.sections import parse_sections
+from hearth.shell import DOCKER_ANSWERS
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Project(FactBase[ProjectState]):
         names = "|".join(CONTAINERS.values())
         mine = f"^[0-9a-f]{{64}} ({PROJECT} |[^ ]* ({names})$)"
         return (
-            f"cd {ROOT} 2>/dev/null && [ -f compose.yaml ] && command -v docker >/dev/null || exit 0; "
+            f"cd {ROOT} 2>/dev/null && [ -f compose.yaml ] && command -v docker >/dev/null || exit 0; {DOCKER_ANSWERS}"
             f"echo @@pending; ls {RELOAD_PENDING} 2>/dev/null; echo @@pulled; cat {IMAGES_LOCK} 2>/dev/null; "
             # A broken file, or no plugin, gives no hashes: then `up` runs, and shows what Compose says of it.
             "echo @@hashes; docker compose config --hash '*' 2>/dev/null; "
