@@ -10,6 +10,8 @@ from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+from hearth.words import explain, is_preparing
+
 
 def streamed(script: str) -> FunctionCommand:
     """Run a shell script on the host and show its output line by line as it comes.
@@ -31,6 +33,8 @@ def _run(state: State, host: Host, script: str, arguments: dict[str, Any]) -> bo
 
 def refused(message: str) -> FunctionCommand:
     """Fail the operation on this host alone, with a sentence. (An exception would end the run on all hosts.)"""
+    if is_preparing():
+        explain(message, kind="unknown")
     return FunctionCommand(_refuse, (message,), {})
 
 

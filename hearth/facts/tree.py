@@ -3,39 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from pyinfra.api import FactBase
 from typing_extensions import override
 
-from hearth.host_paths import ROOT
+from hearth.host_paths import ACCEPTED, RELEASES, ROOT
+from hearth.releases import Release, parse_release
 from hearth.sections import parse_sections
 from hearth.shell import quote
 
 
-class Tree(FactBase[dict[str, str]]):
-    """Digest (SHA-256, hex) of each of `paths`, which are relative to `/opt/hearth`.
+@dataclass(frozen=True)
+class TreeState:
+    """Files of a host.
 
-    A file with another owner than root or another mode than 0644 has the digest "" and so counts as different.
+    Attributes:
+        digests: path → SHA-256 (hex) of those that are there. One with another owner than root or another mode than
+            0644 has the digest "" and so counts as different.
+        accepted: the release that was accepted last; None before the first, or where its record can't be read.
     """
+
+    digests: dict[str, str] = field(default_factory=dict)
+    accepted: Release | None = None
+
+
+class Tree(FactBase[TreeState]):
+    """Digests of `paths`, which are relative to `/opt/hearth`, and the release they should belong to."""
 
     @staticmethod
     @override
-    def default() -> dict[str, str]:
-        return {}
+    def default() -> TreeState:
+        return TreeState()
 
     @override
     def command(self, paths: tuple[str, ...]) -> str:
         names = quote(*paths)
         return (
             f"cd {ROOT} 2>/dev/null || exit 0; echo @@modes; stat -c '%a:%U:%F %n' {names} 2>/dev/null; "
-            f"echo @@digests; sha256sum {names} 2>/dev/null; true"
+            f"echo @@digests; sha256sum {names} 2>/dev/null; "
+            f'echo @@accepted; id=$(cat {ACCEPTED} 2>/dev/null) && cat "{RELEASES}/$id/release.json" 2>/dev/null; true'
         )
 
     @override
-    def process(self, output: Iterable[str]) -> dict[str, str]:
+    def process(self, output: Iterable[str]) -> TreeState:
         sections = parse_sections(output)
         digests = {path: digest for digest, _, path in (line.partition("  ") for line in sections["digests"])}
         lines = [line.replace("regular empty file", "regular file", 1) for line in sections["modes"]]
         prefix = "644:root:regular file "
         right = {line.removeprefix(prefix) for line in lines if line.startswith(prefix)}
-        return {path: digest if path in right else "" for path, digest in digests.items()}
+        try:
+            accepted = parse_release("\n".join(sections.get("accepted", [])))
+        except (ValueError, TypeError):
+            accepted = None
+        return TreeState({path: digest if path in right else "" for path, digest in digests.items()}, accepted)

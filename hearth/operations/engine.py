@@ -14,8 +14,10 @@ from hearth.daemon import dump_config, merge_config, parse_config, wanted_config
 from hearth.facts.engine import Engine
 from hearth.host_paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING, ROOT
 from hearth.platforms import DockerSource
+from hearth.sentences import about_daemon, about_packages, about_service
 from hearth.settings import Settings
 from hearth.shell import quote
+from hearth.words import explain
 
 Commands = Generator[StringCommand | FunctionCommand | FileUploadCommand, None, None]
 
@@ -38,6 +40,7 @@ def installed(source: DockerSource, codename: str, keep_existing: bool, timeout:
     if complete or (keep_existing and state.has_engine and state.has_compose):
         host.noop("Docker and its Compose plugin are installed")
         return
+    explain(about_packages([name for name in source.packages if name not in state.packages], source.repository))
     yield streamed(install_script(source, codename, timeout))
 
 
@@ -87,6 +90,9 @@ def configured(settings: Settings, source: DockerSource) -> Commands:
     do_write = merged != current
     do_record = ours != recorded
     do_restart = state.has_engine and (do_write or state.pending)
+    explain(*about_daemon(current, merged, do_restart))
+    if state.has_engine and not do_restart:
+        explain(*about_service(state.active, state.enabled))
     if do_write or do_record:
         yield from _write(dump_config(merged) if do_write else "", json.dumps(ours) + "\n", do_restart)
     if do_restart:

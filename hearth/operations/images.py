@@ -11,6 +11,7 @@ from pyinfra.api.exceptions import FactPreconditionError
 from hearth.commands import refused, streamed
 from hearth.facts.images import Images
 from hearth.host_paths import IMAGES_LOCK
+from hearth.reasons import explain_images
 from hearth.shell import quote
 
 
@@ -34,6 +35,7 @@ def pulled(
     unrecorded = state.unrecorded(references)
     if not missing and not unrecorded:
         host.noop("images are there")
+    explain_images(state, missing, unrecorded)
     for reference, image_id in unrecorded.items():
         yield StringCommand(record_script(reference, quote(image_id)))
     for reference in missing:

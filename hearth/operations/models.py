@@ -13,6 +13,7 @@ from hearth.commands import refused, streamed
 from hearth.facts.models import Models
 from hearth.host_paths import CONTAINERS
 from hearth.model_names import full_name
+from hearth.reasons import explain_models
 from hearth.shell import quote
 
 _SCRIPT = Path(__file__).with_name("pull_model.bash")
@@ -38,6 +39,7 @@ def pulled(
     missing = [model for model in models if full_name(model) not in present]
     if not missing:
         host.noop("models are there")
+    explain_models(present, missing)
     for model in missing:
         yield streamed(pull_script(model, registry, timeout, retries))
 

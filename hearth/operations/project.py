@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 
-from pyinfra import host, logger
+from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
 from pyinfra.api.exceptions import FactPreconditionError
 
@@ -12,6 +12,7 @@ from hearth.commands import refused, streamed
 from hearth.containers import Drift, find_drift
 from hearth.facts.project import Project
 from hearth.host_paths import CONTAINERS, HTTPD_CONF, RELOAD_PENDING, ROOT
+from hearth.reasons import explain_containers
 from hearth.shell import quote
 
 
@@ -37,8 +38,7 @@ def up(images: Mapping[str, str], timeout: int, on_failure: str) -> Generator[Fu
     if not do_up and not state.reload_pending:
         host.noop("containers are as they should be")
         return
-    for difference in drift:
-        logger.info(f"{host.print_prefix}{difference.name} {difference.what}")
+    explain_containers(state, drift)
     yield streamed(converge_script(drift if do_up else None, timeout, on_failure))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import tarfile
 from collections.abc import Generator, Mapping
@@ -10,15 +9,19 @@ from collections.abc import Generator, Mapping
 from pyinfra import host
 from pyinfra.api import FileUploadCommand, StringCommand, operation
 
+from hearth.changes import digests
 from hearth.facts.tree import Tree
+from hearth.file_sentences import about_files
 from hearth.host_paths import HTTPD_CONF, RELOAD_PENDING, ROOT
+from hearth.settings import Settings
 from hearth.shell import quote
+from hearth.words import explain, will_put
 
 _INCOMING = f"{ROOT}/.incoming"
 
 
 @operation()
-def synced(files: Mapping[str, bytes], proxy_image: str) -> Generator[StringCommand | FileUploadCommand, None, None]:
+def synced(files: Mapping[str, bytes], settings: Settings) -> Generator[StringCommand | FileUploadCommand, None, None]:
     """Put the files that differ into /opt/hearth.
 
     All arrive together in a directory beside their places, are tried there (`docker compose config`, `httpd -t` in
@@ -27,20 +30,21 @@ def synced(files: Mapping[str, bytes], proxy_image: str) -> Generator[StringComm
 
     Args:
         files: path relative to /opt/hearth → content.
-        proxy_image: reference of the image that tries httpd.conf.
+        settings: those that the files were rendered from. The proxy's image tries httpd.conf.
     """
-    present = host.get_fact(Tree, paths=tuple(sorted(files)))
-    differing = {
-        path: content for path, content in files.items() if present.get(path) != hashlib.sha256(content).hexdigest()
-    }
+    state = host.get_fact(Tree, paths=tuple(sorted(files)))
+    right = digests(files)
+    differing = {path: content for path, content in files.items() if state.digests.get(path) != right[path]}
     if not differing:
         host.noop("files are as they should be")
         return
+    explain(*about_files(state.digests, files, settings, state.accepted))
+    will_put(*differing)
     archive = pack(differing)
     upload = f"{ROOT}/.incoming.tar"
     yield StringCommand(f"install -d -m 0755 {ROOT}")
     yield FileUploadCommand(io.BytesIO(archive), upload)
-    yield StringCommand(swap_script(sorted(differing), upload, proxy_image))
+    yield StringCommand(swap_script(sorted(differing), upload, settings.proxy_image))
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:

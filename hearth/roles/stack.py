@@ -20,7 +20,7 @@ def stack(settings: Settings) -> None:
         retries=settings.docker_pull_retries,
     )
     files = render_tree(settings)
-    tree.synced(name="Put the files", files=files, proxy_image=settings.proxy_image)
+    tree.synced(name="Put the files", files=files, settings=settings)
     project.up(
         name="Bring the containers up",
         images=references,

@@ -14,13 +14,14 @@ from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactPreconditionError
 from pyinfra_testing import facts as harness
 
+from hearth.facts.answers import Answers, AnswersState
 from hearth.facts.checkup import Checkup, Login
 from hearth.facts.engine import Engine, EngineUnreachable
 from hearth.facts.images import Images, ImagesState
 from hearth.facts.models import Models
 from hearth.facts.project import Project, ProjectState
 from hearth.facts.releases import Releases, ReleasesState
-from hearth.facts.tree import Tree
+from hearth.facts.tree import Tree, TreeState
 from hearth.host_paths import ROOT
 
 _default: Callable[[Any], Any] = harness._json_default
@@ -29,6 +30,7 @@ harness._json_default = lambda value: sorted(value) if isinstance(value, frozens
 
 _FOLDER = Path(__file__).parent
 
+TestAnswers = harness.make_fact_tests("hearth.facts", "answers.Answers", _FOLDER / "answers")
 TestCheckup = harness.make_fact_tests("hearth.facts", "checkup.Checkup", _FOLDER / "checkup")
 TestLogin = harness.make_fact_tests("hearth.facts", "checkup.Login", _FOLDER / "login")
 TestEngine = harness.make_fact_tests("hearth.facts", "engine.Engine", _FOLDER / "engine")
@@ -79,6 +81,7 @@ def test_a_host_without_docker_has_nothing() -> None:
     assert Project().default() == ProjectState()
     assert Models().default() == frozenset()
     assert Releases().default() == ReleasesState()
+    assert Answers().default() == AnswersState("absent")
 
 
 def stub(path: Path, script: str) -> None:
@@ -124,10 +127,11 @@ def test_files_are_read(tmp_path: Path) -> None:
     command = fact.command(("compose.yaml", "missing.html")).replace(ROOT, str(tmp_path))
     owner = (tmp_path / "compose.yaml").owner()
     lines = [line.replace(f"644:{owner}:", "644:root:") for line in ask(command)]
-    assert fact.process(lines) == {"compose.yaml": hashlib.sha256(b"x").hexdigest()}
+    assert fact.process(lines) == TreeState({"compose.yaml": hashlib.sha256(b"x").hexdigest()})
 
 
 COMMANDS: list[tuple[FactBase[Any], str]] = [
+    (Answers(), Answers().command()),
     (Login(), Login().command()),
     (Checkup(), Checkup().command(("/a", "/b"), "/b")),
     (Engine(), Engine().command(("docker.io", "docker-compose"))),

@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
+import logging
 import runpy
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyinfra
 import pytest
 from pyinfra.context import ctx_host, ctx_state
 from pyinfra_testing.operations import parse_commands
 from pyinfra_testing.util import FakeState, create_host
 
+from hearth.facts.answers import Answers, AnswersState
 from hearth.settings import Settings
 
 Run = Callable[..., "Result"]
 
 
-class Result:
-    """What an operation would do: its commands, and what it says where there is nothing to do."""
+class Listener(logging.Handler):
+    """Hears what is said through pyinfra's logger."""
 
-    def __init__(self, commands: list[Any], noop: str | None) -> None:
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+    def __enter__(self) -> None:
+        pyinfra.logger.addHandler(self)
+        pyinfra.logger.setLevel(logging.INFO)
+
+    def __exit__(self, *_: object) -> None:
+        pyinfra.logger.removeHandler(self)
+
+
+class Result:
+    """What an operation would do: its commands, what it says before, and where there is nothing to do."""
+
+    def __init__(self, commands: list[Any], noop: str | None, said: list[str]) -> None:
         self.commands = commands
         self.noop = noop
+        self.said = said
 
     @property
     def scripts(self) -> list[str]:
@@ -45,15 +67,16 @@ def run() -> Run:
 
         def get_fact(fact: type, **asked: Any) -> Any:
             host._check_fact_args(fact, asked)
-            answer = facts[fact]
+            answer = facts.get(fact, AnswersState()) if fact is Answers else facts[fact]
             if isinstance(answer, Exception):
                 raise answer
             return answer
 
         host.get_fact = get_fact
-        with ctx_state.use(state), ctx_host.use(host):
+        listener = Listener()
+        with listener, ctx_state.use(state), ctx_host.use(host):
             commands = list(operation._inner(**arguments))
-        return Result(parse_commands(commands), host.noop_description)
+        return Result(parse_commands(commands), host.noop_description, listener.said)
 
     return one
 
@@ -68,3 +91,9 @@ def make_settings() -> Callable[..., Settings]:
         return Settings.from_data(defaults | values)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def settings(make_settings: Callable[..., Settings]) -> Settings:
+    """The settings as shipped."""
+    return make_settings()

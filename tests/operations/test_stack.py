@@ -15,8 +15,9 @@ from hearth.containers import Container, Drift
 from hearth.facts.engine import EngineUnreachable
 from hearth.facts.images import Images, ImagesState
 from hearth.facts.project import Project, ProjectState
-from hearth.facts.tree import Tree
+from hearth.facts.tree import Tree, TreeState
 from hearth.operations import images, project, tree
+from hearth.settings import Settings
 from tests.operations.conftest import Result, Run
 from tests.operations.shell import HOSTILE, Sandbox, check_syntax
 
@@ -117,18 +118,18 @@ FILES = {"compose.yaml": b"name: hearth\n", "httpd/httpd.conf": b"Listen 80\n", 
 DIGESTS = {path: hashlib.sha256(content).hexdigest() for path, content in FILES.items()}
 
 
-def sync(run: Run, present: dict[str, str]) -> Result:
-    return run(tree.synced, {Tree: present}, files=FILES, proxy_image=HTTPD)
+def sync(run: Run, settings: Settings, present: dict[str, str]) -> Result:
+    return run(tree.synced, {Tree: TreeState(present)}, files=FILES, settings=settings)
 
 
-def test_files_that_agree_are_not_sent(run: Run) -> None:
-    result = sync(run, DIGESTS)
+def test_files_that_agree_are_not_sent(run: Run, settings: Settings) -> None:
+    result = sync(run, settings, DIGESTS)
     assert result.commands == []
     assert result.noop
 
 
-def test_only_files_that_differ_are_sent(run: Run) -> None:
-    directory, upload, script = sync(run, DIGESTS | {"htdocs/chat.js": "other"}).commands
+def test_only_files_that_differ_are_sent(run: Run, settings: Settings) -> None:
+    directory, upload, script = sync(run, settings, DIGESTS | {"htdocs/chat.js": "other"}).commands
     assert directory == "install -d -m 0755 /opt/hearth"
     assert upload[0] == "upload"
     with tarfile.open(fileobj=io.BytesIO(upload[1].encode())) as archive:

@@ -1,0 +1,66 @@
+"""What operations say before they begin: why images, containers and models differ, or why nobody can tell yet."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from pyinfra import host
+
+from hearth.containers import Drift
+from hearth.facts.answers import Answers, AnswersState
+from hearth.facts.images import ImagesState
+from hearth.facts.project import ProjectState
+from hearth.host_paths import CONTAINERS
+from hearth.sentences import about_containers, listed, there
+from hearth.words import explain, is_preparing, is_to_be_put
+
+_SILENT = "the Docker engine does not answer, so what it has can't be known"
+
+
+def explain_images(state: ImagesState, missing: Sequence[str], unrecorded: Collection[str]) -> None:
+    """Say which images are pulled, and why."""
+    if not state.present and missing and _answers().engine == "silent":
+        explain(_SILENT, kind="unknown")
+        return
+    if absent := [reference for reference in missing if reference not in state.present]:
+        explain(f"{there(absent)} pulled")
+    for reference in missing:
+        if reference in state.present:
+            explain(f"{reference} leads to another image than the one that was pulled; it is pulled again")
+    if unrecorded:
+        explain(f"{listed(unrecorded)}: on the host already, and written down as Hearth's")
+
+
+def explain_containers(state: ProjectState, drift: Sequence[Drift]) -> None:
+    """Say what becomes of which container, and why."""
+    if not state.hashes:
+        answers = _answers()
+        if answers.engine == "silent":
+            explain(_SILENT, kind="unknown")
+        elif not state.containers and not answers.ollama:
+            explain(f"{there(sorted(CONTAINERS.values()))} made and started")
+        else:
+            explain("compose.yaml is missing or broken; the containers are made what the one that is put says")
+        return
+    if is_to_be_put("compose.yaml"):
+        # What they were made from was compared with a file that is about to be replaced.
+        drift = [one for one in drift if one.what != "was made from another configuration"]
+    explain(*about_containers(drift))
+    if state.reload_pending:
+        explain("httpd has not taken over its new configuration yet; it reloads gracefully, nothing is cut")
+
+
+def explain_models(present: Collection[str], missing: Sequence[str]) -> None:
+    """Say which models are pulled."""
+    if not missing:
+        return
+    if not present and (answers := _answers()).engine != "absent" and answers.ollama != "answers":
+        why = "the Docker engine does not answer" if answers.engine == "silent" else "Ollama does not answer"
+        explain(f"{why}, so it can't be known whether it has {listed(missing)}", kind="unknown")
+        return
+    explain(f"{there(missing)} pulled")
+
+
+def _answers() -> AnswersState:
+    """Who can be asked. Only while preparing: what executes has asked, and got an answer or an error."""
+    return host.get_fact(Answers) if is_preparing() else AnswersState("answers", "answers")
