@@ -2,7 +2,7 @@
 # and the lab's build, which use sudo and say so.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup machine demo test test-scenarios test-unproven check unit verify deploy rollback lab-up lab-down lab-build clean
+.PHONY: help setup machine demo test test-scenarios test-unproven check unit verify deploy drift rollback lab-up lab-down lab-build clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -49,6 +49,9 @@ unit: $(VENV)/.dev ## tests that need no host
 
 deploy: $(VENV)/.deploy ## deploy to INVENTORY (default inventory/pi.py); asks before it changes anything
 	@$(BIN)/pyinfra $(INVENTORY) deploy.py
+
+drift: $(VENV)/.deploy ## say what differs on the hosts of INVENTORY from the settings, and change nothing; fails if anything does
+	@$(BIN)/python -m hearth.drift $(INVENTORY)
 
 rollback: $(VENV)/.deploy ## put back the release that served before, on the hosts of INVENTORY
 	@$(BIN)/pyinfra $(INVENTORY) hearth/deploys/rollback.py
