@@ -59,10 +59,15 @@ class Run:
 
 def deploy(*data: str, timeout: int = 900) -> Run:
     """Deploy to the lab; `data` are settings as `name=value` (JSON values), as `pyinfra --data` takes them."""
+    return pyinfra("deploy.py", *data, timeout=timeout)
+
+
+def pyinfra(deploy_file: str, *data: str, timeout: int = 900) -> Run:
+    """Run a deploy file against the lab; `data` as above."""
     arguments = [word for item in data for word in ("--data", item)]
     begun = time.monotonic()
     done = subprocess.run(
-        [PYINFRA, "-y", "--json", *arguments, INVENTORY, "deploy.py"],
+        [PYINFRA, "-y", "--json", *arguments, INVENTORY, deploy_file],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -123,7 +123,6 @@ def test_a_port_that_is_taken_is_named_with_its_holder() -> None:
     assert call(url(), "GET", "/").status == 200
 
 
-@pytest.mark.unproven
 def test_everything_is_back_after_a_reboot() -> None:
     reboot()
     wait_until(lambda: call(url(), "GET", "/api/tags", timeout=5).status == 200, 300, "the proxy answers")

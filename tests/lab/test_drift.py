@@ -57,19 +57,7 @@ DRIFT = {
 }
 
 
-# Not yet seen passing; taken off this list when they are.
-UNPROVEN = (
-    "httpd.conf broken, httpd restarted into it",
-    "page unreadable for httpd",
-    "model deleted",
-    "engine stopped and disabled",
-    "mirror taken out of daemon.json",
-)
-
-
-@pytest.mark.parametrize(
-    "what", [pytest.param(what, marks=pytest.mark.unproven if what in UNPROVEN else ()) for what in DRIFT]
-)
+@pytest.mark.parametrize("what", list(DRIFT))
 def test_drift_is_repaired_and_then_quiet(what: str) -> None:
     done, expected = DRIFT[what]
     on_guest(done)
@@ -90,7 +78,6 @@ def answers_again() -> None:
     assert foreign.status == 403
 
 
-@pytest.mark.unproven
 def test_a_person_s_own_engine_settings_stay() -> None:
     on_guest(f"sudo sed -i '1a \"debug\": true,' {DAEMON_JSON} && sudo systemctl restart docker")
     first: Run = deploy()
@@ -103,7 +90,6 @@ def test_a_person_s_own_engine_settings_stay() -> None:
     assert '"20m"' in text
 
 
-@pytest.mark.unproven
 def test_a_daemon_json_that_is_no_json_is_refused_and_left_alone() -> None:
     on_guest(f"echo '{{ broken' | sudo tee {DAEMON_JSON}")
     run = deploy()
@@ -113,7 +99,6 @@ def test_a_daemon_json_that_is_no_json_is_refused_and_left_alone() -> None:
     assert call(url(), "GET", "/").status == 200
 
 
-@pytest.mark.unproven
 def test_a_dead_engine_is_an_error_and_never_taken_for_an_empty_one() -> None:
     """An engine that cannot start: the run fails and says so, and nothing is recreated."""
     before = on_guest("sudo docker ps -q --no-trunc | sort")

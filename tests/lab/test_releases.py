@@ -1,0 +1,131 @@
+"""Upgrades: accepted when they work, undone when they don't, and undone on demand."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from hearth.host_paths import ACCEPTED, IMAGES_LOCK, RELEASE_LOG
+from tests.acceptance.api import call
+from tests.lab.machine import Run, deploy, on_guest, pyinfra, url
+
+pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
+
+PROMPT = {"model": "tinyllama", "prompt": "hi", "stream": False}
+
+
+def build(tag: str, *instructions: str) -> None:
+    """An image of another version, made on the guest and recorded as if it had been pulled."""
+    on_guest(
+        f"{decoded(chr(10).join(instructions))} | sudo docker build -q -t {tag} - && "
+        f"sudo docker image inspect -f '{tag} {{{{.Id}}}}' {tag} | sudo tee -a {IMAGES_LOCK}",
+        timeout=300,
+    )
+
+
+def decoded(text: str) -> str:
+    """A shell command that prints the text, whatever characters are in it."""
+    return f"echo {base64.b64encode(text.encode()).decode()} | base64 -d"
+
+
+def container_ids() -> dict[str, str]:
+    lines = on_guest("sudo docker ps --no-trunc --format '{{.Names}} {{.ID}}'").splitlines()
+    return dict(line.split() for line in lines)
+
+
+def image_of(container: str) -> str:
+    return on_guest(f"sudo docker inspect -f '{{{{.Config.Image}}}}' {container}")
+
+
+def events() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in on_guest(f"sudo cat {RELEASE_LOG}").splitlines()]
+
+
+def serves() -> None:
+    """The page comes, and a model answers to its end."""
+    assert call(url(), "GET", "/").status == 200
+    assert call(url(), "POST", "/api/ollama", PROMPT, timeout=300).json()["done"] is True
+
+
+def test_an_upgrade_is_accepted_and_can_be_rolled_back() -> None:
+    first = on_guest(f"cat {ACCEPTED}")
+    before = container_ids()
+    build("httpd:2.4.69", "FROM httpd:2.4.68", "LABEL version=2.4.69")
+    upgrade = deploy('proxy_image="httpd:2.4.69"', 'chat_title="Upgraded"')
+    assert upgrade.code == 0, upgrade.output
+    serves()
+    second = on_guest(f"cat {ACCEPTED}")
+    assert second > first
+    after = container_ids()
+    assert after["hearth-httpd"] != before["hearth-httpd"]
+    assert after["hearth-ollama"] == before["hearth-ollama"], "only the container that changed is replaced"
+    again = deploy('proxy_image="httpd:2.4.69"', 'chat_title="Upgraded"')
+    assert (again.code, again.changed) == (0, ()), again.output
+
+    back = pyinfra("hearth/deploys/rollback.py")
+    assert back.code == 0, back.output
+    serves()
+    assert b"Upgraded" not in call(url(), "GET", "/").body
+    assert image_of("hearth-httpd") == "httpd:2.4.68"
+    assert on_guest(f"cat {ACCEPTED}") == first
+    assert [event["event"] for event in events()] == ["accepted", "accepted", "rolled back to"]
+    quiet = deploy()
+    assert (quiet.code, quiet.changed) == (0, ()), quiet.output
+    print(f"\nupgrade {upgrade.seconds:.1f} s, rollback {back.seconds:.1f} s, then quiet in {quiet.seconds:.1f} s")
+
+    none = pyinfra("hearth/deploys/rollback.py")
+    assert none.code != 0
+    assert "no release to go back to" in none.output
+
+
+def refused(run: Run, why: str) -> None:
+    """The upgrade failed, said why, and what served before serves."""
+    assert run.code != 0
+    assert why in run.output, run.output
+    assert "serves again" in run.output, run.output
+    assert "Traceback" not in run.output
+    serves()
+    assert image_of("hearth-httpd") == "httpd:2.4.68"
+    assert image_of("hearth-ollama") == "ollama/ollama:0.17.4"
+    assert [event["event"] for event in events()] == ["accepted", "refused"]
+    quiet = deploy()
+    assert (quiet.code, quiet.changed) == (0, ()), quiet.output
+    print(f"\nrefused and put back in {run.seconds:.1f} s; the old settings are quiet in {quiet.seconds:.1f} s")
+
+
+def test_an_image_that_does_not_start_is_put_back() -> None:
+    script = "#!/bin/sh\necho no such luck >&2\nexit 3\n"
+    build("httpd:2.4.69", "FROM httpd:2.4.68", f"RUN {decoded(script)} > /usr/local/bin/httpd-foreground")
+    refused(deploy('proxy_image="httpd:2.4.69"', "proxy_timeout=1000"), "no such luck")
+
+
+def test_an_ollama_that_is_healthy_and_does_not_answer_is_put_back() -> None:
+    """Its server lists models, and every process that should run one dies."""
+    script = (
+        "#!/bin/bash\n"
+        "while sleep 0.1; do for p in /proc/[0-9]*; do\n"
+        "  grep -qs -- --port $p/cmdline && kill -9 ${p#/proc/}\n"
+        "done; done &\n"
+        "exec ollama serve\n"
+    )
+    build(
+        "ollama/ollama:0.17.5",
+        "FROM ollama/ollama:0.17.4",
+        f"RUN {decoded(script)} > /sick && chmod +x /sick",
+        'ENTRYPOINT ["/sick"]',
+        "CMD []",
+    )
+    refused(deploy('ollama_image="ollama/ollama:0.17.5"'), "did not stream to its end")
+
+
+def test_a_change_of_ollama_leaves_httpd_alone() -> None:
+    before = container_ids()
+    run = deploy('ollama_keep_alive="6m"')
+    assert run.code == 0, run.output
+    after = container_ids()
+    assert after["hearth-ollama"] != before["hearth-ollama"]
+    assert after["hearth-httpd"] == before["hearth-httpd"]
+    serves()
