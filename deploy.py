@@ -6,6 +6,7 @@ Run it again to find and repair any difference. It asks before it changes anythi
 
 from pyinfra import host, state
 
+from hearth.connection import watch_connection
 from hearth.roles.docker import docker
 from hearth.roles.models import models
 from hearth.roles.preflight import become, check_settings, preflight
@@ -13,6 +14,7 @@ from hearth.roles.release import release
 from hearth.roles.stack import stack
 
 settings = check_settings(state.inventory)[host.name]
+watch_connection(host)
 root = become()
 
 source, codename = preflight(settings, root)
