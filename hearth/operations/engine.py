@@ -103,14 +103,19 @@ def configured(settings: Settings, source: DockerSource) -> Commands:
 
 
 def _write(config: str, record: str, mark: bool) -> Commands:
-    """Put both files, each whole or not at all; the mark for the restart comes before the change."""
+    """Put both files, each whole or not at all; the mark for the restart comes before the change.
+
+    Each is on the disk before it takes its place: a power cut could leave an empty file there, and an empty record
+    would make a person's values of all that Hearth put there.
+    """
     yield StringCommand(f"install -d -m 0755 {ROOT} {DAEMON_JSON.rpartition('/')[0]}")
     yield FileUploadCommand(io.BytesIO(record.encode()), f"{DAEMON_RECORD}.new")
     if config:
         yield FileUploadCommand(io.BytesIO(config.encode()), f"{DAEMON_JSON}.new")
         yield StringCommand(
-            f"chmod 0644 {DAEMON_JSON}.new && {f'touch {ENGINE_PENDING} && ' if mark else ''}"
+            f"chmod 0644 {DAEMON_JSON}.new && sync {DAEMON_RECORD}.new {DAEMON_JSON}.new && "
+            f"{f'touch {ENGINE_PENDING} && ' if mark else ''}"
             f"mv {DAEMON_RECORD}.new {DAEMON_RECORD} && mv {DAEMON_JSON}.new {DAEMON_JSON}"
         )
     else:
-        yield StringCommand(f"mv {DAEMON_RECORD}.new {DAEMON_RECORD}")
+        yield StringCommand(f"sync {DAEMON_RECORD}.new && mv {DAEMON_RECORD}.new {DAEMON_RECORD}")

@@ -80,6 +80,8 @@ def swap_script(paths: list[str], upload: str, proxy_image: str) -> str:
             f"touch {RELOAD_PENDING}",
         ]
     lines += [f"mkdir -p {quote(f'{ROOT}/{directory}')}" for directory in directories]
+    # On the disk before they take their places: a power cut could leave empty files there.
+    lines.append(f"sync {quote(*(f'{_INCOMING}/{path}' for path in paths))}")
     lines += [f"mv -f {quote(f'{_INCOMING}/{path}')} {quote(f'{ROOT}/{path}')}" for path in paths]
     lines.append(f"rm -rf {_INCOMING}")
     return "\n".join(lines)

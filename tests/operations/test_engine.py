@@ -132,7 +132,8 @@ def test_a_fresh_engine_is_configured_and_restarted_once(run: Run, settings: Set
         "install -d -m 0755 /opt/hearth /etc/docker",
         ["upload", json.dumps(config) + "\n", "/opt/hearth/engine.json.new"],
         ["upload", dump_config(config), "/etc/docker/daemon.json.new"],
-        "chmod 0644 /etc/docker/daemon.json.new && touch /run/hearth-engine-restart && "
+        "chmod 0644 /etc/docker/daemon.json.new && "
+        "sync /opt/hearth/engine.json.new /etc/docker/daemon.json.new && touch /run/hearth-engine-restart && "
         "mv /opt/hearth/engine.json.new /opt/hearth/engine.json && "
         "mv /etc/docker/daemon.json.new /etc/docker/daemon.json",
         RESTART,
@@ -172,7 +173,7 @@ def test_a_record_that_changes_alone_needs_no_restart(run: Run, settings: Settin
     theirs = json.loads(right.config) | {"live-restore": False}
     commands = configure(run, settings, replace(right, config=json.dumps(theirs))).commands
     assert [command[2] for command in commands if command[0] == "upload"] == ["/opt/hearth/engine.json.new"]
-    assert commands[-1] == "mv /opt/hearth/engine.json.new /opt/hearth/engine.json"
+    assert commands[-1] == "sync /opt/hearth/engine.json.new && mv /opt/hearth/engine.json.new /opt/hearth/engine.json"
 
 
 def test_a_persons_configuration_is_merged(run: Run, settings: Settings) -> None:
