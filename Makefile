@@ -2,7 +2,7 @@
 # and the lab's build, which use sudo and say so.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup machine demo test test-scenarios test-unproven check unit verify deploy drift rollback lab-up lab-down lab-build clean
+.PHONY: help setup machine demo test test-scenarios test-faults test-unproven check unit verify deploy drift rollback lab-up lab-down lab-build clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -35,8 +35,11 @@ demo: machine $(VENV)/.dev ## build the lab, deploy to a fresh virtual machine, 
 test: machine $(VENV)/.dev ## checks, unit tests, a deploy to the lab, acceptance and browser tests
 	@$(BIN)/python -m tests.run test
 
-test-scenarios: machine $(VENV)/.dev ## what takes longer: drift and its repair, reloads, reboot (in the lab)
+test-scenarios: machine $(VENV)/.dev ## what takes longer: drift, faults and their repair, reloads, reboot (in the lab)
 	@$(BIN)/python -m tests.run scenarios
+
+test-faults: machine $(VENV)/.dev ## the faults that take hours in all: power cuts at many moments, long streams
+	@$(BIN)/python -m tests.run faults
 
 test-unproven: machine $(VENV)/.dev ## scenarios that were not yet seen passing; CI does not run them
 	@$(BIN)/python -m tests.run unproven

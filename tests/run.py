@@ -85,7 +85,11 @@ def deployed_lab() -> None:
 
 
 def scenarios() -> None:
-    run("pytest", "-v", "-s", "tests/lab", "-m", "scenario and not unproven")
+    run("pytest", "-v", "-s", "tests/lab", "-m", "scenario and not long and not unproven")
+
+
+def long_scenarios() -> None:
+    run("pytest", "-v", "-s", "tests/lab", "-m", "scenario and long and not unproven")
 
 
 def unproven() -> None:
@@ -122,6 +126,7 @@ RUNS: dict[str, list[Stage]] = {
         ("browser", browser),
     ],
     "scenarios": [("lab", deployed_lab), ("scenarios", scenarios)],
+    "faults": [("lab", deployed_lab), ("the long scenarios", long_scenarios)],
     "unproven": [("lab", deployed_lab), ("scenarios not yet seen passing", unproven)],
 }
 

@@ -1,0 +1,174 @@
+"""Clients that use the lab's host while something is done to it, and count what they see."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.lab.machine import url
+
+
+@dataclass
+class Told:
+    """One streamed answer as a client sees it.
+
+    Attributes:
+        status: HTTP status; 0 where none came.
+        lines: what came, each a JSON object.
+        broken: how the connection failed, "" where HTTP says that the answer was whole.
+    """
+
+    status: int = 0
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    broken: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Status 200, an orderly end, and the line that says so."""
+        return self.status == 200 and not self.broken and bool(self.lines) and self.lines[-1].get("done") is True
+
+
+def ask(words: int, timeout: float = 120, told: Told | None = None) -> Told:
+    """Stream one answer of so many words from the model that never ends. `told`: filled while it comes."""
+    told = Told() if told is None else told
+    # One thread: under emulation, the model's threads would wait for each other on every processor that a deploy needs.
+    options = {"num_predict": words, "num_thread": 1}
+    body: Mapping[str, Any] = {"model": "tinystory", "prompt": "go", "options": options}
+    parts = urlsplit(url())
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+    try:
+        connection.request("POST", "/api/ollama", json.dumps(body).encode(), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        told.status = answer.status
+        # read1 and not readline: of a chunked answer that breaks off, readline hides the break.
+        rest = b""
+        while piece := answer.read1(65536):
+            *lines, rest = (rest + piece).split(b"\n")
+            told.lines += [json.loads(line) for line in lines if line.strip()]
+        if rest.strip():
+            told.lines.append(json.loads(rest))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        told.broken = f"{type(error).__name__}: {error}"
+    finally:
+        connection.close()
+    return told
+
+
+class Talker(threading.Thread):
+    """A client that reads one long answer in the background."""
+
+    def __init__(self, words: int, timeout: float = 300) -> None:
+        super().__init__(daemon=True)
+        self.told = Told()
+        self._words, self._timeout = words, timeout
+
+    def run(self) -> None:
+        ask(self._words, self._timeout, self.told)
+
+
+class Chatter:
+    """A client that asks for one short answer after another, as long as the block runs."""
+
+    def __init__(self, words: int = 30) -> None:
+        self.answers: list[Told] = []
+        self._words = words
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._ask, daemon=True)
+
+    @property
+    def failed(self) -> list[Told]:
+        """Requests that were refused."""
+        return [told for told in self.answers if not told.whole and not told.lines]
+
+    @property
+    def cut(self) -> list[Told]:
+        """Streams that began, and did not end as they should."""
+        return [told for told in self.answers if not told.whole and told.lines]
+
+    def _ask(self) -> None:
+        while not self._stop.is_set():
+            self.answers.append(ask(self._words))
+
+    def __enter__(self) -> Chatter:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(180)
+
+
+@dataclass(frozen=True)
+class Knock:
+    """One attempt at the page over a new connection: when (monotonic seconds), and what was wrong ("" for nothing)."""
+
+    begun: float
+    ended: float
+    wrong: str
+
+
+class Knocker:
+    """A client that asks for the page over a new connection every `pause` seconds, as long as the block runs."""
+
+    def __init__(self, pause: float = 0.05, patience: float = 3) -> None:
+        self.knocks: list[Knock] = []
+        self._pause, self._patience = pause, patience
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._knock, daemon=True)
+
+    def gaps(self) -> list[float]:
+        """Seconds between the end of the last answer before each run of failures and the end of the first after it.
+
+        So a gap is never said shorter than it was; by how much longer shows `pause` and what one answer takes.
+        """
+        found, last, failing = [], self.knocks[0].begun, False
+        for knock in self.knocks:
+            if knock.wrong:
+                failing = True
+                continue
+            if failing:
+                found.append(knock.ended - last)
+            last, failing = knock.ended, False
+        return found
+
+    @property
+    def usual(self) -> float:
+        """Seconds that an answer takes, the median."""
+        took = sorted(knock.ended - knock.begun for knock in self.knocks if not knock.wrong)
+        return took[len(took) // 2]
+
+    def _knock(self) -> None:
+        parts = urlsplit(url())
+        while not self._stop.wait(self._pause):
+            begun, wrong = time.monotonic(), ""
+            connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=self._patience)
+            try:
+                connection.request("GET", "/", headers={"Connection": "close"})
+                answer = connection.getresponse()
+                answer.read()
+                wrong = "" if answer.status == 200 else f"status {answer.status}"
+            except (OSError, http.client.HTTPException, socket.gaierror) as error:
+                wrong = f"{type(error).__name__}: {error}"
+            finally:
+                connection.close()
+            self.knocks.append(Knock(begun, time.monotonic(), wrong))
+
+    def __enter__(self) -> Knocker:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(30)

@@ -1,0 +1,69 @@
+"""Images to upgrade to, served by a registry of the tests' own behind a line that can be spoilt."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from lab import ports, process, registry
+from tests.lab import registry_copy
+from tests.lab.registry_fault import FaultRegistry, Trouble
+
+# One more layer on httpd: bytes that do not shrink, to be cut in two; zeros, which are little on the line and much on
+# the disk.
+SECOND, LARGE = "2.4.68-second", "2.4.68-large"
+SECOND_BYTES, LARGE_BYTES = 6_000_000, 400_000_000
+
+
+@dataclass(frozen=True)
+class Images:
+    """The registry with the images to upgrade to.
+
+    Attributes:
+        line: what stands in front of it.
+        second: digest of the layer by which SECOND differs from the image that runs.
+    """
+
+    line: FaultRegistry
+    second: str
+
+    @property
+    def mirror(self) -> str:
+        """The setting with which the host asks this registry instead of the lab's own."""
+        return f"docker_registry_mirrors={json.dumps([self.line.url])}"
+
+    def upgrade(self, tag: str = SECOND) -> tuple[str, str]:
+        """The settings of a deploy that upgrades httpd to an image of this registry."""
+        return self.mirror, f'proxy_image="httpd:{tag}"'
+
+
+@pytest.fixture(scope="session")
+def image_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
+    directory: Path = tmp_path_factory.mktemp("registry")
+    storage = directory / "storage"
+    registry_copy.copy_storage(storage)
+    second = registry_copy.add_image(
+        storage, "library/httpd", "2.4.68", SECOND, {"opt/second": os.urandom(SECOND_BYTES)}
+    )
+    registry_copy.add_image(storage, "library/httpd", "2.4.68", LARGE, {"opt/large": bytes(LARGE_BYTES)})
+    [port] = ports.free(1)
+    pid = registry.start(registry_copy.program_and_storage()[0], storage, port, directory, "registry-of-the-tests")
+    try:
+        with FaultRegistry(port) as line:
+            yield Images(line, second)
+    finally:
+        process.end(pid, str(directory))
+
+
+@pytest.fixture
+def images(image_registry: Images) -> Images:
+    """The registry, with a good line and nothing counted yet."""
+    image_registry.line.trouble = Trouble()
+    image_registry.line.sent.clear()
+    image_registry.line.asked = 0
+    return image_registry

@@ -1,0 +1,53 @@
+"""A disk that is full before a deploy, and one that fills up during it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab.faults.conftest import LARGE, Images
+from tests.lab.machine import deploy, on_guest
+from tests.lab.verdict import right_then_quiet, serves
+
+pytestmark = [pytest.mark.unproven, pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
+BALLAST = "/var/ballast"
+
+
+def leave_free(megabytes: int) -> None:
+    """Fill the host's disk until so much is left for root, too (ext4 keeps a share for root)."""
+    on_guest(
+        "free=$(stat -f -c '%f*%S/1000000' /); "
+        f"sudo fallocate -l $((free - {megabytes}))MB {BALLAST} && df -h / | tail -1"
+    )
+
+
+def containers() -> str:
+    return on_guest("sudo docker ps -q --no-trunc | sort")
+
+
+def test_a_full_disk_is_refused_before_anything_is_changed(images: Images) -> None:
+    before = containers()
+    leave_free(300)
+    run = deploy(*images.upgrade())
+    assert run.code != 0
+    assert "the disk at / has 0.0 GB free" in run.output or "the disk at / has 0.3 GB free" in run.output, run.output
+    assert "nothing was changed" in run.output
+    assert images.line.asked == 0
+    assert containers() == before
+    serves()
+    on_guest(f"sudo rm {BALLAST}")
+    right_then_quiet(*images.upgrade())
+
+
+def test_a_disk_that_fills_up_during_a_pull_leaves_what_serves(images: Images) -> None:
+    before = containers()
+    leave_free(200)
+    # Preflight is told that the image is small: so it begins, and runs into the end of the disk.
+    little = "docker_images_gb=0.001"
+    run = deploy(*images.upgrade(LARGE), little, "docker_pull_retries=1")
+    assert run.code != 0
+    assert "no space left on device" in run.output, run.output
+    assert containers() == before
+    serves()
+    print(f"\nthe disk filled up during the pull: the run ended after {run.seconds:.1f} s")
+    on_guest(f"sudo rm {BALLAST}")
+    right_then_quiet(*images.upgrade(LARGE), little)

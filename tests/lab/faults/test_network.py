@@ -1,0 +1,54 @@
+"""The host vanishes in the midst of a deploy: its network, or its power."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab import qmp, state
+from tests.lab import power
+from tests.lab.faults.conftest import Images
+from tests.lab.registry_fault import Trouble
+from tests.lab.verdict import right_then_quiet
+from tests.lab.watched import Moment, watch
+
+pytestmark = [pytest.mark.unproven, pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
+PULLING = {"pulling": Moment(r"Pulling from library/httpd", 1)}
+
+
+def set_network(on: bool) -> None:
+    """Plug the guest's network cable in, or out."""
+    with qmp.monitor(state.DIRECTORY) as monitor:
+        monitor.execute("set_link", name="net", up=on)
+
+
+@pytest.fixture
+def cable() -> Iterator[None]:
+    yield
+    set_network(True)
+
+
+@pytest.mark.usefixtures("cable")
+def test_a_network_that_goes_away_ends_the_run_with_a_sentence(images: Images) -> None:
+    images.line.trouble = Trouble(pace=200_000)  # so that the pull lasts
+    done = watch(PULLING, lambda _: set_network(False), *images.upgrade(), timeout=420)
+    assert done.reached == ("pulling",), done.output
+    print(f"\nno network during the pull: the run ended after {done.seconds:.1f} s in all")
+    assert done.code not in (None, 0), "the run went on as if nothing were"
+    assert "no sign of life" in done.output, done.output
+    set_network(True)
+    images.line.trouble = Trouble()
+    right_then_quiet(*images.upgrade())
+
+
+def test_a_plug_that_is_pulled_ends_the_run(images: Images) -> None:
+    images.line.trouble = Trouble(pace=200_000)
+    done = watch(PULLING, lambda _: power.cut(), *images.upgrade(), timeout=420)
+    assert done.reached == ("pulling",), done.output
+    last = done.output.strip().splitlines()[-3:]
+    print(f"\nno power during the pull: the run ended after {done.seconds:.1f} s in all, saying {last}")
+    assert done.code not in (None, 0)
+    power.boot()
+    images.line.trouble = Trouble()
+    right_then_quiet(*images.upgrade())

@@ -1,0 +1,54 @@
+"""The plug is pulled at many moments of an upgrade that changes everything; the next deploy finishes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab import power
+from tests.lab.faults import moments
+from tests.lab.faults.conftest import Images
+from tests.lab.machine import restore
+from tests.lab.verdict import right_then_quiet
+from tests.lab.watched import Moment
+
+pytestmark = [pytest.mark.unproven, pytest.mark.scenario]
+PREFIX = "upgrade"
+
+MOMENTS = {
+    "engine about to restart": Moment(r"Starting operation: Docker \| Configure the engine", 1),
+    "engine restarting": Moment(r"Starting operation: Docker \| Configure the engine", 4),
+    "pull begins": Moment(r"Pulling from library/httpd"),
+    "layer unpacked": Moment(r"Pull complete"),
+    "image there": Moment(r"Downloaded newer image for httpd"),
+    "files on their way": Moment(r"Starting operation: Stack \| Put the files", 2),
+    "files placed": Moment(r"Starting operation: Stack \| Bring the containers up"),
+    "recreate begins": Moment(r"hearth-ollama +Recreate"),
+    "ollama replaced": Moment(r"hearth-ollama +Recreated"),
+    "httpd stopping": Moment(r"hearth-httpd +Recreate$"),
+    "httpd replaced": Moment(r"hearth-httpd +Recreated"),
+    "httpd starting": Moment(r"hearth-httpd +Starting"),
+    "httpd started": Moment(r"hearth-httpd +Started"),
+}
+# Those that `make test-scenarios` runs; `make test-faults` runs the others.
+SAMPLE = ("image there", "httpd replaced")
+
+
+def upgrade(images: Images) -> tuple[str, ...]:
+    """Settings by which everything changes: engine, image, files, and both containers."""
+    return *images.upgrade(), 'chat_title="Second"', "proxy_timeout=800", 'ollama_keep_alive="20m"'
+
+
+@pytest.fixture(scope="module")
+def recorded(image_registry: Images) -> Iterator[Images]:
+    restore("deployed")
+    moments.record(PREFIX, MOMENTS, *upgrade(image_registry))
+    yield image_registry
+    power.forget_disks(PREFIX)
+
+
+@pytest.mark.parametrize("moment", moments.cases(MOMENTS, pytest.mark.long, sample=SAMPLE))
+def test_an_upgrade_is_finished_after_a_power_cut(moment: str, recorded: Images) -> None:
+    moments.boot(PREFIX, moment)
+    right_then_quiet(*upgrade(recorded))

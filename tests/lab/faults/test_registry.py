@@ -1,0 +1,72 @@
+"""The image registry fails in the ways registries fail: what served goes on, what arrived is kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.acceptance.api import call
+from tests.lab.faults.conftest import SECOND_BYTES, Images
+from tests.lab.machine import deploy, on_guest, url
+from tests.lab.registry_fault import Trouble
+from tests.lab.verdict import right_then_quiet, serves
+
+pytestmark = [pytest.mark.unproven, pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
+
+
+def containers() -> str:
+    return on_guest("sudo docker ps -q --no-trunc | sort")
+
+
+def test_errors_of_the_registry_are_outlasted(images: Images) -> None:
+    images.line.trouble = Trouble(errors=4)
+    run = deploy(*images.upgrade())
+    assert run.code == 0, run.output
+    assert images.line.trouble.errors == 0, "the registry was not asked often enough for this to show anything"
+    print(f"\n4 answers of 500, {images.line.asked} requests in all; upgraded in {run.seconds:.1f} s")
+    right_then_quiet(*images.upgrade())
+
+
+def test_a_silent_registry_ends_in_a_sentence_and_the_old_stack_serves(images: Images) -> None:
+    before = containers()
+    images.line.trouble = Trouble(silent=True)
+    run = deploy(*images.upgrade(), "docker_pull_timeout=20", "docker_pull_retries=1")
+    assert run.code != 0
+    assert "could not be pulled" in run.output, run.output
+    assert run.seconds < 240, run.seconds
+    assert containers() == before
+    serves()
+    print(f"\nthe registry takes calls and never answers: given up after {run.seconds:.1f} s")
+    images.line.trouble = Trouble()
+    right_then_quiet(*images.upgrade())
+
+
+def test_a_layer_that_breaks_off_is_taken_up_again(images: Images) -> None:
+    images.line.trouble = Trouble(cuts=2, keep=SECOND_BYTES // 3)
+    run = deploy(*images.upgrade())
+    assert run.code == 0, run.output
+    assert images.line.trouble.cuts == 0
+    sent = images.line.sent[images.second]
+    print(f"\ncut off twice after {SECOND_BYTES // 3} bytes of {SECOND_BYTES}: {sent} bytes were sent in all")
+    assert sent <= 1.5 * SECOND_BYTES, images.line.sent
+    right_then_quiet(*images.upgrade())
+
+
+def test_an_image_that_does_not_exist_leaves_what_serves(images: Images) -> None:
+    before = containers()
+    run = deploy(*images.upgrade("2.4.68-nosuch"), "docker_pull_retries=1")
+    assert run.code != 0
+    assert "httpd:2.4.68-nosuch" in run.output
+    assert "could not be pulled" in run.output, run.output
+    assert containers() == before
+    serves()
+    print(f"\nrefused after {run.seconds:.1f} s")
+    right_then_quiet()
+
+
+def test_an_image_that_is_no_httpd_is_refused_by_the_trial() -> None:
+    before = containers()
+    run = deploy('proxy_image="ollama/ollama:0.17.4"')
+    assert run.code != 0
+    assert containers() == before
+    assert call(url(), "GET", "/").status == 200
+    right_then_quiet()
