@@ -49,7 +49,7 @@ def find_changes(recorded: Mapping[str, Any], settings: Settings, wanted: Files)
         if pair and (change := _compare({name: (old, new)}, *pair)).files:
             changes.append(change)
     known = frozenset(path for change in changes for path in change.files)
-    before = _render(present | {name: old for name, (old, _) in differing.items()})
+    before = _render(present | {name: old for name, (old, _) in differing.items()}) if differing else None
     if before and (rest := _compare(differing, before, wanted)).files - known:
         changes.append(Change(differing, rest.files - known, rest.services))
     return changes

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ FILES = Path(__file__).resolve().parent.parent / "files"
 _SPARE_THREADS = 24
 
 
+@cache
 def _environment(html: bool) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(FILES),

@@ -109,8 +109,7 @@ def about_daemon(current: Mapping[str, Any], merged: Mapping[str, Any], restarts
     if not keys:
         return [f"a change of {DAEMON_JSON} still waits for the engine; {effect}"]
     steps = [
-        f"{key} {step(old.get(key), new.get(key)) if key in old else f'none → {_value(new[key])}'}"
-        f"{f' ({_SETTINGS[key]})' if key in _SETTINGS else ''}"
+        f"{key} {_json(old, key)} → {_json(new, key)}{f' ({_SETTINGS[key]})' if key in _SETTINGS else ''}"
         for key in keys
     ]
     return [f"{DAEMON_JSON}: {listed(steps)}; {effect}"]
@@ -122,3 +121,9 @@ def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in config.items():
         flat |= {f"{key}.{inner}": item for inner, item in value.items()} if isinstance(value, dict) else {key: value}
     return flat
+
+
+def _json(config: Mapping[str, Any], key: str) -> str:
+    """A value as the file has it, strings without their quotes."""
+    value = config.get(key)
+    return "none" if key not in config else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,132 @@
+"""`python -m hearth.drift` and `--dry` on a real host: the exit code, the words, and that nothing is changed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+import lab
+from hearth.host_paths import ROOT as HOST_ROOT
+from tests.lab.machine import INVENTORY, PYINFRA, ROOT, deploy, on_guest, restore
+
+pytestmark = pytest.mark.scenario
+
+# Files and containers, as they are: what must be the same before and after looking.
+STATE = (
+    f"cd {HOST_ROOT} && sudo find . -type f -print0 | sort -z | sudo xargs -0 sha256sum; "
+    "sudo docker ps -a --no-trunc --format '{{.ID}} {{.Names}} {{.State}}' | sort"
+)
+
+
+def drift(*arguments: str) -> subprocess.CompletedProcess[str]:
+    begun = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "hearth.drift", INVENTORY, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    print(f"\nlooked in {time.monotonic() - begun:.1f} s, exit code {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done
+
+
+def dry(*settings: str) -> str:
+    """Standard error of `--dry` with other settings; its standard output must be JSON and nothing else."""
+    words = [word for setting in settings for word in ("--data", setting)]
+    done = subprocess.run(
+        [PYINFRA, "--dry", "--json", *words, INVENTORY, "deploy.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["results"] is None
+    print(f"\n{done.stderr}")
+    return done.stderr
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_host_that_is_as_it_should_be_is_told_so_and_nothing_more() -> None:
+    done = drift()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{lab.status().ssh_host}: is as it should be\n"
+    assert drift("--quiet").stdout == ""
+
+
+@pytest.mark.usefixtures("deployed")
+def test_what_differs_is_named_and_left_as_it_is() -> None:
+    on_guest(
+        "sudo docker stop -t 1 hearth-ollama && "
+        f"sudo sed -i 's/^KeepAliveTimeout .*/KeepAliveTimeout 1/' {HOST_ROOT}/httpd/httpd.conf"
+    )
+    before = on_guest(STATE)
+    done = drift("--json")
+    assert done.returncode == 1
+    ((_, verdict),) = json.loads(done.stdout).items()
+    found: dict[str, Any] = verdict
+    assert found["state"] == "differs"
+    assert found["reasons"] == [
+        "httpd/httpd.conf was changed on the host; it is put back; httpd reloads gracefully, nothing is cut",
+        "hearth-ollama is not running but exited; it is started",
+        "Ollama does not answer, so it can't be known whether it has tinyllama",
+    ]
+    assert on_guest(STATE) == before
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_dry_run_names_the_setting_its_file_and_what_becomes_of_running_answers() -> None:
+    before = on_guest(STATE)
+    said = dry("proxy_timeout=1000", 'ollama_keep_alive="10m"', 'docker_log_max_size="20m"')
+    assert "proxy_timeout 900 → 1000: httpd/httpd.conf; httpd reloads gracefully, nothing is cut" in said
+    assert (
+        "ollama_keep_alive 5m → 10m: compose.yaml; the container hearth-ollama is recreated, running answers end"
+        in said
+    )
+    assert "/etc/docker/daemon.json: log-opts.max-size 10m → 20m (docker_log_max_size); the engine restarts, " in said
+    assert on_guest(STATE) == before
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_deploy_says_the_same_while_it_executes_and_the_next_has_nothing_to_say() -> None:
+    sentence = "proxy_timeout 900 → 1000: httpd/httpd.conf; httpd reloads gracefully, nothing is cut"
+    run = deploy("proxy_timeout=1000")
+    assert run.code == 0, run.output
+    assert run.output.count(sentence) == 1, run.output
+    done = drift("--data", "proxy_timeout=1000")
+    assert done.returncode == 0
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_host_that_can_t_be_reached_is_neither_right_nor_different() -> None:
+    on_guest("sudo systemctl stop ssh.socket ssh.service", check=False)
+    try:
+        done = drift("--json")
+        assert done.returncode == 2
+        ((_, verdict),) = json.loads(done.stdout).items()
+        assert verdict["state"] == "unknown"
+        assert "connect" in verdict["reasons"][0].lower(), verdict
+    finally:
+        restore("deployed")
+
+
+def test_a_fresh_host_gets_a_short_story() -> None:
+    restore("fresh")
+    try:
+        done = drift("--json")
+        assert done.returncode == 1
+        ((_, verdict),) = json.loads(done.stdout).items()
+        reasons = " / ".join(verdict["reasons"])
+        assert len(verdict["reasons"]) <= 7, verdict
+        for part in ("daemon.json gets", "installed from", "pulled", "put into /opt/hearth", "made and started"):
+            assert part in reasons, (part, verdict)
+    finally:
+        restore("deployed")
