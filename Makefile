@@ -2,11 +2,14 @@
 # and the lab's build, which use sudo and say so.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup machine demo test test-scenarios test-faults test-unproven check unit verify deploy drift rollback lab-up lab-down lab-build clean
+.PHONY: help setup machine demo test test-scenarios test-faults test-unproven check unit verify deploy drift rollback backup restore uninstall lab-up lab-down lab-build clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 INVENTORY ?= inventory/pi.py
+TO ?= backups
+WITH_MODELS ?= 0
+MODELS ?= keep
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -58,6 +61,15 @@ drift: $(VENV)/.deploy ## say what differs on the hosts of INVENTORY from the se
 
 rollback: $(VENV)/.deploy ## put back the release that served before, on the hosts of INVENTORY
 	@$(BIN)/pyinfra $(INVENTORY) hearth/deploys/rollback.py
+
+backup: $(VENV)/.deploy ## back up the hosts of INVENTORY to TO (default backups); WITH_MODELS=1 takes the models' data, too
+	@$(BIN)/pyinfra -y $(INVENTORY) hearth/deploys/backup.py --data 'x_backup_to=$(TO)' --data 'x_backup_models=$(WITH_MODELS)'
+
+restore: $(VENV)/.deploy ## put the backup FROM (a file, or a directory with one for each host) onto the hosts of INVENTORY
+	@$(BIN)/pyinfra $(INVENTORY) hearth/deploys/restore.py --data 'x_restore_from=$(FROM)'
+
+uninstall: $(VENV)/.deploy ## take Hearth off the hosts of INVENTORY; models stay, unless MODELS=delete
+	@$(BIN)/pyinfra $(INVENTORY) hearth/deploys/uninstall.py --data 'x_uninstall_models=$(MODELS)'
 
 verify: $(VENV)/.deploy ## look at the hosts of INVENTORY from outside and inside, and change nothing
 	@$(BIN)/pytest -p no:cacheprovider tests/acceptance --inventory $(INVENTORY)

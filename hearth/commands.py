@@ -20,10 +20,13 @@ def streamed(script: str) -> FunctionCommand:
     Connection arguments (sudo …) are those of the operation that yields this: function commands get none by
     themselves (pyinfra#1839).
     """
-    arguments = {
-        key: value for key, value in (host.current_op_global_arguments or {}).items() if key in CONNECTOR_ARGUMENT_KEYS
-    }
-    return FunctionCommand(_run, (script, arguments), {})
+    return FunctionCommand(_run, (script, connection_arguments()), {})
+
+
+def connection_arguments() -> dict[str, Any]:
+    """Arguments of the operation that runs now which say how commands run on the host (sudo …)."""
+    given: Any = host.current_op_global_arguments or {}
+    return {key: value for key, value in given.items() if key in CONNECTOR_ARGUMENT_KEYS}
 
 
 def _run(state: State, host: Host, script: str, arguments: dict[str, Any]) -> bool:  # noqa: ARG001

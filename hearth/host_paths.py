@@ -16,6 +16,8 @@ DAEMON_RECORD = f"{ROOT}/engine.json"
 ENGINE_PENDING = "/run/hearth-engine-restart"
 # Image reference → id, as pulled: a tag that was moved by hand is noticed.
 IMAGES_LOCK = f"{ROOT}/images.lock"
+# Images that were there before Hearth (`docker load`, other containers), as in IMAGES_LOCK: an uninstall leaves them.
+IMAGES_FOUND = f"{ROOT}/images.found"
 # There while a changed httpd.conf waits for the graceful reload.
 RELOAD_PENDING = f"{ROOT}/.reload-httpd"
 # One directory per release that was accepted: `<id>/release.json` and `<id>/tree/`, the files as they were put.

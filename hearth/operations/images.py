@@ -10,7 +10,7 @@ from pyinfra.api.exceptions import FactPreconditionError
 
 from hearth.commands import refused, streamed
 from hearth.facts.images import Images
-from hearth.host_paths import IMAGES_LOCK
+from hearth.host_paths import IMAGES_FOUND, IMAGES_LOCK
 from hearth.reasons import explain_images
 from hearth.shell import quote
 
@@ -37,18 +37,19 @@ def pulled(
         host.noop("images are there")
     explain_images(state, missing, unrecorded)
     for reference, image_id in unrecorded.items():
-        yield StringCommand(record_script(reference, quote(image_id)))
+        records = (record_script(reference, quote(image_id), table) for table in (IMAGES_FOUND, IMAGES_LOCK))
+        yield StringCommand("\n".join(["set -e", *records]))
     for reference in missing:
         yield streamed(pull_script(reference, timeout, retries))
 
 
-def record_script(reference: str, image_id: str) -> str:
+def record_script(reference: str, image_id: str, table: str = IMAGES_LOCK) -> str:
     """Shell script that writes down which image a reference leads to; `image_id` is a word of the shell."""
-    return f"""mkdir -p {IMAGES_LOCK.rpartition("/")[0]}
-touch {IMAGES_LOCK}
-awk -v reference={quote(reference)} '$1 != reference' {IMAGES_LOCK} > {IMAGES_LOCK}.new
-echo {quote(reference)} {image_id} >> {IMAGES_LOCK}.new
-mv {IMAGES_LOCK}.new {IMAGES_LOCK}"""
+    return f"""mkdir -p {table.rpartition("/")[0]}
+touch {table}
+awk -v reference={quote(reference)} '$1 != reference' {table} > {table}.new
+echo {quote(reference)} {image_id} >> {table}.new
+mv {table}.new {table}"""
 
 
 def pull_script(reference: str, timeout: int, retries: int) -> str:

@@ -149,6 +149,8 @@ forget() {
     while read -r _ image; do
       # Without force: an image that has another name, or a container, stays.
       grep -qF "$image" $(printf "$releases/%s/images " $kept) && continue
+      # One that was here before Hearth is not Hearth's to remove.
+      grep -qF "$image" "$root/images.found" 2>/dev/null && continue
       docker rmi "$image" >/dev/null 2>&1 && awk -v image="$image" '$2 != image' "$root/images.lock" | put "$root/images.lock"
     done <"$releases/$id/images"
     rm -rf "${releases:?}/$id"

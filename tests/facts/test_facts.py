@@ -17,6 +17,7 @@ from pyinfra_testing import facts as harness
 from hearth.facts.answers import Answers, AnswersState
 from hearth.facts.checkup import Checkup, Login
 from hearth.facts.engine import Engine, EngineUnreachable
+from hearth.facts.footprint import Footprint, FootprintState
 from hearth.facts.images import Images, ImagesState
 from hearth.facts.models import Models
 from hearth.facts.project import Project, ProjectState
@@ -34,6 +35,7 @@ TestAnswers = harness.make_fact_tests("hearth.facts", "answers.Answers", _FOLDER
 TestCheckup = harness.make_fact_tests("hearth.facts", "checkup.Checkup", _FOLDER / "checkup")
 TestLogin = harness.make_fact_tests("hearth.facts", "checkup.Login", _FOLDER / "login")
 TestEngine = harness.make_fact_tests("hearth.facts", "engine.Engine", _FOLDER / "engine")
+TestFootprint = harness.make_fact_tests("hearth.facts", "footprint.Footprint", _FOLDER / "footprint")
 TestImages = harness.make_fact_tests("hearth.facts", "images.Images", _FOLDER / "images")
 TestModels = harness.make_fact_tests("hearth.facts", "models.Models", _FOLDER / "models")
 TestProject = harness.make_fact_tests("hearth.facts", "project.Project", _FOLDER / "project")
@@ -130,11 +132,75 @@ def test_files_are_read(tmp_path: Path) -> None:
     assert fact.process(lines) == TreeState({"compose.yaml": hashlib.sha256(b"x").hexdigest()})
 
 
+def test_a_footprint_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a real shell, real files, and a `docker` that has two containers and nothing else."""
+    container = (
+        '["1", "/hearth-httpd", "sha256:1", {"com.docker.compose.project": "hearth", '
+        '"com.docker.compose.project.working_dir": "/opt/hearth"}, {"hearth": {}}, '
+        '[{"Type": "volume", "Name": "data"}, {"Type": "bind"}]]'
+    )
+    answers = f"""case "$1 $2" in
+        "ps --all") echo 1; echo 2;;
+        "inspect --format") echo '{container}'; echo '["2", "/web", "sha256:2", null, null, null]';;
+        *) echo; exit 1;;
+    esac"""
+    stub(tmp_path / "docker", answers)
+    root, store = tmp_path / "hearth", tmp_path / "store"
+    (root / "htdocs").mkdir(parents=True)
+    (root / "compose.yaml").touch()
+    (root / "images.lock").write_text("httpd:2.4.68 sha256:1\n")
+    manifest = store / "models/manifests/registry.ollama.ai/library/tinyllama/latest"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("{}")
+    (store / "models/blobs").mkdir()
+    (store / "models/blobs/sha256-1").write_text("12345")
+    (store / "models/blobs/sha256-2-partial-0").touch()
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    state = Footprint().process(ask(Footprint().command(str(store)).replace(ROOT, str(root))))
+    assert state.has_root
+    assert state.files == {"compose.yaml", "images.lock"}
+    assert state.directories == {"htdocs"}
+    ours, other = state.containers
+    assert (ours.name, ours.project, ours.directory) == ("hearth-httpd", "hearth", "/opt/hearth")
+    assert ours.networks == {"hearth"}
+    assert ours.volumes == {"data"}
+    assert (other.name, other.project, other.networks) == ("web", "", frozenset())
+    assert (state.network, state.volume, state.images) == (None, None, {})
+    assert state.lock == {"httpd:2.4.68": "sha256:1"}
+    place = "registry.ollama.ai/library/tinyllama/latest"
+    assert state.store == f"{store}/models"
+    assert state.store_files == {"blobs/sha256-1": 5, f"manifests/{place}": 2}
+    assert state.manifests == {place: hashlib.sha256(b"{}").hexdigest()}
+
+
+def test_a_footprint_of_an_engine_that_does_not_answer_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub(tmp_path / "docker", f'echo "{UNREACHABLE[0]}" >&2; exit 1')
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(EngineUnreachable):
+        Footprint().process(ask(Footprint().command("").replace(ROOT, str(tmp_path))))
+
+
+def test_a_footprint_of_a_host_without_docker_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for program in ("find", "cat", "ls"):
+        (tmp_path / program).symlink_to(shutil.which(program) or "")
+    shell = shutil.which("sh") or ""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    command = Footprint().command("").replace(ROOT, str(tmp_path / "nothing"))
+    done = subprocess.run([shell, "-c", command], capture_output=True, text=True, check=True)
+    state = Footprint().process(done.stdout.splitlines())
+    assert (state.has_root, state.has_docker, state.containers) == (False, False, ())
+    assert FootprintState().files == state.files
+
+
 COMMANDS: list[tuple[FactBase[Any], str]] = [
     (Answers(), Answers().command()),
     (Login(), Login().command()),
     (Checkup(), Checkup().command(("/a", "/b"), "/b")),
     (Engine(), Engine().command(("docker.io", "docker-compose"))),
+    (Footprint(), Footprint().command("")),
+    (Footprint(), Footprint().command("/mnt/o'reilly; $(reboot)")),
     (Images(), Images().command(("httpd:2.4.68", "o'reilly; $(reboot)"))),
     (Models(), Models().command()),
     (Project(), Project().command()),

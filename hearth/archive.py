@@ -1,0 +1,97 @@
+"""A backup of one host: a tar file on the control machine, whose last member says what is in it.
+
+settings.json           every setting of the host
+files/…                 files of /opt/hearth, as they were
+records/…               what Hearth wrote down of images and of the engine, to compare with
+models/manifests/…      models by name
+models/blobs/sha256-…   their data, if it was asked for
+manifest.json           what this is, and the SHA-256 of all of the above
+"""
+
+from __future__ import annotations
+
+import re
+import time
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+SETTINGS = "settings.json"
+_SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9._@:+-]*"
+_MEMBER = re.compile(
+    rf"settings\.json|files/{_SEGMENT}(?:/{_SEGMENT})*|records/{_SEGMENT}"
+    rf"|models/manifests/{_SEGMENT}(?:/{_SEGMENT})+|models/blobs/sha256-[0-9a-f]{{64}}"
+)
+
+
+class BackupError(ValueError):
+    """A backup that can't be written or used; the message is a sentence that says why."""
+
+
+class Member(BaseModel):
+    """One member: its size in bytes and its SHA-256 in hex."""
+
+    model_config = ConfigDict(frozen=True)
+    size: int = Field(ge=0)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class Image(BaseModel):
+    """An image as the host had it: its id, and the digests under which its registry has it (`name@sha256:…`)."""
+
+    model_config = ConfigDict(frozen=True)
+    id: str
+    digests: tuple[str, ...]
+
+
+class Model(BaseModel):
+    """A model: full name, digest of its manifest, bytes of its data."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    digest: str
+    size: int
+
+
+class Manifest(BaseModel):
+    """What a backup says of itself.
+
+    Attributes:
+        format: grows when older versions of Hearth could not read it.
+        host: as the inventory calls it.
+        created: UTC, ISO 8601.
+        commit: of the Hearth that wrote it; "" if unknown.
+        images: service (`ollama`, `httpd`) or reference → what the host had.
+        has_blobs: models can be restored without pulling them.
+        secrets: what became of them.
+        members: name → size and digest, of all members but the manifest itself.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    format: int
+    host: str
+    created: str
+    commit: str
+    images: dict[str, Image]
+    models: tuple[Model, ...]
+    has_blobs: bool
+    secrets: str
+    members: dict[str, Member]
+
+
+def check_member(name: str) -> str:
+    """The name, if a backup has members of such names.
+
+    Raises:
+        BackupError: it has not (`../etc/passwd`, `/etc/passwd`, a hidden file).
+    """
+    if not _MEMBER.fullmatch(name):
+        raise BackupError(f"{name!r} is no name of anything in a backup")
+    return name
+
+
+def file_name(host: str, created: float) -> str:
+    """`pi.local-20261122T035004Z.tar`; what file systems might not like in a host's name becomes `_`."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(created))
+    return f"{re.sub(r'[^A-Za-z0-9._-]', '_', host).lstrip('.')}-{stamp}.tar"

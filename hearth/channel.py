@@ -1,0 +1,111 @@
+"""Bytes of any number to and from a command on a host, piece by piece.
+
+pyinfra's own commands take and give lines of text, all in memory, and its transfers of files with sudo first make a
+copy on the host. A model has gigabytes, and a Pi's card may not have them twice.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any, cast
+
+from pyinfra.api import StringCommand
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+from pyinfra.connectors.local import LocalConnector
+from pyinfra.connectors.ssh import SSHConnector
+from pyinfra.connectors.util import make_unix_command_for_host
+
+CHUNK = 1 << 17
+
+
+class ChannelError(OSError):
+    """The command on the host failed, or the connection to it did."""
+
+
+class Reader:
+    """Standard output of a command on a host."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes, fewer only at the end."""
+        pieces = []
+        while size > 0 and (piece := self._stream.read(min(size, CHUNK))):
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
+
+
+@contextmanager
+def _running(state: State, host: Host, script: str, arguments: dict[str, Any]) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """A running command: (its standard input, its standard output). At the end it must have succeeded.
+
+    Raises:
+        ChannelError: it failed; with the last line that it said.
+    """
+    words = {name: value for name, value in arguments.items() if name not in ("_get_pty", "_timeout", "_stdin")}
+    words.pop("_success_exit_codes", None)
+    command = make_unix_command_for_host(state, host, StringCommand(script), **words).get_raw_value()
+    connector = host.connector
+    if isinstance(connector, SSHConnector):
+        assert connector.client is not None
+        stdin, stdout, stderr = connector.client.exec_command(command, bufsize=CHUNK)
+        try:
+            yield cast("IO[bytes]", stdin), cast("IO[bytes]", stdout)
+            stdin.channel.shutdown_write()
+            # What is left unread would keep the command from ending.
+            while stdout.read(CHUNK):
+                pass
+            code, said = stdout.channel.recv_exit_status(), stderr.read(1 << 16)
+        finally:
+            stdin.channel.close()
+    elif isinstance(connector, LocalConnector):
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, shell=True, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
+            yield process.stdin, process.stdout
+            process.stdin.close()
+            said = process.stderr.read()
+            code = process.wait()
+    else:
+        raise ChannelError(f"data can't be streamed over a connection of the kind {type(connector).__name__}; ssh can")
+    if code:
+        last = said.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+        raise ChannelError(f"the command on the host ended with {code}: {last[0]}")
+
+
+@contextmanager
+def read_from(state: State, host: Host, script: str, arguments: dict[str, Any]) -> Iterator[Reader]:
+    """Standard output of a shell script on the host.
+
+    Args:
+        arguments: pyinfra's connection arguments (`_sudo`).
+
+    Raises:
+        ChannelError: the script failed; raised when the block ends.
+    """
+    with _running(state, host, script, arguments) as (_, stdout):
+        yield Reader(stdout)
+
+
+def write_to(state: State, host: Host, script: str, arguments: dict[str, Any], source: IO[bytes]) -> None:
+    """Run a shell script on the host with everything that `source` has as its standard input.
+
+    Raises:
+        ChannelError: the script failed, or the connection did.
+    """
+    with _running(state, host, script, arguments) as (stdin, _):
+        try:
+            while piece := source.read(CHUNK):
+                stdin.write(piece)
+            stdin.flush()
+        except OSError as error:
+            # A script that ended before it read all: its own exit code and words, which come next, say more.
+            if not isinstance(error, BrokenPipeError) and "closed" not in str(error).lower():
+                raise

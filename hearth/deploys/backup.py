@@ -1,0 +1,19 @@
+"""Back up the hosts of an inventory: `pyinfra -y inventory/pi.py hearth/deploys/backup.py --data x_backup_to=backups`.
+
+One file for each host, on this machine. `--data x_backup_models=1` puts the models' data into it as well.
+"""
+
+from pathlib import Path
+
+from pyinfra import host, state
+
+from hearth.checkout import commit
+from hearth.options import choice, required
+from hearth.roles.backup import backup
+from hearth.roles.preflight import become, check_settings
+
+settings = check_settings(state.inventory)[host.name]
+directory = Path(required("TO", host.data.get("x_backup_to"), "backups"))
+with_models = choice("WITH_MODELS", host.data.get("x_backup_models"), ("0", "1")) == "1"
+
+backup(settings=settings, directory=directory, commit=commit(), with_models=with_models, **become())

@@ -1,0 +1,26 @@
+"""Put a backup onto a host: `pyinfra inventory/pi.py hearth/deploys/restore.py --data x_restore_from=backups/….tar`.
+
+A directory of backups gives each host of the inventory its own, the newest. Only how to reach the host is taken from
+the inventory; the settings are those of the backup.
+"""
+
+from pathlib import Path
+
+from pyinfra import host, state
+
+from hearth.options import required
+from hearth.roles.docker import docker
+from hearth.roles.preflight import become, check_settings, preflight
+from hearth.roles.release import release
+from hearth.roles.restore import choose_settings, open_backup, restore
+
+inventory = check_settings(state.inventory)[host.name]
+hosts = sum(1 for one in state.inventory if state.is_host_in_limit(one))
+archive = open_backup(Path(required("FROM", host.data.get("x_restore_from"), "backups/….tar")), hosts)
+settings = choose_settings(archive, inventory)
+root = become()
+
+source, codename = preflight(settings, root)
+docker(settings=settings, source=source, codename=codename, **root)
+restore(archive=archive, settings=settings, **root)
+release(settings=settings, **root)

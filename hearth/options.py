@@ -1,0 +1,33 @@
+"""Options of a single run, which are no settings: `pyinfra … --data x_backup_to=backups`, or `make … TO=backups`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyinfra.api import DeployError
+
+
+def choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    """One of the choices; the first if none was given.
+
+    Args:
+        name: as the option of `make` is called, for the message.
+
+    Raises:
+        DeployError: it is none of them.
+    """
+    chosen = choices[0] if value in (None, "") else str(value)
+    if chosen not in choices:
+        raise DeployError(f"{name} = {chosen!r}: {' or '.join(choices)} would be right; nothing was changed")
+    return chosen
+
+
+def required(name: str, value: Any, example: str) -> str:
+    """A text that has to be given.
+
+    Raises:
+        DeployError: it was not.
+    """
+    if value in (None, ""):
+        raise DeployError(f"{name} is not given; {name}={example} would be right; nothing was changed")
+    return str(value)

@@ -1,0 +1,57 @@
+"""Which files below `/opt/hearth` are Hearth's, and which somebody else put there. Pure rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+
+from hearth.host_paths import DAEMON_RECORD, IMAGES_FOUND, IMAGES_LOCK, RELEASES, RELOAD_PENDING, ROOT
+
+# Files with these names in /opt/hearth are Hearth's, whatever is in them: a deploy would write over them.
+_OURS = frozenset(
+    {
+        "compose.yaml",
+        "httpd/httpd.conf",
+        ".incoming.tar",
+        *(
+            path.removeprefix(f"{ROOT}/") + ending
+            for path in (IMAGES_LOCK, IMAGES_FOUND, DAEMON_RECORD, RELOAD_PENDING)
+            for ending in ("", ".new")
+        ),
+    }
+)
+_RELEASES = RELEASES.removeprefix(f"{ROOT}/")
+# Of releases: the two files beside them, and what is in one. (A name that begins with a dot is one half written.)
+_RELEASE_FILE = re.compile(
+    rf"{_RELEASES}/(?:(?:accepted|log\.jsonl)(?:\.new)?"
+    r"|(?:\d{8}T\d{6}Z[^/]*|\.[^/]+)/(?:tree/.+|[^/]+))"
+)
+_IN_TREE = re.compile(rf"{_RELEASES}/[^/]+/tree/(.+)")
+
+
+def own_names(present: Set[str], rendered: Set[str]) -> frozenset[str]:
+    """Names that are Hearth's own, whatever is in the files: a deploy would write over them.
+
+    Args:
+        present: paths that are there, relative to `/opt/hearth`; the releases among them tell what older versions put.
+        rendered: paths that this version puts, beside its records.
+    """
+    once = {match[1] for path in present if (match := _IN_TREE.fullmatch(path))}
+    return _OURS | rendered | once | {f"{path}.new" for path in rendered | once}
+
+
+def our_files(present: Set[str], rendered: Set[str]) -> frozenset[str]:
+    """Those of the paths that are Hearth's."""
+    ours = own_names(present, rendered)
+    return frozenset(
+        path for path in present if path in ours or path.startswith(".incoming/") or _RELEASE_FILE.fullmatch(path)
+    )
+
+
+def lasting_files(present: Set[str], rendered: Set[str]) -> frozenset[str]:
+    """Those of them that are worth keeping: no marks, and nothing half written."""
+    return frozenset(
+        path
+        for path in our_files(present, rendered)
+        if not path.endswith(".new") and not any(part.startswith(".") for part in path.split("/"))
+    )

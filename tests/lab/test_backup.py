@@ -1,0 +1,89 @@
+"""What was backed up comes back: onto a host that lost it, and onto one that never had it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hearth.archive_reader import Archive
+from hearth.host_paths import ROOT
+from tests.acceptance.api import call
+from tests.lab.machine import Run, deploy, on_guest, pyinfra, restore, url
+
+pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+
+BACKUP, RESTORE = "hearth/deploys/backup.py", "hearth/deploys/restore.py"
+PULL = "Restore | Pull the models that did not come with the backup"
+DIGESTS = f"cd {ROOT} && sudo find . -type f ! -name images.lock -exec sha256sum {{}} + | sort -k 2"
+MODELS = "sudo docker exec hearth-ollama ollama list | awk 'NR > 1 {print $1, $2}' | sort"
+IMAGES = f"sort {ROOT}/images.lock"
+WIPE = f"""set -e
+sudo docker rm -f hearth-httpd hearth-ollama
+sudo docker network rm hearth
+sudo docker volume rm hearth-models
+sudo docker rmi $(cut -d ' ' -f 1 {ROOT}/images.lock)
+sudo rm -r {ROOT}
+"""
+
+
+@pytest.fixture
+def archive(deployed: None, tmp_path: Path) -> Path:  # noqa: ARG001
+    """A backup of the deployed host, with its models."""
+    run = pyinfra(BACKUP, f"x_backup_to={tmp_path}", "x_backup_models=1")
+    assert run.code == 0, run.output
+    (path,) = tmp_path.iterdir()
+    size = path.stat().st_size
+    print(f"\nbackup: {run.seconds:.1f} s, {size / 1e6:.1f} MB")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert "secrets: there are none" in run.output
+    return path
+
+
+def bring_back(archive: Path, *data: str) -> Run:
+    """Restore, and look whether all is as it was: bytes of files, digests of models, ids of images, an answer."""
+    run = pyinfra(RESTORE, f"x_restore_from={archive}", *data)
+    assert run.code == 0, run.output
+    print(f"restore: {run.seconds:.1f} s; changed: {', '.join(run.changed)}")
+    assert PULL not in run.changed, "models came from the backup"
+    answer = call(url(), "POST", "/api/ollama", {"model": "tinyllama", "prompt": "hi", "stream": False}, timeout=300)
+    assert answer.status == 200, answer
+    return run
+
+
+def test_a_host_that_lost_everything_gets_it_back(archive: Path) -> None:
+    before = [on_guest(what) for what in (DIGESTS, MODELS, IMAGES)]
+    assert "./compose.yaml" in before[0]
+    assert "tinyllama:latest" in before[1]
+    on_guest(WIPE, timeout=300)
+    run = bring_back(archive, 'chat_title="Another"')
+    assert "chat_title: the backup's 'Hearth' is used; the inventory has 'Another'" in run.output
+    assert [on_guest(what) for what in (DIGESTS, MODELS, IMAGES)] == before
+    again = pyinfra(RESTORE, f"x_restore_from={archive}")
+    assert (again.code, again.changed) == (0, ()), again.output
+    quiet = deploy()
+    assert (quiet.code, quiet.changed) == (0, ()), quiet.output
+
+
+@pytest.mark.long
+def test_a_fresh_host_becomes_the_old_one(archive: Path) -> None:
+    before = [on_guest(what) for what in (DIGESTS, MODELS, IMAGES)]
+    restore("fresh")
+    bring_back(archive)
+    assert [on_guest(what) for what in (DIGESTS, MODELS, IMAGES)] == before
+    quiet = deploy()
+    assert (quiet.code, quiet.changed) == (0, ()), quiet.output
+
+
+def test_a_damaged_backup_is_refused_and_nothing_is_touched(archive: Path) -> None:
+    before = on_guest(DIGESTS)
+    assert Archive.load(archive).manifest.has_blobs
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 1
+    archive.write_bytes(content)
+    run = pyinfra(RESTORE, f"x_restore_from={archive}")
+    assert run.code != 0
+    assert not run.changed
+    assert "is damaged" in run.output
+    assert "Traceback" not in run.output
+    assert on_guest(DIGESTS) == before
