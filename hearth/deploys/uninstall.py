@@ -1,0 +1,17 @@
+"""Take Hearth off the hosts of an inventory: `pyinfra inventory/pi.py hearth/deploys/uninstall.py`.
+
+Models stay; with `--data x_uninstall_models=delete` they go as well. It lists what it would remove, and asks.
+"""
+
+from pyinfra import host, state
+
+from hearth.options import choice
+from hearth.roles.preflight import become, check_settings
+from hearth.roles.uninstall import announce, uninstall
+
+settings = check_settings(state.inventory)[host.name]
+delete_models = choice("MODELS", host.data.get("x_uninstall_models"), ("keep", "delete")) == "delete"
+root = become()
+
+announce(settings, delete_models, root)
+uninstall(settings=settings, delete_models=delete_models, **root)

@@ -1,0 +1,34 @@
+"""Container logs end at the size that the settings give them, whatever is written to them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.acceptance.api import call
+from tests.lab.machine import deploy, on_guest, url, wait_until
+
+pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+
+KIB = 1024
+LINES = 20_000
+
+
+@pytest.mark.parametrize("container", ["hearth-httpd", "hearth-ollama"])
+def test_a_flood_of_lines_does_not_fill_the_disk(container: str) -> None:
+    run = deploy('docker_log_max_size="64k"', "docker_log_max_files=2")
+    assert run.code == 0, run.output
+    # To where its first process writes: the same pipe that the engine reads its log from.
+    flood = f'for ((i = 1; i <= {LINES}; i++)); do echo "line $i of the flood {"." * 80}"; done > /proc/1/fd/1'
+    on_guest(f"sudo docker exec {container} bash -c '{flood}'", timeout=300)
+    last = f"line {LINES} of the flood"
+    wait_until(
+        lambda: last in on_guest(f"sudo docker logs --tail 3 {container}"), 120, f"the engine has written {last!r}"
+    )
+    path = on_guest(f"sudo docker inspect -f '{{{{.LogPath}}}}' {container}")
+    sizes = [int(size) for size in on_guest(f"sudo sh -c 'stat -c %s {path}*'").split()]
+    written = LINES * len(f"line {LINES} of the flood {'.' * 80}\n")
+    print(f"\n{container}: {written} bytes written, {sizes} kept")
+    assert written > 20 * 64 * KIB
+    assert len(sizes) == 2, "one was full, so there are two"
+    assert all(size <= 64 * KIB for size in sizes)
+    assert call(url(), "GET", "/api/tags").status == 200

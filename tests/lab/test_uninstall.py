@@ -1,0 +1,98 @@
+"""Hearth goes, and everybody else's things are as they were."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hearth.host_paths import DAEMON_JSON, ROOT
+from tests.acceptance.api import call
+from tests.lab.machine import Run, deploy, on_guest, pyinfra, restore, url
+
+pytestmark = [pytest.mark.scenario, pytest.mark.unproven]
+
+STACK = "Uninstall | Remove the containers, the network and the images"
+ENGINE = "Uninstall | Take Hearth out of daemon.json"
+FILES = "Uninstall | Remove the files"
+
+# A container made from one of Hearth's images, on Hearth's network and one of its own, with a volume; a key in the
+# engine's configuration; a file in Hearth's directory.
+OTHERS = f"""set -e
+sudo sed -i '1a "debug": true,' {DAEMON_JSON}
+sudo systemctl restart docker
+sudo docker network create theirs
+sudo docker volume create theirs
+sudo docker run -d --name theirs --network theirs -v theirs:/data httpd:2.4.68
+sudo docker network connect hearth theirs
+echo 'the key is under the mat' | sudo tee {ROOT}/htdocs/notes.txt
+"""
+# What must be the same before and after: ids, when it was started, contents.
+THEIRS = f"""set -e
+sudo docker inspect -f '{{{{.Id}}}} {{{{.Image}}}} {{{{.State.Running}}}} {{{{.State.StartedAt}}}}' theirs
+sudo docker network inspect -f '{{{{.Id}}}}' theirs
+sudo docker volume inspect -f '{{{{.CreatedAt}}}} {{{{.Mountpoint}}}}' theirs
+sudo sha256sum {ROOT}/htdocs/notes.txt
+"""
+
+
+def uninstall(*data: str) -> Run:
+    run = pyinfra("hearth/deploys/uninstall.py", *data)
+    assert run.code == 0, run.output
+    return run
+
+
+@pytest.mark.usefixtures("deployed")
+def test_hearth_goes_and_everything_else_stays() -> None:
+    on_guest(OTHERS, timeout=300)
+    theirs = on_guest(THEIRS)
+
+    first = uninstall()
+    print(f"\nuninstall: {first.seconds:.1f} s")
+    assert first.changed == (STACK, ENGINE, FILES), first.output
+    assert "will remove: container hearth-ollama" in first.output
+    assert "stays: network hearth: theirs is on it" in first.output
+    assert "stays: image httpd:2.4.68: theirs was made from it" in first.output
+    assert "stays: models in the volume hearth-models (/var/lib/docker/volumes/hearth-models/_data)" in first.output
+    assert f"stays: {ROOT}/htdocs/notes.txt" in first.output
+    assert on_guest(THEIRS) == theirs
+    assert on_guest("sudo docker ps -a --format '{{.Names}}'") == "theirs"
+    assert on_guest("sudo docker images --format '{{.Repository}}:{{.Tag}}'") == "httpd:2.4.68"
+    assert on_guest(f"find {ROOT} -type f") == f"{ROOT}/htdocs/notes.txt"
+    assert json.loads(on_guest(f"cat {DAEMON_JSON}")) == {"debug": True}
+    assert on_guest("ls /run/hearth* 2>/dev/null", check=False) == ""
+    assert "hearth-models" in on_guest("sudo docker volume ls --quiet")
+
+    assert uninstall().changed == ()
+
+    on_guest("sudo docker network disconnect hearth theirs")
+    assert uninstall().changed == (STACK,)
+    assert "hearth" not in on_guest("sudo docker network ls --format '{{.Name}}'").split()
+    assert on_guest(THEIRS) == theirs
+    assert uninstall().changed == ()
+
+    again = deploy()
+    assert again.code == 0, again.output
+    assert "Models | Pull the models" not in again.changed, "they were still there"
+    answer = call(url(), "POST", "/api/ollama", {"model": "tinyllama", "prompt": "hi", "stream": False}, timeout=300)
+    assert answer.status == 200, answer
+    assert on_guest(THEIRS) == theirs
+
+
+@pytest.mark.usefixtures("deployed")
+def test_nothing_at_all_is_left_when_models_go_too() -> None:
+    before = set(on_guest("sudo docker volume ls --quiet; sudo docker images --quiet").split())
+    uninstall("x_uninstall_models=delete")
+    assert on_guest("sudo docker ps --all --quiet") == ""
+    assert on_guest("sudo docker images --quiet; sudo docker volume ls --quiet") == "", before
+    assert on_guest("sudo docker network ls --quiet --filter type=custom") == ""
+    assert on_guest(f"ls -d {ROOT} {DAEMON_JSON} 2>/dev/null", check=False) == ""
+    assert on_guest("systemctl is-active docker") == "active", "Docker itself stays"
+    assert uninstall("x_uninstall_models=delete").changed == ()
+
+
+def test_a_host_that_never_had_hearth_or_docker_is_left_alone() -> None:
+    restore("fresh")
+    run = uninstall()
+    assert run.changed == ()
+    assert "nothing of Hearth's on this host" in run.output
