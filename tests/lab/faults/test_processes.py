@@ -10,7 +10,7 @@ from tests.lab.clients import Talker, ask
 from tests.lab.machine import on_guest, wait_until
 from tests.lab.verdict import right_then_quiet
 
-pytestmark = [pytest.mark.unproven, pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 
 def talking(words: int) -> Talker:
@@ -57,10 +57,11 @@ def test_an_ollama_that_is_killed_gives_an_error_and_not_an_end() -> None:
     right_then_quiet()
 
 
+@pytest.mark.unproven
 def test_a_model_s_process_that_is_killed_gives_an_error_and_not_an_end() -> None:
     """As the kernel does when memory runs out: Ollama lives, the process that runs the model does not."""
     talker = talking(words=2000)
-    on_guest("sudo pkill -9 -f 'ollama runner'")
+    on_guest("sudo pkill -9 -f '[o]llama runner'")
     killed = time.monotonic()
     talker.join(60)
     told = talker.told

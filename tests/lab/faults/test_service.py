@@ -51,5 +51,6 @@ def test_the_gap_of_an_upgrade_of_httpd(images: Images) -> None:
         f"{sum(bool(knock.wrong) for knock in knocker.knocks)} failed ({'; '.join(wrong)}); "
         f"gaps {', '.join(f'{gap:.2f} s' for gap in gaps) or 'none'}; an answer usually takes {knocker.usual:.3f} s"
     )
-    assert sum(gaps) < 30, gaps
+    assert len(gaps) <= 1, gaps
+    assert sum(gaps) < 60, gaps  # under emulation, where starting a container takes ten seconds and more
     right_then_quiet(*images.upgrade())
