@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -23,8 +23,11 @@ class Archive:
         self.manifest = manifest
 
     @classmethod
-    def load(cls, path: Path) -> Archive:
+    def load(cls, path: Path, breathe: Callable[[], object] = lambda: None) -> Archive:
         """Read all of a backup once, gigabytes of models included.
+
+        Args:
+            breathe: called every megabyte or so, for what else the program has to do.
 
         Raises:
             BackupError: it is not whole, or was written by a newer Hearth.
@@ -33,7 +36,7 @@ class Archive:
             with tarfile.open(path, mode="r:") as tar:
                 members = tar.getmembers()
                 manifest = _read_manifest(tar, members)
-                _check_members(tar, members, manifest)
+                _check_members(tar, members, manifest, breathe)
         except (tarfile.TarError, EOFError) as error:
             raise BackupError(f"{path} is no backup, or damaged: {error}") from None
         except OSError as error:
@@ -92,7 +95,9 @@ def _read_manifest(tar: tarfile.TarFile, members: list[tarfile.TarInfo]) -> Mani
         raise BackupError(f"is damaged: {where} in its {MANIFEST} is not what it should be") from None
 
 
-def _check_members(tar: tarfile.TarFile, members: list[tarfile.TarInfo], manifest: Manifest) -> None:
+def _check_members(
+    tar: tarfile.TarFile, members: list[tarfile.TarInfo], manifest: Manifest, breathe: Callable[[], object]
+) -> None:
     names = [member.name for member in members if member.name != MANIFEST]
     for member in members:
         if not member.isreg():
@@ -111,15 +116,19 @@ def _check_members(tar: tarfile.TarFile, members: list[tarfile.TarInfo], manifes
         if member.name == MANIFEST:
             continue
         expected = manifest.members[member.name]
-        digest = _digest(tar, member)
+        digest = _digest(tar, member, breathe)
         if digest != expected.sha256 or member.size != expected.size:
             raise BackupError(f"is damaged: {member.name} is not what was written")
         if member.name.startswith("models/blobs/") and member.name.rpartition("-")[2] != digest:
             raise BackupError(f"is damaged: {member.name} is not the data its name says")
 
 
-def _digest(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+def _digest(tar: tarfile.TarFile, member: tarfile.TarInfo, breathe: Callable[[], object]) -> str:
     file = tar.extractfile(member)
     if file is None:
         raise BackupError(f"is damaged: {member.name} can't be read")
-    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    digest = hashlib.sha256()
+    while piece := file.read(1 << 20):
+        digest.update(piece)
+        breathe()
+    return digest.hexdigest()

@@ -8,6 +8,7 @@ from pathlib import Path
 from pyinfra import host, state
 
 from hearth.checkout import commit
+from hearth.connection import watch_connection
 from hearth.options import choice, required
 from hearth.roles.backup import backup
 from hearth.roles.preflight import become, check_settings
@@ -16,4 +17,5 @@ settings = check_settings(state.inventory)[host.name]
 directory = Path(required("TO", host.data.get("x_backup_to"), "backups"))
 with_models = choice("WITH_MODELS", host.data.get("x_backup_models"), ("0", "1")) == "1"
 
+watch_connection(host)
 backup(settings=settings, directory=directory, commit=commit(), with_models=with_models, **become())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pyinfra import host, state
 
+from hearth.connection import watch_connection
 from hearth.options import required
 from hearth.roles.docker import docker
 from hearth.roles.preflight import become, check_settings, preflight
@@ -18,6 +19,7 @@ inventory = check_settings(state.inventory)[host.name]
 hosts = sum(1 for one in state.inventory if state.is_host_in_limit(one))
 archive = open_backup(Path(required("FROM", host.data.get("x_restore_from"), "backups/….tar")), hosts)
 settings = choose_settings(archive, inventory)
+watch_connection(host)
 root = become()
 
 source, codename = preflight(settings, root)

@@ -5,12 +5,14 @@ Models stay; with `--data x_uninstall_models=delete` they go as well. It lists w
 
 from pyinfra import host, state
 
+from hearth.connection import watch_connection
 from hearth.options import choice
 from hearth.roles.preflight import become, check_settings
 from hearth.roles.uninstall import announce, uninstall
 
 settings = check_settings(state.inventory)[host.name]
 delete_models = choice("MODELS", host.data.get("x_uninstall_models"), ("keep", "delete")) == "delete"
+watch_connection(host)
 root = become()
 
 announce(settings, delete_models, root)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
+import gevent
 from pyinfra import host, logger
 from pyinfra.api import DeployError, deploy
 
@@ -18,8 +19,13 @@ from hearth.operations import restore as operations
 from hearth.restore import image_references
 from hearth.settings import Settings, SettingsError
 
-_load = lru_cache(maxsize=None)(Archive.load)
 _STAMP = len("-20261122T035004Z.tar")
+
+
+@cache
+def _load(path: Path) -> Archive:
+    # Gigabytes are read: connections to other hosts, which are watched meanwhile, must not look dead for that.
+    return Archive.load(path, breathe=lambda: gevent.sleep(0))
 
 
 def open_backup(path: Path, hosts: int) -> Archive:
