@@ -59,6 +59,7 @@ class FootprintState:
     """What a host has of Hearth.
 
     Attributes:
+        known: the host was asked. pyinfra gives the default while it prepares, also where the engine does not answer.
         has_root: there is an `/opt/hearth`.
         files: paths below it, of anybody's, that are no directories.
         directories: paths below it.
@@ -74,6 +75,7 @@ class FootprintState:
         manifests: path below `manifests` in it → SHA-256 (hex), which is the model's digest.
     """
 
+    known: bool = True
     has_root: bool = False
     files: frozenset[str] = frozenset()
     directories: frozenset[str] = frozenset()
@@ -105,7 +107,7 @@ class Footprint(FactBase[FootprintState]):
     @staticmethod
     @override
     def default() -> FootprintState:
-        return FootprintState()
+        return FootprintState(known=False)
 
     @override
     def command(self, models_dir: str) -> str:

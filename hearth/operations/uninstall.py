@@ -14,6 +14,7 @@ from pyinfra.api.exceptions import FactPreconditionError
 
 from hearth.commands import refused, streamed
 from hearth.daemon import dump_config, parse_config
+from hearth.facts.engine import EngineUnreachable
 from hearth.facts.footprint import Footprint, FootprintState
 from hearth.host_paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING, MODELS_VOLUME, NETWORK, ROOT
 from hearth.shell import quote
@@ -34,6 +35,8 @@ def look(files: frozenset[str], models_dir: str, delete_models: bool, **root: An
     """
     try:
         state = host.get_fact(Footprint, models_dir=models_dir, **root)
+        if not state.known:  # while pyinfra prepares, the error below is taken for "not yet"
+            raise EngineUnreachable(Footprint, "it gave no list of its containers")
     except FactPreconditionError as error:
         raise ValueError(f"{error}; start it, then uninstall again: what it runs can't be known without it") from None
     return state, plan_removal(state, files, models_dir, delete_models)

@@ -74,7 +74,7 @@ def test_what_stays_is_no_reason_to_do_anything_again(run: Run) -> None:
     assert [result.commands for result in run_all(run, left)] == [[], [], []]
 
 
-@pytest.mark.parametrize("state", [SILENT, replace(HOST, config="{ broken")])
+@pytest.mark.parametrize("state", [SILENT, FootprintState(known=False), replace(HOST, config="{ broken")])
 def test_what_cannot_be_known_is_refused(run: Run, state: Any) -> None:
     for result in run_all(run, state):
         assert len(result.commands) == len(result.refusals) == 1
