@@ -49,6 +49,10 @@ proxy_memory_limit = "256m"
 # --- Ollama -------------------------------------------------------------------------------------
 # Models that the host must have, by their names in Ollama's library. The default fits into 2 GB of memory.
 ollama_models = ["llama3.2:1b"]
+# True removes the models that Ollama has and ollama_models does not list, each time after the listed ones are there.
+ollama_prune_models = False
+# True asks the registry each time whether a listed model was changed under its name, and pulls it again if so.
+ollama_update_models = False
 # Where models live: "" for the Docker volume hearth-models, or a directory that exists on the host ("/mnt/ssd/ollama").
 ollama_models_dir = ""
 # A registry to pull models from instead of Ollama's library ("http://192.168.1.10:5000"), or "".

@@ -26,3 +26,7 @@ RELEASES = f"{ROOT}/releases"
 ACCEPTED = f"{RELEASES}/accepted"
 # What happened to releases, a JSON object a line.
 RELEASE_LOG = f"{RELEASES}/log.jsonl"
+# Names of models whose pull has begun and is not known to be on the disk yet, one a line.
+PULLING_MODELS = f"{ROOT}/.pulling-models"
+# The file system that the models' directory was on, so that another one is noticed.
+MODELS_DISK = f"{ROOT}/models-disk"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hearth.disk import GB, model_gb
 from hearth.facts.checkup import CheckupState
-from hearth.model_names import full_name
+from hearth.model_disk import disk_obstacles
+from hearth.model_plan import missing_models
 from hearth.platforms import docker_source, identify
 from hearth.settings import Settings
 
@@ -60,8 +61,11 @@ def _ports(settings: Settings, host: CheckupState) -> list[str]:
 
 def _models_dir(settings: Settings, host: CheckupState) -> list[str]:
     directory = settings.ollama_models_dir
-    if not directory or directory in host.existing:
+    if not directory:
         return []
+    obstacles = disk_obstacles(directory, host.not_mounted, host.models_disk, host.recorded_disk)
+    if obstacles or directory in host.existing:
+        return obstacles
     return [
         f"ollama_models_dir = {directory!r}: there is no such directory on the host; mount the disk, "
         'create the directory, or use "" for Docker\'s own storage'
@@ -78,9 +82,8 @@ def _disk(settings: Settings, host: CheckupState) -> list[str]:
     models = host.file_system.get(settings.ollama_models_dir, docker)
     if not {settings.ollama_image, settings.proxy_image} <= host.images:
         wanted.setdefault(docker, []).append(("images", settings.docker_images_gb))
-    for model in settings.ollama_models:
-        if full_name(model) not in host.models:
-            wanted.setdefault(models, []).append((model, model_gb(model, settings.ollama_model_sizes_gb)))
+    for model in missing_models(settings.ollama_models, host.models):
+        wanted.setdefault(models, []).append((model, model_gb(model, settings.ollama_model_sizes_gb)))
     obstacles = []
     for mount, parts in wanted.items():
         total = sum(size for _, size in parts)

@@ -11,6 +11,7 @@ from hearth.facts.answers import Answers, AnswersState
 from hearth.facts.images import ImagesState
 from hearth.facts.project import ProjectState
 from hearth.host_paths import CONTAINERS
+from hearth.model_plan import Task
 from hearth.sentences import about_containers, listed, there
 from hearth.words import explain, is_preparing, is_to_be_put
 
@@ -50,8 +51,14 @@ def explain_containers(state: ProjectState, drift: Sequence[Drift]) -> None:
         explain("httpd has not taken over its new configuration yet; it reloads gracefully, nothing is cut")
 
 
-def explain_models(present: Collection[str], missing: Sequence[str]) -> None:
-    """Say which models are pulled."""
+def explain_models(present: Collection[str], tasks: Sequence[Task]) -> None:
+    """Say which models are pulled, and why."""
+    for task in tasks:
+        if task.what == "update":
+            explain(f"{task.model} was changed in the registry under its name; it is pulled again")
+        elif task.what != "pull":
+            explain(f"the pull of {task.model} was cut off; what is there is compared with its digests")
+    missing = [task.model for task in tasks if task.what == "pull"]
     if not missing:
         return
     if not present and (answers := _answers()).engine != "absent" and answers.ollama != "answers":
@@ -59,6 +66,11 @@ def explain_models(present: Collection[str], missing: Sequence[str]) -> None:
         explain(f"{why}, so it can't be known whether it has {listed(missing)}", kind="unknown")
         return
     explain(f"{there(missing)} pulled")
+
+
+def explain_unlisted(models: Sequence[str]) -> None:
+    """Say which models are removed."""
+    explain(f"{listed(models)}: not listed in ollama_models, and ollama_prune_models = True; removed")
 
 
 def _answers() -> AnswersState:

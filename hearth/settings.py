@@ -67,6 +67,8 @@ class Settings(BaseModel):
     proxy_memory_limit: OptionalSize
 
     ollama_models: tuple[ModelName, ...]
+    ollama_prune_models: bool
+    ollama_update_models: bool
     ollama_models_dir: Directory
     ollama_model_registry: OptionalUrl
     ollama_publish: Publish
@@ -123,6 +125,11 @@ class Settings(BaseModel):
             raise ValueError(
                 f"proxy_port = {self.proxy_port} and ollama_publish = {self.ollama_publish!r} want the same port; "
                 "give one of them another"
+            )
+        if self.ollama_prune_models and not self.ollama_models:
+            raise ValueError(
+                "ollama_prune_models = True and ollama_models = [] would remove every model; list those to keep, "
+                "or set ollama_prune_models = False"
             )
         load_timeout = duration_in_seconds(self.ollama_load_timeout)
         if load_timeout in (0, float("inf")):

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pyinfra.api import FactBase
 from typing_extensions import override
 
-from hearth.host_paths import IMAGES_LOCK, MODELS_VOLUME, PROJECT
+from hearth.host_paths import IMAGES_LOCK, MODELS_DISK, MODELS_VOLUME, PROJECT
 from hearth.listeners import Listener, parse_listeners, parse_published
+from hearth.model_disk import FINDMNT, ModelDisk, not_mounted, parse_findmnt, parse_mount_points, parse_record
 from hearth.model_names import name_from_manifest
 from hearth.sections import parse_assignments, parse_sections
 
@@ -50,6 +51,9 @@ class CheckupState:
         published: ports that Hearth's own containers publish.
         images: references of the images that Hearth has pulled.
         models: `name:tag` of the models in Hearth's store.
+        not_mounted: mount points at or above the models' directory that fstab lists, with nothing mounted there.
+        models_disk: the file system that the models' directory is on.
+        recorded_disk: the one that models were put on by an earlier deploy.
     """
 
     os_release: dict[str, str] = field(default_factory=dict)
@@ -62,6 +66,9 @@ class CheckupState:
     published: frozenset[int] = frozenset()
     images: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
+    not_mounted: tuple[str, ...] = ()
+    models_disk: ModelDisk | None = None
+    recorded_disk: ModelDisk | None = None
 
 
 class Checkup(FactBase[CheckupState]):
@@ -79,6 +86,14 @@ class Checkup(FactBase[CheckupState]):
             'e="$p"; while [ ! -e "$e" ]; do e=$(dirname "$e"); done; [ "$e" = "$p" ] && x=yes || x=no; '
             'df -Pk "$e" | awk -v p="$p" -v x=$x \'NR==2 {print p, x, $4, $6}\''
         )
+        # After the disk section, which makes an automatic mount happen.
+        mounts = [
+            f"echo @@place; echo {models_dir}; readlink -m {models_dir}",
+            "echo @@fstab; cat /etc/fstab 2>/dev/null",
+            "echo @@mounts; cat /proc/mounts",
+            f"echo @@models_disk; echo {models_dir}; {FINDMNT} {models_dir} 2>/dev/null",
+            f"echo @@recorded_disk; cat {MODELS_DISK} 2>/dev/null",
+        ]
         return "; ".join(
             [
                 "echo @@os; cat /etc/os-release",
@@ -90,6 +105,7 @@ class Checkup(FactBase[CheckupState]):
                 "--format '{{.Ports}}' 2>/dev/null && echo @@answers",
                 f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",
                 f"echo @@models; cd {store} 2>/dev/null && find . -type f -printf '%P\\n'",
+                *(mounts if models_dir else []),
                 "true",
             ]
         )
@@ -109,4 +125,13 @@ class Checkup(FactBase[CheckupState]):
             published=frozenset(port for ports in sections["ours"] for port in parse_published(ports)),
             images=frozenset(line.split()[0] for line in sections["images"] if line.strip()),
             models=frozenset(name_from_manifest(path) for path in sections["models"]),
+            not_mounted=tuple(
+                not_mounted(
+                    sections.get("place", []),
+                    parse_mount_points(sections.get("fstab", [])),
+                    parse_mount_points(sections.get("mounts", [])),
+                )
+            ),
+            models_disk=parse_findmnt(sections.get("models_disk", [])),
+            recorded_disk=parse_record(sections.get("recorded_disk", [])),
         )

@@ -2,55 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from pyinfra import host
-from pyinfra.api import FunctionCommand, operation
+from pyinfra.api import FunctionCommand, StringCommand, operation
 from pyinfra.api.exceptions import FactPreconditionError
 
 from hearth.commands import refused, streamed
 from hearth.facts.models import Models
-from hearth.host_paths import CONTAINERS
-from hearth.model_names import full_name
-from hearth.reasons import explain_models
+from hearth.host_paths import CONTAINERS, MODELS_DISK, PULLING_MODELS, ROOT
+from hearth.model_disk import ModelDisk
+from hearth.model_names import manifest_url, source_name
+from hearth.model_plan import Task, plan_pulls, unlisted_models
+from hearth.reasons import explain_models, explain_unlisted
 from hearth.shell import quote
+from hearth.words import explain
 
-_SCRIPT = Path(__file__).with_name("pull_model.bash")
+_SCRIPT = Path(__file__).with_name("pull_models.bash")
 
 
 @operation()
 def pulled(
-    models: tuple[str, ...], registry: str, timeout: int, retries: int
-) -> Generator[FunctionCommand, None, None]:
+    models: tuple[str, ...], registry: str, timeout: int, retries: int, update: bool, models_dir: str
+) -> Generator[FunctionCommand | StringCommand, None, None]:
     """Pull the models that Ollama does not have, through the running server, with live progress.
+
+    Models whose pull was cut off before are looked at first, and pulled again where they were damaged. When one can't
+    be had, the others are pulled all the same, and then the operation fails.
 
     Args:
         models: names as in Ollama's library (`llama3.2:1b`).
         registry: address of another registry to take them from, or "".
         timeout: seconds without progress after which a pull is taken up again.
         retries: how often that happens; what arrived is kept.
+        update: also pull those that are there, and have another content in the registry.
+        models_dir: the directory that models live in, or ""; which disk that is on is written down.
     """
+    manifests = tuple((model, manifest_url(model, registry)) for model in models) if update else ()
     try:
-        present = host.get_fact(Models)
+        state = host.get_fact(Models, models_dir=models_dir, manifests=manifests)
     except FactPreconditionError as error:
         yield refused(str(error))
         return
-    missing = [model for model in models if full_name(model) not in present]
-    if not missing:
+    tasks = plan_pulls(models, state.present, state.interrupted, state.changed)
+    do_record = state.disk is not None and (
+        state.recorded_disk is None or state.recorded_disk.directory != state.disk.directory
+    )
+    if not tasks and not state.unknown and not do_record:
         host.noop("models are there")
-    explain_models(present, missing)
-    for model in missing:
-        yield streamed(pull_script(model, registry, timeout, retries))
+    explain_models(state.present, tasks)
+    if state.disk is not None and do_record:
+        explain(f"models live on {state.disk}; that is written down, so that another disk is noticed")
+        # Before the pull: one that is cut off has put something on that disk already.
+        yield StringCommand(record_script(state.disk))
+    if tasks:
+        yield streamed(pull_script(tasks, registry, timeout, retries))
+    if state.unknown:
+        yield refused(
+            "ollama_update_models = True, and it can't be known whether these models were changed: "
+            + "; ".join(f"{model} ({why})" for model, why in sorted(state.unknown.items()))
+            + ". What is there stays as it is. Deploy again when the registry answers, or set "
+            "ollama_update_models = False"
+        )
 
 
-def source_name(model: str, registry: str) -> str:
-    """The model's name in a registry of one's own: `http://10.0.0.1:5000/library/tinyllama`."""
-    return f"{registry}/{model if '/' in model else f'library/{model}'}" if registry else model
+@operation()
+def pruned(models: tuple[str, ...]) -> Generator[FunctionCommand, None, None]:
+    """Remove the models that Ollama has and `models` does not list. Files that listed models share with them stay."""
+    try:
+        state = host.get_fact(Models)
+    except FactPreconditionError as error:
+        yield refused(str(error))
+        return
+    unlisted = unlisted_models(models, state.present)
+    if not models:
+        yield refused("an empty list of models is no reason to remove all of them")
+    elif unlisted:
+        explain_unlisted(unlisted)
+        yield streamed(f"docker exec {CONTAINERS['ollama']} ollama rm {quote(*unlisted)}")
+    else:
+        host.noop("all models that are there are listed")
 
 
-def pull_script(model: str, registry: str, timeout: int, retries: int) -> str:
-    """Shell script that pulls one model from inside Ollama's container, where bash is and curl is not."""
-    words = ("docker", "exec", "-i", CONTAINERS["ollama"], "bash", "-s", "--")
-    arguments = (model, source_name(model, registry), str(timeout), str(retries))
-    return f"{quote(*words, *arguments)} <<'HEARTH'\n{_SCRIPT.read_text()}HEARTH"
+def record_script(disk: ModelDisk) -> str:
+    """Shell script that writes down which disk models are on."""
+    return (
+        f"mkdir -p {ROOT} && printf %s {quote(disk.dump())} > {MODELS_DISK}.new && mv {MODELS_DISK}.new {MODELS_DISK}"
+    )
+
+
+def pull_script(tasks: Sequence[Task], registry: str, timeout: int, retries: int) -> str:
+    """Shell script that pulls models from inside Ollama's container, where bash is and curl is not.
+
+    All in one `docker exec`, which is slow to start on a small host. The mark that tells the next run of a pull that
+    was cut off is on the disk before the pull begins, and is removed when the script came to its end, whether or not
+    the models could be had: then everything that arrived was flushed.
+    """
+    words = ["docker", "exec", "-i", CONTAINERS["ollama"], "bash", "-s", "--", str(timeout), str(retries)]
+    for task in tasks:
+        words += [task.model, source_name(task.model, registry), task.what]
+    names = quote(*(task.model for task in tasks))
+    return f"""mkdir -p {ROOT} && printf '%s\\n' {names} >> {PULLING_MODELS} && sync {PULLING_MODELS} || exit 2
+{quote(*words)} <<'HEARTH'
+{_SCRIPT.read_text()}HEARTH
+code=$?
+[ $code -gt 1 ] || rm -f {PULLING_MODELS}
+exit $code"""

@@ -17,7 +17,9 @@ from hearth.shell import quote
 
 
 @operation()
-def up(images: Mapping[str, str], timeout: int, on_failure: str) -> Generator[FunctionCommand, None, None]:
+def up(
+    images: Mapping[str, str], timeout: int, on_failure: str, directories: tuple[str, ...] = ()
+) -> Generator[FunctionCommand, None, None]:
     """Make the containers what compose.yaml says, wait until they are healthy, and reload httpd if its file changed.
 
     Nothing is done where the containers' configuration hashes, images, states and networks agree already.
@@ -26,6 +28,7 @@ def up(images: Mapping[str, str], timeout: int, on_failure: str) -> Generator[Fu
         images: service → image reference.
         timeout: seconds for all containers to become healthy.
         on_failure: shell script for when they don't; it tells why, and puts back what served before.
+        directories: what the containers mount and may not be there yet; the directory above each must be.
     """
     try:
         state = host.get_fact(Project)
@@ -39,22 +42,24 @@ def up(images: Mapping[str, str], timeout: int, on_failure: str) -> Generator[Fu
         host.noop("containers are as they should be")
         return
     explain_containers(state, drift)
-    yield streamed(converge_script(drift if do_up else None, timeout, on_failure))
+    yield streamed(converge_script(drift if do_up else None, timeout, on_failure, directories))
 
 
-def converge_script(drift: list[Drift] | None, timeout: int, on_failure: str) -> str:
+def converge_script(drift: list[Drift] | None, timeout: int, on_failure: str, directories: tuple[str, ...] = ()) -> str:
     """Shell script that removes and recreates what Compose would not see by itself, brings all up, and reloads httpd.
 
     Args:
         drift: what differs, or None where only httpd is to be reloaded.
         timeout: seconds for all containers to become healthy.
         on_failure: shell script for when they don't.
+        directories: made if they are not there, but not the ones above them.
     """
     lines = ["set -e", f"cd {ROOT}"]
     if drift is not None:
         services = {name: service for service, name in CONTAINERS.items()}
         remove = [one.name for one in drift if one.remedy == "remove"]
         recreate = sorted({services[one.name] for one in drift if one.remedy == "recreate" and one.name in services})
+        lines += [f"[ -d {quote(one)} ] || mkdir {quote(one)}" for one in directories]
         compose = "docker compose --progress plain --ansi never"
         if remove:
             lines.append(f"docker rm --force {quote(*remove)}")

@@ -26,4 +26,5 @@ def stack(settings: Settings) -> None:
         images=references,
         timeout=settings.docker_health_timeout,
         on_failure=releases.refuse_script(settings, tuple(sorted(files)), deployer()),
+        directories=(f"{settings.ollama_models_dir}/models",) if settings.ollama_models_dir else (),
     )

@@ -19,7 +19,7 @@ from hearth.facts.checkup import Checkup, Login
 from hearth.facts.engine import Engine, EngineUnreachable
 from hearth.facts.footprint import Footprint, FootprintState
 from hearth.facts.images import Images, ImagesState
-from hearth.facts.models import Models
+from hearth.facts.models import Models, ModelsState
 from hearth.facts.project import Project, ProjectState
 from hearth.facts.releases import Releases, ReleasesState
 from hearth.facts.tree import Tree, TreeState
@@ -68,20 +68,20 @@ def test_containers_of_an_engine_that_does_not_answer_are_unknown(answer: str) -
 def test_models_of_an_ollama_that_does_not_answer_are_unknown() -> None:
     said = "Error: could not connect to ollama server, run 'ollama serve' to start it"
     with pytest.raises(FactPreconditionError, match="could not connect to ollama"):
-        Models().process(["@@models", said, "@@failed"])
+        Models().process(["@@pulling", "@@models", said, "@@failed"])
 
 
 def test_models_of_a_container_that_is_not_there_are_unknown() -> None:
     said = "Error response from daemon: No such container: hearth-ollama"
     with pytest.raises(FactPreconditionError, match="No such container"):
-        Models().process(["@@models", said, "@@failed"])
+        Models().process(["@@pulling", "@@models", said, "@@failed"])
 
 
 def test_a_host_without_docker_has_nothing() -> None:
     """pyinfra gives the default where a command prints nothing, as these do there."""
     assert Images().default() == ImagesState()
     assert Project().default() == ProjectState()
-    assert Models().default() == frozenset()
+    assert Models().default() == ModelsState()
     assert Releases().default() == ReleasesState()
     assert Answers().default() == AnswersState("absent")
 
@@ -203,6 +203,7 @@ COMMANDS: list[tuple[FactBase[Any], str]] = [
     (Footprint(), Footprint().command("/mnt/o'reilly; $(reboot)")),
     (Images(), Images().command(("httpd:2.4.68", "o'reilly; $(reboot)"))),
     (Models(), Models().command()),
+    (Models(), Models().command("/mnt/it's", (("o'reilly; $(reboot)", "http://h/v2/x"),))),
     (Project(), Project().command()),
     (Releases(), Releases().command(("compose.yaml", "it's $(reboot).html"))),
     (Tree(), Tree().command(("compose.yaml", "it's $(reboot).html"))),

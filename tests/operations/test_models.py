@@ -2,47 +2,124 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyinfra.api.exceptions import FactPreconditionError
 
-from hearth.facts.models import Models
+from hearth.facts.models import Models, ModelsState
+from hearth.model_disk import ModelDisk, parse_record
+from hearth.model_names import source_name
+from hearth.model_plan import Task
 from hearth.operations import models
 from tests.operations.conftest import Result, Run
 from tests.operations.shell import HOSTILE, Sandbox, check_syntax
 
-SCRIPT = Path(models.__file__).with_name("pull_model.bash")
+SCRIPT = Path(models.__file__).with_name("pull_models.bash")
 PRIVATE_SERVER = Path(__file__).with_name("private_server.py")
 
 
-def pull(run: Run, present: Any, *wanted: str, registry: str = "") -> Result:
-    return run(models.pulled, {Models: present}, models=wanted, registry=registry, timeout=60, retries=2)
+DISK = ModelDisk("/mnt/ssd/ollama", "4f68-11", "/dev/sda1", "/mnt/ssd")
+
+
+def pull(run: Run, state: Any, *wanted: str, registry: str = "", update: bool = False, models_dir: str = "") -> Result:
+    return run(
+        models.pulled,
+        {Models: state},
+        models=wanted,
+        registry=registry,
+        timeout=60,
+        retries=2,
+        update=update,
+        models_dir=models_dir,
+    )
+
+
+def having(*names: str, **more: Any) -> ModelsState:
+    return ModelsState(present=frozenset(names), **more)
+
+
+def exec_line(script: str) -> str:
+    """The line that starts the pull."""
+    (line,) = [line for line in script.splitlines() if line.startswith("docker exec")]
+    return line
 
 
 def test_models_that_are_there_are_not_pulled(run: Run) -> None:
-    result = pull(run, frozenset({"tinyllama:latest", "llama3.2:1b"}), "tinyllama", "llama3.2:1b")
+    result = pull(run, having("tinyllama:latest", "llama3.2:1b"), "tinyllama", "llama3.2:1B")
     assert result.commands == []
     assert result.noop
 
 
-def test_each_missing_model_is_pulled_by_itself(run: Run) -> None:
-    scripts = pull(run, frozenset({"llama3.2:3b"}), "tinyllama", "llama3.2:1b").scripts
-    assert [script.splitlines()[0] for script in scripts] == [
-        "docker exec -i hearth-ollama bash -s -- tinyllama tinyllama 60 2 <<'HEARTH'",
-        "docker exec -i hearth-ollama bash -s -- llama3.2:1b llama3.2:1b 60 2 <<'HEARTH'",
-    ]
+def test_all_missing_models_are_pulled_in_one_go(run: Run) -> None:
+    (script,) = pull(run, having("llama3.2:3b"), "tinyllama", "llama3.2:1b").scripts
+    assert exec_line(script) == (
+        "docker exec -i hearth-ollama bash -s -- 60 2 tinyllama tinyllama pull llama3.2:1b llama3.2:1b pull <<'HEARTH'"
+    )
+
+
+def test_a_pull_that_was_cut_off_is_looked_at_and_the_changed_are_pulled_again(run: Run) -> None:
+    state = having("a:latest", "b:latest", "c:latest", interrupted=frozenset({"b", "gone"}), changed=frozenset({"a"}))
+    result = pull(run, state, "a", "b", "c", update=True)
+    (script,) = result.scripts
+    assert any("a was changed in the registry" in one for one in result.said)
+    assert any("the pull of b was cut off" in one for one in result.said)
+    assert exec_line(script) == (
+        "docker exec -i hearth-ollama bash -s -- 60 2 gone gone check b b repair a a update <<'HEARTH'"
+    )
+
+
+def test_a_registry_that_cannot_be_asked_fails_the_run_and_what_is_missing_is_pulled_first(run: Run) -> None:
+    state = having("a:latest", unknown={"a": "no answer within 20 s"})
+    result = pull(run, state, "a", "b", update=True)
+    assert exec_line(result.scripts[0]).endswith(" b b pull <<'HEARTH'")
+    (refusal,) = result.refusals
+    assert "ollama_update_models = True" in refusal
+    assert "a (no answer within 20 s)" in refusal
+    assert pull(run, state, "a", update=True).noop is None
+
+
+def test_the_disk_is_written_down_once(run: Run) -> None:
+    first = pull(run, having("a:latest", disk=DISK), "a", models_dir="/mnt/ssd/ollama")
+    assert len(first.commands) == 1
+    assert "/opt/hearth/models-disk" in str(first.commands[0])
+    assert "uuid=4f68-11" in str(first.commands[0])
+    assert first.noop is None
+    moved = replace(DISK, directory="/mnt/other")
+    again = pull(run, having("a:latest", disk=moved, recorded_disk=DISK), "a", models_dir="/mnt/other")
+    assert len(again.commands) == 1, "another directory in the settings is another place on purpose"
+    known = having("a:latest", disk=DISK, recorded_disk=replace(DISK, source="/dev/sdb1"))
+    assert pull(run, known, "a", models_dir="/mnt/ssd/ollama").commands == []
 
 
 def test_an_ollama_that_does_not_answer_fails_with_a_sentence(run: Run) -> None:
-    result = pull(run, FactPreconditionError(Models, "Ollama did not list its models: no such container"), "x")
-    assert len(result.commands) == 1
-    assert "did not list its models" in result.refusals[0]
+    unknown = FactPreconditionError(Models, "Ollama did not list its models: no such container")
+    for result in (pull(run, unknown, "x"), run(models.pruned, {Models: unknown}, models=("x",))):
+        assert len(result.commands) == 1
+        assert "did not list its models" in result.refusals[0]
+
+
+def test_only_unlisted_models_are_removed(run: Run) -> None:
+    state = having("tinyllama:latest", "Old:1b", "10.0.0.1:5000/library/x:latest")
+    result = run(models.pruned, {Models: state}, models=("TinyLlama", "missing"))
+    (script,) = result.scripts
+    assert "Old:1b" in result.said[0]
+    assert "ollama_prune_models" in result.said[0]
+    assert script == "docker exec hearth-ollama ollama rm 10.0.0.1:5000/library/x:latest Old:1b"
+    result = run(models.pruned, {Models: having("tinyllama:latest")}, models=("tinyllama",))
+    assert (result.commands, result.noop) == ([], "all models that are there are listed")
+
+
+def test_an_empty_list_removes_nothing(run: Run) -> None:
+    result = run(models.pruned, {Models: having("tinyllama:latest")}, models=())
+    assert not result.scripts
+    assert result.refusals
 
 
 @pytest.mark.parametrize(
@@ -54,11 +131,15 @@ def test_an_ollama_that_does_not_answer_fails_with_a_sentence(run: Run) -> None:
     ],
 )
 def test_where_a_model_is_pulled_from(model: str, registry: str, source: str) -> None:
-    assert models.source_name(model, registry) == source
+    assert source_name(model, registry) == source
 
 
-def test_the_pull_scripts_are_good_shell() -> None:
-    check_syntax(models.pull_script(HOSTILE, HOSTILE, 60, 2))
+HOSTILE_TASKS = [Task(HOSTILE, "pull"), Task("b", "repair")]
+
+
+def test_the_scripts_are_good_shell() -> None:
+    check_syntax(models.pull_script(HOSTILE_TASKS, HOSTILE, 60, 2))
+    check_syntax(models.record_script(replace(DISK, directory=HOSTILE)))
     done = subprocess.run(["bash", "-n", str(SCRIPT)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -66,13 +147,32 @@ def test_the_pull_scripts_are_good_shell() -> None:
 def test_the_script_and_its_arguments_arrive_whole(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path)
     sandbox.program("docker", "cat > received")
-    assert sandbox.run(models.pull_script(HOSTILE, "", 60, 2)).returncode == 0
-    assert sandbox.calls == [f"docker exec -i hearth-ollama bash -s -- {HOSTILE} {HOSTILE} 60 2"]
+    assert sandbox.run(models.pull_script(HOSTILE_TASKS, "", 60, 2)).returncode == 0
+    assert sandbox.calls == [f"docker exec -i hearth-ollama bash -s -- 60 2 {HOSTILE} {HOSTILE} pull b b repair"]
     assert (tmp_path / "received").read_text() == SCRIPT.read_text()
     assert not sandbox.pwned()
 
 
-# --- pull_model.bash, against a server that says what we tell it ----------------------------------
+@pytest.mark.parametrize(("code", "stays"), [(0, False), (1, False), (2, True), (137, True)])
+def test_the_mark_stays_unless_the_script_came_to_its_end(tmp_path: Path, code: int, stays: bool) -> None:
+    """Killed containers and a lost engine end `docker exec` with other codes."""
+    sandbox = Sandbox(tmp_path)
+    mark = sandbox.root / ".pulling-models"
+    sandbox.program("docker", f"cp {mark} seen; exit {code}")
+    sandbox.root.mkdir()
+    mark.write_text("earlier\n")
+    assert sandbox.run(models.pull_script(HOSTILE_TASKS, "", 60, 2)).returncode == code
+    assert (tmp_path / "seen").read_text() == f"earlier\n{HOSTILE}\nb\n"
+    assert mark.exists() is stays
+
+
+def test_the_disk_is_written_down_whole(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path)
+    assert sandbox.run(models.record_script(DISK)).returncode == 0
+    assert parse_record((sandbox.root / "models-disk").read_text().splitlines()) == DISK
+
+
+# --- pull_models.bash, against a server that says what we tell it ----------------------------------
 
 
 def _private_network() -> bool:
@@ -114,9 +214,13 @@ SUCCESS = answer(
 )
 
 
-def real(answers: list[dict[str, Any]], source: str = "tinyllama", patience: int = 5, retries: int = 2) -> Pulled:
-    """Run the script in a network of its own."""
-    job = {"answers": answers, "command": ["bash", str(SCRIPT), "tinyllama", source, str(patience), str(retries)]}
+def real(
+    answers: list[dict[str, Any]], *tasks: str, patience: int = 5, retries: int = 2, store: Path | None = None
+) -> Pulled:
+    """Run the script in a network of its own; `tasks` are its arguments for each model."""
+    words = tasks or ("tinyllama", "tinyllama", "pull")
+    place = ["env", f"OLLAMA_MODELS={store}"] if store else []
+    job = {"answers": answers, "command": [*place, "bash", str(SCRIPT), str(patience), str(retries), *words]}
     done = subprocess.run(
         ["unshare", "-rn", sys.executable, str(PRIVATE_SERVER)],
         input=json.dumps(job),
@@ -206,7 +310,7 @@ def test_a_pull_that_talks_and_does_not_move_is_given_up() -> None:
 @needs_private_network
 def test_a_model_from_a_registry_of_ones_own_gets_its_plain_name() -> None:
     source = "http://10.0.0.1:5000/library/tinyllama"
-    pulled = real([SUCCESS, answer(), answer()], source=source)
+    pulled = real([SUCCESS, answer(), answer()], "tinyllama", source, "pull")
     assert pulled.code == 0, pulled.err
     assert pulled.requests == [
         ("POST /api/pull HTTP/1.0", {"model": source, "insecure": True, "stream": True}),
@@ -217,7 +321,7 @@ def test_a_model_from_a_registry_of_ones_own_gets_its_plain_name() -> None:
 
 @needs_private_network
 def test_a_renaming_that_fails_fails_the_pull() -> None:
-    pulled = real([SUCCESS, answer(status=404)], source="https://models.example/library/tinyllama")
+    pulled = real([SUCCESS, answer(status=404)], "tinyllama", "https://models.example/library/tinyllama", "pull")
     assert pulled.code == 1
     assert "could not be renamed" in pulled.err
     assert pulled.requests[0][1]["insecure"] is False
@@ -236,3 +340,115 @@ def test_a_server_that_is_not_there_is_tried_again_and_then_named() -> None:
 def test_the_last_word_does_not_call_the_model_its_own_source() -> None:
     pulled = real([answer({"error": "not found"})])
     assert "from tinyllama" not in pulled.err
+
+
+@needs_private_network
+def test_one_that_cannot_be_had_does_not_keep_the_others_away() -> None:
+    missing = answer({"error": "file does not exist"})
+    words = ("a", "a", "pull", "b", "b", "pull", "c", "c", "pull")
+    pulled = real([missing, SUCCESS, missing], *words)
+    assert pulled.code == 1
+    assert "b: pulled" in pulled.out
+    assert "These models could not be had: a c." in pulled.err
+
+
+@needs_private_network
+def test_a_changed_model_takes_the_old_ones_files_away_with_it() -> None:
+    source = "http://10.0.0.1:5000/library/tinyllama"
+    pulled = real([SUCCESS, answer(), answer(), answer(), answer()], "tinyllama", source, "update")
+    assert pulled.code == 0, pulled.err
+    assert [(line.split()[1], body) for line, body in pulled.requests[1:]] == [
+        ("/api/copy", {"source": "tinyllama", "destination": "10.0.0.1:5000/library/hearth-previous"}),
+        ("/api/copy", {"source": "10.0.0.1:5000/library/tinyllama", "destination": "tinyllama"}),
+        ("/api/delete", {"model": "10.0.0.1:5000/library/tinyllama"}),
+        ("/api/delete", {"model": "10.0.0.1:5000/library/hearth-previous"}),
+    ]
+
+
+# --- after a pull that was cut off ----------------------------------------------------------------
+
+
+class Store:
+    """Ollama's store as a power cut may leave it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "blobs").mkdir(parents=True)
+
+    def blob(self, content: bytes, found: bytes | None = None) -> str:
+        """A file; `found` is what the disk has of it."""
+        digest = hashlib.sha256(content).hexdigest()
+        (self.root / "blobs" / f"sha256-{digest}").write_bytes(content if found is None else found)
+        return digest
+
+    def model(self, place: str, *digests: str) -> Path:
+        manifest = self.root / "manifests" / place
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        layers = [{"digest": f"sha256:{digest}", "size": 1} for digest in digests[1:]]
+        text = {"config": {"digest": f"sha256:{digests[0]}"}, "layers": layers}
+        manifest.write_text(json.dumps(text, separators=(",", ":")))
+        return manifest
+
+    @property
+    def blobs(self) -> set[str]:
+        return {path.name.removeprefix("sha256-") for path in (self.root / "blobs").iterdir()}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+@needs_private_network
+def test_a_model_that_is_whole_is_not_pulled_again(store: Store) -> None:
+    store.model("registry.ollama.ai/library/tinyllama/latest", store.blob(b"config"), store.blob(b"weights"))
+    pulled = real([], "tinyllama", "tinyllama", "repair", store=store.root)
+    assert (pulled.code, pulled.err) == (0, "")
+    assert "tinyllama: is whole" in pulled.out
+    assert len(store.blobs) == 2
+
+
+@needs_private_network
+@pytest.mark.parametrize("found", [b"", b"\0" * 7])
+def test_a_model_that_lost_its_weights_is_removed_and_pulled_again(store: Store, found: bytes) -> None:
+    """Right name and right size, and zeros inside: Ollama would load it."""
+    config, weights = store.blob(b"config"), store.blob(b"weights", found)
+    manifest = store.model("registry.ollama.ai/library/tinyllama/latest", config, weights)
+    other = store.model("registry.ollama.ai/library/other/1b", config, store.blob(b"unread", b"damaged"))
+    pulled = real([SUCCESS], "tinyllama", "tinyllama", "repair", store=store.root)
+    assert pulled.code == 0, pulled.err
+    assert [line for line, _ in pulled.requests] == ["POST /api/pull HTTP/1.0"]
+    assert "was damaged when its pull was cut off" in pulled.out
+    assert not manifest.exists()
+    assert weights not in store.blobs
+    assert config in store.blobs
+    assert other.exists(), "a model that was finished long ago is not read again"
+
+
+@needs_private_network
+def test_what_belongs_to_no_model_is_cleared_and_what_a_pull_goes_on_from_is_kept(store: Store) -> None:
+    empty = store.model("10.0.0.1:5000/library/tinyllama/latest", "0" * 64)
+    empty.write_text("")
+    whole, damaged = store.blob(b"whole"), store.blob(b"orphan", b"zeros")
+    for name, text in {
+        "aa-partial": "data",
+        "aa-partial-0": '{"N":0}\n',
+        "bb-partial": "x",
+        "bb-partial-0": "",
+    }.items():
+        (store.root / "blobs" / f"sha256-{name}").write_text(text)
+    source = "http://10.0.0.1:5000/library/tinyllama"
+    pulled = real([SUCCESS, answer(), answer(), answer(), answer()], "tinyllama", source, "repair", store=store.root)
+    assert pulled.code == 0, pulled.err
+    assert not empty.exists()
+    assert damaged not in store.blobs
+    assert store.blobs == {whole, "aa-partial", "aa-partial-0"}
+
+
+@needs_private_network
+def test_one_that_nobody_wants_any_more_is_only_looked_at(store: Store) -> None:
+    manifest = store.model("hf.co/some/model/q4", store.blob(b"config", b"zeros"))
+    pulled = real([], "hf.co/some/model:q4", "hf.co/some/model:q4", "check", store=store.root)
+    assert pulled.code == 0, pulled.err
+    assert not manifest.exists()
+    assert pulled.requests == []

@@ -11,6 +11,7 @@ import pytest
 from hearth.disk import model_gb
 from hearth.facts.checkup import CheckupState
 from hearth.listeners import Listener, parse_listeners, parse_published
+from hearth.model_disk import ModelDisk
 from hearth.model_names import name_from_manifest
 from hearth.preflight import find_obstacles, paths_to_check
 from hearth.settings import Settings
@@ -265,3 +266,27 @@ def test_a_model_from_another_registry_that_is_there_wants_no_room(make_settings
     models = frozenset({name_from_manifest("hf.co/someone/model/q4")})
     host = replace(PI, free_bytes={"/var/lib/docker": 0}, images=images, models=models)
     assert find_obstacles(settings, host) == []
+
+
+def test_a_disk_that_is_not_mounted_stops_the_deploy(make_settings: Make) -> None:
+    settings = make_settings(ollama_models_dir="/mnt/ssd/ollama", ollama_models=[])
+    host = replace(PI, not_mounted=("/mnt/ssd",))
+    (obstacle,) = find_obstacles(settings, host)
+    assert "`sudo mount /mnt/ssd`" in obstacle
+    assert find_obstacles(make_settings(ollama_models=[]), host) == [], "models are in Docker's own storage"
+
+
+def test_another_disk_than_before_stops_the_deploy(make_settings: Make) -> None:
+    settings = make_settings(ollama_models_dir="/mnt/ssd", ollama_models=[])
+    before = ModelDisk("/mnt/ssd", "4f68", "/dev/sda1", "/mnt/ssd")
+    host = replace(PI, existing=frozenset({"/mnt/ssd"}), models_disk=replace(before, uuid="5e3d"), recorded_disk=before)
+    (obstacle,) = find_obstacles(settings, host)
+    assert "UUID 4f68" in obstacle
+    assert find_obstacles(settings, replace(host, models_disk=before)) == []
+
+
+def test_a_name_in_other_case_needs_no_room(make_settings: Make) -> None:
+    settings = make_settings(ollama_models=["Llama3.2:1B"])
+    host = replace(PI, free_bytes={"/var/lib/docker": 10**9}, models=frozenset({"llama3.2:1b"}))
+    images = frozenset({settings.ollama_image, settings.proxy_image})
+    assert find_obstacles(settings, replace(host, images=images)) == []

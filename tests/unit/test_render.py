@@ -112,9 +112,13 @@ def test_unset_means_absent(make_settings: Make) -> None:
 
 def test_a_models_directory_takes_the_place_of_the_volume(make_settings: Make) -> None:
     document = compose(make_settings(ollama_models_dir="/mnt/ssd/ollama"))
-    (mount,) = document["services"]["ollama"]["volumes"]
-    assert (mount["type"], mount["source"], mount["target"]) == ("bind", "/mnt/ssd/ollama", "/root/.ollama")
-    assert mount["bind"]["create_host_path"] is False, "a disk that is not mounted is an error"
+    mounts = document["services"]["ollama"]["volumes"]
+    assert [(mount["type"], mount["source"], mount["target"]) for mount in mounts] == [
+        ("bind", "/mnt/ssd/ollama", "/root/.ollama"),
+        # A guard: where the directory is a mount point without its disk, this one is missing.
+        ("bind", "/mnt/ssd/ollama/models", "/root/.ollama/models"),
+    ]
+    assert all(mount["bind"]["create_host_path"] is False for mount in mounts), "a missing disk is an error"
     assert "volumes" not in document
 
 

@@ -292,3 +292,10 @@ def test_a_load_timeout_of_zero_is_endless_too(make_settings: Make) -> None:
 def test_a_path_that_stands_twice_is_refused_naming_its_setting(make_settings: Make) -> None:
     routes = [{"path": "/api/chat", "to": "/api/chat", "methods": ["POST"]}]
     assert "proxy_extra_routes" in refusal(make_settings, proxy_extra_routes=routes)
+
+
+def test_pruning_an_empty_list_is_refused(make_settings: Make) -> None:
+    with pytest.raises(SettingsError, match=r"ollama_prune_models = True and ollama_models = \[\] would remove every"):
+        make_settings(ollama_prune_models=True, ollama_models=[])
+    assert make_settings(ollama_prune_models=True).ollama_prune_models
+    assert make_settings(ollama_models=[]).ollama_models == ()

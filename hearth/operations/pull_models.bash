@@ -1,0 +1,200 @@
+# Runs inside the Ollama container: pull models through the server's API, telling how far each is.
+# Arguments: seconds without progress, retries; then for each model its name, the name to pull it by (a registry's
+# address may be in it), and what is to be done: "pull", "update" one that is there, "repair" one whose pull was cut
+# off, or only "check" such a one.
+# Ends with 0, or with 1 when models could not be had; what arrived is safe on the disk in both cases.
+set -u
+patience=$1 retries=$2
+shift 2
+store=${OLLAMA_MODELS:-/root/.ollama/models}
+
+# One request to the server; the answer can be read from 3. HTTP/1.0, so that none comes in chunks.
+request() {
+  local method=$1 path=$2 body=$3
+  exec 3<>/dev/tcp/127.0.0.1/11434 || return 1
+  printf '%s %s HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
+    "$method" "$path" "${#body}" "$body" >&3
+}
+
+# A request of which only the answer's status matters.
+order() {
+  answer=''
+  request "$@" && IFS= read -r answer <&3
+  exec 3>&-
+  [[ $answer == *' 200 '* ]]
+}
+
+# Of a one-line JSON object: a number, or a string without quotes in it, into the variable of that name. No subshell:
+# progress comes some sixteen times a second, and the processor has other things to do.
+field() {
+  [[ $line =~ \"$1\":\"?([^\",}]*) ]] && printf -v "$1" %s "${BASH_REMATCH[1]}"
+}
+
+# Prints status changes and every tenth percent. Returns 0 when pulled, 1 when that may be tried again, 2 when not.
+pull() {
+  local line status said='' last=-1 completed total percent moved=-1 since=$SECONDS
+  request POST /api/pull "{\"model\":\"$source\",\"insecure\":$insecure,\"stream\":true}" || return 1
+  while true; do
+    # An error's JSON has no newline after it: then read ends with a failure and a line all the same.
+    IFS= read -r -t "$patience" line <&3
+    local code=$?
+    if ((code > 128)) || { ((code != 0)) && [[ -z $line ]]; }; then
+      echo "$model: the connection ended, or nothing came for $patience s" >&2
+      return 1
+    fi
+    if [[ $line == *'"error":'* ]]; then
+      local reason=${line#*'"error":'}
+      reason=${reason#\"}
+      echo "$model: ${reason%\"\}*}" >&2
+      [[ $reason == *'does not exist'* || $reason == *'not found'* || $reason == *nauthorized* || $reason == *'no space left'* || $reason == *invalid* ]] && return 2
+      return 1
+    fi
+    field status || continue
+    [[ $status == success ]] && return 0
+    completed=0 total=0
+    field completed
+    field total
+    if [[ $completed != "$moved" || $status != "$said" ]]; then moved=$completed since=$SECONDS; fi
+    if ((SECONDS - since > patience)); then
+      echo "$model: no progress for $patience s" >&2
+      return 1
+    fi
+    if [[ $status != "$said" ]]; then
+      said=$status last=-1
+      [[ $total == 0 ]] && echo "$model: $status"
+    fi
+    if ((total > 0)); then
+      percent=$((completed * 100 / total))
+      if ((percent / 10 > last / 10 || last < 0)); then
+        echo "$model: $status: $percent% of $((total / 1000000)) MB"
+        last=$percent
+      fi
+    fi
+  done
+}
+
+# The whole of it for one model: attempts, and its plain name.
+get() {
+  local attempt result from="Ollama's library" insecure=false bare previous answer
+  [[ $source == "$model" ]] || from=${source%/*}
+  [[ $source == http://* ]] && insecure=true
+  for ((attempt = 0; attempt <= retries; attempt++)); do
+    if ((attempt > 0)); then
+      echo "$model: trying again ($attempt of $retries), from where it was …"
+      sleep $((attempt * 3))
+    fi
+    pull
+    result=$?
+    exec 3>&-
+    ((result == 0)) && break
+    if ((result == 2 || attempt == retries)); then
+      echo "Model $model could not be had from $from. Check its name (ollama_models) and the host's way out, then deploy again: what arrived is kept." >&2
+      return 1
+    fi
+  done
+  # From a registry of one's own it came under that registry's name: give it the plain one.
+  if [[ $source != "$model" ]]; then
+    bare=${source#*://}
+    previous=${bare%/*}/hearth-previous
+    # Ollama removes files that no model needs any more only together with a model: so the old one gets a name first.
+    [[ $task == pull ]] || order POST /api/copy "{\"source\":\"$model\",\"destination\":\"$previous\"}"
+    if ! order POST /api/copy "{\"source\":\"$bare\",\"destination\":\"$model\"}"; then
+      echo "Model $model came as $bare and could not be renamed: $answer" >&2
+      return 1
+    fi
+    order DELETE /api/delete "{\"model\":\"$bare\"}"
+    [[ $task == pull ]] || order DELETE /api/delete "{\"model\":\"$previous\"}"
+  fi
+  echo "$model: pulled"
+}
+
+# --- After an interruption: Ollama does not flush what it writes, and never looks at it again. ------------------------
+
+# Whether a file of the store has the content that its name says.
+is_whole() {
+  local sum
+  sum=$(sha256sum "$1" 2>/dev/null) && [[ ${sum%% *} == "${1##*/sha256-}" ]]
+}
+
+# Digests of the files that a manifest needs, one a line.
+files_of() {
+  grep -Eo '"digest": ?"sha256:[0-9a-f]{64}"' "$1" | grep -Eo '[0-9a-f]{64}'
+}
+
+# Set `manifest` to where the manifest of a model is, whose name may begin with a registry's address.
+manifest_of() {
+  local name=${1#*://} tag=latest
+  [[ ${name##*/} == *:* ]] && tag=${name##*:} name=${name%:*}
+  case $name in
+    */*/*) ;;
+    */*) name=registry.ollama.ai/$name ;;
+    *) name=registry.ollama.ai/library/$name ;;
+  esac
+  manifest=$store/manifests/$name/$tag
+}
+
+# Remove what is damaged and belongs to no model. Files of models whose pull was finished long ago are not read.
+clear_damage() {
+  local file part used
+  for file in "$store"/manifests/*/*/*/*; do
+    # An empty one keeps Ollama from clearing its store when it starts.
+    if [[ -f $file && -z $(files_of "$file") ]]; then
+      echo "removing the list of files of ${file##*manifests/}, which is damaged"
+      rm -f "$file"
+    fi
+  done
+  for part in "$store"/blobs/*-partial-*; do
+    # How much of a file is there. Every further pull of it would fail on an unreadable one.
+    if [[ -f $part ]] && ! grep -q '}' "$part"; then rm -f "${part%-partial-*}"-partial*; fi
+  done
+  used=$(cat "$store"/manifests/*/*/*/* 2>/dev/null)
+  for file in "$store"/blobs/sha256-*; do
+    [[ -f $file && $file != *-partial* && $used != *"${file##*/sha256-}"* ]] || continue
+    is_whole "$file" && continue
+    echo "removing a file of $(($(stat -c %s "$file") / 1000000)) MB, which is damaged"
+    rm -f "$file"
+  done
+}
+
+# Whether a model is there and whole. One that is there and not whole is removed, so that Ollama lists it no more.
+verify() {
+  local name manifest digest whole=0
+  for name in "$model" "$source"; do
+    manifest_of "$name"
+    if [[ ! -f $manifest ]]; then
+      [[ $name == "$model" ]] && whole=1
+      continue
+    fi
+    for digest in $(files_of "$manifest"); do
+      is_whole "$store/blobs/sha256-$digest" && continue
+      echo "$model: was damaged when its pull was cut off"
+      rm -f "$store/blobs/sha256-$digest" "$manifest"
+      whole=1
+    done
+  done
+  return $whole
+}
+
+failed=() cleared=''
+while (($# > 2)); do
+  model=$1 source=$2 task=$3
+  shift 3
+  if [[ $task == repair || $task == check ]]; then
+    echo "$model: its pull was cut off; looking at what is there …"
+    [[ $cleared ]] || clear_damage
+    cleared=yes
+    if verify; then
+      echo "$model: is whole"
+      [[ $source == "$model" ]] || order DELETE /api/delete "{\"model\":\"${source#*://}\"}"
+      continue
+    fi
+    [[ $task == check ]] && continue
+  fi
+  get || failed+=("$model")
+done
+# Before anybody takes the pull for done, it must be on the disk.
+sync -f "$store" 2>/dev/null || sync
+if ((${#failed[@]} > 0)); then
+  ((${#failed[@]} == 1)) || echo "These models could not be had: ${failed[*]}." >&2
+  exit 1
+fi

@@ -1,0 +1,154 @@
+"""Models over time: removed when asked, changed under their names, damaged, and on a disk that comes and goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hearth.host_paths import MODELS_DISK, PULLING_MODELS
+from tests.acceptance.api import call
+from tests.lab.machine import deploy, on_guest, reboot, url, wait_until
+from tests.lab.model_registry import own_registry, seen_by_guest
+
+pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+
+PULL = "Models | Pull the models"
+PRUNE = "Models | Remove the models that are not listed"
+STORE = "/root/.ollama/models"
+OLLAMA = "sudo docker exec hearth-ollama"
+
+
+def says_hello(model: str = "tinyllama") -> None:
+    answer = call(url(), "POST", "/api/ollama", {"model": model, "prompt": "hi", "stream": False}, timeout=300)
+    assert answer.status == 200, answer
+    assert answer.json()["done"] is True
+
+
+def quiet(*data: str) -> None:
+    run = deploy(*data)
+    assert (run.code, run.changed) == (0, ()), run.output
+
+
+def test_unlisted_models_are_removed_when_asked() -> None:
+    on_guest(f"{OLLAMA} ollama cp tinyllama twin:1b && {OLLAMA} ollama cp tinystory stray")
+    quiet()  # not asked
+    data = ('ollama_models=["TinyLlama"]', "ollama_prune_models=true")
+    run = deploy(*data)
+    assert run.code == 0, run.output
+    assert PRUNE in run.changed, run.output
+    for name in ("twin:1b", "stray:latest", "tinystory:latest"):
+        assert f"deleted '{name}'" in run.output, run.output
+    listed = on_guest(f"{OLLAMA} ollama list").splitlines()[1:]
+    assert [line.split()[0] for line in listed] == ["tinyllama:latest"]
+    says_hello()  # its twin had the same files
+    quiet(*data)
+
+
+def test_a_model_that_was_changed_under_its_name_is_pulled_again(tmp_path: Path) -> None:
+    with own_registry(tmp_path) as (storage, port):
+        address = f'ollama_model_registry="{seen_by_guest(port)}"'
+        data = (address, "ollama_update_models=true")
+        quiet(*data)
+        old = {layer["digest"] for layer in storage.manifest("tinyllama")["layers"]}
+        shared = {layer["digest"] for layer in storage.manifest("tinystory")["layers"]}
+        new = storage.change_template("tinyllama", "{{ .System }}{{ .Prompt }} ")
+        quiet(address)  # not asked
+        run = deploy(*data)
+        assert run.code == 0, run.output
+        assert run.changed == (PULL,), run.output
+        assert new in on_guest(f"{OLLAMA} cat {STORE}/manifests/registry.ollama.ai/library/tinyllama/latest")
+        assert on_guest(f"{OLLAMA} ollama list | awk 'NR > 1 {{print $1}}' | sort").split() == [
+            "tinyllama:latest",
+            "tinystory:latest",
+        ]
+        assert old & shared, "tinystory has the old template too, so it must have stayed"
+        says_hello()
+        says_hello("tinystory")
+        quiet(*data)
+    run = deploy(*data)
+    assert run.code != 0
+    assert "ollama_update_models = True, and it can't be known" in run.output, run.output
+    assert "tinyllama (no answer" in run.output, run.output
+    quiet()
+
+
+def test_what_a_power_cut_damaged_in_a_pull_is_found_and_pulled_again() -> None:
+    """The file has its name and its size, and zeros where it had not been written when the power went."""
+    weights = on_guest(f"{OLLAMA} sh -c 'ls -S {STORE}/blobs | head -n 2'").split()
+    manifest = on_guest(f"{OLLAMA} cat {STORE}/manifests/registry.ollama.ai/library/tinyllama/latest")
+    (mine,) = [name for name in weights if name.replace("-", ":") in manifest]
+    (other,) = [name for name in weights if name != mine]
+    on_guest(
+        f"{OLLAMA} dd if=/dev/zero of={STORE}/blobs/{mine} bs=64K count=1 conv=notrunc && "
+        f"{OLLAMA} touch {STORE}/blobs/sha256-{'a' * 64}-partial && "
+        f"echo tinyllama | sudo tee {PULLING_MODELS}"
+    )
+    run = deploy()
+    assert run.code == 0, run.output
+    assert run.changed == (PULL,), run.output
+    assert "tinyllama: was damaged" in run.output, run.output
+    sums = on_guest(f"{OLLAMA} sha256sum {STORE}/blobs/{mine} {STORE}/blobs/{other}").splitlines()
+    assert [line.split()[0] for line in sums] == [name.removeprefix("sha256-") for name in (mine, other)]
+    assert "-partial" in on_guest(f"{OLLAMA} ls {STORE}/blobs"), "what a pull goes on from is kept"
+    says_hello()
+    quiet()
+
+
+SSD = "/mnt/ssd"
+ON_SSD = (f'ollama_models_dir="{SSD}"',)
+FSTAB = f"/var/ssd.img {SSD} ext4 loop,nofail 0 0"
+
+
+def below_the_mount_point() -> str:
+    """What is in the mount point's directory on the card, whether or not something is mounted over it."""
+    return on_guest(
+        f"sudo mkdir -p /mnt/card && sudo mount --bind / /mnt/card && sudo find /mnt/card{SSD} -mindepth 1; "
+        "sudo umount /mnt/card"
+    )
+
+
+@pytest.mark.long
+def test_models_never_land_on_the_card_by_mistake() -> None:
+    """With the directory that is easiest to get wrong: the mount point itself."""
+    on_guest(
+        "sudo truncate -s 300M /var/ssd.img && sudo mkfs.ext4 -q /var/ssd.img && "
+        f"echo '{FSTAB}' | sudo tee -a /etc/fstab && sudo mkdir {SSD} && sudo systemctl daemon-reload && "
+        f"sudo mount {SSD}"
+    )
+    moved = deploy(*ON_SSD)
+    assert moved.code == 0, moved.output
+    assert PULL in moved.changed
+    assert f"mount={SSD}" in on_guest(f"cat {MODELS_DISK}")
+    says_hello()
+    quiet(*ON_SSD)
+
+    on_guest(f"sudo docker stop -t 1 hearth-ollama && sudo umount {SSD}")
+    refused = deploy(*ON_SSD)
+    assert refused.code != 0
+    assert f"/etc/fstab says that {SSD} is a disk of its own, and it is not mounted" in refused.output, refused.output
+    on_guest(f"sudo sed -i '\\|{SSD}|d' /etc/fstab")
+    refused = deploy(*ON_SSD)
+    assert refused.code != 0
+    assert f"mounted at {SSD}, and now the directory is on" in refused.output, refused.output
+    assert f"sudo rm {MODELS_DISK}" in refused.output
+    assert below_the_mount_point() == ""
+
+    # A boot without the disk, and nobody deploys.
+    on_guest(
+        f"echo '{FSTAB}' | sudo tee -a /etc/fstab && sudo mount {SSD} && sudo docker start hearth-ollama && "
+        "sudo mv /var/ssd.img /var/unplugged.img && sync"
+    )
+    reboot()
+    wait_until(lambda: call(url(), "GET", "/", timeout=5).status == 200, 300, "the page is back")
+    state = on_guest("sudo docker inspect -f '{{.State.Status}} {{.State.Error}}' hearth-ollama")
+    print(f"\nOllama without its disk: {state}")
+    assert not state.startswith("running")
+    assert below_the_mount_point() == ""
+
+    on_guest(f"sudo mv /var/unplugged.img /var/ssd.img && sudo mount {SSD}")
+    back = deploy(*ON_SSD)
+    assert back.code == 0, back.output
+    assert PULL not in back.changed, "the models are where they were"
+    says_hello()
+    quiet(*ON_SSD)
