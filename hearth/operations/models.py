@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 
 from pyinfra import host
@@ -24,7 +24,7 @@ _SCRIPT = Path(__file__).with_name("pull_models.bash")
 
 @operation()
 def pulled(
-    models: tuple[str, ...], registry: str, timeout: int, retries: int, update: bool, models_dir: str
+    models: tuple[str, ...], registry: str, timeout: int, retries: int, update: bool = False, models_dir: str = ""
 ) -> Generator[FunctionCommand | StringCommand, None, None]:
     """Pull the models that Ollama does not have, through the running server, with live progress.
 
@@ -80,7 +80,7 @@ def pruned(models: tuple[str, ...]) -> Generator[FunctionCommand, None, None]:
         yield refused("an empty list of models is no reason to remove all of them")
     elif unlisted:
         explain_unlisted(unlisted)
-        yield streamed(f"docker exec {CONTAINERS['ollama']} ollama rm {quote(*unlisted)}")
+        yield streamed(_inside([(model, model, "remove") for model in unlisted], 0, 0))
     else:
         host.noop("all models that are there are listed")
 
@@ -99,13 +99,17 @@ def pull_script(tasks: Sequence[Task], registry: str, timeout: int, retries: int
     was cut off is on the disk before the pull begins, and is removed when the script came to its end, whether or not
     the models could be had: then everything that arrived was flushed.
     """
-    words = ["docker", "exec", "-i", CONTAINERS["ollama"], "bash", "-s", "--", str(timeout), str(retries)]
-    for task in tasks:
-        words += [task.model, source_name(task.model, registry), task.what]
     names = quote(*(task.model for task in tasks))
+    triples = [(task.model, source_name(task.model, registry), task.what) for task in tasks]
     return f"""mkdir -p {ROOT} && printf '%s\\n' {names} >> {PULLING_MODELS} && sync {PULLING_MODELS} || exit 2
-{quote(*words)} <<'HEARTH'
-{_SCRIPT.read_text()}HEARTH
+{_inside(triples, timeout, retries)}
 code=$?
 [ $code -gt 1 ] || rm -f {PULLING_MODELS}
 exit $code"""
+
+
+def _inside(triples: Iterable[tuple[str, str, str]], timeout: int, retries: int) -> str:
+    """Command that runs the script in the container; (model, name to pull it by, task) for each model."""
+    words = ["docker", "exec", "-i", CONTAINERS["ollama"], "bash", "-s", "--", str(timeout), str(retries)]
+    words += [word for triple in triples for word in triple]
+    return f"{quote(*words)} <<'HEARTH'\n{_SCRIPT.read_text()}HEARTH"

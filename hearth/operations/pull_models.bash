@@ -1,8 +1,8 @@
 # Runs inside the Ollama container: pull models through the server's API, telling how far each is.
 # Arguments: seconds without progress, retries; then for each model its name, the name to pull it by (a registry's
 # address may be in it), and what is to be done: "pull", "update" one that is there, "repair" one whose pull was cut
-# off, or only "check" such a one.
-# Ends with 0, or with 1 when models could not be had; what arrived is safe on the disk in both cases.
+# off, only "check" such a one, or "remove" it.
+# Ends with 0, or with 1 when not all could be done; what arrived is safe on the disk in both cases.
 set -u
 patience=$1 retries=$2
 shift 2
@@ -108,6 +108,16 @@ get() {
   echo "$model: pulled"
 }
 
+# Out of memory, too: a model may stay there for ever (ollama_keep_alive). `ollama rm` would do the same with a spinner.
+remove() {
+  order POST /api/generate "{\"model\":\"$model\",\"keep_alive\":0,\"stream\":false}"
+  if ! order DELETE /api/delete "{\"model\":\"$model\"}"; then
+    echo "Model $model could not be removed: $answer" >&2
+    return 1
+  fi
+  echo "$model: removed"
+}
+
 # --- After an interruption: Ollama does not flush what it writes, and never looks at it again. ------------------------
 
 # Whether a file of the store has the content that its name says.
@@ -190,11 +200,15 @@ while (($# > 2)); do
     fi
     [[ $task == check ]] && continue
   fi
+  if [[ $task == remove ]]; then
+    remove || failed+=("$model")
+    continue
+  fi
   get || failed+=("$model")
 done
 # Before anybody takes the pull for done, it must be on the disk.
 sync -f "$store" 2>/dev/null || sync
 if ((${#failed[@]} > 0)); then
-  ((${#failed[@]} == 1)) || echo "These models could not be had: ${failed[*]}." >&2
+  ((${#failed[@]} == 1)) || echo "These models need a look: ${failed[*]}." >&2
   exit 1
 fi

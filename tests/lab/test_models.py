@@ -38,7 +38,7 @@ def test_unlisted_models_are_removed_when_asked() -> None:
     assert run.code == 0, run.output
     assert PRUNE in run.changed, run.output
     for name in ("twin:1b", "stray:latest", "tinystory:latest"):
-        assert f"deleted '{name}'" in run.output, run.output
+        assert f"{name}: removed" in run.output, run.output
     listed = on_guest(f"{OLLAMA} ollama list").splitlines()[1:]
     assert [line.split()[0] for line in listed] == ["tinyllama:latest"]
     says_hello()  # its twin had the same files

@@ -111,7 +111,10 @@ def test_only_unlisted_models_are_removed(run: Run) -> None:
     (script,) = result.scripts
     assert "Old:1b" in result.said[0]
     assert "ollama_prune_models" in result.said[0]
-    assert script == "docker exec hearth-ollama ollama rm 10.0.0.1:5000/library/x:latest Old:1b"
+    long = "10.0.0.1:5000/library/x:latest"
+    assert exec_line(script) == (
+        f"docker exec -i hearth-ollama bash -s -- 0 0 {long} {long} remove Old:1b Old:1b remove <<'HEARTH'"
+    )
     result = run(models.pruned, {Models: having("tinyllama:latest")}, models=("tinyllama",))
     assert (result.commands, result.noop) == ([], "all models that are there are listed")
 
@@ -349,7 +352,7 @@ def test_one_that_cannot_be_had_does_not_keep_the_others_away() -> None:
     pulled = real([missing, SUCCESS, missing], *words)
     assert pulled.code == 1
     assert "b: pulled" in pulled.out
-    assert "These models could not be had: a c." in pulled.err
+    assert "These models need a look: a c." in pulled.err
 
 
 @needs_private_network
@@ -363,6 +366,17 @@ def test_a_changed_model_takes_the_old_ones_files_away_with_it() -> None:
         ("/api/delete", {"model": "10.0.0.1:5000/library/tinyllama"}),
         ("/api/delete", {"model": "10.0.0.1:5000/library/hearth-previous"}),
     ]
+
+
+@needs_private_network
+def test_removing_takes_a_model_out_of_memory_too_and_names_what_fails() -> None:
+    ok, gone = answer(), answer(status=500)
+    pulled = real([ok, ok, ok, gone], "a", "a", "remove", "b", "b", "remove")
+    assert pulled.code == 1
+    assert pulled.requests[0] == ("POST /api/generate HTTP/1.0", {"model": "a", "keep_alive": 0, "stream": False})
+    assert pulled.requests[1] == ("DELETE /api/delete HTTP/1.0", {"model": "a"})
+    assert "a: removed" in pulled.out
+    assert "Model b could not be removed" in pulled.err
 
 
 # --- after a pull that was cut off ----------------------------------------------------------------

@@ -18,7 +18,7 @@ from hearth.daemon import wanted_config
 from hearth.facts.answers import Answers, AnswersState
 from hearth.facts.engine import Engine, EngineState
 from hearth.facts.images import Images, ImagesState
-from hearth.facts.models import Models
+from hearth.facts.models import Models, ModelsState
 from hearth.facts.project import Project, ProjectState
 from hearth.facts.tree import Tree, TreeState
 from hearth.operations import engine, images, models, project, tree
@@ -84,7 +84,7 @@ def test_containers_of_a_silent_engine_or_a_broken_compose_file_are_not_called_m
 
 
 def pull_models(run: Run, present: set[str], **others: Any) -> list[str]:
-    facts = {Models: frozenset(present), **others.get("facts", {})}
+    facts = {Models: ModelsState(present=frozenset(present)), **others.get("facts", {})}
     return run(models.pulled, facts, models=("tinyllama",), registry="", timeout=60, retries=1).said
 
 
