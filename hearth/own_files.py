@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Set
 
-from hearth.host_paths import DAEMON_RECORD, IMAGES_FOUND, IMAGES_LOCK, RELEASES, RELOAD_PENDING, ROOT
+from hearth.host_paths import (
+    DAEMON_RECORD,
+    IMAGES_FOUND,
+    IMAGES_LOCK,
+    MODELS_DISK,
+    PULLING_MODELS,
+    RELEASES,
+    RELOAD_PENDING,
+    ROOT,
+)
 
 # Files with these names in /opt/hearth are Hearth's, whatever is in them: a deploy would write over them.
 _OURS = frozenset(
@@ -15,11 +24,13 @@ _OURS = frozenset(
         ".incoming.tar",
         *(
             path.removeprefix(f"{ROOT}/") + ending
-            for path in (IMAGES_LOCK, IMAGES_FOUND, DAEMON_RECORD, RELOAD_PENDING)
+            for path in (IMAGES_LOCK, IMAGES_FOUND, DAEMON_RECORD, RELOAD_PENDING, PULLING_MODELS, MODELS_DISK)
             for ending in ("", ".new")
         ),
     }
 )
+# True of this host's hardware alone: on another host the record would refuse a deploy.
+_OF_THIS_HOST = frozenset({MODELS_DISK.removeprefix(f"{ROOT}/")})
 _RELEASES = RELEASES.removeprefix(f"{ROOT}/")
 # Of releases: the two files beside them, and what is in one. (A name that begins with a dot is one half written.)
 _RELEASE_FILE = re.compile(
@@ -49,9 +60,11 @@ def our_files(present: Set[str], rendered: Set[str]) -> frozenset[str]:
 
 
 def lasting_files(present: Set[str], rendered: Set[str]) -> frozenset[str]:
-    """Those of them that are worth keeping: no marks, and nothing half written."""
+    """Those of them that are worth keeping: no marks, nothing half written, and nothing of this host's hardware."""
     return frozenset(
         path
         for path in our_files(present, rendered)
-        if not path.endswith(".new") and not any(part.startswith(".") for part in path.split("/"))
+        if path not in _OF_THIS_HOST
+        and not path.endswith(".new")
+        and not any(part.startswith(".") for part in path.split("/"))
     )

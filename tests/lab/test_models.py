@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
+import lab
 from hearth.host_paths import MODELS_DISK, PULLING_MODELS
 from tests.acceptance.api import call
 from tests.lab.machine import deploy, on_guest, reboot, url, wait_until
@@ -96,6 +100,7 @@ def test_what_a_power_cut_damaged_in_a_pull_is_found_and_pulled_again() -> None:
 
 
 SSD = "/mnt/ssd"
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"  # not everybody's has mke2fs
 ON_SSD = (f'ollama_models_dir="{SSD}"',)
 FSTAB = f"/var/ssd.img {SSD} ext4 loop,nofail 0 0"
 
@@ -108,11 +113,26 @@ def below_the_mount_point() -> str:
     )
 
 
+def plug_in_a_disk(image: Path) -> None:
+    """Make a file system of 300 MB here, since the guest has nothing to make one with, and put it into /var/ssd.img."""
+    with image.open("wb") as empty:
+        empty.truncate(300 * 10**6)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", str(image)], check=True, env=os.environ | {"PATH": PATH})
+    status = lab.status(must_run=True)
+    subprocess.run(
+        ["ssh", "-F", status.ssh_config, status.ssh_host, "gunzip | sudo dd of=/var/ssd.img bs=1M conv=sparse"],
+        input=gzip.compress(image.read_bytes(), 1),
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+
+
 @pytest.mark.long
-def test_models_never_land_on_the_card_by_mistake() -> None:
+def test_models_never_land_on_the_card_by_mistake(tmp_path: Path) -> None:
     """With the directory that is easiest to get wrong: the mount point itself."""
+    plug_in_a_disk(tmp_path / "ssd.img")
     on_guest(
-        "sudo truncate -s 300M /var/ssd.img && sudo mkfs.ext4 -q /var/ssd.img && "
         f"echo '{FSTAB}' | sudo tee -a /etc/fstab && sudo mkdir {SSD} && sudo systemctl daemon-reload && "
         f"sudo mount {SSD}"
     )

@@ -9,6 +9,7 @@ import pytest
 from hearth.model_disk import ModelDisk, disk_obstacles, not_mounted, parse_findmnt, parse_mount_points, parse_record
 from hearth.model_names import full_name, manifest_url, name_key
 from hearth.model_plan import Task, compare_manifests, content_of, missing_models, plan_pulls, unlisted_models
+from hearth.own_files import lasting_files, our_files
 
 # --- names ----------------------------------------------------------------------------------------
 
@@ -193,3 +194,9 @@ def test_the_same_disk_is_no_obstacle(now: ModelDisk | None) -> None:
 def test_another_directory_in_the_settings_is_no_obstacle() -> None:
     assert disk_obstacles("/srv/models", [], ModelDisk("/srv/models", "5e3d", "/dev/x", "/"), SSD) == []
     assert disk_obstacles("/mnt/ssd/ollama", [], CARD, None) == []
+
+
+def test_uninstalling_takes_the_records_away_and_a_backup_leaves_them_here() -> None:
+    present = {"models-disk", ".pulling-models", "images.lock", "mine.txt"}
+    assert our_files(present, frozenset()) == {"models-disk", ".pulling-models", "images.lock"}
+    assert lasting_files(present, frozenset()) == {"images.lock"}, "another host has other disks"
