@@ -7,6 +7,7 @@ Run it again to find and repair any difference. It asks before it changes anythi
 from pyinfra import host, state
 
 from hearth.connection import watch_connection
+from hearth.lock import hold
 from hearth.roles.docker import docker
 from hearth.roles.models import models
 from hearth.roles.preflight import become, check_settings, preflight
@@ -16,6 +17,7 @@ from hearth.roles.stack import stack
 settings = check_settings(state.inventory)[host.name]
 watch_connection(host)
 root = become()
+hold(root)
 
 source, codename = preflight(settings, root)
 docker(settings=settings, source=source, codename=codename, **root)

@@ -8,6 +8,8 @@ NETWORK = "hearth"
 MODELS_VOLUME = "hearth-models"
 # Service in compose.yaml → name of its container.
 CONTAINERS = {"ollama": "hearth-ollama", "httpd": "hearth-httpd"}
+# Held by the one deploy that is at work on the host; says who that is. (Not in /run/lock, where anybody may put files.)
+DEPLOY_LOCK = "/run/hearth-deploy.lock"
 HTTPD_CONF = "conf/hearth/httpd.conf"
 DAEMON_JSON = "/etc/docker/daemon.json"
 # What Hearth itself put into daemon.json, so that it never changes what a person put there.
