@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from hearth.disk import GB, model_gb
 from hearth.facts.checkup import CheckupState
 from hearth.model_disk import disk_obstacles
@@ -9,6 +11,8 @@ from hearth.model_plan import missing_models
 from hearth.platforms import docker_source, identify
 from hearth.settings import Settings
 
+# Seconds. A wrong time zone is not a wrong clock, and certificates and package lists are valid for days.
+CLOCK_TOLERANCE = 86400
 DOCKER_DIR = "/var/lib/docker"
 
 
@@ -24,6 +28,24 @@ def find_obstacles(settings: Settings, host: CheckupState) -> list[str]:
         *_ports(settings, host),
         *_models_dir(settings, host),
         *_disk(settings, host),
+    ]
+
+
+def wrong_clock(clock: int, now: float) -> list[str]:
+    """The obstacle that a host's clock is, if it is one.
+
+    Args:
+        clock: the host's time, in seconds since 1970.
+        now: the control machine's time at that moment.
+    """
+    if abs(clock - now) <= CLOCK_TOLERANCE:
+        return []
+    there, here = (f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC" for time in (clock, now))
+    return [
+        f"the host's clock says {there}, and this computer's {here}: with a wrong clock, apt refuses package lists and "
+        "TLS refuses certificates as expired or not valid yet. If it is the host's that is wrong (a Pi has no battery "
+        "to keep time, and asks the network), run `sudo timedatectl set-ntp true` there and wait a minute, or set it: "
+        f"`sudo date -u -s '@{now:.0f}'`"
     ]
 
 

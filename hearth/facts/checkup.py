@@ -54,6 +54,7 @@ class CheckupState:
         not_mounted: mount points at or above the models' directory that fstab lists, with nothing mounted there.
         models_disk: the file system that the models' directory is on.
         recorded_disk: the one that models were put on by an earlier deploy.
+        clock: the host's time, in seconds since 1970.
     """
 
     os_release: dict[str, str] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class CheckupState:
     not_mounted: tuple[str, ...] = ()
     models_disk: ModelDisk | None = None
     recorded_disk: ModelDisk | None = None
+    clock: int = 0
 
 
 class Checkup(FactBase[CheckupState]):
@@ -96,6 +98,7 @@ class Checkup(FactBase[CheckupState]):
         ]
         return "; ".join(
             [
+                "echo @@clock; date +%s",
                 "echo @@os; cat /etc/os-release",
                 "echo @@architecture; dpkg --print-architecture 2>/dev/null || uname -m",
                 f"echo @@disk; for p in {' '.join(paths)}; do {disk}; done",
@@ -134,4 +137,5 @@ class Checkup(FactBase[CheckupState]):
             ),
             models_disk=parse_findmnt(sections.get("models_disk", [])),
             recorded_disk=parse_record(sections.get("recorded_disk", [])),
+            clock=int(sections["clock"][0]),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,7 +12,7 @@ from pyinfra.api.host import Host
 
 from hearth.facts.checkup import Checkup, Login
 from hearth.platforms import DockerSource, docker_source, identify
-from hearth.preflight import find_obstacles, paths_to_check
+from hearth.preflight import find_obstacles, paths_to_check, wrong_clock
 from hearth.settings import Settings, SettingsError
 
 
@@ -72,7 +73,7 @@ def preflight(settings: Settings, root: dict[str, Any]) -> tuple[DockerSource, s
         DeployError: with every obstacle and its cure.
     """
     state = host.get_fact(Checkup, paths=paths_to_check(settings), models_dir=settings.ollama_models_dir, **root)
-    obstacles = find_obstacles(settings, state)
+    obstacles = [*wrong_clock(state.clock, time.time()), *find_obstacles(settings, state)]
     if obstacles:
         raise DeployError(f"{host.name} is not ready, and nothing was changed:\n  " + "\n  ".join(obstacles))
     platform = identify(state.os_release, state.architecture)

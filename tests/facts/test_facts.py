@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,7 @@ def test_a_checkup_is_read(tmp_path: Path) -> None:
     assert state.file_system[str(missing)] == state.file_system[str(tmp_path)], "that of the nearest parent"
     assert state.free_bytes[str(missing)] == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.05)
     assert state.models == {"tinyllama:latest"}
+    assert state.clock == pytest.approx(time.time(), abs=30)
 
 
 def test_files_are_read(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hearth.facts.checkup import CheckupState
 from hearth.listeners import Listener, parse_listeners, parse_published
 from hearth.model_disk import ModelDisk
 from hearth.model_names import name_from_manifest
-from hearth.preflight import find_obstacles, paths_to_check
+from hearth.preflight import find_obstacles, paths_to_check, wrong_clock
 from hearth.settings import Settings
 
 Make = Callable[..., Settings]
@@ -233,6 +233,28 @@ def test_a_models_directory_that_is_not_there(make_settings: Make) -> None:
     (obstacle,) = find_obstacles(settings, replace(ssd(10**12, 10**12), existing=frozenset()))
     assert "ollama_models_dir = '/mnt/ssd/ollama'" in obstacle
     assert "mount the disk" in obstacle
+
+
+# --- clock ----------------------------------------------------------------------------------------
+
+NOON = 1_769_860_800  # 2026-01-31 12:00 UTC
+
+
+@pytest.mark.parametrize("seconds", [0, 3600, -3600, 86_400, -86_400])
+def test_a_clock_that_is_a_day_off_at_most_will_do(seconds: int) -> None:
+    assert wrong_clock(NOON + seconds, NOON) == []
+
+
+def test_a_clock_in_the_past_is_told_with_both_times_and_the_cure() -> None:
+    (obstacle,) = wrong_clock(NOON - 365 * 86_400, NOON + 0.4)
+    assert "the host's clock says 2025-01-31 12:00 UTC, and this computer's 2026-01-31 12:00 UTC" in obstacle
+    assert "sudo timedatectl set-ntp true" in obstacle
+    assert f"sudo date -u -s '@{NOON}'" in obstacle
+
+
+@pytest.mark.parametrize("clock", [NOON + 86_401, NOON - 86_401, 0, 2**31])
+def test_a_clock_that_is_more_than_a_day_off_is_an_obstacle(clock: int) -> None:
+    assert len(wrong_clock(clock, NOON)) == 1
 
 
 # --- several --------------------------------------------------------------------------------------
