@@ -12,6 +12,9 @@ from typing_extensions import override
 from hearth.host_paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING
 from hearth.sections import parse_sections
 
+# dpkg's words for packages that are all there, or not there at all.
+_WHOLE = ("installed", "not-installed", "config-files")
+
 
 class EngineUnreachable(FactPreconditionError):
     """The Docker engine gave no answer: what it runs cannot be known, which is not the same as "nothing".
@@ -30,6 +33,7 @@ class EngineState:
 
     Attributes:
         packages: names of the packages, of those asked for, that are installed.
+        half_installed: names of those that were unpacked and not configured, by an apt that was interrupted.
         has_engine: commands `dockerd` and `docker` are there, however they came.
         has_compose: the Compose plugin is there.
         config: text of `daemon.json` (empty if there is none).
@@ -39,6 +43,7 @@ class EngineState:
     """
 
     packages: frozenset[str] = frozenset()
+    half_installed: frozenset[str] = frozenset()
     has_engine: bool = False
     has_compose: bool = False
     config: str = ""
@@ -71,8 +76,7 @@ class Engine(FactBase[EngineState]):
         return "; ".join(
             [
                 "echo @@packages",
-                f"dpkg-query -W -f '${{db:Status-Status}} ${{Package}}\\n' {names} 2>/dev/null "
-                "| sed -n 's/^installed //p'",
+                f"dpkg-query -W -f '${{db:Status-Status}} ${{Package}}\\n' {names} 2>/dev/null",
                 "echo @@engine",
                 "command -v docker >/dev/null && command -v dockerd",
                 "echo @@compose",
@@ -92,8 +96,10 @@ class Engine(FactBase[EngineState]):
     @override
     def process(self, output: Iterable[str]) -> EngineState:
         sections = parse_sections(output)
+        packages = [line.split(maxsplit=1) for line in sections["packages"]]
         return EngineState(
-            packages=frozenset(sections["packages"]),
+            packages=frozenset(name for status, name in packages if status == "installed"),
+            half_installed=frozenset(name for status, name in packages if status not in _WHOLE),
             has_engine=bool(sections["engine"]),
             has_compose=bool(sections["compose"]),
             config="\n".join(sections["config"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Generator
+from pathlib import Path
 
 from pyinfra import host
 from pyinfra.api import FileUploadCommand, FunctionCommand, StringCommand, operation
@@ -21,23 +22,24 @@ from hearth.words import explain
 
 Commands = Generator[StringCommand | FunctionCommand | FileUploadCommand, None, None]
 
+_APT = Path(__file__).with_name("apt.sh")
 _KEYRING = "/etc/apt/keyrings/docker.asc"
 _SOURCES = "/etc/apt/sources.list.d/docker.sources"
 
 
 @operation()
 def installed(source: DockerSource, codename: str, keep_existing: bool, timeout: int) -> Commands:
-    """Install the Docker engine and its Compose plugin with apt.
+    """Install the Docker engine and its Compose plugin with apt, and finish first what an interrupted apt left.
 
     Args:
         source: packages, and the repository they come from.
         codename: the release's apt name, for Docker's own repository.
         keep_existing: leave a Docker with Compose plugin alone that came from elsewhere.
-        timeout: seconds to wait for apt's lock.
+        timeout: seconds to wait for others who use apt.
     """
     state = host.get_fact(Engine, packages=source.packages)
     complete = set(source.packages) <= state.packages
-    if complete or (keep_existing and state.has_engine and state.has_compose):
+    if complete or (keep_existing and state.has_engine and state.has_compose and not state.half_installed):
         host.noop("Docker and its Compose plugin are installed")
         return
     explain(about_packages([name for name in source.packages if name not in state.packages], source.repository))
@@ -46,28 +48,27 @@ def installed(source: DockerSource, codename: str, keep_existing: bool, timeout:
 
 def install_script(source: DockerSource, codename: str, timeout: int) -> str:
     """Shell script that installs the packages, adding Docker's repository first if they come from there."""
-    apt = f"DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout={timeout} -o Acquire::Retries=3"
-    apt += " -o Acquire::http::Timeout=60 -o Acquire::https::Timeout=60"
-    lines = ["set -e"]
+    lines = ["set -e", f"apt_timeout={timeout}", _APT.read_text(), "apt_finish"]
     if source.repository:
         deb822 = (
             f"Types: deb\nURIs: {source.repository}\nSuites: {codename}\nComponents: stable\nSigned-By: {_KEYRING}\n"
         )
         lines += [
-            f"{apt} update",
-            f"{apt} install -y --no-install-recommends ca-certificates",
+            "apt_update",
+            "apt_install ca-certificates",
             "install -d -m 0755 /etc/apt/keyrings",
             # apt's own downloader: a fresh host has neither curl nor wget.
             f"/usr/lib/apt/apt-helper download-file {quote(source.repository + '/gpg')} {_KEYRING}.new",
             f"mv {_KEYRING}.new {_KEYRING}",
             f"printf %s {quote(deb822)} > {_SOURCES}",
+            f"sync {_KEYRING} {_SOURCES}",
         ]
     lines += [
-        "echo 'Reading the package lists …'",
-        f"{apt} update",
-        f"echo {quote('Installing ' + ', '.join(source.packages) + ' …')}",
-        f"{apt} -o Dpkg::Use-Pty=0 install -y --no-install-recommends {quote(*source.packages)} </dev/null",
+        "apt_update",
+        f"apt_install {quote(*source.packages)}",
         "systemctl enable --now docker.service",
+        # Of an engine that was configured while its package was half installed.
+        f"if [ -e {ENGINE_PENDING} ]; then systemctl restart docker.service; rm -f {ENGINE_PENDING}; fi",
     ]
     return "\n".join(lines)
 
@@ -89,16 +90,18 @@ def configured(settings: Settings, source: DockerSource) -> Commands:
     merged, ours = merge_config(current, recorded, wanted_config(settings, current))
     do_write = merged != current
     do_record = ours != recorded
-    do_restart = state.has_engine and (do_write or state.pending)
+    # An engine whose package is half installed is started by the operation that installs it.
+    usable = state.has_engine and not state.half_installed
+    do_restart = usable and (do_write or state.pending)
     explain(*about_daemon(current, merged, do_restart))
-    if state.has_engine and not do_restart:
+    if usable and not do_restart:
         explain(*about_service(state.active, state.enabled))
     if do_write or do_record:
-        yield from _write(dump_config(merged) if do_write else "", json.dumps(ours) + "\n", do_restart)
+        yield from _write(dump_config(merged) if do_write else "", json.dumps(ours) + "\n", state.has_engine)
     if do_restart:
         # The mark goes last: a run that dies before it leaves it, and the next run restarts.
         yield StringCommand(f"systemctl restart docker.service && rm -f {ENGINE_PENDING}")
-    if state.has_engine and (not state.enabled or (not state.active and not do_restart)):
+    if usable and (not state.enabled or (not state.active and not do_restart)):
         yield StringCommand("systemctl enable --now docker.service")
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -50,13 +54,12 @@ def test_a_docker_from_elsewhere_is_kept_where_any_will_do(run: Run) -> None:
         (EngineState(has_engine=True), True),
         (EngineState(has_compose=True), True),
         (EngineState(has_engine=True, has_compose=True), False),
+        (EngineState(has_engine=True, has_compose=True, half_installed=frozenset({"docker.io"})), True),
     ],
 )
 def test_what_is_incomplete_is_installed(run: Run, state: EngineState, keep: bool) -> None:
     (script,) = install(run, state, keep=keep).scripts
-    *_, install_line, start = script.splitlines()
-    assert install_line.endswith("install -y --no-install-recommends docker.io docker-compose </dev/null")
-    assert start == ENABLE
+    assert script.splitlines()[-3:-1] == ["apt_install docker.io docker-compose", ENABLE]
 
 
 def test_the_distributions_packages_need_no_repository(run: Run) -> None:
@@ -68,7 +71,7 @@ def test_the_distributions_packages_need_no_repository(run: Run) -> None:
 def test_dockers_repository_is_added_before_it_is_used(run: Run) -> None:
     (script,) = install(run, EngineState(), DOCKER).scripts
     order = [
-        script.index(part) for part in ("install -d", "/gpg", "docker.sources", "Reading", "docker-compose-plugin")
+        script.rindex(part) for part in ("install -d", "/gpg", "docker.sources", "apt_update", "docker-compose-plugin")
     ]
     assert order == sorted(order)
     assert (
@@ -82,23 +85,179 @@ def test_the_script_is_good_shell(source: DockerSource) -> None:
     check_syntax(engine.install_script(source, HOSTILE, 60))
 
 
-def test_the_script_stops_at_the_first_failure(tmp_path: Any) -> None:
+@pytest.fixture(name="host")
+def _host(tmp_path: Path) -> Sandbox:
+    """A host whose dpkg and apt do what they are asked."""
     sandbox = Sandbox(tmp_path)
-    sandbox.program("apt-get", "exit 100")
-    sandbox.program("install")
-    done = sandbox.run(engine.install_script(DockerSource((HOSTILE,), ""), "trixie", 60))
-    assert done.returncode == 100
-    assert len(sandbox.calls) == 1
-    assert not sandbox.pwned()
+    for program in ("apt-get", "dpkg", "systemctl", "sleep"):
+        sandbox.program(program)
+    sandbox.program("dpkg-query", "echo installed ok")
+    for directory in ("dpkg/updates", "apt/lists", "apt/archives"):
+        (tmp_path / directory).mkdir(parents=True)
+    return sandbox
 
 
-def test_packages_reach_apt_as_they_are(tmp_path: Any) -> None:
-    sandbox = Sandbox(tmp_path)
-    sandbox.program("apt-get")
-    sandbox.program("systemctl")
-    assert sandbox.run(engine.install_script(DockerSource((HOSTILE, "b"), ""), "trixie", 60)).returncode == 0
-    assert sandbox.calls[-2].endswith(f"--no-install-recommends {HOSTILE} b")
-    assert not sandbox.pwned()
+def installs(sandbox: Sandbox, source: DockerSource = DEBIAN, timeout: int = 60) -> subprocess.CompletedProcess[str]:
+    script = engine.install_script(source, "trixie", timeout)
+    return sandbox.run(
+        script.replace("/var/lib/", f"{sandbox.directory}/")
+        .replace("/var/cache/", f"{sandbox.directory}/")
+        .replace("/run/", f"{sandbox.directory}/")
+    )
+
+
+def changes(sandbox: Sandbox) -> list[str]:
+    """What was asked of apt and dpkg, and of systemd: options of every call left out."""
+    calls = [call for call in sandbox.calls if call.startswith(("apt-get", "dpkg ", "systemctl"))]
+    return [re.sub(r"-o \S+ |-qq ", "", call) for call in calls]
+
+
+INSTALLED = [
+    "apt-get update",
+    "apt-get -y --no-install-recommends install docker.io docker-compose",
+    ENABLE,
+]
+
+
+def test_a_fresh_host_gets_its_packages(host: Sandbox) -> None:
+    done = installs(host)
+    assert done.returncode == 0, done.stderr
+    assert changes(host) == INSTALLED
+    assert done.stdout == "Reading the package lists …\nInstalling docker.io, docker-compose …\n"
+
+
+def test_the_script_stops_at_the_first_failure(host: Sandbox) -> None:
+    host.program("apt-get", "echo 'E: no network'; exit 100")
+    done = installs(host, DockerSource((HOSTILE,), ""))
+    assert done.returncode == 1
+    assert changes(host) == ["apt-get update"]
+    assert done.stdout == "Reading the package lists …\nE: no network\n"
+    assert not host.pwned()
+
+
+def test_packages_reach_apt_as_they_are(host: Sandbox) -> None:
+    assert installs(host, DockerSource((HOSTILE, "b"), "")).returncode == 0
+    assert changes(host)[-2].endswith(f"install {HOSTILE} b")
+    assert not host.pwned()
+
+
+def test_an_engine_that_was_configured_while_half_installed_is_restarted(host: Sandbox) -> None:
+    (host.directory / "hearth-engine-restart").touch()
+    assert installs(host).returncode == 0
+    assert changes(host)[-1] == "systemctl restart docker.service"
+    assert not (host.directory / "hearth-engine-restart").exists()
+
+
+@pytest.mark.parametrize(
+    "status", ["unpacked ok", "half-configured ok", "half-installed ok", "installed reinstreq", "triggers-pending ok"]
+)
+def test_an_interrupted_installation_is_finished_first(host: Sandbox, status: str) -> None:
+    host.program("dpkg-query", f"echo installed ok; [ -e {host.directory}/repaired ] || echo {status}")
+    host.program("dpkg", f"touch {host.directory}/repaired")
+    done = installs(host)
+    assert done.returncode == 0, done.stderr
+    assert changes(host) == ["dpkg --configure -a --force-confdef --force-confold", *INSTALLED]
+    assert "interrupted" in done.stdout
+
+
+def test_what_dpkg_cannot_finish_is_repaired_by_apt(host: Sandbox) -> None:
+    host.program("dpkg-query", "echo half-installed reinstreq")
+    host.program("dpkg", "exit 1")
+    assert installs(host).returncode == 0
+    assert changes(host)[1:] == ["apt-get update", "apt-get -y -f install", *INSTALLED[1:]]
+
+
+def test_a_journal_of_dpkg_is_an_interrupted_installation(host: Sandbox) -> None:
+    (host.directory / "dpkg/updates/0001").touch()
+    host.program("dpkg", f"rm {host.directory}/dpkg/updates/0001")
+    assert installs(host).returncode == 0
+    assert changes(host)[0] == "dpkg --configure -a --force-confdef --force-confold"
+
+
+def test_a_broken_archive_is_fetched_again(host: Sandbox) -> None:
+    """apt looks at the size of an archive alone, and a power cut leaves files full of zeros."""
+    host.program(
+        "apt-get",
+        f"""case "$*" in
+        *clean) touch {host.directory}/clean;;
+        *install\\ docker*) [ -e {host.directory}/clean ] || {{
+          echo "dpkg-deb: error: '/var/x.deb' is not a Debian format archive" >&2; exit 100; }};;
+        esac""".replace("\\\\", "\\"),
+    )
+    done = installs(host)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert changes(host) == [
+        *INSTALLED[:2],
+        "apt-get clean",
+        "apt-get -y -f install",
+        *INSTALLED[1:],
+    ]
+    assert "not a Debian format archive" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "E: Release file for http://deb.debian.org/dists/trixie/InRelease is not valid yet (invalid for another 3d).",
+        "E: Release file for http://deb.debian.org/dists/trixie-updates/InRelease is expired (invalid since 9d 3h).",
+        "  Certificate verification failed: The certificate chain uses expired certificate.",
+    ],
+)
+def test_words_of_apt_about_dates_are_explained(host: Sandbox, words: str) -> None:
+    host.program("apt-get", f'echo "{words}" >&2; exit 100')
+    done = installs(host)
+    assert done.returncode == 1
+    assert words in done.stdout
+    assert f"the host's clock says {datetime.now(UTC):%Y-%m-%d}" in done.stderr
+    assert "timedatectl set-ntp true" in done.stderr
+
+
+def test_other_words_of_apt_stand_for_themselves(host: Sandbox) -> None:
+    host.program("apt-get", "echo 'E: Unable to locate package docker.io' >&2; exit 100")
+    assert "clock" not in installs(host).stderr
+
+
+@pytest.fixture(name="busy")
+def _busy(host: Sandbox) -> Iterator[subprocess.Popen[str]]:
+    """Another program that holds apt's lock, as apt itself does: by fcntl."""
+    lock = host.directory / "dpkg/lock-frontend"
+    holder = (
+        "import fcntl, sys; lock = open(sys.argv[1], 'w'); "
+        "fcntl.lockf(lock, fcntl.LOCK_EX); print('held', flush=True); "
+        "sys.stdin.read()"
+    )
+    words = [sys.executable, "-c", holder, str(lock)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "held\n"
+        yield program
+        program.kill()
+
+
+def test_another_apt_is_waited_for_and_named(host: Sandbox, busy: subprocess.Popen[str]) -> None:
+    # The third look finds it gone.
+    host.program("sleep", f"[ $(grep -c sleep {host.directory}/calls) -lt 2 ] || kill {busy.pid}; /bin/sleep 0.2")
+    done = installs(host)
+    assert done.returncode == 0, done.stderr
+    assert f"Waiting for apt, which python3 (process {busy.pid}) is using; up to 60 s …" in done.stdout
+    assert done.stdout.count("Waiting") == 1, "once, and again only after 30 s"
+    assert changes(host) == INSTALLED
+
+
+def test_waiting_for_another_apt_has_an_end(host: Sandbox, busy: subprocess.Popen[str]) -> None:
+    host.program("sleep", "/bin/sleep 0.3")
+    done = installs(host, timeout=1)
+    assert done.returncode == 1
+    assert f"still in use by python3 (process {busy.pid}) after 1 s (docker_apt_timeout)" in done.stderr
+    assert changes(host) == []
+
+
+def test_a_lock_that_nobody_holds_is_not_waited_for(host: Sandbox) -> None:
+    for lock in ("dpkg/lock", "dpkg/lock-frontend", "apt/lists/lock", "apt/archives/lock"):
+        (host.directory / lock).touch()
+    done = installs(host)
+    assert done.returncode == 0
+    assert "Waiting" not in done.stdout
 
 
 # --- configured -----------------------------------------------------------------------------------
@@ -162,6 +321,15 @@ def test_a_stopped_engine_is_started(run: Run, settings: Settings, right: Engine
 def test_an_engine_that_would_not_come_back_after_a_reboot(run: Run, settings: Settings, right: EngineState) -> None:
     assert configure(run, settings, replace(right, enabled=False)).commands == [ENABLE]
     assert configure(run, settings, EngineState(has_engine=True)).commands[-2:] == [RESTART, ENABLE]
+
+
+def test_an_engine_that_is_half_installed_is_left_to_the_installation(
+    run: Run, settings: Settings, right: EngineState
+) -> None:
+    half = replace(right, half_installed=frozenset({"docker.io"}), active=False, enabled=False, pending=True)
+    assert configure(run, settings, half).commands == []
+    commands = configure(run, settings, replace(half, config="", record="")).commands
+    assert "touch /run/hearth-engine-restart" in commands[-1], "the installation restarts it"
 
 
 def test_without_a_record_what_stands_there_is_a_persons(run: Run, settings: Settings, right: EngineState) -> None:
