@@ -1,0 +1,117 @@
+"""What stands in a deploy's way: another deploy, another apt, an apt that was cut off, a wrong clock."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from hearth.host_paths import DEPLOY_LOCK
+from tests.lab.machine import INVENTORY, PYINFRA, ROOT, deploy, on_guest, wait_until
+
+pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
+INSTALL = "Docker | Install the engine and Compose"
+# Holds apt's lock as apt does, by fcntl; a fresh Debian has perl and no Python.
+HOLD_APT = (
+    "sudo systemd-run --quiet --unit other-apt perl -MFcntl -e "
+    '\'open(F, ">>", "/var/lib/dpkg/lock-frontend"); '
+    'fcntl(F, F_SETLK, pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0)) or die; sleep {seconds}\''
+)
+
+
+@pytest.fixture
+def asking() -> Iterator[subprocess.Popen[str]]:
+    """A deploy that has looked at the host and asks whether to begin."""
+    # A setting that differs, or there were nothing to ask for.
+    words = [PYINFRA, "--data", 'chat_title="Other"', INVENTORY, "deploy.py"]
+    with subprocess.Popen(
+        words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as run:
+        wait_until(lambda: on_guest(f"cat {DEPLOY_LOCK}") != "", 120, "the first deploy holds the host")
+        yield run
+        run.kill()
+
+
+def free() -> bool:
+    return on_guest(f"cat {DEPLOY_LOCK}") == ""
+
+
+def test_a_second_deploy_is_refused_and_told_of_the_first(asking: subprocess.Popen[str]) -> None:
+    run = deploy()
+    assert run.code != 0
+    assert "is being deployed to by " in run.output, run.output
+    assert "(since 20" in run.output
+    looked = subprocess.run([PYINFRA, "--dry", INVENTORY, "deploy.py"], cwd=ROOT, capture_output=True, text=True)
+    assert looked.returncode == 0, looked.stderr
+    asking.kill()
+    wait_until(free, 30, "the host is free again")
+    run = deploy()
+    assert (run.code, run.changed) == (0, ()), run.output
+
+
+@pytest.mark.usefixtures("asking")
+def test_a_control_machine_that_vanishes_frees_the_host() -> None:
+    """As without power: the host hears nothing more from it, not even that it is gone."""
+    port = on_guest(
+        "for p in $(pgrep -f '[h]earth-lock'); do sudo cat /proc/$p/environ | tr '\\0' '\\n'; done | "
+        "sed -n 's/^SSH_CONNECTION=[^ ]* \\([0-9]*\\) .*/\\1/p' | head -n 1"
+    )
+    assert port, "the connection of the first deploy is not known"
+    on_guest(
+        f"sudo iptables -I INPUT -p tcp --sport {port} --dport 22 -j DROP && "
+        f"sudo iptables -I OUTPUT -p tcp --dport {port} --sport 22 -j DROP"
+    )
+    wait_until(free, 150, "the host has given up on it")
+    # Or it would go on beside the next one, should it only have slept.
+    assert on_guest(f"ss -Htn state established '( sport = :22 and dport = :{port} )'") == ""
+    run = deploy()
+    assert (run.code, run.changed) == (0, ()), run.output
+
+
+def test_another_apt_is_waited_for_and_named() -> None:
+    on_guest("sudo dpkg --remove --force-depends docker-compose")
+    on_guest(HOLD_APT.format(seconds=45))
+    run = deploy()
+    assert run.code == 0, run.output
+    assert "Waiting for apt, which perl (process " in run.output
+    assert INSTALL in run.changed
+    assert deploy().changed == ()
+
+
+def test_waiting_for_another_apt_has_an_end() -> None:
+    on_guest("sudo dpkg --remove --force-depends docker-compose")
+    on_guest(HOLD_APT.format(seconds=600))
+    run = deploy("docker_apt_timeout=5")
+    assert run.code != 0
+    assert "apt is still in use by perl (process" in run.output, run.output
+    on_guest("sudo systemctl stop other-apt")
+    assert deploy().code == 0
+    assert deploy().changed == ()
+
+
+def test_an_installation_that_was_cut_off_is_finished() -> None:
+    """The package's files are there, and dpkg's journal was left behind: apt-get refuses everything in that state."""
+    on_guest(
+        "sudo dpkg --remove --force-depends docker-compose; cd /tmp && sudo apt-get -qq update && "
+        "apt-get -qq download docker-compose && sudo dpkg --unpack docker-compose_*.deb && "
+        "sudo cp -p /var/lib/dpkg/status /tmp/status && "
+        # dpkg's journal has one entry per change, in the form of the status file.
+        "dpkg-query -s docker-compose | sudo tee /var/lib/dpkg/updates/0000 >/dev/null",
+        timeout=300,
+    )
+    assert "dpkg was interrupted" in on_guest("sudo apt-get -y install ca-certificates 2>&1", check=False)
+    run = deploy()
+    assert run.code == 0, run.output
+    assert "Finishing an installation that was interrupted" in run.output
+    assert on_guest("dpkg-query -W -f '${db:Status-Status}' docker-compose") == "installed"
+    assert deploy().changed == ()
+
+
+def test_a_clock_that_is_wrong_by_a_year_is_told() -> None:
+    on_guest("sudo timedatectl set-ntp false; sudo date -u -s '1 year ago'")
+    run = deploy()
+    assert run.code != 0
+    assert "the host's clock says 20" in run.output, run.output
+    assert "sudo timedatectl set-ntp true" in run.output
+    assert "Traceback" not in run.output
