@@ -99,8 +99,9 @@ docker_live_restore = True
 # Container logs: size of one file and number of files kept, per container.
 docker_log_max_size = "10m"
 docker_log_max_files = 3
-# Seconds for fetching one image, and how often that is tried again.
+# Seconds for fetching one image, seconds without progress before that counts as stuck, and how often it is tried again.
 docker_pull_timeout = 3600
+docker_pull_stall = 300
 docker_pull_retries = 3
 # Seconds to wait for another apt on the host to finish (Debian's own nightly upgrades, say).
 docker_apt_timeout = 1800

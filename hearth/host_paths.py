@@ -20,6 +20,8 @@ ENGINE_PENDING = "/run/hearth-engine-restart"
 IMAGES_LOCK = f"{ROOT}/images.lock"
 # Images that were there before Hearth (`docker load`, other containers), as in IMAGES_LOCK: an uninstall leaves them.
 IMAGES_FOUND = f"{ROOT}/images.found"
+# Pulls that were begun and whose images are not safely on the disk yet: "boot reference" lines.
+PULLING = f"{ROOT}/.pulling"
 # There while a changed httpd.conf waits for the graceful reload.
 RELOAD_PENDING = f"{ROOT}/.reload-httpd"
 # One directory per release that was accepted: `<id>/release.json` and `<id>/tree/`, the files as they were put.

@@ -10,6 +10,7 @@ from hearth.host_paths import (
     IMAGES_FOUND,
     IMAGES_LOCK,
     MODELS_DISK,
+    PULLING,
     PULLING_MODELS,
     RELEASES,
     RELOAD_PENDING,
@@ -24,7 +25,7 @@ _OURS = frozenset(
         ".incoming.tar",
         *(
             path.removeprefix(f"{ROOT}/") + ending
-            for path in (IMAGES_LOCK, IMAGES_FOUND, DAEMON_RECORD, RELOAD_PENDING, PULLING_MODELS, MODELS_DISK)
+            for path in (IMAGES_LOCK, IMAGES_FOUND, DAEMON_RECORD, RELOAD_PENDING, PULLING, PULLING_MODELS, MODELS_DISK)
             for ending in ("", ".new")
         ),
     }

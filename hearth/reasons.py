@@ -23,10 +23,12 @@ def explain_images(state: ImagesState, missing: Sequence[str], unrecorded: Colle
     if not state.present and missing and _answers().engine == "silent":
         explain(_SILENT, kind="unknown")
         return
-    if absent := [reference for reference in missing if reference not in state.present]:
+    if absent := [one for one in missing if one not in state.present and one not in state.unfinished]:
         explain(f"{there(absent)} pulled")
     for reference in missing:
-        if reference in state.present:
+        if reference in state.unfinished:
+            explain(f"{reference}: its pull was cut off; it is taken up again")
+        elif reference in state.present:
             explain(f"{reference} leads to another image than the one that was pulled; it is pulled again")
     if unrecorded:
         explain(f"{listed(unrecorded)}: on the host already, and written down as Hearth's")

@@ -92,6 +92,7 @@ class Settings(BaseModel):
     docker_log_max_size: Size
     docker_log_max_files: Annotated[int, Field(ge=1, le=100)]
     docker_pull_timeout: Seconds
+    docker_pull_stall: Annotated[int, Field(ge=10, le=86400)]
     docker_pull_retries: Annotated[int, Field(ge=0, le=100)]
     docker_apt_timeout: Seconds
     docker_health_timeout: Seconds

@@ -9,7 +9,7 @@ from pyinfra.api import FactBase
 from typing_extensions import override
 
 from hearth.facts.engine import EngineUnreachable
-from hearth.host_paths import IMAGES_LOCK
+from hearth.host_paths import IMAGES_LOCK, PULLING
 from hearth.sections import parse_sections
 from hearth.shell import DOCKER_ANSWERS, quote
 
@@ -21,17 +21,20 @@ class ImagesState:
     Attributes:
         present: as the engine has them now.
         pulled: as they came from the registry.
+        unfinished: references whose pull was begun, and not seen to its end: the run was cut off.
     """
 
     present: dict[str, str] = field(default_factory=dict)
     pulled: dict[str, str] = field(default_factory=dict)
+    unfinished: frozenset[str] = frozenset()
 
     def missing(self, references: Iterable[str]) -> list[str]:
-        """The references that are not there, or lead to another image than the one that was pulled."""
+        """The references that are not there, lead to another image than the one that was pulled, or may be broken."""
         return [
             reference
             for reference in references
             if reference not in self.present
+            or reference in self.unfinished
             or self.pulled.get(reference, self.present[reference]) != self.present[reference]
         ]
 
@@ -40,7 +43,7 @@ class ImagesState:
         return {
             reference: self.present[reference]
             for reference in references
-            if reference in self.present and reference not in self.pulled
+            if reference in self.present and reference not in self.pulled and reference not in self.unfinished
         }
 
 
@@ -62,7 +65,8 @@ class Images(FactBase[ImagesState]):
         names = quote(*references)
         return (
             f"command -v docker >/dev/null || exit 0; {DOCKER_ANSWERS}"
-            f"echo @@pulled; cat {IMAGES_LOCK} 2>/dev/null; echo @@present; set -- {names}; "
+            f"echo @@pulled; cat {IMAGES_LOCK} 2>/dev/null; echo @@unfinished; cat {PULLING} 2>/dev/null; "
+            f"echo @@present; set -- {names}; "
             'if ids=$(docker image inspect --format "{{.Id}}" "$@" 2>/dev/null); then '
             'for id in $ids; do [ $# = 0 ] || { echo "$1 $id"; shift; }; done; '
             'elif [ $? = 124 ]; then echo "$ids"; else '
@@ -75,7 +79,9 @@ class Images(FactBase[ImagesState]):
         for line in sections["present"]:
             if "docker daemon" in line.lower() or "docker.sock" in line:
                 raise EngineUnreachable(type(self), line)
-        return ImagesState(image_ids(sections["present"]), image_ids(sections["pulled"]))
+        # "boot reference": what the boot is for, images.sh says.
+        unfinished = frozenset(fields[1] for line in sections["unfinished"] if len(fields := line.split()) == 2)
+        return ImagesState(image_ids(sections["present"]), image_ids(sections["pulled"]), unfinished)
 
 
 def image_ids(lines: Iterable[str]) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from pathlib import Path
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, StringCommand, operation
@@ -14,16 +15,19 @@ from hearth.host_paths import IMAGES_FOUND, IMAGES_LOCK
 from hearth.reasons import explain_images
 from hearth.shell import quote
 
+_FUNCTIONS = Path(__file__).with_suffix(".sh")
+
 
 @operation()
 def pulled(
-    references: tuple[str, ...], timeout: int, retries: int
+    references: tuple[str, ...], timeout: int, stall: int, retries: int
 ) -> Generator[FunctionCommand | StringCommand, None, None]:
-    """Pull the images that are missing, or whose tag was moved on the host since they were pulled.
+    """Pull the images that are missing, whose tag was moved on the host, or whose pull was cut off.
 
     Args:
         references: `name:tag` or `name@sha256:…`.
         timeout: seconds for one attempt at one image.
+        stall: seconds without progress after which an attempt is given up.
         retries: further attempts; layers that arrived are kept between them.
     """
     try:
@@ -37,35 +41,20 @@ def pulled(
         host.noop("images are there")
     explain_images(state, missing, unrecorded)
     for reference, image_id in unrecorded.items():
-        records = (record_script(reference, quote(image_id), table) for table in (IMAGES_FOUND, IMAGES_LOCK))
-        yield StringCommand("\n".join(["set -e", *records]))
-    for reference in missing:
-        yield streamed(pull_script(reference, timeout, retries))
+        yield StringCommand(record_script(reference, image_id))
+    if missing:
+        yield streamed(pull_script(missing, timeout, stall, retries))
 
 
-def record_script(reference: str, image_id: str, table: str = IMAGES_LOCK) -> str:
-    """Shell script that writes down which image a reference leads to; `image_id` is a word of the shell."""
-    return f"""mkdir -p {table.rpartition("/")[0]}
-touch {table}
-awk -v reference={quote(reference)} '$1 != reference' {table} > {table}.new
-echo {quote(reference)} {image_id} >> {table}.new
-mv {table}.new {table}"""
+def record_script(reference: str, image_id: str) -> str:
+    """Shell script that writes down an image that was there before: as the one to keep, and as not Hearth's to remove."""
+    records = [f"record {table} {quote(reference, image_id)}" for table in (IMAGES_FOUND, IMAGES_LOCK)]
+    return "\n".join(["set -e", _FUNCTIONS.read_text(), *records])
 
 
-def pull_script(reference: str, timeout: int, retries: int) -> str:
-    """Shell script that pulls one image and records its id."""
-    image = quote(reference)
-    return f"""set -e
-attempt=0
-until timeout {timeout} docker pull {image}; do
-  attempt=$((attempt + 1))
-  if [ $attempt -gt {retries} ]; then
-    echo "Image "{image}" could not be pulled (see above). Check its name, the host's network and" \
-      "docker_registry_mirrors, then deploy again: what arrived is kept." >&2
-    exit 1
-  fi
-  echo "Trying "{image}" again ($attempt of {retries}) …"
-  sleep $((attempt * 5))
-done
-id=$(docker image inspect --format '{{{{.Id}}}}' {image})
-{record_script(reference, '"$id"')}"""
+def pull_script(references: Sequence[str], timeout: int, stall: int, retries: int) -> str:
+    """Shell script that pulls images at the same time and records their ids; fails if one can't be had."""
+    return (
+        f"set -e\nattempt_seconds={timeout} stall_seconds={stall} retries={retries}\n"
+        f"{_FUNCTIONS.read_text()}pull_all {quote(*references)}"
+    )

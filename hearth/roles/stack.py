@@ -17,6 +17,7 @@ def stack(settings: Settings) -> None:
         name="Pull the images",
         references=tuple(references.values()),
         timeout=settings.docker_pull_timeout,
+        stall=settings.docker_pull_stall,
         retries=settings.docker_pull_retries,
     )
     files = render_tree(settings)

@@ -1,4 +1,4 @@
-"""Operations on images, files and containers."""
+"""Operations on files and containers."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import io
 import tarfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hearth.containers import Container, Drift
 from hearth.facts.engine import EngineUnreachable
-from hearth.facts.images import Images, ImagesState
+from hearth.facts.images import Images
 from hearth.facts.project import Project, ProjectState
 from hearth.facts.tree import Tree, TreeState
-from hearth.operations import images, project, tree
+from hearth.operations import project, tree
 from hearth.settings import Settings
 from tests.operations.conftest import Result, Run
 from tests.operations.shell import HOSTILE, Sandbox, check_syntax
@@ -24,93 +23,6 @@ from tests.operations.shell import HOSTILE, Sandbox, check_syntax
 OLLAMA, HTTPD = "ollama/ollama:0.17.4", "httpd:2.4.68"
 IDS = {OLLAMA: "sha256:1", HTTPD: "sha256:2"}
 SILENT = EngineUnreachable(Images, "Cannot connect to the Docker daemon")
-
-
-# --- images ---------------------------------------------------------------------------------------
-
-
-def pull(run: Run, state: Any) -> Result:
-    return run(images.pulled, {Images: state}, references=(OLLAMA, HTTPD), timeout=60, retries=2)
-
-
-def test_images_that_are_there_are_not_pulled(run: Run) -> None:
-    result = pull(run, ImagesState(IDS, IDS))
-    assert result.commands == []
-    assert result.noop
-
-
-def test_only_what_is_missing_is_pulled(run: Run) -> None:
-    (script,) = pull(run, ImagesState({OLLAMA: "sha256:1"}, IDS)).scripts
-    assert script == images.pull_script(HTTPD, 60, 2)
-
-
-def test_an_image_whose_tag_was_moved_is_pulled(run: Run) -> None:
-    (script,) = pull(run, ImagesState(IDS | {OLLAMA: "sha256:other"}, IDS)).scripts
-    assert f"docker pull {OLLAMA}" in script
-
-
-def test_an_image_that_was_there_before_is_written_down_and_not_pulled(run: Run, tmp_path: Path) -> None:
-    """Loaded by hand on a site without internet, say."""
-    (command,) = pull(run, ImagesState(IDS, {OLLAMA: "sha256:1"})).commands
-    sandbox = Sandbox(tmp_path)
-    sandbox.program("docker")
-    assert sandbox.run(command).returncode == 0
-    assert sandbox.calls == []
-    for table in ("images.lock", "images.found"):  # the second keeps it from being removed by an uninstall
-        assert (sandbox.root / table).read_text() == f"{HTTPD} sha256:2\n"
-
-
-def test_a_silent_engine_fails_the_pull_with_a_sentence(run: Run) -> None:
-    result = pull(run, SILENT)
-    assert len(result.commands) == 1
-    assert "systemctl status docker" in result.refusals[0]
-
-
-@pytest.mark.parametrize("reference", [HTTPD, HOSTILE])
-def test_the_pull_script_is_good_shell(reference: str) -> None:
-    check_syntax(images.pull_script(reference, 60, 2))
-
-
-DOCKER_WITH_IMAGES = """case "$1 $2" in "image inspect") echo sha256:new;; esac"""
-
-
-def test_a_pull_is_recorded_beside_the_others(tmp_path: Path) -> None:
-    sandbox = Sandbox(tmp_path)
-    sandbox.program("docker", DOCKER_WITH_IMAGES)
-    sandbox.root.mkdir()
-    lock = sandbox.root / "images.lock"
-    lock.write_text(f"{HTTPD} sha256:old\n{OLLAMA} sha256:1\n")
-    assert sandbox.run(images.pull_script(HTTPD, 60, 2)).returncode == 0
-    assert sorted(lock.read_text().splitlines()) == [f"{HTTPD} sha256:new", f"{OLLAMA} sha256:1"]
-
-
-def test_a_pull_keeps_the_record_of_an_image_with_a_longer_name(tmp_path: Path) -> None:
-    sandbox = Sandbox(tmp_path)
-    sandbox.program("docker", DOCKER_WITH_IMAGES)
-    sandbox.root.mkdir()
-    (sandbox.root / "images.lock").write_text(f"mirror.example/{HTTPD} sha256:1\n")
-    assert sandbox.run(images.pull_script(HTTPD, 60, 2)).returncode == 0
-    assert f"mirror.example/{HTTPD} sha256:1" in (sandbox.root / "images.lock").read_text()
-
-
-def test_a_pull_is_tried_again_and_then_given_up_with_its_name(tmp_path: Path) -> None:
-    sandbox = Sandbox(tmp_path)
-    sandbox.program("docker", "exit 1")
-    sandbox.program("sleep")
-    done = sandbox.run(images.pull_script(HTTPD, 60, 2))
-    assert done.returncode == 1
-    assert [call for call in sandbox.calls if call.startswith("docker")] == [f"docker pull {HTTPD}"] * 3
-    assert HTTPD in done.stderr
-    assert "docker_registry_mirrors" in done.stderr
-    assert not (sandbox.root / "images.lock").exists()
-
-
-def test_a_hostile_reference_is_only_a_reference(tmp_path: Path) -> None:
-    sandbox = Sandbox(tmp_path)
-    sandbox.program("docker", DOCKER_WITH_IMAGES)
-    assert sandbox.run(images.pull_script(HOSTILE, 60, 0)).returncode == 0
-    assert f"docker pull {HOSTILE}" in sandbox.calls
-    assert not sandbox.pwned()
 
 
 # --- files ----------------------------------------------------------------------------------------

@@ -40,6 +40,12 @@ def test_images_that_are_missing_or_moved() -> None:
     assert state.unrecorded(references) == {"unrecorded:1": "sha256:3"}
 
 
+def test_images_whose_pull_was_cut_off_are_pulled_again_and_not_just_written_down() -> None:
+    state = ImagesState({"a:1": "sha256:1", "b:1": "sha256:2"}, {"a:1": "sha256:1"}, frozenset({"a:1", "b:1", "c:1"}))
+    assert state.missing(("a:1", "b:1", "c:1")) == ["a:1", "b:1", "c:1"]
+    assert state.unrecorded(("a:1", "b:1", "c:1")) == {}
+
+
 def test_full_names_of_models() -> None:
     assert full_name("tinyllama") == "tinyllama:latest"
     assert full_name("llama3.2:1b") == "llama3.2:1b"
