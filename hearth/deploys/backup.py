@@ -9,6 +9,7 @@ from pyinfra import host, state
 
 from hearth.checkout import commit
 from hearth.connection import watch_connection
+from hearth.lock import hold
 from hearth.options import choice, required
 from hearth.roles.backup import backup
 from hearth.roles.preflight import become, check_settings
@@ -18,4 +19,6 @@ directory = Path(required("TO", host.data.get("x_backup_to"), "backups"))
 with_models = choice("WITH_MODELS", host.data.get("x_backup_models"), ("0", "1")) == "1"
 
 watch_connection(host)
-backup(settings=settings, directory=directory, commit=commit(), with_models=with_models, **become())
+root = become()
+hold(root)
+backup(settings=settings, directory=directory, commit=commit(), with_models=with_models, **root)

@@ -9,6 +9,7 @@ from pathlib import Path
 from pyinfra import host, state
 
 from hearth.connection import watch_connection
+from hearth.lock import hold
 from hearth.options import required
 from hearth.roles.docker import docker
 from hearth.roles.preflight import become, check_settings, preflight
@@ -21,6 +22,7 @@ archive = open_backup(Path(required("FROM", host.data.get("x_restore_from"), "ba
 settings = choose_settings(archive, inventory)
 watch_connection(host)
 root = become()
+hold(root)
 
 source, codename = preflight(settings, root)
 docker(settings=settings, source=source, codename=codename, **root)

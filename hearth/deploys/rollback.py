@@ -2,8 +2,11 @@
 
 from pyinfra import host, state
 
+from hearth.lock import hold
 from hearth.roles.preflight import become, check_settings
 from hearth.roles.release import rollback
 
 settings = check_settings(state.inventory)[host.name]
-rollback(settings=settings, **become())
+root = become()
+hold(root)
+rollback(settings=settings, **root)

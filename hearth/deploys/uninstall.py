@@ -6,6 +6,7 @@ Models stay; with `--data x_uninstall_models=delete` they go as well. It lists w
 from pyinfra import host, state
 
 from hearth.connection import watch_connection
+from hearth.lock import hold
 from hearth.options import choice
 from hearth.roles.preflight import become, check_settings
 from hearth.roles.uninstall import announce, uninstall
@@ -14,6 +15,7 @@ settings = check_settings(state.inventory)[host.name]
 delete_models = choice("MODELS", host.data.get("x_uninstall_models"), ("keep", "delete")) == "delete"
 watch_connection(host)
 root = become()
+hold(root)
 
 announce(settings, delete_models, root)
 uninstall(settings=settings, delete_models=delete_models, **root)

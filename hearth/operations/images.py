@@ -41,14 +41,19 @@ def pulled(
         host.noop("images are there")
     explain_images(state, missing, unrecorded)
     for reference, image_id in unrecorded.items():
-        yield StringCommand(record_script(reference, image_id))
+        yield StringCommand(record_script(reference, quote(image_id), IMAGES_FOUND, IMAGES_LOCK))
     if missing:
         yield streamed(pull_script(missing, timeout, stall, retries))
 
 
-def record_script(reference: str, image_id: str) -> str:
-    """Shell script that writes down an image that was there before: as the one to keep, and as not Hearth's to remove."""
-    records = [f"record {table} {quote(reference, image_id)}" for table in (IMAGES_FOUND, IMAGES_LOCK)]
+def record_script(reference: str, image_id: str, *tables: str) -> str:
+    """Shell script that writes down which image a reference leads to.
+
+    Args:
+        image_id: a word of the shell.
+        tables: files to write it into, IMAGES_LOCK without any.
+    """
+    records = [f"record {table} {quote(reference)} {image_id}" for table in tables or (IMAGES_LOCK,)]
     return "\n".join(["set -e", _FUNCTIONS.read_text(), *records])
 
 

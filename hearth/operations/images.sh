@@ -71,7 +71,8 @@ pull() {
     puller=$!
     watch_over $puller &
     watcher=$!
-    if wait $puller; then code=0; else code=1; fi
+    # A shell would say "Killed" of one that was.
+    if { wait $puller; } 2>/dev/null; then code=0; else code=1; fi
     kill $watcher 2>/dev/null || true
     wait $watcher 2>/dev/null || true
     [ $code = 0 ] && return

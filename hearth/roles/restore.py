@@ -88,6 +88,7 @@ def restore(archive: Archive, settings: Settings) -> None:
         name="Pull the others",
         references=tuple(references.values()),
         timeout=settings.docker_pull_timeout,
+        stall=settings.docker_pull_stall,
         retries=settings.docker_pull_retries,
     )
     # The image that will run tries httpd.conf, also where somebody had edited the host that was backed up.

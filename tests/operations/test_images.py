@@ -61,7 +61,7 @@ def test_a_silent_engine_fails_the_pull_with_a_sentence(run: Run) -> None:
 @pytest.mark.parametrize("reference", [HTTPD, HOSTILE])
 def test_the_scripts_are_good_shell(reference: str) -> None:
     check_syntax(script(reference, OLLAMA))
-    check_syntax(images.record_script(reference, reference))
+    check_syntax(images.record_script(reference, '"$id"'))
 
 
 # --- the script -----------------------------------------------------------------------------------

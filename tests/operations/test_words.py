@@ -39,7 +39,7 @@ CANT_KNOW = "the Docker engine does not answer, so what it has can't be known"
 
 def pull(run: Run, state: ImagesState, **others: Any) -> list[str]:
     facts = {Images: state, **others.get("facts", {})}
-    return run(images.pulled, facts, references=(OLLAMA, HTTPD), timeout=60, retries=2).said
+    return run(images.pulled, facts, references=(OLLAMA, HTTPD), timeout=60, stall=30, retries=2).said
 
 
 def test_images_are_told_with_their_reason(run: Run) -> None:
