@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from pathlib import Path
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
@@ -14,6 +15,8 @@ from hearth.facts.project import Project
 from hearth.host_paths import CONTAINERS, HTTPD_CONF, RELOAD_PENDING, ROOT
 from hearth.reasons import explain_containers
 from hearth.shell import quote
+
+_BRING_UP = Path(__file__).with_name("bring_up.sh")
 
 
 @operation()
@@ -66,7 +69,8 @@ def converge_script(drift: list[Drift] | None, timeout: int, on_failure: str, di
         if recreate:
             lines.append(f"{compose} up --no-start --no-deps --force-recreate {quote(*recreate)}")
         lines += [
-            f"if ! {compose} up --detach --wait --wait-timeout {timeout} --remove-orphans --pull never; then",
+            _BRING_UP.read_text(),
+            f"if ! bring_up {timeout} {quote(*CONTAINERS.values())}; then",
             "echo 'The containers did not become healthy.' >&2",
             on_failure,
             "exit 1",

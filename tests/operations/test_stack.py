@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -173,7 +174,7 @@ def test_a_reload_alone_touches_no_container(run: Run) -> None:
 )
 def test_what_compose_sees_itself_is_left_to_one_up(run: Run, state: ProjectState) -> None:
     (script,) = up(run, state).scripts
-    assert "up --detach --wait --wait-timeout 60 --remove-orphans --pull never" in script
+    assert "if ! bring_up 60 hearth-ollama hearth-httpd" in script
     assert "force-recreate" not in script
     assert "docker rm" not in script
 
@@ -181,13 +182,13 @@ def test_what_compose_sees_itself_is_left_to_one_up(run: Run, state: ProjectStat
 def test_what_compose_would_not_repair_is_recreated_first(run: Run) -> None:
     sick = container("hearth-httpd", "httpd", "b2", "sha256:2", health="unhealthy")
     (script,) = up(run, ProjectState(HASHES, (RUNNING[0], sick))).scripts
-    assert script.index("--force-recreate httpd") < script.index("up --detach")
+    assert script.index("--force-recreate httpd") < script.index("if ! bring_up")
 
 
 def test_a_foreign_container_gives_way_first(run: Run) -> None:
     foreign = container("hearth-ollama", "", "", "sha256:1")
     (script,) = up(run, ProjectState(HASHES, (foreign, RUNNING[1]))).scripts
-    assert script.index("docker rm --force hearth-ollama") < script.index("up --detach")
+    assert script.index("docker rm --force hearth-ollama") < script.index("if ! bring_up")
 
 
 def test_a_silent_engine_is_an_error_and_not_an_empty_host(run: Run) -> None:
@@ -216,7 +217,7 @@ def test_all_remedies_in_order(tmp_path: Path) -> None:
     sandbox.program("docker")
     assert sandbox.run(project.converge_script(DRIFT, 60, FAILURE)).returncode == 0
     compose = "docker compose --progress plain --ansi never"
-    assert sandbox.calls == [
+    assert [call for call in sandbox.calls if not call.startswith("docker inspect")] == [
         "docker rm --force hearth-ollama",
         f"{compose} up --no-start --no-deps --force-recreate httpd",
         f"{compose} up --detach --wait --wait-timeout 60 --remove-orphans --pull never",
@@ -231,6 +232,27 @@ def test_containers_that_stay_unhealthy_fail_the_run_and_what_follows_is_done(tm
     assert done.returncode == 1
     assert "did not become healthy" in done.stderr
     assert "address in use" in done.stderr
+
+
+CRASHING = """case "$*" in
+*"up --detach"*) exec /bin/sleep 25;;
+inspect*) n=$(cat {0} 2>/dev/null || echo 0); echo $((n + 1)) > {0}
+  echo "old 7"; [ $n = 0 ] || echo "new $((n * {1}))";;
+esac"""
+
+
+@pytest.mark.parametrize(("restarts", "code"), [(1, 1), (0, 0)])
+def test_a_container_that_ends_again_and_again_is_not_waited_for(tmp_path: Path, restarts: int, code: int) -> None:
+    sandbox = Sandbox(tmp_path)
+    sandbox.root.mkdir()
+    script = CRASHING.format(tmp_path / "looks", restarts)
+    sandbox.program("docker", script if code else script.replace("exec /bin/sleep 25", "exec /bin/sleep 2"))
+    sandbox.program("sleep", "exec /bin/sleep 0.05")
+    begun = time.monotonic()
+    done = sandbox.run(project.converge_script([], 60, FAILURE))
+    assert done.returncode == code
+    assert ("three times" in done.stderr) is bool(code)
+    assert time.monotonic() - begun < 20
 
 
 def test_a_reload_that_is_due_is_done_once(tmp_path: Path) -> None:
