@@ -15,7 +15,7 @@ from hearth.host_paths import IMAGES_FOUND, IMAGES_LOCK
 from hearth.reasons import explain_images
 from hearth.shell import quote
 
-_FUNCTIONS = Path(__file__).with_suffix(".sh")
+FUNCTIONS = Path(__file__).with_suffix(".sh")
 
 
 @operation()
@@ -54,12 +54,12 @@ def record_script(reference: str, image_id: str, *tables: str) -> str:
         tables: files to write it into, IMAGES_LOCK without any.
     """
     records = [f"record {table} {quote(reference)} {image_id}" for table in tables or (IMAGES_LOCK,)]
-    return "\n".join(["set -e", _FUNCTIONS.read_text(), *records])
+    return "\n".join(["set -e", FUNCTIONS.read_text(), *records])
 
 
 def pull_script(references: Sequence[str], timeout: int, stall: int, retries: int) -> str:
     """Shell script that pulls images at the same time and records their ids; fails if one can't be had."""
     return (
         f"set -e\nattempt_seconds={timeout} stall_seconds={stall} retries={retries}\n"
-        f"{_FUNCTIONS.read_text()}pull_all {quote(*references)}"
+        f"{FUNCTIONS.read_text()}pull_all {quote(*references)}"
     )

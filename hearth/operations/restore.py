@@ -19,7 +19,7 @@ from hearth.commands import connection_arguments, refused, streamed
 from hearth.facts.footprint import Footprint
 from hearth.facts.images import Images
 from hearth.facts.tree import Tree
-from hearth.operations.images import record_script
+from hearth.operations.images import FUNCTIONS
 from hearth.restore import find_differences, find_surprises, models_to_send
 from hearth.shell import quote
 
@@ -48,19 +48,30 @@ def images_pulled(images: Mapping[str, Image], timeout: int) -> Generator[Functi
 
 
 def pull_script(reference: str, image: Image, timeout: int) -> str:
-    """Shell script that pulls an image by its digests, one after another, and gives it its name; it never fails."""
+    """Shell script that pulls an image by its digests, one after another, and gives it its name.
+
+    Where none can be had it says so and succeeds: the ordinary pull comes next, which also knows what to do about an
+    image whose pull was cut off by a loss of power.
+    """
     name = quote(reference)
     gone = f"No registry has {reference} as it was backed up any more: what its name leads to today will be taken."
-    return f"""for digest in {quote(*image.digests)}; do
+    return f"""set -e
+{FUNCTIONS.read_text()}
+if suspect {name}; then exit 0; fi
+begin {name}
+for digest in {quote(*image.digests)}; do
   for attempt in 1 2 3; do
     if timeout {timeout} docker pull "$digest" && docker tag "$digest" {name}; then
-      id=$(docker image inspect --format '{{{{.Id}}}}' {name}) || exit 1
-{record_script(reference, '"$id"')}
+      sync
+      id=$(docker image inspect --format '{{{{.Id}}}}' {name})
+      record "$lock" {name} "$id"
+      forget {name}
       exit 0
     fi
     sleep $attempt
   done
 done
+forget {name}
 echo {quote(gone)}"""
 
 

@@ -99,6 +99,7 @@ def restore(archive: Archive, settings: Settings) -> None:
         images=references,
         timeout=settings.docker_health_timeout,
         on_failure=releases.refuse_script(settings, tuple(sorted(files)), deployer()),
+        directories=(f"{settings.ollama_models_dir}/models",) if settings.ollama_models_dir else (),
     )
     operations.models_sent(name="Send the models", archive=archive, models_dir=settings.ollama_models_dir)
     model_operations.pulled(
@@ -107,5 +108,8 @@ def restore(archive: Archive, settings: Settings) -> None:
         registry=settings.ollama_model_registry,
         timeout=settings.ollama_pull_timeout,
         retries=settings.ollama_pull_retries,
+        # Never newer ones, whatever the settings say: this is to be as it was.
+        update=False,
+        models_dir=settings.ollama_models_dir,
     )
     operations.verified(name="Compare with the backup", archive=archive, models_dir=settings.ollama_models_dir)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from hearth.host_paths import DAEMON_JSON, ROOT
+from hearth.host_paths import DAEMON_JSON, DEPLOY_LOCK, ROOT
 from tests.acceptance.api import call
 from tests.lab.machine import Run, deploy, on_guest, pyinfra, restore, url
 
@@ -60,7 +60,8 @@ def test_hearth_goes_and_everything_else_stays() -> None:
     assert on_guest("sudo docker images --format '{{.Repository}}:{{.Tag}}'") == "httpd:2.4.68"
     assert on_guest(f"find {ROOT} -type f") == f"{ROOT}/htdocs/notes.txt"
     assert json.loads(on_guest(f"cat {DAEMON_JSON}")) == {"debug": True}
-    assert on_guest("ls /run/hearth* 2>/dev/null", check=False) == ""
+    # The run itself was kept apart from others by this lock; it is free, and gone after a reboot.
+    assert on_guest("ls /run/hearth* 2>/dev/null", check=False) == DEPLOY_LOCK
     assert "hearth-models" in on_guest("sudo docker volume ls --quiet")
 
     assert uninstall().changed == ()

@@ -176,7 +176,14 @@ def test_files_that_an_older_version_put_are_known_from_its_release() -> None:
 
 
 def test_what_a_run_left_behind_that_was_cut_off_goes() -> None:
-    left = {".incoming.tar", ".incoming/httpd/httpd.conf", ".reload-httpd", "images.lock.new", "compose.yaml.new"}
+    left = {
+        ".incoming.tar",
+        ".incoming/httpd/httpd.conf",
+        ".reload-httpd",
+        "images.lock.new",
+        ".pulling",
+        "compose.yaml.new",
+    }
     left |= {"releases/.new/tree/compose.yaml", "releases/.new/images", "releases/accepted.new"}
     directories = {".incoming", ".incoming/httpd", "releases/.new", "releases/.new/tree"}
     host = replace(HOST, files=HOST.files | left, directories=HOST.directories | directories)
