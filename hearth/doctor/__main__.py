@@ -1,0 +1,95 @@
+"""`python -m hearth.doctor http://pi.local:85`: why a host can't be reached or does not answer, and what helps.
+
+Exit codes: 0 nothing is wrong (there may be notes), 1 something is, 2 it could not be looked at (a wrong argument).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+
+from hearth.doctor.place import look_around
+from hearth.doctor.report import UNKNOWN, exit_code, for_people, for_programs, lines
+from hearth.doctor.step import Step
+from hearth.doctor.target import parse_target
+from hearth.doctor.walk import Options, Walk
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Walk, tell, and return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        target = parse_target(options.url)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return UNKNOWN
+    walk = Walk(
+        target,
+        look_around(),
+        Options(
+            timeout=options.timeout,
+            patience=0 if options.no_prompt else options.patience,
+            tries=options.tries,
+            origin=options.origin,
+            model=options.model,
+        ),
+    )
+    steps: list[Step] = []
+
+    def taken() -> Iterator[Step]:
+        for step in walk.steps():
+            steps.append(step)
+            yield step
+
+    if options.json:
+        list(taken())
+        print(json.dumps(for_programs(target.url, steps), indent=2, ensure_ascii=False))
+        return exit_code(steps)
+    print(f"Looking at {target.url} …", flush=True)
+    for line in lines(taken()):
+        print(line, flush=True)
+    print(f"\n{for_people(steps)}")
+    return exit_code(steps)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= 86400:
+        raise ValueError(text)
+    return seconds
+
+
+def _times(text: str) -> int:
+    times = int(text)
+    if not 1 <= times <= 100:
+        raise ValueError(text)
+    return times
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m hearth.doctor",
+        description="Why a Hearth host can't be reached or does not answer, and what helps. Runs on your own machine.",
+        epilog="Exit codes: 0 nothing is wrong, 1 something is, 2 it could not be looked at. docs/doctor.md says more.",
+    )
+    parser.add_argument("url", metavar="URL", help="the chat page's address: http://pi.local:85")
+    parser.add_argument(
+        "--origin", default="", help="a page elsewhere that is to call the API: http://192.168.1.20:8080"
+    )
+    parser.add_argument("--model", default="", help="the model to ask (default: the smallest on the host)")
+    parser.add_argument("--no-prompt", action="store_true", help="ask the model nothing")
+    parser.add_argument(
+        "--timeout", type=_seconds, default=5.0, help="seconds for each step over the network (default: 5)"
+    )
+    parser.add_argument(
+        "--patience", type=_seconds, default=300.0, help="seconds without a word of the answer (default: 300)"
+    )
+    parser.add_argument("--tries", type=_times, default=2, help="how often what times out is tried (default: 2)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document, for programs")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

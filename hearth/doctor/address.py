@@ -1,0 +1,86 @@
+"""Addresses of a host, and what can be told from them."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from dataclasses import dataclass
+
+from hearth.doctor.target import parse_ip
+
+
+@dataclass(frozen=True)
+class Address:
+    """One address of a host: as `socket` wants it, and as text."""
+
+    family: socket.AddressFamily
+    sockaddr: tuple[str | int, ...]
+
+    @property
+    def text(self) -> str:
+        return str(self.sockaddr[0])
+
+    @property
+    def is_private(self) -> bool:
+        """Of a network at home or at work, not of the internet."""
+        ip = parse_ip(self.text)
+        return ip is not None and (ip.is_private or ip.is_link_local) and not ip.is_loopback
+
+    @property
+    def is_loopback(self) -> bool:
+        ip = parse_ip(self.text)
+        return ip is not None and ip.is_loopback
+
+
+def addresses_of(host: str, port: int, timeout: float) -> list[Address]:
+    """Every address of the host, in the system's order.
+
+    Raises:
+        socket.gaierror: the system found none.
+        TimeoutError: it was still looking after `timeout` seconds.
+    """
+    # The system's resolver takes no time limit: it is left behind in a thread that does not keep the program alive.
+    found: list[Address] = []
+    failed: list[OSError] = []
+
+    def look() -> None:
+        try:
+            for family, _, _, _, sockaddr in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+                if (address := Address(family, tuple(_plain(part) for part in sockaddr))) not in found:
+                    found.append(address)
+        except (OSError, UnicodeError) as error:
+            failed.append(error if isinstance(error, OSError) else socket.gaierror(socket.EAI_NONAME, str(error)))
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    thread.join(timeout)
+    if thread.is_alive():
+        raise TimeoutError(f"no answer within {timeout:g} s")
+    if failed:
+        raise failed[0]
+    return found
+
+
+def _plain(part: object) -> str | int:
+    return part if isinstance(part, int) else str(part)
+
+
+def same_network(one: str, other: str) -> bool:
+    """Whether two addresses are likely of one network: the same first 24 bits (IPv4), or 64 (IPv6)."""
+    a, b = parse_ip(one.partition("%")[0]), parse_ip(other.partition("%")[0])
+    if a is None or b is None or a.version != b.version:
+        return False
+    shift = 8 if a.version == 4 else 64
+    return int(a) >> shift == int(b) >> shift
+
+
+def is_docker_address(text: str) -> bool:
+    """Whether an address is of the ranges that Docker takes for its networks first: 172.17.0.0 to 172.31.255.255."""
+    ip = parse_ip(text)
+    return ip is not None and ip.version == 4 and 0xAC11 <= int(ip) >> 16 <= 0xAC1F
+
+
+def stays_here(text: str) -> bool:
+    """Whether an address is this machine itself."""
+    ip = parse_ip(text)
+    return ip is not None and (ip.is_loopback or ip.is_unspecified)

@@ -1,0 +1,78 @@
+"""The API's quick questions: Ollama's version, and the models of the host."""
+
+from __future__ import annotations
+
+import http.client
+from typing import Any
+
+from hearth.doctor import ollama_causes as causes
+from hearth.doctor.answer import Answer
+from hearth.doctor.call import Way, call
+from hearth.doctor.cause import Finding
+from hearth.doctor.refusal import cause_of_status, in_words
+from hearth.doctor.step import Step
+from hearth.model_names import full_name
+
+VERSION = "/api/version"
+TAGS = "/api/tags"
+
+
+def failed(name: str, path: str, answer: Answer | Exception, way: Way, *, was_up: bool = False, **more: object) -> Step:
+    """The step of a call that gave no success; the ones after it would fail in the same way."""
+    target = way.target
+    words = {"path": path, "host": target.host, "port": target.port, "url": target.url} | more
+    if isinstance(answer, Answer):
+        words |= {"status": answer.status, "what": in_words(answer), "location": answer.header("location")}
+        words["retry_after"] = answer.header("retry-after") or "5"
+        seen = f"{path}: {in_words(answer)}"
+        cause = cause_of_status(answer, was_up=was_up)
+        words["what"] = f'"{answer.error}"' if answer.error else in_words(answer)
+        return Step(name, seen, (Finding(cause, seen, words),), {"status": answer.status}, ends=True)
+    words["what"] = f"no answer ({answer or type(answer).__name__})"
+    seen = f"{path}: {words['what']}"
+    cause = causes.OLLAMA_SILENT if isinstance(answer, TimeoutError) else causes.SERVER_FAILED
+    return Step(name, seen, (Finding(cause, seen, words | {"status": 0}),), ends=True)
+
+
+def _document(way: Way, path: str, tries: int) -> tuple[Answer | Exception, dict[str, Any]]:
+    try:
+        answer = call(way, "GET", path, tries=tries)
+    except (OSError, http.client.HTTPException) as error:
+        return error, {}
+    document = answer.json()
+    return answer, document if answer.status == 200 and isinstance(document, dict) else {}
+
+
+def look_at_version(way: Way, tries: int) -> Step:
+    """Which Ollama answers behind the proxy."""
+    answer, document = _document(way, VERSION, tries)
+    if "version" not in document:
+        return failed("version", VERSION, answer, way)
+    version = str(document["version"])
+    return Step("version", f"Ollama {version} answers behind it", data={"ollama": version})
+
+
+def look_at_models(way: Way, wanted: str, tries: int) -> tuple[Step, str]:
+    """The step, and the model to ask: the one that is wanted, else the smallest; "" where there is none to ask."""
+    answer, document = _document(way, TAGS, tries)
+    listed = document.get("models", ())
+    # A server without models says null.
+    models = [one for one in listed or () if isinstance(one, dict) and "name" in one]
+    if "models" not in document:
+        return failed("models", TAGS, answer, way), ""
+    if not models:
+        seen = "the list of models is empty"
+        return Step("models", seen, (Finding(causes.NO_MODELS, seen),), {"models": []}, ends=True), ""
+    sizes = {str(one["name"]): int(one.get("size") or 0) for one in models}
+    names = ", ".join(f"{name} ({_shown(size)})" for name, size in sizes.items())
+    data = {"models": [{"name": name, "bytes": size} for name, size in sizes.items()]}
+    if wanted and full_name(wanted) not in {full_name(name) for name in sizes}:
+        words = {"model": wanted, "models": ", ".join(sizes)}
+        seen = f"{wanted} is not there; there are {names}"
+        return Step("models", seen, (Finding(causes.MODEL_MISSING, seen, words),), data, ends=True), ""
+    return Step("models", names, data=data), wanted or min(sizes, key=lambda name: sizes[name])
+
+
+def _shown(size: int) -> str:
+    """A size as Ollama's own list shows it."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

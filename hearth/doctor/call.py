@@ -1,0 +1,155 @@
+"""HTTP calls over connections of our own, so that each address, and the way through a proxy, is tried apart."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from hearth.doctor.address import Address, addresses_of
+from hearth.doctor.answer import Answer, headers_of
+from hearth.doctor.connect import connect
+from hearth.doctor.target import Target
+
+# A page or a list of models is far smaller; what is longer is not read to its end.
+_LONGEST = 1 << 20
+
+
+@dataclass(frozen=True)
+class Way:
+    """How to reach the host: over one of its addresses, or through a proxy.
+
+    Attributes:
+        timeout: seconds for the connection, and then for each time nothing comes.
+        proxy: URL of an HTTP proxy to go through, "" for none.
+        tls: for https; None where certificates are not to be looked at.
+    """
+
+    target: Target
+    address: Address | None
+    timeout: float
+    proxy: str = ""
+    tls: ssl.SSLContext | None = field(default=None, compare=False)
+
+    def open(self, timeout: float = 0) -> http.client.HTTPConnection:
+        """A connection, made.
+
+        Raises:
+            OSError: it can't be made; `ssl.SSLError` where TLS fails.
+        """
+        timeout = timeout or self.timeout
+        target = self.target
+        plain: socket.socket
+        if self.proxy:
+            parts = urlsplit(self.proxy if "://" in self.proxy else f"http://{self.proxy}")
+            host, port = parts.hostname or "", parts.port or 80
+            via = addresses_of(host, port, self.timeout)[0]
+            plain = connect(via, port, self.timeout)
+        else:
+            assert self.address is not None
+            plain = connect(self.address, target.port, self.timeout)
+        plain.settimeout(timeout)
+        connection = http.client.HTTPConnection(target.host, target.port, timeout=timeout)
+        try:
+            if self.proxy and target.scheme == "https":
+                _tunnel(plain, target)
+            if target.scheme == "https":
+                plain = (self.tls or unchecked()).wrap_socket(plain, server_hostname=target.host.partition("%")[0])
+        except BaseException:
+            plain.close()
+            raise
+        connection.sock = plain
+        return connection
+
+    def send(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Send one request; `body` is sent as JSON."""
+        where = f"{self.target.url}{path}" if self.proxy and self.target.scheme == "http" else path
+        all_headers = {"Host": self.target.netloc, "User-Agent": "hearth-doctor", "Connection": "close"}
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            all_headers["Content-Type"] = "application/json"
+        connection.request(method, where, data, all_headers | dict(headers or {}))
+
+
+def unchecked() -> ssl.SSLContext:
+    """TLS without a look at the certificate: to go on looking after it was found wrong. Sends no secret anywhere."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _tunnel(plain: socket.socket, target: Target) -> None:
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    plain.sendall(f"CONNECT {host}:{target.port} HTTP/1.1\r\nHost: {host}:{target.port}\r\n\r\n".encode())
+    answer = http.client.HTTPResponse(plain, method="CONNECT")
+    answer.begin()
+    if answer.status != 200:
+        raise OSError(f"the proxy answered CONNECT with {answer.status} {answer.reason}")
+
+
+def call(
+    way: Way,
+    method: str,
+    path: str,
+    body: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+    tries: int = 1,
+) -> Answer:
+    """One request and its answer. No redirect is followed.
+
+    Args:
+        tries: how often a call that failed is made; only for what may be asked twice.
+
+    Raises:
+        OSError, http.client.HTTPException: it could not be sent, or what came back is no HTTP.
+    """
+    while True:
+        tries -= 1
+        try:
+            return _call(way, method, path, body, headers)
+        except (OSError, http.client.HTTPException):
+            if tries <= 0:
+                raise
+
+
+def _call(
+    way: Way, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None
+) -> Answer:
+    begun = time.monotonic()
+    connection = way.open()
+    try:
+        way.send(connection, method, path, body, headers)
+        answer = connection.getresponse()
+        seconds = time.monotonic() - begun
+        return Answer(answer.status, headers_of(answer), _read(answer, begun + 2 * way.timeout), seconds)
+    finally:
+        connection.close()
+
+
+def _read(answer: http.client.HTTPResponse, deadline: float) -> bytes:
+    """The body, but no more than `_LONGEST`, and nothing that comes after the deadline."""
+    pieces: list[bytes] = []
+    while sum(map(len, pieces)) < _LONGEST and time.monotonic() < deadline:
+        try:
+            piece = answer.read1(65536)
+        except (OSError, http.client.HTTPException):
+            break  # what came so far is what there is
+        if not piece:
+            break
+        pieces.append(piece)
+    return b"".join(pieces)

@@ -1,0 +1,47 @@
+"""Every cause that the doctor knows, in the order of the walk. `python -m hearth.doctor.catalogue` prints them.
+
+What it prints stands in `docs/doctor.md`, between two marks; a test sees that it is the same.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from hearth.doctor import network_causes, ollama_causes, origin_causes, port_causes
+from hearth.doctor.cause import Cause, fill
+
+_PARTS: tuple[tuple[str, ModuleType], ...] = (
+    ("The way to the host", network_causes),
+    ("What answers on the port", port_causes),
+    ("Pages on other origins", origin_causes),
+    ("Ollama, and its answer on the way back", ollama_causes),
+)
+
+
+def causes_of(module: ModuleType) -> list[Cause]:
+    """The causes that a module defines, in its order."""
+    return [value for value in vars(module).values() if isinstance(value, Cause)]
+
+
+def all_causes() -> list[Cause]:
+    return [cause for _, module in _PARTS for cause in causes_of(module)]
+
+
+def markdown() -> str:
+    """A table of all, and a section for each, whose heading is the anchor that findings name."""
+    lines = ["| Finding | What it is |", "|---|---|"]
+    lines += [f"| [{cause.id}](#{cause.id}) | {cause.title}{_note(cause)} |" for cause in all_causes()]
+    for title, module in _PARTS:
+        lines += ["", f"## {title}"]
+        for cause in causes_of(module):
+            lines += ["", f"### {cause.id}", "", f"**{cause.title}{_note(cause)}.** {fill(cause.why)}", ""]
+            lines += [f"*Cure:* {fill(cause.cure)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _note(cause: Cause) -> str:
+    return " (a note)" if cause.severity == "warning" else ""
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")

@@ -1,0 +1,96 @@
+"""The step that asks the model, and the judgement of what came."""
+
+from __future__ import annotations
+
+import http.client
+import time
+
+from hearth.doctor import ollama_causes as causes
+from hearth.doctor.api import failed
+from hearth.doctor.call import Way
+from hearth.doctor.cause import Finding
+from hearth.doctor.refusal import cause_of_error
+from hearth.doctor.step import Step
+from hearth.doctor.stream import Streamed, ask, pace_of
+
+_SLOW = 15.0
+# A 503 asks to come back after so many seconds; longer ones are not waited for.
+_LONGEST_WAIT = 10.0
+
+
+def look_at_prompt(way: Way, path: str, model: str, patience: float, name: str = "prompt") -> Step:
+    """Ask; once more if the host was busy, as it says when to come back."""
+    try:
+        streamed = ask(way, path, model, patience)
+        if streamed.answer.status == 503:
+            time.sleep(wait_for(streamed.answer.header("retry-after")))
+            streamed = ask(way, path, model, patience)
+    except (OSError, http.client.HTTPException) as error:
+        return failed(name, path, error, way, model=model)
+    if streamed.answer.status not in (0, 200):
+        return failed(name, path, streamed.answer, way, was_up=True, model=model, models="ask `ollama list`")
+    return judge(streamed, model, patience, name)
+
+
+def wait_for(retry_after: str) -> float:
+    """Seconds to wait before asking again."""
+    return min(float(retry_after), _LONGEST_WAIT) if retry_after.isdecimal() else 5.0
+
+
+def judge(streamed: Streamed, model: str, patience: float, name: str = "prompt") -> Step:
+    """What an answer, or its lack, says. Pure."""
+    if streamed.waiting:
+        seen = f"{model}: nothing came within {patience:g} s"
+        return Step(name, seen, (Finding(causes.FIRST_TOKEN_NEVER, seen, {"patience": f"{patience:g}"}),))
+    if streamed.error:
+        seen = f'{model}: after {len(streamed.pieces)} pieces Ollama said "{streamed.error}"'
+        words = {"what": f'"{streamed.error}"', "path": "the answer", "status": 200, "model": model}
+        return Step(name, seen, (Finding(cause_of_error(streamed.error) or causes.SERVER_FAILED, seen, words),))
+    if streamed.cut:
+        seen = f"{model}: {len(streamed.pieces)} pieces, then: {streamed.cut}"
+        words = {"pieces": len(streamed.pieces), "error": streamed.cut, "path": "the question", "what": streamed.cut}
+        cause = causes.STREAM_CUT if streamed.pieces or not streamed.answer.body else causes.NOT_OLLAMA
+        return Step(name, seen, (Finding(cause, seen, words),))
+    return _complete(streamed, model, name)
+
+
+def _complete(streamed: Streamed, model: str, name: str) -> Step:
+    first = streamed.pieces[0].arrived
+    took = streamed.pieces[-1].arrived
+    load = _seconds(streamed, "load_duration")
+    tokens, making = int(streamed.last.get("eval_count") or 0), _seconds(streamed, "eval_duration")
+    rate = f", {tokens / making:.1f} tokens per second" if tokens and making else ""
+    seen = f"{model}: first word after {first:.1f} s, {len(streamed.pieces)} pieces in {took:.1f} s{rate}"
+    findings = []
+    pace = pace_of(streamed.pieces)
+    if pace and pace.is_buffered:
+        via = streamed.answer.header("via")
+        words = {
+            "made": f"{pace.made:.1f}",
+            "held": f"{pace.held:.1f}",
+            "opt_via": f' It names itself: "{via}".' if via else "",
+        }
+        findings.append(Finding(causes.STREAM_BUFFERED, seen, words))
+    elif pace and pace.can_be_told:
+        seen += ", each when it was made"
+    elif pace:
+        seen += ", too quick to tell a stream from a buffer"
+    if first > _SLOW and not (pace and pace.is_buffered):
+        words = {"first": f"{first:.0f}", "load": f"{load:.0f}"}
+        findings.append(Finding(causes.FIRST_TOKEN_SLOW, seen, words))
+    data = {
+        "model": model,
+        "first_word_s": round(first, 3),
+        "load_s": round(load, 3),
+        "arrived_s": [round(piece.arrived, 3) for piece in streamed.pieces],
+        "made_over_s": round(pace.made, 3) if pace else None,
+        "held_s": round(pace.held, 3) if pace else None,
+        "tokens": tokens,
+        "tokens_per_s": round(tokens / making, 2) if making else None,
+    }
+    return Step(name, seen, tuple(findings), data)
+
+
+def _seconds(streamed: Streamed, name: str) -> float:
+    """One of Ollama's durations, which it gives in nanoseconds."""
+    return int(streamed.last.get(name) or 0) / 1e9

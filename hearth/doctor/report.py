@@ -1,0 +1,96 @@
+"""What the walk found, for people and for programs."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from hearth import __version__
+from hearth.doctor.cause import Finding
+from hearth.doctor.step import Step
+
+OK, PROBLEM, UNKNOWN = 0, 1, 2
+_MARKS = {"ok": "ok", "warning": "NOTE", "problem": "PROBLEM"}
+
+
+def lines(steps: Iterable[Step]) -> Iterator[str]:
+    """Each step as a line, when it is done; those skipped for the same reason as one."""
+    for (skipped, seen), group in groupby(steps, key=lambda step: (step.skipped, step.seen if step.skipped else "")):
+        if skipped:
+            yield _line("-", ", ".join(step.name for step in group), seen)
+            continue
+        for step in group:
+            yield _line(_MARKS[step.state], step.name, step.seen)
+
+
+def _line(mark: str, name: str, seen: str) -> str:
+    return _wrap(f"  {mark:8} {name}: {seen}", " " * 11)
+
+
+def exit_code(steps: Sequence[Step]) -> int:
+    """0 if nothing is wrong (notes aside), else 1."""
+    return PROBLEM if any(step.state == "problem" for step in steps) else OK
+
+
+def found(steps: Sequence[Step]) -> list[tuple[str, Finding]]:
+    """Every finding with its step's name, problems first; the same cause once."""
+    pairs = [(step.name, finding) for step in steps for finding in step.findings]
+    seen: set[str] = set()
+    single = [pair for pair in pairs if not (pair[1].cause.id in seen or seen.add(pair[1].cause.id))]  # type: ignore[func-returns-value]
+    return sorted(single, key=lambda pair: pair[1].cause.severity != "problem")
+
+
+def for_people(steps: Sequence[Step]) -> str:
+    """The findings, each with cause and cure; to stand below the steps' lines."""
+    findings = found(steps)
+    if not findings:
+        return "Nothing is wrong on the way."
+    blocks = []
+    for number, (name, finding) in enumerate(findings, 1):
+        note = "" if finding.cause.severity == "problem" else " (works all the same)"
+        blocks.append(
+            "\n".join(
+                [
+                    f"{number}. {finding.cause.title}{note}",
+                    _wrap(f"   Seen:  {name}: {finding.seen}", " " * 10),
+                    _wrap(f"   Cause: {finding.why}", " " * 10),
+                    _wrap(f"   Cure:  {finding.cure}", " " * 10),
+                    f"   More:  {finding.cause.docs}",
+                ]
+            )
+        )
+    return "\n\n".join(blocks)
+
+
+def for_programs(url: str, steps: Sequence[Step]) -> dict[str, Any]:
+    """The same as primitives. `verdict` is `ok` or `problem`, as the exit code says it."""
+    code = exit_code(steps)
+    return {
+        "url": url,
+        "hearth": __version__,
+        "verdict": "problem" if code else "ok",
+        "exit_code": code,
+        "steps": [
+            {"name": step.name, "state": step.state, "seen": step.seen, "data": dict(step.data)} for step in steps
+        ],
+        "findings": [
+            {
+                "id": finding.cause.id,
+                "severity": finding.cause.severity,
+                "step": name,
+                "title": finding.cause.title,
+                "seen": finding.seen,
+                "cause": finding.why,
+                "cure": finding.cure,
+                "docs": finding.cause.docs,
+            }
+            for name, finding in found(steps)
+        ],
+    }
+
+
+def _wrap(text: str, indent: str) -> str:
+    # Addresses and commands stay whole, to be copied.
+    return textwrap.fill(text, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

@@ -1,0 +1,60 @@
+"""TLS: whether the port speaks it, and whether the certificate is right."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from dataclasses import replace
+
+from hearth.doctor import port_causes as causes
+from hearth.doctor.call import Way
+from hearth.doctor.cause import Cause, Finding
+from hearth.doctor.owner import look
+from hearth.doctor.step import Step
+
+# OpenSSL's verification results (X509_V_ERR_…).
+_DATES = frozenset({9, 10})
+_NAMES = frozenset({62, 63, 64})
+
+
+def cause_of(error: OSError) -> Cause:
+    """What a failed handshake means."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in _DATES:
+            return causes.CERTIFICATE_DATE
+        if error.verify_code in _NAMES:
+            return causes.CERTIFICATE_NAME
+        return causes.CERTIFICATE_UNKNOWN
+    return causes.TLS_FAILS
+
+
+def look_at_tls(way: Way) -> tuple[Step, Way]:
+    """The step, and the way to go on: without looking at a certificate that was found wrong."""
+    target = way.target
+    checked = replace(way, tls=ssl.create_default_context())
+    try:
+        connection = checked.open()
+    except (OSError, http.client.HTTPException) as error:
+        words = {"host": target.host, "error": reason(error), "other_url": target.at(target.port, "http").url}
+        cause = cause_of(error) if isinstance(error, OSError) else causes.TLS_FAILS
+        plain = replace(way, target=target.at(target.port, "http"))
+        if cause is causes.TLS_FAILS and look(plain) is not None:
+            cause = causes.HTTPS_TO_HTTP
+        seen = f"the handshake failed: {words['error']}"
+        return Step("tls", seen, (Finding(cause, seen, words),), ends=cause not in _CERTIFICATES), way
+    assert isinstance(connection.sock, ssl.SSLSocket)
+    version = connection.sock.version() or ""
+    connection.close()
+    return Step("tls", f"{version}, and the certificate is valid for {target.host}", data={"version": version}), checked
+
+
+_CERTIFICATES = (causes.CERTIFICATE_DATE, causes.CERTIFICATE_NAME, causes.CERTIFICATE_UNKNOWN)
+
+
+def reason(error: Exception) -> str:
+    """OpenSSL's words without its numbers and files."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or str(error)).lower().replace("_", " ")
+    return str(error) or type(error).__name__

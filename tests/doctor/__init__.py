@@ -1,0 +1,1 @@
+"""Broken worlds for the doctor: servers on loopback that answer as each of them does."""
