@@ -10,7 +10,7 @@ from hearth.host_paths import DAEMON_JSON, DEPLOY_LOCK, ROOT
 from tests.acceptance.api import call
 from tests.lab.machine import Run, deploy, on_guest, pyinfra, restore, url
 
-pytestmark = [pytest.mark.scenario, pytest.mark.unproven]
+pytestmark = pytest.mark.scenario
 
 STACK = "Uninstall | Remove the containers, the network and the images"
 ENGINE = "Uninstall | Take Hearth out of daemon.json"
