@@ -15,7 +15,8 @@ pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixture
 
 BACKUP, RESTORE = "hearth/deploys/backup.py", "hearth/deploys/restore.py"
 PULL = "Restore | Pull the models that did not come with the backup"
-DIGESTS = f"cd {ROOT} && sudo find . -type f ! -name images.lock -exec sha256sum {{}} + | sort -k 2"
+# Without the records, which each host makes anew.
+DIGESTS = f"cd {ROOT} && sudo find . -type f ! -name 'images.*' ! -name engine.json -exec sha256sum {{}} + | sort -k 2"
 MODELS = "sudo docker exec hearth-ollama ollama list | awk 'NR > 1 {print $1, $2}' | sort"
 IMAGES = f"sort {ROOT}/images.lock"
 WIPE = f"""set -e
