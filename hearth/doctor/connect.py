@@ -87,7 +87,7 @@ def cause_of(tried: Attempt, address: Address, place: Place, open_ports: Sequenc
     """
     if other_url:
         return causes.WRONG_PORT
-    if place.in_container and address.is_loopback:
+    if place.in_container and address.is_loopback and tried.reason == "refused":
         return causes.LOCALHOST_IN_CONTAINER
     match tried.reason:
         case "refused":
