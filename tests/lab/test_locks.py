@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -71,8 +72,12 @@ def test_a_control_machine_that_vanishes_frees_the_host() -> None:
 
 def test_another_apt_is_waited_for_and_named() -> None:
     on_guest("sudo dpkg --remove --force-depends docker-compose")
-    on_guest(HOLD_APT.format(seconds=45))
+    on_guest(HOLD_APT.format(seconds=600))
+    waited = "until pgrep -f '[a]pt_holder' >/dev/null; do sleep 1; done; sleep 10; sudo systemctl stop other-apt"
+    end = threading.Thread(target=on_guest, args=(waited, 600), daemon=True)
+    end.start()
     run = deploy()
+    end.join(10)
     assert run.code == 0, run.output
     assert "Waiting for apt, which perl (process " in run.output
     assert INSTALL in run.changed
