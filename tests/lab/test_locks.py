@@ -15,9 +15,9 @@ pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 INSTALL = "Docker | Install the engine and Compose"
 # Holds apt's lock as apt does, by fcntl; a fresh Debian has perl and no Python.
 HOLD_APT = (
-    "sudo systemd-run --quiet --unit other-apt perl -MFcntl -e "
-    '\'open(F, ">>", "/var/lib/dpkg/lock-frontend"); '
-    'fcntl(F, F_SETLK, pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0)) or die; sleep {seconds}\''
+    "sudo systemd-run --quiet --expand-environment=no --unit other-apt perl -MFcntl -e "
+    '\'open(F, ">>", "/var/lib/dpkg/lock-frontend"); $lock = pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0); '
+    "fcntl(F, F_SETLK, $lock) or die; sleep 600'"
 )
 
 
@@ -51,6 +51,7 @@ def test_a_second_deploy_is_refused_and_told_of_the_first(asking: subprocess.Pop
     assert (run.code, run.changed) == (0, ()), run.output
 
 
+@pytest.mark.unproven
 @pytest.mark.usefixtures("asking")
 def test_a_control_machine_that_vanishes_frees_the_host() -> None:
     """As without power: the host hears nothing more from it, not even that it is gone."""
@@ -70,9 +71,10 @@ def test_a_control_machine_that_vanishes_frees_the_host() -> None:
     assert (run.code, run.changed) == (0, ()), run.output
 
 
+@pytest.mark.unproven
 def test_another_apt_is_waited_for_and_named() -> None:
     on_guest("sudo dpkg --remove --force-depends docker-compose")
-    on_guest(HOLD_APT.format(seconds=600))
+    on_guest(HOLD_APT)
     waited = "until pgrep -f '[a]pt_holder' >/dev/null; do sleep 1; done; sleep 10; sudo systemctl stop other-apt"
     end = threading.Thread(target=on_guest, args=(waited, 600), daemon=True)
     end.start()
@@ -84,9 +86,10 @@ def test_another_apt_is_waited_for_and_named() -> None:
     assert deploy().changed == ()
 
 
+@pytest.mark.unproven
 def test_waiting_for_another_apt_has_an_end() -> None:
     on_guest("sudo dpkg --remove --force-depends docker-compose")
-    on_guest(HOLD_APT.format(seconds=600))
+    on_guest(HOLD_APT)
     run = deploy("docker_apt_timeout=5")
     assert run.code != 0
     assert "apt is still in use by perl (process" in run.output, run.output
@@ -95,6 +98,7 @@ def test_waiting_for_another_apt_has_an_end() -> None:
     assert deploy().changed == ()
 
 
+@pytest.mark.unproven
 def test_an_installation_that_was_cut_off_is_finished() -> None:
     """The package's files are there, and dpkg's journal was left behind: apt-get refuses everything in that state."""
     on_guest(
@@ -113,6 +117,7 @@ def test_an_installation_that_was_cut_off_is_finished() -> None:
     assert deploy().changed == ()
 
 
+@pytest.mark.unproven
 def test_a_clock_that_is_wrong_by_a_year_is_told() -> None:
     on_guest("sudo timedatectl set-ntp false; sudo date -u -s '1 year ago'")
     run = deploy()
