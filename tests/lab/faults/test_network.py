@@ -29,6 +29,7 @@ def cable() -> Iterator[None]:
     set_network(True)
 
 
+@pytest.mark.long  # two minutes of it are patience
 @pytest.mark.usefixtures("cable")
 def test_a_network_that_goes_away_ends_the_run_with_a_sentence(images: Images) -> None:
     images.line.trouble = Trouble(pace=200_000)  # so that the pull lasts
