@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator
 
+from hearth.doctor.inside import look_inside
 from hearth.doctor.place import look_around
 from hearth.doctor.report import UNKNOWN, exit_code, for_people, for_programs, lines
 from hearth.doctor.step import Step
@@ -42,6 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
         for step in walk.steps():
             steps.append(step)
             yield step
+        if options.inventory:
+            steps.append(look_inside(options.inventory, options.host, target, options.inside_timeout))
+            yield steps[-1]
 
     if options.json:
         list(taken())
@@ -87,6 +91,11 @@ def _parser() -> argparse.ArgumentParser:
         "--patience", type=_seconds, default=300.0, help="seconds without a word of the answer (default: 300)"
     )
     parser.add_argument("--tries", type=_times, default=2, help="how often what times out is tried (default: 2)")
+    parser.add_argument(
+        "--inventory", default="", help="also look from the host's side: inventory/pi.py (needs pyinfra)"
+    )
+    parser.add_argument("--host", default="", help="which host of the inventory, if it has several")
+    parser.add_argument("--inside-timeout", type=_seconds, default=120.0, help="seconds for that (default: 120)")
     parser.add_argument("--json", action="store_true", help="print one JSON document, for programs")
     return parser
 

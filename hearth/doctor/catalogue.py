@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from hearth.doctor import network_causes, ollama_causes, origin_causes, port_causes
+from hearth.doctor import host_causes, network_causes, ollama_causes, origin_causes, port_causes
 from hearth.doctor.cause import Cause, fill
 
 _PARTS: tuple[tuple[str, ModuleType], ...] = (
@@ -15,6 +15,7 @@ _PARTS: tuple[tuple[str, ModuleType], ...] = (
     ("What answers on the port", port_causes),
     ("Pages on other origins", origin_causes),
     ("Ollama, and its answer on the way back", ollama_causes),
+    ("The host from inside", host_causes),
 )
 
 

@@ -122,8 +122,8 @@ WRONG_PORT = Cause(
 PORT_FILTERED = Cause(
     "port-filtered",
     "A firewall drops calls to the port",
-    "The host is up: its port {open_port} answered at once, while calls to port {port} vanish. A firewall on the "
-    "host, or between, drops them.",
+    "The host is up: its port {open_port} answered at once, while calls to port {port} vanish or are turned away. A "
+    "firewall on the host, or between, drops them.",
     "On the host, `sudo ufw status` or `sudo nft list ruleset` shows the rules; let in port {port} (`sudo ufw allow "
     "{port}/tcp`). On a network of a company, its firewall may do it.",
 )

@@ -24,7 +24,11 @@ def cause_of_error(error: str) -> Cause | None:
         return ollama.MODEL_UNFIT
     if re.search(r"server busy|maximum pending", error, re.I):
         return ollama.QUEUE_FULL
-    if re.search(r"runner process|runner terminated|unexpectedly stopped|resource limitations", error, re.I):
+    if re.search(
+        r"runner process|runner terminated|while running the model|unexpectedly stopped|resource limitations",
+        error,
+        re.I,
+    ):
         return ollama.RUNNER_DIED
     return None
 

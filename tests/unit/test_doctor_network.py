@@ -104,6 +104,33 @@ def test_an_ipv6_address_without_ipv6() -> None:
     only(doctor("http://[fd00::189]:85"), "network-unreachable")
 
 
+# --- Firewalls ----------------------------------------------------------------------------------------
+
+
+def firewalls_work() -> bool:
+    if not shutil.which("iptables"):
+        return False
+    return subprocess.run(["unshare", "-rnm", "iptables", "-S"], capture_output=True, timeout=10).returncode == 0
+
+
+@pytest.mark.skipif(not firewalls_work(), reason="needs iptables")
+@pytest.mark.parametrize(
+    ("target", "error", "cause"),
+    [
+        ("DROP", 0, "port-filtered"),
+        ("REJECT --reject-with icmp-host-prohibited", 113, "port-filtered"),
+        ("REJECT --reject-with tcp-reset", 111, "port-refused"),
+    ],
+)
+def test_a_firewall_on_the_host(target: str, error: int, cause: str) -> None:
+    setup = f"{LOOPBACK}; {WIRE}; iptables -A INPUT -p tcp --dport 85 -j {target}"
+    servers = [["0.0.0.0", 85, "hearth"], ["0.0.0.0", 22, "ollama"]]
+    # Not loopback, which in a container would be the container.
+    document = doctor("http://192.168.7.2:85", setup=setup, servers=servers)
+    assert number(document) == error
+    only(document, cause)
+
+
 # --- Ports --------------------------------------------------------------------------------------------
 
 

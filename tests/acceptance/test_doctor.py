@@ -1,0 +1,78 @@
+"""The doctor, run as its users run it, finds the deployed host well, and names what is asked of it in vain."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from hearth.settings import Settings
+from tests.acceptance.conftest import Target
+from tests.acceptance.test_proxy import FOREIGN, exact_origins
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def doctor(url: str, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and document, from a Python that has nothing installed."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "hearth.doctor", url, "--json", *arguments],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    assert document["exit_code"] == done.returncode
+    return done.returncode, document
+
+
+def found(document: dict[str, Any]) -> list[str]:
+    return [finding["id"] for finding in document["findings"] if finding["severity"] == "problem"]
+
+
+def test_the_host_is_well(target: Target, settings: Settings) -> None:
+    code, document = doctor(target.url, "--model", settings.ollama_models[0], "--timeout", "20")
+    assert (code, found(document)) == (0, []), document
+    steps = {step["name"]: step for step in document["steps"]}
+    assert {steps[name]["state"] for name in ("connection", "page", "own page", "version", "models")} == {"ok"}
+    assert steps["prompt"]["data"]["tokens"] > 0
+
+
+def test_origins_are_judged_as_the_settings_have_them(target: Target, settings: Settings) -> None:
+    code, document = doctor(target.url, "--no-prompt", "--timeout", "20", "--origin", FOREIGN)
+    assert (code, found(document)) == (1, ["origin-not-listed"])
+    for origin in exact_origins(settings):
+        code, document = doctor(target.url, "--no-prompt", "--timeout", "20", "--origin", origin)
+        wanted = (
+            ["mixed-content"] if origin.startswith("https:") and urlsplit(target.url).hostname != "127.0.0.1" else []
+        )
+        assert found(document) == wanted, document
+
+
+def test_a_model_that_is_not_there(target: Target) -> None:
+    code, document = doctor(target.url, "--no-prompt", "--timeout", "20", "--model", "no-such-model")
+    assert (code, found(document)) == (1, ["model-missing"])
+
+
+def test_https_is_not_spoken(target: Target) -> None:
+    code, document = doctor(target.url.replace("http:", "https:"), "--timeout", "20")
+    assert (code, found(document)) == (1, ["https-to-http"])
+
+
+def test_ollamas_own_port_is_known_for_what_it_is(target: Target, settings: Settings) -> None:
+    if not settings.ollama_publish or settings.ollama_publish.startswith("127."):
+        pytest.skip("ollama_publish opens Ollama's port to the host alone")
+    address, port = target.reached_at(int(settings.ollama_publish.rpartition(":")[2]))
+    code, document = doctor(f"http://{address}:{port}", "--no-prompt", "--timeout", "20")
+    assert code == 1
+    assert "ollama-itself" in found(document)
