@@ -6,6 +6,7 @@ import http.client
 from typing import Any
 
 from hearth.doctor import ollama_causes as causes
+from hearth.doctor import port_causes
 from hearth.doctor.answer import Answer
 from hearth.doctor.call import Way, call
 from hearth.doctor.cause import Finding
@@ -28,10 +29,9 @@ def failed(name: str, path: str, answer: Answer | Exception, way: Way, *, was_up
         cause = cause_of_status(answer, was_up=was_up)
         words["what"] = f'"{answer.error}"' if answer.error else in_words(answer)
         return Step(name, seen, (Finding(cause, seen, words),), {"status": answer.status}, ends=True)
-    words["what"] = f"no answer ({answer or type(answer).__name__})"
-    seen = f"{path}: {words['what']}"
-    cause = causes.OLLAMA_SILENT if isinstance(answer, TimeoutError) else causes.SERVER_FAILED
-    return Step(name, seen, (Finding(cause, seen, words | {"status": 0}),), ends=True)
+    seen = f"{path}: no answer ({answer or type(answer).__name__})"
+    cause = causes.OLLAMA_SILENT if isinstance(answer, TimeoutError) else port_causes.CLOSED_AT_ONCE
+    return Step(name, seen, (Finding(cause, seen, words),), ends=True)
 
 
 def _document(way: Way, path: str, tries: int) -> tuple[Answer | Exception, dict[str, Any]]:
@@ -57,13 +57,13 @@ def look_at_models(way: Way, wanted: str, tries: int) -> tuple[Step, str]:
     answer, document = _document(way, TAGS, tries)
     listed = document.get("models", ())
     # A server without models says null.
-    models = [one for one in listed or () if isinstance(one, dict) and "name" in one]
-    if "models" not in document:
+    models = [one for one in listed if isinstance(one, dict) and "name" in one] if isinstance(listed, list) else []
+    if "models" not in document or (listed and not models):
         return failed("models", TAGS, answer, way), ""
     if not models:
         seen = "the list of models is empty"
         return Step("models", seen, (Finding(causes.NO_MODELS, seen),), {"models": []}, ends=True), ""
-    sizes = {str(one["name"]): int(one.get("size") or 0) for one in models}
+    sizes = {str(one["name"]): _bytes(one.get("size")) for one in models}
     names = ", ".join(f"{name} ({_shown(size)})" for name, size in sizes.items())
     data = {"models": [{"name": name, "bytes": size} for name, size in sizes.items()]}
     if wanted and full_name(wanted) not in {full_name(name) for name in sizes}:
@@ -71,6 +71,10 @@ def look_at_models(way: Way, wanted: str, tries: int) -> tuple[Step, str]:
         seen = f"{wanted} is not there; there are {names}"
         return Step("models", seen, (Finding(causes.MODEL_MISSING, seen, words),), data, ends=True), ""
     return Step("models", names, data=data), wanted or min(sizes, key=lambda name: sizes[name])
+
+
+def _bytes(size: object) -> int:
+    return size if isinstance(size, int) else 0
 
 
 def _shown(size: int) -> str:

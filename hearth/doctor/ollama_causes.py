@@ -20,7 +20,7 @@ OLLAMA_DOWN = Cause(
 )
 OLLAMA_SILENT = Cause(
     "ollama-silent",
-    "Ollama gave no answer in time (502)",
+    "Ollama gave no answer in time",
     "Ollama took the call and gave nothing for the proxy's whole patience (`proxy_timeout`), or dropped it: the host "
     "is short of memory and swaps, or a model takes too long to load.",
     "`sudo docker logs --tail 50 hearth-ollama` and `free -m` on the host. A smaller model, or models on an SSD "

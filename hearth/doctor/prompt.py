@@ -58,7 +58,8 @@ def _complete(streamed: Streamed, model: str, name: str) -> Step:
     first = streamed.pieces[0].arrived
     took = streamed.pieces[-1].arrived
     load = _seconds(streamed, "load_duration")
-    tokens, making = int(streamed.last.get("eval_count") or 0), _seconds(streamed, "eval_duration")
+    count = streamed.last.get("eval_count")
+    tokens, making = count if isinstance(count, int) else 0, _seconds(streamed, "eval_duration")
     rate = f", {tokens / making:.1f} tokens per second" if tokens and making else ""
     seen = f"{model}: first word after {first:.1f} s, {len(streamed.pieces)} pieces in {took:.1f} s{rate}"
     findings = []
@@ -93,4 +94,5 @@ def _complete(streamed: Streamed, model: str, name: str) -> Step:
 
 def _seconds(streamed: Streamed, name: str) -> float:
     """One of Ollama's durations, which it gives in nanoseconds."""
-    return int(streamed.last.get(name) or 0) / 1e9
+    nanoseconds = streamed.last.get(name)
+    return nanoseconds / 1e9 if isinstance(nanoseconds, int) else 0.0

@@ -502,3 +502,61 @@ def test_clocks_that_differ_are_a_note(skew: timedelta, words: str) -> None:
         finding = only(steps := walk(f"127.0.0.1:{port}", Options(timeout=1, patience=0)), "clock-skew")
     assert words in finding.why
     assert exit_code(steps) == 0
+
+
+# --- Nonsense -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x00\xff" * 500,
+        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+        b"HTTP/1.1 9999 What\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70000 + b"\r\n\r\n",
+    ],
+)
+def test_nonsense_is_reported_and_never_ends_the_doctor(raw: bytes) -> None:
+    """As the page, and then as each of the API's answers."""
+
+    def world(_: Request, connection: socket.socket) -> None:
+        connection.sendall(raw)
+
+    with serving(world) as port:
+        steps = walk(f"127.0.0.1:{port}", Options(timeout=1, patience=1, tries=1, origin="http://a.example"))
+    assert exit_code(steps) == 1
+    assert for_people(steps)
+    for path in ("/api/version", "/api/tags", "/api/ollama"):
+        with serving(hearth({path: world})) as port:
+            assert exit_code(walk(f"127.0.0.1:{port}", Options(timeout=1, patience=1, tries=1))) == 1, path
+
+
+@pytest.mark.parametrize(
+    ("path", "document"),
+    [
+        ("/api/version", []),
+        ("/api/version", "text"),
+        ("/api/tags", {"models": [1, 2]}),
+        ("/api/tags", {"models": {"a": 1}}),
+        ("/api/tags", {"models": "none"}),
+        ("/api/ollama", [1]),
+        ("/api/ollama", {"error": {"code": 5}}),
+    ],
+)
+def test_json_of_another_shape_is_reported(path: str, document: object) -> None:
+    with serving(hearth({path: says(200, json.dumps(document).encode())})) as port:
+        assert exit_code(walk(f"127.0.0.1:{port}", Options(timeout=1, patience=1, tries=1))) == 1
+
+
+def test_odd_sizes_and_counts_do_not_matter() -> None:
+    last = {"done": True, "eval_count": "many", "eval_duration": None, "load_duration": [], "created_at": 5}
+    answers = {
+        "/api/tags": says(200, {"models": [{"name": MODEL, "size": "big"}]}),
+        "/api/ollama": says(200, json.dumps(last).encode() + b"\n"),
+    }
+    with serving(hearth(answers)) as port:
+        assert ids(walk(f"127.0.0.1:{port}", Options(timeout=1, patience=1, tries=1))) == []
