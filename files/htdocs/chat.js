@@ -1,433 +1,290 @@
-// Hearth's chat page, in four parts: what the server says, reading an answer as it comes, what is seen,
-// and the page itself. The first two know nothing of the page, so that tests can import and call them.
+// The page itself: the chat that is open, the models, and the answer under way.
 
-const GENERATE = "api/ollama";
-const TAGS = "api/tags";
-const REMEMBERED = "hearth.model";
+import { answer } from "./answer.js";
+import { newChat, newTurn, titleOf } from "./chats.js";
+import { diagnose } from "./diagnosis.js";
+import { announce, byId, follow, on } from "./dom.js";
+import { exchangeView, shortName } from "./exchange.js";
+import { sees, showPictures, shrink } from "./pictures.js";
+import { listModels } from "./server.js";
+import { leaveSide, listChats, listenSide } from "./side.js";
+import { openStore, remembered } from "./store.js";
+import { ChatError, NO_MODELS, NO_ROOM, NO_STORE } from "./words.js";
 
-// --- What the server says, in words that say what to do ---------------------------------------------------
+const [picker, exchanges, prompt, send, stop, notice] = ["model", "exchanges", "prompt", "send", "stop", "notice"].map(byId);
 
-const LOOK = "on the server, “cd /opt/hearth && sudo docker compose ps” shows what is running";
-const LOGS = "on the server, “cd /opt/hearth && sudo docker compose logs ollama” says why";
+let store;
+let chat = newChat();
+let models = []; // as the server lists them
+let pictures = []; // base64, to go with the next question
+let edited = null; // the turn whose question is being changed
+const gone = new Set(); // chats deleted, of which an answer may still be coming
+let running = null; // the AbortController of the answer under way
 
-/** A failure as a person should read it: `message` is the sentence, `detail` the server's own words, `status` the HTTP status if there was one. */
-export class ChatError extends Error {
-  constructor(message, detail = "", status = 0) {
-    super(message);
-    Object.assign(this, { name: "ChatError", detail, status });
-  }
+const find = (name) => models.find((model) => model.name === name);
+
+function refresh() {
+  send.hidden = Boolean(running);
+  stop.hidden = !running;
+  send.disabled = !picker.value || !(prompt.value.trim() || pictures.length);
+  byId("welcome").hidden = chat.turns.length > 0;
+  byId("chat-title").textContent = chat.title || "New chat";
+  byId("editing").hidden = !edited;
+  byId("blind").hidden = !pictures.length || sees(find(picker.value)) === true;
 }
 
-/** The sentence for an HTTP status. `detail` is the `error` of a JSON answer, `model` and `origin` what was asked, and from where. */
-export function statusSentence(status, { detail = "", model = "", origin = "" } = {}) {
-  const known = detailSentence(detail, model);
-  if (known) return known;
-  switch (status) {
-    case 400:
-      return "The server did not understand the request. Reload the page and ask again; if it stays, pick another model.";
-    case 403:
-      return detail
-        ? `This page's address may not use the model. Open the page at the server's own address, or add “${origin}” to “allowed_origins” in the inventory and deploy again.`
-        : "Ollama itself refused this page's address, which the proxy should have settled. Deploy again to repair the proxy.";
-    case 404:
-      return "The server has no such route. Deploy again to repair it, or add it to “proxy_extra_routes” in the inventory.";
-    case 405:
-      return "The server does not take this kind of request here. Reload the page; if it stays, deploy again to repair the proxy.";
-    case 408:
-      return "The question took too long to reach the server. Check the connection and ask again.";
-    case 411:
-      return "Something between this page and the server took away the request's length. Try without a VPN or web proxy.";
-    case 413:
-      return "The question is too long for this server. Shorten it, or raise “proxy_max_body” in the inventory and deploy again.";
-    case 421:
-      return "The server does not answer to the name in the address bar. Open the page by its IP address, or add the name to “proxy_host_names” in the inventory and deploy again.";
-    case 500:
-      return `The model server's name could not be found, or it failed. Ask again in a minute; if it stays, ${LOOK}.`;
-    case 502:
-    case 504:
-      return `The model server gave no answer in time. It may still be loading: ask again, or pick a smaller model; ${LOGS}.`;
-    case 503:
-      return `The model server is busy or down. Wait a moment and ask again; if it stays, ${LOOK}.`;
-    default:
-      return `The server answered with an error (${status}). Ask again; if it stays, ${LOOK}.`;
-  }
+function showNotice(message, retry = false) {
+  notice.hidden = !message;
+  byId("notice-text").textContent = message;
+  byId("notice-retry").hidden = !retry;
 }
 
-/** The sentence for words of Ollama's that mean the same whatever the status; "" for others. */
-export function detailSentence(detail, model = "") {
-  const name = model ? `“${model}”` : "The model";
-  if (/model.*not found/i.test(detail)) {
-    return `The model ${model ? `${name} ` : ""}is not on this server. Pick another one, or add it to “ollama_models” in the inventory and deploy again.`;
-  }
-  if (/more system memory|out of memory|not enough memory|unable to allocate|failed to allocate/i.test(detail)) {
-    return `${name} needs more memory than the server has free. Pick a smaller model.`;
-  }
-  if (/does not support (generate|chat)/i.test(detail)) {
-    return `${name} is not made for answering questions. Pick another model.`;
-  }
-  if (/server busy|maximum pending/i.test(detail)) {
-    return "Too many questions are waiting for the model. Wait a moment and ask again.";
-  }
-  return "";
+// Models.
+
+function optionOf({ name, size }) {
+  const [unit, shown] = size >= 1e8 ? ["GB", (size / 1e9).toFixed(1)] : ["MB", Math.ceil(size / 1e6)];
+  return new Option(size ? `${shortName(name)} (${shown} ${unit})` : shortName(name), name);
 }
 
-const UNREACHABLE =
-  `The server can't be reached. Check that it is on and that this device is on its network; if both are so, ${LOOK}.`;
-const CUT_OFF =
-  `The answer was cut off before its end. What came so far is kept; ask again, and if it happens often, ${LOGS}.`;
-const NO_MODELS = "There is no model on this server yet. Add one to “ollama_models” in the inventory and deploy again.";
-const ODD_ANSWER = "What came back is not from Ollama. Something else may be answering at this address: check it, or deploy again.";
-
-/** fetch, with every failure but an abort turned into a ChatError. */
-async function request(path, options, model) {
-  let response;
+async function fillPicker() {
   try {
-    response = await fetch(path, { cache: "no-store", ...options });
+    models = await listModels();
+    const wanted = [picker.value, chat.model, remembered("model")].find(find);
+    picker.replaceChildren(...(models.length ? models.map(optionOf) : [new Option("No model", "")]));
+    if (wanted) picker.value = wanted;
+    picker.disabled = !models.length;
+    showNotice(models.length ? "" : NO_MODELS, true);
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new ChatError(UNREACHABLE);
+    if (picker.disabled) picker.replaceChildren(new Option("No answer", ""));
+    showNotice(error.message, true);
   }
-  if (response.ok) return response;
-  const text = await response.text().catch(() => "");
-  let detail = "";
+  refresh();
+}
+
+/** The model to offer when one can't do it: the largest of those that are smaller, else any other. */
+function otherModel({ model }) {
+  const others = models.filter(({ name }) => name !== model).sort((one, next) => next.size - one.size);
+  return (others.find(({ size }) => size < (find(model)?.size ?? 0)) ?? others.at(-1))?.name ?? "";
+}
+
+// Chats.
+
+const wrong = () => diagnose(picker.value);
+const viewOf = (turn) => exchangeView(turn, { again, edit, diagnose: wrong, other: otherModel });
+
+function show(opened) {
+  running?.abort();
+  chat = opened;
+  setDraft(edited ? "" : prompt.value, []);
+  for (const turn of chat.turns) {
+    if (/ing$/.test(turn.state)) Object.assign(turn, { state: "stopped", note: "The page was closed meanwhile" });
+  }
+  exchanges.replaceChildren(...chat.turns.map((turn) => viewOf(turn).root));
+  if (find(chat.model)) picker.value = chat.model;
+  remembered("chat", chat.id);
+  byId("log").scrollTop = 1e9;
+  refresh();
+  listed();
+}
+
+const listed = () => listChats(store, chat, async (id) => {
+  leaveSide();
+  const found = id !== chat.id && (await store.get(id));
+  if (found) show(found);
+  prompt.focus();
+});
+
+async function save(kept = chat) {
+  if (gone.has(kept)) return;
+  kept.changed = Date.now();
   try {
-    detail = String(JSON.parse(text).error ?? "");
+    await store.put(kept);
+    await listed();
   } catch {
-    // Not JSON: an error page of something between, whose words would not help.
+    showNotice(NO_ROOM);
   }
-  throw new ChatError(statusSentence(response.status, { detail, model, origin: location.origin }), detail, response.status);
 }
 
-/** The names of the models on the server, in its order (newest first). */
-async function listModels() {
-  const response = await request(TAGS);
+function startNew() {
+  leaveSide();
+  show(newChat(picker.value));
+  prompt.focus();
+}
+
+// Asking.
+
+function setDraft(text, images, turn = null) {
+  prompt.value = text;
+  pictures = images;
+  edited = turn;
+  showPictures(pictures, () => setDraft(prompt.value, pictures, edited));
+  remembered("draft", text);
+  refresh();
+}
+
+function edit(turn) {
+  if (running) return;
+  setDraft(turn.question, [...turn.images], turn);
+  prompt.focus();
+}
+
+/** Answers the last turn anew, or goes on with its answer. */
+function again(turn, { model = picker.value, patient = false, goOn = false }) {
+  if (running || !model || turn !== chat.turns.at(-1)) return;
+  if (!goOn) Object.assign(turn, { model, answer: "", thinking: "" });
+  Object.assign(turn, { error: null, state: "waiting", note: "" });
+  const view = viewOf(turn);
+  exchanges.lastChild.replaceWith(view.root);
+  run(turn, view, patient);
+  stop.focus();
+}
+
+function submit() {
+  const question = prompt.value.trim();
+  if (running || !picker.value || !(question || pictures.length)) return;
+  const clicked = document.activeElement === send;
+  if (edited) {
+    exchanges.lastChild.remove();
+    chat.turns.pop();
+  }
+  const turn = newTurn(question, pictures, picker.value);
+  chat.turns.push(turn);
+  chat.title ||= titleOf(question);
+  chat.model = picker.value;
+  setDraft("", []);
+  const view = viewOf(turn);
+  exchanges.append(view.root);
+  byId("log").scrollTop = 1e9;
+  run(turn, view);
+  // The button that was pressed is gone: its place is taken by Stop, and so is its focus.
+  if (clicked) stop.focus();
+}
+
+async function run(turn, view, patient = false) {
+  const asked = chat;
+  const controller = new AbortController();
+  running = controller;
+  refresh();
+  announce("Waiting for the model.");
+  save();
+  let said;
   try {
-    return ((await response.json()).models ?? []).map((model) => model.name);
-  } catch {
-    throw new ChatError(ODD_ANSWER);
-  }
-}
-
-// --- Reading an answer as it comes ------------------------------------------------------------------------
-
-/** Cuts text that comes in pieces of any size into lines: `push` gives the lines completed, `rest` what is left. */
-export function lineSplitter() {
-  let rest = "";
-  return {
-    push(piece) {
-      const lines = (rest + piece).split("\n");
-      rest = lines.pop();
-      return lines;
-    },
-    rest() {
-      const last = rest;
-      rest = "";
-      return last;
-    },
-  };
-}
-
-/** One NDJSON line as an object, or null for a blank one. Throws ChatError for an error line and for anything else. */
-export function parseLine(line, model = "") {
-  if (!line.trim()) return null;
-  let event;
-  try {
-    event = JSON.parse(line);
-  } catch {
-    throw new ChatError(ODD_ANSWER, line.slice(0, 200));
-  }
-  if (event === null || typeof event !== "object") throw new ChatError(ODD_ANSWER, line.slice(0, 200));
-  if (event.error) {
-    const detail = String(event.error);
-    throw new ChatError(
-      detailSentence(detail, model) || `The model server failed while answering. Ask again; if it stays, ${LOGS}.`,
-      detail,
-    );
-  }
-  return event;
-}
-
-/**
- * Reads an NDJSON byte stream, calls `onEvent` with each object, and returns the last one, which says `done`.
- * A stream that ends or breaks without it is a ChatError; an abort passes through as AbortError.
- */
-export async function readAnswer(stream, onEvent, model = "") {
-  const reader = stream.getReader();
-  const decoder = new TextDecoder();
-  const splitter = lineSplitter();
-  try {
-    for (;;) {
-      const { value, done } = await reader.read();
-      const lines = splitter.push(done ? decoder.decode() : decoder.decode(value, { stream: true }));
-      if (done) lines.push(splitter.rest());
-      for (const line of lines) {
-        let event;
-        try {
-          event = parseLine(line, model);
-        } catch (error) {
-          // Half a line at the very end is a cut, not nonsense.
-          if (done && error.message === ODD_ANSWER) throw new ChatError(CUT_OFF);
-          throw error;
-        }
-        if (!event) continue;
-        onEvent(event);
-        if (event.done) {
-          drain(reader);
-          return event;
-        }
-      }
-      if (done) throw new ChatError(CUT_OFF);
-    }
+    await answer(asked, turn, view, { signal: controller.signal, patient });
+    said = `${shortName(turn.model)} says: ${turn.answer || "nothing"}`;
   } catch (error) {
-    reader.cancel().catch(() => {});
-    if (error instanceof ChatError || error.name === "AbortError") throw error;
-    throw new ChatError(CUT_OFF);
-  }
-}
-
-/** Reads what follows the last line, so that the connection ends in order and can be used again. */
-async function drain(reader) {
-  try {
-    while (!(await reader.read()).done);
-  } catch {
-    // The answer is complete: how its connection ends does not matter.
-  }
-}
-
-/** How the last line of an answer reads: tokens, seconds, tokens per second. Durations come in nanoseconds. */
-export function summary({ eval_count: tokens, eval_duration: nanoseconds, done_reason: reason }) {
-  const parts = [];
-  if (tokens > 0 && nanoseconds > 0) {
-    const seconds = nanoseconds / 1e9;
-    const rate = tokens / seconds;
-    parts.push(
-      `${tokens} ${tokens === 1 ? "token" : "tokens"} in ${seconds.toFixed(1)} s`,
-      `${rate.toFixed(rate < 10 ? 1 : 0)} tokens per second`,
-    );
-  }
-  if (reason === "length") parts.push("ended at the length limit");
-  return parts.join(" · ") || "Done";
-}
-
-/** What to say while nothing has been heard, after so many seconds. */
-export function waitingSentence(seconds) {
-  const slow = seconds >= 15 ? " (on a small machine the first answer can take minutes)" : "";
-  return `Loading the model or reading the prompt… ${seconds} s${slow}`;
-}
-
-/** Asks one question; `onEvent` gets each line of the answer. Returns the last line. */
-async function ask({ model, prompt, signal, onEvent }) {
-  const body = JSON.stringify({ model, prompt, stream: true });
-  const headers = { "Content-Type": "application/json" };
-  const response = await request(GENERATE, { method: "POST", headers, body, signal }, model);
-  return readAnswer(response.body, onEvent, model);
-}
-
-// --- What is seen -----------------------------------------------------------------------------------------
-
-function element(tag, className, text = "") {
-  const node = document.createElement(tag);
-  node.className = className;
-  node.textContent = text;
-  return node;
-}
-
-const shortName = (model) => model.replace(/:latest$/, "");
-
-/** A question and its answer on the page. States: waiting, answering, done, stopped, error. */
-function exchangeView(model, prompt) {
-  const root = element("article", "exchange");
-  const name = element("h2", "name", shortName(model));
-  const text = element("div", "text");
-  const status = element("p", "status");
-  const words = text.appendChild(document.createTextNode(""));
-  root.append(element("div", "asked", prompt), name, text, status);
-  const show = (state, sentence) => {
-    root.dataset.state = state;
-    status.textContent = sentence;
-  };
-  return {
-    root,
-    show,
-    add: (piece) => words.appendData(piece),
-    text: () => words.data,
-    fail(error, retry) {
-      show("error", "");
-      status.hidden = true;
-      const notice = element("div", "notice");
-      notice.setAttribute("role", "alert");
-      const again = element("button", "small", "Ask again");
-      again.type = "button";
-      again.addEventListener("click", () => retry(again));
-      root.append(notice);
-      notice.append(element("p", "", error.message));
-      if (error.detail) notice.append(element("p", "detail", `The server said: ${error.detail}`));
-      notice.append(again);
-    },
-  };
-}
-
-/** Keeps the newest words in sight, unless the reader has scrolled up. */
-function follower(scroller) {
-  const atEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
-  return {
-    toEnd: () => scroller.scrollTo(0, scroller.scrollHeight),
-    around(change) {
-      const stay = atEnd();
-      change();
-      if (stay) scroller.scrollTo(0, scroller.scrollHeight);
-    },
-  };
-}
-
-/** localStorage may be switched off; then the choice lasts as long as the page. */
-const memory = {
-  get() {
-    try {
-      return localStorage.getItem(REMEMBERED);
-    } catch {
-      return null;
+    if (error.name === "AbortError") {
+      follow(() => view.show("stopped", turn.answer ? "Stopped" : "Stopped before the first word"));
+      said = "Stopped.";
+    } else {
+      // A model that is gone must leave the picker too.
+      if (error.cure === "other") await fillPicker();
+      const { message, detail, cure, after } = error instanceof ChatError ? error : new ChatError(String(error));
+      turn.error = { message, detail, cure, after };
+      follow(() => view.show("error"));
+      said = "";
     }
-  },
-  set(model) {
-    try {
-      localStorage.setItem(REMEMBERED, model);
-    } catch {
-      // Nothing to do.
-    }
-  },
-};
-
-// --- The page ---------------------------------------------------------------------------------------------
-
-function start() {
-  const byId = (id) => document.getElementById(id);
-  const [picker, log, exchanges, composer, prompt] = ["model", "log", "exchanges", "composer", "prompt"].map(byId);
-  const [send, stop, notice, announcer] = ["send", "stop", "notice", "announcer"].map(byId);
-  const follow = follower(log);
-  let running = null; // the AbortController of the answer under way
-
-  const announce = (sentence) => {
-    announcer.textContent = sentence;
-  };
-
-  function refresh() {
-    send.hidden = Boolean(running);
-    stop.hidden = !running;
-    send.disabled = !picker.value || !prompt.value.trim();
   }
+  save(asked);
+  // Another chat may have been opened meanwhile, and may be answering by now.
+  if (running !== controller) return;
+  running = null;
+  announce(said);
+  if (document.activeElement === stop) prompt.focus();
+  refresh();
+}
 
-  function showNotice(message, detail = "") {
-    notice.hidden = !message;
-    byId("notice-text").textContent = message;
-    byId("notice-detail").textContent = detail && `The server said: ${detail}`;
-  }
-
-  async function fillPicker() {
+async function attach(files) {
+  showNotice("");
+  for (const file of files) {
     try {
-      const names = await listModels();
-      const wanted = picker.value || memory.get();
-      picker.replaceChildren(...names.map((name) => new Option(shortName(name), name)));
-      if (names.includes(wanted)) picker.value = wanted;
-      if (!names.length) picker.append(new Option("No model", ""));
-      picker.disabled = !names.length;
-      showNotice(names.length ? "" : NO_MODELS);
+      const picture = await shrink(file);
+      setDraft(prompt.value, [...pictures, picture], edited);
     } catch (error) {
-      if (picker.disabled) picker.replaceChildren(new Option("No answer", ""));
-      showNotice(error.message, error.detail);
-    }
-    refresh();
-  }
-
-  async function answer(model, question) {
-    const controller = new AbortController();
-    const began = performance.now();
-    const view = exchangeView(model, question);
-    let thinking = false;
-    const tick = () => {
-      const seconds = Math.floor((performance.now() - began) / 1000);
-      view.show("waiting", thinking ? `Thinking… ${seconds} s` : waitingSentence(seconds));
-    };
-    const timer = setInterval(tick, 1000);
-
-    running = controller;
-    refresh();
-    byId("welcome").hidden = true;
-    tick();
-    exchanges.append(view.root);
-    follow.toEnd();
-    announce("Waiting for the model.");
-
-    const onEvent = (event) => {
-      thinking = Boolean(event.thinking);
-      if (!event.response) return;
-      clearInterval(timer);
-      follow.around(() => {
-        view.add(event.response);
-        view.show("answering", "Answering…");
-      });
-    };
-    try {
-      const last = await ask({ model, prompt: question, signal: controller.signal, onEvent });
-      follow.around(() => view.show("done", view.text() ? summary(last) : "The model had nothing to say."));
-      announce(`${shortName(model)} says: ${view.text() || "nothing"}`);
-    } catch (error) {
-      if (error.name === "AbortError") {
-        follow.around(() => view.show("stopped", view.text() ? "Stopped" : "Stopped before the first word"));
-        announce("Stopped.");
-      } else {
-        announce("");
-        follow.around(() => view.fail(error, (button) => askAgain(view, button, question)));
-        // A model that is gone must leave the picker too.
-        if (error.status === 404) fillPicker();
-      }
-    } finally {
-      clearInterval(timer);
-      running = null;
-      const leaving = document.activeElement === stop;
-      refresh();
-      if (leaving) prompt.focus();
+      showNotice(error.message);
     }
   }
+  prompt.focus();
+}
 
-  /** Asks a failed question again, of the model that is picked now; a failure without words gives way to it. */
-  function askAgain(failed, button, question) {
-    if (running || !picker.value) return;
-    if (failed.text()) button.remove();
-    else failed.root.remove();
-    answer(picker.value, question);
-    stop.focus();
-  }
+// What people do.
 
-  composer.addEventListener("submit", (event) => {
+function listen() {
+  on("composer", (event) => {
     event.preventDefault();
-    const question = prompt.value.trim();
-    if (running || !picker.value || !question) return;
-    const clicked = document.activeElement === send;
-    prompt.value = "";
-    answer(picker.value, question);
-    // The button that was pressed is gone: its place is taken by Stop, and so is its focus.
-    if (clicked) stop.focus();
-  });
-  prompt.addEventListener("keydown", (event) => {
+    submit();
+  }, "submit");
+  on("prompt", (event) => {
     // Enter that ends the choice of a character (Chinese, Japanese, …) belongs to the keyboard, not to us.
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
-    composer.requestSubmit();
-  });
-  prompt.addEventListener("input", refresh);
-  picker.addEventListener("change", () => {
-    memory.set(picker.value);
+    submit();
+  }, "keydown");
+  on("prompt", () => {
+    remembered("draft", prompt.value);
     refresh();
-  });
-  stop.addEventListener("click", () => running?.abort());
+  }, "input");
+  on("prompt", (event) => {
+    const { files } = event.clipboardData;
+    if (!files.length) return;
+    event.preventDefault();
+    attach([...files]);
+  }, "paste");
+  on("model", () => {
+    remembered("model", picker.value);
+    refresh();
+  }, "change");
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !event.isComposing) running?.abort();
+    if (event.code === "KeyN" && event.altKey && !event.ctrlKey) {
+      event.preventDefault();
+      startNew();
+    }
+    if (event.key !== "Escape" || event.isComposing || document.querySelector("dialog[open]")) return;
+    if (leaveSide()) byId("open-chats").focus();
+    else if (running) running.abort();
+    else if (edited) setDraft("", []);
   });
-  byId("notice-retry").addEventListener("click", fillPicker);
-  window.addEventListener("online", () => notice.hidden || fillPicker());
-
-  fillPicker();
+  on("stop", () => running?.abort());
+  on("notice-retry", fillPicker);
+  on("cancel-edit", () => setDraft("", []));
+  on("new-chat", startNew);
+  on("attach", () => byId("files").click());
+  on("files", ({ target }) => {
+    attach([...target.files]);
+    target.value = "";
+  }, "change");
+  for (const link of document.querySelectorAll(".wrong")) link.addEventListener("click", wrong);
+  for (const close of document.querySelectorAll(".close")) close.addEventListener("click", () => close.closest("dialog").close());
+  addEventListener("online", () => notice.hidden || fillPicker());
+  addEventListener("pagehide", () => running && save());
+  listenSide({
+    chat: () => chat,
+    changed: () => {
+      refresh();
+      if (chat.turns.length) save();
+    },
+    remove: async () => {
+      gone.add(chat);
+      await store.remove(chat.id);
+      startNew();
+    },
+    putBack: (again) => {
+      gone.delete(again);
+      show(again);
+      save();
+      prompt.focus();
+    },
+  });
 }
 
-if (globalThis.document?.getElementById("composer")) start();
+async function start() {
+  store = await openStore();
+  listen();
+  prompt.value = remembered("draft");
+  const last = await store.get(remembered("chat")).catch(() => null);
+  show(last ?? chat);
+  await fillPicker();
+  if (find(chat.model)) picker.value = chat.model;
+  if (!store.kept) showNotice(NO_STORE);
+}
+
+start();

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 ANSWER_MS = 180_000  # a cold model on an emulated machine
@@ -13,11 +14,13 @@ PAGE_MS = 30_000
 
 # Runs before the page's own code: keeps what the tests ask about, and changes nothing of what the page does.
 WATCH = """
-  const watched = window.watched = { seen: [], status: [], reads: [], violations: [] };
+  const watched = window.watched = { seen: [], status: [], reads: [], violations: [], announced: [] };
   document.addEventListener("securitypolicyviolation", (event) =>
     watched.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
   const put = (list, value, at) => { if (value && list.at(-1)?.value !== value) list.push({ value, at }); };
   new MutationObserver(() => {
+    const said = document.getElementById("announcer")?.textContent;
+    if (said && watched.announced.at(-1) !== said) watched.announced.push(said);
     const last = [...document.querySelectorAll(".exchange")].at(-1);
     if (!last) return;
     put(watched.seen, last.querySelector(".text").textContent, performance.now());
@@ -60,6 +63,12 @@ class ChatPage:
         page.on("request", lambda request: self.requested.append(request.url))
         page.add_init_script(WATCH)
 
+    def say(self, question: str) -> None:
+        """Ask the lab's tinyllama and wait for its answer."""
+        self.pick("tinyllama")
+        self.ask(question)
+        self.wait_for("done")
+
     def open(self) -> ChatPage:
         """Load the page and wait until the models are in the picker."""
         self.page.goto(f"{self.url}/")
@@ -68,7 +77,7 @@ class ChatPage:
 
     @property
     def picker(self) -> Locator:
-        return self.page.get_by_label("Model")
+        return self.page.get_by_label("Model", exact=True)
 
     @property
     def prompt(self) -> Locator:
@@ -92,7 +101,19 @@ class ChatPage:
         return self.last.get_by_role("alert")
 
     def pick(self, model: str) -> None:
-        self.picker.select_option(label=model)
+        if model not in self.models():
+            pytest.skip(f"needs the lab's model {model}, and {self.url} does not have it")
+        self.picker.select_option(value=f"{model}:latest")
+
+    def models(self) -> list[str]:
+        """The models that can be picked, as they are called without their tag."""
+        values: list[str] = self.picker.locator("option").evaluate_all("all => all.map(option => option.value)")
+        return [value.removesuffix(":latest") for value in values]
+
+    def press(self, name: str) -> None:
+        """Press the button of this name: of the open dialog, else of the page."""
+        dialog = self.page.locator("dialog[open]")
+        (dialog if dialog.count() else self.page).get_by_role("button", name=name, exact=True).last.click()
 
     def ask(self, question: str) -> None:
         """Type a question and press Enter; does not wait."""

@@ -1,7 +1,7 @@
-"""Fixtures of the browser tests: where the lab is, Debian's Chromium, and the chat page open in it.
+"""Fixtures of the browser tests: where the page is, Debian's Chromium, and the chat page open in it.
 
-`HEARTH_URL` says where Hearth is; without it, the lab of this checkout is asked. `HEARTH_CHROMIUM` names another
-browser than the `chromium` on the path.
+`--url` says which deployed page to test; without it, the lab of this checkout is asked. `HEARTH_CHROMIUM` names another
+browser than the `chromium` on the path. Tests that need the lab's models are skipped where these are not.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.browser.chat_page import ChatPage
-from tests.browser.fault_proxy import FaultProxy
+from tests.browser.fault_proxy import FaultProxy, PageFiles
 
 HERE = Path(__file__).parent
+NAME = "hearth-page.local"
 CHROMIUM_FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -31,9 +32,15 @@ CHROMIUM_FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A name, and not the loopback, is what most people open: to browsers it is not a secure context.
+    f"--host-resolver-rules=MAP {NAME} 127.0.0.1",
 ]
 
 OpenChat = Callable[..., ChatPage]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--url", help="the chat page to test, such as http://pi.local:85 (default: this checkout's lab)")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,16 +50,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def hearth_url() -> str:
+def hearth_url(pytestconfig: pytest.Config) -> str:
     """The chat page's address, without a slash at its end."""
-    if told := os.environ.get("HEARTH_URL"):
-        return told.rstrip("/")
+    if told := pytestconfig.getoption("--url"):
+        return str(told).rstrip("/")
     root = HERE.parent.parent
     command = [sys.executable, "-m", "lab", "status", "--json"]
     shown = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     url = str(json.loads(shown.stdout).get("url", "")) if shown.returncode == 0 else ""
     if not url:
-        pytest.fail("no lab is up: run `python -m lab up` and deploy, or set HEARTH_URL to a deployed chat page")
+        pytest.fail("no lab is up: run `python -m lab up` and deploy, or name a deployed page with --url")
     return url.rstrip("/")
 
 
@@ -89,10 +96,16 @@ def chat(open_chat: OpenChat, hearth_url: str) -> ChatPage:
     return open_chat(hearth_url)
 
 
+@pytest.fixture(scope="session")
+def page_files() -> PageFiles:
+    """The page's own files, asked of the lab once."""
+    return {}
+
+
 @pytest.fixture
-def fault_proxy(hearth_url: str) -> Iterator[FaultProxy]:
+def fault_proxy(hearth_url: str, page_files: PageFiles) -> Iterator[FaultProxy]:
     """A bad network in front of the lab; does nothing bad until its `fault` is set."""
-    with FaultProxy(hearth_url) as proxy:
+    with FaultProxy(hearth_url, page_files) as proxy:
         yield proxy
 
 

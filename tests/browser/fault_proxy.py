@@ -1,12 +1,14 @@
 """A bad network in front of a good server: relays to a deployed Hearth and spoils answers on the way, as it is told.
 
 Requests go through unchanged, `Host` and `Origin` too, so the server sees an ordinary same-origin call. Only the
-answers of the streaming routes are spoilt: cut into small pieces, swapped bytes for bytes, cut short.
+answers of the streaming routes are spoilt: cut into small pieces, swapped bytes for bytes, cut short, or replaced by
+one that a healthy lab would not give.
 """
 
 from __future__ import annotations
 
 import http.client
+import json
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,10 +16,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 STREAMING = ("/api/ollama", "/api/chat")
+PageFiles = dict[str, tuple[list[tuple[str, str]], bytes]]  # path → headers, content
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
@@ -28,7 +31,7 @@ class Fault:
     `piece`: bytes per write, 0 for whole lines. `pause`: seconds between writes. `swap`: bytes and what to put in
     their place. `keep`: lines to pass before the cut, None for all. `tail`: bytes sent at the cut. `ending`: "orderly"
     ends the answer as HTTP wants it, "abrupt" closes the connection in its midst. `headers`: request headers to
-    overwrite.
+    overwrite. `answers`: path to (status, headers, body), said in place of the server.
     """
 
     piece: int = 0
@@ -38,6 +41,7 @@ class Fault:
     tail: bytes = b""
     ending: Literal["orderly", "abrupt"] = "orderly"
     headers: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, tuple[int, Mapping[str, str], str]] = field(default_factory=dict)
 
     def spoil(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         """What to write, in order, for the lines of an answer as they come."""
@@ -58,14 +62,52 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     target: ClassVar[str]
     faults: ClassVar[list[Fault]]  # one: the fault in force
+    asked: ClassVar[list[dict[str, Any]]]
+    files: ClassVar[PageFiles]
 
     def do_GET(self) -> None:
-        self._relay(Fault())
+        fault = self.faults[-1]
+        if self.path in fault.answers:
+            self._say(*fault.answers[self.path])
+        elif self.path.startswith("/api/"):
+            self._relay(Fault(), b"")
+        else:
+            self._page()
 
     def do_POST(self) -> None:
-        self._relay(self.faults[-1] if self.path in STREAMING else Fault())
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.asked.append({"path": self.path} | json.loads(body))
+        fault = self.faults[-1] if self.path in STREAMING else Fault()
+        if self.path in fault.answers:
+            self._say(*fault.answers[self.path])
+        elif self.asked[-1]["stream"]:
+            self._relay(fault, body)
+        else:
+            self._relay(Fault(headers=fault.headers), body)
 
-    def _relay(self, fault: Fault) -> None:
+    def _say(self, status: int, headers: Mapping[str, str] | list[tuple[str, str]], body: str | bytes) -> None:
+        content = body.encode() if isinstance(body, str) else body
+        self.close_connection = True  # else a closed proxy would go on answering over connections it has
+        self.send_response(status)
+        for name, value in dict(headers).items():
+            if name.lower() not in HOP_BY_HOP:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _page(self) -> None:
+        """A file of the page. The lab gives it once, since it is slow and the files stay the same."""
+        if self.path not in self.files:
+            upstream = http.client.HTTPConnection(self.target, timeout=60)
+            upstream.request("GET", self.path)
+            answer = upstream.getresponse()
+            self.files[self.path] = (answer.getheaders(), answer.read())
+            upstream.close()
+        self._say(200, *self.files[self.path])
+
+    def _relay(self, fault: Fault, body: bytes) -> None:
         self.close_connection = True
         upstream = http.client.HTTPConnection(self.target, timeout=180)
         try:
@@ -73,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {name.title(): value for name, value in self.headers.items()} | dict(fault.headers)
             for name, value in (headers | {"Connection": "close"}).items():
                 upstream.putheader(name, value)
-            upstream.endheaders(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+            upstream.endheaders(body)
             answer = upstream.getresponse()
             self.send_response(answer.status)
             for name, value in answer.getheaders():
@@ -101,16 +143,28 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class FaultProxy:
-    """Listens on a free loopback port in front of `target_url` (http only). `fault` may be changed at any time."""
+    """Listens on a free loopback port in front of `target_url` (http only). `fault` may be changed at any time.
 
-    def __init__(self, target_url: str) -> None:
+    `asked`: every POST, as its JSON and its `path`. `files`: a cache for the page's own files.
+    """
+
+    def __init__(self, target_url: str, files: PageFiles, port: int = 0) -> None:
         self._faults = [Fault()]
-        handler = type("Handler", (_Handler,), {"target": urlsplit(target_url).netloc, "faults": self._faults})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.asked: list[dict[str, Any]] = []
+        told = {"target": urlsplit(target_url).netloc, "faults": self._faults, "asked": self.asked, "files": files}
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (_Handler,), told))
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_port)
+
+    def questions(self) -> list[dict[str, Any]]:
+        """What the models were asked; not the calls that only load one."""
+        return [asked for asked in self.asked if asked.get("messages") or asked.get("prompt")]
 
     @property
     def fault(self) -> Fault:

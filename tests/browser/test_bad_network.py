@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.chat_page import ChatPage
-from tests.browser.fault_proxy import Fault, FaultProxy
+from tests.browser.conftest import OpenChat
+from tests.browser.fault_proxy import Fault, FaultProxy, PageFiles
+
+JSON = {"Content-Type": "application/json"}
+# As httpd says them (the ErrorDocument lines), and as Ollama does.
+BUSY = (503, JSON | {"Retry-After": "2"}, '{"error":"busy, or model server down"}')
+QUEUE_FULL = (503, JSON, '{"error":"server busy, please try again.  maximum pending requests exceeded"}')
+NO_ANSWER = (502, JSON, '{"error":"model server gave no answer in time"}')
+NO_NAME = (500, JSON, '{"error":"model server name does not resolve"}')
+TOO_LARGE = (413, JSON, '{"error":"request too large"}')
+NO_MEMORY = (
+    500,
+    JSON,
+    '{"error":"model requires more system memory (5.6 GiB) than is available (3.1 GiB)"}',
+)
 
 
 def ask(chat: ChatPage, proxy: FaultProxy, fault: Fault) -> None:
@@ -16,7 +33,7 @@ def ask(chat: ChatPage, proxy: FaultProxy, fault: Fault) -> None:
 
 
 def test_half_lines(faulty_chat: ChatPage, fault_proxy: FaultProxy, sentence: str) -> None:
-    ask(faulty_chat, fault_proxy, Fault(piece=7, pause=0.004))
+    ask(faulty_chat, fault_proxy, Fault(piece=7, pause=0.002))
     faulty_chat.wait_for("done")
     expect(faulty_chat.answer).to_have_text(sentence)
     halves = [read for read in faulty_chat.watched("reads") if read["line"]]
@@ -25,7 +42,7 @@ def test_half_lines(faulty_chat: ChatPage, fault_proxy: FaultProxy, sentence: st
 
 def test_half_characters(faulty_chat: ChatPage, fault_proxy: FaultProxy, sentence: str) -> None:
     swap = ("hardware", "🏠éü")
-    ask(faulty_chat, fault_proxy, Fault(piece=1, pause=0.002, swap=(swap[0].encode(), swap[1].encode())))
+    ask(faulty_chat, fault_proxy, Fault(piece=3, pause=0.002, swap=(swap[0].encode(), swap[1].encode())))
     faulty_chat.wait_for("done")
     expect(faulty_chat.answer).to_have_text(sentence.replace(*swap))
     halves = [read for read in faulty_chat.watched("reads") if read["character"]]
@@ -33,20 +50,18 @@ def test_half_characters(faulty_chat: ChatPage, fault_proxy: FaultProxy, sentenc
 
 
 def test_answers_are_text_never_markup(faulty_chat: ChatPage, fault_proxy: FaultProxy, sentence: str) -> None:
-    swap = ("hardware", "<b>me</b><img src=x>")
+    swap = ("hardware", "<b>me</b><img src=x onerror=alert(1)>")
     ask(faulty_chat, fault_proxy, Fault(swap=(swap[0].encode(), swap[1].encode())))
     faulty_chat.wait_for("done")
     expect(faulty_chat.answer).to_have_text(sentence.replace(*swap))
-    assert faulty_chat.answer.locator("*").count() == 0
+    assert faulty_chat.answer.locator("*:not(p)").count() == 0
 
 
 @pytest.mark.parametrize(
     "fault",
     [
         pytest.param(Fault(keep=5, ending="orderly"), id="ends-without-done"),
-        pytest.param(Fault(keep=5, ending="abrupt"), id="connection-lost"),
-        pytest.param(Fault(keep=5, tail=b'{"model":"tiny', ending="orderly"), id="ends-in-half-a-line"),
-        pytest.param(Fault(keep=5, tail=b'{"model":"tiny', ending="abrupt"), id="lost-in-half-a-line"),
+        pytest.param(Fault(keep=5, tail=b'{"model":"tiny', ending="abrupt", pause=0.03), id="lost-in-half-a-line"),
     ],
 )
 def test_a_cut_is_said_and_the_text_kept(
@@ -55,13 +70,21 @@ def test_a_cut_is_said_and_the_text_kept(
     ask(faulty_chat, fault_proxy, fault)
     faulty_chat.wait_for("error")
     expect(faulty_chat.alert).to_contain_text("The answer was cut off before its end.")
-    expect(faulty_chat.answer).to_have_text(" ".join(sentence.split()[:5]))
+    kept = " ".join(sentence.split()[:5])
+    expect(faulty_chat.answer).to_have_text(kept)
 
     fault_proxy.fault = Fault()
-    faulty_chat.alert.get_by_role("button", name="Ask again").click()
-    expect(faulty_chat.page.locator(".exchange")).to_have_count(2)
+    faulty_chat.press("Continue")
+    faulty_chat.wait_for("done")
+    # The model was given what there was, to go on with it; what came is put behind it.
+    assert fault_proxy.questions()[-1]["messages"][1:] == [{"role": "assistant", "content": kept}]
+    assert faulty_chat.answer.inner_text().startswith(kept)
+    assert len(faulty_chat.answer.inner_text()) > len(kept)
+
+    faulty_chat.press("Ask again")
     faulty_chat.wait_for("done")
     expect(faulty_chat.answer).to_have_text(sentence)
+    expect(faulty_chat.page.locator(".exchange")).to_have_count(1)
 
 
 def test_an_error_line_within_the_answer(faulty_chat: ChatPage, fault_proxy: FaultProxy) -> None:
@@ -88,8 +111,100 @@ def test_refusals_of_the_proxy(
     expect(faulty_chat.answer).to_have_text("")
 
 
-def test_server_unreachable(faulty_chat: ChatPage, fault_proxy: FaultProxy) -> None:
-    fault_proxy.close()
-    faulty_chat.ask("Is anyone there?")
+@pytest.mark.parametrize(
+    ("answer", "said", "button"),
+    [
+        pytest.param(QUEUE_FULL, "Too many questions are waiting for the model.", "Keep trying", id="queue-full"),
+        pytest.param(NO_ANSWER, "The model server gave no answer in time.", "Ask again", id="too-slow"),
+        pytest.param(NO_NAME, "The model server's name could not be found", "Keep trying", id="no-container"),
+        pytest.param(TOO_LARGE, "The chat is too large for this server.", "Edit question", id="too-large"),
+        pytest.param(NO_MEMORY, "“tinyllama:latest” needs more memory than the server has free.", "", id="no-memory"),
+        pytest.param((401, {}, "<h1>401</h1>"), "asks for a password", "Ask again", id="password"),
+        pytest.param((200, {}, "<h1>login</h1>"), "What came back is not from Ollama.", "Ask again", id="not-ollama"),
+    ],
+)
+def test_answers_that_are_errors(
+    faulty_chat: ChatPage, fault_proxy: FaultProxy, answer: tuple[int, dict[str, str], str], said: str, button: str
+) -> None:
+    faulty_chat.pick("tinyllama")
+    other = next(model for model in faulty_chat.models() if model != "tinyllama")
+    fault_proxy.fault = Fault(answers={"/api/chat": answer})
+    faulty_chat.ask("Who are you?")
     faulty_chat.wait_for("error")
-    expect(faulty_chat.alert).to_contain_text("The server can't be reached.")
+    expect(faulty_chat.alert).to_contain_text(said)
+    expect(faulty_chat.alert.get_by_role("button", name=button or f"Ask {other} instead")).to_be_enabled()
+    expect(faulty_chat.alert.get_by_role("button", name="What is wrong?")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [((200, JSON, '{"version":"0.17.4"}'), "busy with other questions"), (BUSY, "down or just starting")],
+    ids=["busy", "down"],
+)
+def test_a_503_counts_down_and_tells_busy_from_down(
+    faulty_chat: ChatPage, fault_proxy: FaultProxy, version: tuple[int, dict[str, str], str], said: str, sentence: str
+) -> None:
+    ask(faulty_chat, fault_proxy, Fault(answers={"/api/chat": BUSY, "/api/version": version}))
+    faulty_chat.wait_for("error")
+    expect(faulty_chat.alert).to_contain_text(said)
+    again = faulty_chat.alert.get_by_role("button", name=re.compile("^Ask again"))
+    expect(again).to_be_disabled()
+    expect(again).to_have_text("Ask again in 2 s")
+    expect(again).to_have_text("Ask again", timeout=5000)
+
+    faulty_chat.press("Keep trying")
+    expect(faulty_chat.status).to_contain_text("Trying again in")
+    fault_proxy.fault = Fault()
+    faulty_chat.wait_for("done")
+    expect(faulty_chat.answer).to_have_text(sentence)
+
+
+def test_a_host_that_is_gone_and_comes_back(
+    open_chat: OpenChat, hearth_url: str, page_files: PageFiles, sentence: str
+) -> None:
+    with FaultProxy(hearth_url, page_files) as proxy:
+        chat = open_chat(proxy.url)
+        port = proxy.port
+    chat.pick("tinyllama")
+    chat.ask("Is anyone there?")
+    chat.wait_for("error")
+    expect(chat.alert).to_contain_text("The server can't be reached.")
+    chat.prompt.fill("And what I was about to ask")
+    chat.press("What is wrong?")
+    expect(chat.page.get_by_role("dialog").get_by_role("listitem")).to_have_count(1)
+    expect(chat.page.locator("#verdict")).to_contain_text("Put this right first: The server can't be reached.")
+    chat.press("Close")
+
+    chat.press("Keep trying")
+    expect(chat.status).to_contain_text("Trying again in")
+    with FaultProxy(hearth_url, page_files, port):
+        chat.wait_for("done")
+        expect(chat.answer).to_have_text(sentence)
+        expect(chat.prompt).to_have_value("And what I was about to ask")
+
+
+def test_trying_again_can_be_stopped(faulty_chat: ChatPage, fault_proxy: FaultProxy) -> None:
+    ask(faulty_chat, fault_proxy, Fault(answers={"/api/chat": QUEUE_FULL}))
+    faulty_chat.wait_for("error")
+    faulty_chat.press("Keep trying")
+    expect(faulty_chat.status).to_contain_text("Trying again in")
+    faulty_chat.page.keyboard.press("Escape")
+    faulty_chat.wait_for("stopped")
+    expect(faulty_chat.prompt).to_be_focused()
+
+
+def test_the_diagnosis_names_what_is_wrong(faulty_chat: ChatPage, fault_proxy: FaultProxy) -> None:
+    faulty_chat.pick("tinyllama")
+    faulty_chat.press("What is wrong?")
+    verdict = faulty_chat.page.locator("#verdict")
+    expect(verdict).to_contain_text("Everything answers.", timeout=60_000)
+    steps = faulty_chat.page.get_by_role("dialog").get_by_role("listitem").all_inner_texts()
+    assert ["✓" in step for step in steps] == [True] * 4, steps
+    assert "“tinyllama:latest”" in steps[1]
+    assert re.search(r"Ollama \d+\.\d+", steps[2])
+    assert fault_proxy.questions()[-1]["path"] == "/api/ollama"  # the route of a single prompt
+
+    fault_proxy.fault = Fault(answers={"/api/ollama": NO_MEMORY})
+    faulty_chat.press("Look again")
+    expect(verdict).to_contain_text("Put this right first: The model “tinyllama:latest” needs more memory")
+    assert json.loads(NO_MEMORY[2])["error"] in faulty_chat.page.get_by_role("dialog").inner_text()

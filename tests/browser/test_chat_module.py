@@ -1,4 +1,4 @@
-"""The parts of chat.js that know nothing of the page, imported in Chromium from where the lab serves them."""
+"""The page's modules that know nothing of the page, imported in Chromium from where the lab serves them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pytest
 from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parent.parent.parent
-STATUSES = [400, 403, 404, 405, 408, 411, 413, 421, 500, 502, 503, 418]
+PAGE = ROOT / "files" / "htdocs"
+MODULES = ("chats", "markdown", "pictures", "stream", "words")
+STATUSES = [400, 401, 403, 404, 405, 408, 411, 413, 421, 500, 502, 503, 418]
 
 # Feeds `bytes` to readAnswer in pieces of `size`, and tells what came out.
 READ = """
@@ -41,14 +43,17 @@ class Call(Protocol):
 
 @pytest.fixture(scope="module")
 def call(chromium: Browser, hearth_url: str) -> Iterator[Call]:
-    """Runs a function body with `chat`, the module, and `argument`, on a page that has nothing of the chat page."""
+    """Runs a function body with `chat`, what MODULES export, and `argument`, where nothing of the page is loaded."""
     context = chromium.new_context()
     page = context.new_page()
     page.goto(f"{hearth_url}/chat.css")
+    page.evaluate(
+        "async (urls) => { window.chat = Object.assign({}, ...(await Promise.all(urls.map((url) => import(url))))); }",
+        [f"{hearth_url}/{module}.js" for module in MODULES],
+    )
 
     def run(body: str, argument: object = None) -> Any:
-        program = f"async ([url, argument]) => {{ const chat = await import(url); {body} }}"
-        return page.evaluate(program, [f"{hearth_url}/chat.js", argument])
+        return page.evaluate(f"async (argument) => {{ {body} }}", argument)
 
     yield run
     context.close()
@@ -61,7 +66,7 @@ def read(call: Call, content: str, size: int = 1, breaks: bool = False) -> dict[
 
 
 def test_every_status_has_its_own_sentence(call: Call) -> None:
-    body = "return argument.map((status) => chat.statusSentence(status, { detail: 'x', origin: 'http://pi:85' }))"
+    body = "return argument.map((status) => chat.fromStatus(status, { detail: 'x', origin: 'http://pi:85' }).message)"
     sentences = call(body, STATUSES)
     assert len(set(sentences)) == len(STATUSES)
     assert all(sentence.endswith(".") and len(sentence) > 40 for sentence in sentences), sentences
@@ -69,22 +74,25 @@ def test_every_status_has_its_own_sentence(call: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    ("detail", "said"),
+    ("detail", "said", "cure"),
     [
-        ("model 'tiny' not found", "“tiny” is not on this server"),
-        ('model "tiny" not found, try pulling it first', "“tiny” is not on this server"),
-        ("model requires more system memory (5.6 GiB) than is available (3.1 GiB)", "needs more memory"),
-        ("server busy, please try again. maximum pending requests exceeded", "Too many questions"),
-        ('"tiny" does not support generate', "not made for answering"),
+        ("model 'tiny' not found", "“tiny” is not on this server, which has “a”, “b” and “c”.", "other"),
+        ('model "tiny" not found, try pulling it first', "“tiny” is not on this server", "other"),
+        ("model requires more system memory (5.6 GiB) than is available (3.1 GiB)", "needs more memory", "other"),
+        ("server busy, please try again.  maximum pending requests exceeded", "Too many questions", "wait"),
+        ('"tiny" does not support generate', "not made for answering", "other"),
+        ("this model is missing data required for image input", "can't look at this picture", "other"),
     ],
 )
-def test_words_of_ollamas_count_more_than_the_status(call: Call, detail: str, said: str) -> None:
-    body = "return chat.statusSentence(500, { detail: argument, model: 'tiny' })"
-    assert said in call(body, detail)
+def test_words_of_ollamas_count_more_than_the_status(call: Call, detail: str, said: str, cure: str) -> None:
+    body = "return chat.fromStatus(500, { detail: argument, model: 'tiny', models: ['a', 'b', 'c'] })"
+    error = call(f"const error = (() => {{ {body} }})(); return [error.message, error.cure]", detail)
+    assert said in error[0]
+    assert error[1] == cure
 
 
 def test_ollamas_own_403_is_told_from_the_proxys(call: Call) -> None:
-    assert "Ollama itself" in call("return chat.statusSentence(403)")
+    assert "Ollama itself" in call("return chat.fromStatus(403).message")
 
 
 def test_lines_are_the_same_however_they_are_cut(call: Call) -> None:
@@ -94,10 +102,10 @@ def test_lines_are_the_same_however_they_are_cut(call: Call) -> None:
         const splitter = chat.lineSplitter();
         const lines = [];
         for (let at = 0; at < argument.length; at += size) lines.push(...splitter.push(argument.slice(at, at + size)));
-        return [...lines, splitter.rest(), splitter.rest()];
+        return [...lines, splitter.rest()];
       });
     """
-    assert call(body, text) == [["one", "", "  two\r", "three", ""]] * 5
+    assert call(body, text) == [["one", "", "  two\r", "three"]] * 5
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 64, 4096])
@@ -149,12 +157,180 @@ def test_summary(call: Call, last: dict[str, Any], said: str) -> None:
     assert call("return chat.summary(argument)", last) == said
 
 
-def test_waiting_counts_seconds(call: Call) -> None:
-    assert call("return chat.waitingSentence(12)") == "Loading the model or reading the prompt… 12 s"
-    assert "minutes" in call("return chat.waitingSentence(15)")
+def test_summary_tells_the_whole_time_and_loading(call: Call) -> None:
+    assert call("return chat.summary({}, 14.24, 12.0)") == "14.2 s in all, 12.0 s of it loading the model"
+    assert call("return chat.summary({}, 2.04, 0.9)") == "2.0 s in all"
+
+
+def test_waiting_tells_loading_from_thinking(call: Call) -> None:
+    assert call("return chat.waitingSentence(3)") == "Thinking… 3 s"
+    assert call("return chat.waitingSentence(9, 'tiny')") == "Loading tiny into memory… 9 s"
+    assert "minute" in call("return chat.waitingSentence(10, 'tiny')")
+
+
+# Markdown, and the elements it becomes. Buttons are left out.
+MARKDOWN = [
+    ("two\nlines\n\nand more", "<p>two\nlines</p><p>and more</p>"),
+    ("# One\n### Three #", "<h3>One</h3><h5>Three</h5>"),
+    ("**bold**, *slanted* _so_ ~~gone~~", "<p><strong>bold</strong>, <em>slanted</em> <em>so</em> <del>gone</del></p>"),
+    ("**bold *and* slanted**", "<p><strong>bold <em>and</em> slanted</strong></p>"),
+    ("2 * 3 * 4, a_b_c, 5*6*7, __init__", "<p>2 * 3 * 4, a_b_c, 5*6*7, <strong>init</strong></p>"),
+    ("`<b>` and ``a ` b``", "<p><code>&lt;b&gt;</code> and <code>a ` b</code></p>"),
+    (r"\*not\* so", "<p>*not* so</p>"),
+    ("```sh\nls *x*\n\n# no\n```\nafter", "<div><div>sh</div><pre><code>ls *x*\n\n# no</code></pre></div><p>after</p>"),
+    ("~~~\nstill coming\n``", "<div><div>text</div><pre><code>still coming\n``</code></pre></div>"),
+    (
+        "- one\n- two\n  - in\n\n    more\n- three",
+        "<ul><li>one</li><li>two<ul><li>in<p>more</p></li></ul></li><li>three</li></ul>",
+    ),
+    ("3. c\n4. d\n\ntext", '<ol start="3"><li>c</li><li>d</li></ol><p>text</p>'),
+    ("Say:\n* a\n* b", "<p>Say:</p><ul><li>a</li><li>b</li></ul>"),
+    (
+        "1. x\n   ```\n   code\n     in\n   ```",
+        "<ol><li>x<div><div>text</div><pre><code>code\n  in</code></pre></div></li></ol>",
+    ),
+    ("> said\n> - so", "<blockquote><p>said</p><ul><li>so</li></ul></blockquote>"),
+    ("a\n\n---\n\nb", "<p>a</p><hr><p>b</p>"),
+    ("- ", "<ul><li></li></ul>"),
+    ("", ""),
+]
+LINK = '<a href="{0}" target="_blank" rel="noopener noreferrer">{1}</a>'
+LINKS = [
+    (
+        "[docs](https://example.com/a_(b))",
+        LINK.format("https://example.com/a_(b)", "docs") + "<span> (example.com)</span>",
+    ),
+    ("See http://a.example/x?y=1.", "See " + LINK.format("http://a.example/x?y=1", "http://a.example/x?y=1") + "."),
+    ("[http://bank.example](http://thief.example/)", LINK.format("http://thief.example/", "http://bank.example")),
+]
+HOSTILE = [
+    "<img src=x onerror=alert(1)>",
+    "<script>alert(1)</script>",
+    "<svg/onload=alert(1)>",
+    "[a](javascript:alert(1))",
+    "[a](data:text/html,<script>alert(1)</script>)",
+    "[a](//evil.example)",
+    "[a](https://)",
+    "[a](https://exa mple.com)",
+    '[a](https://e.example/"onmouseover="alert(1))',
+    "![x](https://evil.example/pixel.png)",
+    "```<img src=x onerror=alert(1)>\n</code></pre><script>alert(1)</script>\n```",
+    "- <iframe src=javascript:alert(1)>\n  > <b onclick=alert(1)>",
+    "https://e.example/<script>alert(1)</script>",
+    "&lt;script&gt;&#x3c;",
+]
+SHOW = """
+  const box = document.createElement("div");
+  box.append(...chat.render(argument));
+  for (const each of box.querySelectorAll("button")) each.remove();
+  for (const each of box.querySelectorAll("[class], [tabindex]")) {
+    each.removeAttribute("class");
+    each.removeAttribute("tabindex");
+  }
+  return box.innerHTML;
+"""
+
+
+@pytest.mark.parametrize(("text", "shown"), MARKDOWN)
+def test_markdown(call: Call, text: str, shown: str) -> None:
+    assert call(SHOW, text) == shown
+
+
+@pytest.mark.parametrize(("text", "shown"), LINKS)
+def test_links_show_where_they_lead(call: Call, text: str, shown: str) -> None:
+    assert call(SHOW, text).startswith(f"<p>{shown}")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_answer_becomes_markup(call: Call, text: str) -> None:
+    told = call(
+        """
+          const box = document.createElement("div");
+          box.append(...chat.render(argument));
+          const all = [...box.querySelectorAll("*")];
+          return {
+            tags: all.map((each) => each.tagName.toLowerCase()),
+            attributes: all.flatMap((each) => each.getAttributeNames()),
+            links: [...box.querySelectorAll("a")].map((each) => each.protocol),
+          };
+        """,
+        text,
+    )
+    assert set(told["tags"]) <= {"p", "a", "span", "div", "pre", "code", "button", "ul", "li", "blockquote"}
+    assert set(told["attributes"]) <= {"class", "tabindex", "href", "target", "rel", "type"}
+    assert set(told["links"]) <= {"http:", "https:"}
+
+
+def test_markdown_is_the_same_however_it_grows(call: Call) -> None:
+    text = "\n\n".join(text for text, _ in MARKDOWN)
+    body = """
+      const whole = document.createElement("div");
+      whole.append(...chat.render(argument));
+      const box = document.createElement("div");
+      const grow = chat.growing(box);
+      for (let end = 1; end <= argument.length; end++) grow(argument.slice(0, end));
+      return [box.innerHTML, whole.innerHTML];
+    """
+    grown, whole = call(body, text)
+    assert grown == whole
+
+
+@pytest.mark.parametrize("part", ["> ", "- ", "*a ", "**", "[", "`", "[x](https://a", "  - a\n", "_", "1. "])
+def test_endless_nesting_is_no_trouble(call: Call, part: str) -> None:
+    body = "const began = performance.now(); chat.render(argument); return performance.now() - began"
+    assert call(body, part * 3000) < 3000
+
+
+def test_what_the_model_is_sent(call: Call) -> None:
+    told = call("""
+      const talk = chat.newChat("tiny");
+      talk.system = " Be brief. ";
+      talk.turns.push({ ...chat.newTurn("One?", ["cGlj"], "tiny"), answer: "1", state: "done" });
+      talk.turns.push({ ...chat.newTurn("Failed?", [], "tiny"), state: "error" });
+      talk.turns.push(chat.newTurn("Two?", [], "tiny"));
+      return [chat.messages(talk, talk.turns[2]), chat.toMarkdown({ ...talk, title: "T" })];
+    """)
+    assert told[0] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "One?", "images": ["cGlj"]},
+        {"role": "assistant", "content": "1"},
+        {"role": "user", "content": "Two?"},
+    ]
+    assert told[1].startswith("# T\n\n> Be brief.\n\n## You\n\n*(picture 1)*\n\nOne?\n\n## tiny\n\n1\n")
+
+
+@pytest.mark.parametrize(
+    ("question", "title"), [("Why?\nSo.", "Why?"), ("word " * 20, "word " * 8 + "word…"), ("  ", "A picture")]
+)
+def test_titles(call: Call, question: str, title: str) -> None:
+    assert call("return chat.titleOf(argument)", question) == title
+
+
+@pytest.mark.parametrize(
+    ("model", "known"),
+    [
+        ({"name": "llava:7b", "details": {"family": "llama", "families": ["llama", "clip"]}}, True),
+        ({"name": "qwen2.5vl:3b", "details": {"family": "qwen25vl", "families": ["qwen25vl"]}}, True),
+        ({"name": "gemma3:1b", "details": {"family": "gemma3", "families": ["gemma3"]}}, None),
+        ({"name": "x", "details": {"family": "llama", "families": None}}, None),
+        ({"name": "llava", "capabilities": ["completion"]}, False),
+    ],
+)
+def test_which_models_see(call: Call, model: dict[str, Any], known: bool | None) -> None:
+    assert call("return chat.sees(argument)", model) is known
 
 
 def test_settings_that_sentences_name_exist() -> None:
-    named = set(re.findall(r"“([a-z]+_[a-z_]+)”", (ROOT / "files/htdocs/chat.js").read_text()))
+    text = "".join(path.read_text() for path in PAGE.glob("*.js"))
+    named = set(re.findall(r"“([a-z]+_[a-z_]+)”", text))
     assert named >= {"ollama_models", "allowed_origins"}
     assert named - set(runpy.run_path(str(ROOT / "group_data/all.py"))) == set()
+
+
+def test_the_page_is_small() -> None:
+    assert sum(path.stat().st_size for path in PAGE.iterdir()) < 60_000
+
+
+def test_text_never_becomes_html() -> None:
+    unsafe = r"innerHTML|outerHTML|insertAdjacent|document\.write|DOMParser|\beval\b|Function\("
+    assert [path.name for path in PAGE.glob("*.js") if re.search(unsafe, path.read_text())] == []

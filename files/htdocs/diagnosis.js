@@ -1,0 +1,64 @@
+// “What is wrong?”: asks each thing on the way from this page to the model, in order, and says what it found.
+
+import { byId, element } from "./dom.js";
+import { firstWord, listModels, request, version } from "./server.js";
+import { ChatError, listed, NO_MODELS, UNREACHABLE } from "./words.js";
+
+/** [what is asked, how: resolves with what was found, or throws]. `model` is the one picked, or "". */
+function steps(model, signal) {
+  let names = [];
+  return [
+    ["This page's own server", async () => {
+      await request("chat.js", { signal });
+      return `${location.host} answers`;
+    }],
+    ["The list of models", async () => {
+      names = (await listModels(signal)).map(({ name }) => name);
+      if (!names.length) throw new ChatError(NO_MODELS);
+      return names.length > 5 ? `${names.length} models` : listed(names);
+    }],
+    ["The model server", async () => `Ollama ${await version(signal)}`],
+    ["One word from the model", async () => {
+      const asked = names.includes(model) ? model : names[0];
+      if (!asked) throw new ChatError("There is no model to ask.");
+      await firstWord(asked, signal);
+      return `“${asked}” answers`;
+    }],
+  ];
+}
+
+let running = new AbortController();
+
+/** Runs the diagnosis in its dialog; closing the dialog ends it, and so does starting anew. `model` is the one to ask. */
+export async function diagnose(model) {
+  const [dialog, list, verdict] = ["diagnosis", "steps", "verdict"].map(byId);
+  running.abort();
+  running = new AbortController();
+  const { signal } = running;
+  dialog.onclose = () => running.abort();
+  list.replaceChildren();
+  verdict.textContent = "Looking…";
+  if (!dialog.open) dialog.showModal();
+
+  let trouble = "";
+  for (const [what, look] of steps(model, signal)) {
+    const found = element("span", "", "asking…");
+    const row = element("li", "", element("strong", "", what), element("br"), found);
+    list.append(row);
+    const began = performance.now();
+    try {
+      const sentence = await look();
+      found.textContent = `✓ ${sentence}, after ${((performance.now() - began) / 1000).toFixed(1)} s`;
+    } catch (error) {
+      if (signal.aborted) return;
+      trouble ||= error.message;
+      row.dataset.state = "bad";
+      found.textContent = `✗ ${error.message}${error.detail ? ` The server said: ${error.detail}` : ""}`;
+      // What can't be reached need not be asked three times more.
+      if (error.message === UNREACHABLE) break;
+    }
+  }
+  verdict.textContent = trouble
+    ? `Put this right first: ${trouble}`
+    : "Everything answers. If a question still fails, it is the question, the model's size or the time it needs.";
+}

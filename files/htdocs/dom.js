@@ -1,0 +1,67 @@
+// Small help with the page's elements. Text goes in as text, never as HTML.
+
+export const byId = (id) => document.getElementById(id);
+export const on = (id, does, event = "click") => byId(id).addEventListener(event, does);
+
+export function element(tag, className = "", ...children) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  node.append(...children);
+  return node;
+}
+
+export function button(label, onClick, className = "small") {
+  const node = element("button", className, label);
+  node.type = "button";
+  node.addEventListener("click", () => onClick(node));
+  return node;
+}
+
+/** Says a sentence to screen readers, politely. */
+export const announce = (sentence) => {
+  byId("announcer").textContent = sentence;
+};
+
+/** Copies text. `navigator.clipboard` is there on https and localhost only, and most hosts are neither. */
+export async function copy(text, pressed) {
+  let done = true;
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const field = element("textarea", "unseen");
+    field.value = text;
+    pressed.after(field);
+    field.select();
+    done = document.execCommand("copy");
+    field.remove();
+    pressed.focus();
+  }
+  pressed.dataset.label ??= pressed.textContent;
+  pressed.textContent = done ? "Copied" : "Can't copy";
+  announce(pressed.textContent);
+  setTimeout(() => { pressed.textContent = pressed.dataset.label; }, 2000);
+}
+
+/** Waits `seconds`, telling each one left; ends when the network comes back, and with AbortError when aborted. */
+export function countdown(seconds, onSecond, signal) {
+  return new Promise((resolve, reject) => {
+    const ending = new AbortController();
+    const end = (settle) => {
+      clearInterval(timer);
+      ending.abort();
+      settle();
+    };
+    const timer = setInterval(() => (--seconds > 0 ? onSecond(seconds) : end(resolve)), 1000);
+    addEventListener("online", () => end(resolve), { signal: ending.signal });
+    signal?.addEventListener("abort", () => end(() => reject(signal.reason)), { signal: ending.signal });
+    onSecond(seconds);
+  });
+}
+
+/** Makes a change to the log and keeps the newest words in sight, unless the reader has scrolled up. */
+export function follow(change) {
+  const log = byId("log");
+  const stay = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+  change();
+  if (stay) log.scrollTop = log.scrollHeight;
+}

@@ -1,0 +1,50 @@
+// Pictures for models that can see: made small enough to send, and freed of what a camera wrote into them.
+
+import { button, byId, element } from "./dom.js";
+
+const SIDE = 1280; // models look at less than that
+const SEES = /clip|mllama|vl$|vl[:-]|llama4|mistral3|vision|minicpm-?v|llava|moondream/i;
+
+/** Whether a model of /api/tags takes pictures: true, false, or null when the server does not tell. */
+export function sees({ name = "", capabilities, details } = {}) {
+  if (capabilities) return capabilities.includes("vision");
+  return [name, details?.family, ...(details?.families ?? [])].some((word) => SEES.test(word)) || null;
+}
+
+/** A picture file as a base64 JPEG of at most 1280 pixels a side. */
+export async function shrink(file) {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file);
+  } catch {
+    throw new Error(`“${file.name}” is not a picture that this browser can read. Save it as JPEG or PNG and try again.`);
+  }
+  const scale = Math.min(1, SIDE / Math.max(bitmap.width, bitmap.height));
+  const canvas = element("canvas");
+  canvas.width = Math.ceil(bitmap.width * scale);
+  canvas.height = Math.ceil(bitmap.height * scale);
+  const context = canvas.getContext("2d", { alpha: false });
+  context.fillStyle = "#fff"; // JPEG has no transparency
+  context.fillRect(0, 0, SIDE, SIDE);
+  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  return canvas.toDataURL("image/jpeg", 0.9).split(",")[1];
+}
+
+export function thumbnail(base64, alt) {
+  const image = element("img");
+  image.src = `data:image/jpeg;base64,${base64}`;
+  image.alt = alt;
+  return image;
+}
+
+/** Shows the pictures that go with the next question; `changed` is called after one was taken out of the array. */
+export function showPictures(pictures, changed) {
+  byId("drafts").replaceChildren(...pictures.map((picture, at) => {
+    const away = button("Remove", () => {
+      pictures.splice(at, 1);
+      changed();
+    });
+    away.setAttribute("aria-label", `Remove picture ${at + 1}`);
+    return element("div", "draft", thumbnail(picture, `Picture ${at + 1}`), away);
+  }));
+}
