@@ -191,6 +191,14 @@ def test_the_pool_is_set_up_before_the_routes_that_use_it(make_settings: Make) -
     )
 
 
+def test_no_pool_begins_with_the_address_of_an_earlier_one(make_settings: Make) -> None:
+    """httpd would make no pool of it, and change the settings of the earlier one instead."""
+    pools = re.findall(r'<Proxy "([^"]+)">', render_httpd_conf(make_settings()))
+    assert "http://ollama:11434/api/version" in pools
+    for number, pool in enumerate(pools):
+        assert [earlier for earlier in pools[:number] if pool.startswith(earlier)] == []
+
+
 def test_there_are_threads_beside_the_streams(make_settings: Make) -> None:
     conf = render_httpd_conf(make_settings(proxy_max_streams=64))
     ((threads,),) = directives(conf, "ThreadsPerChild")
