@@ -107,6 +107,8 @@ docker_pull_retries = 3
 docker_apt_timeout = 1800
 # Seconds for the containers to become healthy.
 docker_health_timeout = 300
+# Seconds to wait for running answers to end before a container is replaced, which would cut them.
+docker_quiet_wait = 30
 
 # --- Releases -------------------------------------------------------------------------------------
 # Releases kept on the host, the one that serves included: what `make rollback` can go back to. Images that only

@@ -9,6 +9,7 @@ from typing import Any
 from hearth.host_paths import CONTAINERS, NETWORK, PROJECT
 
 _LABEL = "com.docker.compose"
+MISSING = "is missing"
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def find_drift(hashes: Mapping[str, str], containers: list[Container], images: M
         if service in by_service:
             drift += _differences(by_service[service], config_hash, images.get(service, ""))
         else:
-            drift.append(Drift(CONTAINERS.get(service, service), "is missing", "up"))
+            drift.append(Drift(CONTAINERS.get(service, service), MISSING, "up"))
     return drift
 
 

@@ -96,6 +96,7 @@ class Settings(BaseModel):
     docker_pull_retries: Annotated[int, Field(ge=0, le=100)]
     docker_apt_timeout: Seconds
     docker_health_timeout: Seconds
+    docker_quiet_wait: Annotated[int, Field(ge=0, le=3600)]
 
     releases_kept: Annotated[int, Field(ge=1, le=100)]
 

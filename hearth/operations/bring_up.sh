@@ -1,11 +1,12 @@
-# `bring_up SECONDS CONTAINER…`: Compose brings all containers up and waits until they are healthy. It would wait on for a
+# `bring_up SECONDS "OPTIONS" CONTAINER…`: Compose brings containers up and waits until they are healthy. It would wait on for a
 # container that ends and is restarted over and over, while nothing serves: after three such restarts it is stopped.
 restarts() { docker inspect --format '{{.Id}} {{.RestartCount}}' "$@" 2>/dev/null; }
 bring_up() {
-  seconds=$1 looks=0
-  shift
+  seconds=$1 options=$2 looks=0
+  shift 2
   before=$(restarts "$@")
-  docker compose --progress plain --ansi never up --detach --wait --wait-timeout "$seconds" --remove-orphans --pull never &
+  # shellcheck disable=SC2086  # several words
+  docker compose --progress plain --ansi never up --detach --wait --wait-timeout "$seconds" --pull never $options &
   compose=$!
   while kill -0 $compose 2>/dev/null; do
     sleep 1
@@ -23,4 +24,17 @@ bring_up() {
     fi
   done
   wait $compose
+}
+
+# `quiet SECONDS HTTPD`: wait until no answer streams through httpd, since replacing either container would cut it, and for
+# SECONDS at most. What it shows to Ollama (port 11434 is 2CAA, an established connection 01) is seen in its network.
+quiet() {
+  pid=$(docker inspect --format '{{.State.Pid}}' "$2" 2>/dev/null) || return 0
+  [ "${pid:-0}" != 0 ] || return 0
+  waited=0
+  while [ $waited -lt "$1" ] && grep -q ':2CAA 01 ' "/proc/$pid/net/tcp" 2>/dev/null; do
+    [ $waited != 0 ] || echo "An answer is running: waiting up to $1 s for its end …"
+    sleep 1
+    waited=$((waited + 1))
+  done
 }

@@ -10,7 +10,7 @@ from pyinfra.api import FunctionCommand, operation
 from pyinfra.api.exceptions import FactPreconditionError
 
 from hearth.commands import refused, streamed
-from hearth.containers import Drift, find_drift
+from hearth.containers import MISSING, Drift, find_drift
 from hearth.facts.project import Project
 from hearth.host_paths import CONTAINERS, HTTPD_CONF, RELOAD_PENDING, ROOT
 from hearth.reasons import explain_containers
@@ -21,7 +21,11 @@ _BRING_UP = Path(__file__).with_name("bring_up.sh")
 
 @operation()
 def up(
-    images: Mapping[str, str], timeout: int, on_failure: str, directories: tuple[str, ...] = ()
+    images: Mapping[str, str],
+    timeout: int,
+    on_failure: str,
+    quiet_wait: int = 30,
+    directories: tuple[str, ...] = (),
 ) -> Generator[FunctionCommand, None, None]:
     """Make the containers what compose.yaml says, wait until they are healthy, and reload httpd if its file changed.
 
@@ -31,6 +35,7 @@ def up(
         images: service → image reference.
         timeout: seconds for all containers to become healthy.
         on_failure: shell script for when they don't; it tells why, and puts back what served before.
+        quiet_wait: seconds to wait for running answers to end, before a container is replaced.
         directories: what the containers mount and may not be there yet; the directory above each must be.
     """
     try:
@@ -45,16 +50,19 @@ def up(
         host.noop("containers are as they should be")
         return
     explain_containers(state, drift)
-    yield streamed(converge_script(drift if do_up else None, timeout, on_failure, directories))
+    yield streamed(converge_script(drift if do_up else None, timeout, on_failure, quiet_wait, directories))
 
 
-def converge_script(drift: list[Drift] | None, timeout: int, on_failure: str, directories: tuple[str, ...] = ()) -> str:
+def converge_script(
+    drift: list[Drift] | None, timeout: int, on_failure: str, quiet_wait: int = 30, directories: tuple[str, ...] = ()
+) -> str:
     """Shell script that removes and recreates what Compose would not see by itself, brings all up, and reloads httpd.
 
     Args:
         drift: what differs, or None where only httpd is to be reloaded.
         timeout: seconds for all containers to become healthy.
         on_failure: shell script for when they don't.
+        quiet_wait: seconds to wait for running answers to end, before a container is replaced.
         directories: made if they are not there, but not the ones above them.
     """
     lines = ["set -e", f"cd {ROOT}"]
@@ -64,13 +72,18 @@ def converge_script(drift: list[Drift] | None, timeout: int, on_failure: str, di
         recreate = sorted({services[one.name] for one in drift if one.remedy == "recreate" and one.name in services})
         lines += [f"[ -d {quote(one)} ] || mkdir {quote(one)}" for one in directories]
         compose = "docker compose --progress plain --ansi never"
+        lines += [_BRING_UP.read_text(), f"quiet {quiet_wait} {CONTAINERS['httpd']}"]
+        every = quote(*CONTAINERS.values())
+        steps = [f"bring_up {timeout} --remove-orphans {every}"]
+        if {one.name for one in drift if one.what != MISSING} >= set(CONTAINERS.values()):
+            # In one go Compose stops both and starts httpd when Ollama is healthy. So, the page is there meanwhile.
+            steps.insert(0, f"bring_up {timeout} '--no-deps ollama' {every}")
         if remove:
             lines.append(f"docker rm --force {quote(*remove)}")
         if recreate:
             lines.append(f"{compose} up --no-start --no-deps --force-recreate {quote(*recreate)}")
         lines += [
-            _BRING_UP.read_text(),
-            f"if ! bring_up {timeout} {quote(*CONTAINERS.values())}; then",
+            f"if ! {{ {' && '.join(steps)}; }}; then",
             "echo 'The containers did not become healthy.' >&2",
             on_failure,
             "exit 1",

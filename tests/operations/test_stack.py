@@ -174,7 +174,7 @@ def test_a_reload_alone_touches_no_container(run: Run) -> None:
 )
 def test_what_compose_sees_itself_is_left_to_one_up(run: Run, state: ProjectState) -> None:
     (script,) = up(run, state).scripts
-    assert "if ! bring_up 60 hearth-ollama hearth-httpd" in script
+    assert "if ! { bring_up 60 --remove-orphans hearth-ollama hearth-httpd; }; then" in script
     assert "force-recreate" not in script
     assert "docker rm" not in script
 
@@ -182,13 +182,13 @@ def test_what_compose_sees_itself_is_left_to_one_up(run: Run, state: ProjectStat
 def test_what_compose_would_not_repair_is_recreated_first(run: Run) -> None:
     sick = container("hearth-httpd", "httpd", "b2", "sha256:2", health="unhealthy")
     (script,) = up(run, ProjectState(HASHES, (RUNNING[0], sick))).scripts
-    assert script.index("--force-recreate httpd") < script.index("if ! bring_up")
+    assert script.index("--force-recreate httpd") < script.index("if ! {")
 
 
 def test_a_foreign_container_gives_way_first(run: Run) -> None:
     foreign = container("hearth-ollama", "", "", "sha256:1")
     (script,) = up(run, ProjectState(HASHES, (foreign, RUNNING[1]))).scripts
-    assert script.index("docker rm --force hearth-ollama") < script.index("if ! bring_up")
+    assert script.index("docker rm --force hearth-ollama") < script.index("if ! {")
 
 
 def test_a_silent_engine_is_an_error_and_not_an_empty_host(run: Run) -> None:
@@ -220,7 +220,8 @@ def test_all_remedies_in_order(tmp_path: Path) -> None:
     assert [call for call in sandbox.calls if not call.startswith("docker inspect")] == [
         "docker rm --force hearth-ollama",
         f"{compose} up --no-start --no-deps --force-recreate httpd",
-        f"{compose} up --detach --wait --wait-timeout 60 --remove-orphans --pull never",
+        f"{compose} up --detach --wait --wait-timeout 60 --pull never --no-deps ollama",
+        f"{compose} up --detach --wait --wait-timeout 60 --pull never --remove-orphans",
     ]
 
 
@@ -232,6 +233,32 @@ def test_containers_that_stay_unhealthy_fail_the_run_and_what_follows_is_done(tm
     assert done.returncode == 1
     assert "did not become healthy" in done.stderr
     assert "address in use" in done.stderr
+
+
+def test_httpd_is_replaced_after_ollama_where_both_are(run: Run) -> None:
+    """So that the page is there while Ollama starts. On a host that has neither, one call brings both up."""
+    (script,) = up(run, ProjectState({"ollama": "new", "httpd": "new"}, RUNNING)).scripts
+    assert "{ bring_up 60 '--no-deps ollama' hearth-ollama hearth-httpd && bring_up 60 --remove-orphans" in script
+    (script,) = up(run, ProjectState(HASHES, ())).scripts
+    assert "--no-deps ollama" not in script
+
+
+@pytest.mark.parametrize(("established", "waits"), [(True, 3), (False, 0)])
+def test_running_answers_may_end_before_a_container_is_replaced(tmp_path: Path, established: bool, waits: int) -> None:
+    sandbox = Sandbox(tmp_path)
+    sandbox.root.mkdir()
+    sandbox.program("docker", 'case "$*" in *State.Pid*) echo 4711;; esac')
+    sandbox.program("sleep")
+    table = tmp_path / "tcp"
+    state = "01" if established else "06"
+    table.write_text(f"   0: 030012AC:D2F0 020012AC:2CAA {state} 00000000:00000000 00:00000000 00000000\n")
+    script = project.converge_script([], 60, FAILURE, quiet_wait=3).replace("/proc/$pid/net/tcp", str(table))
+    done = sandbox.run(script)
+    assert done.returncode == 0, done.stderr
+    # The wait for Compose sleeps as well, after its first look.
+    begun = next(index for index, call in enumerate(sandbox.calls) if "RestartCount" in call)
+    assert sandbox.calls[:begun].count("sleep 1") == waits
+    assert ("An answer is running" in done.stdout) is established
 
 
 CRASHING = """case "$*" in
