@@ -113,6 +113,7 @@ def answers_again() -> None:
     assert foreign.status == 403
 
 
+@pytest.mark.long
 def test_a_person_s_own_engine_settings_stay() -> None:
     on_guest(f"sudo sed -i '1a \"debug\": true,' {DAEMON_JSON} && sudo systemctl restart docker")
     first: Run = deploy()
@@ -134,6 +135,7 @@ def test_a_daemon_json_that_is_no_json_is_refused_and_left_alone() -> None:
     assert call(url(), "GET", "/").status == 200
 
 
+@pytest.mark.long
 def test_a_dead_engine_is_an_error_and_never_taken_for_an_empty_one() -> None:
     """An engine that cannot start: the run fails and says so, and nothing is recreated."""
     before = on_guest("sudo docker ps -q --no-trunc | sort")

@@ -97,6 +97,7 @@ def test_a_dry_run_names_the_setting_its_file_and_what_becomes_of_running_answer
 
 
 @pytest.mark.usefixtures("deployed")
+@pytest.mark.long
 def test_a_deploy_says_the_same_while_it_executes_and_the_next_has_nothing_to_say() -> None:
     sentence = "proxy_timeout 900 → 1000: httpd/httpd.conf; httpd reloads gracefully, nothing is cut"
     run = deploy("proxy_timeout=1000")
@@ -119,6 +120,7 @@ def test_a_host_that_can_t_be_reached_is_neither_right_nor_different() -> None:
         restore("deployed")
 
 
+@pytest.mark.long
 def test_a_fresh_host_gets_a_short_story() -> None:
     restore("fresh")
     try:
