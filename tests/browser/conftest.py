@@ -11,7 +11,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +34,6 @@ CHROMIUM_FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # A name, and not the loopback, is what most people open: to browsers it is not a secure context.
-    f"--host-resolver-rules=MAP {NAME} 127.0.0.1",
 ]
 
 OpenChat = Callable[..., ChatPage]
@@ -63,14 +63,39 @@ def hearth_url(pytestconfig: pytest.Config) -> str:
     return url.rstrip("/")
 
 
+class _Elsewhere(BaseHTTPRequestHandler):
+    """A page of somebody else's."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>Elsewhere</title>")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+def elsewhere() -> Iterator[int]:
+    """The port of a server whose page Chromium finds at any address that ends in .example."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Elsewhere)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def chromium(elsewhere: int) -> Iterator[Browser]:
     """One headless Chromium for the whole run."""
     path = os.environ.get("HEARTH_CHROMIUM") or shutil.which("chromium")
     if not path:
         pytest.fail("Chromium is missing: `apt-get install chromium`, or set HEARTH_CHROMIUM to its path")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        # A name, and not the loopback, is what most people open: to browsers it is not a secure context.
+        names = f"--host-resolver-rules=MAP {NAME} 127.0.0.1, MAP *.example 127.0.0.1:{elsewhere}"
+        browser = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_FLAGS, names])
         yield browser
         browser.close()
 
