@@ -167,6 +167,7 @@ async function run(turn, view, patient = false) {
   refresh();
   announce("Waiting for the model.");
   save();
+  const saver = setInterval(() => save(asked), 3000);
   let said;
   try {
     await answer(asked, turn, view, { signal: controller.signal, patient });
@@ -184,6 +185,7 @@ async function run(turn, view, patient = false) {
       said = "";
     }
   }
+  clearInterval(saver);
   save(asked);
   // Another chat may have been opened meanwhile, and may be answering by now.
   if (running !== controller) return;

@@ -58,7 +58,7 @@ export function countdown(seconds, onSecond, signal) {
   });
 }
 
-/** Makes a change to the log and keeps the newest words in sight, unless the reader has scrolled up. */
+/** Makes a change to the log and keeps its end in sight, unless the reader has scrolled up. */
 export function follow(change) {
   const log = byId("log");
   const stay = log.scrollHeight - log.scrollTop - log.clientHeight < 80;

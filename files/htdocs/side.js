@@ -41,7 +41,8 @@ function download(name, text, type) {
 /** Wires it. `page` has chat() (the open one), changed(), remove() and putBack(chat). */
 export function listenSide(page) {
   on("open-chats", () => toggleSide());
-  if (!narrow.matches) toggleSide(true);
+  narrow.onchange = () => toggleSide(!narrow.matches);
+  narrow.onchange();
   on("open-settings", () => {
     const chat = page.chat();
     byId("title").value = chat.title;

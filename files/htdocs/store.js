@@ -27,6 +27,7 @@ export async function openStore() {
   const write = (work) => {
     const transaction = database.transaction(["heads", "chats"], "readwrite");
     work(transaction.objectStore("heads"), transaction.objectStore("chats"));
+    transaction.commit(); // at once: the page may be closing
     return wait(transaction);
   };
   return {

@@ -41,8 +41,8 @@ def test_half_lines(faulty_chat: ChatPage, fault_proxy: FaultProxy, sentence: st
 
 
 def test_half_characters(faulty_chat: ChatPage, fault_proxy: FaultProxy, sentence: str) -> None:
-    swap = ("hardware", "🏠éü")
-    ask(faulty_chat, fault_proxy, Fault(piece=3, pause=0.002, swap=(swap[0].encode(), swap[1].encode())))
+    swap = ("hardware", "🏠éü" * 9)
+    ask(faulty_chat, fault_proxy, Fault(piece=5, pause=0.004, swap=(swap[0].encode(), swap[1].encode())))
     faulty_chat.wait_for("done")
     expect(faulty_chat.answer).to_have_text(sentence.replace(*swap))
     halves = [read for read in faulty_chat.watched("reads") if read["character"]]

@@ -79,6 +79,16 @@ def test_several_chats(faulty_chat: ChatPage, sentence: str) -> None:
     expect(chat.answer).to_have_text(sentence)
 
 
+def test_words_that_came_before_the_page_was_closed_are_kept(faulty_chat: ChatPage) -> None:
+    chat = faulty_chat
+    chat.pick("tinystory")
+    chat.ask("Tell me everything.")
+    chat.wait_for_words(8)
+    chat.page.reload()
+    expect(chat.page.get_by_role("button", name="Continue")).to_be_visible()
+    assert len(chat.answer.inner_text().split()) >= 8
+
+
 def test_a_chat_that_is_deleted_while_it_is_answered_stays_away(faulty_chat: ChatPage) -> None:
     chat = faulty_chat
     chat.pick("tinystory")
