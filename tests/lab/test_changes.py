@@ -67,6 +67,7 @@ def moved_ollama() -> Iterator[tuple[str, str]]:
     on_guest("sudo docker rm -f squatter")
 
 
+@pytest.mark.long
 def test_an_ollama_with_a_new_address_is_found_at_once(moved_ollama: tuple[str, str]) -> None:
     old, new = moved_ollama
     squatter = on_guest("sudo docker inspect -f '{{.NetworkSettings.Networks.hearth.IPAddress}}' squatter")
@@ -96,6 +97,7 @@ def test_a_configuration_that_httpd_refuses_never_goes_live() -> None:
     assert back.code == 0, back.output
 
 
+@pytest.mark.long
 def test_a_model_that_cannot_be_had_fails_the_run_and_is_named() -> None:
     run = deploy('ollama_models=["tinyllama","nosuchmodel:1b"]', "ollama_pull_retries=1")
     assert run.code != 0
@@ -113,6 +115,7 @@ def test_bad_settings_change_nothing_and_name_themselves() -> None:
     assert deploy().changed == ()
 
 
+@pytest.mark.long
 def test_a_port_that_is_taken_is_named_with_its_holder() -> None:
     on_guest(
         "sudo systemd-run --quiet --unit taken systemd-socket-activate --listen 0.0.0.0:8085 --inetd --accept /bin/true"

@@ -78,7 +78,7 @@ TOGETHER = {
 }
 
 
-@pytest.mark.parametrize("day", TOGETHER)
+@pytest.mark.parametrize("day", ["a bad day", pytest.param("another bad day", marks=pytest.mark.long)])
 def test_much_drift_at_once_is_repaired_and_then_quiet(day: str) -> None:
     repaired(day, TOGETHER[day])
 
@@ -126,6 +126,7 @@ def test_a_person_s_own_engine_settings_stay() -> None:
     assert '"20m"' in text
 
 
+@pytest.mark.long
 def test_a_daemon_json_that_is_no_json_is_refused_and_left_alone() -> None:
     on_guest(f"echo '{{ broken' | sudo tee {DAEMON_JSON}")
     run = deploy()

@@ -56,6 +56,7 @@ def dry(*settings: str) -> str:
 
 
 @pytest.mark.usefixtures("deployed")
+@pytest.mark.long
 def test_a_host_that_is_as_it_should_be_is_told_so_and_nothing_more() -> None:
     done = drift()
     assert (done.returncode, done.stderr) == (0, "")
@@ -84,6 +85,7 @@ def test_what_differs_is_named_and_left_as_it_is() -> None:
 
 
 @pytest.mark.usefixtures("deployed")
+@pytest.mark.long
 def test_a_dry_run_names_the_setting_its_file_and_what_becomes_of_running_answers() -> None:
     before = on_guest(STATE)
     said = dry("proxy_timeout=1000", 'ollama_keep_alive="10m"', 'docker_log_max_size="20m"')
@@ -108,6 +110,7 @@ def test_a_deploy_says_the_same_while_it_executes_and_the_next_has_nothing_to_sa
 
 
 @pytest.mark.usefixtures("deployed")
+@pytest.mark.long
 def test_a_host_that_can_t_be_reached_is_neither_right_nor_different() -> None:
     on_guest("sudo systemctl stop ssh.socket ssh.service", check=False)
     try:

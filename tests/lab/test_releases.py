@@ -50,6 +50,7 @@ def serves() -> None:
     assert call(url(), "POST", "/api/ollama", PROMPT, timeout=300).json()["done"] is True
 
 
+@pytest.mark.long
 def test_an_upgrade_is_accepted_and_can_be_rolled_back() -> None:
     first = on_guest(f"cat {ACCEPTED}")
     before = container_ids()
@@ -122,6 +123,7 @@ def test_an_ollama_that_is_healthy_and_does_not_answer_is_put_back() -> None:
     refused(deploy('ollama_image="ollama/ollama:0.17.5"'), "did not stream to its end")
 
 
+@pytest.mark.unproven
 def test_a_change_of_ollama_leaves_httpd_alone() -> None:
     before = container_ids()
     run = deploy('ollama_keep_alive="6m"')

@@ -83,6 +83,7 @@ def test_hearth_goes_and_everything_else_stays() -> None:
 
 
 @pytest.mark.usefixtures("deployed")
+@pytest.mark.long
 def test_nothing_at_all_is_left_when_models_go_too() -> None:
     before = set(on_guest("sudo docker volume ls --quiet; sudo docker images --quiet").split())
     uninstall("x_uninstall_models=delete")
@@ -94,6 +95,7 @@ def test_nothing_at_all_is_left_when_models_go_too() -> None:
     assert uninstall("x_uninstall_models=delete").changed == ()
 
 
+@pytest.mark.long
 def test_a_host_that_never_had_hearth_or_docker_is_left_alone() -> None:
     restore("fresh")
     run = uninstall()

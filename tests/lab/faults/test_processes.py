@@ -22,6 +22,7 @@ def talking(words: int) -> Talker:
     return talker
 
 
+@pytest.mark.long
 def test_answers_go_on_when_the_engine_is_killed() -> None:
     talker = talking(words=400)
     engine = "systemctl show docker.service --property MainPID --value"
