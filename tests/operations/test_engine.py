@@ -198,8 +198,8 @@ def test_a_broken_archive_is_fetched_again(host: Sandbox) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        "E: Release file for http://deb.debian.org/dists/trixie/InRelease is not valid yet (invalid for another 3d).",
-        "E: Release file for http://deb.debian.org/dists/trixie-updates/InRelease is expired (invalid since 9d 3h).",
+        "E: Release file for http://archive.example/dists/trixie/InRelease is not valid yet (invalid for another 3d).",
+        "E: Release file for http://archive.example/dists/trixie-updates/InRelease is expired (invalid since 9d 3h).",
         "  Certificate verification failed: The certificate chain uses expired certificate.",
     ],
 )
