@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -38,11 +39,15 @@ def test_a_graceful_reload_breaks_no_running_answer() -> None:
     assert call(url(), "GET", "/", headers={"Host": "new.example"}).status == 421
     talker = Talker(words=1000)
     talker.start()
-    # A setting of httpd alone. (A change of allowed_origins recreates Ollama too, whose environment has them.)
-    run = deploy('proxy_host_names=["new.example"]')
+    with ThreadPoolExecutor(1) as pool:
+        # A setting of httpd alone. (A change of allowed_origins recreates Ollama too, whose environment has them.)
+        deploying = pool.submit(deploy, 'proxy_host_names=["new.example"]')
+        new_name = {"Host": "new.example"}
+        wait_until(lambda: call(url(), "GET", "/", headers=new_name).status == 200, 300, "httpd knows its new name")
+        still_talking = talker.is_alive()
+        # It ends later: the prompt with which a release is accepted waits for its turn behind the long answer.
+        run = deploying.result()
     assert run.code == 0, run.output
-    still_talking = talker.is_alive()
-    assert call(url(), "GET", "/", headers={"Host": "new.example"}).status == 200
     talker.join(600)
     assert talker.error is None
     last = json.loads(talker.lines[-1].text)
