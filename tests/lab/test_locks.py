@@ -38,7 +38,6 @@ def free() -> bool:
     return on_guest(f"cat {DEPLOY_LOCK}") == ""
 
 
-@pytest.mark.long
 def test_a_second_deploy_is_refused_and_told_of_the_first(asking: subprocess.Popen[str]) -> None:
     run = deploy()
     assert run.code != 0

@@ -97,7 +97,6 @@ def refused(run: Run, why: str) -> None:
     print(f"\nrefused and put back in {run.seconds:.1f} s; the old settings are quiet in {quiet.seconds:.1f} s")
 
 
-@pytest.mark.long
 def test_an_image_that_does_not_start_is_put_back() -> None:
     script = "#!/bin/sh\necho no such luck >&2\nexit 3\n"
     build("httpd:2.4.69", "FROM httpd:2.4.68", f"RUN {decoded(script)} > /usr/local/bin/httpd-foreground")
