@@ -11,8 +11,19 @@ from typing_extensions import override
 from hearth.facts.images import image_ids
 from hearth.host_paths import ACCEPTED, IMAGES_LOCK, RELEASES, ROOT
 from hearth.releases import Release, parse_release
-from hearth.sections import parse_sections
+from hearth.sections import Sections, parse_sections
 from hearth.shell import quote
+
+# Prints the section that `accepted_release` reads.
+SHOW_ACCEPTED = f'echo @@accepted; id=$(cat {ACCEPTED} 2>/dev/null) && cat "{RELEASES}/$id/release.json" 2>/dev/null'
+
+
+def accepted_release(sections: Sections) -> Release | None:
+    """The release that a host accepted last; None before the first, or where its record can't be read."""
+    try:
+        return parse_release("\n".join(sections.get("accepted", [])))
+    except (ValueError, TypeError):
+        return None
 
 
 @dataclass(frozen=True)
@@ -43,19 +54,15 @@ class Releases(FactBase[ReleasesState]):
         return (
             f"cd {ROOT} 2>/dev/null || exit 0; echo @@images; cat {IMAGES_LOCK} 2>/dev/null; "
             f"echo @@digests; sha256sum {quote(*paths)} 2>/dev/null; "
-            f'echo @@accepted; id=$(cat {ACCEPTED} 2>/dev/null) && cat "{RELEASES}/$id/release.json" 2>/dev/null; true'
+            f"{SHOW_ACCEPTED}; true"
         )
 
     @override
     def process(self, output: Iterable[str]) -> ReleasesState:
         sections = parse_sections(output)
         lines = (line.partition("  ") for line in sections.get("digests", []))
-        try:
-            accepted = parse_release("\n".join(sections.get("accepted", [])))
-        except ValueError:
-            accepted = None
         return ReleasesState(
-            accepted=accepted,
+            accepted=accepted_release(sections),
             files={path: digest for digest, _, path in lines},
             images=image_ids(sections.get("images", [])),
         )

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pyinfra.api import FactBase
 from typing_extensions import override
 
-from hearth.host_paths import ACCEPTED, RELEASES, ROOT
-from hearth.releases import Release, parse_release
+from hearth.facts.releases import SHOW_ACCEPTED, accepted_release
+from hearth.host_paths import ROOT
+from hearth.releases import Release
 from hearth.sections import parse_sections
 from hearth.shell import quote
 
@@ -42,7 +43,7 @@ class Tree(FactBase[TreeState]):
         return (
             f"cd {ROOT} 2>/dev/null || exit 0; echo @@modes; stat -c '%a:%U:%F %n' {names} 2>/dev/null; "
             f"echo @@digests; sha256sum {names} 2>/dev/null; "
-            f'echo @@accepted; id=$(cat {ACCEPTED} 2>/dev/null) && cat "{RELEASES}/$id/release.json" 2>/dev/null; true'
+            f"{SHOW_ACCEPTED}; true"
         )
 
     @override
@@ -52,8 +53,6 @@ class Tree(FactBase[TreeState]):
         lines = [line.replace("regular empty file", "regular file", 1) for line in sections["modes"]]
         prefix = "644:root:regular file "
         right = {line.removeprefix(prefix) for line in lines if line.startswith(prefix)}
-        try:
-            accepted = parse_release("\n".join(sections.get("accepted", [])))
-        except (ValueError, TypeError):
-            accepted = None
-        return TreeState({path: digest if path in right else "" for path, digest in digests.items()}, accepted)
+        return TreeState(
+            {path: digest if path in right else "" for path, digest in digests.items()}, accepted_release(sections)
+        )

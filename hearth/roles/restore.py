@@ -99,6 +99,7 @@ def restore(archive: Archive, settings: Settings) -> None:
         images=references,
         timeout=settings.docker_health_timeout,
         on_failure=releases.refuse_script(settings, tuple(sorted(files)), deployer()),
+        quiet_wait=settings.docker_quiet_wait,
         directories=(f"{settings.ollama_models_dir}/models",) if settings.ollama_models_dir else (),
     )
     operations.models_sent(name="Send the models", archive=archive, models_dir=settings.ollama_models_dir)
