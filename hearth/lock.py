@@ -7,8 +7,6 @@ machine that vanished without a word is noticed by the host, which then ends its
 
 from __future__ import annotations
 
-import getpass
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -28,6 +26,7 @@ from pyinfra.connectors.util import (
     make_unix_command_for_host,
 )
 
+from hearth.checkout import deployer
 from hearth.host_paths import DEPLOY_LOCK
 
 # Seconds without a sign of life from the control machine after which the host ends its session; it looks every 20 s.
@@ -114,7 +113,8 @@ def _ask(root: dict[str, Any]) -> Answer | None:
     Raises:
         DeployError: it did not answer in time.
     """
-    who = holder(getpass.getuser(), socket.gethostname(), datetime.now(UTC))
+    user, _, machine = deployer().rpartition("@")
+    who = holder(user, machine, datetime.now(UTC))
     words = ("bash", "-c", _SCRIPT.read_text(), "hearth-lock", DEPLOY_LOCK, who, str(PATIENCE))
     command = StringCommand("exec", *(QuoteString(word) for word in words))
     arguments = _arguments(root)
