@@ -39,7 +39,8 @@ def check() -> None:
 
 def unit() -> None:
     # Apart: pyinfra-testing patches the standard library for gevent.
-    run("pytest", "-q", "tests/unit")
+    # Four at a time, also on two processors: the doctor's tests are mostly about waiting.
+    run("pytest", "-q", "-n", "4", "tests/unit")
     run("pytest", "-q", "tests/facts", "tests/operations")
 
 
