@@ -2,7 +2,7 @@
 # and the lab's build, which use sudo and say so.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup machine demo test test-scenarios test-faults test-unproven check unit verify deploy drift rollback backup restore uninstall lab-up lab-down lab-build clean
+.PHONY: help setup machine demo test test-proxy test-scenarios test-faults test-unproven check unit verify deploy drift rollback backup restore uninstall lab-up lab-down lab-build clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -38,6 +38,9 @@ demo: machine $(VENV)/.dev ## build the lab, deploy to a fresh virtual machine, 
 
 test: machine $(VENV)/.dev ## checks, unit tests, a deploy to the lab, acceptance and browser tests
 	@$(BIN)/python -m tests.run test
+
+test-proxy: machine $(VENV)/.dev ## the real httpd in front of the real Ollama on this machine's loopback, without the virtual machine
+	@$(BIN)/python -m tests.run proxy
 
 test-scenarios: machine $(VENV)/.dev ## what takes longer: drift, faults and their repair, reloads, reboot (in the lab)
 	@$(BIN)/python -m tests.run scenarios

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from lab import builder, cache, guest, images, mirrors, models, programs, shell, tools, versions
+from lab import builder, cache, guest, image_roots, images, mirrors, models, programs, shell, tools, versions
 from lab.progress import Stages
 
 Paths = dict[str, Path]
@@ -39,6 +39,10 @@ def _base(paths: Paths, out: Path, log: Path) -> None:
 
 def _images(paths: Paths, out: Path, log: Path) -> None:
     images.build(paths["base"], paths["httpd"], paths["ollama"], paths["tools"], out, log)
+
+
+def _roots(paths: Paths, out: Path, log: Path) -> None:
+    image_roots.build(paths["images"] / "storage", out, log)
 
 
 def _models(paths: Paths, out: Path, log: Path) -> None:
@@ -79,6 +83,7 @@ ALL = {
         ),
         Artefact("base", "Make the images' base", lambda: [builder.recipe("base.sh")], _base, ("builder",)),
         Artefact("images", "Make the images", images.inputs, _images, ("base", "httpd", "ollama", "tools")),
+        Artefact("roots", "Unpack the images", lambda: [image_roots.RECIPE], _roots, ("images",)),
         Artefact("models", "Make the tiny models", models.inputs, _models, ("builder", "ollama", "tools")),
     )
 }

@@ -44,6 +44,12 @@ def unit() -> None:
     run("pytest", "-q", "tests/facts", "tests/operations")
 
 
+def proxy() -> None:
+    # Built where what it takes is shown; the tests themselves would build it in silence.
+    run("python", "-m", "lab", "build")
+    run("pytest", "-q", "tests/proxy")
+
+
 def fresh_lab() -> None:
     status = lab.status()
     half_there = bool(status.pids) and not status.running
@@ -114,10 +120,12 @@ def say_hello() -> None:
 RUNS: dict[str, list[Stage]] = {
     "check": [("checks", check)],
     "unit": [("tests without a host", unit)],
+    "proxy": [("real httpd and Ollama, without a host", proxy)],
     "demo": [("lab", fresh_lab), ("deploy", deploy), ("first question", say_hello)],
     "test": [
         ("checks", check),
         ("tests without a host", unit),
+        ("real httpd and Ollama, without a host", proxy),
         ("lab", fresh_lab),
         ("backend on :5001", backend),
         ("deploy", deploy),

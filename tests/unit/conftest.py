@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,38 +10,32 @@ import hypothesis
 import pytest
 
 from hearth.settings import Settings
+from tests import shipped
 
 # The machine may be busy with virtual machines: a slow example is no failure.
 hypothesis.settings.register_profile("hearth", deadline=None)
 hypothesis.settings.load_profile("hearth")
 
-PROJECT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture(scope="session")
 def project() -> Path:
     """The project's directory."""
-    return PROJECT
+    return shipped.PROJECT
 
 
 @pytest.fixture(scope="session")
 def defaults() -> dict[str, Any]:
     """What `group_data/all.py` sets: name to value."""
-    names = runpy.run_path(str(PROJECT / "group_data" / "all.py"))
-    return {name: value for name, value in names.items() if not name.startswith("__")}
+    return shipped.defaults()
 
 
 @pytest.fixture(scope="session")
-def make_settings(defaults: dict[str, Any]) -> Callable[..., Settings]:
+def make_settings() -> Callable[..., Settings]:
     """Settings as shipped, with the given values instead of the defaults."""
-
-    def make(**values: Any) -> Settings:
-        return Settings.from_data(defaults | values)
-
-    return make
+    return shipped.shipped_settings
 
 
 @pytest.fixture(scope="session")
-def settings(make_settings: Callable[..., Settings]) -> Settings:
+def settings() -> Settings:
     """The settings as shipped."""
-    return make_settings()
+    return shipped.shipped_settings()

@@ -1,0 +1,40 @@
+"""The images' root directories, unpacked: what the guest's Docker pulls, for tests that need no guest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lab import images, shell
+from lab.errors import LabError
+
+RECIPE = "all layers in order, hosts and resolv.conf touched"
+# Directory in the artefact → repository and tag.
+IMAGES = {"httpd": images.HTTPD, "ollama": images.OLLAMA}
+
+
+def build(storage: Path, out: Path, log: Path) -> None:
+    """Fill `out` with `httpd/` and `ollama/`, from the storage directory of a docker-registry that holds both."""
+    for name, image in IMAGES.items():
+        root = out / name
+        root.mkdir()
+        for layer in layers(storage, image):
+            shell.run(["tar", "-xpf", layer, "-C", root, "--numeric-owner"], log, 120, root=True)
+        if shell.read(["find", root, "-name", ".wh.*"], 60, root=True):
+            raise LabError(f"{image} has a layer that deletes files of another, which is not known here.")
+        # As an engine does: what it mounts its own over.
+        shell.run(["touch", root / "etc/hosts", root / "etc/resolv.conf"], log, 10, root=True)
+
+
+def layers(storage: Path, image: str) -> list[Path]:
+    """The image's layers, the lowest first, as files of a docker-registry's storage directory."""
+    registry = storage / "docker/registry/v2"
+    repository, _, tag = image.partition(":")
+    link = registry / "repositories" / repository / "_manifests/tags" / tag / "current/link"
+    manifest = json.loads(_blob(registry, link.read_text()).read_bytes())
+    return [_blob(registry, layer["digest"]) for layer in manifest["layers"]]
+
+
+def _blob(registry: Path, digest: str) -> Path:
+    kind, _, value = digest.strip().partition(":")
+    return registry / "blobs" / kind / value[:2] / value / "data"

@@ -1,0 +1,71 @@
+"""The real httpd in front of the real Ollama on this machine's loopback, without the lab's virtual machine.
+
+Both are those of the lab's images, unpacked (`lab/image_roots.py`); what is not built yet is built first. They run in
+mount and process namespaces of their own, so the machine must be one that can build the lab: Debian, root or sudo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import artefacts
+from lab.progress import Stages
+from tests.proxy.httpd import Httpd
+from tests.proxy.ollama import Ollama
+from tests.shipped import shipped_settings
+
+Serve = Callable[..., Httpd]
+
+
+@pytest.fixture(scope="session")
+def parts() -> artefacts.Paths:
+    """The lab's artefacts: `roots` has the images `httpd` and `ollama`, `models` the tiny models."""
+    with Stages() as stages:
+        return artefacts.build(("roots", "models"), stages)
+
+
+@pytest.fixture(scope="session")
+def httpd_image(parts: artefacts.Paths) -> Path:
+    """The root directory of httpd's image."""
+    return parts["roots"] / "httpd"
+
+
+@pytest.fixture(scope="session")
+def ollama(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ollama]:
+    """One real Ollama for the whole run."""
+    directory = tmp_path_factory.mktemp("ollama")
+    with Ollama(parts["roots"] / "ollama", directory, parts["models"]) as server:
+        yield server
+
+
+def serving(httpd_image: Path, directory: Callable[[], Path], stack: ExitStack) -> Serve:
+    """Starts an httpd that ends with the stack. `upstream`: address of the server that it finds as `ollama`."""
+
+    def serve(upstream: str | None = None, volumes: dict[str, Path] | None = None, **values: Any) -> Httpd:
+        settings = shipped_settings(**{"ollama_models": ["tinyllama", "tinystory"]} | values)
+        return stack.enter_context(Httpd(httpd_image, directory(), settings, upstream, volumes))
+
+    return serve
+
+
+@pytest.fixture
+def serve(httpd_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """Starts an httpd for settings (the shipped ones, with the given values in their place); it ends with the test.
+
+    `serve(upstream=ollama.address, proxy_max_streams=2)`. Without `upstream`, the name `ollama` leads to httpd's own
+    address, where a test may listen on port 11434 with what a real Ollama can't be made to do.
+    """
+    with ExitStack() as stack:
+        yield serving(httpd_image, lambda: tmp_path_factory.mktemp("httpd"), stack)
+
+
+@pytest.fixture(scope="module")
+def serve_module(httpd_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """As `serve`, for an httpd that serves all tests of a module."""
+    with ExitStack() as stack:
+        yield serving(httpd_image, lambda: tmp_path_factory.mktemp("httpd"), stack)

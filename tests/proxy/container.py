@@ -1,0 +1,127 @@
+"""A program of one of the lab's images, run as a container would run it, but without an engine: see container.sh."""
+
+from __future__ import annotations
+
+import select
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from lab import shell
+
+_ENTER = Path(__file__).with_name("container.sh")
+_PATH = "/usr/local/apache2/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_UNSHARE = ("unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child", "--")
+_ENDED = "container: the program ended"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that ran in a container: exit code, and what it said (standard output and error)."""
+
+    code: int
+    output: str
+
+
+class Container:
+    """Runs `command` in the root directory `root` until the end of the block.
+
+    Args:
+        root: an image's root directory; it stays as it is, what is written goes to memory.
+        directory: an empty directory of this container's own: for its log and its mounts.
+        hostname: as the program sees it. `ollama` answers calls to that name only if it is its own (it listens on the
+            loopback here, where it looks at `Host`; in a real container it does not).
+        volumes: where it appears in the container → what is mounted there.
+        environment: variables beside PATH and HOME.
+        is_ready: asked until it is true.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        directory: Path,
+        hostname: str,
+        command: tuple[str, ...],
+        volumes: Mapping[str, Path],
+        environment: Mapping[str, str],
+        is_ready: Callable[[], bool],
+    ) -> None:
+        work = directory / "container"
+        work.mkdir()
+        self._log = directory / "log"
+        variables = {"PATH": _PATH, "HOME": "/root"} | dict(environment)
+        self._words = [
+            *shell.sudo(),
+            *("env", "-i", *(f"{name}={value}" for name, value in variables.items())),
+            *_UNSHARE,
+            *("sh", str(_ENTER), str(root), str(work), hostname),
+            *(f"{source}:{target}" for target, source in volumes.items()),
+            *("--", *command),
+        ]
+        self._is_ready = is_ready
+
+    def __enter__(self) -> Container:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, bufsize=0
+            )
+        try:
+            self._wait_until_ready(20)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def log(self) -> str:
+        """What the program has said so far."""
+        return self._log.read_text(errors="replace")
+
+    def execute(self, command: str) -> Done:
+        """Run a line of shell in the container, as `docker exec` would; a minute at most."""
+        assert "\n" not in command, "one line, please"
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{command}\n".encode())
+        code, length = self._read_until_newline().split()
+        return Done(int(code), self._read(int(length)).decode(errors="replace"))
+
+    def stop(self) -> None:
+        """End the program and all that it started; nothing happens the second time."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()  # what process 1 of the container waits for
+        self._process.wait(20)
+        self._process.stdout.close()
+
+    def _wait_until_ready(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._is_ready():
+            over = self._process.poll() is not None or _ENDED in self.log()
+            if over or time.monotonic() > until:
+                what = "ended" if over else f"was not ready within {seconds:.0f} s"
+                raise RuntimeError(f"{' '.join(self._words)} {what}:\n{self.log()[-3000:]}")
+            time.sleep(0.01)
+
+    def _read_until_newline(self) -> bytes:
+        line = b""
+        while not line.endswith(b"\n"):
+            line += self._read(1)
+        return line
+
+    def _read(self, length: int) -> bytes:
+        assert self._process.stdout is not None
+        content = b""
+        while len(content) < length:
+            ready, _, _ = select.select([self._process.stdout], [], [], 90)
+            piece = self._process.stdout.read(length - len(content)) if ready else None
+            if not piece:
+                raise RuntimeError(f"the container gave no answer:\n{self.log()[-3000:]}")
+            content += piece
+        return content

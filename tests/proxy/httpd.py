@@ -1,0 +1,119 @@
+"""A real httpd with the configuration that settings give, on a loopback address of its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from hearth.host_paths import HTTPD_CONF
+from hearth.render import render_tree
+from hearth.settings import Settings
+from lab import shell
+from tests.proxy.address import answers, free_address
+from tests.proxy.container import Container, Done
+
+PREFIX = "/usr/local/apache2"
+OLLAMA_PORT = 11434
+
+
+class Httpd:
+    """httpd of the lab's image, with what `render_tree` gives for the settings, until the end of the block.
+
+    Args:
+        image: the image's root directory.
+        directory: an empty directory of its own.
+        settings: what to render.
+        ollama: the address that the name `ollama` leads to; its own by default, where a test may then listen.
+        volumes: further directories: where they appear in the container → what is mounted there.
+
+    Attributes:
+        address: the loopback address at which it listens, on the port that the settings publish.
+        url: of the chat page, without a slash at its end.
+        tree: the directory with `httpd/` and `htdocs/`, as /opt/hearth on a host.
+    """
+
+    def __init__(
+        self,
+        image: Path,
+        directory: Path,
+        settings: Settings,
+        ollama: str | None = None,
+        volumes: Mapping[str, Path] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.address = free_address(settings.proxy_port, OLLAMA_PORT)
+        self.port = settings.proxy_port
+        self.url = f"http://{self.address}:{self.port}"
+        self.tree = directory / "tree"
+        self._hosts = directory / "hosts"
+        self.set_names({"ollama": ollama or self.address, "host.docker.internal": self.address})
+        self.write(settings)
+        self._container = Container(
+            image,
+            directory,
+            "httpd",
+            ("httpd-foreground", "-f", f"{PREFIX}/{HTTPD_CONF}"),
+            {
+                "/etc/hosts": self._hosts,
+                f"{PREFIX}/conf/hearth": self.tree / "httpd",
+                f"{PREFIX}/htdocs": self.tree / "htdocs",
+            }
+            | dict(volumes or {}),
+            {},
+            lambda: answers(self.address, self.port),
+        )
+
+    def write(self, settings: Settings) -> None:
+        """Put the files that the settings give; they are in force after a `reload`, the page's at once."""
+        for name, content in render_tree(settings).items():
+            path = self.tree / name
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+            path.write_bytes(self.placed(content.decode()).encode() if name == "httpd/httpd.conf" else content)
+
+    def placed(self, conf: str) -> str:
+        """The configuration with our own address and the published port in place of the container's port 80."""
+        ours = {"80": str(self.port)}
+
+        def place(match: re.Match[str]) -> str:
+            return f"Listen {self.address}:{ours.get(match[1], match[1])}"
+
+        conf, listens = re.subn(r"(?m)^Listen (\d+)$", place, conf)
+        assert listens, "httpd.conf listens nowhere, or in a way that is not known here"
+        return re.sub(r"(?m)^(\s*<VirtualHost [^>]*):80>", rf"\1:{self.port}>", conf)
+
+    def set_names(self, names: Mapping[str, str]) -> None:
+        """What names lead to, name → address, as Docker's own name server would say; any other does not resolve."""
+        lines = [f"{address} {name}\n" for name, address in {"localhost": "127.0.0.1", **names}.items()]
+        self._hosts.write_text("".join(lines))  # in place: the file is mounted
+
+    def execute(self, command: str) -> Done:
+        """Run a line of shell in the container, as `docker exec` would."""
+        return self._container.execute(command)
+
+    def reload(self) -> Done:
+        """What a deploy does to let a changed httpd.conf take effect."""
+        return self.execute(f"httpd -k graceful -f {PREFIX}/{HTTPD_CONF}")
+
+    def log(self) -> str:
+        """Access and error log."""
+        return self._container.log()
+
+    def __enter__(self) -> Httpd:
+        self._container.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._container.__exit__(kind, error, trace)
+
+
+def check_configuration(image: Path, conf: Path, *arguments: str) -> Done:
+    """Ask the real `httpd -t` about a file, in the image's own root; `arguments` go with it (`-D DUMP_VHOSTS`)."""
+    words = [*shell.sudo(), "chroot", str(image), f"{PREFIX}/bin/httpd", "-t", *arguments, "-f", "/dev/stdin"]
+    with conf.open("rb") as content:
+        done = subprocess.run(words, stdin=content, capture_output=True, timeout=60, check=False)
+    return Done(done.returncode, (done.stdout + done.stderr).decode(errors="replace"))

@@ -1,0 +1,85 @@
+"""A real Ollama server with the lab's tiny models, on a loopback address of its own, and what its log counts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+
+from lab import models
+from tests.proxy.address import answers, free_address
+from tests.proxy.container import Container
+from tests.proxy.httpd import OLLAMA_PORT
+
+
+class Ollama:
+    """Ollama of the lab's image, with the models of `lab.models.NAMES`, until the end of the block.
+
+    Args:
+        image: the image's root directory.
+        directory: an empty directory of its own.
+        weights: the directory with each model's `NAME.gguf`.
+        at: the loopback address to listen at; a free one by default.
+    """
+
+    def __init__(self, image: Path, directory: Path, weights: Path, at: str | None = None) -> None:
+        self.address = at or free_address(OLLAMA_PORT)
+        self.url = f"http://{self.address}:{OLLAMA_PORT}"
+        self._weights = weights
+        self._container = Container(
+            image,
+            directory,
+            "ollama",
+            ("/bin/ollama", "serve"),
+            {},
+            {"OLLAMA_HOST": f"{self.address}:{OLLAMA_PORT}", "OLLAMA_NO_CLOUD": "1", "OLLAMA_KEEP_ALIVE": "-1"},
+            lambda: answers(self.address, OLLAMA_PORT),
+        )
+
+    def log(self) -> str:
+        """The server's log."""
+        return self._container.log()
+
+    def requests(self) -> int:
+        """How many requests it has answered so far, by its own log (which has them when they are over)."""
+        return len(re.findall(r"^\[GIN\]", self.log(), re.MULTILINE))
+
+    def wait_for_requests(self, count: int, seconds: float = 10) -> int:
+        """The number of requests, once it is `count` or more; what it is when the time is over."""
+        until = time.monotonic() + seconds
+        while (seen := self.requests()) < count and time.monotonic() < until:
+            time.sleep(0.02)
+        return seen
+
+    def __enter__(self) -> Ollama:
+        self._container.__enter__()
+        try:
+            for name in models.NAMES:
+                self._add(name)
+        except BaseException:
+            self._container.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._container.__exit__(kind, error, trace)
+
+    def _add(self, name: str) -> None:
+        content = (self._weights / f"{name}.gguf").read_bytes()
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self._post(f"/api/blobs/{digest}", content)
+        files = {f"{name}.gguf": digest}
+        wish = {"model": name, "files": files, "template": models.TEMPLATE, "stream": False}
+        said = self._post("/api/create", json.dumps(wish).encode())
+        assert b'"error"' not in said, said
+
+    def _post(self, path: str, body: bytes) -> bytes:
+        with urllib.request.urlopen(urllib.request.Request(self.url + path, body), timeout=60) as answer:
+            content: bytes = answer.read()
+        return content
