@@ -17,18 +17,12 @@ pytestmark = [pytest.mark.unproven, pytest.mark.scenario]
 PREFIX = "upgrade"
 
 MOMENTS = {
-    "engine about to restart": Moment(r"Starting operation: Docker \| Configure the engine", 1),
     "engine restarting": Moment(r"Starting operation: Docker \| Configure the engine", 4),
-    "pull begins": Moment(r"Pulling from library/httpd"),
-    "layer unpacked": Moment(r"Pull complete"),
     "image there": Moment(r"Downloaded newer image for httpd"),
     "files on their way": Moment(r"Starting operation: Stack \| Put the files", 2),
-    "files placed": Moment(r"Starting operation: Stack \| Bring the containers up"),
     "recreate begins": Moment(r"hearth-ollama +Recreate"),
     "ollama replaced": Moment(r"hearth-ollama +Recreated"),
-    "httpd stopping": Moment(r"hearth-httpd +Recreate$"),
     "httpd replaced": Moment(r"hearth-httpd +Recreated"),
-    "httpd starting": Moment(r"hearth-httpd +Starting"),
     "httpd started": Moment(r"hearth-httpd +Started"),
 }
 # Those that `make test-scenarios` runs; `make test-faults` runs the others.
