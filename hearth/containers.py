@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hearth.host_paths import CONTAINERS, NETWORK, PROJECT
+from hearth.host_paths import CONTAINERS, PROJECT, SERVICE_NETWORKS
 
 _LABEL = "com.docker.compose"
 MISSING = "is missing"
@@ -104,6 +104,6 @@ def _differences(container: Container, config_hash: str, image: str) -> list[Dri
         found.append(Drift(container.name, "is still starting", "up"))
     elif container.health == "unhealthy":
         found.append(Drift(container.name, "is unhealthy", "recreate"))
-    if container.status == "running" and container.networks != {NETWORK}:
+    if container.status == "running" and container.networks != SERVICE_NETWORKS.get(container.service):
         found.append(Drift(container.name, f"is on the networks {sorted(container.networks)}", "recreate"))
     return found

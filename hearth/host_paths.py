@@ -4,13 +4,20 @@ from __future__ import annotations
 
 ROOT = "/opt/hearth"
 PROJECT = "hearth"
-NETWORK = "hearth"
+# Docker's networks; their bridges on the host have the same names, so 15 characters at most.
+BACK, FRONT, OUT = "hearth-back", "hearth-front", "hearth-out"
+# Service in compose.yaml → the networks that its container is on, and no other.
+SERVICE_NETWORKS = {"ollama": frozenset({BACK, OUT}), "httpd": frozenset({BACK, FRONT})}
+# The last one is that of earlier versions, which had one for all.
+NETWORKS = (BACK, FRONT, OUT, "hearth")
 MODELS_VOLUME = "hearth-models"
 # Service in compose.yaml → name of its container.
 CONTAINERS = {"ollama": "hearth-ollama", "httpd": "hearth-httpd"}
 # Held by the one deploy that is at work on the host; says who that is. (Not in /run/lock, where anybody may put files.)
 DEPLOY_LOCK = "/run/hearth-deploy.lock"
 HTTPD_CONF = "conf/hearth/httpd.conf"
+# httpd runs as this user from its start, in its container and where httpd.conf is tried.
+HTTPD_USER = "www-data"
 DAEMON_JSON = "/etc/docker/daemon.json"
 # What Hearth itself put into daemon.json, so that it never changes what a person put there.
 DAEMON_RECORD = f"{ROOT}/engine.json"

@@ -12,7 +12,6 @@ from hearth.host_paths import (
     DAEMON_JSON,
     DAEMON_RECORD,
     MODELS_VOLUME,
-    NETWORK,
     PROJECT,
     RELEASES,
     ROOT,
@@ -30,7 +29,7 @@ class Removal:
 
     Attributes:
         containers: ids and names.
-        network: Hearth's own is to go.
+        networks: names.
         images: references.
         volume: the models' volume is to go.
         store: directory whose models are to go; "" for none.
@@ -41,7 +40,7 @@ class Removal:
     """
 
     containers: tuple[tuple[str, str], ...] = ()
-    network: bool = False
+    networks: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     volume: bool = False
     store: str = ""
@@ -56,7 +55,7 @@ class Removal:
         """What goes, a line each, for a person."""
         return [
             *(f"container {name}" for _, name in self.containers),
-            *([f"network {NETWORK}"] if self.network else []),
+            *(f"network {name}" for name in self.networks),
             *(f"image {reference}" for reference in self.images),
             *([f"volume {MODELS_VOLUME}, with all models"] if self.volume else []),
             *([f"all models in {self.store}"] if self.store else []),
@@ -82,7 +81,7 @@ def plan_removal(host: FootprintState, files: frozenset[str], models_dir: str, d
     gone, directories, root = _files(host, files, kept)
     return Removal(
         containers=tuple((one.id, one.name) for one in ours),
-        network=_network(host, others, kept),
+        networks=_networks(host, others, kept),
         images=_images(host, others, kept),
         volume=_volume(host, others, models_dir, delete_models, kept),
         store=_store(host, models_dir, delete_models, kept),
@@ -100,16 +99,17 @@ def _split(host: FootprintState) -> tuple[list[Neighbour], list[Neighbour]]:
     return ours, [one for one in host.containers if one not in ours]
 
 
-def _network(host: FootprintState, others: list[Neighbour], kept: list[str]) -> bool:
-    if host.network is None:
-        return False
-    if host.network.project != PROJECT:
-        kept.append(f"network {NETWORK}: it was not made by Hearth")
-        return False
-    if guests := sorted(one.name for one in others if NETWORK in one.networks):
-        kept.append(f"network {NETWORK}: {', '.join(guests)} is on it; then `docker network rm {NETWORK}` removes it")
-        return False
-    return True
+def _networks(host: FootprintState, others: list[Neighbour], kept: list[str]) -> tuple[str, ...]:
+    remove = []
+    for name, owned in sorted(host.networks.items()):
+        guests = sorted(one.name for one in others if name in one.networks)
+        if owned.project != PROJECT:
+            kept.append(f"network {name}: it was not made by Hearth")
+        elif guests:
+            kept.append(f"network {name}: {', '.join(guests)} is on it; then `docker network rm {name}` removes it")
+        else:
+            remove.append(name)
+    return tuple(remove)
 
 
 def _images(host: FootprintState, others: list[Neighbour], kept: list[str]) -> tuple[str, ...]:

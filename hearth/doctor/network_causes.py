@@ -69,7 +69,7 @@ LOCALHOST_IN_CONTAINER = Cause(
     "localhost means the container",
     "This runs inside a container, where {host} is the container itself and not the machine around it.",
     "Use the host's IP address, or `host.docker.internal` (Docker Desktop has it; elsewhere start the container with "
-    "`--add-host=host.docker.internal:host-gateway`). Containers on the network `hearth` reach Ollama as "
+    "`--add-host=host.docker.internal:host-gateway`). Containers on the network `hearth-back` reach Ollama as "
     "http://ollama:11434.",
 )
 DOCKER_ADDRESS = Cause(

@@ -19,7 +19,7 @@ from hearth.host_paths import (
     IMAGES_FOUND,
     IMAGES_LOCK,
     MODELS_VOLUME,
-    NETWORK,
+    NETWORKS,
     ROOT,
 )
 from hearth.sections import parse_sections
@@ -68,7 +68,8 @@ class FootprintState:
         lock, found: reference → id of the images that Hearth uses, and of those that were there before it.
         has_docker: the command is there, and the engine answers.
         containers: all there are.
-        network, volume: those with Hearth's names; None where there is none.
+        networks: those with Hearth's names, by name.
+        volume: the one with Hearth's name; None where there is none.
         images: reference → what it leads to now, of those in `lock`.
         store: directory of the models, with or without `blobs` and `manifests` in it; "" where there is no volume.
         store_files: path below it → bytes; without what is still being pulled.
@@ -86,7 +87,7 @@ class FootprintState:
     found: dict[str, str] = field(default_factory=dict)
     has_docker: bool = False
     containers: tuple[Neighbour, ...] = ()
-    network: Owned | None = None
+    networks: dict[str, Owned] = field(default_factory=dict)
     volume: Owned | None = None
     images: dict[str, Image] = field(default_factory=dict)
     store: str = ""
@@ -116,6 +117,7 @@ class Footprint(FactBase[FootprintState]):
             "{{json .Mounts}}]"
         )
         volume = f"docker volume inspect {MODELS_VOLUME}"
+        networks = f"docker network inspect {' '.join(NETWORKS)} --format '[{{{{json .Name}}}},{_LABELS}]'"
         mount = f"m={quote(models_dir)}" if models_dir else f"m=$({volume} --format '{{{{.Mountpoint}}}}' 2>/dev/null)"
         return "; ".join(
             [
@@ -130,7 +132,7 @@ class Footprint(FactBase[FootprintState]):
                 f"{DOCKER_ANSWERS}echo @@complaints",
                 'ids=$(docker ps --all --quiet --no-trunc 2>&1) || { echo "$ids"; exit 0; }',
                 f"echo @@containers; [ -z \"$ids\" ] || docker inspect --format '{container}' $ids 2>/dev/null",
-                f"echo @@network; docker network inspect {NETWORK} --format '{_LABELS}' 2>/dev/null",
+                f"echo @@networks; {networks} 2>/dev/null",
                 f"echo @@volume; {volume} --format '[{_LABELS},{{{{json .Mountpoint}}}}]' 2>/dev/null",
                 f"echo @@images; cut -d ' ' -f 1 {IMAGES_LOCK} 2>/dev/null | while read -r name; do "
                 'docker image inspect --format "$name {{.Id}} {{json .RepoDigests}}" "$name" 2>/dev/null; done',
@@ -167,7 +169,7 @@ class Footprint(FactBase[FootprintState]):
             found=image_ids(lines("found")),
             has_docker="complaints" in sections,
             containers=tuple(_container(line) for line in lines("containers")),
-            network=next((Owned(_project(json.loads(line))) for line in lines("network")), None),
+            networks={name: Owned(_project(labels)) for name, labels in map(json.loads, lines("networks"))},
             volume=next((_volume(line) for line in lines("volume")), None),
             images=dict(_image(line) for line in lines("images")),
             store=f"{mount}/models" if mount else "",

@@ -12,7 +12,7 @@ from pyinfra.api import FileUploadCommand, StringCommand, operation
 from hearth.changes import digests
 from hearth.facts.tree import Tree
 from hearth.file_sentences import about_files
-from hearth.host_paths import HTTPD_CONF, RELOAD_PENDING, ROOT
+from hearth.host_paths import HTTPD_CONF, HTTPD_USER, RELOAD_PENDING, ROOT
 from hearth.settings import Settings
 from hearth.shell import quote
 from hearth.words import explain, will_put
@@ -75,7 +75,9 @@ def swap_script(paths: list[str], upload: str, proxy_image: str) -> str:
     if "httpd/httpd.conf" in paths:
         mount = f"type=bind,src={_INCOMING}/httpd,dst=/usr/local/apache2/{HTTPD_CONF.rpartition('/')[0]},readonly"
         lines += [
-            f"docker run --rm --network none --mount {mount} {quote(proxy_image)} httpd -t -f {HTTPD_CONF}",
+            # With the powers that it will have: what it may not read then is found here.
+            f"docker run --rm --network none --read-only --user {HTTPD_USER} --cap-drop ALL "
+            f"--security-opt no-new-privileges --mount {mount} {quote(proxy_image)} httpd -t -f {HTTPD_CONF}",
             # Before the change: a run that dies in between leaves the mark, and the next run reloads.
             f"touch {RELOAD_PENDING}",
         ]

@@ -16,7 +16,7 @@ from hearth.commands import refused, streamed
 from hearth.daemon import dump_config, parse_config
 from hearth.facts.engine import EngineUnreachable
 from hearth.facts.footprint import Footprint, FootprintState
-from hearth.host_paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING, MODELS_VOLUME, NETWORK, ROOT
+from hearth.host_paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING, MODELS_VOLUME, ROOT
 from hearth.shell import quote
 from hearth.uninstall import STORE_ENTRIES, Removal, plan_removal
 
@@ -44,7 +44,7 @@ def look(files: frozenset[str], models_dir: str, delete_models: bool, **root: An
 
 @operation()
 def stack_removed(files: frozenset[str], models_dir: str, delete_models: bool) -> Commands:
-    """Remove Hearth's containers, its network, the images that it pulled, and the models if they are to go."""
+    """Remove Hearth's containers, its networks, the images that it pulled, and the models if they are to go."""
     try:
         _, removal = look(files, models_dir, delete_models)
     except ValueError as error:
@@ -63,8 +63,8 @@ def stack_script(removal: Removal) -> str:
         # Stopped first: running answers may end. Volumes without a name go with their containers, others stay.
         lines += [f"docker stop {quote(*ids)} >/dev/null", f"docker rm --force --volumes {quote(*ids)} >/dev/null"]
         lines += [f"echo {quote(f'Removed the container {name}')}" for _, name in removal.containers]
-    if removal.network:
-        lines += [f"docker network rm {NETWORK} >/dev/null", f"echo 'Removed the network {NETWORK}'"]
+    for name in removal.networks:
+        lines += [f"docker network rm {name} >/dev/null", f"echo 'Removed the network {name}'"]
     # Without force: the engine itself refuses to remove what a container uses.
     for one in removal.images:
         lines += [f"docker rmi {quote(one)} >/dev/null", f"echo {quote(f'Removed the image {one}')}"]

@@ -33,10 +33,10 @@ def announce(settings: Settings, delete_models: bool, root: dict[str, Any]) -> N
 
 @deploy("Uninstall")
 def uninstall(settings: Settings, delete_models: bool) -> None:
-    """Containers, network and images first, the records by which they are known last. Docker itself stays."""
+    """Containers, networks and images first, the records by which they are known last. Docker itself stays."""
     files, models_dir = _files(settings), settings.ollama_models_dir
     operations.stack_removed(
-        name="Remove the containers, the network and the images",
+        name="Remove the containers, the networks and the images",
         files=files,
         models_dir=models_dir,
         delete_models=delete_models,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import docker
 import pytest
 from docker.models.containers import Container
 
-from hearth.host_paths import CONTAINERS, MODELS_VOLUME, NETWORK, PROJECT
+from hearth.host_paths import CONTAINERS, HTTPD_USER, MODELS_VOLUME, PROJECT, SERVICE_NETWORKS
 from hearth.origins import ollama_origins
 from hearth.settings import Settings
 
@@ -30,11 +32,14 @@ def test_both_services_run_healthy_from_the_images_asked_for(
         assert attributes["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
 
 
-def test_network_has_exactly_our_two_containers(engine: docker.DockerClient, containers: dict[str, Container]) -> None:
-    network = engine.networks.get(NETWORK)
-    assert {member["Name"] for member in network.attrs["Containers"].values()} == set(CONTAINERS.values())
-    for container in containers.values():
-        assert set(container.attrs["NetworkSettings"]["Networks"]) == {NETWORK}, container.name
+def test_each_network_has_exactly_its_containers(engine: docker.DockerClient, containers: dict[str, Container]) -> None:
+    for name in frozenset.union(*SERVICE_NETWORKS.values()):
+        network = engine.networks.get(name)
+        members = {CONTAINERS[service] for service, networks in SERVICE_NETWORKS.items() if name in networks}
+        assert {member["Name"] for member in network.attrs["Containers"].values()} == members
+        assert network.attrs["Internal"] is (len(members) == 2), "the one between both has no way out"
+    for service, container in containers.items():
+        assert set(container.attrs["NetworkSettings"]["Networks"]) == SERVICE_NETWORKS[service], container.name
 
 
 def test_ollama_has_the_environment_asked_for(containers: dict[str, Container], settings: Settings) -> None:
@@ -67,3 +72,27 @@ def test_no_container_can_reach_the_engine(containers: dict[str, Container]) -> 
     for container in containers.values():
         assert not container.attrs["HostConfig"]["Privileged"], container.name
         assert not [mount for mount in container.attrs["Mounts"] if "docker.sock" in mount.get("Source", "")]
+
+
+def test_containers_have_the_least_they_need(containers: dict[str, Container], settings: Settings) -> None:
+    allowed = {"ollama": {"DAC_OVERRIDE"} if settings.ollama_models_dir else set(), "httpd": set()}
+    for service, container in containers.items():
+        limits = container.attrs["HostConfig"]
+        assert limits["ReadonlyRootfs"], service
+        assert limits["CapDrop"] == ["ALL"], service
+        # Docker writes them with and without their prefix, as it likes.
+        assert {name.removeprefix("CAP_") for name in limits["CapAdd"] or []} == allowed[service]
+        assert any(option.startswith("no-new-privileges") for option in limits["SecurityOpt"] or []), service
+        assert limits["PidsLimit"] > 0, service
+        assert (limits["PidMode"], limits["UsernsMode"], limits["Devices"] or []) == ("", "", []), service
+    assert containers["httpd"].attrs["Config"]["User"] == HTTPD_USER
+
+
+def test_processes_have_no_powers(host: Any, containers: dict[str, Container], settings: Settings) -> None:
+    """What the kernel says of the processes, not what the engine was asked for."""
+    for service, container in containers.items():
+        status = host.file(f"/proc/{container.attrs['State']['Pid']}/status").content_string
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        powers = 1 << 1 if service == "ollama" and settings.ollama_models_dir else 0
+        assert int(fields["CapBnd"], 16) == int(fields["CapEff"], 16) == powers, service
+        assert fields["NoNewPrivs"] == "1", service

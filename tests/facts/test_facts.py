@@ -18,7 +18,7 @@ from pyinfra_testing import facts as harness
 from hearth.facts.answers import Answers, AnswersState
 from hearth.facts.checkup import Checkup, Login
 from hearth.facts.engine import Engine, EngineUnreachable
-from hearth.facts.footprint import Footprint, FootprintState
+from hearth.facts.footprint import Footprint, FootprintState, Owned
 from hearth.facts.images import Images, ImagesState
 from hearth.facts.models import Models, ModelsState
 from hearth.facts.project import Project, ProjectState
@@ -143,6 +143,8 @@ def test_a_footprint_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     )
     answers = f"""case "$1 $2" in
         "ps --all") echo 1; echo 2;;
+        "network inspect") echo '["hearth-back",{{"com.docker.compose.project":"hearth"}}]'
+          echo '["hearth",null]'; exit 1;;
         "inspect --format") echo '{container}'; echo '["2", "/web", "sha256:2", null, null, null]';;
         *) echo; exit 1;;
     esac"""
@@ -167,7 +169,8 @@ def test_a_footprint_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert ours.networks == {"hearth"}
     assert ours.volumes == {"data"}
     assert (other.name, other.project, other.networks) == ("web", "", frozenset())
-    assert (state.network, state.volume, state.images) == (None, None, {})
+    assert state.networks == {"hearth-back": Owned("hearth"), "hearth": Owned()}
+    assert (state.volume, state.images) == (None, {})
     assert state.lock == {"httpd:2.4.68": "sha256:1"}
     place = "registry.ollama.ai/library/tinyllama/latest"
     assert state.store == f"{store}/models"

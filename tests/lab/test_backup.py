@@ -21,7 +21,7 @@ MODELS = "sudo docker exec hearth-ollama ollama list | awk 'NR > 1 {print $1, $2
 IMAGES = f"sort {ROOT}/images.lock"
 WIPE = f"""set -e
 sudo docker rm -f hearth-httpd hearth-ollama
-sudo docker network rm hearth
+sudo docker network rm hearth-back hearth-front hearth-out
 sudo docker volume rm hearth-models
 sudo docker rmi $(cut -d ' ' -f 1 {ROOT}/images.lock)
 sudo rm -r {ROOT}

@@ -15,6 +15,7 @@ from tests.lab.machine import deploy, on_guest, reboot, url, wait_until
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 R = "/api/ollama"
+ADDRESS = "sudo docker inspect -f '{{(index .NetworkSettings.Networks \"hearth-back\").IPAddress}}'"
 
 
 class Talker(threading.Thread):
@@ -59,23 +60,24 @@ def test_a_graceful_reload_breaks_no_running_answer() -> None:
 @pytest.fixture
 def moved_ollama() -> Iterator[tuple[str, str]]:
     """Ollama on another address than before, and another container on its old one: (old, new)."""
-    address = "docker inspect -f '{{.NetworkSettings.Networks.hearth.IPAddress}}' hearth-ollama"
-    old = on_guest(f"sudo {address}")
+    old = on_guest(f"{ADDRESS} hearth-ollama")
     on_guest(
         "sudo docker rm -f hearth-ollama && "
-        f"sudo docker run -d --name squatter --network hearth --ip {old} httpd:2.4.68 2>&1 || "
+        f"sudo docker run -d --name squatter --network hearth-back --ip {old} httpd:2.4.68 2>&1 || "
         # A network without a subnet of its own takes no --ip: the first free address is the old one then.
-        "{ sudo docker rm -f squatter; sudo docker run -d --name squatter --network hearth httpd:2.4.68; }"
+        "{ sudo docker rm -f squatter; sudo docker run -d --name squatter --network hearth-back httpd:2.4.68; }"
     )
     on_guest(f"cd {ROOT} && sudo docker compose up -d --wait ollama", timeout=300)
-    yield old, on_guest(f"sudo {address}")
+    yield old, on_guest(f"{ADDRESS} hearth-ollama")
     on_guest("sudo docker rm -f squatter")
 
 
 @pytest.mark.long
 def test_an_ollama_with_a_new_address_is_found_at_once(moved_ollama: tuple[str, str]) -> None:
     old, new = moved_ollama
-    squatter = on_guest("sudo docker inspect -f '{{.NetworkSettings.Networks.hearth.IPAddress}}' squatter")
+    squatter = on_guest(
+        "sudo docker inspect -f '{{(index .NetworkSettings.Networks \"hearth-back\").IPAddress}}' squatter"
+    )
     assert (old, old) != (new, squatter)
     assert squatter == old, "the squatter did not get the old address, so this shows nothing"
     answer = call(url(), "GET", "/api/tags")

@@ -23,10 +23,10 @@ DRIFT = {
     "container removed": ("sudo docker rm -f hearth-httpd", (UP,)),
     "container stopped": ("sudo docker stop -t 1 hearth-ollama", (UP,)),
     "container paused": ("sudo docker pause hearth-ollama", (UP,)),
-    "container off the network": ("sudo docker network disconnect hearth hearth-ollama", (UP,)),
+    "container off the network": ("sudo docker network disconnect hearth-back hearth-ollama", (UP,)),
     "image retagged": ("sudo docker tag ollama/ollama:0.17.4 httpd:2.4.68", (IMAGES,)),
     "recreated by hand with another environment": (
-        "sudo docker rm -f hearth-ollama && sudo docker run -d --name hearth-ollama --network hearth "
+        "sudo docker rm -f hearth-ollama && sudo docker run -d --name hearth-ollama --network hearth-back "
         "-v hearth-models:/root/.ollama -e OLLAMA_ORIGINS='*' ollama/ollama:0.17.4",
         (UP,),
     ),

@@ -12,7 +12,7 @@ from tests.lab.machine import Run, deploy, on_guest, pyinfra, restore, url
 
 pytestmark = pytest.mark.scenario
 
-STACK = "Uninstall | Remove the containers, the network and the images"
+STACK = "Uninstall | Remove the containers, the networks and the images"
 ENGINE = "Uninstall | Take Hearth out of daemon.json"
 FILES = "Uninstall | Remove the files"
 
@@ -24,7 +24,7 @@ sudo systemctl restart docker
 sudo docker network create theirs
 sudo docker volume create theirs
 sudo docker run -d --name theirs --network theirs -v theirs:/data httpd:2.4.68
-sudo docker network connect hearth theirs
+sudo docker network connect hearth-front theirs
 echo 'the key is under the mat' | sudo tee {ROOT}/htdocs/notes.txt
 """
 # What must be the same before and after: ids, when it was started, contents.
@@ -53,7 +53,7 @@ def test_hearth_goes_and_everything_else_stays() -> None:
     print(f"\nuninstall: {first.seconds:.1f} s")
     assert first.changed == (STACK, ENGINE, FILES), first.output
     assert "will remove: container hearth-ollama" in first.output
-    assert "stays: network hearth: theirs is on it" in first.output
+    assert "stays: network hearth-front: theirs is on it" in first.output
     assert "stays: image httpd:2.4.68: theirs was made from it" in first.output
     assert "stays: models in the volume hearth-models (/var/lib/docker/volumes/hearth-models/_data)" in first.output
     assert f"stays: {ROOT}/htdocs/notes.txt" in first.output
@@ -68,9 +68,9 @@ def test_hearth_goes_and_everything_else_stays() -> None:
 
     assert uninstall().changed == ()
 
-    on_guest("sudo docker network disconnect hearth theirs")
+    on_guest("sudo docker network disconnect hearth-front theirs")
     assert uninstall().changed == (STACK,)
-    assert "hearth" not in on_guest("sudo docker network ls --format '{{.Name}}'").split()
+    assert "hearth-" not in on_guest("sudo docker network ls --format '{{.Name}}'")
     assert on_guest(THEIRS) == theirs
     assert uninstall().changed == ()
 

@@ -16,6 +16,7 @@ from hearth.facts.engine import EngineUnreachable
 from hearth.facts.images import Images
 from hearth.facts.project import Project, ProjectState
 from hearth.facts.tree import Tree, TreeState
+from hearth.host_paths import SERVICE_NETWORKS
 from hearth.operations import project, tree
 from hearth.settings import Settings
 from tests.operations.conftest import Result, Run
@@ -133,7 +134,8 @@ def test_hostile_names_are_only_names(live: Sandbox) -> None:
 
 def container(name: str, service: str, config: str, image: str, **changes: str) -> Container:
     state = {"status": "running", "health": "healthy"} | changes
-    return Container(name, service, config, state["status"], state["health"], image, frozenset({"hearth"}))
+    networks = SERVICE_NETWORKS.get(service, frozenset())
+    return Container(name, service, config, state["status"], state["health"], image, networks)
 
 
 HASHES = {"ollama": "a1", "httpd": "b2"}

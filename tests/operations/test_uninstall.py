@@ -13,7 +13,7 @@ from pyinfra.api.exceptions import FactPreconditionError
 from hearth.archive import Image
 from hearth.facts.engine import EngineUnreachable
 from hearth.facts.footprint import Footprint, FootprintState, Neighbour, Owned
-from hearth.host_paths import NETWORK, PROJECT, ROOT
+from hearth.host_paths import BACK, FRONT, PROJECT, ROOT
 from hearth.operations import uninstall
 from hearth.uninstall import Removal
 from tests.operations.conftest import Result, Run
@@ -29,8 +29,8 @@ HOST = FootprintState(
     record='{"live-restore": true, "log-driver": "json-file"}',
     lock={HTTPD: "sha256:1"},
     has_docker=True,
-    containers=(Neighbour("c1", "hearth-httpd", "sha256:1", PROJECT, ROOT, frozenset({NETWORK})),),
-    network=Owned(PROJECT),
+    containers=(Neighbour("c1", "hearth-httpd", "sha256:1", PROJECT, ROOT, frozenset({BACK, FRONT})),),
+    networks={BACK: Owned(PROJECT), FRONT: Owned(PROJECT)},
     volume=Owned(PROJECT, "/v"),
     images={HTTPD: Image(id="sha256:1", digests=())},
 )
@@ -62,13 +62,13 @@ def test_a_host_without_hearth_is_left_alone(run: Run, state: FootprintState) ->
 
 def test_what_stays_is_no_reason_to_do_anything_again(run: Run) -> None:
     """After an uninstall that left a network, an image and a file to their owners."""
-    guest = Neighbour("9", "grafana", "sha256:1", networks=frozenset({NETWORK}))
+    guest = Neighbour("9", "grafana", "sha256:1", networks=frozenset({FRONT}))
     left = FootprintState(
         has_root=True,
         files=frozenset({"notes.txt"}),
         has_docker=True,
         containers=(guest,),
-        network=Owned(PROJECT),
+        networks={FRONT: Owned(PROJECT)},
         volume=Owned(PROJECT, "/v"),
     )
     assert [result.commands for result in run_all(run, left)] == [[], [], []]
@@ -87,7 +87,7 @@ def test_an_engine_that_does_not_answer_has_a_cure(run: Run) -> None:
 
 EVERYTHING = Removal(
     containers=(("c1", "hearth-httpd"),),
-    network=True,
+    networks=(BACK, FRONT),
     images=(HTTPD, HOSTILE),
     volume=True,
     store=f"/mnt/{HOSTILE}",
@@ -111,7 +111,8 @@ def test_the_order_is_containers_network_images_volume(tmp_path: Path) -> None:
     assert sandbox.calls == [
         "docker stop c1",
         "docker rm --force --volumes c1",
-        f"docker network rm {NETWORK}",
+        f"docker network rm {BACK}",
+        f"docker network rm {FRONT}",
         f"docker rmi {HTTPD}",
         "docker volume rm hearth-models",
     ]

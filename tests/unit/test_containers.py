@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hearth.containers import Container, find_drift, parse_container
+from hearth.host_paths import SERVICE_NETWORKS
 
 OLLAMA = Container(
     name="hearth-ollama",
@@ -16,9 +17,11 @@ OLLAMA = Container(
     status="running",
     health="healthy",
     image="sha256:1",
-    networks=frozenset({"hearth"}),
+    networks=SERVICE_NETWORKS["ollama"],
 )
-HTTPD = replace(OLLAMA, name="hearth-httpd", service="httpd", config_hash="b2", image="sha256:2")
+HTTPD = replace(
+    OLLAMA, name="hearth-httpd", service="httpd", config_hash="b2", image="sha256:2", networks=SERVICE_NETWORKS["httpd"]
+)
 HASHES = {"ollama": "a1", "httpd": "b2"}
 IMAGES = {"ollama": "sha256:1", "httpd": "sha256:2"}
 
@@ -40,7 +43,8 @@ def test_healthy_containers_as_configured_do_not_differ() -> None:
         ({"health": "starting"}, "still starting", "up"),
         ({"health": "unhealthy"}, "is unhealthy", "recreate"),
         ({"networks": frozenset()}, "on the networks []", "recreate"),
-        ({"networks": frozenset({"hearth", "bridge"})}, "on the networks ['bridge', 'hearth']", "recreate"),
+        ({"networks": frozenset({"hearth-back"})}, "on the networks ['hearth-back']", "recreate"),
+        ({"networks": SERVICE_NETWORKS["httpd"]}, "on the networks ['hearth-back', 'hearth-front']", "recreate"),
     ],
 )
 def test_one_difference(change: dict[str, Any], what: str, remedy: str) -> None:
@@ -105,7 +109,7 @@ def inspected(labels: dict[str, str] | None, **state: Any) -> dict[str, Any]:
         "Image": "sha256:1",
         "Config": {"Labels": labels},
         "State": {"Status": "running"} | state,
-        "NetworkSettings": {"Networks": {"hearth": {}}},
+        "NetworkSettings": {"Networks": {"hearth-back": {}, "hearth-out": {}}},
     }
 
 

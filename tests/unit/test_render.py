@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearth.host_paths import CONTAINERS, HTTPD_CONF, MODELS_VOLUME, NETWORK, PROJECT
+from hearth.host_paths import CONTAINERS, HTTPD_CONF, HTTPD_USER, MODELS_VOLUME, NETWORKS, PROJECT, SERVICE_NETWORKS
 from hearth.render import (
     _compose_string,
     path_pattern,
@@ -48,7 +48,10 @@ def test_names_are_those_that_operations_and_facts_look_for(settings: Settings) 
     document = compose(settings)
     assert document["name"] == PROJECT
     assert {name: one["container_name"] for name, one in document["services"].items()} == CONTAINERS
-    assert [network["name"] for network in document["networks"].values()] == [NETWORK]
+    names = {key: network["name"] for key, network in document["networks"].items()}
+    for service, networks in SERVICE_NETWORKS.items():
+        assert {names[key] for key in document["services"][service]["networks"]} == networks
+    assert set(names.values()) < set(NETWORKS)
     assert [volume["name"] for volume in document["volumes"].values()] == [MODELS_VOLUME]
     assert HTTPD_CONF in " ".join(document["services"]["httpd"]["command"])
 
@@ -101,7 +104,40 @@ def test_images_ports_and_logs(make_settings: Make) -> None:
     for service in services.values():
         assert service["logging"]["options"] == {"max-size": "1m", "max-file": "7"}
         assert service["restart"] == "unless-stopped"
-        assert service["networks"] == ["hearth"]
+
+
+def test_bridges_have_names_that_an_interface_can_have(settings: Settings) -> None:
+    networks = compose(settings)["networks"].values()
+    bridges = [network["driver_opts"]["com.docker.network.bridge.name"] for network in networks]
+    assert bridges == [network["name"] for network in networks]
+    assert all(len(bridge) <= 15 for bridge in bridges)
+
+
+def test_only_the_network_between_both_is_internal_and_it_is_the_only_one_that_both_are_on(settings: Settings) -> None:
+    document = compose(settings)
+    internal = [key for key, network in document["networks"].items() if network.get("internal")]
+    assert set.intersection(*(set(service["networks"]) for service in document["services"].values())) == set(internal)
+
+
+@pytest.mark.parametrize("service", CONTAINERS)
+def test_containers_have_the_least_they_need(settings: Settings, service: str) -> None:
+    definition = compose(settings)["services"][service]
+    assert definition["read_only"] is True
+    assert definition["cap_drop"] == ["ALL"]
+    assert definition["security_opt"] == ["no-new-privileges:true"]
+    assert definition["pids_limit"] > 0
+    assert all("size=" in mount for mount in definition["tmpfs"]), "one without a size may take half the memory"
+    assert not {"privileged", "cap_add", "devices", "network_mode", "pid", "ipc", "userns_mode"} & definition.keys()
+    assert "docker.sock" not in str(definition)
+
+
+def test_httpd_is_never_root(settings: Settings) -> None:
+    assert compose(settings)["services"]["httpd"]["user"] == HTTPD_USER
+
+
+def test_a_models_directory_may_belong_to_somebody_else(make_settings: Make) -> None:
+    ollama = compose(make_settings(ollama_models_dir="/mnt/ssd/ollama"))["services"]["ollama"]
+    assert (ollama["cap_drop"], ollama["cap_add"]) == (["ALL"], ["DAC_OVERRIDE"])
 
 
 def test_unset_means_absent(make_settings: Make) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hearth.containers import Container, find_drift
+from hearth.host_paths import SERVICE_NETWORKS
 from hearth.sentences import about_containers, about_daemon, about_packages, about_service, listed, step
 
 IDS = {"ollama": "sha256:1", "httpd": "sha256:2"}
@@ -13,7 +14,8 @@ HASHES = {"ollama": "a1", "httpd": "b2"}
 
 def container(name: str = "hearth-httpd", service: str = "httpd", **changes: str) -> Container:
     state = {"config": "b2", "status": "running", "health": "healthy", "image": "sha256:2"} | changes
-    networks = frozenset(state.get("networks", "hearth").split())
+    usual = SERVICE_NETWORKS.get(service, frozenset())
+    networks = frozenset(state["networks"].split()) if "networks" in state else usual
     return Container(name, service, state["config"], state["status"], state["health"], state["image"], networks)
 
 

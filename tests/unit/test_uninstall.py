@@ -9,15 +9,15 @@ import pytest
 
 from hearth.archive import Image
 from hearth.facts.footprint import FootprintState, Neighbour, Owned
-from hearth.host_paths import NETWORK, PROJECT, ROOT
+from hearth.host_paths import BACK, FRONT, OUT, PROJECT, ROOT
 from hearth.uninstall import Removal, plan_removal
 
 OLLAMA, HTTPD = "ollama/ollama:0.17.4", "httpd:2.4.68"
 RENDERED = frozenset({"compose.yaml", "httpd/httpd.conf", "htdocs/index.html", "htdocs/chat.js"})
 RELEASE = "releases/20261122T035004Z-7d0fd9a"
 OURS = (
-    Neighbour("1", "hearth-ollama", "sha256:o", PROJECT, ROOT, frozenset({NETWORK}), frozenset({"hearth-models"})),
-    Neighbour("2", "hearth-httpd", "sha256:h", PROJECT, ROOT, frozenset({NETWORK})),
+    Neighbour("1", "hearth-ollama", "sha256:o", PROJECT, ROOT, frozenset({BACK, OUT}), frozenset({"hearth-models"})),
+    Neighbour("2", "hearth-httpd", "sha256:h", PROJECT, ROOT, frozenset({BACK, FRONT})),
 )
 HOST = FootprintState(
     has_root=True,
@@ -28,7 +28,7 @@ HOST = FootprintState(
     lock={OLLAMA: "sha256:o", HTTPD: "sha256:h"},
     has_docker=True,
     containers=OURS,
-    network=Owned(PROJECT),
+    networks={name: Owned(PROJECT) for name in (FRONT, BACK, OUT)},
     volume=Owned(PROJECT, "/var/lib/docker/volumes/hearth-models/_data"),
     images={OLLAMA: Image(id="sha256:o", digests=()), HTTPD: Image(id="sha256:h", digests=())},
 )
@@ -41,7 +41,7 @@ def plan(host: FootprintState, models_dir: str = "", delete: bool = False) -> Re
 def test_all_of_hearth_goes_but_the_models() -> None:
     removal = plan(HOST)
     assert removal.containers == (("1", "hearth-ollama"), ("2", "hearth-httpd"))
-    assert removal.network
+    assert removal.networks == (BACK, FRONT, OUT)
     assert removal.images == (HTTPD, OLLAMA)
     assert removal.config == {}
     assert set(removal.files) == HOST.files
@@ -71,7 +71,13 @@ def test_there_is_nothing_to_do_on_a_host_that_never_had_hearth() -> None:
 
 def test_what_goes_is_told_line_by_line() -> None:
     lines = plan(HOST, delete=True).lines
-    assert lines[:4] == ["container hearth-ollama", "container hearth-httpd", "network hearth", f"image {HTTPD}"]
+    assert lines[:4] == [
+        "container hearth-ollama",
+        "container hearth-httpd",
+        "network hearth-back",
+        "network hearth-front",
+    ]
+    assert f"image {HTTPD}" in lines
     assert "volume hearth-models, with all models" in lines
     assert lines[-1] == "the directory /opt/hearth"
 
@@ -90,11 +96,15 @@ def test_other_peoples_containers_stay(stranger: Neighbour) -> None:
 
 
 def test_a_network_that_others_use_or_made_stays() -> None:
-    guest = Neighbour("9", "grafana", "x", networks=frozenset({NETWORK}))
+    guest = Neighbour("9", "grafana", "x", networks=frozenset({FRONT}))
     shared = plan(replace(HOST, containers=(*OURS, guest)))
-    assert not shared.network
-    assert "grafana is on it" in shared.kept[0]
-    assert not plan(replace(HOST, network=Owned())).network
+    assert shared.networks == (BACK, OUT)
+    assert f"{FRONT}: grafana is on it" in shared.kept[0]
+    assert plan(replace(HOST, networks={FRONT: Owned(), BACK: Owned(PROJECT)})).networks == (BACK,)
+
+
+def test_the_one_network_of_earlier_versions_goes_as_well() -> None:
+    assert plan(replace(HOST, networks={"hearth": Owned(PROJECT)})).networks == ("hearth",)
 
 
 def test_images_of_others_stay() -> None:
