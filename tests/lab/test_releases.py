@@ -105,10 +105,10 @@ def test_an_image_that_does_not_start_is_put_back() -> None:
 
 @pytest.mark.unproven
 def test_an_ollama_that_is_healthy_and_does_not_answer_is_put_back() -> None:
-    """Its server lists models, and every process that should run one dies."""
+    """Its server lists models, and every process that should run one dies. It then tries for as long as it is given."""
     script = (
         "#!/bin/bash\n"
-        "while sleep 0.1; do for p in /proc/[0-9]*; do\n"
+        "while sleep 0.3; do for p in /proc/[0-9]*; do\n"
         "  grep -qs -- --port $p/cmdline && kill -9 ${p#/proc/}\n"
         "done; done &\n"
         "exec ollama serve\n"
@@ -120,7 +120,8 @@ def test_an_ollama_that_is_healthy_and_does_not_answer_is_put_back() -> None:
         'ENTRYPOINT ["/sick"]',
         "CMD []",
     )
-    refused(deploy('ollama_image="ollama/ollama:0.17.5"'), "did not stream to its end")
+    patience = "proxy_timeout=60", 'ollama_load_timeout="60s"'
+    refused(deploy('ollama_image="ollama/ollama:0.17.5"', *patience), "did not stream to its end")
 
 
 @pytest.mark.unproven
