@@ -55,11 +55,13 @@ def test_a_second_deploy_is_refused_and_told_of_the_first(asking: subprocess.Pop
 @pytest.mark.usefixtures("asking")
 def test_a_control_machine_that_vanishes_frees_the_host() -> None:
     """As without power: the host hears nothing more from it, not even that it is gone."""
-    port = on_guest(
-        "for p in $(pgrep -f '[h]earth-lock'); do sudo cat /proc/$p/environ | tr '\\0' '\\n'; done | "
-        "sed -n 's/^SSH_CONNECTION=[^ ]* \\([0-9]*\\) .*/\\1/p' | head -n 1"
-    )
-    assert port, "the connection of the first deploy is not known"
+    # Ports of those who are logged in, without the one that asks.
+    ports = on_guest(
+        "ss -Htn state established '( sport = :22 )' | awk '{ sub(/.*:/, \"\", $4); print $4 }' | "
+        "grep -vx \"$(echo \"$SSH_CONNECTION\" | cut -d ' ' -f 2)\""
+    ).split()
+    assert len(ports) == 1, ports
+    [port] = ports
     on_guest(
         f"sudo iptables -I INPUT -p tcp --sport {port} --dport 22 -j DROP && "
         f"sudo iptables -I OUTPUT -p tcp --dport {port} --sport 22 -j DROP"
@@ -71,7 +73,7 @@ def test_a_control_machine_that_vanishes_frees_the_host() -> None:
     assert (run.code, run.changed) == (0, ()), run.output
 
 
-@pytest.mark.unproven
+@pytest.mark.long
 def test_another_apt_is_waited_for_and_named() -> None:
     on_guest("sudo dpkg --remove --force-depends docker-compose")
     on_guest(HOLD_APT)
@@ -86,7 +88,7 @@ def test_another_apt_is_waited_for_and_named() -> None:
     assert deploy().changed == ()
 
 
-@pytest.mark.unproven
+@pytest.mark.long
 def test_waiting_for_another_apt_has_an_end() -> None:
     on_guest("sudo dpkg --remove --force-depends docker-compose")
     on_guest(HOLD_APT)
@@ -98,7 +100,7 @@ def test_waiting_for_another_apt_has_an_end() -> None:
     assert deploy().changed == ()
 
 
-@pytest.mark.unproven
+@pytest.mark.long
 def test_an_installation_that_was_cut_off_is_finished() -> None:
     """The package's files are there, and dpkg's journal was left behind: apt-get refuses everything in that state."""
     on_guest(
@@ -117,7 +119,6 @@ def test_an_installation_that_was_cut_off_is_finished() -> None:
     assert deploy().changed == ()
 
 
-@pytest.mark.unproven
 def test_a_clock_that_is_wrong_by_a_year_is_told() -> None:
     on_guest("sudo timedatectl set-ntp false; sudo date -u -s '1 year ago'")
     run = deploy()

@@ -58,7 +58,7 @@ def test_an_ollama_that_is_killed_gives_an_error_and_not_an_end() -> None:
     right_then_quiet()
 
 
-@pytest.mark.unproven
+@pytest.mark.long
 def test_a_model_s_process_that_is_killed_gives_an_error_and_not_an_end() -> None:
     """As the kernel does when memory runs out: Ollama lives, the process that runs the model does not."""
     talker = talking(words=2000)
