@@ -9,6 +9,7 @@ from pyinfra import host, state
 from hearth.connection import watch_connection
 from hearth.lock import hold
 from hearth.roles.docker import docker
+from hearth.roles.firewall import announce, firewall, narrow
 from hearth.roles.models import models
 from hearth.roles.preflight import become, check_settings, preflight
 from hearth.roles.release import release
@@ -19,8 +20,11 @@ watch_connection(host)
 root = become()
 hold(root)
 
-source, codename = preflight(settings, root)
+source, codename, seen = preflight(settings, root)
+announce(settings)
 docker(settings=settings, source=source, codename=codename, **root)
+firewall(settings=settings, is_there=seen.firewall, published=seen.published, **root)
 stack(settings=settings, **root)
 models(settings=settings, **root)
 release(settings=settings, **root)
+narrow(settings=settings, published=seen.published, **root)

@@ -80,6 +80,11 @@ ollama_cloud = False
 ollama_pull_timeout = 300
 ollama_pull_retries = 5
 
+# --- Firewall -----------------------------------------------------------------------------------
+# Networks and single machines that may reach the ports that Hearth publishes: ["192.168.1.0/24", "fd12::/16"].
+# [] for no firewall: whoever reaches the host may. Other ports, ssh among them, are left alone.
+firewall_allow_from = []
+
 # --- Disk space asked for before anything is changed ---------------------------------------------
 # Room that the images take while they are fetched and unpacked, in GB.
 docker_images_gb = 6.0

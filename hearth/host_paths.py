@@ -6,6 +6,8 @@ ROOT = "/opt/hearth"
 PROJECT = "hearth"
 # Docker's networks; their bridges on the host have the same names, so 15 characters at most.
 BACK, FRONT, OUT = "hearth-back", "hearth-front", "hearth-out"
+# All of them, as nft names interfaces.
+BRIDGES = "hearth-*"
 # Service in compose.yaml → the networks that its container is on, and no other.
 SERVICE_NETWORKS = {"ollama": frozenset({BACK, OUT}), "httpd": frozenset({BACK, FRONT})}
 # The last one is that of earlier versions, which had one for all.
@@ -31,6 +33,11 @@ IMAGES_FOUND = f"{ROOT}/images.found"
 PULLING = f"{ROOT}/.pulling"
 # There while a changed httpd.conf waits for the graceful reload.
 RELOAD_PENDING = f"{ROOT}/.reload-httpd"
+# The firewall: its rules, the service that loads them, and a note of what was loaded, gone with a reboot.
+FIREWALL_RULES = f"{ROOT}/firewall.nft"
+FIREWALL_SERVICE = "hearth-firewall.service"
+FIREWALL_UNIT = f"/etc/systemd/system/{FIREWALL_SERVICE}"
+FIREWALL_LOADED = "/run/hearth-firewall"
 # One directory per release that was accepted: `<id>/release.json` and `<id>/tree/`, the files as they were put.
 RELEASES = f"{ROOT}/releases"
 # Names the release that serves (its id, one line); absent before the first one was accepted.

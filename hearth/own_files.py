@@ -7,6 +7,7 @@ from collections.abc import Set
 
 from hearth.host_paths import (
     DAEMON_RECORD,
+    FIREWALL_RULES,
     IMAGES_FOUND,
     IMAGES_LOCK,
     MODELS_DISK,
@@ -25,13 +26,16 @@ _OURS = frozenset(
         ".incoming.tar",
         *(
             path.removeprefix(f"{ROOT}/") + ending
-            for path in (IMAGES_LOCK, IMAGES_FOUND, DAEMON_RECORD, RELOAD_PENDING, PULLING, PULLING_MODELS, MODELS_DISK)
+            for path in (
+                *(IMAGES_LOCK, IMAGES_FOUND, DAEMON_RECORD, RELOAD_PENDING, PULLING, PULLING_MODELS, MODELS_DISK),
+                FIREWALL_RULES,
+            )
             for ending in ("", ".new")
         ),
     }
 )
-# True of this host's hardware alone: on another host the record would refuse a deploy.
-_OF_THIS_HOST = frozenset({MODELS_DISK.removeprefix(f"{ROOT}/")})
+# True of this host alone: its disk, on another host, would refuse a deploy; rules that no service loads are none.
+_OF_THIS_HOST = frozenset(path.removeprefix(f"{ROOT}/") for path in (MODELS_DISK, FIREWALL_RULES))
 _RELEASES = RELEASES.removeprefix(f"{ROOT}/")
 # Of releases: the two files beside them, and what is in one. (A name that begins with a dot is one half written.)
 _RELEASE_FILE = re.compile(

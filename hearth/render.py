@@ -37,6 +37,11 @@ def _environment(html: bool) -> Environment:
     return environment
 
 
+def render(name: str, **variables: Any) -> str:
+    """A template of `files/` that is no HTML, filled in."""
+    return _environment(html=False).get_template(name).render(**variables)
+
+
 def _compose_string(value: str) -> str:
     """A double-quoted YAML scalar (JSON is YAML), with `$` doubled since Compose would interpolate it."""
     return json.dumps(value.replace("$", "$$"))

@@ -20,6 +20,7 @@ from hearth.values import (
     HostName,
     Image,
     ModelName,
+    Network,
     OptionalSize,
     OptionalUrl,
     Publish,
@@ -83,6 +84,8 @@ class Settings(BaseModel):
     ollama_pull_timeout: Seconds
     ollama_pull_retries: Annotated[int, Field(ge=0, le=100)]
     ollama_model_sizes_gb: dict[ModelName, Annotated[float, Field(gt=0)]]
+
+    firewall_allow_from: tuple[Network, ...]
 
     docker_images_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     docker_source: Literal["auto", "distribution", "docker"]

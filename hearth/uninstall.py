@@ -30,6 +30,7 @@ class Removal:
     Attributes:
         containers: ids and names.
         networks: names.
+        firewall: Hearth's own is to go.
         images: references.
         volume: the models' volume is to go.
         store: directory whose models are to go; "" for none.
@@ -41,6 +42,7 @@ class Removal:
 
     containers: tuple[tuple[str, str], ...] = ()
     networks: tuple[str, ...] = ()
+    firewall: bool = False
     images: tuple[str, ...] = ()
     volume: bool = False
     store: str = ""
@@ -56,6 +58,7 @@ class Removal:
         return [
             *(f"container {name}" for _, name in self.containers),
             *(f"network {name}" for name in self.networks),
+            *(["the firewall (nftables itself stays)"] if self.firewall else []),
             *(f"image {reference}" for reference in self.images),
             *([f"volume {MODELS_VOLUME}, with all models"] if self.volume else []),
             *([f"all models in {self.store}"] if self.store else []),
@@ -82,6 +85,7 @@ def plan_removal(host: FootprintState, files: frozenset[str], models_dir: str, d
     return Removal(
         containers=tuple((one.id, one.name) for one in ours),
         networks=_networks(host, others, kept),
+        firewall=host.firewall,
         images=_images(host, others, kept),
         volume=_volume(host, others, models_dir, delete_models, kept),
         store=_store(host, models_dir, delete_models, kept),

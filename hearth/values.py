@@ -109,6 +109,25 @@ def _publish(value: str) -> str:
     return value
 
 
+def _network(value: str) -> str:
+    try:
+        if "%" in value:  # Python takes any text for the name of an interface there
+            raise ValueError
+        network = ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        raise ValueError(
+            'a network is "192.168.1.0/24" or "fd12:3456:789a::/48", and a single machine "192.168.1.20"'
+        ) from None
+    if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped:
+        raise ValueError('an IPv4 network is written as one, such as "192.168.1.0/24"')
+    if network.prefixlen == 0:
+        raise ValueError("that is every network there is; an empty list means the same, and is quicker")
+    right = str(network) if "/" in value else str(network.network_address)
+    if value != right:
+        raise ValueError(f'write "{right}"')
+    return value
+
+
 def is_port(text: str) -> bool:
     """Whether the text is a TCP port, 1 to 65535, written in the usual way."""
     return text.isascii() and text.isdigit() and text[0] != "0" and int(text) < 65536
@@ -123,4 +142,5 @@ ModelName = Annotated[str, AfterValidator(_model)]
 Url = Annotated[str, AfterValidator(_url)]
 OptionalUrl = Annotated[str, AfterValidator(lambda value: _url(value) if value else value)]
 HostName = Annotated[str, AfterValidator(_host_name)]
+Network = Annotated[str, AfterValidator(_network)]
 Publish = Annotated[str, AfterValidator(_publish)]

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs on this machine what the lab needs, with apt: lab/machine.sh [--browser]
+# Installs on this machine what the lab and the tests need, with apt: lab/machine.sh [--browser]
 # Says what it does, and nothing when all is there. --browser adds Chromium, for the tests of the chat page.
 set -euo pipefail
 
-packages=(qemu-system-x86 qemu-utils mmdebstrap buildah openssh-client e2fsprogs iproute2 ca-certificates python3-venv)
+packages=(qemu-system-x86 qemu-utils mmdebstrap buildah openssh-client e2fsprogs iproute2 nftables ca-certificates python3-venv)
 [[ ${1:-} != --browser ]] || packages+=(chromium)
 
 sudo=()

@@ -12,6 +12,7 @@ from hearth.connection import watch_connection
 from hearth.lock import hold
 from hearth.options import required
 from hearth.roles.docker import docker
+from hearth.roles.firewall import announce, firewall, narrow
 from hearth.roles.preflight import become, check_settings, preflight
 from hearth.roles.release import release
 from hearth.roles.restore import choose_settings, open_backup, restore
@@ -24,7 +25,10 @@ watch_connection(host)
 root = become()
 hold(root)
 
-source, codename = preflight(settings, root)
+source, codename, seen = preflight(settings, root)
+announce(settings)
 docker(settings=settings, source=source, codename=codename, **root)
+firewall(settings=settings, is_there=seen.firewall, published=seen.published, **root)
 restore(archive=archive, settings=settings, **root)
 release(settings=settings, **root)
+narrow(settings=settings, published=seen.published, **root)

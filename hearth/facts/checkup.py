@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pyinfra.api import FactBase
 from typing_extensions import override
 
+from hearth.firewall import FIREWALL_TRACES
 from hearth.host_paths import IMAGES_LOCK, MODELS_DISK, MODELS_VOLUME, PROJECT
 from hearth.listeners import Listener, parse_listeners, parse_published
 from hearth.model_disk import FINDMNT, ModelDisk, not_mounted, parse_findmnt, parse_mount_points, parse_record
@@ -17,10 +18,17 @@ from hearth.sections import parse_assignments, parse_sections
 
 @dataclass(frozen=True)
 class Privileges:
-    """Who we are on the host: numeric user id, and whether `sudo` is there."""
+    """Who we are on the host.
+
+    Attributes:
+        user_id: numeric.
+        has_sudo: the command is there.
+        client: the address that we come from, as ssh sees it; "" without ssh.
+    """
 
     user_id: int = -1
     has_sudo: bool = False
+    client: str = ""
 
 
 class Login(FactBase[Privileges]):
@@ -28,12 +36,12 @@ class Login(FactBase[Privileges]):
 
     @override
     def command(self) -> str:
-        return "id -u; command -v sudo; true"
+        return 'id -u; command -v sudo; echo "from ${SSH_CONNECTION%% *}"'
 
     @override
     def process(self, output: Iterable[str]) -> Privileges:
-        user_id, *sudo = list(output)
-        return Privileges(int(user_id), bool(sudo))
+        user_id, *sudo, client = list(output)
+        return Privileges(int(user_id), bool(sudo), client.removeprefix("from").strip())
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,7 @@ class CheckupState:
         models_disk: the file system that the models' directory is on.
         recorded_disk: the one that models were put on by an earlier deploy.
         clock: the host's time, in seconds since 1970.
+        firewall: there is something of Hearth's firewall.
     """
 
     os_release: dict[str, str] = field(default_factory=dict)
@@ -71,6 +80,7 @@ class CheckupState:
     models_disk: ModelDisk | None = None
     recorded_disk: ModelDisk | None = None
     clock: int = 0
+    firewall: bool = False
 
 
 class Checkup(FactBase[CheckupState]):
@@ -107,6 +117,7 @@ class Checkup(FactBase[CheckupState]):
                 f"--filter label=com.docker.compose.project={PROJECT} "
                 "--format '{{.Ports}}' 2>/dev/null && echo @@answers",
                 f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",
+                f"echo @@firewall; {FIREWALL_TRACES}",
                 f"echo @@models; cd {store} 2>/dev/null && find . -type f -printf '%P\\n'",
                 *(mounts if models_dir else []),
                 "true",
@@ -138,4 +149,5 @@ class Checkup(FactBase[CheckupState]):
             models_disk=parse_findmnt(sections.get("models_disk", [])),
             recorded_disk=parse_record(sections.get("recorded_disk", [])),
             clock=int(sections["clock"][0]),
+            firewall=bool(sections.get("firewall")),
         )

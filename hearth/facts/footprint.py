@@ -12,6 +12,7 @@ from typing_extensions import override
 from hearth.archive import Image
 from hearth.facts.engine import EngineUnreachable
 from hearth.facts.images import image_ids
+from hearth.firewall import FIREWALL_TRACES
 from hearth.host_paths import (
     DAEMON_JSON,
     DAEMON_RECORD,
@@ -68,6 +69,7 @@ class FootprintState:
         lock, found: reference → id of the images that Hearth uses, and of those that were there before it.
         has_docker: the command is there, and the engine answers.
         containers: all there are.
+        firewall: there is something of Hearth's firewall.
         networks: those with Hearth's names, by name.
         volume: the one with Hearth's name; None where there is none.
         images: reference → what it leads to now, of those in `lock`.
@@ -87,6 +89,7 @@ class FootprintState:
     found: dict[str, str] = field(default_factory=dict)
     has_docker: bool = False
     containers: tuple[Neighbour, ...] = ()
+    firewall: bool = False
     networks: dict[str, Owned] = field(default_factory=dict)
     volume: Owned | None = None
     images: dict[str, Image] = field(default_factory=dict)
@@ -128,6 +131,7 @@ class Footprint(FactBase[FootprintState]):
                 f"echo; echo @@pending; ls {ENGINE_PENDING} 2>/dev/null",
                 f"echo @@lock; cat {IMAGES_LOCK} 2>/dev/null",
                 f"echo @@found; cat {IMAGES_FOUND} 2>/dev/null",
+                f"echo @@firewall; {FIREWALL_TRACES}",
                 "command -v docker >/dev/null || exit 0",
                 f"{DOCKER_ANSWERS}echo @@complaints",
                 'ids=$(docker ps --all --quiet --no-trunc 2>&1) || { echo "$ids"; exit 0; }',
@@ -167,6 +171,7 @@ class Footprint(FactBase[FootprintState]):
             pending=bool(lines("pending")),
             lock=image_ids(lines("lock")),
             found=image_ids(lines("found")),
+            firewall=bool(lines("firewall")),
             has_docker="complaints" in sections,
             containers=tuple(_container(line) for line in lines("containers")),
             networks={name: Owned(_project(labels)) for name, labels in map(json.loads, lines("networks"))},

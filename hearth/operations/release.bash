@@ -45,6 +45,16 @@ bring_images() { # release
   done <"$releases/$1/images"
 }
 
+# The release to go back to may publish another port than the one that serves; over IPv6, a firewall's rules go by port. What is
+# added here is gone with the next deploy, which knows what it needs.
+guard() {
+  local port
+  nft list chain inet hearth ask >/dev/null 2>&1 || return 0
+  while read -r port; do
+    nft list chain inet hearth input | grep -q " dport $port " || nft add rule inet hearth input tcp dport "$port" goto ask
+  done < <(sed -nE 's/^ +- "([0-9.]+:)?([0-9]+):[0-9]+"$/\2/p' "$root/compose.yaml")
+}
+
 # Put a release in place of what is there, and bring its containers up. Files that only `paths` has are taken away.
 go_back() { # release
   local tree=$releases/$1/tree path
@@ -56,6 +66,7 @@ go_back() { # release
     [[ $path != ./httpd/httpd.conf ]] || touch "$root/.reload-httpd"
     mkdir -p "$(dirname "$root/$path")" && cp "$tree/$path" "$root/$path.new" && mv -f "$root/$path.new" "$root/$path" || return 1
   done < <(cd "$tree" && find . -type f)
+  guard
   compose up --detach --wait --wait-timeout "$patience" --remove-orphans --pull never || return 1
   reload
 }

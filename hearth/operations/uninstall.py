@@ -17,6 +17,7 @@ from hearth.daemon import dump_config, parse_config
 from hearth.facts.engine import EngineUnreachable
 from hearth.facts.footprint import Footprint, FootprintState
 from hearth.host_paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING, MODELS_VOLUME, ROOT
+from hearth.operations.firewall import removal_script
 from hearth.shell import quote
 from hearth.uninstall import STORE_ENTRIES, Removal, plan_removal
 
@@ -44,7 +45,7 @@ def look(files: frozenset[str], models_dir: str, delete_models: bool, **root: An
 
 @operation()
 def stack_removed(files: frozenset[str], models_dir: str, delete_models: bool) -> Commands:
-    """Remove Hearth's containers, its networks, the images that it pulled, and the models if they are to go."""
+    """Remove Hearth's containers, networks, firewall, the images that it pulled, and the models if they are to go."""
     try:
         _, removal = look(files, models_dir, delete_models)
     except ValueError as error:
@@ -65,6 +66,8 @@ def stack_script(removal: Removal) -> str:
         lines += [f"echo {quote(f'Removed the container {name}')}" for _, name in removal.containers]
     for name in removal.networks:
         lines += [f"docker network rm {name} >/dev/null", f"echo 'Removed the network {name}'"]
+    if removal.firewall:
+        lines.append(removal_script())
     # Without force: the engine itself refuses to remove what a container uses.
     for one in removal.images:
         lines += [f"docker rmi {quote(one)} >/dev/null", f"echo {quote(f'Removed the image {one}')}"]

@@ -10,7 +10,7 @@ from pyinfra import host
 from pyinfra.api import DeployError
 from pyinfra.api.host import Host
 
-from hearth.facts.checkup import Checkup, Login
+from hearth.facts.checkup import Checkup, CheckupState, Login
 from hearth.platforms import DockerSource, docker_source, identify
 from hearth.preflight import find_obstacles, paths_to_check, wrong_clock
 from hearth.settings import Settings, SettingsError
@@ -58,7 +58,7 @@ def become() -> dict[str, Any]:
     return {"_sudo": True}
 
 
-def preflight(settings: Settings, root: dict[str, Any]) -> tuple[DockerSource, str]:
+def preflight(settings: Settings, root: dict[str, Any]) -> tuple[DockerSource, str, CheckupState]:
     """Ask the host once, and refuse to begin if something stands in the way.
 
     Facts run while pyinfra prepares, so this comes before any operation on any host.
@@ -67,7 +67,7 @@ def preflight(settings: Settings, root: dict[str, Any]) -> tuple[DockerSource, s
         root: pyinfra arguments with which commands run as root.
 
     Returns:
-        where Docker comes from on this host, and its release's codename.
+        where Docker comes from on this host, its release's codename, and what was seen of the host.
 
     Raises:
         DeployError: with every obstacle and its cure.
@@ -77,4 +77,4 @@ def preflight(settings: Settings, root: dict[str, Any]) -> tuple[DockerSource, s
     if obstacles:
         raise DeployError(f"{host.name} is not ready, and nothing was changed:\n  " + "\n  ".join(obstacles))
     platform = identify(state.os_release, state.architecture)
-    return docker_source(platform, settings.docker_source, settings.docker_apt_url), platform.codename
+    return docker_source(platform, settings.docker_source, settings.docker_apt_url), platform.codename, state

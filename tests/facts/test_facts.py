@@ -18,6 +18,7 @@ from pyinfra_testing import facts as harness
 from hearth.facts.answers import Answers, AnswersState
 from hearth.facts.checkup import Checkup, Login
 from hearth.facts.engine import Engine, EngineUnreachable
+from hearth.facts.firewall import Firewall
 from hearth.facts.footprint import Footprint, FootprintState, Owned
 from hearth.facts.images import Images, ImagesState
 from hearth.facts.models import Models, ModelsState
@@ -34,6 +35,7 @@ _FOLDER = Path(__file__).parent
 
 TestAnswers = harness.make_fact_tests("hearth.facts", "answers.Answers", _FOLDER / "answers")
 TestCheckup = harness.make_fact_tests("hearth.facts", "checkup.Checkup", _FOLDER / "checkup")
+TestFirewall = harness.make_fact_tests("hearth.facts", "firewall.Firewall", _FOLDER / "firewall")
 TestLogin = harness.make_fact_tests("hearth.facts", "checkup.Login", _FOLDER / "login")
 TestEngine = harness.make_fact_tests("hearth.facts", "engine.Engine", _FOLDER / "engine")
 TestFootprint = harness.make_fact_tests("hearth.facts", "footprint.Footprint", _FOLDER / "footprint")
@@ -124,6 +126,12 @@ def test_a_checkup_is_read(tmp_path: Path) -> None:
     assert state.clock == pytest.approx(time.time(), abs=30)
 
 
+def test_a_machine_without_hearth_has_no_firewall_of_it() -> None:
+    fact = Firewall()
+    state = fact.process(ask(fact.command()))
+    assert (state.rules, state.unit, state.loaded, state.active, state.intact) == ("", "", "", False, False)
+
+
 def test_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "compose.yaml").write_text("x")
     (tmp_path / "compose.yaml").chmod(0o644)
@@ -201,6 +209,7 @@ def test_a_footprint_of_a_host_without_docker_is_read(tmp_path: Path, monkeypatc
 
 COMMANDS: list[tuple[FactBase[Any], str]] = [
     (Answers(), Answers().command()),
+    (Firewall(), Firewall().command()),
     (Login(), Login().command()),
     (Checkup(), Checkup().command(("/a", "/b"), "/b")),
     (Engine(), Engine().command(("docker.io", "docker-compose"))),

@@ -262,3 +262,21 @@ def test_a_rollback_to_what_does_not_work_goes_forward_again(
     assert (host.root / "compose.yaml").read_text() == "new compose"
     assert (host.root / "htdocs/added.js").exists()
     assert (host.root / "releases/accepted").read_text().strip() == NOW.id
+
+
+def test_a_release_with_another_port_comes_back_behind_the_firewall(host: Sandbox, make_settings: Make) -> None:
+    ports = '      - "127.0.0.1:11434:11434"\n      - "8085:80"\n      - "85:80"\n'
+    (host.root / "releases" / BEFORE / "tree/compose.yaml").write_text(ports)
+    host.program("nft", 'case "$*" in *" input") echo "        tcp dport 85 goto ask";; esac')
+    assert host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop")).returncode == 1
+    added = [call for call in host.calls if call.startswith("nft add")]
+    assert added == [f"nft add rule inet hearth input tcp dport {port} goto ask" for port in (11434, 8085)]
+    up = next(index for index, call in enumerate(host.calls) if "up --detach" in call)
+    assert host.calls.index(added[-1]) < up
+
+
+def test_a_host_without_a_firewall_gets_none_by_going_back(host: Sandbox, make_settings: Make) -> None:
+    (host.root / "releases" / BEFORE / "tree/compose.yaml").write_text('      - "8085:80"\n')
+    host.program("nft", "exit 1")
+    assert host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop")).returncode == 1
+    assert not any(call.startswith("nft add") for call in host.calls)

@@ -103,6 +103,14 @@ def test_a_network_that_others_use_or_made_stays() -> None:
     assert plan(replace(HOST, networks={FRONT: Owned(), BACK: Owned(PROJECT)})).networks == (BACK,)
 
 
+def test_the_firewall_goes_if_there_is_something_of_it() -> None:
+    assert not plan(HOST).firewall
+    removal = plan(replace(HOST, firewall=True, files=HOST.files | {"firewall.nft"}))
+    assert removal.firewall
+    assert "firewall.nft" in removal.files
+    assert "the firewall (nftables itself stays)" in removal.lines
+
+
 def test_the_one_network_of_earlier_versions_goes_as_well() -> None:
     assert plan(replace(HOST, networks={"hearth": Owned(PROJECT)})).networks == ("hearth",)
 
