@@ -58,7 +58,7 @@ def test_a_control_machine_that_vanishes_frees_the_host() -> None:
     # Ports of those who are logged in, without the one that asks.
     ports = on_guest(
         "ss -Htn state established '( sport = :22 )' | awk '{ sub(/.*:/, \"\", $4); print $4 }' | "
-        "grep -vx \"$(echo \"$SSH_CONNECTION\" | cut -d ' ' -f 2)\""
+        'grep -vx "$(echo "$SSH_CONNECTION" | cut -d \' \' -f 2)"'
     ).split()
     assert len(ports) == 1, ports
     [port] = ports
