@@ -47,7 +47,7 @@ def serving(httpd_image: Path, directory: Callable[[], Path], stack: ExitStack) 
     """Starts an httpd that ends with the stack. `upstream`: address of the server that it finds as `ollama`."""
 
     def serve(upstream: str | None = None, volumes: dict[str, Path] | None = None, **values: Any) -> Httpd:
-        settings = shipped_settings(**{"ollama_models": ["tinyllama", "tinystory"]} | values)
+        settings = shipped_settings(**{"ollama_models": ["tinyllama", "tinystory"], "proxy_port": 8085} | values)
         return stack.enter_context(Httpd(httpd_image, directory(), settings, upstream, volumes))
 
     return serve
@@ -57,8 +57,9 @@ def serving(httpd_image: Path, directory: Callable[[], Path], stack: ExitStack) 
 def serve(httpd_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """Starts an httpd for settings (the shipped ones, with the given values in their place); it ends with the test.
 
-    `serve(upstream=ollama.address, proxy_max_streams=2)`. Without `upstream`, the name `ollama` leads to httpd's own
-    address, where a test may listen on port 11434 with what a real Ollama can't be made to do.
+    `serve(upstream=ollama.address, proxy_max_streams=2)`. It runs as compose.yaml says: not as root, so on port 8085.
+    Without `upstream`, the name `ollama` leads to httpd's own address, where a test may then listen on port 11434 with
+    what a real Ollama can't be made to do. `volumes`: where in the container → directory.
     """
     with ExitStack() as stack:
         yield serving(httpd_image, lambda: tmp_path_factory.mktemp("httpd"), stack)

@@ -34,7 +34,9 @@ class Container:
         directory: an empty directory of this container's own: for its log and its mounts.
         hostname: as the program sees it. `ollama` answers calls to that name only if it is its own (it listens on the
             loopback here, where it looks at `Host`; in a real container it does not).
-        volumes: where it appears in the container → what is mounted there.
+        volumes: where it appears in the container → what is mounted there: a path, or the options of a tmpfs.
+        user: who the program runs as; only root has capabilities.
+        read_only: whether the root directory can't be written.
         environment: variables beside PATH and HOME.
         is_ready: asked until it is true.
     """
@@ -45,19 +47,24 @@ class Container:
         directory: Path,
         hostname: str,
         command: tuple[str, ...],
-        volumes: Mapping[str, Path],
+        volumes: Mapping[str, Path | str],
         environment: Mapping[str, str],
         is_ready: Callable[[], bool],
+        user: str = "root",
+        read_only: bool = False,
     ) -> None:
         work = directory / "container"
         work.mkdir()
         self._log = directory / "log"
+        self._log.touch()
+        # httpd opens it as /proc/self/fd/2, as whoever it runs as. (An engine gives its pipes to that user.)
+        self._log.chmod(0o666)
         variables = {"PATH": _PATH, "HOME": "/root"} | dict(environment)
         self._words = [
             *shell.sudo(),
             *("env", "-i", *(f"{name}={value}" for name, value in variables.items())),
             *_UNSHARE,
-            *("sh", str(_ENTER), str(root), str(work), hostname),
+            *("sh", str(_ENTER), str(root), str(work), hostname, user, "ro" if read_only else "rw"),
             *(f"{source}:{target}" for target, source in volumes.items()),
             *("--", *command),
         ]

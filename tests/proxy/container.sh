@@ -1,12 +1,13 @@
 #!/bin/sh
-# A container without an engine: container.sh ROOT WORK HOSTNAME [SOURCE:TARGET …] -- COMMAND …
-# ROOT is an image's root directory; what is written goes to memory. SOURCEs appear as TARGETs, as volumes do.
+# A container without an engine: container.sh ROOT WORK HOSTNAME USER ro|rw [SOURCE:TARGET …] -- COMMAND …
+# ROOT is an image's root directory; what is written goes to memory. SOURCEs appear as TARGETs, as volumes do; one that is no
+# path has the options of a tmpfs (size=16m,mode=1777). USER has no capabilities, unless it is root, and gets no new ones.
 # Called as root under `env -i … unshare --mount --pid --uts --fork --kill-child`, so that mounts and processes vanish with
 # it, however it ends. The network is the machine's own.
 set -eu
-root=$1 work=$2
+root=$1 work=$2 user=$4 mode=$5
 echo "$3" >/proc/sys/kernel/hostname
-shift 3
+shift 5
 mount -t tmpfs -o mode=0755 tmpfs "$work"
 mkdir "$work/upper" "$work/work" "$work/root"
 mount -t overlay overlay -o "lowerdir=$root,upperdir=$work/upper,workdir=$work/work" "$work/root"
@@ -17,21 +18,26 @@ while [ "$1" != -- ]; do
   source=${1%%:*} target=$work/root${1#*:}
   # Docker makes a directory where a volume goes; a file is there already (/etc/hosts).
   [ -e "$target" ] || mkdir -p "$target"
-  mount --bind "$source" "$target"
+  case $source in
+  /*) mount --bind "$source" "$target" ;;
+  *) mount -t tmpfs -o "$source" tmpfs "$target" ;;
+  esac
   shift
 done
 shift
+mount -o "remount,bind,$mode" "$work/root"
+run() { setpriv --no-new-privs chroot --userspec="$user:$user" "$work/root" "$@"; }
 exec 3<&0
 {
   code=0
-  chroot "$work/root" "$@" </dev/null >&2 || code=$?
+  run "$@" </dev/null >&2 || code=$?
   echo "container: the program ended with code $code" >&2
 } &
 # Each line of standard input is a command to run in the container, answered with its exit code, the length of its output
 # and the output. We are process 1: when the caller is done or dead, our input ends, and with us all that runs here.
 while IFS= read -r command; do
   code=0
-  timeout -k 5 60 chroot "$work/root" sh -c "$command" >"$work/output" 2>&1 </dev/null || code=$?
+  run timeout -k 5 60 sh -c "$command" >"$work/output" 2>&1 </dev/null || code=$?
   echo "$code $(wc -c <"$work/output")"
   cat "$work/output"
 done <&3

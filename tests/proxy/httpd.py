@@ -7,9 +7,12 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
+
+import yaml
 
 from hearth.host_paths import HTTPD_CONF
-from hearth.render import render_tree
+from hearth.render import render_compose, render_tree
 from hearth.settings import Settings
 from lab import shell
 from tests.proxy.address import answers, free_address
@@ -20,7 +23,7 @@ OLLAMA_PORT = 11434
 
 
 class Httpd:
-    """httpd of the lab's image, with what `render_tree` gives for the settings, until the end of the block.
+    """httpd of the lab's image, run as compose.yaml says, with the files that the settings give, until the block ends.
 
     Args:
         image: the image's root directory.
@@ -43,6 +46,7 @@ class Httpd:
         ollama: str | None = None,
         volumes: Mapping[str, Path] | None = None,
     ) -> None:
+        assert settings.proxy_port > 1023, "httpd is not root; on this machine it may not take ports below 1024"
         self.settings = settings
         self.address = free_address(settings.proxy_port, OLLAMA_PORT)
         self.port = settings.proxy_port
@@ -51,20 +55,31 @@ class Httpd:
         self._hosts = directory / "hosts"
         self.set_names({"ollama": ollama or self.address, "host.docker.internal": self.address})
         self.write(settings)
+        service = yaml.safe_load(render_compose(settings))["services"]["httpd"]
         self._container = Container(
             image,
             directory,
             "httpd",
-            ("httpd-foreground", "-f", f"{PREFIX}/{HTTPD_CONF}"),
-            {
-                "/etc/hosts": self._hosts,
-                f"{PREFIX}/conf/hearth": self.tree / "httpd",
-                f"{PREFIX}/htdocs": self.tree / "htdocs",
-            }
-            | dict(volumes or {}),
+            tuple(service["command"]),
+            {"/etc/hosts": self._hosts} | self._mounts(service) | dict(volumes or {}),
             {},
             lambda: answers(self.address, self.port),
+            service["user"],
+            service["read_only"],
         )
+
+    def _mounts(self, service: Mapping[str, Any]) -> dict[str, Path | str]:
+        """The service's bind mounts and memory, by where they appear in the container."""
+        found: dict[str, Path | str] = {}
+        for volume in service["volumes"]:
+            if volume["type"] == "bind":
+                source = self.tree / volume["source"]
+                source.mkdir(parents=True, exist_ok=True)
+                found[volume["target"]] = source
+        for words in service["tmpfs"]:
+            target, _, options = words.partition(":")
+            found[target] = options
+        return found
 
     def write(self, settings: Settings) -> None:
         """Put the files that the settings give; they are in force after a `reload`, the page's at once."""
@@ -74,15 +89,14 @@ class Httpd:
             path.write_bytes(self.placed(content.decode()).encode() if name == "httpd/httpd.conf" else content)
 
     def placed(self, conf: str) -> str:
-        """The configuration with our own address and the published port in place of the container's port 80."""
-        ours = {"80": str(self.port)}
-
-        def place(match: re.Match[str]) -> str:
-            return f"Listen {self.address}:{ours.get(match[1], match[1])}"
-
-        conf, listens = re.subn(r"(?m)^Listen (\d+)$", place, conf)
+        """The configuration with our own address, and ports that may be taken here: the published one, 8443 for 443."""
+        conf, listens = re.subn(r"(?m)^Listen (\d+)$", lambda m: f"Listen {self.address}:{self._port(m[1])}", conf)
         assert listens, "httpd.conf listens nowhere, or in a way that is not known here"
-        return re.sub(r"(?m)^(\s*<VirtualHost [^>]*):80>", rf"\1:{self.port}>", conf)
+        return re.sub(r"(?m)^(\s*<VirtualHost [^>]*:)(\d+)>", lambda m: f"{m[1]}{self._port(m[2])}>", conf)
+
+    def _port(self, inside: str) -> int:
+        port = int(inside)
+        return self.port if port == 80 else port + 8000 if port < 1024 else port
 
     def set_names(self, names: Mapping[str, str]) -> None:
         """What names lead to, name → address, as Docker's own name server would say; any other does not resolve."""

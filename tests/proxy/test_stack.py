@@ -6,6 +6,7 @@ import json
 
 from lab.models import TINYLLAMA_SENTENCE
 from tests.acceptance.api import call, stream
+from tests.gates.behaviour import wait_until
 from tests.proxy.conftest import Serve
 from tests.proxy.ollama import Ollama
 
@@ -19,7 +20,7 @@ def test_a_question_is_answered_through_the_proxy(serve: Serve, ollama: Ollama) 
     lines = [json.loads(line.text) for line in stream(web.url, "/api/ollama", QUESTION)]
     assert "".join(line["response"] for line in lines).strip() == TINYLLAMA_SENTENCE
     assert ollama.wait_for_requests(before + 1) == before + 1
-    assert '"POST /api/ollama HTTP/1.1" 200' in web.log()
+    wait_until(lambda: '"POST /api/ollama HTTP/1.1" 200' in web.log(), 5)
 
 
 def test_a_reload_takes_over_what_was_written(serve: Serve, ollama: Ollama) -> None:

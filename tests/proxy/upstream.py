@@ -128,6 +128,8 @@ def _read(connection: socket.socket) -> Arrived | None:
             return None
         received += piece
     head, _, body = received.partition(b"\r\n\r\n")
+    if Arrived(head, b"").all("Expect"):
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
     length = int((Arrived(head, b"").all("Content-Length") or ["0"])[0])
     while len(body) < length and (piece := connection.recv(65536)):
         body += piece

@@ -1,0 +1,74 @@
+"""The table of cases against the deployed stack, from outside the guest: what `tests/acceptance` leaves out.
+
+The other groups run in `tests/acceptance/test_proxy.py`, all of them on loopback in `tests/proxy`. Rows that have tests
+of their own stand in `ELSEWHERE` in `tests/gates/cases.py`.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import lab
+from hearth.host_paths import CONTAINERS, ROOT
+from hearth.settings import Settings
+from tests.gates import behaviour
+from tests.gates.cases import failures
+from tests.gates.place import Place
+from tests.lab.machine import on_guest
+from tests.shipped import shipped_settings
+
+pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+
+LISTED = "http://listed.example:8080"  # in inventory/lab.py
+# Under emulation; measured figures of the proxy itself are those of tests/proxy.
+PATIENCE = 20.0
+
+
+class Guest:
+    """The guest's Ollama: counts what reached it, and can be ended."""
+
+    def requests(self) -> int:
+        """Requests that were answered, without those of the health check, which comes from the container itself."""
+        log = on_guest(f"sudo docker logs {CONTAINERS['ollama']} 2>&1")
+        return len(re.findall(r"^\[GIN\](?!.*\| *(?:127\.0\.0\.1|::1) \|)", log, re.MULTILINE))
+
+    def stop(self) -> None:
+        """A killed container has no name either; it stays down, since a person killed it."""
+        on_guest(f"sudo docker kill {CONTAINERS['ollama']}")
+
+    def lose(self) -> None:
+        """Its name is gone already."""
+
+    def start(self) -> None:
+        on_guest(f"cd {ROOT} && sudo docker compose up -d --wait ollama", timeout=300)
+
+
+@pytest.fixture
+def place() -> Place:
+    """The deployed proxy, as seen from outside the guest."""
+    status = lab.status(must_run=True)
+    settings: Settings = shipped_settings(ollama_models=list(status.models), allowed_origins=[LISTED])
+    return Place(("127.0.0.1", int(status.forwards[str(settings.proxy_port)])), settings, Guest())
+
+
+@pytest.mark.parametrize("group", ["smuggling", "big"])
+def test_gates(place: Place, group: str) -> None:
+    assert failures(place, group) == []
+
+
+def test_slow_clients(place: Place) -> None:
+    behaviour.slow_clients(place, PATIENCE)
+
+
+def test_places(place: Place) -> None:
+    behaviour.places(place, PATIENCE)
+
+
+def test_places_come_back(place: Place) -> None:
+    behaviour.places_come_back(place, PATIENCE)
+
+
+def test_an_ollama_that_is_gone(place: Place) -> None:
+    behaviour.gone(place, Guest(), PATIENCE)

@@ -1,0 +1,32 @@
+"""The table of cases against the real httpd with the real Ollama behind it; what reaches Ollama is counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.acceptance.api import call
+from tests.gates.case import Case
+from tests.gates.cases import GROUPS
+from tests.gates.place import Place
+from tests.proxy.conftest import Serve
+from tests.proxy.ollama import Ollama
+
+CASES = [
+    pytest.param(case, id=f"{group}-{case.number}-{case.name}") for group, cases in GROUPS.items() for case in cases
+]
+
+
+@pytest.fixture(scope="module")
+def place(serve_module: Serve, ollama: Ollama) -> Place:
+    """A proxy with a listed origin and a limit that is quickly reached."""
+    web = serve_module(upstream=ollama.address, allowed_origins=["http://listed.example:8080"], proxy_max_body="64k")
+    return Place((web.address, web.port), web.settings, ollama)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gates(case: Case, place: Place) -> None:
+    before = place.ollama.requests()
+    case.run(place)
+    # One more that is let through: the log has it after all that came before.
+    assert call(f"http://{place.netloc}", "GET", "/api/version").status == 200
+    assert place.settled(before + case.want.upstream + 1) == before + case.want.upstream + 1
