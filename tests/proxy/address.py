@@ -34,9 +34,10 @@ def _is_free(address: str, port: int) -> bool:
 
 
 def answers(address: str, port: int) -> bool:
-    """Whether something listens there."""
+    """Whether a web server answers there. (httpd listens before it has read its configuration for the second time.)"""
     try:
-        with socket.create_connection((address, port), timeout=1):
-            return True
+        with socket.create_connection((address, port), timeout=1) as connection:
+            connection.sendall(b"HEAD / HTTP/1.0\r\nHost: localhost\r\nUser-Agent: hearth-health\r\n\r\n")
+            return connection.recv(5) == b"HTTP/"
     except OSError:
         return False
