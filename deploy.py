@@ -8,6 +8,7 @@ from pyinfra import host, state
 
 from hearth.connection import watch_connection
 from hearth.lock import hold
+from hearth.roles.access import access
 from hearth.roles.docker import docker
 from hearth.roles.firewall import announce, firewall, narrow
 from hearth.roles.models import models
@@ -24,6 +25,7 @@ source, codename, seen = preflight(settings, root)
 announce(settings)
 docker(settings=settings, source=source, codename=codename, **root)
 firewall(settings=settings, is_there=seen.firewall, published=seen.published, **root)
+access(settings=settings, **root)
 stack(settings=settings, **root)
 models(settings=settings, **root)
 release(settings=settings, **root)

@@ -24,7 +24,19 @@ allowed_origins = []
 # Names, beyond IP addresses, single words ("pi") and *.local, under which browsers may call this host.
 # Any other name is answered 421, so that a foreign name pointed at your host (DNS rebinding) gets nothing.
 proxy_host_names = []
+# Who may open the page and call the routes: "anyone" who reaches the port, callers from "networks" (proxy_allow_from),
+# "people" who sign in (proxy_people), "programs" with an API key (proxy_programs). Joined as "people or programs",
+# "networks or people", "networks and people", "networks and (people or programs)" and so on: docs/access.md.
+proxy_access = "anyone"
+# Networks and addresses that "networks" means: ["192.168.1.0/24", "192.168.7.20"]. IPv4, since Docker hides others.
+proxy_allow_from = []
+# Names of people, and where the password of each comes from when you deploy; the password itself never stands here:
+# {"anna": {"command": ["pass", "show", "hearth/anna"]}, "ben": {"file": "~/.hearth/ben"}, "eve": {"env": "HEARTH_EVE"}}
+proxy_people = {}
+# The same for programs and their API keys, at least 20 characters made by chance (`openssl rand -hex 20`).
+proxy_programs = {}
 # Paths that exist, and what they lead to in Ollama. Everything else Ollama has is refused.
+# "access" in one says who may call it, where that is not proxy_access: {"path": …, "access": "people"}
 proxy_routes = [
     {"path": "/api/ollama", "to": "/api/generate", "methods": ["POST"]},
     {"path": "/api/chat", "to": "/api/chat", "methods": ["POST"]},

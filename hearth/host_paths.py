@@ -20,6 +20,12 @@ DEPLOY_LOCK = "/run/hearth-deploy.lock"
 HTTPD_CONF = "conf/hearth/httpd.conf"
 # httpd runs as this user from its start, in its container and where httpd.conf is tried.
 HTTPD_USER = "www-data"
+# Closed to everybody but root. What httpd may read of it is mounted into its container, as a directory.
+SECRETS = f"{ROOT}/secrets"
+HTTPD_SECRETS = f"{SECRETS}/httpd"
+HTTPD_SECRET_FILES = ("people", "programs.conf")
+# The group of that user in images on Debian.
+HTTPD_GROUP = 33
 DAEMON_JSON = "/etc/docker/daemon.json"
 # What Hearth itself put into daemon.json, so that it never changes what a person put there.
 DAEMON_RECORD = f"{ROOT}/engine.json"

@@ -8,6 +8,8 @@ from collections.abc import Set
 from hearth.host_paths import (
     DAEMON_RECORD,
     FIREWALL_RULES,
+    HTTPD_SECRET_FILES,
+    HTTPD_SECRETS,
     IMAGES_FOUND,
     IMAGES_LOCK,
     MODELS_DISK,
@@ -16,6 +18,7 @@ from hearth.host_paths import (
     RELEASES,
     RELOAD_PENDING,
     ROOT,
+    SECRETS,
 )
 
 # Files with these names in /opt/hearth are Hearth's, whatever is in them: a deploy would write over them.
@@ -24,6 +27,7 @@ _OURS = frozenset(
         "compose.yaml",
         "httpd/httpd.conf",
         ".incoming.tar",
+        *(f"{HTTPD_SECRETS.removeprefix(f'{ROOT}/')}/{name}" for name in HTTPD_SECRET_FILES),
         *(
             path.removeprefix(f"{ROOT}/") + ending
             for path in (
@@ -36,6 +40,7 @@ _OURS = frozenset(
 )
 # True of this host alone: its disk, on another host, would refuse a deploy; rules that no service loads are none.
 _OF_THIS_HOST = frozenset(path.removeprefix(f"{ROOT}/") for path in (MODELS_DISK, FIREWALL_RULES))
+_SECRETS = f"{SECRETS.removeprefix(f'{ROOT}/')}/"
 _RELEASES = RELEASES.removeprefix(f"{ROOT}/")
 # Of releases: the two files beside them, and what is in one. (A name that begins with a dot is one half written.)
 _RELEASE_FILE = re.compile(
@@ -60,16 +65,19 @@ def our_files(present: Set[str], rendered: Set[str]) -> frozenset[str]:
     """Those of the paths that are Hearth's."""
     ours = own_names(present, rendered)
     return frozenset(
-        path for path in present if path in ours or path.startswith(".incoming/") or _RELEASE_FILE.fullmatch(path)
+        path
+        for path in present
+        if path in ours or path.startswith((".incoming/", f"{_SECRETS}.incoming/")) or _RELEASE_FILE.fullmatch(path)
     )
 
 
 def lasting_files(present: Set[str], rendered: Set[str]) -> frozenset[str]:
-    """Those of them that are worth keeping: no marks, nothing half written, and nothing of this host's hardware."""
+    """Those of them that are worth keeping: no marks, nothing half written, of this hardware or secret."""
     return frozenset(
         path
         for path in our_files(present, rendered)
         if path not in _OF_THIS_HOST
+        and not path.startswith(_SECRETS)
         and not path.endswith(".new")
         and not any(part.startswith(".") for part in path.split("/"))
     )

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from hearth.gates import find_gates
 from hearth.origins import httpd_pattern, ollama_origins
 from hearth.routes import Route
 from hearth.settings import Settings
@@ -60,6 +61,8 @@ def render_compose(settings: Settings) -> str:
             **dict(settings),
             ollama_origins=ollama_origins(settings.allowed_origins),
             needs_host_gateway=settings.needs_host_gateway,
+            keeps_secrets=settings.keeps_secrets,
+            uses_networks=_anywhere(settings, "networks"),
         )
     )
     document: Any = yaml.safe_load(text)
@@ -83,8 +86,30 @@ def render_httpd_conf(settings: Settings) -> str:
             quick_routes=[route for route in settings.routes if route.is_ollama and "POST" not in route.methods],
             route_pattern=path_pattern(tuple(route for route in settings.routes if route.is_ollama)),
             method_groups=_method_groups(settings.routes),
+            **_access(settings),
         )
     )
+
+
+def _access(settings: Settings) -> dict[str, Any]:
+    """What httpd.conf.j2 needs to know of who may call."""
+    routes = settings.routes
+    guarded = tuple(route for route in routes if not route.is_ollama and settings.access_of(route).people)
+    uploads = tuple(route for route in routes if route.is_upload)
+    return {
+        "page_access": settings.page_access,
+        "gates": find_gates(settings),
+        "keeps_secrets": settings.keeps_secrets,
+        "knows_people": _anywhere(settings, "people"),
+        "knows_programs": _anywhere(settings, "programs"),
+        "uses_networks": _anywhere(settings, "networks"),
+        "people_backends": path_pattern(guarded) if guarded else "",
+        "uploads": path_pattern(uploads) if uploads else "",
+    }
+
+
+def _anywhere(settings: Settings, word: str) -> bool:
+    return any(getattr(access, word) for access in settings.accesses)
 
 
 def path_pattern(routes: tuple[Route, ...]) -> str:

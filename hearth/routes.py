@@ -7,10 +7,18 @@ so the proxy maps exact paths to exact endpoints and never a whole prefix of Oll
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
+from hearth.access import check_access
 from hearth.values import is_port
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -32,12 +40,22 @@ OLLAMA_ENDPOINTS: dict[str, frozenset[str]] = {
     "/v1/messages": frozenset({"POST"}),
     "/v1/models": frozenset({"GET"}),
 }
-OLLAMA_MANAGEMENT = frozenset(
-    f"/api/{name}" for name in ("pull", "push", "create", "copy", "delete", "blobs", "me", "signout", "user")
-)
+# What changes or fills the host: for callers who have signed in, and nobody else.
+OLLAMA_MANAGEMENT: dict[str, frozenset[str]] = {
+    "/api/pull": frozenset({"POST"}),
+    "/api/push": frozenset({"POST"}),
+    "/api/create": frozenset({"POST"}),
+    "/api/copy": frozenset({"POST"}),
+    "/api/delete": frozenset({"DELETE"}),
+    "/api/blobs/": frozenset({"HEAD", "POST"}),
+}
+# The host's account with Ollama's maker: for nobody.
+_NEVER = ("/api/me", "/api/signout", "/api/user")
+# Below this path is one for each file of a model.
+_BLOBS = "/api/blobs/"
 
 _PATH = re.compile(r"^/(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*/)*(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*)?$")
-_BACKEND = re.compile(r"^http://[a-z0-9.-]+:(?P<port>[0-9]{1,5})(?P<path>/.*)$")
+_BACKEND = re.compile(r"^http://(?P<host>[a-z0-9.-]+):(?P<port>[0-9]{1,5})(?P<path>/.*)$")
 
 
 def _check_path(path: str) -> str:
@@ -55,6 +73,7 @@ class Route(BaseModel):
         path: the path that clients call. Exact; one that ends in `/` takes everything below it (backends only).
         to: a path of Ollama (`/api/generate`), or another backend's address (`http://host.docker.internal:5001/`).
         methods: HTTP methods let through; any other is answered 405 with nothing sent on.
+        access: who may call it, as in `proxy_access`; "" for what stands there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,10 +81,26 @@ class Route(BaseModel):
     path: Annotated[str, AfterValidator(_check_path)]
     to: str
     methods: tuple[Method, ...]
+    access: Annotated[str, AfterValidator(lambda text: check_access(text) if text else text)] = ""
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without an empty `access`: as people write it, and as releases recorded it before there was one."""
+        written: dict[str, Any] = handler(self)
+        return written if self.access else {name: value for name, value in written.items() if name != "access"}
 
     @property
     def is_ollama(self) -> bool:
         return self.to.startswith("/")
+
+    @property
+    def is_management(self) -> bool:
+        return self.to in OLLAMA_MANAGEMENT
+
+    @property
+    def is_upload(self) -> bool:
+        """Whether its bodies are files of models, which have any size and come without their length."""
+        return self.to == _BLOBS
 
     @property
     def is_prefix(self) -> bool:
@@ -74,7 +109,8 @@ class Route(BaseModel):
     @property
     def pattern(self) -> str:
         """A regular expression (PCRE) for the paths that the route takes."""
-        return re.escape(self.path) + (".*" if self.is_prefix else "")
+        below = "sha256:[0-9a-f]{64}" if self.is_upload else ".*" if self.is_prefix else ""
+        return re.escape(self.path) + below
 
     @property
     def host_gateway(self) -> bool:
@@ -92,17 +128,18 @@ class Route(BaseModel):
         return self
 
     def _check_ollama(self) -> None:
-        if any(self.to == path or self.to.startswith(f"{path}/") for path in OLLAMA_MANAGEMENT):
-            raise ValueError(
-                f"{self.path}: {self.to} lets anyone on the network change or fill this host; it is not routed. "
-                "Run it on the host instead: docker exec hearth-ollama ollama …"
-            )
-        endpoint = OLLAMA_ENDPOINTS.get(self.to)
+        if any(self.to == path or self.to.startswith(f"{path}/") for path in _NEVER):
+            raise ValueError(f"{self.path}: {self.to} is this host's account with Ollama's maker; it is not routed")
+        endpoint = (OLLAMA_ENDPOINTS | OLLAMA_MANAGEMENT).get(self.to)
         if endpoint is None:
+            if self.to.startswith(_BLOBS.rstrip("/")):
+                raise ValueError(f'{self.path}: "{_BLOBS}" would be right, which takes every file of a model')
             raise ValueError(
                 f"{self.path}: Ollama has no {self.to}; one of {', '.join(OLLAMA_ENDPOINTS)} would be right"
             )
-        if self.is_prefix:
+        if self.is_upload and not self.is_prefix:
+            raise ValueError(f'{self.path}: a route to {_BLOBS} takes everything below it; write "{self.path}/"')
+        if self.is_prefix and not self.is_upload:
             raise ValueError(f'{self.path}: a route to Ollama is one exact path; write "{self.path.rstrip("/")}"')
         if wrong := set(self.methods) - endpoint:
             raise ValueError(
@@ -115,6 +152,11 @@ class Route(BaseModel):
             raise ValueError(
                 f'{self.path}: "{self.to}" is no target; a path of Ollama ("/api/chat") or '
                 '"http://host.docker.internal:5001/" would be right'
+            )
+        if match["host"] == "localhost" or match["host"].startswith("127."):
+            raise ValueError(
+                f"{self.path}: {match['host']} is the proxy's own container; "
+                "for a program on the host, http://host.docker.internal:… would be right"
             )
         if self.is_prefix != match["path"].endswith("/"):
             raise ValueError(f"{self.path} → {self.to}: both end in a slash (everything below), or neither")

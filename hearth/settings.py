@@ -12,8 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from hearth.access import Access, check_access, check_network, parse_access
 from hearth.origins import check_origin
 from hearth.routes import Route, check_table
+from hearth.sources import Source
 from hearth.values import (
     Directory,
     Duration,
@@ -23,6 +25,7 @@ from hearth.values import (
     Network,
     OptionalSize,
     OptionalUrl,
+    PersonName,
     Publish,
     Size,
     Url,
@@ -35,6 +38,8 @@ Origin = Annotated[str, AfterValidator(check_origin)]
 
 # Host data that is not ours: pyinfra's connection settings, its per-operation arguments, and the user's own (x_…).
 _FOREIGN_PREFIXES = ("ssh_", "_", "x_")
+# Whoever mistakes these may have put a secret there: no message shows what stands in them.
+_NOT_SHOWN = frozenset({"proxy_people", "proxy_programs"})
 
 
 class SettingsError(ValueError):
@@ -59,6 +64,10 @@ class Settings(BaseModel):
     chat_title: Annotated[str, Field(max_length=80), AfterValidator(_title)]
     allowed_origins: tuple[Origin, ...]
     proxy_host_names: tuple[HostName, ...]
+    proxy_access: Annotated[str, AfterValidator(check_access)]
+    proxy_allow_from: tuple[Annotated[str, AfterValidator(check_network)], ...]
+    proxy_people: dict[PersonName, Source]
+    proxy_programs: dict[PersonName, Source]
     proxy_routes: tuple[Route, ...]
     proxy_extra_routes: tuple[Route, ...]
     proxy_timeout: Seconds
@@ -110,6 +119,25 @@ class Settings(BaseModel):
             sorted(self.proxy_routes + self.proxy_extra_routes, key=lambda route: (-len(route.path), route.path))
         )
 
+    def access_of(self, route: Route) -> Access:
+        """Who may call a route."""
+        return parse_access(route.access or self.proxy_access)
+
+    @property
+    def page_access(self) -> Access:
+        """Who may open the chat page."""
+        return parse_access(self.proxy_access)
+
+    @property
+    def accesses(self) -> tuple[Access, ...]:
+        """Of the page and of every route."""
+        return (self.page_access, *(self.access_of(route) for route in self.routes))
+
+    @property
+    def keeps_secrets(self) -> bool:
+        """Whether passwords or keys are needed to let callers in."""
+        return any(access.signs_in for access in self.accesses)
+
     @property
     def needs_host_gateway(self) -> bool:
         return any(route.host_gateway for route in self.routes)
@@ -126,6 +154,7 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _check_together(self) -> Settings:
         check_table(self.proxy_routes + self.proxy_extra_routes)
+        self._check_access()
         if self.ollama_publish.endswith(f":{self.proxy_port}"):
             raise ValueError(
                 f"proxy_port = {self.proxy_port} and ollama_publish = {self.ollama_publish!r} want the same port; "
@@ -148,6 +177,43 @@ class Settings(BaseModel):
                 f"{self.ollama_load_timeout!r} does; a proxy_timeout at least as long would be right"
             )
         return self
+
+    def _check_access(self) -> None:
+        """Refuse words for callers that do not exist, and callers that no word lets in: both are closed or open doors
+        where somebody believes the opposite."""
+        callers = {
+            "networks": ("proxy_allow_from", bool(self.proxy_allow_from)),
+            "people": ("proxy_people", bool(self.proxy_people)),
+            "programs": ("proxy_programs", bool(self.proxy_programs)),
+        }
+        for word, (setting, is_set) in callers.items():
+            asked = any(getattr(access, word) for access in self.accesses)
+            if asked and not is_set:
+                place = f"proxy_access = {self.proxy_access!r}"
+                if not getattr(self.page_access, word):
+                    route = next(route for route in self.routes if getattr(self.access_of(route), word))
+                    place = f"{route.path}: access = {route.access!r}"
+                raise ValueError(f"{place} asks for {word}, and {setting} is empty")
+            if is_set and not asked:
+                raise ValueError(
+                    f"{setting} is set, and nothing asks for {word}: proxy_access = {self.proxy_access!r} lets in "
+                    f'without; proxy_access = "{"people or programs" if word == "programs" else word}" would be right, '
+                    f'or "access": "{word}" in a route'
+                )
+        page = self.page_access
+        if page.programs and not page.people and (page.both or not page.networks):
+            raise ValueError(
+                f"proxy_access = {self.proxy_access!r}: the chat page can't send an API key, so nobody could use it; "
+                '"people or programs" would be right, or "access": "programs" in single routes'
+            )
+        for route in self.routes:
+            if route.is_management and not self.access_of(route).needs_sign_in:
+                raise ValueError(
+                    f"{route.path}: {route.to} lets its callers change or fill this host, and "
+                    f'"{route.access or self.proxy_access}" lets callers in who did not sign in; "access": "people" '
+                    'or "programs" in the route would be right. Or run it on the host: '
+                    "docker exec hearth-ollama ollama …"
+                )
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any], host: str = "host") -> Settings:
@@ -181,13 +247,18 @@ def _explain(error: ValidationError, data: Mapping[str, Any]) -> list[str]:
             lines.append(message)
             continue
         name = location[0]
-        where = name + "".join(f"[{part}]" for part in location[1:] if part != "[key]")
+        where = name + "".join(
+            f"[{part if part.isprintable() else repr(part)}]" for part in location[1:] if part != "[key]"
+        )
         if problem["type"] == "extra_forbidden" and len(location) == 1:
             close = difflib.get_close_matches(name, Settings.model_fields, n=1)
             hint = f'; did you mean "{close[0]}"?' if close else "; group_data/all.py lists the settings there are"
-            lines.append(f"{name} = {data[name]!r}: there is no such setting{hint}")
+            value = "…" if _NOT_SHOWN.intersection(close) else repr(data[name])
+            lines.append(f"{name} = {value}: there is no such setting{hint}")
         elif problem["type"] == "missing" and len(location) == 1:
             lines.append(f"{name} is not set; group_data/all.py has its default (is it whole?)")
+        elif name in _NOT_SHOWN:
+            lines.append(f"{where}: {message}")
         else:
             lines.append(f"{where} = {_value_at(data, problem['loc'])!r}: {message}")
     return lines

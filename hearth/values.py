@@ -24,6 +24,7 @@ _URL = re.compile(
     r"^https?://(?P<host>[a-z0-9.-]+|\[[0-9a-f:]+\])(?::(?P<port>[0-9]{1,5}))?(?P<path>/[A-Za-z0-9._~/-]*)?$"
 )
 _PUBLISH = re.compile(r"(?P<address>[0-9.]+):(?P<port>[0-9]{1,5})")
+_PERSON = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")
 _NAME = re.compile(r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$")
 
 
@@ -97,6 +98,12 @@ def _host_name(value: str) -> str:
     return value
 
 
+def _person(value: str) -> str:
+    if not _PERSON.fullmatch(value):
+        raise ValueError('a name has up to 64 letters, digits and . _ @ -, such as "anna"')
+    return value
+
+
 def _publish(value: str) -> str:
     match = _PUBLISH.fullmatch(value)
     try:
@@ -141,6 +148,7 @@ Directory = Annotated[str, AfterValidator(_directory)]
 ModelName = Annotated[str, AfterValidator(_model)]
 Url = Annotated[str, AfterValidator(_url)]
 OptionalUrl = Annotated[str, AfterValidator(lambda value: _url(value) if value else value)]
+PersonName = Annotated[str, AfterValidator(_person)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 Network = Annotated[str, AfterValidator(_network)]
 Publish = Annotated[str, AfterValidator(_publish)]

@@ -11,6 +11,7 @@ from pyinfra import host, state
 from hearth.connection import watch_connection
 from hearth.lock import hold
 from hearth.options import required
+from hearth.roles.access import access
 from hearth.roles.docker import docker
 from hearth.roles.firewall import announce, firewall, narrow
 from hearth.roles.preflight import become, check_settings, preflight
@@ -29,6 +30,7 @@ source, codename, seen = preflight(settings, root)
 announce(settings)
 docker(settings=settings, source=source, codename=codename, **root)
 firewall(settings=settings, is_there=seen.firewall, published=seen.published, **root)
+access(settings=settings, **root)
 restore(archive=archive, settings=settings, **root)
 release(settings=settings, **root)
 narrow(settings=settings, published=seen.published, **root)

@@ -77,8 +77,13 @@ reload() {
 }
 
 # One HTTP/1.0 request to the proxy's published port: no chunks, and the end of the answer is the end of the connection.
+# With "inside" for the port it is sent from httpd's own container, which needs no password nor key.
 ask() { # port, method, path, body; the answer's lines go to standard output
   local line code
+  if [[ $1 == inside ]]; then
+    docker exec "$httpd" bash -c "prompt_patience=$prompt_patience; $(declare -f ask); ask 80 \"\$@\"" ask "${@:2}"
+    return
+  fi
   exec 3<>"/dev/tcp/127.0.0.1/$1" || return 1
   printf '%s %s HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
     "$2" "$3" "${#4}" "$4" >&3
@@ -166,6 +171,11 @@ forget() {
     done <"$releases/$id/images"
     rm -rf "${releases:?}/$id"
   done
+  # Passwords and keys stay until no release that is kept asks for any.
+  if [[ -d $root/secrets/httpd ]] && ! grep -qsF ./secrets/httpd "$root/compose.yaml" "$releases"/*/tree/compose.yaml; then
+    rm -rf "$root/secrets/httpd"
+    rmdir "$root/secrets" 2>/dev/null || true
+  fi
 }
 
 # Back to the release before the one that serves.

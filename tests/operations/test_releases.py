@@ -167,6 +167,53 @@ def test_a_release_that_works_is_written_down(
     assert json.loads(handler.asked[0])["model"] == settings.ollama_models[0]
 
 
+GATED = {"proxy_access": "people", "proxy_people": {"anna": {"env": "HEARTH_ANNA"}}}
+# `docker exec CONTAINER COMMAND …` runs the command here, where the test's server is that of the container.
+INSIDE = """if [ "$1 $3" = 'exec bash' ]; then
+  script=$(printf '%s\\n' "$5" | sed 's/ask 80/ask {port}/')
+  shift 5
+  exec bash -c "$script" "$@"
+fi
+"""
+
+
+def test_where_callers_sign_in_a_release_is_tried_from_inside(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make
+) -> None:
+    """And so is one that it is rolled back to: the trial has no password."""
+    host.program("docker", INSIDE.replace("{port}", str(proxy[1])) + DOCKER.replace("{gone}", "/no"))
+    settings = make_settings(**GATED, proxy_port=1, ollama_models=["tinyllama"])
+    done = host.run(releases.accept_script(settings, release_of(settings), True))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(proxy[0].asked[0])["model"] == "tinyllama"
+    assert any(call.startswith("docker exec hearth-httpd bash -c ") for call in host.calls)
+    probe = (host.root / "releases" / NOW.id / "probe").read_text().splitlines()
+    assert probe[0] == "inside"
+    proxy[0].page = 401
+    refused = host.run(releases.accept_script(settings, release_of(settings), True))
+    assert refused.returncode == 1
+    assert "The chat page does not come: HTTP/1.0 401" in refused.stderr
+
+
+@pytest.mark.parametrize(("keeps", "kept"), [("compose.yaml", True), ("release", True), ("", False)])
+def test_passwords_and_keys_go_with_the_last_release_that_asks_for_any(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, keeps: str, kept: bool
+) -> None:
+    secrets = host.root / "secrets/httpd"
+    secrets.mkdir(parents=True)
+    (secrets / "people").write_text("anna:hash")
+    mount = "source: ./secrets/httpd\n"
+    if keeps == "release":
+        (host.root / "releases" / BEFORE / "tree/compose.yaml").write_text(mount)
+    if keeps == "compose.yaml":
+        (host.root / "compose.yaml").write_text(mount)
+    settings = make_settings(proxy_port=proxy[1])
+    done = host.run(releases.accept_script(settings, release_of(settings), False))
+    assert done.returncode == 0, done.stderr
+    assert (secrets / "people").exists() is kept
+    assert secrets.parent.exists() is kept
+
+
 @pytest.mark.parametrize(
     "broken", [{"page": 503}, {"said": '{"error":"llama runner has terminated"}\n'}, {"said": '{"response":"He'}]
 )

@@ -14,6 +14,7 @@ from hearth.archive import BackupError, Image, Manifest, Member
 from hearth.backup import member_name, plan_backup, settings_to_use
 from hearth.facts.footprint import FootprintState
 from hearth.model_store import blobs_of, list_models, missing_blobs
+from hearth.own_files import lasting_files, our_files
 from hearth.render import render_compose, render_tree
 from hearth.restore import find_differences, find_surprises, image_references, models_to_send
 from hearth.settings import Settings
@@ -54,6 +55,15 @@ def test_models_data_is_taken_when_asked_for() -> None:
 
 def test_secrets_are_left_out_and_that_is_said() -> None:
     plan = plan_backup(replace(HOST, files=HOST.files | {"secrets/key"}), RENDERED, with_models=True)
+    assert not any("secrets" in path for path in plan.files)
+    assert plan.secrets == "left out"
+
+
+def test_passwords_and_keys_are_hearths_and_go_with_an_uninstall_but_into_no_backup() -> None:
+    paths = {"secrets/httpd/people", "secrets/httpd/programs.conf", "secrets/.incoming/people"}
+    assert our_files(paths | RENDERED, RENDERED) >= paths
+    assert not lasting_files(paths | RENDERED, RENDERED) & paths
+    plan = plan_backup(replace(HOST, files=HOST.files | paths), RENDERED, with_models=True)
     assert not any("secrets" in path for path in plan.files)
     assert plan.secrets == "left out"
 

@@ -180,6 +180,27 @@ def test_any_text_is_one_yaml_string(text: str) -> None:
     assert yaml.safe_load(f"a: {_compose_string(text)}\n") == {"a": text.replace("$", "$$")}
 
 
+def test_secrets_are_mounted_for_httpd_alone_and_only_where_somebody_signs_in(make_settings: Make) -> None:
+    def mounts(settings: Settings, service: str) -> list[str]:
+        return [mount["source"] for mount in compose(settings)["services"][service]["volumes"]]
+
+    gated = make_settings(proxy_access="people", proxy_people={"anna": {"env": "HEARTH_ANNA"}})
+    assert "./secrets/httpd" in mounts(gated, "httpd")
+    assert not any("secrets" in source for source in mounts(gated, "ollama"))
+    (mount,) = [one for one in compose(gated)["services"]["httpd"]["volumes"] if "secrets" in one["source"]]
+    assert (mount["read_only"], mount["bind"]) == (True, {"create_host_path": False})
+    near = make_settings(proxy_access="networks", proxy_allow_from=["192.168.1.0/24"])
+    assert not any("secrets" in source for source in mounts(near, "httpd"))
+    assert "HEARTH_ANNA" not in "".join(content.decode() for content in render_tree(gated).values())
+
+
+def test_where_networks_count_the_port_is_not_open_over_ipv6(make_settings: Make) -> None:
+    """Docker passes callers over IPv6 on under its own address, which could be in a listed network."""
+    route = {"path": "/x", "to": "/api/chat", "methods": ["POST"], "access": "networks"}
+    near = make_settings(proxy_extra_routes=[route], proxy_allow_from=["192.168.1.0/24"], proxy_port=8085)
+    assert compose(near)["services"]["httpd"]["ports"] == ["0.0.0.0:8085:80"]
+
+
 # --- httpd.conf -----------------------------------------------------------------------------------
 
 

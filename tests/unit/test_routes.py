@@ -22,28 +22,38 @@ def test_every_endpoint_can_be_routed_with_all_its_methods(endpoint: str) -> Non
     assert not made.is_prefix
 
 
-@pytest.mark.parametrize(
-    "endpoint",
-    [
-        "/api/pull",
-        "/api/push",
-        "/api/create",
-        "/api/copy",
-        "/api/delete",
-        "/api/blobs",
-        "/api/blobs/sha256:0",
-        "/api/me",
-        "/api/signout",
-        "/api/user/keys/x",
-    ],
-)
-def test_management_is_refused_with_the_way_to_do_it(endpoint: str) -> None:
-    with pytest.raises(ValidationError, match="docker exec hearth-ollama ollama"):
+@pytest.mark.parametrize("endpoint", sorted(OLLAMA_MANAGEMENT))
+def test_management_can_be_routed_and_is_known_as_such(endpoint: str) -> None:
+    made = route("/some/path/" if endpoint.endswith("/") else "/some/path", endpoint, *OLLAMA_MANAGEMENT[endpoint])
+    assert made.is_management
+    assert made.is_upload == (endpoint == "/api/blobs/")
+
+
+@pytest.mark.parametrize("endpoint", ["/api/me", "/api/signout", "/api/user/keys/x", "/api/user"])
+def test_the_hosts_account_is_never_routed(endpoint: str) -> None:
+    with pytest.raises(ValidationError, match="account"):
         route("/x", endpoint)
 
 
 def test_no_endpoint_is_management() -> None:
-    assert not OLLAMA_MANAGEMENT & set(OLLAMA_ENDPOINTS)
+    assert not OLLAMA_MANAGEMENT.keys() & OLLAMA_ENDPOINTS.keys()
+
+
+def test_an_upload_takes_names_of_files_of_models_and_nothing_else() -> None:
+    pattern = re.compile(route("/api/blobs/", "/api/blobs/", "POST").pattern)
+    assert pattern.fullmatch(f"/api/blobs/sha256:{'0' * 64}")
+    assert not any(
+        pattern.fullmatch(f"/api/blobs/{name}")
+        for name in ("", "x", "sha256:0", f"sha256-{'0' * 64}", f"sha256:{'0' * 64}/x")
+    )
+
+
+@pytest.mark.parametrize("access", ["anyone", "people", "networks and (people or programs)", ""])
+def test_who_may_call_stands_in_the_route(access: str) -> None:
+    written = {"path": "/x", "to": "/api/chat", "methods": ["POST"]} | ({"access": access} if access else {})
+    made = Route.model_validate(written)
+    assert made.access == access
+    assert made.model_dump(mode="json") == written, "and goes into records as it was written"
 
 
 @pytest.mark.parametrize(
@@ -72,6 +82,12 @@ def test_no_endpoint_is_management() -> None:
         ("/x/", "http://10.0.0.1/", ["GET"], "http://host.docker.internal:5001/"),
         ("/x/", 'http://10.0.0.1:5001/" x "/', ["GET"], "http://host.docker.internal:5001/"),
         ("/x/", "http://10.0.0.1:5001/a?b=1/", ["GET"], "http://host.docker.internal:5001/"),
+        ("/x", "/api/blobs/", ["POST"], 'write "/x/"'),
+        ("/x/", "/api/blobs", ["POST"], '"/api/blobs/" would be right'),
+        ("/x", "/api/blobs/sha256:0", ["POST"], '"/api/blobs/" would be right'),
+        ("/x", "/api/delete", ["POST"], "['DELETE'] would be right"),
+        ("/x/", "http://localhost:80/", ["GET"], "http://host.docker.internal:"),
+        ("/x/", "http://127.0.0.1:80/", ["GET"], "http://host.docker.internal:"),
         ("/x/", "http://10.0.0.1:5001/x", ["GET"], "both end in a slash"),
         ("/x", "http://10.0.0.1:5001/x/", ["GET"], "both end in a slash"),
     ],

@@ -52,6 +52,24 @@ def test_all_of_hearth_goes_but_the_models() -> None:
     assert "docker volume rm hearth-models" in kept
 
 
+@pytest.mark.parametrize("cut", [False, True])
+def test_passwords_and_keys_go_also_those_of_a_run_that_was_cut(cut: bool) -> None:
+    files = {"secrets/httpd/people", "secrets/httpd/programs.conf"} | ({"secrets/.incoming/people"} if cut else set())
+    directories = {"secrets", "secrets/httpd"} | ({"secrets/.incoming"} if cut else set())
+    removal = plan(replace(HOST, files=HOST.files | files, directories=HOST.directories | directories))
+    assert files <= set(removal.files)
+    assert directories <= set(removal.directories)
+    assert removal.root
+
+
+def test_a_secret_of_somebody_elses_stays() -> None:
+    directories = HOST.directories | {"secrets", "secrets/httpd"}
+    removal = plan(replace(HOST, files=HOST.files | {"secrets/mine"}, directories=directories))
+    assert "secrets/mine" not in removal.files
+    assert "secrets" not in removal.directories
+    assert not removal.root
+
+
 def test_directories_go_from_the_inside_out() -> None:
     directories = plan(HOST).directories
     assert set(directories) == HOST.directories

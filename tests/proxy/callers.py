@@ -1,0 +1,47 @@
+"""People and programs for tests: what the settings say of them, and the files by which httpd knows them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from hearth.caller_files import renew
+from hearth.callers import Callers
+from hearth.host_paths import HTTPD_SECRET_FILES
+from tests.proxy.httpd import PREFIX
+
+ANNA, BEN = "the-password-of-anna", "Bens Paßwort: mit Leerzeichen"
+KEY, OTHER_KEY = "nb-4f0c86d1a2b37e5f9c08", "sk-proj-0/9+8_7-6.5~4=3!2"
+SETTINGS: Mapping[str, Any] = {
+    "proxy_people": {"anna": {"env": "A"}, "ben": {"env": "B"}},
+    "proxy_programs": {"notebook": {"env": "N"}, "editor": {"env": "E"}},
+}
+CALLERS = Callers(
+    {"anna": SecretStr(ANNA), "ben": SecretStr(BEN)}, {"notebook": SecretStr(KEY), "editor": SecretStr(OTHER_KEY)}
+)
+MOUNT = f"{PREFIX}/conf/secrets"
+
+
+def put(directory: Path, callers: Callers = CALLERS) -> Path:
+    """Write the files as a deploy does, each by a rename. (Its owners and modes would need root here.)"""
+    directory.mkdir(exist_ok=True)
+    present = {
+        name: SecretStr((directory / name).read_text()) for name in HTTPD_SECRET_FILES if (directory / name).exists()
+    }
+    for name, content in renew(present, callers).items():
+        (directory / f"{name}.new").write_text(content.get_secret_value())
+        (directory / f"{name}.new").rename(directory / name)
+    return directory
+
+
+def basic(name: str, password: str) -> dict[str, str]:
+    """As browsers send it."""
+    return {"Authorization": f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"}
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}

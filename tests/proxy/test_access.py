@@ -1,0 +1,432 @@
+"""Who is let in, by the real httpd: everybody who belongs, and nobody else."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from hearth.access import _WORDS
+from hearth.callers import Callers
+from tests.acceptance.api import Answer, call
+from tests.proxy.callers import ANNA, BEN, CALLERS, KEY, MOUNT, OTHER_KEY, SETTINGS, basic, bearer, put
+from tests.proxy.conftest import Serve
+from tests.proxy.httpd import Httpd
+from tests.proxy.ollama import Ollama
+from tests.proxy.upstream import Upstream, whole
+
+LISTED = "http://listed.example:8080"
+# What the network is taken for; every other address is elsewhere.
+HOME, ELSEWHERE = "127.0.0.1", "127.0.0.9"
+PARENT = "cat /usr/local/apache2/logs/httpd.pid"
+PERSON, PROGRAM = basic("anna", ANNA), bearer(KEY)
+# Words → status for nobody, a person, a program and a wrong password, each at home and elsewhere.
+TABLE = {
+    "anyone": (200, 200, 200, 200, 200, 200, 200, 200),
+    "networks": (200, 403, 200, 403, 200, 403, 200, 403),
+    "people": (401, 401, 200, 200, 401, 401, 401, 401),
+    "programs": (401, 401, 401, 401, 200, 200, 401, 401),
+    "people or programs": (401, 401, 200, 200, 200, 200, 401, 401),
+    "networks or people": (200, 401, 200, 200, 200, 401, 200, 401),
+    "networks or programs": (200, 401, 200, 401, 200, 200, 200, 401),
+    "networks or people or programs": (200, 401, 200, 200, 200, 200, 200, 401),
+    "networks and people": (401, 403, 200, 403, 401, 403, 401, 403),
+    "networks and programs": (401, 403, 401, 403, 200, 403, 401, 403),
+    "networks and (people or programs)": (401, 403, 200, 403, 200, 403, 401, 403),
+}
+CASES = [
+    ("nobody", {}),
+    ("a person", PERSON),
+    ("a program", PROGRAM),
+    ("a wrong password", basic("anna", f"{ANNA}x")),
+]
+
+
+def path_of(words: str) -> str:
+    return "/r/" + re.sub(r"[^a-z]+", "-", words).strip("-")
+
+
+ROUTES = [{"path": path_of(words), "to": "/api/version", "methods": ["GET"], "access": words} for words in TABLE]
+VALUES: dict[str, Any] = {
+    **SETTINGS,
+    "proxy_access": "people or programs",
+    "proxy_allow_from": [HOME],
+    "allowed_origins": [LISTED],
+    "proxy_extra_routes": ROUTES,
+}
+
+
+def ask(
+    web: Httpd, method: str, path: str, headers: Mapping[str, str], source: str = HOME, body: bytes | None = None
+) -> Answer:
+    """One request from an address of this machine."""
+    connection = http.client.HTTPConnection(web.address, web.port, timeout=60, source_address=(source, 0))
+    try:
+        connection.request(method, path, body, dict(headers))
+        answer = connection.getresponse()
+        headers_ = tuple((name.lower(), value) for name, value in answer.getheaders())
+        return Answer(answer.status, headers_, answer.read())
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return put(tmp_path_factory.mktemp("secrets") / "httpd")
+
+
+@pytest.fixture(scope="module")
+def web(serve_module: Serve, ollama: Ollama, secrets: Path) -> Httpd:
+    return serve_module(upstream=ollama.address, volumes={MOUNT: secrets}, **VALUES)
+
+
+def test_the_table_has_every_way_in() -> None:
+    assert TABLE.keys() == _WORDS.keys()
+
+
+@pytest.mark.parametrize("words", TABLE)
+def test_who_is_let_in(web: Httpd, ollama: Ollama, words: str) -> None:
+    before = ollama.requests()
+    expected = dict(zip([(who, where) for who, _ in CASES for where in (HOME, ELSEWHERE)], TABLE[words], strict=True))
+    found = {
+        (who, where): ask(web, "GET", path_of(words), headers, where).status
+        for who, headers in CASES
+        for where in (HOME, ELSEWHERE)
+    }
+    assert found == expected
+    let_in = list(expected.values()).count(200)
+    assert ollama.wait_for_requests(before + let_in) == before + let_in, "who is refused costs Ollama nothing"
+
+
+@pytest.mark.parametrize(
+    ("name", "headers"),
+    [
+        ("the right key", bearer(KEY)),
+        ("another program's", bearer(OTHER_KEY)),
+        ("the scheme in lower case", {"Authorization": f"bearer {KEY}"}),
+        ("two spaces", {"Authorization": f"Bearer  {KEY}"}),
+        ("Ben, who has spaces and an ß in his password", basic("ben", BEN)),
+    ],
+)
+def test_credentials_that_are_right(web: Httpd, name: str, headers: dict[str, str]) -> None:
+    assert ask(web, "GET", "/api/version", headers).status == 200, name
+
+
+WRONG = {
+    "the key and more": bearer(f"{KEY}x"),
+    "part of the key": bearer(KEY[:-1]),
+    "the key in capitals": bearer(KEY.upper()),
+    "no key": {"Authorization": "Bearer"},
+    "an empty key": {"Authorization": "Bearer "},
+    "two keys": bearer(f"{KEY} {KEY}"),
+    "a key without a scheme": {"Authorization": KEY},
+    "another scheme": {"Authorization": f"Token {KEY}"},
+    "the key's name": bearer("notebook"),
+    "a key where people have passwords": basic("notebook", KEY),
+    "a password where programs have keys": bearer(ANNA),
+    "anna with ben's password": basic("anna", BEN),
+    "anna without a password": basic("anna", ""),
+    "nobody": basic("", ""),
+    "a name there is not": basic("eve", ANNA),
+    "anna in capitals": basic("Anna", ANNA),
+    "no base64": {"Authorization": "Basic !!!"},
+    "a very long password": basic("anna", ANNA + "x" * 3000),
+    "what would be all in a pattern": bearer("*" * 20),
+    "an expression": bearer("x'||'1'=='1"),
+    "what httpd puts in for those who hold a key": {"PROGRAM": "notebook", "X-Remote-User": "anna"},
+    "words of another proxy": {
+        "X-Forwarded-For": HOME,
+        "Forwarded": f"for={HOME}",
+        "X-Real-IP": HOME,
+        "X-Forwarded-User": "anna",
+        "Remote-User": "anna",
+    },
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_credentials_that_are_none(web: Httpd, ollama: Ollama, what: str) -> None:
+    before = ollama.requests()
+    for path in ("/api/version", path_of("programs"), path_of("networks or people or programs")):
+        answer = ask(web, "GET", path, WRONG[what], ELSEWHERE)
+        assert answer.status == 401, (path, answer)
+    assert ollama.requests() == before
+
+
+def test_nobody_gets_into_a_network_by_saying_so(web: Httpd) -> None:
+    for header in ("X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP", "Client-IP"):
+        assert ask(web, "GET", path_of("networks"), {header: HOME}, ELSEWHERE).status == 403, header
+
+
+def test_two_headers_with_credentials_are_not_added_up(web: Httpd) -> None:
+    connection = http.client.HTTPConnection(web.address, web.port, timeout=60)
+    connection.putrequest("GET", "/api/version")
+    connection.putheader("Authorization", "Bearer x")
+    connection.putheader("Authorization", f"Bearer {KEY}")
+    connection.endheaders()
+    assert connection.getresponse().status == 401
+    connection.close()
+
+
+# --- What a refusal says --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "challenges"),
+    [
+        ("people", "sign in", ['Basic realm="Hearth"']),
+        ("programs", "send an API key (Authorization: Bearer KEY)", ['Bearer realm="Hearth"']),
+        (
+            "people or programs",
+            "sign in, or send an API key (Authorization: Bearer KEY)",
+            ['Basic realm="Hearth"', 'Bearer realm="Hearth"'],
+        ),
+    ],
+)
+def test_a_401_is_json_and_names_the_ways_in(web: Httpd, words: str, error: str, challenges: list[str]) -> None:
+    for headers in ({}, bearer("wrong"), basic("anna", "wrong")):
+        answer = ask(web, "GET", path_of(words), headers)
+        assert (answer.status, answer.json()) == (401, {"error": error})
+        assert answer.all("content-type") == ["application/json"]
+        assert sorted(answer.all("www-authenticate")) == challenges
+        assert answer.all("cache-control") == ["no-store"]
+
+
+def test_a_403_says_whether_it_was_the_address_or_the_origin(web: Httpd) -> None:
+    answer = ask(web, "GET", path_of("networks"), {}, ELSEWHERE)
+    assert (answer.status, answer.json()) == (403, {"error": "address not allowed"})
+    for headers in ({}, PERSON, PROGRAM):
+        answer = ask(web, "GET", path_of("networks"), {"Origin": "http://evil.example", **headers})
+        assert (answer.status, answer.json()) == (403, {"error": "origin not allowed"})
+
+
+def test_a_preflight_is_answered_before_anybody_signs_in(web: Httpd, ollama: Ollama) -> None:
+    before = ollama.requests()
+    asks = {"Origin": LISTED, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
+    for words in TABLE:
+        for where in (HOME, ELSEWHERE):
+            answer = ask(web, "OPTIONS", path_of(words), asks, where)
+            assert (answer.status, answer.body) == (204, b""), words
+            assert answer.all("access-control-allow-origin") == [LISTED]
+            assert "authorization" in answer.all("access-control-allow-headers")[0].lower()
+            assert answer.all("access-control-allow-credentials") == []
+    assert ollama.requests() == before
+
+
+def test_a_page_on_a_listed_origin_can_read_why(web: Httpd) -> None:
+    for words in TABLE:
+        for _, headers in CASES:
+            answer = ask(web, "GET", path_of(words), {"Origin": LISTED, **headers})
+            assert answer.all("access-control-allow-origin") == [LISTED], (words, headers)
+            assert answer.all("vary") == ["Origin"]
+            # With it, a listed page could use what a browser has of a person who signed in to ours.
+            assert answer.all("access-control-allow-credentials") == []
+
+
+def test_a_name_that_is_not_ours_is_refused_before_anything_else(web: Httpd) -> None:
+    for path in ("/", "/chat.js", "/api/version"):
+        for headers in ({}, PERSON, PROGRAM):
+            assert ask(web, "GET", path, {"Host": "evil.example", **headers}).status == 421
+
+
+# --- The page -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "statuses"),
+    # The page for nobody, a person and a program at home and elsewhere; its script for nobody at home and elsewhere.
+    [
+        ("anyone", (200, 200, 200, 200, 200, 200, 200, 200)),
+        ("networks", (200, 403, 200, 403, 200, 403, 200, 403)),
+        ("people", (401, 401, 200, 200, 401, 401, 200, 200)),
+        ("networks or people", (200, 401, 200, 200, 200, 401, 200, 200)),
+        ("networks and people", (401, 403, 200, 403, 401, 403, 200, 403)),
+        ("people or programs", (401, 401, 200, 200, 200, 200, 200, 200)),
+        ("networks and (people or programs)", (401, 403, 200, 403, 200, 403, 200, 403)),
+    ],
+)
+def test_the_page_is_for_those_who_may_call(serve: Serve, secrets: Path, words: str, statuses: tuple[int, ...]) -> None:
+    web = serve(volumes={MOUNT: secrets}, **VALUES | {"proxy_access": words})
+    whos: list[Mapping[str, str]] = [{}, PERSON, PROGRAM]
+    for path in ("/", "/index.html", "/./index.html", "/%69ndex.html", "//"):
+        found = [ask(web, "GET", path, who, where) for who in whos for where in (HOME, ELSEWHERE)]
+        assert tuple(answer.status for answer in found) == statuses[:6], path
+        for answer in found:
+            assert (b"<title>" in answer.body and b'id="prompt"' in answer.body) == (answer.status == 200)
+            assert answer.all("www-authenticate") == (['Basic realm="Hearth"'] if answer.status == 401 else [])
+    assert tuple(ask(web, "GET", "/chat.js", {}, where).status for where in (HOME, ELSEWHERE)) == statuses[6:]
+
+
+def test_from_inside_the_container_everything_is_open(serve: Serve, ollama: Ollama, secrets: Path) -> None:
+    """The health check, and the trial of a release, have no password."""
+    web = serve(
+        upstream=ollama.address,
+        volumes={MOUNT: secrets},
+        **VALUES | {"proxy_access": "networks and people", "proxy_allow_from": ["192.168.1.0/24"]},
+    )
+    port = 20000 + int(web.address.rpartition(".")[2])
+    with (web.tree / "httpd/httpd.conf").open("a") as conf:
+        conf.write(f"Listen 127.0.0.1:{port}\n")
+    assert web.reload().code == 0
+    for path in ("/", "/api/tags", path_of("programs"), path_of("networks")):
+        statuses = [_inside(web, port, path) for _ in range(3)]
+        assert statuses == ["200"] * 3, path
+        assert ask(web, "GET", path, {}).status in (401, 403), "… and not to others"
+
+
+def _inside(web: Httpd, port: int, path: str) -> str:
+    script = (
+        f'exec 3<>/dev/tcp/127.0.0.1/{port}; printf "GET {path} HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n" >&3; '
+        "read -r _ status _ <&3; echo $status"
+    )
+    return web.execute(f"bash -c '{script}'").output.strip()
+
+
+# --- What is passed on ----------------------------------------------------------------------------
+
+BACKENDS = [
+    {"path": "/open/", "to": "http://host.docker.internal:11434/open/", "methods": ["GET", "POST"], "access": "anyone"},
+    {"path": "/near/", "to": "http://host.docker.internal:11434/near/", "methods": ["GET"], "access": "networks"},
+    {"path": "/ours/", "to": "http://host.docker.internal:11434/ours/", "methods": ["GET", "POST"]},
+    {"path": "/ours/open", "to": "http://host.docker.internal:11434/o", "methods": ["GET"], "access": "anyone"},
+    {"path": "/ours/key/", "to": "http://host.docker.internal:11434/k/", "methods": ["GET"], "access": "programs"},
+]
+
+
+@pytest.fixture
+def backends(serve: Serve, secrets: Path) -> Any:
+    web = serve(volumes={MOUNT: secrets}, **VALUES | {"proxy_extra_routes": [*ROUTES, *BACKENDS]})
+    with Upstream(web.address, whole()) as upstream:
+        yield web, upstream
+
+
+def test_credentials_of_ours_stay_here_and_others_are_passed_on(backends: tuple[Httpd, Upstream]) -> None:
+    web, upstream = backends
+    theirs = basic("theirs", "their password")
+    expected = [
+        ("/open/x", theirs, 200, [theirs["Authorization"]]),
+        ("/near/x", theirs, 200, [theirs["Authorization"]]),
+        ("/ours/open", theirs, 200, [theirs["Authorization"]]),
+        ("/ours/x", PERSON, 200, []),
+        ("/ours/x", PROGRAM, 200, []),
+        ("/ours/key/x", PROGRAM, 200, []),
+        ("/api/version", PERSON, 200, []),
+        ("/api/tags", PROGRAM, 200, []),
+        (path_of("anyone"), PROGRAM, 200, []),
+        (path_of("networks"), PERSON, 200, []),
+        ("/ours/x", theirs, 401, None),
+        ("/ours/key/x", PERSON, 401, None),
+        ("/ours/open/x", PERSON, 404, None),
+    ]
+    for path, headers, status, passed_on in expected:
+        before = len(upstream.arrived)
+        assert ask(web, "GET", path, headers).status == status, path
+        arrived = upstream.arrived[before:]
+        assert [one.all("Authorization") for one in arrived] == ([] if passed_on is None else [passed_on]), path
+
+
+def test_a_foreign_page_can_not_use_that_somebody_signed_in(backends: tuple[Httpd, Upstream]) -> None:
+    """A browser sends a person's password along with what any page posts."""
+    web, upstream = backends
+    for origin, status in [("http://evil.example", 403), ("null", 403), (LISTED, 200), (web.url, 200)]:
+        answer = ask(web, "POST", "/ours/x", {"Origin": origin, **PERSON}, body=b"x=1")
+        assert answer.status == status, origin
+    assert len(upstream.arrived) == 2
+    # Of what is open to anyone, origins are the backend's own business, as ever.
+    assert ask(web, "POST", "/open/x", {"Origin": "http://evil.example"}, body=b"x=1").status == 200
+
+
+# --- Changes --------------------------------------------------------------------------------------
+
+
+def test_another_password_counts_at_once(serve: Serve, tmp_path: Path) -> None:
+    directory = put(tmp_path / "secrets")
+    web = serve(volumes={MOUNT: directory}, **VALUES)
+    with Upstream(web.address, whole()):
+        assert ask(web, "GET", "/api/tags", PERSON).status == 200
+        put(directory, Callers({**CALLERS.people, "anna": SecretStr("another-password")}, CALLERS.programs))
+        assert ask(web, "GET", "/api/tags", PERSON).status == 401
+        assert ask(web, "GET", "/api/tags", basic("anna", "another-password")).status == 200
+        assert ask(web, "GET", "/api/tags", basic("ben", BEN)).status == 200
+        put(directory, Callers({}, CALLERS.programs))
+        assert ask(web, "GET", "/api/tags", basic("ben", BEN)).status == 401
+
+
+def test_another_key_counts_after_a_reload_that_cuts_nothing(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
+    directory = put(tmp_path / "secrets")
+    web = serve(upstream=ollama.address, volumes={MOUNT: directory}, **VALUES)
+    _until(lambda: web.execute(PARENT).code == 0)
+    parent = web.execute(PARENT).output
+    body = json.dumps({"model": "tinystory", "prompt": "go", "options": {"num_predict": 100}}).encode()
+    connection = http.client.HTTPConnection(web.address, web.port, timeout=120)
+    connection.request("POST", "/api/ollama", body, {"Content-Type": "application/json", **PROGRAM})
+    answer = connection.getresponse()
+    first = answer.readline()
+    put(directory, Callers(CALLERS.people, {"notebook": SecretStr("a-new-key-of-the-notebook")}))
+    assert web.reload().code == 0
+    _until(lambda: ask(web, "GET", "/api/tags", bearer("a-new-key-of-the-notebook")).status == 200)
+    _until(lambda: [ask(web, "GET", "/api/tags", PROGRAM).status for _ in range(5)] == [401] * 5)
+    lines = [json.loads(line) for line in [first, *answer.readlines()]]
+    assert answer.status == 200
+    assert lines[-1]["done"] is True, "an answer that was begun with the old key comes to its end"
+    assert web.execute(PARENT).output == parent, "the same httpd"
+
+
+def _until(is_so: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_without_the_files_nobody_gets_in(serve: Serve, tmp_path: Path) -> None:
+    web = serve(volumes={MOUNT: tmp_path}, **VALUES)
+    for path in ("/", "/api/tags", path_of("programs")):
+        assert ask(web, "GET", path, {}).status == 401
+        assert ask(web, "GET", path, PROGRAM).status == 401
+        assert ask(web, "GET", path, PERSON).status in (401, 500)
+
+
+# --- Logs -----------------------------------------------------------------------------------------
+
+
+def test_the_log_names_callers_and_no_secret(serve: Serve, ollama: Ollama, secrets: Path) -> None:
+    web = serve(upstream=ollama.address, volumes={MOUNT: secrets}, **VALUES)
+    mistyped = "typed-into-the-wrong-field"
+    for headers in (
+        PERSON,
+        PROGRAM,
+        basic(mistyped, "x"),
+        basic("anna", "not-her-password"),
+        bearer("not-a-key"),
+        bearer(f"{KEY}x"),
+    ):
+        for path in ("/", "/api/tags", path_of("programs")):
+            ask(web, "GET", path, headers)
+    log = web.log()
+    assert re.search(r'^127\.0\.0\.1 anna - .*"GET /api/tags', log, re.MULTILINE)
+    assert re.search(r'^127\.0\.0\.1 - notebook .*"GET /api/tags', log, re.MULTILINE)
+    assert re.search(r'^127\.0\.0\.1 - - .*"GET /api/tags HTTP/1.1" 401', log, re.MULTILINE)
+    hashes = re.findall(r"\$2y\$\S+|'[0-9a-f]{32,}'", "".join(path.read_text() for path in secrets.iterdir()))
+    assert len(hashes) > 4
+    for secret in (
+        *(ANNA, BEN, KEY, OTHER_KEY, mistyped, "not-her-password", "not-a-key"),
+        *(headers["Authorization"].split()[1] for headers in (PERSON, PROGRAM, basic("anna", "not-her-password"))),
+        *(one.strip("'") for one in hashes),
+    ):
+        assert secret not in log
+        assert secret not in ollama.log()
+
+
+def test_the_page_and_settings_that_ask_nobody_load_no_module_for_it(serve: Serve) -> None:
+    web = serve()
+    conf = (web.tree / "httpd/httpd.conf").read_text()
+    assert not re.search(r"auth_basic|AuthType|PROGRAM|INSIDE|secrets", conf)
+    assert call(web.url, "GET", "/").status == 200
