@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterator
 
+from hearth.doctor.credentials import KEY, PASSWORD, authorization
 from hearth.doctor.inside import look_inside
 from hearth.doctor.place import look_around
 from hearth.doctor.report import UNKNOWN, exit_code, for_people, for_programs, lines
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
             tries=options.tries,
             origin=options.origin,
             model=options.model,
+            authorization=authorization(options.user),
         ),
     )
     steps: list[Step] = []
@@ -83,6 +85,13 @@ def _parser() -> argparse.ArgumentParser:
         "--origin", default="", help="a page elsewhere that is to call the API: http://192.168.1.20:8080"
     )
     parser.add_argument("--model", default="", help="the model to ask (default: the smallest on the host)")
+    parser.add_argument(
+        "--user",
+        default="",
+        metavar="NAME",
+        help=f"sign in where the host asks for it; the password is asked for (or in {PASSWORD}). "
+        f"Without a name, the API key in {KEY}",
+    )
     parser.add_argument("--no-prompt", action="store_true", help="ask the model nothing")
     parser.add_argument(
         "--timeout", type=_seconds, default=5.0, help="seconds for each step over the network (default: 5)"

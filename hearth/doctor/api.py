@@ -24,6 +24,7 @@ def failed(name: str, path: str, answer: Answer | Exception, way: Way, *, was_up
     words = {"path": path, "host": target.host, "port": target.port, "url": target.url} | more
     if isinstance(answer, Answer):
         words |= {"status": answer.status, "what": in_words(answer), "location": answer.header("location")}
+        words["opt_wrong"] = " What the doctor showed is not right." if way.authorization else ""
         words["retry_after"] = answer.header("retry-after") or "5"
         seen = f"{path}: {in_words(answer)}"
         cause = cause_of_status(answer, was_up=was_up)

@@ -29,6 +29,7 @@ class Way:
         timeout: seconds for the connection, and then for each time nothing comes.
         proxy: URL of an HTTP proxy to go through, "" for none.
         tls: for https; None where certificates are not to be looked at.
+        authorization: shown to the host itself, and neither to a proxy nor to one whose certificate is wrong.
     """
 
     target: Target
@@ -36,6 +37,7 @@ class Way:
     timeout: float
     proxy: str = ""
     tls: ssl.SSLContext | None = field(default=None, compare=False)
+    authorization: str = field(default="", compare=False, repr=False)
 
     def open(self, timeout: float = 0) -> http.client.HTTPConnection:
         """A connection, made.
@@ -78,6 +80,8 @@ class Way:
         """Send one request; `body` is sent as JSON."""
         where = f"{self.target.url}{path}" if self.proxy and self.target.scheme == "http" else path
         all_headers = {"Host": self.target.netloc, "User-Agent": "hearth-doctor", "Connection": "close"}
+        if self.authorization and not self.proxy and (self.target.scheme == "http" or self.tls is not None):
+            all_headers["Authorization"] = self.authorization
         data = None
         if body is not None:
             data = json.dumps(body).encode()

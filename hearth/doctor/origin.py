@@ -30,6 +30,9 @@ def look_at_own_origin(way: Way, path: str) -> Step:
         answer = _ask(way, path, own)
     except (OSError, http.client.HTTPException) as error:
         return failed("own page", path, error, way)
+    if answer.status == 401 or is_by_address(answer):
+        # The steps that come next say so.
+        return Step("own page", f"not known: {in_words(answer)}")
     if answer.status == 403:
         seen = f"a POST of the page itself: {in_words(answer)}"
         words = {"url": own, "what": in_words(answer)}
@@ -76,9 +79,14 @@ def look_at_origin(way: Way, path: str, origin: str, elsewhere: str) -> Step:
     return Step("origin", f"pages of {origin} may ask" if not findings else seen, tuple(findings), data)
 
 
+def is_by_address(answer: Answer) -> bool:
+    """Whether it was the caller's address, and not the page's origin, that was refused."""
+    return answer.status == 403 and "address not allowed" in answer.error
+
+
 def judge(origin: str, own: str, preflight: Answer, posted: Answer) -> Cause | None:
     """Why a browser would refuse, or None if it would not."""
-    if posted.status == 403:
+    if posted.status == 403 and not is_by_address(posted):
         return causes.ORIGIN_NOT_LISTED if posted.body.strip() else causes.OLLAMA_REFUSES_ORIGIN
     if origin == own:
         return None  # the same site: the browser asks nobody

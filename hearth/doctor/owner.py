@@ -23,7 +23,10 @@ def owner_of(front: Answer) -> Owner:
     if speaks_of_tls(front):
         return "tls"
     policy = front.header("content-security-policy")
-    if front.status == 200 and ("chat.js" in text or all(rule in policy for rule in _POLICY)):
+    if front.status == 200 and "chat.js" in text:
+        return "hearth"
+    # Its refusals have the policy, too.
+    if front.status in (200, 401, 403) and all(rule in policy for rule in _POLICY):
         return "hearth"
     if front.header("server").startswith("Werkzeug/"):
         return "flask"

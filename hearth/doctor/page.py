@@ -30,6 +30,10 @@ def look_at_page(way: Way, tries: int, beside: Callable[[], Neighbours]) -> tupl
     what = called(front)
     data = {"status": front.status, "server": front.header("server"), "owner": owner_of(front)}
     owner = owner_of(front)
+    if owner == "hearth" and front.status != 200:
+        cause = causes.SIGN_IN if front.status == 401 else causes.ADDRESS_NOT_LISTED
+        words["opt_wrong"] = " What the doctor showed is not right." if way.authorization else ""
+        return Step("page", in_words(front), (Finding(cause, in_words(front), words),), data, ends=True), front
     if owner == "hearth":
         return Step("page", f"Hearth's chat page, after {front.seconds * 1000:.0f} ms", data=data), front
     if front.status == 421:

@@ -47,6 +47,10 @@ def cause_of_status(answer: Answer, *, was_up: bool = False) -> Cause:
             return origin.OLLAMA_REFUSES_ORIGIN
         case 403 if "origin not allowed" in error:
             return origin.ORIGIN_NOT_LISTED
+        case 403 if "address not allowed" in error:
+            return port.ADDRESS_NOT_LISTED
+        case 401 if 'realm="Hearth"' in answer.header("www-authenticate"):
+            return port.SIGN_IN
         case 404 | 405:
             return ollama.ROUTE_MISSING
         case 411:

@@ -37,7 +37,7 @@ def look_at_tls(way: Way) -> tuple[Step, Way]:
     except (OSError, http.client.HTTPException) as error:
         words = {"host": target.host, "error": reason(error), "other_url": target.at(target.port, "http").url}
         cause = cause_of(error) if isinstance(error, OSError) else causes.TLS_FAILS
-        plain = replace(way, target=target.at(target.port, "http"))
+        plain = replace(way, target=target.at(target.port, "http"), authorization="")
         if cause is causes.TLS_FAILS and look(plain) is not None:
             cause = causes.HTTPS_TO_HTTP
         seen = f"the handshake failed: {words['error']}"

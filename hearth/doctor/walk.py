@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -36,6 +36,7 @@ class Options:
         tries: how often what may be asked twice is tried, where it times out.
         origin: of a page that is to be let in, "" for none.
         model: to ask, "" for the smallest.
+        authorization: for a host that asks who calls; "" for none.
     """
 
     timeout: float = 5.0
@@ -43,6 +44,7 @@ class Options:
     tries: int = 2
     origin: str = ""
     model: str = ""
+    authorization: str = field(default="", repr=False)
 
 
 class Walk:
@@ -96,6 +98,7 @@ class Walk:
 
     def _ask(self, way: Way) -> Iterator[Step]:
         options = self.options
+        way = replace(way, authorization=options.authorization)
         step, front = look_at_page(way, options.tries, lambda: self._beside)
         now = datetime.now(UTC)
         yield step
@@ -126,7 +129,7 @@ class Walk:
             yield from _skipped("as you asked", "prompt")
         else:
             yield look_at_prompt(way, path, model, options.patience)
-            if self.setting.url and not self.setting.bypassed:
+            if self.setting.url and not self.setting.bypassed and not way.authorization:
                 through = replace(way, address=None, proxy=self.setting.url)
                 yield look_at_prompt(through, path, model, options.patience, "prompt through the proxy")
 

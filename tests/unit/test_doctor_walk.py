@@ -8,11 +8,14 @@ import ssl
 import subprocess
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from hearth.doctor.address import Address
+from hearth.doctor.call import Way, call
 from hearth.doctor.cause import Finding
 from hearth.doctor.place import Place
 from hearth.doctor.report import exit_code, for_people, for_programs, found
@@ -564,3 +567,29 @@ def test_odd_sizes_and_counts_do_not_matter() -> None:
     }
     with serving(hearth(answers)) as port:
         assert ids(walk(f"127.0.0.1:{port}", Options(timeout=1, patience=1, tries=1))) == []
+
+
+# --- Keys and passwords -------------------------------------------------------------------------------
+
+
+def test_a_key_is_shown_to_the_host_and_not_to_what_stands_between(certificates: Path) -> None:
+    """Not to a proxy, and not over TLS whose certificate is wrong."""
+    seen: list[str] = []
+
+    def note(request: Request, connection: socket.socket) -> None:
+        seen.append(request.headers.get("authorization", ""))
+        reply(connection, 200, {})
+
+    with serving(note) as port:
+        target = parse_target(f"http://127.0.0.1:{port}")
+        way = Way(target, Address(socket.AF_INET, ("127.0.0.1", port)), 1.0, authorization="Bearer key")
+        call(way, "GET", "/")
+        call(replace(way, proxy=f"http://127.0.0.1:{port}"), "GET", "/")
+        assert seen == ["Bearer key", ""]
+    assert "Bearer" not in repr(way)
+    with serving(note, tls=context(certificates, "good")) as port:
+        safe = replace(way, target=parse_target(f"https://localhost:{port}"))
+        safe = replace(safe, address=Address(socket.AF_INET, ("127.0.0.1", port)))
+        call(safe, "GET", "/")
+        call(replace(safe, tls=ssl.create_default_context(cafile=str(certificates / "ca.pem"))), "GET", "/")
+    assert seen[2:] == ["", "Bearer key"]

@@ -1,0 +1,76 @@
+"""The doctor before a host that does not let everybody in."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hearth.doctor.place import Place
+from hearth.doctor.report import found
+from hearth.doctor.target import parse_target
+from hearth.doctor.walk import Options, Walk
+from tests.proxy.callers import ANNA, KEY, MOUNT, SETTINGS, basic, bearer, put
+from tests.proxy.conftest import Serve
+from tests.proxy.httpd import Httpd
+from tests.proxy.ollama import Ollama
+from tests.shipped import PROJECT
+
+GUARDED = {**SETTINGS, "proxy_access": "people or programs"}
+
+
+@pytest.fixture(scope="module")
+def web(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Httpd:
+    secrets = put(tmp_path_factory.mktemp("secrets") / "httpd")
+    return serve_module(upstream=ollama.address, volumes={MOUNT: secrets}, **GUARDED)
+
+
+def causes(web: Httpd, **options: Any) -> list[str]:
+    steps = list(Walk(parse_target(web.url), Place(), Options(tries=1, **options)).steps())
+    return [finding.cause.id for _, finding in found(steps)]
+
+
+@pytest.mark.parametrize("headers", [basic("anna", ANNA), bearer(KEY)])
+def test_with_what_is_right_all_is_well(web: Httpd, headers: dict[str, str]) -> None:
+    assert causes(web, authorization=headers["Authorization"]) == []
+
+
+@pytest.mark.parametrize("headers", [{}, basic("anna", "wrong"), bearer("wrong")])
+def test_without_it_is_said_that_the_host_asks(web: Httpd, headers: dict[str, str]) -> None:
+    assert causes(web, authorization=headers.get("Authorization", "")) == ["sign-in"]
+
+
+def test_a_network_that_is_not_listed_is_named_as_the_cause(serve: Serve) -> None:
+    near = serve(proxy_access="networks", proxy_allow_from=["192.168.1.0/24"])
+    assert causes(near) == ["address-not-listed"]
+
+
+def test_a_route_that_asks_behind_a_page_that_does_not(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
+    routes = [
+        {"path": "/api/ollama", "to": "/api/generate", "methods": ["POST"], "access": "people"},
+        {"path": "/api/version", "to": "/api/version", "methods": ["GET"], "access": "programs"},
+    ]
+    web = serve(upstream=ollama.address, volumes={MOUNT: put(tmp_path / "secrets")}, proxy_routes=routes, **SETTINGS)
+    assert causes(web) == ["sign-in"]
+
+
+@pytest.mark.parametrize("variable", ["HEARTH_KEY", "HEARTH_PASSWORD"])
+def test_keys_and_passwords_come_from_the_environment(web: Httpd, variable: str) -> None:
+    words = ["--user", "anna"] if variable == "HEARTH_PASSWORD" else []
+    done = subprocess.run(
+        [sys.executable, "-m", "hearth.doctor", web.url, "--no-prompt", "--json", *words],
+        cwd=PROJECT,
+        env=os.environ | {variable: KEY if variable == "HEARTH_KEY" else ANNA},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["findings"] == []
+    assert KEY not in done.stdout
+    assert ANNA not in done.stdout
