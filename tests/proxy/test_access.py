@@ -236,6 +236,17 @@ def test_a_name_that_is_not_ours_is_refused_before_anything_else(web: Httpd) -> 
             assert ask(web, "GET", path, {"Host": "evil.example", **headers}).status == 421
 
 
+def test_a_wrong_method_and_a_body_too_large_are_told_before_anybody_signs_in(web: Httpd, ollama: Ollama) -> None:
+    before = ollama.requests()
+    for headers in ({}, PERSON):
+        assert ask(web, "PUT", "/api/chat", {"Content-Length": "2", **headers}, body=b"{}").status == 405
+        assert (
+            ask(web, "POST", "/api/chat", {"Transfer-Encoding": "chunked", **headers}, body=b"0\r\n\r\n").status == 411
+        )
+        assert ask(web, "POST", "/api/chat", {"Content-Length": "999999999", **headers}).status == 413
+    assert ollama.requests() == before
+
+
 # --- The page -------------------------------------------------------------------------------------
 
 
