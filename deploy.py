@@ -15,8 +15,11 @@ from hearth.roles.models import models
 from hearth.roles.preflight import become, check_settings, preflight
 from hearth.roles.release import release
 from hearth.roles.stack import stack
+from hearth.roles.tls import read_material
 
-settings = check_settings(state.inventory)[host.name]
+everyone = check_settings(state.inventory)
+settings = everyone[host.name]
+material = read_material(settings, everyone.values())
 watch_connection(host)
 root = become()
 hold(root)
@@ -26,7 +29,7 @@ announce(settings)
 docker(settings=settings, source=source, codename=codename, **root)
 firewall(settings=settings, is_there=seen.firewall, published=seen.published, **root)
 access(settings=settings, **root)
-stack(settings=settings, **root)
+stack(settings=settings, material=material, **root)
 models(settings=settings, **root)
 release(settings=settings, **root)
 narrow(settings=settings, published=seen.published, **root)

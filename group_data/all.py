@@ -58,6 +58,35 @@ proxy_max_body = "32m"
 # Memory the httpd container may use.
 proxy_memory_limit = "256m"
 
+# --- TLS (docs/tls.md) ----------------------------------------------------------------------------
+# "off": http:// only. "files": a certificate of your own. "local-ca": one that Hearth makes, which your devices trust
+# when you tell them once. "acme": one from a public authority (Let's Encrypt), for a name that the internet knows.
+# Unless "off", http:// answers 308 to https:// (localhost excepted), and the plain port stays open for that.
+proxy_tls = "off"
+# Port of https:// on the host, on all of its addresses.
+proxy_tls_port = 443
+# Names and addresses under which you open the page, for the certificate: ["pi.local", "192.168.1.189"]. With "files",
+# the certificate is checked for them. Names here need no entry in proxy_host_names.
+proxy_tls_names = []
+# "files": a PEM file on THIS computer with the certificate and its chain, and where its key is read from:
+# {"file": "~/certificates/pi.key"}, {"env": "PI_KEY"} or {"command": ["pass", "show", "pi.key"]}.
+proxy_tls_certificate = ""
+proxy_tls_key = ""
+# "local-ca": the directory on THIS computer that keeps the authority and its key. Keep a copy: a new one means telling
+# every device anew.
+proxy_tls_ca = "~/.config/hearth/ca"
+# Days for which browsers that saw the page refuse http:// to this host's name, on ANY port of it; 0 for not at all.
+proxy_tls_hsts_days = 0
+# "acme": where the authority is asked, an address for its mails, and its terms of service, which you accept by
+# writing "accepted" (Let's Encrypt's: https://letsencrypt.org/repository/).
+proxy_acme_directory = "https://acme-v02.api.letsencrypt.org/directory"
+proxy_acme_contact = ""
+proxy_acme_terms = ""
+# How the authority may look whether the name is yours: over its port 443 ("tls-alpn-01") or 80 ("http-01").
+proxy_acme_challenges = ["tls-alpn-01", "http-01"]
+# A PEM file on THIS computer with the certificate that an authority of your own (step-ca, say) is reached with, or "".
+proxy_acme_trust = ""
+
 # --- Ollama -------------------------------------------------------------------------------------
 # Models that the host must have, by their names in Ollama's library. The default fits into 2 GB of memory.
 ollama_models = ["llama3.2:1b"]

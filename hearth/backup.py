@@ -9,7 +9,7 @@ from typing import Any
 from hearth.archive import BackupError, Image, check_member
 from hearth.facts.footprint import FootprintState
 from hearth.host_paths import DAEMON_RECORD, IMAGES_FOUND, IMAGES_LOCK, ROOT
-from hearth.own_files import lasting_files
+from hearth.own_files import is_secret, lasting_files
 
 # What the host writes down of itself: another host writes its own, so these are kept to compare with.
 RECORDS = frozenset(path.removeprefix(f"{ROOT}/") for path in (IMAGES_LOCK, IMAGES_FOUND, DAEMON_RECORD))
@@ -59,7 +59,7 @@ def plan_backup(host: FootprintState, files: frozenset[str], with_models: bool) 
         stored=stored,
         has_blobs=with_models,
         images=host.images,
-        secrets="left out" if any(path.startswith("secrets/") for path in host.files) else "there are none",
+        secrets="left out" if any(is_secret(path) for path in host.files) else "there are none",
     )
 
 

@@ -44,6 +44,20 @@ FIREWALL_RULES = f"{ROOT}/firewall.nft"
 FIREWALL_SERVICE = "hearth-firewall.service"
 FIREWALL_UNIT = f"/etc/systemd/system/{FIREWALL_SERVICE}"
 FIREWALL_LOADED = "/run/hearth-firewall"
+# Of TLS; no part of a release. httpd sees `live`; on the host only root gets as far,
+# also where another web server there has the same user as httpd in its container.
+TLS = f"{ROOT}/tls"
+TLS_LIVE = f"{TLS}/live"
+# Name there → mode and owner (numbers: user, group).
+TLS_FILES = {
+    "server.pem": "640:0:33",
+    "server.sha256": "644:0:0",
+    "ca.crt": "644:0:0",
+    "acme-trust.pem": "644:0:0",
+}
+# What httpd itself writes of ACME, keys among it, is in `store`.
+ACME = f"{ROOT}/acme"
+ACME_STORE = f"{ACME}/store"
 # One directory per release that was accepted: `<id>/release.json` and `<id>/tree/`, the files as they were put.
 RELEASES = f"{ROOT}/releases"
 # Names the release that serves (its id, one line); absent before the first one was accepted.

@@ -6,6 +6,7 @@ import re
 from collections.abc import Set
 
 from hearth.host_paths import (
+    ACME,
     DAEMON_RECORD,
     FIREWALL_RULES,
     HTTPD_SECRET_FILES,
@@ -19,6 +20,9 @@ from hearth.host_paths import (
     RELOAD_PENDING,
     ROOT,
     SECRETS,
+    TLS,
+    TLS_FILES,
+    TLS_LIVE,
 )
 
 # Files with these names in /opt/hearth are Hearth's, whatever is in them: a deploy would write over them.
@@ -28,6 +32,7 @@ _OURS = frozenset(
         "httpd/httpd.conf",
         ".incoming.tar",
         *(f"{HTTPD_SECRETS.removeprefix(f'{ROOT}/')}/{name}" for name in HTTPD_SECRET_FILES),
+        *(f"{TLS_LIVE.removeprefix(f'{ROOT}/')}/{name}" for name in TLS_FILES),
         *(
             path.removeprefix(f"{ROOT}/") + ending
             for path in (
@@ -41,6 +46,10 @@ _OURS = frozenset(
 # True of this host alone: its disk, on another host, would refuse a deploy; rules that no service loads are none.
 _OF_THIS_HOST = frozenset(path.removeprefix(f"{ROOT}/") for path in (MODELS_DISK, FIREWALL_RULES))
 _SECRETS = f"{SECRETS.removeprefix(f'{ROOT}/')}/"
+_TLS, _ACME = (path.removeprefix(f"{ROOT}/") for path in (TLS, ACME))
+# Where everything is ours, whatever its name: what is half unpacked, and what httpd keeps of ACME.
+OWN_DIRECTORIES = (".incoming", f"{_SECRETS}.incoming", f"{_TLS}/.incoming", _ACME)
+_WITHIN = tuple(f"{path}/" for path in OWN_DIRECTORIES)
 _RELEASES = RELEASES.removeprefix(f"{ROOT}/")
 # Of releases: the two files beside them, and what is in one. (A name that begins with a dot is one half written.)
 _RELEASE_FILE = re.compile(
@@ -65,9 +74,7 @@ def our_files(present: Set[str], rendered: Set[str]) -> frozenset[str]:
     """Those of the paths that are Hearth's."""
     ours = own_names(present, rendered)
     return frozenset(
-        path
-        for path in present
-        if path in ours or path.startswith((".incoming/", f"{_SECRETS}.incoming/")) or _RELEASE_FILE.fullmatch(path)
+        path for path in present if path in ours or path.startswith(_WITHIN) or _RELEASE_FILE.fullmatch(path)
     )
 
 
@@ -77,7 +84,12 @@ def lasting_files(present: Set[str], rendered: Set[str]) -> frozenset[str]:
         path
         for path in our_files(present, rendered)
         if path not in _OF_THIS_HOST
-        and not path.startswith(_SECRETS)
+        and not is_secret(path)
         and not path.endswith(".new")
         and not any(part.startswith(".") for part in path.split("/"))
     )
+
+
+def is_secret(path: str) -> bool:
+    """Whether a path is where keys are, which no backup has."""
+    return path.startswith((_SECRETS, f"{_TLS}/", f"{_ACME}/"))

@@ -61,6 +61,8 @@ def _platform(settings: Settings, host: CheckupState) -> list[str]:
 def _ports(settings: Settings, host: CheckupState) -> list[str]:
     obstacles = []
     names = {settings.proxy_port: "proxy_port"}
+    if settings.proxy_tls != "off":
+        names[settings.proxy_tls_port] = "proxy_tls_port"
     for address, port in sorted(settings.published_ports):
         if port in host.published:
             continue  # our own containers hold it

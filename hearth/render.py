@@ -63,6 +63,7 @@ def render_compose(settings: Settings) -> str:
             needs_host_gateway=settings.needs_host_gateway,
             keeps_secrets=settings.keeps_secrets,
             uses_networks=_anywhere(settings, "networks"),
+            has_tls_files=settings.has_tls_files,
         )
     )
     document: Any = yaml.safe_load(text)
@@ -81,7 +82,8 @@ def render_httpd_conf(settings: Settings) -> str:
             threads=settings.proxy_max_streams + _SPARE_THREADS,
             max_body=size_in_bytes(settings.proxy_max_body),
             origin_pattern=httpd_pattern(settings.allowed_origins),
-            host_names="".join(f"|{re.escape(name)}" for name in settings.proxy_host_names),
+            server_names=[f"[{name}]" if ":" in name else name for name in settings.proxy_tls_names],
+            host_pattern=_host_pattern(settings.host_names),
             routes=settings.routes,
             quick_routes=[route for route in settings.routes if route.is_ollama and "POST" not in route.methods],
             route_pattern=path_pattern(tuple(route for route in settings.routes if route.is_ollama)),
@@ -110,6 +112,12 @@ def _access(settings: Settings) -> dict[str, Any]:
 
 def _anywhere(settings: Settings, word: str) -> bool:
     return any(getattr(access, word) for access in settings.accesses)
+
+
+def _host_pattern(names: tuple[str, ...]) -> str:
+    """A regular expression (PCRE) for the `Host` that is answered to, without a port."""
+    declared = "".join(f"|{re.escape(name)}" for name in names)
+    return rf"(?:\d{{1,3}}(?:\.\d{{1,3}}){{3}}|\[[0-9a-f:.]+\]|localhost|[a-z0-9-]+(?:\.local)?{declared})"
 
 
 def path_pattern(routes: tuple[Route, ...]) -> str:

@@ -10,19 +10,31 @@ import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
 
 from hearth.access import Access, check_access, check_network, parse_access
 from hearth.origins import check_origin
 from hearth.routes import Route, check_table
 from hearth.sources import Source
+from hearth.tls import AcmeDirectory, TlsMode, TlsName, check_tls, host_names
 from hearth.values import (
     Directory,
     Duration,
+    EMail,
     HostName,
     Image,
     ModelName,
     Network,
+    OptionalFile,
     OptionalSize,
     OptionalUrl,
     PersonName,
@@ -35,6 +47,13 @@ from hearth.values import (
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
 Origin = Annotated[str, AfterValidator(check_origin)]
+
+# "" for none, as for other settings that are not set.
+OptionalSource = Annotated[
+    Source | None,
+    BeforeValidator(lambda value: None if value == "" else value),
+    PlainSerializer(lambda value: "" if value is None else value.model_dump(), return_type=Any),
+]
 
 # Host data that is not ours: pyinfra's connection settings, its per-operation arguments, and the user's own (x_…).
 _FOREIGN_PREFIXES = ("ssh_", "_", "x_")
@@ -75,6 +94,19 @@ class Settings(BaseModel):
     proxy_queue_wait: Annotated[int, Field(ge=1, le=600)]
     proxy_max_body: Size
     proxy_memory_limit: OptionalSize
+
+    proxy_tls: TlsMode
+    proxy_tls_port: Port
+    proxy_tls_names: tuple[TlsName, ...]
+    proxy_tls_certificate: OptionalFile
+    proxy_tls_key: OptionalSource
+    proxy_tls_ca: OptionalFile
+    proxy_tls_hsts_days: Annotated[int, Field(ge=0, le=3650)]
+    proxy_acme_directory: AcmeDirectory
+    proxy_acme_contact: EMail
+    proxy_acme_terms: Literal["", "accepted"]
+    proxy_acme_challenges: tuple[Literal["tls-alpn-01", "http-01"], ...]
+    proxy_acme_trust: OptionalFile
 
     ollama_models: tuple[ModelName, ...]
     ollama_prune_models: bool
@@ -143,9 +175,21 @@ class Settings(BaseModel):
         return any(route.host_gateway for route in self.routes)
 
     @property
+    def host_names(self) -> tuple[str, ...]:
+        """Every name, beyond addresses, single words and *.local, that httpd answers to."""
+        return host_names(self.proxy_host_names, self.proxy_tls_names if self.proxy_tls != "off" else ())
+
+    @property
+    def has_tls_files(self) -> bool:
+        """Whether httpd is given files of TLS by the deploy: certificates, keys."""
+        return self.proxy_tls in ("files", "local-ca") or (self.proxy_tls == "acme" and self.proxy_acme_trust != "")
+
+    @property
     def published_ports(self) -> frozenset[tuple[str, int]]:
         """Every (address, port) that the stack opens on the host; `0.0.0.0` stands for all addresses."""
         ports = {("0.0.0.0", self.proxy_port)}
+        if self.proxy_tls != "off":
+            ports.add(("0.0.0.0", self.proxy_tls_port))
         if self.ollama_publish:
             address, _, port = self.ollama_publish.rpartition(":")
             ports.add((address, int(port)))
@@ -160,6 +204,7 @@ class Settings(BaseModel):
                 f"proxy_port = {self.proxy_port} and ollama_publish = {self.ollama_publish!r} want the same port; "
                 "give one of them another"
             )
+        check_tls(self)
         if self.ollama_prune_models and not self.ollama_models:
             raise ValueError(
                 "ollama_prune_models = True and ollama_models = [] would remove every model; list those to keep, "

@@ -15,12 +15,9 @@ from hearth.host_paths import (
     PROJECT,
     RELEASES,
     ROOT,
-    SECRETS,
 )
-from hearth.own_files import our_files, own_names
+from hearth.own_files import OWN_DIRECTORIES, our_files, own_names
 
-# Directories that deploys make and fill.
-_MADE = (".incoming", f"{SECRETS.removeprefix(f'{ROOT}/')}/.incoming", RELEASES.removeprefix(f"{ROOT}/"))
 _RELEASES = RELEASES.removeprefix(f"{ROOT}/")
 # What Ollama keeps in its directory, beside the models.
 STORE_ENTRIES = ("models/blobs", "models/manifests", "id_ed25519", "id_ed25519.pub", "history")
@@ -183,7 +180,9 @@ def _files(
     strangers = host.files - remove
     homes = _parents(own_names(host.files, files) | remove) | {_RELEASES}
     # An empty directory that a person made is a person's, too.
-    theirs = {path for path in host.directories if path not in homes and not path.startswith(_MADE)}
+    theirs = {
+        path for path in host.directories if path not in homes and not path.startswith((*OWN_DIRECTORIES, _RELEASES))
+    }
     above = _parents(strangers | theirs)
     directories = sorted(host.directories - above - theirs, key=lambda path: (-path.count("/"), path))
     kept += [f"{ROOT}/{path}: it was not put there by Hearth" for path in sorted(strangers | (theirs - above))]

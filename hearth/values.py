@@ -25,7 +25,8 @@ _URL = re.compile(
 )
 _PUBLISH = re.compile(r"(?P<address>[0-9.]+):(?P<port>[0-9]{1,5})")
 _PERSON = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")
-_NAME = re.compile(r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$")
+_E_MAIL = re.compile(r"^[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+$")
+HOST_NAME = re.compile(r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$")
 
 
 def _image(value: str) -> str:
@@ -93,7 +94,7 @@ def _url(value: str) -> str:
 
 
 def _host_name(value: str) -> str:
-    if not _NAME.fullmatch(value):
+    if not HOST_NAME.fullmatch(value):
         raise ValueError('a host name is lower case, without scheme, port or slash, such as "chat.example.org"')
     return value
 
@@ -135,6 +136,18 @@ def _network(value: str) -> str:
     return value
 
 
+def _e_mail(value: str) -> str:
+    if value and not _E_MAIL.fullmatch(value):
+        raise ValueError('an e-mail address such as "anna@example.org" would be right, or ""')
+    return value
+
+
+def _file(value: str) -> str:
+    if value != value.strip() or not (value == "" or value.isprintable()):
+        raise ValueError('the path of a file on this computer, such as "~/certificates/pi.pem", would be right')
+    return value
+
+
 def is_port(text: str) -> bool:
     """Whether the text is a TCP port, 1 to 65535, written in the usual way."""
     return text.isascii() and text.isdigit() and text[0] != "0" and int(text) < 65536
@@ -149,6 +162,9 @@ ModelName = Annotated[str, AfterValidator(_model)]
 Url = Annotated[str, AfterValidator(_url)]
 OptionalUrl = Annotated[str, AfterValidator(lambda value: _url(value) if value else value)]
 PersonName = Annotated[str, AfterValidator(_person)]
+EMail = Annotated[str, AfterValidator(_e_mail)]
+# Of the computer that deploys, not of the host: it never reaches a shell or a template.
+OptionalFile = Annotated[str, AfterValidator(_file)]
 HostName = Annotated[str, AfterValidator(_host_name)]
 Network = Annotated[str, AfterValidator(_network)]
 Publish = Annotated[str, AfterValidator(_publish)]

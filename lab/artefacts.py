@@ -33,6 +33,10 @@ def _ollama(paths: Paths, out: Path, log: Path) -> None:
     programs.build_ollama(paths["builder"] / "root", out, log)
 
 
+def _pebble(paths: Paths, out: Path, log: Path) -> None:
+    programs.build_pebble(paths["builder"] / "root", out, log)
+
+
 def _base(paths: Paths, out: Path, log: Path) -> None:
     images.build_base(out, log, paths["builder"] / "root/etc/ssl/certs/ca-certificates.crt")
 
@@ -79,6 +83,13 @@ ALL = {
             f"Build Apache httpd {versions.HTTPD}",
             lambda: [builder.recipe("httpd.sh"), versions.HTTPD, versions.HTTPD_SHA256],
             _httpd,
+            ("builder",),
+        ),
+        Artefact(
+            "pebble",
+            f"Build the ACME server Pebble {versions.PEBBLE}",
+            lambda: [builder.recipe("pebble.sh"), versions.PEBBLE],
+            _pebble,
             ("builder",),
         ),
         Artefact("base", "Make the images' base", lambda: [builder.recipe("base.sh")], _base, ("builder",)),

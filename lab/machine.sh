@@ -3,7 +3,7 @@
 # Says what it does, and nothing when all is there. --browser adds Chromium, for the tests of the chat page.
 set -euo pipefail
 
-packages=(qemu-system-x86 qemu-utils mmdebstrap buildah openssh-client e2fsprogs iproute2 nftables ca-certificates python3-venv)
+packages=(qemu-system-x86 qemu-utils mmdebstrap buildah openssh-client e2fsprogs iproute2 nftables ca-certificates python3-venv curl)
 [[ ${1:-} != --browser ]] || packages+=(chromium)
 
 sudo=()

@@ -1,4 +1,4 @@
-"""The two programs that the images hold, built from source in the builder: Apache httpd and Ollama."""
+"""Programs built from source in the builder: Apache httpd and Ollama, which the images hold, and an ACME server."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ def build_ollama(root: Path, out: Path, log: Path) -> None:
     shutil.copy(builder.RECIPES / "ollama.sh", work)
     miniaudio_header(work, log)
     builder.run_inside(root, work, ["sh", "/work/ollama.sh", versions.OLLAMA], log, timeout=3000)
+    _keep(work, out)
+
+
+def build_pebble(root: Path, out: Path, log: Path) -> None:
+    """Fill `out`: the program `pebble`, which needs nothing of the root that it runs in."""
+    work = _workspace(out)
+    shutil.copy(builder.RECIPES / "pebble.sh", work)
+    builder.run_inside(root, work, ["sh", "/work/pebble.sh", versions.PEBBLE], log, timeout=900)
     _keep(work, out)
 
 

@@ -17,11 +17,14 @@ from hearth.roles.firewall import announce, firewall, narrow
 from hearth.roles.preflight import become, check_settings, preflight
 from hearth.roles.release import release
 from hearth.roles.restore import choose_settings, open_backup, restore
+from hearth.roles.tls import read_material
 
-inventory = check_settings(state.inventory)[host.name]
+everyone = check_settings(state.inventory)
+inventory = everyone[host.name]
 hosts = sum(1 for one in state.inventory if state.is_host_in_limit(one))
 archive = open_backup(Path(required("FROM", host.data.get("x_restore_from"), "backups/….tar")), hosts)
 settings = choose_settings(archive, inventory)
+material = read_material(settings, everyone.values())
 watch_connection(host)
 root = become()
 hold(root)
@@ -31,6 +34,6 @@ announce(settings)
 docker(settings=settings, source=source, codename=codename, **root)
 firewall(settings=settings, is_there=seen.firewall, published=seen.published, **root)
 access(settings=settings, **root)
-restore(archive=archive, settings=settings, **root)
+restore(archive=archive, settings=settings, material=material, **root)
 release(settings=settings, **root)
 narrow(settings=settings, published=seen.published, **root)

@@ -54,8 +54,9 @@ def accept_script(settings: Settings, release: Release, prompt: bool) -> str:
     """
     path, body = probe(settings)
     images = "\n".join(f"{reference} {image}" for reference, image in release.images.items())
-    # From inside where callers have to show who they are, since a trial can not.
-    port = str(settings.proxy_port) if all(access.anyone for access in settings.accesses) else "inside"
+    # From inside where callers have to show who they are, since a trial can not, or to speak TLS, since bash does not.
+    is_open = settings.proxy_tls == "off" and all(access.anyone for access in settings.accesses)
+    port = str(settings.proxy_port) if is_open else "inside"
     trial = (port, path, body) if prompt else (port, "", "")
     lasting = "\n".join((port, path, body))
     calls = (

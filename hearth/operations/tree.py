@@ -12,7 +12,7 @@ from pyinfra.api import FileUploadCommand, StringCommand, operation
 from hearth.changes import digests
 from hearth.facts.tree import Tree
 from hearth.file_sentences import about_files
-from hearth.host_paths import HTTPD_CONF, HTTPD_USER, RELOAD_PENDING, ROOT
+from hearth.host_paths import HTTPD_CONF, HTTPD_USER, RELOAD_PENDING, ROOT, TLS_LIVE
 from hearth.settings import Settings
 from hearth.shell import quote
 from hearth.words import explain, will_put
@@ -44,7 +44,7 @@ def synced(files: Mapping[str, bytes], settings: Settings) -> Generator[StringCo
     upload = f"{ROOT}/.incoming.tar"
     yield StringCommand(f"install -d -m 0755 {ROOT}")
     yield FileUploadCommand(io.BytesIO(archive), upload)
-    yield StringCommand(swap_script(sorted(differing), upload, settings.proxy_image))
+    yield StringCommand(swap_script(sorted(differing), upload, settings.proxy_image, settings.has_tls_files))
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:
@@ -58,8 +58,12 @@ def pack(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def swap_script(paths: list[str], upload: str, proxy_image: str) -> str:
-    """Shell script that unpacks, tries and places the files."""
+def swap_script(paths: list[str], upload: str, proxy_image: str, has_tls_files: bool = False) -> str:
+    """Shell script that unpacks, tries and places the files.
+
+    Args:
+        has_tls_files: httpd.conf names certificates that are on the host.
+    """
     directories = sorted({path.rpartition("/")[0] for path in paths} - {""})
     lines = [
         "set -e",
@@ -74,10 +78,13 @@ def swap_script(paths: list[str], upload: str, proxy_image: str) -> str:
         lines.append(f"docker compose -f {_INCOMING}/compose.yaml config --quiet")
     if "httpd/httpd.conf" in paths:
         mount = f"type=bind,src={_INCOMING}/httpd,dst=/usr/local/apache2/{HTTPD_CONF.rpartition('/')[0]},readonly"
+        mount = f"--mount {mount}"
+        if has_tls_files:
+            mount += f" --mount type=bind,src={TLS_LIVE},dst=/usr/local/apache2/conf/tls,readonly"
         lines += [
             # With the powers that it will have: what it may not read then is found here.
             f"docker run --rm --network none --read-only --user {HTTPD_USER} --cap-drop ALL "
-            f"--security-opt no-new-privileges --mount {mount} {quote(proxy_image)} httpd -t -f {HTTPD_CONF}",
+            f"--security-opt no-new-privileges {mount} {quote(proxy_image)} httpd -t -f {HTTPD_CONF}",
             # Before the change: a run that dies in between leaves the mark, and the next run reloads.
             f"touch {RELOAD_PENDING}",
         ]

@@ -13,7 +13,8 @@ from hearth.archive import BackupError, file_name
 from hearth.archive_reader import Archive
 from hearth.backup import settings_to_use
 from hearth.checkout import deployer
-from hearth.operations import images, project, releases, tree
+from hearth.material import Material
+from hearth.operations import certificate, images, project, releases, tree
 from hearth.operations import models as model_operations
 from hearth.operations import restore as operations
 from hearth.restore import image_references
@@ -77,7 +78,7 @@ def choose_settings(archive: Archive, inventory: Settings) -> Settings:
 
 
 @deploy("Restore")
-def restore(archive: Archive, settings: Settings) -> None:
+def restore(archive: Archive, settings: Settings, material: Material) -> None:
     files = archive.tree()
     references = image_references(files["compose.yaml"])
     known = {name: image for name, image in archive.manifest.images.items() if name in references.values()}
@@ -91,6 +92,8 @@ def restore(archive: Archive, settings: Settings) -> None:
         stall=settings.docker_pull_stall,
         retries=settings.docker_pull_retries,
     )
+    if settings.proxy_tls != "off":  # secrets are in no backup
+        certificate.provided(name="Put the certificate", settings=settings, material=material)
     # The image that will run tries httpd.conf, also where somebody had edited the host that was backed up.
     trying = settings.model_copy(update={"proxy_image": references["httpd"]})
     tree.synced(name="Put the files", files=files, settings=trying)

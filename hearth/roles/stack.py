@@ -5,13 +5,14 @@ from __future__ import annotations
 from pyinfra.api import deploy
 
 from hearth.checkout import deployer
-from hearth.operations import images, project, releases, tree
+from hearth.material import Material
+from hearth.operations import certificate, images, project, releases, tree
 from hearth.render import render_tree
 from hearth.settings import Settings
 
 
 @deploy("Stack")
-def stack(settings: Settings) -> None:
+def stack(settings: Settings, material: Material) -> None:
     references = {"ollama": settings.ollama_image, "httpd": settings.proxy_image}
     images.pulled(
         name="Pull the images",
@@ -20,6 +21,10 @@ def stack(settings: Settings) -> None:
         stall=settings.docker_pull_stall,
         retries=settings.docker_pull_retries,
     )
+    # A setting, not a fact: no operation, and so no question to the host, where it is off. Before the files, since
+    # httpd.conf is tried with the certificate that it names.
+    if settings.proxy_tls != "off":
+        certificate.provided(name="Put the certificate", settings=settings, material=material)
     files = render_tree(settings)
     tree.synced(name="Put the files", files=files, settings=settings)
     project.up(

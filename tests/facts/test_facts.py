@@ -15,7 +15,10 @@ from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactPreconditionError
 from pyinfra_testing import facts as harness
 
+from hearth.authority import make_authority
+from hearth.certificate import today
 from hearth.facts.answers import Answers, AnswersState
+from hearth.facts.certificates import Certificates, CertificatesState
 from hearth.facts.checkup import Checkup, Login
 from hearth.facts.engine import Engine, EngineUnreachable
 from hearth.facts.firewall import Firewall
@@ -34,6 +37,7 @@ harness._json_default = lambda value: sorted(value) if isinstance(value, frozens
 _FOLDER = Path(__file__).parent
 
 TestAnswers = harness.make_fact_tests("hearth.facts", "answers.Answers", _FOLDER / "answers")
+TestCertificates = harness.make_fact_tests("hearth.facts", "certificates.Certificates", _FOLDER / "certificates")
 TestCheckup = harness.make_fact_tests("hearth.facts", "checkup.Checkup", _FOLDER / "checkup")
 TestFirewall = harness.make_fact_tests("hearth.facts", "firewall.Firewall", _FOLDER / "firewall")
 TestLogin = harness.make_fact_tests("hearth.facts", "checkup.Login", _FOLDER / "login")
@@ -142,6 +146,30 @@ def test_files_are_read(tmp_path: Path) -> None:
     assert fact.process(lines) == TreeState({"compose.yaml": hashlib.sha256(b"x").hexdigest()})
 
 
+def test_certificates_are_read_and_nothing_of_a_key(tmp_path: Path) -> None:
+    """With a real shell and a real key."""
+    authority = make_authority(tmp_path / "ca", ["pi.local"], today())
+    pair = authority.issue(["pi.local"], today())
+    live = tmp_path / "tls/live"
+    live.mkdir(parents=True)
+    (live / "server.pem").write_bytes(pair)
+    store = tmp_path / "acme/store/domains/chat.example.org"
+    store.mkdir(parents=True)
+    (store / "pubcert.secp256r1.pem").write_bytes(authority.pem)
+    (store / "privkey.secp256r1.pem").write_bytes(pair)
+    fact = Certificates()
+    lines = ask(fact.command("chat.example.org").replace(ROOT, str(tmp_path)))
+    key = {line for line in pair.decode().partition("-----BEGIN PRIVATE")[2].splitlines() if len(line) > 20}
+    assert key
+    assert not key & set(lines)
+    assert not any("PRIVATE" in line for line in lines)
+    state = fact.process(lines)
+    assert state.chain + "\n" == pair.decode().partition("-----BEGIN PRIVATE")[0]
+    assert state.acme_chain + "\n" == authority.pem.decode()
+    assert set(state.digests) == {"server.pem"}
+    assert fact.process(ask(fact.command("").replace(ROOT, str(tmp_path / "nothing")))) == CertificatesState()
+
+
 def test_a_footprint_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a real shell, real files, and a `docker` that has two containers and nothing else."""
     container = (
@@ -210,6 +238,8 @@ def test_a_footprint_of_a_host_without_docker_is_read(tmp_path: Path, monkeypatc
 COMMANDS: list[tuple[FactBase[Any], str]] = [
     (Answers(), Answers().command()),
     (Firewall(), Firewall().command()),
+    (Certificates(), Certificates().command("")),
+    (Certificates(), Certificates().command("it's $(reboot).org")),
     (Login(), Login().command()),
     (Checkup(), Checkup().command(("/a", "/b"), "/b")),
     (Engine(), Engine().command(("docker.io", "docker-compose"))),

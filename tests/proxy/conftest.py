@@ -46,9 +46,11 @@ def ollama(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> 
 def serving(httpd_image: Path, directory: Callable[[], Path], stack: ExitStack) -> Serve:
     """Starts an httpd that ends with the stack. `upstream`: address of the server that it finds as `ollama`."""
 
-    def serve(upstream: str | None = None, volumes: dict[str, Path] | None = None, **values: Any) -> Httpd:
+    def serve(
+        upstream: str | None = None, volumes: dict[str, Path] | None = None, address: str = "", **values: Any
+    ) -> Httpd:
         settings = shipped_settings(**{"ollama_models": ["tinyllama", "tinystory"], "proxy_port": 8085} | values)
-        return stack.enter_context(Httpd(httpd_image, directory(), settings, upstream, volumes))
+        return stack.enter_context(Httpd(httpd_image, directory(), settings, upstream, volumes, address))
 
     return serve
 

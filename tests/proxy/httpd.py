@@ -31,6 +31,7 @@ class Httpd:
         settings: what to render.
         ollama: the address that the name `ollama` leads to; its own by default, where a test may then listen.
         volumes: further directories: where they appear in the container → what is mounted there.
+        address: the loopback address to listen at; a free one by default.
 
     Attributes:
         address: the loopback address at which it listens, on the port that the settings publish.
@@ -45,10 +46,11 @@ class Httpd:
         settings: Settings,
         ollama: str | None = None,
         volumes: Mapping[str, Path] | None = None,
+        address: str = "",
     ) -> None:
         assert settings.proxy_port > 1023, "httpd is not root; on this machine it may not take ports below 1024"
         self.settings = settings
-        self.address = free_address(settings.proxy_port, OLLAMA_PORT)
+        self.address = address or free_address(settings.proxy_port, self._port("443"), OLLAMA_PORT)
         self.port = settings.proxy_port
         self.url = f"http://{self.address}:{self.port}"
         self.tree = directory / "tree"
@@ -60,7 +62,8 @@ class Httpd:
             image,
             directory,
             "httpd",
-            tuple(service["command"]),
+            # As Compose reads it, and with less patience than a host needs to have.
+            tuple(word.replace("$$", "$").replace("sleep 20", "sleep 1") for word in service["command"]),
             {"/etc/hosts": self._hosts} | self._mounts(service) | dict(volumes or {}),
             {},
             lambda: answers(self.address, self.port),

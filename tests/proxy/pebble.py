@@ -1,0 +1,102 @@
+"""Pebble, Let's Encrypt's own ACME server for tests, on a loopback address of its own."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from hearth.authority import make_authority
+from hearth.certificate import today
+from tests.proxy.address import answers, free_address
+from tests.proxy.container import Container
+
+_API, _MANAGEMENT = 14000, 15000
+
+
+class Pebble:
+    """An authority that looks for real whether names are the caller's, until the end of the block.
+
+    Args:
+        image: any root directory for it to run in.
+        program: the built program.
+        directory: an empty directory of its own.
+        names: name → the address at which it finds its host.
+        ports: of its host: http:// and https://.
+        seconds: how long its certificates are valid.
+
+    Attributes:
+        url: of its ACME directory.
+        trust: PEM file with what its own TLS is trusted by (not what it issues).
+    """
+
+    def __init__(
+        self,
+        image: Path,
+        program: Path,
+        directory: Path,
+        names: Mapping[str, str],
+        ports: tuple[int, int] = (80, 443),
+        seconds: int = 7776000,
+    ) -> None:
+        self.address = free_address(_API, _MANAGEMENT)
+        self.url = f"https://{self.address}:{_API}/dir"
+        authority = make_authority(directory / "ca", [], today())
+        self.trust = directory / "ca/hearth-ca.crt"
+        config = directory / "config"
+        config.mkdir()
+        (config / "own.pem").write_bytes(authority.issue([self.address], today()))
+        wish = {
+            "listenAddress": f"{self.address}:{_API}",
+            "managementListenAddress": f"{self.address}:{_MANAGEMENT}",
+            "certificate": "/config/own.pem",
+            "privateKey": "/config/own.pem",
+            "httpPort": ports[0],
+            "tlsPort": ports[1],
+            "ocspResponderURL": "",
+            "externalAccountBindingRequired": False,
+            "retryAfter": {"authz": 1, "order": 1},
+            "keyAlgorithm": "ecdsa",
+            "profiles": {"default": {"description": "the only one", "validityPeriod": seconds}},
+        }
+        (config / "config.json").write_text(json.dumps({"pebble": wish}))
+        hosts = directory / "hosts"
+        hosts.write_text(
+            "".join(f"{address} {name}\n" for name, address in {"localhost": "127.0.0.1", **names}.items())
+        )
+        self._container = Container(
+            image,
+            directory,
+            "pebble",
+            ("/pebble/pebble", "-config", "/config/config.json", "-strict"),
+            {"/etc/hosts": hosts, "/config": config, "/pebble": program.parent},
+            # Its own wishes to fail clients now and then, and to let them wait, are for tests of clients.
+            {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZREUSE": "0"},
+            lambda: answers(self.address, _API),
+        )
+
+    def root(self) -> str:
+        """PEM of the authority that its certificates lead to, made anew at each start."""
+        trusting = ssl.create_default_context(cafile=str(self.trust))
+        connection = http.client.HTTPSConnection(self.address, _MANAGEMENT, timeout=10, context=trusting)
+        try:
+            connection.request("GET", "/roots/0")
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+    def log(self) -> str:
+        """What it has said."""
+        return self._container.log()
+
+    def __enter__(self) -> Pebble:
+        self._container.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._container.__exit__(kind, error, trace)

@@ -1,0 +1,374 @@
+"""TLS by the real httpd."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from hearth.authority import Authority, make_authority
+from hearth.certificate import fingerprint, general_name, today
+from tests.acceptance.api import call
+from tests.lab.machine import wait_until
+from tests.proxy.conftest import Serve
+from tests.proxy.httpd import PREFIX, Httpd
+from tests.proxy.ollama import Ollama
+from tests.proxy.secure import VERSIONS, Client
+
+NAMES = ["pi.local", "pi", "192.168.1.189"]
+QUESTION = {"model": "tinyllama", "prompt": "hi"}
+ROUTE = "/api/ollama"
+
+
+class Site:
+    """An httpd with a certificate of a local authority, and a client that trusts it."""
+
+    def __init__(self, serve: Serve, ollama: Ollama, directory: Path, **values: object) -> None:
+        self.authority: Authority = make_authority(directory / "ca", NAMES, today())
+        self.live = directory / "live"
+        self.live.mkdir()
+        (self.live / "ca.crt").write_bytes(self.authority.pem)
+        self.renew()
+        self.web: Httpd = serve(
+            upstream=ollama.address,
+            volumes={f"{PREFIX}/conf/tls": self.live},
+            **{"proxy_port": 8085, "proxy_tls_port": 8443, "proxy_tls": "local-ca", "proxy_tls_names": NAMES} | values,
+        )
+        self.client = Client(self.web.address, "pi.local", 8085, 8443, directory / "ca/hearth-ca.crt")
+
+    def renew(self) -> None:
+        """As a deploy puts a certificate: one rename."""
+        draft = self.live / "draft"
+        draft.write_bytes(self.authority.issue(NAMES, today()))
+        draft.chmod(0o644)  # this directory is the test's own
+        draft.rename(self.live / "server.pem")
+
+
+@pytest.fixture(scope="module")
+def site(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """For tests that leave it as it is."""
+    values = {"allowed_origins": ["https://listed.example"], "proxy_max_body": "64k"}
+    return Site(serve_module, ollama, tmp_path_factory.mktemp("site"), **values)
+
+
+@pytest.fixture
+def untouched(ollama: Ollama) -> Iterator[None]:
+    """Nothing of the test reaches Ollama."""
+    before = ollama.requests()
+    yield
+    time.sleep(0.03)  # its log comes with the end of a request
+    assert ollama.requests() == before
+
+
+# --- what is spoken -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_page_comes_over_both_versions(site: Site, version: str) -> None:
+    page = site.client.call("/", version=version)
+    assert (page.status, page.all(":version")) == (200, [version])
+    assert b"<title>" in page.body
+    assert page.all("strict-transport-security") == []
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_answer_comes_word_by_word(site: Site, version: str) -> None:
+    stream = site.client.stream(ROUTE, {"model": "tinystory", "prompt": "hi", "options": {"num_predict": 20}}, version)
+    lines = stream.lines()
+    assert stream.end() == 0
+    last = json.loads(lines[-1].text)
+    assert last["done"] is True
+    took = last["eval_duration"] / 1e9
+    spread = lines[-1].arrived - lines[0].arrived
+    assert len(lines) > 10
+    assert spread > 0.5 * took, f"{len(lines)} lines within {spread:.3f} s, though they took {took:.3f} s to make"
+
+
+@pytest.mark.parametrize("old", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+def test_old_protocols_are_refused(site: Site, old: ssl.TLSVersion) -> None:
+    context = site.client.context()
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = old
+    with pytest.raises(ssl.SSLError, match=r"(?i)alert protocol version|unsupported protocol"):
+        site.client.shake_hands(context)
+
+
+@pytest.mark.parametrize("weak", ["AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES128-SHA256"])
+def test_ciphers_without_forward_secrecy_or_authentication_are_refused(site: Site, weak: str) -> None:
+    context = site.client.context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(f"{weak}:@SECLEVEL=0")
+    with pytest.raises(ssl.SSLError, match=r"(?i)handshake failure"):
+        site.client.shake_hands(context)
+
+
+def test_modern_protocols_are_spoken(site: Site) -> None:
+    assert site.client.shake_hands()[0] == "TLSv1.3"
+    context = site.client.context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    version, cipher, _ = site.client.shake_hands(context)
+    assert version == "TLSv1.2"
+    assert cipher.startswith("ECDHE-ECDSA-")
+    assert cipher.endswith(("GCM-SHA256", "GCM-SHA384", "POLY1305"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_name_is_vouched_for(site: Site, name: str) -> None:
+    site.client.shake_hands(name=name)
+
+
+# --- http:// --------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
+@pytest.mark.parametrize("path", ["/", "/api/ollama", "/chat.js?a=b%20c&d", "/no%20such"])
+def test_plain_http_sends_on_and_keeps_the_method(site: Site, method: str, path: str) -> None:
+    body = b"{}" if method == "POST" else None
+    answer = site.client.call(path, method, "1.1", body, scheme="http")
+    assert answer.status == 308
+    assert answer.all("location") == [f"https://pi.local:8443{path}"]
+    assert answer.all("cache-control") == ["no-store"], "else browsers go there for good"
+
+
+def test_a_question_that_is_sent_on_is_answered(site: Site) -> None:
+    answer = site.client.call(ROUTE, "POST", "1.1", QUESTION, scheme="http", extra=["--location"])
+    assert answer.status == 308
+    assert b" 200 " in answer.body
+    assert b'"done":true' in answer.body
+
+
+@pytest.mark.parametrize("host", ["192.168.1.189:8085", "[::1]:8085", "pi"])
+def test_it_sends_to_the_host_that_was_called(site: Site, host: str) -> None:
+    answer = site.client.call("/", scheme="http", version="1.1", headers={"Host": host})
+    assert answer.all("location") == [f"https://{host.removesuffix(':8085')}:8443/"]
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("host", ["evil.example", "pi.local.evil.example", "localhost.evil.example", "xlocalhost.y"])
+def test_unknown_names_are_refused(site: Site, scheme: str, host: str) -> None:
+    answer = site.client.call("/", version="1.1", scheme=scheme, headers={"Host": host})
+    assert (answer.status, answer.all("location")) == (421, [])
+
+
+@pytest.mark.usefixtures("untouched")
+def test_a_preflight_is_refused_and_not_sent_on(site: Site) -> None:
+    asked = {"Origin": "https://listed.example", "Access-Control-Request-Method": "POST"}
+    answer = site.client.call(ROUTE, "OPTIONS", "1.1", scheme="http", headers=asked)
+    assert (answer.status, answer.all("location")) == (403, [])
+    assert "https" in answer.json()["error"]
+
+
+def test_the_container_itself_is_answered_over_plain_http_by_the_same_rules(
+    serve: Serve, ollama: Ollama, tmp_path: Path
+) -> None:
+    """Its health check, and the trial of a release: what calls 127.0.0.1, which nobody else can."""
+    site = Site(serve, ollama, tmp_path)
+    port = 20000 + int(site.web.address.rpartition(".")[2])
+    conf = site.web.tree / "httpd/httpd.conf"
+    conf.write_text(
+        conf.read_text().replace("<VirtualHost *:8085>", f"<VirtualHost *:8085 *:{port}>")
+        + f"Listen 127.0.0.1:{port}\n"
+    )
+    assert site.web.reload().code == 0
+    inside = f"http://127.0.0.1:{port}"
+    wait_until(lambda: call(inside, "GET", "/").status == 200, 10, "the reload")
+    before = ollama.requests()
+    foreign = {"Origin": "https://evil.example"}
+    assert call(inside, "POST", ROUTE, QUESTION, {"Host": "localhost"} | foreign).status == 403
+    assert call(inside, "POST", ROUTE, b"{}", {"Host": "localhost", "Transfer-Encoding": "chunked"}).status == 411
+    assert call(inside, "GET", "/", headers={"Host": "evil.example"}).status == 421
+    assert call(inside, "DELETE", "/api/delete", headers={"Host": "localhost"}).status in (404, 405)
+    assert ollama.requests() == before
+    assert call(inside, "POST", ROUTE, QUESTION, {"Host": "localhost"}).status == 200
+    for host in ("localhost", "127.0.0.1"):
+        answer = site.client.call("/", version="1.1", scheme="http", headers={"Host": host})
+        assert (answer.status, answer.all("location")) == (308, [f"https://{host}:8443/"]), "others only say so"
+
+
+def test_the_authority_can_be_fetched_and_the_key_can_not(site: Site) -> None:
+    for scheme in ("http", "https"):
+        answer = site.client.call("/hearth-ca.crt", version="1.1", scheme=scheme)
+        assert (answer.status, answer.body) == (200, site.authority.pem)
+        assert answer.all("content-type") == ["application/x-x509-ca-cert"]
+    for path in ("/server.pem", "/hearth-ca.crt/../server.pem", "/hearth-ca.crt/server.pem", "/tls/server.pem"):
+        assert site.client.call(path, version="1.1").status in (400, 403, 404)
+
+
+# --- the gates, over TLS --------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("status", "method", "path", "body", "headers"),
+    [
+        (403, "POST", ROUTE, b"{}", {"Origin": "https://evil.example"}),
+        # A page that whoever is between could have put there.
+        (403, "POST", ROUTE, b"{}", {"Origin": "http://pi.local:8443"}),
+        (403, "POST", "//api/./ollama", b"{}", {"Origin": "https://evil.example"}),
+        (403, "POST", ROUTE, b"{}", {"Origin": "null"}),
+        (204, "OPTIONS", ROUTE, None, {"Origin": "https://evil.example"}),
+        (405, "DELETE", ROUTE, None, {}),
+        (405, "PUT", ROUTE, b"{}", {}),
+        (411, "POST", ROUTE, None, {}),
+        (404, "GET", "/api/ps", None, {}),
+        (405, "POST", "/api/pull", b"{}", {}),
+        (405, "DELETE", "/api/delete", b"{}", {}),
+        (404, "GET", "/.well-known/acme-challenge/x", None, {}),
+    ],
+)
+def test_every_gate_holds(
+    site: Site,
+    version: str,
+    status: int,
+    method: str,
+    path: str,
+    body: bytes | None,
+    headers: dict[str, str],
+) -> None:
+    answer = site.client.call(path, method, version, body, headers)
+    assert answer.status == status, answer
+    assert answer.all(":version") == [version]
+    assert answer.all("access-control-allow-origin") == []
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_body_that_is_too_large_is_refused(site: Site, version: str) -> None:
+    try:
+        assert site.client.call(ROUTE, "POST", version, b"x" * 65537).status == 413
+    except AssertionError:  # over HTTP/2 the stream may end while curl still sends, and then curl shows no answer
+        assert version == "2"
+    spoken = "2.0" if version == "2" else version
+    assert f'"POST {ROUTE} HTTP/{spoken}" 413' in site.web.log()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_page_itself_and_listed_pages_may_ask(site: Site, version: str) -> None:
+    for origin in ("https://pi.local:8443", "https://listed.example"):
+        answer = site.client.call(ROUTE, "POST", version, QUESTION, {"Origin": origin})
+        assert answer.status == 200
+        assert answer.all("access-control-allow-origin") == ([origin] if "listed" in origin else [])
+    preflight = site.client.call(ROUTE, "OPTIONS", version, headers={"Origin": "https://listed.example"})
+    assert (preflight.status, preflight.all("access-control-allow-methods")) == (204, ["POST"])
+
+
+def test_strict_transport_security_is_sent_over_tls_when_asked_for(
+    serve: Serve, ollama: Ollama, tmp_path: Path
+) -> None:
+    site = Site(serve, ollama, tmp_path, proxy_tls_hsts_days=2)
+    assert site.client.call("/").all("strict-transport-security") == ["max-age=172800"]
+    assert site.client.call(ROUTE, "DELETE").all("strict-transport-security") == ["max-age=172800"]
+    assert site.client.call("/", scheme="http", version="1.1").all("strict-transport-security") == []
+
+
+# --- renewal --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_certificate_is_renewed_under_a_running_answer(
+    serve: Serve, ollama: Ollama, tmp_path: Path, version: str
+) -> None:
+    site = Site(serve, ollama, tmp_path)
+    before = fingerprint(site.client.shake_hands()[2])
+    asked = {"model": "tinystory", "prompt": "hi", "options": {"num_predict": 60}}
+    stream = site.client.stream(ROUTE, asked, version)
+    assert len(stream.lines(3)) == 3
+    site.renew()
+    assert site.web.reload().code == 0
+    deadline = time.monotonic() + 10
+    while (after := fingerprint(site.client.shake_hands()[2])) == before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    seen = time.monotonic()
+    assert after != before
+    assert site.client.call("/").status == 200
+    lines = stream.lines()
+    assert stream.end() == 0
+    assert json.loads(lines[-1].text)["done"] is True
+    assert lines[-1].arrived > seen, "the answer was over before the new certificate was there: ask for a longer one"
+
+
+# --- the authority's limits -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["bank.example.com", "8.8.8.8", "2606:4700::1111"])
+def test_openssl_refuses_what_the_authority_may_not_vouch_for(site: Site, name: str) -> None:
+    """Somebody has the authority's key, and makes a certificate for a site of the web with it."""
+    assert site.authority.outside([name]) == [name]
+    forged = _signed(site.authority, name)
+    with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree violation"):
+        _shake_hands_in_memory(forged, site.authority, name)
+
+
+@pytest.mark.parametrize("name", ["other.local", "10.1.2.3", "fd00::5", "pi"])
+def test_openssl_takes_what_it_may(site: Site, name: str) -> None:
+    _shake_hands_in_memory(_signed(site.authority, name), site.authority, name)
+
+
+def _signed(authority: Authority, name: str) -> bytes:
+    """Certificate and key for one name, signed whatever the authority's limits are."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    real = x509.load_pem_x509_certificate(authority.issue(["pi.local"], today()))
+    certificate = (
+        x509.CertificateBuilder(extensions=[one for one in real.extensions if one.oid.dotted_string != "2.5.29.17"])
+        .subject_name(real.subject)
+        .issuer_name(real.issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(real.not_valid_before_utc)
+        .not_valid_after(real.not_valid_after_utc)
+        .add_extension(x509.SubjectAlternativeName([general_name(name)]), critical=False)
+        .sign(authority.key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return certificate.public_bytes(pem) + plain
+
+
+def _shake_hands_in_memory(pair: bytes, authority: Authority, name: str, tries: int = 10) -> None:
+    """OpenSSL against OpenSSL.
+
+    Raises:
+        ssl.SSLCertVerificationError: the client refuses the certificate.
+    """
+    import tempfile
+
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(pair)
+        file.flush()
+        theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        theirs.load_cert_chain(file.name)
+    ours = ssl.create_default_context(cadata=authority.pem.decode())
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ours.wrap_bio(to_client, to_server, server_hostname=name)
+    server = theirs.wrap_bio(to_server, to_client, server_side=True)
+    for _ in range(tries):
+        done = 0
+        for side in (client, server):
+            try:
+                side.do_handshake()
+                done += 1
+            except ssl.SSLWantReadError:
+                continue
+        if done == 2:
+            return
+    raise AssertionError("the handshake came to no end")
+
+
+def test_a_client_that_does_not_know_the_authority_refuses(site: Site) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError, match="unable to get local issuer"):
+        site.client.shake_hands(ssl.create_default_context())
+    stranger = replace(site.client, name="other.local")
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"[Hh]ostname mismatch"):
+        stranger.shake_hands()
