@@ -34,7 +34,8 @@ def limited(
     """
     state = host.get_fact(Firewall)
     rules = render_rules(networks, ports)
-    about = f"only {listed(networks)} may reach {listed(str(port) for port in sorted({port for _, port in ports}))}"
+    open_to_others = sorted({port for address, port in ports if not address.startswith("127.")})
+    about = f"only {listed(networks)} may reach {listed(str(port) for port in open_to_others)}"
     differences = find_differences(state, rules, about)
     if not differences:
         host.noop(about)

@@ -1,0 +1,189 @@
+"""What is open is asked from outside: every port, from a listed and from a foreign machine, for each setting."""
+
+from __future__ import annotations
+
+import pytest
+
+from hearth.firewall import TABLE
+from hearth.host_paths import FIREWALL_LOADED, FIREWALL_RULES, FIREWALL_SERVICE, FIREWALL_UNIT, FRONT, OUT
+from tests.acceptance.api import call
+from tests.lab.machine import Run, deploy, on_guest, pyinfra, reboot, url, wait_until
+from tests.lab.outside import address_of, attach, others, scan, status
+
+pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+
+LIMIT = "Firewall | Limit who may reach Hearth's ports"
+REMOVE = "Firewall | Take the firewall away"
+LISTED = 'firewall_allow_from=["10.9.0.0/24"]'
+TRACES = (
+    f"ls {FIREWALL_RULES} {FIREWALL_LOADED} 2>/dev/null; find /etc/systemd/system -name '{FIREWALL_SERVICE}'; "
+    f"sudo nft list table {TABLE} 2>/dev/null"
+)
+# Rules of other people's, counters left out.
+THEIRS = "sudo iptables-save | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'; sudo nft list tables | grep -v hearth"
+
+
+def deployed_with(*data: str) -> Run:
+    run = deploy(*data)
+    assert run.code == 0, run.output
+    return run
+
+
+def open_to_listed_only() -> None:
+    """The page, over IPv4 and IPv6, and the ways around it; the host itself may always."""
+    assert status("listed", "10.9.0.1", 85) == 200
+    for who, address in (
+        ("foreign", "10.8.0.1"),
+        ("foreign", "10.9.0.1"),
+        ("listed", "fd09::1"),
+        ("foreign", "fd08::1"),
+    ):
+        assert status(who, address, 85) == 0, (who, address)
+    for container, network, port in (("hearth-httpd", FRONT, 80), ("hearth-ollama", OUT, 11434)):
+        for who in ("listed", "foreign"):
+            assert status(who, address_of(container, network), port) == 0, (who, container)
+    for address in ("127.0.0.1", "::1", "10.9.0.1"):
+        assert status("host", address, 85) == 200, address
+
+
+def test_exactly_the_declared_ports_answer_by_default() -> None:
+    attach()
+    found = scan("foreign")
+    print(f"\nopen by default: {sorted(found)}")
+    assert found == others() | {85}
+
+
+def test_exactly_the_declared_ports_answer_where_ollama_is_published() -> None:
+    attach()
+    deployed_with('ollama_publish="0.0.0.0:11435"', "proxy_port=8085")
+    found = scan("foreign")
+    print(f"\nopen with Ollama published: {sorted(found)}")
+    assert found == others() | {8085, 11435}
+    assert status("foreign", "10.8.0.1", 11435) == 200
+
+
+def test_exactly_the_listed_machines_are_let_in() -> None:
+    attach()
+    theirs = on_guest(THEIRS)
+    data = (LISTED, 'ollama_publish="0.0.0.0:11435"')
+    first = deployed_with(*data)
+    assert LIMIT in first.changed
+    assert "this computer comes to the host as 10.0.2.2" in first.output
+    quiet = deploy(*data)
+    assert (quiet.code, quiet.changed) == (0, ()), quiet.output
+    assert scan("foreign") == others()
+    assert scan("listed") == others() | {85, 11435}
+    open_to_listed_only()
+    with pytest.raises(OSError):  # noqa: PT011 - refused, or reset: QEMU takes the connection first
+        call(url(), "GET", "/", timeout=10)
+    assert on_guest("echo in") == "in", "ssh is nobody's business here"
+    # Docker's rules changed with the port it publishes now, and in nothing else.
+    assert on_guest(THEIRS).replace("0.0.0.0", "").count("hearth") >= theirs.count("hearth")
+
+
+def test_it_outlasts_what_happens_to_a_host() -> None:
+    attach()
+    deployed_with(LISTED)
+    on_guest("sudo systemctl restart docker", timeout=300)
+    open_to_listed_only()
+    # Debian's own service flushes everything. Docker has to be started anew after that; ours comes back by itself.
+    on_guest("sudo systemctl restart nftables && sudo systemctl restart docker", timeout=300)
+    open_to_listed_only()
+    on_guest("sudo systemctl reload nftables && sudo systemctl restart docker", timeout=300)
+    open_to_listed_only()
+    reboot()
+    # Before anything else: rules, and the page after them.
+    assert on_guest(f"systemctl is-active {FIREWALL_SERVICE}") == "active"
+    assert TABLE in on_guest("sudo nft list tables")
+    attach()
+    wait_until(lambda: status("listed", "10.9.0.1", 85) == 200, 300, "the page is back")
+    open_to_listed_only()
+    wait_until(lambda: "starting" not in on_guest("sudo docker ps --format '{{.Status}}'"), 200, "all are healthy")
+    quiet = deploy(LISTED)
+    assert (quiet.code, quiet.changed) == (0, ()), quiet.output
+
+
+@pytest.mark.parametrize(
+    ("done", "sentence"),
+    [
+        (f"sudo nft delete table {TABLE}", "rules were changed on the host"),
+        (f"sudo nft insert rule {TABLE} ask accept", "rules were changed on the host"),
+        (f"sudo systemctl disable --now {FIREWALL_SERVICE}", "rules are not in force"),
+        (f"sudo rm {FIREWALL_RULES}", "is not there; it is put up"),
+        (f"sudo sed -i /ExecStart/d {FIREWALL_UNIT}", "service is another one"),
+    ],
+)
+def test_what_was_done_to_it_is_undone(done: str, sentence: str) -> None:
+    attach()
+    deployed_with(LISTED)
+    on_guest(done)
+    run = deployed_with(LISTED)
+    assert run.changed == (LIMIT,), run.output
+    assert sentence in run.output
+    open_to_listed_only()
+    assert deploy(LISTED).changed == ()
+
+
+def test_it_goes_without_a_trace_when_the_setting_is_emptied() -> None:
+    attach()
+    deployed_with(LISTED)
+    run = deployed_with()
+    assert run.changed == (REMOVE,), run.output
+    assert on_guest(TRACES, check=False) == ""
+    assert status("foreign", "10.8.0.1", 85) == 200
+    quiet = deploy()
+    assert (quiet.code, quiet.changed) == (0, ()), quiet.output
+
+
+def test_it_goes_with_hearth() -> None:
+    deployed_with(LISTED)
+    run = pyinfra("hearth/deploys/uninstall.py")
+    assert run.code == 0, run.output
+    assert "will remove: the firewall" in run.output
+    assert on_guest(TRACES, check=False) == ""
+    assert pyinfra("hearth/deploys/uninstall.py").changed == ()
+
+
+def test_a_port_that_is_given_up_is_limited_to_its_end() -> None:
+    """And after a release that was refused, the port of the one before still is."""
+    attach()
+    deployed_with(LISTED)
+    moved = deployed_with(LISTED, "proxy_port=8085")
+    assert "Firewall | Let go of ports that Hearth gave up" in moved.changed
+    assert "dport 85 " not in on_guest(f"sudo nft list table {TABLE}")
+    quiet = deploy(LISTED, "proxy_port=8085")
+    assert (quiet.code, quiet.changed) == (0, ()), quiet.output
+    assert status("foreign", "fd08::1", 8085) == 0
+    back = pyinfra("hearth/deploys/rollback.py", LISTED, "proxy_port=8085")
+    assert back.code == 0, back.output
+    for address in ("10.8.0.1", "fd08::1"):
+        assert status("foreign", address, 85) == 0, address
+    assert status("listed", "10.9.0.1", 85) == 200
+    assert LIMIT in deployed_with(LISTED).changed, "what was added for the way back is put in order"
+
+
+def test_networks_of_ipv6_and_this_computer() -> None:
+    attach()
+    deployed_with('firewall_allow_from=["10.0.2.2","fd08::/64"]')
+    assert call(url(), "GET", "/").status == 200
+    assert status("foreign", "fd08::1", 85) == 200
+    assert status("foreign", "10.8.0.1", 85) == 0
+    assert status("listed", "fd09::1", 85) == 0
+
+
+def test_rules_that_the_kernel_refuses_change_nothing() -> None:
+    """As in a container whose host has no nftables."""
+    attach()
+    deployed_with(LISTED)
+    rules = on_guest(f"sudo nft list table {TABLE}; sha256sum {FIREWALL_RULES}")
+    # An nft that does what it is asked, except for trying rules.
+    on_guest(
+        "sudo mv /usr/sbin/nft /usr/sbin/nft.real && "
+        'printf \'#!/bin/sh\\ncase "$*" in -c*) echo Operation not permitted >&2; exit 1;; esac\\n'
+        'exec /usr/sbin/nft.real "$@"\\n\' | sudo tee /usr/sbin/nft >/dev/null && sudo chmod 0755 /usr/sbin/nft'
+    )
+    run = deploy('firewall_allow_from=["10.8.0.0/24"]')
+    assert run.code != 0
+    assert "The host refuses the rules of the firewall" in run.output
+    assert on_guest(f"sudo nft list table {TABLE}; sha256sum {FIREWALL_RULES}") == rules
+    open_to_listed_only()

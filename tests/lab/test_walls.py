@@ -1,0 +1,115 @@
+"""Containers with the least they need: they serve, pull and reload, and can do no more."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hearth.host_paths import BACK, CONTAINERS, FRONT, OUT, ROOT
+from tests.acceptance.api import call, stream
+from tests.lab.machine import deploy, on_guest, restore, url
+from tests.lab.outside import address_of, attach, status
+from tests.lab.verdict import right_then_quiet
+
+pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+
+OLLAMA, HTTPD = CONTAINERS["ollama"], CONTAINERS["httpd"]
+REACHES = "timeout 5 bash -c 'exec 3<>/dev/tcp/{}/{}' 2>/dev/null && echo yes || echo no"
+
+
+def test_a_model_is_pulled_a_file_reloaded_and_a_stream_goes_on() -> None:
+    on_guest(f"sudo docker exec {OLLAMA} ollama rm tinyllama")
+    run = deploy('proxy_host_names=["new.example"]')
+    assert run.code == 0, run.output
+    assert "Models | Pull the models" in run.changed
+    assert call(url(), "GET", "/", headers={"Host": "new.example"}).status == 200, "httpd took its new file over"
+    body = {"model": "tinystory", "prompt": "go", "options": {"num_predict": 50}}
+    assert json.loads(stream(url(), "/api/ollama", body)[-1].text)["done"] is True
+    # By hand, too: what its help says must work.
+    assert "tinyllama" in on_guest(f"sudo docker exec {OLLAMA} ollama list")
+
+
+@pytest.mark.parametrize("container", CONTAINERS.values())
+def test_nothing_can_be_written_but_what_is_meant_for_it(container: str) -> None:
+    inside = f"sudo docker exec {container} bash -c"
+    for path in ("/", "/usr/bin", "/etc", "/usr/local/apache2/conf", "/usr/local/apache2/htdocs"):
+        said = on_guest(f"{inside} 'touch {path}/x 2>&1'", check=False)
+        assert "Read-only file system" in said or "No such file" in said, (path, said)
+    assert on_guest(f"{inside} 'echo 1 > /tmp/x && cat /tmp/x && rm /tmp/x'") == "1"
+    # What is put there can't be run, and filling it fills no disk.
+    assert "Permission denied" in on_guest(f"{inside} 'cp /bin/true /tmp/t && /tmp/t; rm /tmp/t' 2>&1", check=False)
+    assert "No space left" in on_guest(f"{inside} 'head -c 100000000 /dev/zero > /tmp/x; rm /tmp/x' 2>&1", check=False)
+
+
+@pytest.mark.parametrize("container", CONTAINERS.values())
+def test_there_is_no_way_to_more_power(container: str) -> None:
+    inside = f"sudo docker exec {container} bash -c"
+    status_of_1 = on_guest(f"{inside} 'cat /proc/1/status'")
+    assert "CapBnd:\t0000000000000000" in status_of_1
+    assert "NoNewPrivs:\t1" in status_of_1
+    assert (
+        on_guest(f"{inside} 'ls /var/run/docker.sock 2>/dev/null; mount -t tmpfs x /tmp 2>/dev/null'", check=False)
+        == ""
+    )
+    assert on_guest(f"{inside} 'id -u'") == ("33" if container == HTTPD else "0")
+
+
+def test_processes_have_an_end() -> None:
+    """A bomb in httpd's container: it runs against its limit, and the page is there all the while."""
+    bomb = "for ((n = 0; n < 1500; n++)); do sleep 20 & done 2>&1 | head -n 1"
+    said = on_guest(f"sudo docker exec {HTTPD} bash -c '{bomb}'", timeout=300, check=False)
+    assert "fork" in said or "Resource temporarily unavailable" in said, said
+    assert call(url(), "GET", "/").status == 200
+    assert on_guest("echo well") == "well"
+
+
+def test_ollama_is_reached_by_httpd_alone() -> None:
+    attach()
+    back, out = address_of(OLLAMA, BACK), address_of(OLLAMA, OUT)
+    assert on_guest(f'sudo docker exec {HTTPD} bash -c "{REACHES.format("ollama", 11434)}"') == "yes"
+    # A container of the default network, and one beside httpd: by address, by name, and past the loopback's port.
+    for network in ("bridge", FRONT):
+        for address in (back, out, "ollama", "172.17.0.1", "10.9.0.1"):
+            script = REACHES.format(address, 11434)
+            run = f'sudo docker run --rm --network {network} --entrypoint bash httpd:2.4.68 -c "{script}"'
+            assert on_guest(run, timeout=120) == "no", (network, address)
+    # From outside, by the host's address and straight to the container.
+    for who in ("listed", "foreign"):
+        assert status(who, "10.9.0.1", 11434) == 0
+        assert status(who, back, 11434) == 0
+    # Nowhere but to each other leads the network between them.
+    script = REACHES.format("10.9.0.20", 22)
+    run = f'sudo docker run --rm --network {BACK} --entrypoint bash httpd:2.4.68 -c "cat /proc/net/route; {script}"'
+    said = on_guest(run, timeout=120).splitlines()
+    assert said[-1] == "no"
+    assert not any(line.split()[1] == "00000000" for line in said[1:-1]), "it has no default route"
+
+
+def test_a_neighbour_with_a_route_does_not_reach_an_ollama_that_is_not_published() -> None:
+    attach()
+    run = deploy('ollama_publish=""')
+    assert run.code == 0, run.output
+    for network in (BACK, OUT):
+        assert status("foreign", address_of(OLLAMA, network), 11434) == 0, network
+
+
+def test_models_in_a_directory_of_somebody_elses() -> None:
+    on_guest("sudo install -d -o pi -g pi -m 0755 /srv/models")
+    right_then_quiet('ollama_models_dir="/srv/models"')
+    assert "models/blobs/sha256-" in on_guest("find /srv/models -path '*blobs*' -type f | head -n 1")
+
+
+@pytest.mark.long
+def test_containers_of_the_version_before_are_made_anew_once() -> None:
+    """One network for both, and root in both: as earlier versions had it."""
+    on_guest(
+        f"cd {ROOT} && sudo docker compose down && sudo docker network create "
+        "--label com.docker.compose.project=hearth --label com.docker.compose.network=hearth hearth && "
+        "sudo docker run -d --name hearth-ollama --network hearth -v hearth-models:/root/.ollama ollama/ollama:0.17.4",
+        timeout=300,
+    )
+    right_then_quiet()
+    networks = on_guest("sudo docker network ls --format '{{.Name}}'").split()
+    assert {BACK, FRONT, OUT} < set(networks)
+    restore("deployed")
