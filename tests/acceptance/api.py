@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import time
@@ -9,6 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+# host:port → what is sent along to those that ask who calls; a test's own headers come before.
+CREDENTIALS: dict[str, dict[str, str]] = {}
+
+
+def basic(name: str, password: str) -> dict[str, str]:
+    """As browsers send it."""
+    return {"Authorization": f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"}
+
+
+def bearer(key: str) -> dict[str, str]:
+    """As OpenAI's clients send it."""
+    return {"Authorization": f"Bearer {key}"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +55,7 @@ def call(
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:
         wanted = {"Content-Type": "application/json"} if data is not None else {}
-        connection.request(method, path, data, wanted | dict(headers or {}))
+        connection.request(method, path, data, wanted | CREDENTIALS.get(parts.netloc, {}) | dict(headers or {}))
         answer = connection.getresponse()
         return Answer(
             status=answer.status,
@@ -65,7 +79,8 @@ def stream(url: str, path: str, body: Mapping[str, Any], timeout: float = 300) -
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:
-        connection.request("POST", path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json"} | CREDENTIALS.get(parts.netloc, {})
+        connection.request("POST", path, json.dumps(body).encode(), headers)
         answer = connection.getresponse()
         assert answer.status == 200, (answer.status, answer.read())
         lines = []

@@ -14,12 +14,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import docker
 import pytest
 
+from hearth.callers import read_callers
 from hearth.settings import Settings, SettingsError
+from hearth.sources import SourceError
+from tests.acceptance.api import CREDENTIALS, basic, bearer
 from tests.acceptance.engine import engine_tunnel
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -82,6 +85,20 @@ def make_target(name: str, data: dict[str, Any]) -> Target:
     )
 
 
+def credentials(settings: Settings) -> dict[str, str]:
+    """Headers of one who may open the page; none where nobody has to sign in.
+
+    Raises:
+        SourceError: the password or key can't be had.
+    """
+    if not settings.keeps_secrets:
+        return {}
+    callers = read_callers(settings)
+    for name, password in callers.people.items():
+        return basic(name, password.get_secret_value())
+    return bearer(next(iter(callers.programs.values())).get_secret_value())
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--inventory", default="inventory/lab.py", help="pyinfra inventory (a file) of the hosts to look at"
@@ -104,7 +121,8 @@ def pytest_configure(config: pytest.Config) -> None:
     hosts = json.loads(done.stdout)
     try:
         targets = [make_target(host["name"], host["data"]) for host in hosts]
-    except SettingsError as error:
+        CREDENTIALS.update({urlsplit(target.url).netloc: credentials(target.settings) for target in targets})
+    except (SettingsError, SourceError) as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[_TARGETS] = {target.name: target for target in targets}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from hearth.settings import Settings
+from tests.acceptance.api import CREDENTIALS
 from tests.acceptance.conftest import Target
 from tests.acceptance.test_proxy import FOREIGN, exact_origins
 
@@ -21,10 +23,17 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 def doctor(url: str, *arguments: str) -> tuple[int, dict[str, Any]]:
     """Exit code and document, from a Python that has nothing installed."""
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    scheme, _, given = CREDENTIALS.get(urlsplit(url).netloc, {}).get("Authorization", "").partition(" ")
+    if scheme == "Basic":
+        user, _, environment["HEARTH_PASSWORD"] = base64.b64decode(given).decode().partition(":")
+        arguments += ("--user", user)
+    elif scheme:
+        environment["HEARTH_KEY"] = given
     done = subprocess.run(
         [sys.executable, "-S", "-m", "hearth.doctor", url, "--json", *arguments],
         cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")},
+        env=environment,
         capture_output=True,
         text=True,
         timeout=900,

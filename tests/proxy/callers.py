@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,12 +35,3 @@ def put(directory: Path, callers: Callers = CALLERS) -> Path:
         (directory / f"{name}.new").write_text(content.get_secret_value())
         (directory / f"{name}.new").rename(directory / name)
     return directory
-
-
-def basic(name: str, password: str) -> dict[str, str]:
-    """As browsers send it."""
-    return {"Authorization": f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"}
-
-
-def bearer(key: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"}

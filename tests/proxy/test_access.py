@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from hearth.access import _WORDS
 from hearth.callers import Callers
-from tests.acceptance.api import Answer, call
-from tests.proxy.callers import ANNA, BEN, CALLERS, KEY, MOUNT, OTHER_KEY, SETTINGS, basic, bearer, put
+from tests.acceptance.api import Answer, basic, bearer, call
+from tests.proxy.callers import ANNA, BEN, CALLERS, KEY, MOUNT, OTHER_KEY, SETTINGS, put
 from tests.proxy.conftest import Serve
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama

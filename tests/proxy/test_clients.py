@@ -12,7 +12,8 @@ import pytest
 
 from lab import artefacts
 from lab.models import TEMPLATE, TINYLLAMA_SENTENCE
-from tests.proxy.callers import ANNA, KEY, MOUNT, SETTINGS, basic, bearer, put
+from tests.acceptance.api import basic, bearer
+from tests.proxy.callers import ANNA, KEY, MOUNT, SETTINGS, put
 from tests.proxy.conftest import Serve
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama

@@ -15,7 +15,8 @@ from hearth.doctor.place import Place
 from hearth.doctor.report import found
 from hearth.doctor.target import parse_target
 from hearth.doctor.walk import Options, Walk
-from tests.proxy.callers import ANNA, KEY, MOUNT, SETTINGS, basic, bearer, put
+from tests.acceptance.api import basic, bearer
+from tests.proxy.callers import ANNA, KEY, MOUNT, SETTINGS, put
 from tests.proxy.conftest import Serve
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama

@@ -1,0 +1,38 @@
+"""Who has to sign in is not let in without, and costs Ollama nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hearth.settings import Settings
+from tests.acceptance.api import basic, bearer, call
+from tests.acceptance.conftest import Target
+from tests.acceptance.test_proxy import Log
+
+WRONG = ({"Authorization": ""}, bearer("not-a-key-of-this-host"), basic("nobody", "not a password"))
+
+
+def test_the_page_is_not_for_those_who_did_not_sign_in(target: Target, settings: Settings) -> None:
+    if not settings.page_access.needs_sign_in:
+        pytest.skip(f"proxy_access = {settings.proxy_access!r} lets callers in who did not sign in")
+    for headers in WRONG:
+        answer = call(target.url, "GET", "/", headers=headers)
+        assert answer.status in (401, 403), answer
+        assert b"<script" not in answer.body
+    assert call(target.url, "GET", "/").status == 200, "with what the settings name"
+
+
+def test_no_route_is_for_those_who_did_not_sign_in(target: Target, settings: Settings, host: Any) -> None:
+    routes = [route for route in settings.routes if route.is_ollama and settings.access_of(route).needs_sign_in]
+    if not routes:
+        pytest.skip("every route lets callers in who did not sign in")
+    before = Log(host).requests()
+    for route in routes:
+        for headers in WRONG:
+            answer = call(target.url, route.methods[0], route.path, {}, headers)
+            assert answer.status in (401, 403, 404), (route.path, answer)
+            if answer.status == 401:
+                assert answer.all("www-authenticate")
+    assert Log(host).requests() == before

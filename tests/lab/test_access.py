@@ -1,0 +1,212 @@
+"""Who may call, on a deployed host: let in from outside with what is right, changed without an outage, off again."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from hearth.host_paths import ROOT, SECRETS
+from tests.acceptance.api import CREDENTIALS, Answer, basic, bearer, call, stream
+from tests.lab.machine import Run, deploy, on_guest, pyinfra, url, wait_until
+from tests.lab.test_releases import build, decoded
+from tests.lab.verdict import right_then_quiet
+
+pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+
+R = "/api/ollama"
+QUESTION = {"model": "tinyllama", "prompt": "hi", "stream": False}
+ANNA, KEY, NEW_KEY = "the-password-of-anna", "nb-4f0c86d1a2b37e5f9c08", "nb-00a1f7d3c5e98b2460ff"
+ACCESS, UP, RELEASE = (
+    "Access | Let in people and programs",
+    "Stack | Bring the containers up",
+    "Release | Try and accept it",
+)
+# As the guest's httpd sees callers from outside: QEMU's own network has them all at this address.
+OUTSIDE = "10.0.2.2"
+CONTAINERS = "sudo docker inspect -f '{{.Name}} {{.Id}} {{.State.StartedAt}}' hearth-ollama hearth-httpd"
+
+
+class Keys:
+    """What people and programs have, in files of the machine that deploys."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.settings = [
+            'proxy_access="people or programs"',
+            f"proxy_people={json.dumps({'anna': self.keep('anna', ANNA)})}",
+            f"proxy_programs={json.dumps({'notebook': self.keep('notebook', KEY)})}",
+        ]
+
+    def keep(self, name: str, secret: str) -> dict[str, str]:
+        path = self._directory / name
+        path.touch(0o600)
+        path.write_text(f"{secret}\n")
+        return {"file": str(path)}
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Iterator[Keys]:
+    """Calls of this test sign in as anna, unless they say otherwise."""
+    netloc = urlsplit(url()).netloc
+    CREDENTIALS[netloc] = basic("anna", ANNA)
+    yield Keys(tmp_path)
+    del CREDENTIALS[netloc]
+
+
+NOBODY = {"Authorization": ""}
+
+
+def ask(headers: dict[str, str], path: str = "/api/tags") -> Answer:
+    return call(url(), "GET", path, headers=headers)
+
+
+def generations() -> int:
+    """How many questions Ollama's own log has."""
+    return len(re.findall(r'POST +"/api/generate"', on_guest("sudo docker logs hearth-ollama 2>&1")))
+
+
+def deployed_with(*data: str) -> Run:
+    run = deploy(*data)
+    assert run.code == 0, run.output
+    return run
+
+
+def test_only_who_belongs_gets_in(keys: Keys) -> None:
+    first, _ = right_then_quiet(*keys.settings)
+    assert ACCESS in first.changed
+    assert "anna is new" in first.output
+    before = generations()
+    for headers in (
+        NOBODY,
+        basic("anna", "wrong"),
+        basic("eve", ANNA),
+        bearer(f"{KEY}x"),
+        {"X-Forwarded-For": "127.0.0.1", **NOBODY},
+    ):
+        page = ask(headers, "/")
+        assert (page.status, page.all("www-authenticate")) == (401, ['Basic realm="Hearth"'])
+        asked = call(url(), "POST", R, QUESTION, headers)
+        assert (asked.status, asked.json()) == (
+            401,
+            {"error": "sign in, or send an API key (Authorization: Bearer KEY)"},
+        )
+    assert generations() == before
+    for headers in (basic("anna", ANNA), bearer(KEY)):
+        assert ask(headers, "/").status == 200
+        assert call(url(), "POST", R, QUESTION, headers, timeout=300).status == 200
+    assert generations() == before + 2
+    healthy = on_guest("sudo docker inspect -f '{{.State.Health.Status}}' hearth-httpd")
+    assert healthy == "healthy", "the health check has no password"
+
+
+def test_a_changed_password_and_key_cut_nothing(keys: Keys) -> None:
+    deployed_with(*keys.settings)
+    containers = on_guest(CONTAINERS)
+    keys.keep("anna", "another-password")
+    password = deploy(*keys.settings)
+    assert (password.code, password.changed) == (0, (ACCESS,)), password.output
+    assert ask(basic("anna", ANNA)).status == 401
+    assert ask(basic("anna", "another-password")).status == 200
+
+    body = {"model": "tinystory", "prompt": "go", "options": {"num_predict": 600, "num_thread": 1}}
+    parts = urlsplit(url())
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=600)
+    connection.request("POST", R, json.dumps(body), {"Content-Type": "application/json", **bearer(KEY)})
+    answer = connection.getresponse()
+    assert answer.readline()
+    keys.keep("notebook", NEW_KEY)
+    key = deploy(*keys.settings)
+    assert (key.code, key.changed) == (0, (ACCESS, UP)), key.output
+    wait_until(lambda: ask(bearer(NEW_KEY)).status == 200, 30, "the new key counts")
+    wait_until(lambda: ask(bearer(KEY)).status == 401, 30, "the old one does not")
+    assert json.loads(answer.readlines()[-1])["done"] is True
+    assert on_guest(CONTAINERS) == containers, "no container was made anew or started again"
+    quiet = deploy(*keys.settings)
+    assert (quiet.code, quiet.changed) == (0, ()), quiet.output
+
+
+def test_networks_are_told_apart_by_where_a_call_comes_from() -> None:
+    near = ['proxy_access="networks"', f'proxy_allow_from=["{OUTSIDE}"]']
+    right_then_quiet(*near)
+    assert on_guest("sudo ss -Hltn 'sport = :85'").count("[::]:85") == 0, "not over IPv6"
+    far = deploy('proxy_access="networks"', 'proxy_allow_from=["192.168.77.0/24"]')
+    assert far.code == 0, far.output
+    for headers in ({}, {"X-Forwarded-For": "192.168.77.1"}, {"X-Real-IP": "192.168.77.1"}):
+        assert call(url(), "GET", "/", headers=headers).status == 403
+        answer = call(url(), "POST", R, QUESTION, headers)
+        assert (answer.status, answer.json()) == (403, {"error": "address not allowed"})
+    quiet = deploy('proxy_access="networks"', 'proxy_allow_from=["192.168.77.0/24"]')
+    assert (quiet.code, quiet.changed) == (0, ()), quiet.output
+
+
+def test_models_are_managed_by_those_who_signed_in(keys: Keys) -> None:
+    routes: list[dict[str, Any]] = [
+        {"path": "/api/copy", "to": "/api/copy", "methods": ["POST"], "access": "programs"},
+        {"path": "/api/delete", "to": "/api/delete", "methods": ["DELETE"], "access": "programs"},
+    ]
+    refused = deploy(f"proxy_extra_routes={json.dumps([routes[0] | {'access': 'anyone'}])}")
+    assert refused.code != 0
+    assert "/api/copy lets its callers change or fill this host" in refused.output
+    deployed_with(*keys.settings, f"proxy_extra_routes={json.dumps(routes)}")
+    copy = {"source": "tinyllama", "destination": "made-by-a-test"}
+    for headers in (NOBODY, basic("anna", ANNA), bearer("wrong")):
+        assert call(url(), "POST", "/api/copy", copy, headers).status == 401
+        assert call(url(), "DELETE", "/api/delete", {"model": "tinyllama"}, headers).status == 401
+    assert call(url(), "POST", "/api/copy", copy, bearer(KEY)).status == 200
+    assert call(url(), "DELETE", "/api/delete", {"model": "made-by-a-test"}, bearer(KEY)).status == 200
+    models = {model["name"] for model in ask(bearer(KEY)).json()["models"]}
+    assert "tinyllama:latest" in models
+    assert "made-by-a-test:latest" not in models
+
+
+def test_off_again_and_the_way_back(keys: Keys) -> None:
+    """Secrets stay as long as a release that asks for them can be gone back to, and no longer."""
+    deployed_with(*keys.settings)
+    right_then_quiet()
+    assert ask(NOBODY, "/").status == 200
+    assert on_guest(f"sudo ls {SECRETS}/httpd").split() == ["people", "programs.conf"]
+    back = pyinfra("hearth/deploys/rollback.py")
+    assert back.code == 0, back.output
+    assert ask(NOBODY, "/").status == 401
+    assert ask(basic("anna", ANNA), "/").status == 200
+    deployed_with()
+    assert ask(NOBODY, "/").status == 200
+    deployed_with('chat_title="Another"', "releases_kept=1")
+    assert on_guest(f"sudo ls -d {SECRETS}", check=False) == ""
+    assert ask(NOBODY, "/").status == 200
+
+
+def test_a_release_that_fails_leaves_callers_as_they_were(keys: Keys) -> None:
+    deployed_with(*keys.settings)
+    script = "#!/bin/sh\necho no such luck >&2\nexit 3\n"
+    build("httpd:2.4.69", "FROM httpd:2.4.68", f"RUN {decoded(script)} > /usr/local/bin/httpd-foreground")
+    run = deploy('proxy_image="httpd:2.4.69"')
+    assert run.code != 0, run.output
+    assert "serves again" in run.output, run.output
+    assert ask(NOBODY, "/").status == 401
+    assert call(url(), "POST", R, QUESTION, timeout=300).status == 200
+
+
+def test_a_password_that_can_not_be_had_changes_nothing(keys: Keys) -> None:
+    before = on_guest(f"sudo find {ROOT} -type f -exec sha256sum {{}} + | sort")
+    keys.keep("anna", "short")
+    run = deploy(*keys.settings)
+    assert run.code != 0
+    assert "proxy_people[anna]: the file " in run.output
+    assert "fewer than 8 characters" in run.output
+    assert "Traceback" not in run.output
+    assert on_guest(f"sudo find {ROOT} -type f -exec sha256sum {{}} + | sort") == before
+
+
+def test_an_answer_streams_to_a_person(keys: Keys) -> None:
+    deployed_with(*keys.settings)
+    lines = stream(url(), R, {"model": "tinyllama", "prompt": "go"})
+    assert json.loads(lines[-1].text)["done"] is True
+    assert len(lines) > 3

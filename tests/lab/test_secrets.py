@@ -1,0 +1,184 @@
+"""Known passwords and keys, and their hashes, are looked for everywhere, and found only where they belong."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hearth.host_paths import ROOT, SECRETS
+from tests.acceptance.api import basic, bearer, call
+from tests.lab.machine import INVENTORY, PYINFRA, deploy, on_guest, pyinfra, url
+from tests.lab.machine import ROOT as PROJECT
+
+pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+
+ANNA, BEN = "the-password-of-anna", "the-password-of-ben"
+KEY, NEW_KEY = "nb-4f0c86d1a2b37e5f9c08", "nb-00a1f7d3c5e98b2460ff"
+SECRET = (ANNA, BEN, KEY, NEW_KEY, basic("anna", ANNA)["Authorization"].split()[1])
+# What ran on the guest while something was deployed: written down twice a second, by the guest itself.
+WATCH = (
+    "sudo systemd-run --quiet --collect --unit watch sh -c "
+    "'while :; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null; echo; sleep 0.5; done >/var/tmp/processes'"
+)
+# Files of the whole guest, also of those in memory, that have one of the words in them. The words come in disguise: the
+# guest writes down what is called, sudo does, too.
+SEARCH = (
+    "echo {words} | base64 -d >/dev/shm/words; "
+    "sudo grep -rlaFf /dev/shm/words / --exclude-dir=proc --exclude-dir=sys --exclude-dir=dev 2>/dev/null; "
+    "rm /dev/shm/words"
+)
+
+
+@dataclass
+class Deployed:
+    """Settings that name secrets, and what the loudest deploy of them said."""
+
+    directory: Path
+    settings: tuple[str, ...]
+    said: str = ""
+
+    def keep(self, name: str, secret: str) -> None:
+        path = self.directory / name
+        path.touch(0o600)
+        path.write_text(f"{secret}\n")
+
+    def loudly(self, *options: str) -> int:
+        words = [word for item in self.settings for word in ("--data", item)]
+        done = subprocess.run(
+            [PYINFRA, "-y", "-vvv", "--diff", "--debug-all", *options, *words, INVENTORY, "deploy.py"],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=1200,
+            check=False,
+        )
+        self.said += done.stdout + done.stderr
+        return done.returncode
+
+
+@pytest.fixture
+def gated(tmp_path: Path) -> Iterator[Deployed]:
+    def source(name: str) -> dict[str, list[str] | str]:
+        path = str(tmp_path / name)
+        return {"command": ["cat", path]} if name == "ben" else {"file": path}
+
+    one = Deployed(
+        tmp_path,
+        (
+            'proxy_access="people or programs"',
+            f"proxy_people={json.dumps({name: source(name) for name in ('anna', 'ben')})}",
+            f"proxy_programs={json.dumps({'notebook': source('notebook')})}",
+        ),
+    )
+    for name, secret in (("anna", ANNA), ("ben", BEN), ("notebook", KEY)):
+        one.keep(name, secret)
+    on_guest(WATCH)
+    assert one.loudly() == 0, one.said[-3000:]
+    yield one
+    on_guest("sudo systemctl stop watch", check=False)
+
+
+def hashes() -> list[str]:
+    """Of passwords and keys, as they are on the guest."""
+    text = on_guest(f"sudo cat {SECRETS}/httpd/people {SECRETS}/httpd/programs.conf")
+    found = re.findall(r"\$2y\$\S+", text) + re.findall(r"'([0-9a-f]{32,})'", text)
+    assert len(found) >= 4, text
+    return list(dict.fromkeys(found))
+
+
+def test_secrets_are_nowhere_and_hashes_where_they_belong(gated: Deployed) -> None:
+    before = hashes()
+    gated.keep("notebook", NEW_KEY)
+    assert gated.loudly() == 0, gated.said[-3000:]
+    every = list(dict.fromkeys([*before, *hashes()]))
+    for headers in (basic("anna", ANNA), basic("anna", "wrong"), bearer(NEW_KEY)):
+        call(url(), "GET", "/api/tags", headers=headers)
+    dry = deploy(*gated.settings)
+    assert (dry.code, dry.changed) == (0, ()), dry.output
+
+    # What pyinfra said: it is loud enough to have shown whatever it knew.
+    assert "docker compose" in gated.said
+    for word in (*SECRET, *every):
+        assert word not in gated.said
+        assert word not in dry.output
+
+    # Files of the whole guest: logs of containers and of the system, temporary files, what was running.
+    assert on_guest("grep -c hearth-httpd /var/tmp/processes") != "0", "it did write down what ran"
+    on_guest("sudo systemctl stop watch")
+    words = base64.b64encode("\n".join((*SECRET, *every)).encode()).decode()
+    found = on_guest(SEARCH.format(words=words), timeout=1800).split()
+    assert sorted(found) == [f"{SECRETS}/httpd/people", f"{SECRETS}/httpd/programs.conf"]
+    kept = on_guest(f"sudo cat {SECRETS}/httpd/people {SECRETS}/httpd/programs.conf")
+    assert not [word for word in SECRET if word in kept]
+
+    # What Docker tells.
+    told = on_guest(
+        "sudo docker inspect hearth-httpd hearth-ollama; sudo docker logs hearth-httpd 2>&1; "
+        "sudo docker logs hearth-ollama 2>&1; sudo docker compose -f /opt/hearth/compose.yaml config; "
+        "sudo journalctl --boot --no-pager",
+        timeout=600,
+    )
+    assert "hearth-httpd" in told
+    for word in (*SECRET, *every):
+        assert word not in told
+
+
+def test_nobody_but_root_and_httpd_can_read_them(gated: Deployed) -> None:  # noqa: ARG001
+    modes = on_guest(f"sudo find {SECRETS} -printf '/%P %m %u %G\\n' | sort").splitlines()
+    files = ["/httpd/people 640 root 33", "/httpd/programs.conf 640 root 33"]
+    assert modes == ["/ 700 root 0", "/httpd 750 root 33", *files]
+    for user in ("pi", "www-data", "nobody"):
+        said = on_guest(f"sudo -u {user} cat {SECRETS}/httpd/people 2>&1", check=False)
+        assert "Permission denied" in said, user
+    inside = "sudo docker exec {user} hearth-httpd cat /usr/local/apache2/conf/secrets/people 2>&1"
+    assert on_guest(inside.format(user="--user www-data")).startswith("anna:$2y$10$")
+    assert "Permission denied" in on_guest(inside.format(user="--user nobody"), check=False)
+    assert "Read-only file system" in on_guest(
+        "sudo docker exec --user root hearth-httpd touch /usr/local/apache2/conf/secrets/x 2>&1", check=False
+    )
+    assert "No such file" in on_guest("sudo docker exec hearth-ollama ls /usr/local/apache2 2>&1", check=False)
+
+
+def test_what_somebody_did_to_them_is_put_right(gated: Deployed) -> None:
+    on_guest(
+        f"sudo chmod -R a+rX {SECRETS}; "
+        f"echo 'eve:$2y$10$'$(printf x%.0s $(seq 53)) | sudo tee -a {SECRETS}/httpd/people; "
+        f"sudo rm {SECRETS}/httpd/programs.conf"
+    )
+    run = deploy(*gated.settings)
+    assert run.code == 0, run.output
+    assert "eve is let in no more" in run.output
+    assert on_guest(f"sudo stat -c %a {SECRETS} {SECRETS}/httpd {SECRETS}/httpd/people").split() == [
+        "700",
+        "750",
+        "640",
+    ]
+    assert call(url(), "GET", "/api/tags", headers=bearer(KEY)).status == 200
+    quiet = deploy(*gated.settings)
+    assert (quiet.code, quiet.changed) == (0, ()), quiet.output
+
+
+def test_no_backup_has_them_and_an_uninstall_leaves_none(gated: Deployed, tmp_path: Path) -> None:
+    every = hashes()
+    run = pyinfra("hearth/deploys/backup.py", f"x_backup_to={tmp_path / 'backups'}", *gated.settings)
+    assert run.code == 0, run.output
+    assert "secrets: left out" in run.output
+    (path,) = (tmp_path / "backups").iterdir()
+    content = path.read_bytes()
+    assert b"proxy_people" in content, "where they come from is in the settings"
+    for word in (*SECRET, *every):
+        assert word.encode() not in content
+    gone = pyinfra("hearth/deploys/uninstall.py", *gated.settings)
+    assert gone.code == 0, gone.output
+    assert on_guest(f"sudo ls -d {ROOT}", check=False) == ""
+    back = pyinfra("hearth/deploys/restore.py", f"x_restore_from={path}")
+    assert back.code == 0, back.output
+    assert call(url(), "GET", "/api/tags").status == 401
+    assert call(url(), "GET", "/api/tags", headers=basic("ben", BEN)).status == 200
