@@ -75,8 +75,9 @@ def converge_script(
         lines += [_BRING_UP.read_text(), f"quiet {quiet_wait} {CONTAINERS['httpd']}"]
         every = quote(*CONTAINERS.values())
         steps = [f"bring_up {timeout} --remove-orphans {every}"]
-        if {one.name for one in drift if one.what != MISSING} >= set(CONTAINERS.values()):
-            # In one go Compose stops both and starts httpd when Ollama is healthy. So, the page is there meanwhile.
+        if any(one.name == CONTAINERS["ollama"] and one.what != MISSING for one in drift):
+            # Ollama by itself: whatever depends on a service that Compose replaces, it replaces too (setDependentLifecycle
+            # in its convergence.go), and keeps both down until Ollama is healthy. So, httpd serves on.
             steps.insert(0, f"bring_up {timeout} '--no-deps ollama' {every}")
         if remove:
             lines.append(f"docker rm --force {quote(*remove)}")

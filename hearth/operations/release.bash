@@ -67,6 +67,8 @@ go_back() { # release
     mkdir -p "$(dirname "$root/$path")" && cp "$tree/$path" "$root/$path.new" && mv -f "$root/$path.new" "$root/$path" || return 1
   done < <(cd "$tree" && find . -type f)
   guard
+  # Ollama by itself, or Compose would replace httpd with it (see operations/project.py).
+  compose up --detach --wait --wait-timeout "$patience" --pull never --no-deps ollama || return 1
   compose up --detach --wait --wait-timeout "$patience" --remove-orphans --pull never || return 1
   reload
 }

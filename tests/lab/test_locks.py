@@ -24,6 +24,8 @@ HOLD_APT = (
 @pytest.fixture
 def asking() -> Iterator[subprocess.Popen[str]]:
     """A deploy that has looked at the host and asks whether to begin."""
+    # The snapshot may hold the last moment of the deploy before it.
+    wait_until(free, 60, "nobody holds the host")
     # A setting that differs, or there were nothing to ask for.
     words = [PYINFRA, "--data", 'chat_title="Other"', INVENTORY, "deploy.py"]
     with subprocess.Popen(

@@ -169,7 +169,7 @@ def test_a_reload_alone_touches_no_container(run: Run) -> None:
         ProjectState(),
         ProjectState(HASHES, ()),
         ProjectState(HASHES, RUNNING[:1]),
-        ProjectState(HASHES | {"ollama": "new"}, RUNNING),
+        ProjectState(HASHES | {"httpd": "new"}, RUNNING),
         ProjectState(HASHES, (RUNNING[0], container("hearth-httpd", "httpd", "b2", "sha256:2", status="exited"))),
         ProjectState(HASHES, (RUNNING[0], container("hearth-httpd", "httpd", "b2", "sha256:old"))),
     ],
@@ -237,9 +237,10 @@ def test_containers_that_stay_unhealthy_fail_the_run_and_what_follows_is_done(tm
     assert "address in use" in done.stderr
 
 
-def test_httpd_is_replaced_after_ollama_where_both_are(run: Run) -> None:
-    """So that the page is there while Ollama starts. On a host that has neither, one call brings both up."""
-    (script,) = up(run, ProjectState({"ollama": "new", "httpd": "new"}, RUNNING)).scripts
+@pytest.mark.parametrize("httpd", ["b2", "new"])
+def test_ollama_is_replaced_by_itself(run: Run, httpd: str) -> None:
+    """So that the page is there while it starts. On a host that has neither, one call brings both up."""
+    (script,) = up(run, ProjectState({"ollama": "new", "httpd": httpd}, RUNNING)).scripts
     assert "{ bring_up 60 '--no-deps ollama' hearth-ollama hearth-httpd && bring_up 60 --remove-orphans" in script
     (script,) = up(run, ProjectState(HASHES, ())).scripts
     assert "--no-deps ollama" not in script
