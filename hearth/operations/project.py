@@ -76,8 +76,8 @@ def converge_script(
         every = quote(*CONTAINERS.values())
         steps = [f"bring_up {timeout} --remove-orphans {every}"]
         if any(one.name == CONTAINERS["ollama"] and one.what != MISSING for one in drift):
-            # Ollama by itself: whatever depends on a service that Compose replaces, it replaces too (setDependentLifecycle
-            # in its convergence.go), and keeps both down until Ollama is healthy. So, httpd serves on.
+            # Ollama by itself: Compose also replaces what depends on a service that it replaces (its
+            # convergence.go, setDependentLifecycle), and keeps both down until Ollama is healthy. So, httpd serves on.
             steps.insert(0, f"bring_up {timeout} '--no-deps ollama' {every}")
         if remove:
             lines.append(f"docker rm --force {quote(*remove)}")
