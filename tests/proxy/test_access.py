@@ -14,12 +14,15 @@ import pytest
 from pydantic import SecretStr
 
 from hearth.access import _WORDS
+from hearth.authority import make_authority
 from hearth.callers import Callers
+from hearth.certificate import today
 from tests.acceptance.api import Answer, basic, bearer, call
 from tests.proxy.callers import ANNA, BEN, CALLERS, KEY, MOUNT, OTHER_KEY, SETTINGS, put
 from tests.proxy.conftest import Serve
-from tests.proxy.httpd import Httpd
+from tests.proxy.httpd import PREFIX, Httpd
 from tests.proxy.ollama import Ollama
+from tests.proxy.secure import VERSIONS, Client
 from tests.proxy.upstream import Upstream, whole
 
 LISTED = "http://listed.example:8080"
@@ -300,6 +303,27 @@ def _inside(web: Httpd, port: int, path: str) -> str:
     return web.execute(f"bash -c '{script}'").output.strip()
 
 
+def test_over_tls_the_same_gates_and_nobody_is_asked_for_a_password_in_the_clear(
+    serve: Serve, ollama: Ollama, secrets: Path, tmp_path: Path
+) -> None:
+    authority = make_authority(tmp_path / "ca", ["pi.local"], today())
+    live = tmp_path / "live"
+    live.mkdir()
+    (live / "server.pem").write_bytes(authority.issue(["pi.local"], today()))
+    (live / "ca.crt").write_bytes(authority.pem)
+    tls = {"proxy_port": 8085, "proxy_tls_port": 8443, "proxy_tls": "local-ca", "proxy_tls_names": ["pi.local"]}
+    volumes = {MOUNT: secrets, f"{PREFIX}/conf/tls": live}
+    web = serve(upstream=ollama.address, volumes=volumes, **VALUES | tls)
+    client = Client(web.address, "pi.local", 8085, 8443, tmp_path / "ca/hearth-ca.crt")
+    for path in ("/", "/api/tags"):
+        plain = ask(web, "GET", path, {"Host": "pi.local:8085"})
+        assert (plain.status, plain.all("www-authenticate")) == (308, [])
+        for version in VERSIONS:
+            assert client.call(path, version=version).status == 401
+            for headers in (PERSON, PROGRAM):
+                assert client.call(path, version=version, headers=headers).status == 200
+
+
 # --- What is passed on ----------------------------------------------------------------------------
 
 BACKENDS = [
@@ -346,10 +370,14 @@ def test_credentials_of_ours_stay_here_and_others_are_passed_on(backends: tuple[
 def test_a_foreign_page_can_not_use_that_somebody_signed_in(backends: tuple[Httpd, Upstream]) -> None:
     """A browser sends a person's password along with what any page posts."""
     web, upstream = backends
-    for origin, status in [("http://evil.example", 403), ("null", 403), (LISTED, 200), (web.url, 200)]:
-        answer = ask(web, "POST", "/ours/x", {"Origin": origin, **PERSON}, body=b"x=1")
-        assert answer.status == status, origin
+    for origin, status in [("http://evil.example", 403), ("null", 403), (LISTED, 403), (web.url, 200)]:
+        for path in ("/ours/x", "/api/chat"):
+            answer = ask(web, "POST", path, {"Origin": origin, "Content-Type": "text/plain", **PERSON}, body=b"x=1")
+            assert answer.status == status, (origin, path)
     assert len(upstream.arrived) == 2
+    # What a page sends of its own accord is not what the browser keeps: a key lets a listed one in.
+    for origin, status in [("http://evil.example", 403), (LISTED, 200)]:
+        assert ask(web, "POST", "/api/chat", {"Origin": origin, **PROGRAM}, body=b"x=1").status == status
     # Of what is open to anyone, origins are the backend's own business, as ever.
     assert ask(web, "POST", "/open/x", {"Origin": "http://evil.example"}, body=b"x=1").status == 200
 
