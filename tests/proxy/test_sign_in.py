@@ -1,0 +1,66 @@
+"""The browser's own dialog for name and password is all that the page needs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from lab.models import TINYLLAMA_SENTENCE
+from tests.browser.chat_page import ChatPage
+from tests.browser.conftest import CHROMIUM_FLAGS
+from tests.proxy.callers import ANNA, BEN, MOUNT, SETTINGS, put
+from tests.proxy.conftest import Serve
+from tests.proxy.httpd import Httpd
+from tests.proxy.ollama import Ollama
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = os.environ.get("HEARTH_CHROMIUM") or shutil.which("chromium")
+    if not path:
+        pytest.fail("Chromium is missing: `apt-get install chromium`, or set HEARTH_CHROMIUM to its path")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def web(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Httpd:
+    secrets = put(tmp_path_factory.mktemp("secrets") / "httpd")
+    values = {**SETTINGS, "proxy_access": "people or programs"}
+    return serve_module(upstream=ollama.address, volumes={MOUNT: secrets}, **values)
+
+
+def open_page(chromium: Browser, name: str, password: str) -> Page:
+    return chromium.new_context(http_credentials={"username": name, "password": password}).new_page()
+
+
+@pytest.mark.parametrize(("name", "password"), [("anna", ANNA), ("ben", BEN)])
+def test_who_signs_in_uses_the_page_as_ever(chromium: Browser, web: Httpd, name: str, password: str) -> None:
+    page = open_page(chromium, name, password)
+    refused: list[str] = []
+    page.on("response", lambda answer: refused.append(answer.url) if answer.status in (401, 403) else None)
+    chat = ChatPage(page, web.url).open()
+    chat.say("Who are you?")
+    assert TINYLLAMA_SENTENCE in (chat.answer.text_content() or "")
+    # Asked once, for the page; from then on the browser sends it along.
+    assert {url.removeprefix(web.url) for url in refused} <= {"/"}, refused
+    page.context.close()
+
+
+def test_who_does_not_gets_nothing(chromium: Browser, web: Httpd, ollama: Ollama) -> None:
+    before = ollama.requests()
+    page = open_page(chromium, "anna", "not her password")
+    answer = page.goto(web.url)
+    assert answer is not None
+    assert answer.status == 401
+    assert page.locator("#prompt").count() == 0
+    assert ollama.requests() == before
+    page.context.close()
