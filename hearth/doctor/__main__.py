@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import ssl
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from hearth.doctor.credentials import KEY, PASSWORD, authorization
 from hearth.doctor.inside import look_inside
@@ -24,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         target = parse_target(options.url)
+        authority = _authority(options.ca)
     except ValueError as error:
         print(error, file=sys.stderr)
         return UNKNOWN
@@ -37,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
             origin=options.origin,
             model=options.model,
             authorization=authorization(options.user),
+            authority=authority,
         ),
     )
     steps: list[Step] = []
@@ -58,6 +62,25 @@ def main(arguments: list[str] | None = None) -> int:
         print(line, flush=True)
     print(f"\n{for_people(steps)}")
     return exit_code(steps)
+
+
+def _authority(path: str) -> str:
+    """The path of a PEM file that can be used, or "".
+
+    Raises:
+        ValueError: it can't.
+    """
+    if not path:
+        return ""
+    place = str(Path(path).expanduser())
+    try:
+        ssl.create_default_context(cafile=place)
+    except (OSError, ssl.SSLError) as error:
+        why = error.strerror if not isinstance(error, ssl.SSLError) and error.strerror else "it has no certificate"
+        raise ValueError(
+            f"--ca {path}: {why}; a PEM file such as ~/.config/hearth/ca/hearth-ca.crt would be right"
+        ) from None
+    return place
 
 
 def _seconds(text: str) -> float:
@@ -91,6 +114,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"sign in where the host asks for it; the password is asked for (or in {PASSWORD}). "
         f"Without a name, the API key in {KEY}",
+    )
+    parser.add_argument(
+        "--ca", default="", metavar="FILE", help="an authority to trust: ~/.config/hearth/ca/hearth-ca.crt"
     )
     parser.add_argument("--no-prompt", action="store_true", help="ask the model nothing")
     parser.add_argument(

@@ -45,8 +45,8 @@ def look_at_page(way: Way, tries: int, beside: Callable[[], Neighbours]) -> tupl
         return Step("page", what, (Finding(causes.HTTP_TO_HTTPS, in_words(front), words),), data, ends=True), front
     words |= {"what": what, "location": front.header("location")}
     if 300 <= front.status < 400:
-        words["other_url"] = target.at(target.port, "https").url
         to_https = target.scheme == "http" and front.header("location").startswith(f"https://{target.host}")
+        words["other_url"] = front.header("location")
         cause = causes.HTTP_TO_HTTPS if to_https else causes.REDIRECTED
         seen = f"status {front.status}, to {front.header('location')}"
         return Step("page", seen, (Finding(cause, seen, words),), data, ends=True), front

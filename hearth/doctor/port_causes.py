@@ -41,15 +41,16 @@ NO_PROXY_NETWORK = Cause(
 HTTPS_TO_HTTP = Cause(
     "https-to-http",
     "https:// to a port that speaks plain http",
-    "The port answers, and it does not speak TLS: Hearth serves plain http.",
+    "The port answers, and it does not speak TLS: Hearth serves plain http there. (With `proxy_tls` in the settings, "
+    "https has a port of its own, 443 if `proxy_tls_port` was not changed.)",
     'Use {other_url}. Browsers that turn every address into https have a setting for exceptions ("HTTPS-only mode").',
 )
 HTTP_TO_HTTPS = Cause(
     "http-to-https",
     "http:// to a port that speaks https",
-    "The port wants a TLS handshake. Hearth itself serves plain http: another web server, or a proxy with TLS before "
-    "Hearth, has the port.",
-    "Use {other_url}, or the proxy's own port (85, if `proxy_port` was not changed).",
+    "What answers wants https: the host has `proxy_tls` in its settings, or the port is another web server's, or that "
+    "of a proxy with TLS before Hearth.",
+    "Use {other_url}. If another server has the port, use Hearth's own (85, if `proxy_port` was not changed).",
 )
 TLS_FAILS = Cause(
     "tls-fails",
@@ -63,9 +64,10 @@ CERTIFICATE_UNKNOWN = Cause(
     "certificate-unknown",
     "A certificate that nobody here vouches for",
     "The server's certificate is signed by itself, or by an authority that this machine does not know ({error}).",
-    "Add the authority's certificate to this machine's (Debian: /usr/local/share/ca-certificates and `sudo "
-    "update-ca-certificates`), or use a certificate that is known. If the site should have a proper one, something "
-    "between is inspecting the connection.",
+    'If the host has a certificate of Hearth\'s local authority (`proxy_tls = "local-ca"`), tell this machine of that '
+    "(docs/tls.md), or the doctor alone: `--ca ~/.config/hearth/ca/hearth-ca.crt`. Other authorities: add their "
+    "certificate to this machine's (Debian: /usr/local/share/ca-certificates and `sudo update-ca-certificates`). If "
+    "the site should have a known one, something between is inspecting the connection.",
 )
 CERTIFICATE_NAME = Cause(
     "certificate-name",
@@ -77,7 +79,16 @@ CERTIFICATE_DATE = Cause(
     "certificate-date",
     "The certificate is not valid today",
     "By this machine's clock the certificate has ended, or has not begun ({error}).",
-    "Look at this machine's date first. If it is right, renew the certificate.",
+    "Look at this machine's date first. If it is right, deploy again: that renews a local authority's certificate, and "
+    "says why another one was not renewed.",
+)
+CERTIFICATE_ENDS_SOON = Cause(
+    "certificate-ends-soon",
+    "The certificate ends soon",
+    "It is valid for {days} more days, and should have been renewed by now.",
+    "Deploy again: that renews a local authority's certificate, puts your own where you have a newer one, and says "
+    "what keeps a public authority from giving one.",
+    "warning",
 )
 NOT_HTTP = Cause(
     "not-http",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
+import time
 from dataclasses import replace
 
 from hearth.doctor import port_causes as causes
@@ -12,6 +13,8 @@ from hearth.doctor.cause import Cause, Finding
 from hearth.doctor.owner import look
 from hearth.doctor.step import Step
 
+# Public authorities' certificates of 90 days are renewed when 30 are left, and those of a few days are the rarer ones.
+_FEW_DAYS = 14
 # OpenSSL's verification results (X509_V_ERR_…).
 _DATES = frozenset({9, 10})
 _NAMES = frozenset({62, 63, 64})
@@ -28,10 +31,17 @@ def cause_of(error: OSError) -> Cause:
     return causes.TLS_FAILS
 
 
-def look_at_tls(way: Way) -> tuple[Step, Way]:
-    """The step, and the way to go on: without looking at a certificate that was found wrong."""
+def look_at_tls(way: Way, authority: str = "") -> tuple[Step, Way]:
+    """The step, and the way to go on: without looking at a certificate that was found wrong.
+
+    Args:
+        authority: a PEM file with the certificate of an authority to trust, beside those of this machine.
+    """
     target = way.target
-    checked = replace(way, tls=ssl.create_default_context())
+    context = ssl.create_default_context()
+    if authority:
+        context.load_verify_locations(authority)
+    checked = replace(way, tls=context)
     try:
         connection = checked.open()
     except (OSError, http.client.HTTPException) as error:
@@ -44,8 +54,16 @@ def look_at_tls(way: Way) -> tuple[Step, Way]:
         return Step("tls", seen, (Finding(cause, seen, words),), ends=cause not in _CERTIFICATES), way
     assert isinstance(connection.sock, ssl.SSLSocket)
     version = connection.sock.version() or ""
+    days = _days_left(connection.sock)
     connection.close()
-    return Step("tls", f"{version}, and the certificate is valid for {target.host}", data={"version": version}), checked
+    seen = f"{version}, and the certificate is valid for {target.host}, for {days} more days"
+    findings = (Finding(causes.CERTIFICATE_ENDS_SOON, seen, {"days": days}),) if days < _FEW_DAYS else ()
+    return Step("tls", seen, findings, {"version": version, "days": days}), checked
+
+
+def _days_left(connection: ssl.SSLSocket) -> int:
+    shown = connection.getpeercert() or {}
+    return int(ssl.cert_time_to_seconds(str(shown["notAfter"])) - time.time()) // 86400
 
 
 _CERTIFICATES = (causes.CERTIFICATE_DATE, causes.CERTIFICATE_NAME, causes.CERTIFICATE_UNKNOWN)

@@ -37,6 +37,7 @@ class Options:
         origin: of a page that is to be let in, "" for none.
         model: to ask, "" for the smallest.
         authorization: for a host that asks who calls; "" for none.
+        authority: PEM file of an authority to trust, beside those of this machine; "" for none.
     """
 
     timeout: float = 5.0
@@ -45,6 +46,7 @@ class Options:
     origin: str = ""
     model: str = ""
     authorization: str = field(default="", repr=False)
+    authority: str = ""
 
 
 class Walk:
@@ -83,7 +85,7 @@ class Walk:
         way = Way(self.target, self.address, self.options.timeout)
         yield look_at_proxies(way, self.setting, self.target, self.options.timeout)
         if self.target.scheme == "https":
-            step, way = look_at_tls(way)
+            step, way = look_at_tls(way, self.options.authority)
             yield step
             if step.ends:
                 yield from _skipped("there is no TLS", *self._later[1:])

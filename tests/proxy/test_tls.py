@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -18,6 +22,8 @@ from hearth.authority import Authority, make_authority
 from hearth.certificate import fingerprint, general_name, today
 from tests.acceptance.api import call
 from tests.lab.machine import wait_until
+from tests.proxy.address import free_address
+from tests.proxy.callers import ANNA, KEY, MOUNT, SETTINGS, basic, bearer, put
 from tests.proxy.conftest import Serve
 from tests.proxy.httpd import PREFIX, Httpd
 from tests.proxy.ollama import Ollama
@@ -31,23 +37,33 @@ ROUTE = "/api/ollama"
 class Site:
     """An httpd with a certificate of a local authority, and a client that trusts it."""
 
-    def __init__(self, serve: Serve, ollama: Ollama, directory: Path, **values: object) -> None:
-        self.authority: Authority = make_authority(directory / "ca", NAMES, today())
+    def __init__(
+        self,
+        serve: Serve,
+        ollama: Ollama,
+        directory: Path,
+        names: Sequence[str] = NAMES,
+        volumes: Mapping[str, Path] | None = None,
+        **values: Any,
+    ) -> None:
+        self.names = list(names)
+        self.authority: Authority = make_authority(directory / "ca", names, today())
         self.live = directory / "live"
         self.live.mkdir()
         (self.live / "ca.crt").write_bytes(self.authority.pem)
         self.renew()
         self.web: Httpd = serve(
             upstream=ollama.address,
-            volumes={f"{PREFIX}/conf/tls": self.live},
-            **{"proxy_port": 8085, "proxy_tls_port": 8443, "proxy_tls": "local-ca", "proxy_tls_names": NAMES} | values,
+            volumes={f"{PREFIX}/conf/tls": self.live} | dict(volumes or {}),
+            **{"proxy_port": 8085, "proxy_tls_port": 8443, "proxy_tls": "local-ca", "proxy_tls_names": self.names}
+            | values,
         )
         self.client = Client(self.web.address, "pi.local", 8085, 8443, directory / "ca/hearth-ca.crt")
 
     def renew(self) -> None:
         """As a deploy puts a certificate: one rename."""
         draft = self.live / "draft"
-        draft.write_bytes(self.authority.issue(NAMES, today()))
+        draft.write_bytes(self.authority.issue(self.names, today()))
         draft.chmod(0o644)  # this directory is the test's own
         draft.rename(self.live / "server.pem")
 
@@ -55,8 +71,8 @@ class Site:
 @pytest.fixture(scope="module")
 def site(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Site:
     """For tests that leave it as it is."""
-    values = {"allowed_origins": ["https://listed.example"], "proxy_max_body": "64k"}
-    return Site(serve_module, ollama, tmp_path_factory.mktemp("site"), **values)
+    directory = tmp_path_factory.mktemp("site")
+    return Site(serve_module, ollama, directory, allowed_origins=["https://listed.example"], proxy_max_body="64k")
 
 
 @pytest.fixture
@@ -262,6 +278,40 @@ def test_the_page_itself_and_listed_pages_may_ask(site: Site, version: str) -> N
         assert answer.all("access-control-allow-origin") == ([origin] if "listed" in origin else [])
     preflight = site.client.call(ROUTE, "OPTIONS", version, headers={"Origin": "https://listed.example"})
     assert (preflight.status, preflight.all("access-control-allow-methods")) == (204, ["POST"])
+
+
+def test_nobody_is_asked_for_a_password_in_the_clear(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
+    secrets = put(tmp_path / "secrets")
+    site = Site(serve, ollama, tmp_path, volumes={MOUNT: secrets}, **SETTINGS, proxy_access="people or programs")
+    for path in ("/", ROUTE):
+        for headers in ({}, basic("anna", ANNA), bearer(KEY)):
+            answer = site.client.call(path, version="1.1", scheme="http", headers=headers)
+            assert (answer.status, answer.all("www-authenticate")) == (308, [])
+    assert site.client.call("/hearth-ca.crt", version="1.1", scheme="http").status == 200, "before anybody can sign in"
+    for version in VERSIONS:
+        refused = site.client.call("/", version=version)
+        assert (refused.status, refused.all("www-authenticate")) == (401, ['Basic realm="Hearth"'])
+        assert site.client.call("/", version=version, headers=basic("anna", ANNA)).status == 200
+        assert site.client.call(ROUTE, "POST", version, QUESTION).status == 401
+        assert site.client.call(ROUTE, "POST", version, QUESTION, bearer(KEY)).status == 200
+
+
+def test_the_doctor_finds_all_well_and_says_what_it_does_not_trust(
+    serve: Serve, ollama: Ollama, tmp_path: Path
+) -> None:
+    address = free_address(8085, 8443, 11434)
+    site = Site(serve, ollama, tmp_path, [address], address=address)
+    calm = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+
+    def ask(url: str, *words: str) -> tuple[int, list[str]]:
+        command = [sys.executable, "-m", "hearth.doctor", url, "--json", *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=calm, check=False)
+        return done.returncode, [finding["id"] for finding in json.loads(done.stdout)["findings"]]
+
+    trust = ("--ca", str(site.client.trust))
+    assert ask(f"https://{address}:8443", *trust) == (0, [])
+    assert ask(f"https://{address}:8443", "--no-prompt") == (1, ["certificate-unknown"])
+    assert ask(f"http://{address}:8085", "--no-prompt") == (1, ["http-to-https"])
 
 
 def test_strict_transport_security_is_sent_over_tls_when_asked_for(

@@ -179,7 +179,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
         subprocess.run(["openssl", *words], cwd=where, check=True, capture_output=True, timeout=30)
 
     openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test CA", "-days", "9")
-    for name, host, days in (("good", "localhost", "9"), ("named", "other.example", "9"), ("ended", "localhost", "-1")):
+    made = (("good", "localhost", "99"), ("ending", "localhost", "9"), ("named", "other.example", "9"))
+    for name, host, days in (*made, ("ended", "localhost", "-1")):
         (where / "san").write_text(f"subjectAltName=DNS:{host}\n")
         openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={host}")
         signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", days, "-extfile", "san"]
@@ -244,6 +245,27 @@ def test_a_right_certificate_is_right(certificates: Path, monkeypatch: pytest.Mo
     with serving(hearth(origins=[]), tls=context(certificates, "good")) as port:
         steps = walk(f"https://localhost:{port}")
     assert {step.name: step.state for step in steps}["tls"] == "ok"
+
+
+def test_an_authority_that_is_given_is_trusted_beside_the_machines_own(certificates: Path) -> None:
+    options = Options(timeout=1, patience=3, authority=str(certificates / "ca.pem"))
+    with serving(hearth(origins=[]), tls=context(certificates, "good")) as port:
+        assert "certificate-unknown" in ids(walk(f"https://localhost:{port}"))
+        assert "certificate-unknown" not in ids(walk(f"https://localhost:{port}", options))
+
+
+def test_a_certificate_that_ends_soon_is_a_note(certificates: Path) -> None:
+    options = Options(timeout=1, patience=3, authority=str(certificates / "ca.pem"))
+    with serving(hearth(origins=[]), tls=context(certificates, "ending")) as port:
+        steps = walk(f"https://localhost:{port}", options)
+    assert "certificate-ends-soon" in ids(steps)
+    assert {step.name: step.state for step in steps}["tls"] == "warning"
+    assert "8 more days" in for_people(steps)
+
+
+def test_plain_http_that_sends_on_names_the_right_port() -> None:
+    with serving(says(308, b"", ("Location", "https://127.0.0.1:8443/"))) as port:
+        assert "Use https://127.0.0.1:8443/" in only(walk(f"127.0.0.1:{port}"), "http-to-https").cure
 
 
 # --- Names and origins --------------------------------------------------------------------------------
