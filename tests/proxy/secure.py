@@ -69,8 +69,8 @@ class Client:
         words = [*self.words(self.url(path, scheme), method, version, data, sent), *extra]
         for _ in range(5):
             done = subprocess.run(words, input=data, capture_output=True, timeout=150, check=False)
-            # Where an answer comes before all is sent ("HTTP error before end of send, stop sending"), curl 7.88 may take
-            # its own end for the stream's, and shows nothing of what it got.
+            # Where an answer comes before all is sent ("HTTP error before end of send, stop sending"), curl 7.88 may
+            # take its own end for the stream's, and shows nothing of what it got.
             if done.returncode != 92:
                 break
         assert done.returncode == 0, (words, done.stderr.decode())

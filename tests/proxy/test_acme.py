@@ -103,9 +103,9 @@ def test_a_certificate_comes_by_itself_and_is_in_force_without_a_hand(public: Pu
     assert (public.store / "domains" / NAMES[0] / "privkey.secp256r1.pem").stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("public", [("tls-alpn-01", 45)], indirect=True)
+@pytest.mark.parametrize("public", [("tls-alpn-01", 30)], indirect=True)
 def test_a_certificate_is_renewed_without_an_outage(public: Public) -> None:
-    """One of 45 s is due after 30. httpd looks for that each second, instead of twice a day, and does not ask when."""
+    """One of 30 s is due after 20. httpd looks for that each second, instead of twice a day, and does not ask when."""
     with (public.web.tree / "httpd/httpd.conf").open("a") as conf:
         conf.write("MDRenewViaARI off\nMDCheckInterval 1s\n")
     public.wait(lambda: public.web.reload().code == 0, 10, "httpd wrote its process id")

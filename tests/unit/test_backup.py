@@ -68,6 +68,13 @@ def test_passwords_and_keys_are_hearths_and_go_with_an_uninstall_but_into_no_bac
     assert plan.secrets == "left out"
 
 
+@pytest.mark.parametrize("path", ["tls/live/server.pem", "tls/live/ca.crt", "acme/store/accounts/a/account.pem"])
+def test_nothing_of_tls_is_in_a_backup(path: str) -> None:
+    plan = plan_backup(replace(HOST, files=HOST.files | {path}), RENDERED, with_models=True)
+    assert path not in plan.files
+    assert plan.secrets == "left out"
+
+
 def test_a_host_without_hearth_has_no_backup() -> None:
     with pytest.raises(BackupError, match="was not deployed"):
         plan_backup(FootprintState(), RENDERED, with_models=False)

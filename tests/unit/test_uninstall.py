@@ -227,3 +227,20 @@ def test_what_a_run_left_behind_that_was_cut_off_goes() -> None:
     assert set(removal.files) == host.files
     assert set(removal.directories) == host.directories
     assert removal.root
+
+
+TLS_FILES = ("tls/live/server.pem", "tls/live/server.sha256", "tls/live/ca.crt", "tls/live/acme-trust.pem")
+ACME = ("acme/store/domains/a.example.org/privkey.pem", "acme/store/md_store.json", "acme/store/new/in/a/later/version")
+
+
+def test_keys_and_certificates_go_and_a_strangers_stay() -> None:
+    directories = {"tls", "tls/live", "tls/.incoming", "acme", "acme/store", "acme/store/domains/a.example.org"}
+    host = replace(HOST, files=HOST.files | {*TLS_FILES, *ACME}, directories=HOST.directories | directories)
+    removal = plan(host)
+    assert {*TLS_FILES, *ACME} <= set(removal.files)
+    assert directories <= set(removal.directories)
+    assert removal.root
+    mine = replace(host, files=host.files | {"tls/mine.pem"})
+    assert "tls/mine.pem" not in plan(mine).files
+    assert "tls" not in plan(mine).directories
+    assert any("tls/mine.pem" in line for line in plan(mine).kept)
