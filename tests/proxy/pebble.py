@@ -27,6 +27,8 @@ class Pebble:
         names: name → the address at which it finds its host.
         ports: of its host: http:// and https://.
         seconds: how long its certificates are valid.
+        address: to listen at; a free one by default.
+        seen_at: the address at which its host finds it, if that is another one.
 
     Attributes:
         url: of its ACME directory.
@@ -41,14 +43,16 @@ class Pebble:
         names: Mapping[str, str],
         ports: tuple[int, int] = (80, 443),
         seconds: int = 7776000,
+        address: str = "",
+        seen_at: str = "",
     ) -> None:
-        self.address = free_address(_API, _MANAGEMENT)
-        self.url = f"https://{self.address}:{_API}/dir"
+        self.address = address or free_address(_API, _MANAGEMENT)
+        self.url = f"https://{seen_at or self.address}:{_API}/dir"
         authority = make_authority(directory / "ca", [], today())
         self.trust = directory / "ca/hearth-ca.crt"
         config = directory / "config"
         config.mkdir()
-        (config / "own.pem").write_bytes(authority.issue([self.address], today()))
+        (config / "own.pem").write_bytes(authority.issue([*{self.address, seen_at or self.address}], today()))
         wish = {
             "listenAddress": f"{self.address}:{_API}",
             "managementListenAddress": f"{self.address}:{_MANAGEMENT}",

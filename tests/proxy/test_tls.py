@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from hearth.authority import Authority, make_authority
 from hearth.certificate import fingerprint, general_name, today
-from tests.acceptance.api import call
+from tests.acceptance.api import basic, bearer, call
 from tests.lab.machine import wait_until
 from tests.proxy.address import free_address
-from tests.proxy.callers import ANNA, KEY, MOUNT, SETTINGS, basic, bearer, put
+from tests.proxy.callers import ANNA, KEY, MOUNT, SETTINGS, put
 from tests.proxy.conftest import Serve
 from tests.proxy.httpd import PREFIX, Httpd
 from tests.proxy.ollama import Ollama
@@ -284,7 +284,8 @@ def test_nobody_is_asked_for_a_password_in_the_clear(serve: Serve, ollama: Ollam
     secrets = put(tmp_path / "secrets")
     site = Site(serve, ollama, tmp_path, volumes={MOUNT: secrets}, **SETTINGS, proxy_access="people or programs")
     for path in ("/", ROUTE):
-        for headers in ({}, basic("anna", ANNA), bearer(KEY)):
+        nobody: dict[str, str] = {}
+        for headers in (nobody, basic("anna", ANNA), bearer(KEY)):
             answer = site.client.call(path, version="1.1", scheme="http", headers=headers)
             assert (answer.status, answer.all("www-authenticate")) == (308, [])
     assert site.client.call("/hearth-ca.crt", version="1.1", scheme="http").status == 200, "before anybody can sign in"
