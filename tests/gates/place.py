@@ -58,17 +58,19 @@ class Place:
         return json.dumps(wish).encode().ljust(size)
 
     def fill(self, text: str) -> str:
-        """`text` with its words in `<…>` filled in: own and listed (origins), netloc, host, port, limit.
+        """`text` with its words in `<…>` filled in: own and listed (origins), scheme, netloc, host, port, limit.
 
         Raises:
             NoListedOrigin: it has a listed origin in it, and none is listed here.
         """
         listed = self.listed or ""
+        scheme = "http" if self.settings.proxy_tls == "off" else "https"
         words = {
             "<listed>": listed,
             "<LISTED>": listed.upper(),
             "<dotless>": listed.replace(".", "x", 1),
-            "<own>": f"http://{self.netloc}",
+            "<scheme>": scheme,
+            "<own>": f"{scheme}://{self.netloc}",
             "<netloc>": self.netloc,
             "<host>": self.address[0],
             "<port>": str(self.address[1]),

@@ -42,12 +42,12 @@ class Site:
         serve: Serve,
         ollama: Ollama,
         directory: Path,
-        names: Sequence[str] = NAMES,
+        names: Sequence[str] | None = None,
         volumes: Mapping[str, Path] | None = None,
         **values: Any,
     ) -> None:
-        self.names = list(names)
-        self.authority: Authority = make_authority(directory / "ca", names, today())
+        self.names = list(names or NAMES)
+        self.authority: Authority = make_authority(directory / "ca", self.names, today())
         self.live = directory / "live"
         self.live.mkdir()
         (self.live / "ca.crt").write_bytes(self.authority.pem)

@@ -1,0 +1,36 @@
+"""The table of cases once more, over TLS: not one rule is left behind at the plain port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.acceptance.api import call
+from tests.acceptance.tunnel import Tunnel
+from tests.gates.case import Case
+from tests.gates.place import Place
+from tests.proxy.conftest import Serve
+from tests.proxy.ollama import Ollama
+from tests.proxy.test_gates import CASES
+from tests.proxy.test_tls import Site
+
+
+@pytest.fixture(scope="module")
+def place(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """As that of the plain port, seen through a tunnel of TLS."""
+    directory = tmp_path_factory.mktemp("site")
+    values = {"allowed_origins": ["http://listed.example:8080"], "proxy_max_body": "64k"}
+    site = Site(serve_module, ollama, directory, None, None, **values)
+    context = site.client.context()
+    context.set_alpn_protocols(["http/1.1"])
+    with Tunnel((site.web.address, 8443), context, "pi.local") as tunnel:
+        yield Place(tunnel.address, site.web.settings, ollama)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gates_over_tls(case: Case, place: Place) -> None:
+    before = place.ollama.requests()
+    case.run(place)
+    assert call(f"http://{place.netloc}", "GET", "/api/version").status == 200
+    assert place.settled(before + case.want.upstream + 1) == before + case.want.upstream + 1
