@@ -139,6 +139,7 @@ WRONG = {
     "nobody": basic("", ""),
     "a name there is not": basic("eve", ANNA),
     "anna in capitals": basic("Anna", ANNA),
+    "an empty header": {"Authorization": ""},
     "no base64": {"Authorization": "Basic !!!"},
     "a very long password": basic("anna", ANNA + "x" * 3000),
     "what would be all in a pattern": bearer("*" * 20),
