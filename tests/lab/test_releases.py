@@ -103,7 +103,7 @@ def test_an_image_that_does_not_start_is_put_back() -> None:
     refused(deploy('proxy_image="httpd:2.4.69"', "proxy_timeout=1000"), "no such luck")
 
 
-@pytest.mark.unproven
+@pytest.mark.long
 def test_an_ollama_that_is_healthy_and_does_not_answer_is_put_back() -> None:
     """Its server lists models, and every process that should run one dies. It then tries for as long as it is given."""
     script = (

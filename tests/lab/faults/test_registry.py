@@ -10,7 +10,7 @@ from tests.lab.machine import deploy, on_guest, url
 from tests.lab.registry_fault import Trouble
 from tests.lab.verdict import right_then_quiet, serves
 
-pytestmark = [pytest.mark.unproven, pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 
 
 def containers() -> str:
@@ -63,6 +63,7 @@ def test_an_image_that_does_not_exist_leaves_what_serves(images: Images) -> None
     right_then_quiet()
 
 
+@pytest.mark.unproven
 def test_an_image_that_is_no_httpd_is_refused_by_the_trial() -> None:
     before = containers()
     run = deploy('proxy_image="ollama/ollama:0.17.4"')
