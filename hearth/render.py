@@ -22,8 +22,9 @@ from hearth.settings import Settings
 from hearth.values import size_in_bytes
 
 FILES = Path(__file__).resolve().parent.parent / "files"
-# Places for answers that run, for those that wait, and for the page itself, which must stay quick meanwhile.
-_SPARE_THREADS = 24
+# Beside those of answers that run: for questions that wait for a place, for clients that send slowly (each holds one
+# until RequestReadTimeout), and for the page itself, which must stay quick meanwhile. All of them take some 20 MB.
+_SPARE_THREADS = 252
 
 
 @cache

@@ -19,7 +19,8 @@ from pydantic import (
 )
 
 from hearth.access import check_access
-from hearth.values import is_port
+from hearth.host_paths import CONTAINERS
+from hearth.values import check_host_name, is_loopback, is_port
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -153,13 +154,24 @@ class Route(BaseModel):
                 f'{self.path}: "{self.to}" is no target; a path of Ollama ("/api/chat") or '
                 '"http://host.docker.internal:5001/" would be right'
             )
-        if match["host"] == "localhost" or match["host"].startswith("127."):
-            raise ValueError(
-                f"{self.path}: {match['host']} is the proxy's own container; "
-                "for a program on the host, http://host.docker.internal:… would be right"
-            )
+        self._check_host(match["host"], match["path"])
         if self.is_prefix != match["path"].endswith("/"):
             raise ValueError(f"{self.path} → {self.to}: both end in a slash (everything below), or neither")
+
+    def _check_host(self, host: str, path: str) -> None:
+        if host in CONTAINERS or host in CONTAINERS.values():
+            raise ValueError(
+                f'{self.path}: {host} is a container of Hearth itself; of Ollama write the path alone: "to": "{path}"'
+            )
+        if host == "localhost" or is_loopback(host):
+            raise ValueError(
+                f"{self.path}: {host} is the proxy's own container; "
+                "for a program on the host, http://host.docker.internal:… would be right"
+            )
+        try:
+            check_host_name(host)
+        except ValueError:
+            raise ValueError(f'{self.path}: "{host}" is no host name') from None
 
 
 def check_table(routes: tuple[Route, ...]) -> None:

@@ -32,16 +32,17 @@ from hearth.values import (
     EMail,
     HostName,
     Image,
+    Memory,
     ModelName,
     Network,
     OptionalFile,
-    OptionalSize,
     OptionalUrl,
     PersonName,
     Publish,
     Size,
     Url,
     duration_in_seconds,
+    is_text,
 )
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -93,7 +94,7 @@ class Settings(BaseModel):
     proxy_max_streams: Annotated[int, Field(ge=1, le=64)]
     proxy_queue_wait: Annotated[int, Field(ge=1, le=600)]
     proxy_max_body: Size
-    proxy_memory_limit: OptionalSize
+    proxy_memory_limit: Memory
 
     proxy_tls: TlsMode
     proxy_tls_port: Port
@@ -120,7 +121,7 @@ class Settings(BaseModel):
     ollama_max_loaded_models: Annotated[int, Field(ge=1, le=64)]
     ollama_max_queue: Annotated[int, Field(ge=1, le=4096)]
     ollama_context_length: Annotated[int, Field(ge=256, le=1048576)]
-    ollama_memory_limit: OptionalSize
+    ollama_memory_limit: Memory
     ollama_cloud: bool
     ollama_pull_timeout: Seconds
     ollama_pull_retries: Annotated[int, Field(ge=0, le=100)]
@@ -277,6 +278,9 @@ class Settings(BaseModel):
                 f"{host}: no settings at all: group_data/ was not found. Run pyinfra in the project's own "
                 "directory, or with --chdir DIRECTORY."
             )
+        if broken := [name for name, value in own.items() if not is_text(value)]:
+            lines = (f"{host}: {_plain(name)}: has bytes in it that are no text (UTF-8)" for name in broken)
+            raise SettingsError("\n".join(lines))
         try:
             return cls.model_validate(own)
         except ValidationError as error:
@@ -292,21 +296,35 @@ def _explain(error: ValidationError, data: Mapping[str, Any]) -> list[str]:
             lines.append(message)
             continue
         name = location[0]
-        where = name + "".join(
-            f"[{part if part.isprintable() else repr(part)}]" for part in location[1:] if part != "[key]"
-        )
+        where = _plain(name) + "".join(f"[{_plain(part)}]" for part in location[1:] if part != "[key]")
         if problem["type"] == "extra_forbidden" and len(location) == 1:
             close = difflib.get_close_matches(name, Settings.model_fields, n=1)
             hint = f'; did you mean "{close[0]}"?' if close else "; group_data/all.py lists the settings there are"
-            value = "…" if _NOT_SHOWN.intersection(close) else repr(data[name])
-            lines.append(f"{name} = {value}: there is no such setting{hint}")
+            value = "…" if _NOT_SHOWN.intersection(close) else _short(data[name])
+            lines.append(f"{where} = {value}: there is no such setting{hint}")
         elif problem["type"] == "missing" and len(location) == 1:
             lines.append(f"{name} is not set; group_data/all.py has its default (is it whole?)")
         elif name in _NOT_SHOWN:
             lines.append(f"{where}: {message}")
         else:
-            lines.append(f"{where} = {_value_at(data, problem['loc'])!r}: {message}")
-    return lines
+            lines.append(f"{where} = {_short(_value_at(data, problem['loc']))}: {message}")
+    return [_one_line(line) for line in lines]
+
+
+def _plain(name: str) -> str:
+    """A name as it is, or as Python writes it if it would not stay on the line."""
+    return name if name.isprintable() and name else repr(name)
+
+
+def _one_line(text: str) -> str:
+    """The text with everything escaped that is no plain character: messages may quote what was given."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def _short(value: Any) -> str:
+    """A value as Python writes it; of a long one, the beginning."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def _value_at(data: Any, location: tuple[int | str, ...]) -> Any:

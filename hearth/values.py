@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -16,8 +18,12 @@ _IMAGE = re.compile(
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?$"
 )
 _SIZE = re.compile(r"^([0-9]+)([kmg])$")
+_LARGEST = 2**46
+_LEAST_MEMORY = 2**26
 _UNITS = {"k": 2**10, "m": 2**20, "g": 2**30}
 _DURATION = re.compile(r"^(?:-1|0|(?:[0-9]{1,6}(?:h|m|s)){1,3})$")
+# What Go's time.Duration holds, in seconds: some 292 years.
+_LONGEST = 2**63 / 10**9
 _DIRECTORY = re.compile(r"^(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$")
 _MODEL = re.compile(r"^(?:[A-Za-z0-9][A-Za-z0-9._-]*/){0,2}[A-Za-z0-9][A-Za-z0-9._-]*(?::[A-Za-z0-9][A-Za-z0-9._-]*)?$")
 _URL = re.compile(
@@ -41,8 +47,15 @@ def _image(value: str) -> str:
 
 
 def _size(value: str) -> str:
-    if not _SIZE.fullmatch(value) or size_in_bytes(value) == 0:
-        raise ValueError('a size is a number and k, m or g, such as "256m"')
+    # More than 15 digits are more bytes than any of the programs can count.
+    if not _SIZE.fullmatch(value) or len(value) > 16 or not 0 < size_in_bytes(value) <= _LARGEST:
+        raise ValueError('a size is a number and k, m or g, at most "65536g", such as "256m"')
+    return value
+
+
+def _memory(value: str) -> str:
+    if value and size_in_bytes(_size(value)) < _LEAST_MEMORY:
+        raise ValueError('less than "64m" is too little for what runs in it; "256m" would be right, or "" for no limit')
     return value
 
 
@@ -55,7 +68,7 @@ def size_in_bytes(value: str) -> int:
 
 
 def _duration(value: str) -> str:
-    if not _DURATION.fullmatch(value):
+    if not _DURATION.fullmatch(value) or _LONGEST < duration_in_seconds(value) < float("inf"):
         raise ValueError('a duration is "90s", "5m", "1h30m", "0", or "-1" for ever')
     return value
 
@@ -93,7 +106,12 @@ def _url(value: str) -> str:
     return value
 
 
-def _host_name(value: str) -> str:
+def check_host_name(value: str) -> str:
+    """The name, or IPv4 address, of a host.
+
+    Raises:
+        ValueError: it is none.
+    """
     if not HOST_NAME.fullmatch(value):
         raise ValueError('a host name is lower case, without scheme, port or slash, such as "chat.example.org"')
     return value
@@ -148,6 +166,24 @@ def _file(value: str) -> str:
     return value
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host given by numbers is the machine itself; resolvers take "0" and "127.1" for it, too."""
+    try:
+        address = ipaddress.IPv4Address(socket.inet_aton(host))
+    except OSError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def is_text(value: object) -> bool:
+    """Whether all strings in the value, however deep, can be written to a file: Python may keep other bytes in them."""
+    if isinstance(value, str):
+        return not any("\ud800" <= char <= "\udfff" for char in value)
+    if isinstance(value, Mapping):
+        return all(is_text(part) for pair in value.items() for part in pair)
+    return not isinstance(value, list | tuple) or all(is_text(part) for part in value)
+
+
 def is_port(text: str) -> bool:
     """Whether the text is a TCP port, 1 to 65535, written in the usual way."""
     return text.isascii() and text.isdigit() and text[0] != "0" and int(text) < 65536
@@ -155,7 +191,7 @@ def is_port(text: str) -> bool:
 
 Image = Annotated[str, AfterValidator(_image)]
 Size = Annotated[str, AfterValidator(_size)]
-OptionalSize = Annotated[str, AfterValidator(lambda value: _size(value) if value else value)]
+Memory = Annotated[str, AfterValidator(_memory)]
 Duration = Annotated[str, AfterValidator(_duration)]
 Directory = Annotated[str, AfterValidator(_directory)]
 ModelName = Annotated[str, AfterValidator(_model)]
@@ -165,6 +201,6 @@ PersonName = Annotated[str, AfterValidator(_person)]
 EMail = Annotated[str, AfterValidator(_e_mail)]
 # Of the computer that deploys, not of the host: it never reaches a shell or a template.
 OptionalFile = Annotated[str, AfterValidator(_file)]
-HostName = Annotated[str, AfterValidator(_host_name)]
+HostName = Annotated[str, AfterValidator(check_host_name)]
 Network = Annotated[str, AfterValidator(_network)]
 Publish = Annotated[str, AfterValidator(_publish)]

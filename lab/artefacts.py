@@ -37,6 +37,10 @@ def _pebble(paths: Paths, out: Path, log: Path) -> None:
     programs.build_pebble(paths["builder"] / "root", out, log)
 
 
+def _compose(paths: Paths, out: Path, log: Path) -> None:
+    programs.fetch_compose(paths["builder"] / "root", out, log)
+
+
 def _base(paths: Paths, out: Path, log: Path) -> None:
     images.build_base(out, log, paths["builder"] / "root/etc/ssl/certs/ca-certificates.crt")
 
@@ -92,6 +96,7 @@ ALL = {
             _pebble,
             ("builder",),
         ),
+        Artefact("compose", "Fetch Docker Compose", lambda: [builder.recipe("compose.sh")], _compose, ("builder",)),
         Artefact("base", "Make the images' base", lambda: [builder.recipe("base.sh")], _base, ("builder",)),
         Artefact("images", "Make the images", images.inputs, _images, ("base", "httpd", "ollama", "tools")),
         Artefact("roots", "Unpack the images", lambda: [image_roots.RECIPE], _roots, ("images",)),

@@ -1,4 +1,4 @@
-"""Programs built from source in the builder: Apache httpd and Ollama, which the images hold, and an ACME server."""
+"""Programs from the builder: Apache httpd and Ollama, which the images hold, an ACME server, and Docker Compose."""
 
 from __future__ import annotations
 
@@ -32,6 +32,13 @@ def build_pebble(root: Path, out: Path, log: Path) -> None:
     work = _workspace(out)
     shutil.copy(builder.RECIPES / "pebble.sh", work)
     builder.run_inside(root, work, ["sh", "/work/pebble.sh", versions.PEBBLE], log, timeout=900)
+
+
+def fetch_compose(root: Path, out: Path, log: Path) -> None:
+    """Fill `out`: the program `docker-compose`, of the version that the guest gets; it asks no engine for `config`."""
+    work = _workspace(out)
+    shutil.copy(builder.RECIPES / "compose.sh", work)
+    builder.run_inside(root, work, ["sh", "/work/compose.sh"], log, timeout=300)
     _keep(work, out)
 
 

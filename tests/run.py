@@ -47,7 +47,7 @@ def unit() -> None:
 def proxy() -> None:
     # Built where what it takes is shown; the tests themselves would build it in silence.
     run("python", "-m", "lab", "build")
-    run("pytest", "-q", "tests/proxy")
+    run("pytest", "-q", "tests/proxy", "tests/properties")
 
 
 def fresh_lab() -> None:

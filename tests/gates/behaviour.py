@@ -23,7 +23,7 @@ from tests.gates.place import Place
 from tests.gates.wire import Heard, listen, request, say
 
 # What RequestReadTimeout gives a head and a body, and some for the clocks.
-SLOWEST = 22.0
+SLOWEST = 12.0
 JSON = ("Content-Type", "application/json")
 
 

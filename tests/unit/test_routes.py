@@ -88,6 +88,16 @@ def test_who_may_call_stands_in_the_route(access: str) -> None:
         ("/x", "/api/delete", ["POST"], "['DELETE'] would be right"),
         ("/x/", "http://localhost:80/", ["GET"], "http://host.docker.internal:"),
         ("/x/", "http://127.0.0.1:80/", ["GET"], "http://host.docker.internal:"),
+        # Resolvers take them for the machine itself as well.
+        ("/x/", "http://0:80/", ["GET"], "http://host.docker.internal:"),
+        ("/x/", "http://0.0.0.0:80/", ["GET"], "http://host.docker.internal:"),
+        ("/x/", "http://127.1:80/", ["GET"], "http://host.docker.internal:"),
+        ("/x/", "http://2130706433:80/", ["GET"], "http://host.docker.internal:"),
+        # Around what is refused of Ollama's own paths.
+        ("/x", "http://ollama:11434/api/delete", ["DELETE"], '"to": "/api/delete"'),
+        ("/x", "http://hearth-ollama:11434/api/pull", ["POST"], '"to": "/api/pull"'),
+        ("/x/", "http://hearth-httpd:80/", ["GET"], "container of Hearth itself"),
+        ("/x/", "http://a..b:80/", ["GET"], "no host name"),
         ("/x/", "http://10.0.0.1:5001/x", ["GET"], "both end in a slash"),
         ("/x", "http://10.0.0.1:5001/x/", ["GET"], "both end in a slash"),
     ],

@@ -64,7 +64,11 @@ def test_settings_can_not_be_changed_afterwards(settings: Settings) -> None:
         ("proxy_max_streams", 65, "less than or equal to 64"),
         ("proxy_max_body", "32MB", "256m"),
         ("proxy_max_body", "0m", "256m"),
+        ("proxy_max_body", "9999999999999999999g", "65536g"),
+        ("proxy_max_body", "9" * 5000 + "g", "65536g"),
         ("proxy_memory_limit", "a lot", "256m"),
+        ("proxy_memory_limit", "1m", "64m"),
+        ("ollama_memory_limit", "9999999999g", "65536g"),
         ("ollama_models", "llama3.2:1b", "valid tuple"),
         ("ollama_models_dir", "models", "/mnt/ssd/ollama"),
         ("ollama_models_dir", "/mnt/ssd/ollama/", "/mnt/ssd/ollama"),
@@ -80,6 +84,7 @@ def test_settings_can_not_be_changed_afterwards(settings: Settings) -> None:
         ("ollama_publish", "0.0.0.0:85", "another"),
         ("ollama_keep_alive", "five minutes", "5m"),
         ("ollama_keep_alive", "-5m", "5m"),
+        ("ollama_keep_alive", "999999h999999h999999h", "5m"),
         ("ollama_load_timeout", "20m", "proxy_timeout at least as long"),
         ("ollama_context_length", 128, "greater than or equal to 256"),
         ("ollama_cloud", "perhaps", "valid boolean"),
@@ -96,7 +101,7 @@ def test_a_refusal_has_name_value_and_what_would_be_right(
 ) -> None:
     message = refusal(make_settings, **{name: value})
     assert name in message
-    assert repr(value) in message or str(value) in message
+    assert repr(value)[:200] in message or str(value) in message
     assert right in message
     assert "\n" not in message, "one wrong value, one line"
 
@@ -299,3 +304,17 @@ def test_pruning_an_empty_list_is_refused(make_settings: Make) -> None:
         make_settings(ollama_prune_models=True, ollama_models=[])
     assert make_settings(ollama_prune_models=True).ollama_prune_models
     assert make_settings(ollama_models=[]).ollama_models == ()
+
+
+def test_what_can_not_be_written_to_a_file_is_named(make_settings: Make) -> None:
+    # Python keeps bytes that are no text like this, those of an environment variable, say.
+    assert (
+        refusal(make_settings, allowed_origins=["http://a\udcff"])
+        == "host: allowed_origins: has bytes in it that are no text (UTF-8)"
+    )
+
+
+def test_a_refusal_stays_on_its_line(make_settings: Make) -> None:
+    route = {"path": "/x", "to": "http://a:1/\n", "methods": ["GET"]}
+    assert "\n" not in refusal(make_settings, proxy_extra_routes=[route])
+    assert "\n" not in refusal(make_settings, **{"a\nb": 1})
