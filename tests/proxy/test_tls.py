@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -322,6 +324,32 @@ def test_strict_transport_security_is_sent_over_tls_when_asked_for(
     assert site.client.call("/").all("strict-transport-security") == ["max-age=172800"]
     assert site.client.call(ROUTE, "DELETE").all("strict-transport-security") == ["max-age=172800"]
     assert site.client.call("/", scheme="http", version="1.1").all("strict-transport-security") == []
+
+
+def test_clients_that_begin_and_say_no_more_are_gone_soon(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
+    """Twice as many as httpd has threads. Without a limit of its own for the handshake, nobody got in for a minute."""
+    site = Site(serve, ollama, tmp_path)
+    with contextlib.ExitStack() as stack:
+        for first in [b"\x16"] * 60:
+            silent = stack.enter_context(socket.create_connection((site.web.address, 8443), timeout=60))
+            silent.sendall(first)
+        begun = time.monotonic()
+        assert site.client.call("/").status == 200
+        took = time.monotonic() - begun
+    assert took < 20, f"{took:.1f} s"
+
+
+def test_a_head_that_comes_too_slowly_is_refused_over_tls_as_well(site: Site) -> None:
+    context = site.client.context()
+    with (
+        socket.create_connection((site.web.address, 8443), timeout=40) as plain,
+        context.wrap_socket(plain, server_hostname="pi.local") as slow,
+    ):
+        slow.sendall(b"GET / HTTP/1.1\r\nHost: pi.local\r\n")
+        begun = time.monotonic()
+        answer = slow.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 408 "), answer
+    assert 9 < time.monotonic() - begun < 15
 
 
 # --- renewal --------------------------------------------------------------------------------------
