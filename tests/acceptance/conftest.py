@@ -8,9 +8,10 @@ Hosts and their settings are those that pyinfra itself reads, so that what is ex
 from __future__ import annotations
 
 import json
+import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from hearth.settings import Settings, SettingsError
 from hearth.sources import SourceError
 from tests.acceptance.api import CREDENTIALS, basic, bearer
 from tests.acceptance.engine import engine_tunnel
+from tests.acceptance.tunnel import Tunnel
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _TARGETS = pytest.StashKey[dict[str, "Target"]]()
@@ -36,7 +38,9 @@ class Target:
     Attributes:
         name: as in the inventory.
         settings: what the deploy was asked for.
-        url: the chat page as seen from here, without a slash at its end.
+        url: where clients that know nothing of TLS reach the chat page from here, without a slash at its end.
+        page: its address for browsers. With TLS another one: `url` is then that of a tunnel.
+        trust: words for the doctor, with the local authority's certificate.
         ssh: words of an ssh command line that reaches the host.
         hostspec: the same for testinfra.
         forwards: port on the host → (address, port) from here; where it is not in here, the host's own.
@@ -46,6 +50,8 @@ class Target:
     name: str
     settings: Settings
     url: str
+    page: str
+    trust: tuple[str, ...]
     ssh: tuple[str, ...]
     hostspec: str
     forwards: dict[int, tuple[str, int]]
@@ -60,7 +66,7 @@ def make_target(name: str, data: dict[str, Any]) -> Target:
     settings = Settings.from_data(data, name)
     address = data.get("ssh_hostname", name)
     forwards = {int(port): ("127.0.0.1", int(here)) for port, here in data.get("x_forwards", {}).items()}
-    host, port = forwards.get(settings.proxy_port, (address, settings.proxy_port))
+    url, page, trust = _ways(settings, address, forwards)
     options: dict[str, str] = {"sudo": "true"} if data.get("ssh_user") != "root" else {}
     words = ["ssh", "-o", "BatchMode=yes"]
     if "ssh_config_file" in data:
@@ -77,12 +83,34 @@ def make_target(name: str, data: dict[str, Any]) -> Target:
     return Target(
         name=name,
         settings=settings,
-        url=f"http://{host}:{port}",
+        url=url,
+        page=page,
+        trust=trust,
         ssh=(*words, f"{user}{address}"),
         hostspec=f"ssh://{user}{address}{suffix}?{urlencode(options)}",
         forwards=forwards,
         address=address,
     )
+
+
+def _ways(
+    settings: Settings, address: str, forwards: Mapping[int, tuple[str, int]]
+) -> tuple[str, str, tuple[str, ...]]:
+    """`url`, `page` and `trust` of a target."""
+    plain = "{}:{}".format(*forwards.get(settings.proxy_port, (address, settings.proxy_port)))
+    if settings.proxy_tls == "off":
+        return f"http://{plain}", f"http://{plain}", ()
+    place, port = forwards.get(settings.proxy_tls_port, (address, settings.proxy_tls_port))
+    names = settings.proxy_tls_names
+    name = place if place in names or not names else names[0]
+    context = ssl.create_default_context()
+    trust: tuple[str, ...] = ()
+    if settings.proxy_tls == "local-ca":
+        authority = str(Path(settings.proxy_tls_ca).expanduser() / "hearth-ca.crt")
+        context.load_verify_locations(authority)
+        trust = ("--ca", authority)
+    tunnel = Tunnel((place, port), context, name)  # until the end of the run
+    return "http://{}:{}".format(*tunnel.address), f"https://{name}" + ("" if port == 443 else f":{port}"), trust
 
 
 def credentials(settings: Settings) -> dict[str, str]:
@@ -121,8 +149,10 @@ def pytest_configure(config: pytest.Config) -> None:
     hosts = json.loads(done.stdout)
     try:
         targets = [make_target(host["name"], host["data"]) for host in hosts]
-        CREDENTIALS.update({urlsplit(target.url).netloc: credentials(target.settings) for target in targets})
-    except (SettingsError, SourceError) as error:
+        for target in targets:
+            known = credentials(target.settings)
+            CREDENTIALS.update({urlsplit(url).netloc: known for url in (target.url, target.page)})
+    except (SettingsError, SourceError, OSError) as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[_TARGETS] = {target.name: target for target in targets}
 

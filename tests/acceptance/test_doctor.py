@@ -50,7 +50,7 @@ def found(document: dict[str, Any]) -> list[str]:
 
 
 def test_the_host_is_well(target: Target, settings: Settings) -> None:
-    code, document = doctor(target.url, "--model", settings.ollama_models[0], "--timeout", "20")
+    code, document = doctor(target.page, *target.trust, "--model", settings.ollama_models[0], "--timeout", "20")
     assert (code, found(document)) == (0, []), document
     steps = {step["name"]: step for step in document["steps"]}
     assert {steps[name]["state"] for name in ("connection", "page", "own page", "version", "models")} == {"ok"}
@@ -58,24 +58,30 @@ def test_the_host_is_well(target: Target, settings: Settings) -> None:
 
 
 def test_origins_are_judged_as_the_settings_have_them(target: Target, settings: Settings) -> None:
-    code, document = doctor(target.url, "--no-prompt", "--timeout", "20", "--origin", FOREIGN)
+    code, document = doctor(target.page, *target.trust, "--no-prompt", "--timeout", "20", "--origin", FOREIGN)
     assert (code, found(document)) == (1, ["origin-not-listed"])
     for origin in exact_origins(settings):
-        code, document = doctor(target.url, "--no-prompt", "--timeout", "20", "--origin", origin)
+        code, document = doctor(target.page, *target.trust, "--no-prompt", "--timeout", "20", "--origin", origin)
         wanted = (
-            ["mixed-content"] if origin.startswith("https:") and urlsplit(target.url).hostname != "127.0.0.1" else []
+            ["mixed-content"]
+            if origin.startswith("https:")
+            and target.page.startswith("http:")
+            and urlsplit(target.page).hostname != "127.0.0.1"
+            else []
         )
         assert found(document) == wanted, document
 
 
 def test_a_model_that_is_not_there(target: Target) -> None:
-    code, document = doctor(target.url, "--no-prompt", "--timeout", "20", "--model", "no-such-model")
+    code, document = doctor(target.page, *target.trust, "--no-prompt", "--timeout", "20", "--model", "no-such-model")
     assert (code, found(document)) == (1, ["model-missing"])
 
 
-def test_https_is_not_spoken(target: Target) -> None:
-    code, document = doctor(target.url.replace("http:", "https:"), "--timeout", "20")
-    assert (code, found(document)) == (1, ["https-to-http"])
+def test_the_other_scheme_is_told_from_the_right_one(target: Target, settings: Settings) -> None:
+    address, port = target.reached_at(settings.proxy_port)
+    scheme, wanted = ("https", "https-to-http") if settings.proxy_tls == "off" else ("http", "http-to-https")
+    code, document = doctor(f"{scheme}://{address}:{port}", "--timeout", "20")
+    assert (code, found(document)) == (1, [wanted])
 
 
 def test_ollamas_own_port_is_known_for_what_it_is(target: Target, settings: Settings) -> None:
