@@ -83,7 +83,8 @@ def render_httpd_conf(settings: Settings) -> str:
             threads=settings.proxy_max_streams + _SPARE_THREADS,
             max_body=size_in_bytes(settings.proxy_max_body),
             origin_pattern=httpd_pattern(settings.allowed_origins),
-            server_names=[f"[{name}]" if ":" in name else name for name in settings.proxy_tls_names],
+            # httpd knows no IPv6 address as a server's name; it answers to all of them anyhow.
+            server_names=[name for name in settings.proxy_tls_names if ":" not in name],
             host_pattern=_host_pattern(settings.host_names),
             routes=settings.routes,
             quick_routes=[route for route in settings.routes if route.is_ollama and "POST" not in route.methods],

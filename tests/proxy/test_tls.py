@@ -22,14 +22,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from hearth.authority import Authority, make_authority
 from hearth.certificate import fingerprint, general_name, today
+from hearth.render import render_httpd_conf
 from tests.acceptance.api import basic, bearer, call
 from tests.lab.machine import wait_until
 from tests.proxy.address import free_address
 from tests.proxy.callers import ANNA, KEY, MOUNT, SETTINGS, put
 from tests.proxy.conftest import Serve
+from tests.proxy.container import Container
 from tests.proxy.httpd import PREFIX, Httpd
 from tests.proxy.ollama import Ollama
 from tests.proxy.secure import VERSIONS, Client
+from tests.shipped import shipped_settings
 
 NAMES = ["pi.local", "pi", "192.168.1.189"]
 QUESTION = {"model": "tinyllama", "prompt": "hi"}
@@ -84,6 +87,50 @@ def untouched(ollama: Ollama) -> Iterator[None]:
     yield
     time.sleep(0.03)  # its log comes with the end of a request
     assert ollama.requests() == before
+
+
+ACME = {
+    "proxy_tls": "acme",
+    "proxy_tls_names": ["chat.example.org", "www.example.org"],
+    "proxy_acme_terms": "accepted",
+    "proxy_acme_contact": "anna@example.org",
+}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ACME,
+        ACME | {"proxy_acme_trust": "~/root.pem", "proxy_acme_challenges": ["http-01"]},
+        {"proxy_tls": "local-ca", "proxy_tls_names": ["fd00::5", "pi", "192.168.1.189"]},
+        {"proxy_tls": "local-ca", "proxy_tls_names": ["fd00::5"], "proxy_tls_hsts_days": 365},
+        {
+            "proxy_tls": "files",
+            "proxy_tls_certificate": "~/a",
+            "proxy_tls_key": {"file": "~/b"},
+            "proxy_tls_port": 8443,
+        },
+    ],
+)
+def test_httpd_takes_each_configuration_in_a_deploys_trial(httpd_image: Path, tmp_path: Path, values: Any) -> None:
+    """With what the trial's container has: the files, as www-data, and neither logs nor a store to write to."""
+    settings = shipped_settings(**values)
+    conf, live = tmp_path / "conf", tmp_path / "live"
+    conf.mkdir()
+    (conf / "httpd.conf").write_text(render_httpd_conf(settings))
+    mounts: dict[str, Path | str] = {f"{PREFIX}/conf/hearth": conf}
+    if settings.has_tls_files:
+        authority = make_authority(tmp_path / "ca", [], today())
+        live.mkdir()
+        for name in ("ca.crt", "acme-trust.pem"):
+            (live / name).write_bytes(authority.pem)
+        (live / "server.pem").write_bytes(authority.issue(["pi.local"], today()))
+        mounts[f"{PREFIX}/conf/tls"] = live
+    with Container(
+        httpd_image, tmp_path, "trial", ("sleep", "60"), mounts, {}, lambda: True, "www-data", True
+    ) as trial:
+        done = trial.execute(f"httpd -t -f {PREFIX}/conf/hearth/httpd.conf")
+    assert (done.code, done.output) == (0, "Syntax OK\n")
 
 
 # --- what is spoken -------------------------------------------------------------------------------
