@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -29,6 +30,8 @@ pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixture
 
 NAME = "hearth-lab.local"
 R = "/api/ollama"
+# QEMU's own network shows the guest this machine's loopback under another address.
+US, SEEN_AT = "127.0.0.1", "10.0.2.2"
 CERTIFICATE, UP = "Stack | Put the certificate", "Stack | Bring the containers up"
 CONTAINERS = "sudo docker inspect -f '{{.Name}} {{.Id}} {{.State.StartedAt}}' hearth-ollama hearth-httpd"
 
@@ -38,8 +41,13 @@ def forwarded(port: str) -> int:
     return lab.status(must_run=True).forwards[port]
 
 
+def address() -> str:
+    """Where the guest's ports are found."""
+    return urlsplit(url()).hostname or ""
+
+
 def client(trust: Path, name: str = NAME) -> Client:
-    return Client("127.0.0.1", name, forwarded("85"), forwarded("443"), trust)
+    return Client(address(), name, forwarded("85"), forwarded("443"), trust)
 
 
 def deployed_with(*data: str) -> Run:
@@ -55,7 +63,7 @@ class Home:
         self.directory = directory / "ca"
         self.settings = [
             'proxy_tls="local-ca"',
-            f"proxy_tls_names={json.dumps([NAME, '127.0.0.1'])}",
+            f"proxy_tls_names={json.dumps([NAME, address()])}",
             f"proxy_tls_ca={json.dumps(str(self.directory))}",
         ]
         self.first = deployed_with(*self.settings)
@@ -90,7 +98,7 @@ def test_a_local_authority_is_made_once_and_the_host_speaks_tls(home: Home) -> N
     plain = home.client.call(R, "POST", "1.1", b"{}", scheme="http")
     assert (plain.status, plain.all("location")) == (308, [f"https://{NAME}{R}"])
     assert call(url(), "GET", "/hearth-ca.crt").body == home.authority.pem
-    assert names_of(home.client.shake_hands()[2]) == {NAME, "127.0.0.1"}
+    assert names_of(home.client.shake_hands()[2]) == {NAME, address()}
     wait_until(
         lambda: on_guest("sudo docker inspect -f '{{.State.Health.Status}}' hearth-httpd") == "healthy", 60, "healthy"
     )
@@ -106,7 +114,9 @@ def test_the_key_is_for_root_and_httpd_and_nowhere_else(home: Home) -> None:
     line = pair.partition("-----BEGIN PRIVATE KEY-----\n")[2].splitlines()[0]
     assert on_guest(f"stat -c %a:%u {ROOT}/tls") == "700:0"
     assert on_guest(f"sudo stat -c %a:%u:%g {TLS_LIVE}/server.pem") == "640:0:33"
-    assert "denied" in on_guest(f"cat {TLS_LIVE}/server.pem 2>&1", check=False)
+    assert "denied" in on_guest(
+        f"sudo setpriv --reuid=33 --regid=33 --clear-groups cat {TLS_LIVE}/server.pem 2>&1", check=False
+    )
     assert line not in home.first.output
     for place in (
         "sudo docker inspect hearth-httpd hearth-ollama",
@@ -120,7 +130,7 @@ def test_the_key_is_for_root_and_httpd_and_nowhere_else(home: Home) -> None:
 
 
 def test_a_certificate_that_ends_soon_is_told_and_renewed_under_a_running_answer(home: Home) -> None:
-    old = home.authority.issue([NAME, "127.0.0.1"], today() - timedelta(days=380))
+    old = home.authority.issue([NAME, address()], today() - timedelta(days=380))
     digest = hashlib.sha256(old).hexdigest()
     coded = base64.b64encode(old).decode()
     on_guest(
@@ -209,9 +219,8 @@ def pebble(tmp_path: Path) -> Iterator[Pebble]:
     (tmp_path / "pebble").mkdir()
     ports = (forwarded("85"), forwarded("443"))
     image, program, directory = parts["roots"] / "httpd", parts["pebble"] / "pebble", tmp_path / "pebble"
-    known = {"chat.example.org": "127.0.0.1"}
-    # QEMU's own network shows the guest this machine's loopback under this address.
-    with Pebble(image, program, directory, known, ports, address="127.0.0.1", seen_at="10.0.2.2") as server:
+    known = {"chat.example.org": address()}
+    with Pebble(image, program, directory, known, ports, address=US, seen_at=SEEN_AT) as server:
         yield server
 
 
