@@ -32,6 +32,7 @@ def build_pebble(root: Path, out: Path, log: Path) -> None:
     work = _workspace(out)
     shutil.copy(builder.RECIPES / "pebble.sh", work)
     builder.run_inside(root, work, ["sh", "/work/pebble.sh", versions.PEBBLE], log, timeout=900)
+    _keep(work, out)
 
 
 def fetch_compose(root: Path, out: Path, log: Path) -> None:
