@@ -124,7 +124,7 @@ def test_an_ollama_that_is_healthy_and_does_not_answer_is_put_back() -> None:
     refused(deploy('ollama_image="ollama/ollama:0.17.5"', *patience), "did not stream to its end")
 
 
-@pytest.mark.unproven
+@pytest.mark.long
 def test_a_change_of_ollama_leaves_httpd_alone() -> None:
     before = container_ids()
     run = deploy('ollama_keep_alive="6m"')
