@@ -396,7 +396,9 @@ def test_a_head_that_comes_too_slowly_is_refused_over_tls_as_well(site: Site) ->
         begun = time.monotonic()
         answer = slow.recv(4096)
     assert answer.startswith(b"HTTP/1.1 408 "), answer
-    assert 9 < time.monotonic() - begun < 15
+    # RequestReadTimeout gives a head 5 seconds, and one more for each 500 bytes of it.
+    took = time.monotonic() - begun
+    assert 4 < took < 9, f"{took:.1f} s"
 
 
 # --- renewal --------------------------------------------------------------------------------------
