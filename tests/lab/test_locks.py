@@ -54,7 +54,7 @@ def test_a_second_deploy_is_refused_and_told_of_the_first(asking: subprocess.Pop
 
 
 @pytest.mark.unproven
-@pytest.mark.usefixtures("asking")
+@pytest.mark.usefixtures("deployed", "asking")  # in this order: the machine is put back first
 def test_a_control_machine_that_vanishes_frees_the_host() -> None:
     """As without power: the host hears nothing more from it, not even that it is gone."""
     # Ports of those who are logged in, without the one that asks.
