@@ -25,7 +25,7 @@ def synced(files: Mapping[str, bytes], settings: Settings) -> Generator[StringCo
     """Put the files that differ into /opt/hearth.
 
     All arrive together in a directory beside their places, are tried there (`docker compose config`, `httpd -t` in
-    the proxy's own image), and only then take their places, each by one rename: a file that does not pass never
+    the proxy's image), and only then take their places, each by one rename: a file that does not pass never
     goes live, and what served goes on serving.
 
     Args:
@@ -76,18 +76,21 @@ def swap_script(paths: list[str], upload: str, proxy_image: str, has_tls_files: 
     ]
     if "compose.yaml" in paths:
         lines.append(f"docker compose -f {_INCOMING}/compose.yaml config --quiet")
-    if "httpd/httpd.conf" in paths:
-        mount = f"type=bind,src={_INCOMING}/httpd,dst=/usr/local/apache2/{HTTPD_CONF.rpartition('/')[0]},readonly"
+    # compose.yaml may name another image: one that can't take the configuration must not come in.
+    if {"httpd/httpd.conf", "compose.yaml"} & set(paths):
+        tried = _INCOMING if "httpd/httpd.conf" in paths else ROOT
+        mount = f"type=bind,src={tried}/httpd,dst=/usr/local/apache2/{HTTPD_CONF.rpartition('/')[0]},readonly"
         mount = f"--mount {mount}"
         if has_tls_files:
             mount += f" --mount type=bind,src={TLS_LIVE},dst=/usr/local/apache2/conf/tls,readonly"
-        lines += [
+        lines.append(
             # With the powers that it will have: what it may not read then is found here.
             f"docker run --rm --network none --read-only --user {HTTPD_USER} --cap-drop ALL "
-            f"--security-opt no-new-privileges {mount} {quote(proxy_image)} httpd -t -f {HTTPD_CONF}",
-            # Before the change: a run that dies in between leaves the mark, and the next run reloads.
-            f"touch {RELOAD_PENDING}",
-        ]
+            f"--security-opt no-new-privileges {mount} {quote(proxy_image)} httpd -t -f {HTTPD_CONF}"
+        )
+    if "httpd/httpd.conf" in paths:
+        # Before the change: a run that dies in between leaves the mark, and the next run reloads.
+        lines.append(f"touch {RELOAD_PENDING}")
     lines += [f"mkdir -p {quote(f'{ROOT}/{directory}')}" for directory in directories]
     # On the disk before they take their places: a power cut could leave empty files there.
     lines.append(f"sync {quote(*(f'{_INCOMING}/{path}' for path in paths))}")

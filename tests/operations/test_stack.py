@@ -62,6 +62,13 @@ def test_configurations_are_tried_before_they_take_their_places(path: str, trial
     assert script.index(trial) < script.index("mv -f")
 
 
+def test_another_image_is_tried_with_the_configuration_that_is_there() -> None:
+    script = tree.swap_script(["compose.yaml"], "/u.tar", HTTPD)
+    assert f"src=/opt/hearth/httpd,dst=/usr/local/apache2/conf/hearth,readonly {HTTPD} httpd -t" in script
+    assert script.index("httpd -t") < script.index("mv -f")
+    assert "touch" not in script, "httpd is made anew; there is nothing to reload"
+
+
 def test_the_mark_for_a_reload_comes_between_trial_and_change() -> None:
     script = tree.swap_script(["httpd/httpd.conf"], "/u.tar", HTTPD)
     assert script.index("httpd -t") < script.index("touch /opt/hearth/.reload-httpd") < script.index("mv -f")
