@@ -4,7 +4,17 @@ Run it again to find and repair any difference. It asks before it changes anythi
 `--dry` only looks.
 """
 
+from pathlib import Path
+
 from pyinfra import host, state
+from pyinfra.api import DeployError
+
+# First of all: from another directory pyinfra finds neither the settings in group_data/ nor what is imported below.
+if Path.cwd() != Path(__file__).resolve().parent:
+    raise DeployError(
+        f"{host.name}: nothing was changed: pyinfra was started in {Path.cwd()}, and finds Hearth's settings only in "
+        f"Hearth's own directory: `cd {Path(__file__).resolve().parent}` first"
+    )
 
 from hearth.connection import watch_connection
 from hearth.lock import hold
