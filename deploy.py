@@ -17,6 +17,7 @@ if Path.cwd() != Path(__file__).resolve().parent:
     )
 
 from hearth.connection import watch_connection
+from hearth.ending import prepared
 from hearth.lock import hold
 from hearth.roles.access import access
 from hearth.roles.docker import docker
@@ -43,3 +44,4 @@ stack(settings=settings, material=material, **root)
 models(settings=settings, **root)
 release(settings=settings, **root)
 narrow(settings=settings, published=seen.published, **root)
+prepared(settings, root)

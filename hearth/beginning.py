@@ -12,6 +12,7 @@ from pyinfra import logger
 from pyinfra.api.exceptions import PyinfraError
 
 from hearth.command_line import CommandLine, read_command_line
+from hearth.ending import watch_end
 from hearth.inventories import Groups, find_mistake
 
 # Of those that pyinfra does not bring with it.
@@ -26,10 +27,12 @@ def begin() -> None:
     """
     if missing := [name for name in _NEEDED if find_spec(name) is None]:
         raise PyinfraError(
-            f"this pyinfra is another one than Hearth's: it lacks the Python packages {', '.join(missing)}. Run "
-            "`make setup` once, and then .venv/bin/pyinfra in place of pyinfra"
+            f"nothing was changed: this pyinfra is another one than Hearth's: it lacks the Python packages "
+            f"{', '.join(missing)}. Run `make setup` once, and then .venv/bin/pyinfra in place of pyinfra"
         )
     asked = read_command_line()
+    if asked.operations and all(name.endswith(".py") for name in asked.operations):
+        watch_end(asked)
     if asked.inventory and (mistake := find_mistake(asked, Path.cwd(), lambda: _load(asked))):
         raise PyinfraError(f"nothing was changed: {mistake}")
 
