@@ -12,6 +12,7 @@ from pyinfra.api import FileUploadCommand, FunctionCommand, StringCommand, opera
 
 from hearth.commands import refused, streamed
 from hearth.daemon import dump_config, merge_config, parse_config, wanted_config
+from hearth.ending import learned
 from hearth.facts.engine import Engine
 from hearth.host_paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING, ROOT
 from hearth.platforms import DockerSource
@@ -81,6 +82,7 @@ def configured(settings: Settings, source: DockerSource) -> Commands:
     is none yet, it finds its configuration when it is installed, and is started once.
     """
     state = host.get_fact(Engine, packages=source.packages)
+    learned(docker=state.version)
     try:
         current = parse_config(state.config, DAEMON_JSON)
         recorded = parse_config(state.record, DAEMON_RECORD)
