@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from pyinfra import host
+from pyinfra import host, logger
 from pyinfra.api import DeployError
 from pyinfra.api.host import Host
 
 from hearth.facts.checkup import Checkup, CheckupState, Login
 from hearth.platforms import DockerSource, docker_source, identify
-from hearth.preflight import find_obstacles, paths_to_check, wrong_clock
+from hearth.preflight import find_notes, find_obstacles, paths_to_check, wrong_clock
 from hearth.settings import Settings, SettingsError
 
 
@@ -73,8 +73,11 @@ def preflight(settings: Settings, root: dict[str, Any]) -> tuple[DockerSource, s
         DeployError: with every obstacle and its cure.
     """
     state = host.get_fact(Checkup, paths=paths_to_check(settings), models_dir=settings.ollama_models_dir, **root)
-    obstacles = [*wrong_clock(state.clock, time.time()), *find_obstacles(settings, state)]
+    confined = bool(state.confinement.kind)
+    obstacles = [*wrong_clock(state.clock, time.time(), confined), *find_obstacles(settings, state)]
     if obstacles:
         raise DeployError(f"{host.name} is not ready, and nothing was changed:\n  " + "\n  ".join(obstacles))
+    for note in find_notes(settings, state):
+        logger.info(f"{host.print_prefix}found: {note}")
     platform = identify(state.os_release, state.architecture)
     return docker_source(platform, settings.docker_source, settings.docker_apt_url), platform.codename, state
