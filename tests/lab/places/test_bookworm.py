@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 import lab
 from hearth.platforms import DOCKER_CE
-from tests.lab import backend
-from tests.lab.machine import INVENTORY, PYINFRA, ROOT, deploy, on_guest
+from tests.lab.machine import deploy, on_guest
+from tests.lab.places import place
 from tests.lab.verdict import serves
 
 pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.guest("bookworm")]
@@ -19,20 +17,14 @@ pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.guest("boo
 
 @pytest.fixture(scope="module", autouse=True)
 def fresh() -> Iterator[None]:
-    """The guest as after its first boot, with the backend that was there before; off again at the end."""
-    for words in (["up"], ["restore", "fresh"]):
-        subprocess.run([sys.executable, "-m", "lab", *words], cwd=ROOT, check=True, timeout=3600)
-    backend.start()
+    place.begin()
     yield
-    subprocess.run([sys.executable, "-m", "lab", "down"], cwd=ROOT, check=True, timeout=180)
+    place.end()
 
 
 def test_a_fresh_host_is_served_from_after_one_deploy() -> None:
     assert on_guest(". /etc/os-release; echo $ID $VERSION_ID") == "debian 12"
-    assert on_guest("command -v docker || true") == ""
-    done = subprocess.run([PYINFRA, "-y", INVENTORY, "deploy.py"], cwd=ROOT, check=False, timeout=2400)
-    assert done.returncode == 0
-    serves(tuple(lab.status().models))
+    place.deployed_from_fresh(patience=2400)
 
 
 def test_docker_came_from_the_repository_that_the_settings_name() -> None:
@@ -50,19 +42,11 @@ def test_docker_came_from_the_repository_that_the_settings_name() -> None:
 
 
 def test_the_second_deploy_changes_nothing() -> None:
-    again = deploy()
-    print(f"\n  second deploy: {again.seconds:.1f} s")
-    assert (again.code, again.changed) == (0, ()), again.output
+    place.quiet()
 
 
 def test_the_acceptance_suite_passes_as_it_is() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/acceptance", "--inventory", INVENTORY],
-        cwd=ROOT,
-        check=False,
-        timeout=2400,
-    )
-    assert done.returncode == 0
+    place.accepted(patience=2400)
 
 
 def test_what_was_stopped_is_put_right_there_too() -> None:
@@ -71,5 +55,4 @@ def test_what_was_stopped_is_put_right_there_too() -> None:
     assert repaired.code == 0, repaired.output
     assert repaired.changed, repaired.output
     serves()
-    quiet = deploy()
-    assert (quiet.code, quiet.changed) == (0, ()), quiet.output
+    place.quiet()
