@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 
 from hearth.disk import GB, model_gb
 from hearth.facts.checkup import CheckupState
+from hearth.memory import memory_obstacles, memory_warnings
 from hearth.model_disk import disk_obstacles
 from hearth.model_plan import missing_models
+from hearth.pi import about_userland, board_warnings
 from hearth.platforms import docker_source, identify
 from hearth.settings import Settings
 
@@ -28,7 +30,13 @@ def find_obstacles(settings: Settings, host: CheckupState) -> list[str]:
         *_ports(settings, host),
         *_models_dir(settings, host),
         *_disk(settings, host),
+        *memory_obstacles(settings, host.board),
     ]
+
+
+def find_warnings(settings: Settings, host: CheckupState) -> list[str]:
+    """What a person should know before a deploy that nothing stops, a sentence each."""
+    return [*board_warnings(host.board), *memory_warnings(settings, host.board)]
 
 
 def wrong_clock(clock: int, now: float) -> list[str]:
@@ -54,7 +62,7 @@ def _platform(settings: Settings, host: CheckupState) -> list[str]:
         platform = identify(host.os_release, host.architecture)
         docker_source(platform, settings.docker_source, settings.docker_apt_url)
     except ValueError as error:
-        return [str(error)]
+        return [str(error) + about_userland(host.board, host.architecture)]
     return []
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pyinfra.api import FactBase
 from typing_extensions import override
 
+from hearth.board import BOARD_QUESTIONS, Board, parse_board
 from hearth.firewall import FIREWALL_TRACES
 from hearth.host_paths import IMAGES_LOCK, MODELS_DISK, MODELS_VOLUME, PROJECT
 from hearth.listeners import Listener, parse_listeners, parse_published
@@ -64,6 +65,7 @@ class CheckupState:
         recorded_disk: the one that models were put on by an earlier deploy.
         clock: the host's time, in seconds since 1970.
         firewall: there is something of Hearth's firewall.
+        board: hardware, memory and kernel.
     """
 
     os_release: dict[str, str] = field(default_factory=dict)
@@ -81,6 +83,7 @@ class CheckupState:
     recorded_disk: ModelDisk | None = None
     clock: int = 0
     firewall: bool = False
+    board: Board = field(default_factory=Board)
 
 
 class Checkup(FactBase[CheckupState]):
@@ -118,6 +121,7 @@ class Checkup(FactBase[CheckupState]):
                 "--format '{{.Ports}}' 2>/dev/null && echo @@answers",
                 f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",
                 f"echo @@firewall; {FIREWALL_TRACES}",
+                BOARD_QUESTIONS,
                 f"echo @@models; cd {store} 2>/dev/null && find . -type f -printf '%P\\n'",
                 *(mounts if models_dir else []),
                 "true",
@@ -150,4 +154,5 @@ class Checkup(FactBase[CheckupState]):
             recorded_disk=parse_record(sections.get("recorded_disk", [])),
             clock=int(sections["clock"][0]),
             firewall=bool(sections.get("firewall")),
+            board=parse_board(sections),
         )
