@@ -138,5 +138,5 @@ FIRMWARE_WAS_HOT = ("throttled=0x80008",)
 # `top` of a Pi 500 with 8 GB and trixie, in MiB: memory, swap (a zram device of 3.9 GiB and a file).
 # https://github.com/iiab/iiab/pull/4087 (2025-09-19)
 MEMORY_8_GB_MIB, SWAP_MIB, ZRAM_GIB = 8059.1, 4827.5, 3.9
-# Total memory of a Pi 4 with 2 GB, in GB, by https://github.com/aidatatools/ollama-benchmark/pull/9 (2024-06-10)
-MEMORY_2_GB = 1.80
+# `free` of a Pi 4 with 2 GB: MemTotal in kB. https://github.com/osmc/osmc/issues/700 (2022-06-16)
+MEMORY_2_GB_KB = 1893276

@@ -17,7 +17,7 @@ from tests.recorded import raspberry_pi as recorded
 
 Make = Callable[..., Settings]
 MIB = 2**20
-PI_2_GB = Board(model="Raspberry Pi 4 Model B Rev 1.4", memory=int(recorded.MEMORY_2_GB * GB))
+PI_2_GB = Board(model="Raspberry Pi 4 Model B Rev 1.4", memory=recorded.MEMORY_2_GB_KB * 1024)
 PI_8_GB = Board(
     model="Raspberry Pi 5 Model B Rev 1.0",
     memory=int(recorded.MEMORY_8_GB_MIB * MIB),
@@ -57,8 +57,8 @@ def test_a_tight_model_is_told_and_not_refused(make_settings: Make) -> None:
     board = Board(model="Raspberry Pi 4", memory=int(2.1 * GB), swaps=(Swap("/var/swap", GB // 2),))
     assert memory_obstacles(settings, board) == []
     (warning,) = memory_warnings(settings, board)
-    assert "llama3.2:3b is tight here: it wants about 2.8 GB" in warning
-    assert "(model 2.0 + context 0.3 + Ollama 0.1 + system 0.4)" in warning
+    assert "llama3.2:3b is tight here: it wants about 2.7 GB" in warning
+    assert "(model 2.0 + context 0.3 + Ollama 0.1 + system 0.3)" in warning
     assert "and the host has 2.1 GB and 0.5 GB of swap." in warning
     assert "the largest that fits is llama3.2:1b" in warning
     assert "CONF_SWAPSIZE in /etc/dphys-swapfile" in warning
@@ -87,10 +87,9 @@ def test_nothing_is_said_where_models_fit_or_nothing_is_known(
     assert memory_warnings(settings, board) == []
 
 
-def test_the_default_model_fits_into_2_gib(settings: Settings) -> None:
-    board = Board(memory=2 * 1024 * MIB)
-    assert memory_obstacles(settings, board) == []
-    assert memory_warnings(settings, board) == []
+def test_the_default_model_fits_into_a_pi_with_2_gb(settings: Settings) -> None:
+    assert memory_obstacles(settings, PI_2_GB) == []
+    assert memory_warnings(settings, PI_2_GB) == []
 
 
 def test_swap_counts_since_ollama_counts_it(make_settings: Make) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -78,12 +79,13 @@ def test_where_the_kernel_has_32_bits_too_nothing_is_added() -> None:
     assert about_userland(PI, "arm64") == ""
 
 
-def test_warnings_stop_nothing(settings: Settings) -> None:
+def test_warnings_stop_nothing(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(ollama_models=["gemma2:2b"])
     host = CheckupState(
         os_release=parse_assignments(recorded.OS_RELEASE_TRIXIE.splitlines()),
         architecture="arm64",
         free_bytes={"/var/lib/docker": 50 * 10**9},
-        board=replace(with_firmware(*recorded.FIRMWARE_WEAK), memory=int(recorded.MEMORY_2_GB * 10**9)),
+        board=replace(with_firmware(*recorded.FIRMWARE_WEAK), memory=recorded.MEMORY_2_GB_KB * 1024),
     )
     assert find_obstacles(settings, host) == []
     assert len(find_warnings(settings, host)) == 2, "power, and a model that is tight"
