@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from hearth.disk import GB, model_gb
 from hearth.facts.checkup import CheckupState
 from hearth.memory import memory_obstacles, memory_warnings
-from hearth.model_disk import disk_obstacles
+from hearth.model_disk import disk_obstacles, kind_obstacles
 from hearth.model_plan import missing_models
+from hearth.model_sizes import likely_need
 from hearth.pi import about_userland, board_warnings
 from hearth.platforms import docker_source, identify
 from hearth.settings import Settings
@@ -96,6 +97,9 @@ def _models_dir(settings: Settings, host: CheckupState) -> list[str]:
     if not directory:
         return []
     obstacles = disk_obstacles(directory, host.not_mounted, host.models_disk, host.recorded_disk)
+    missing = missing_models(settings.ollama_models, host.models)
+    sizes = {model: likely_need(model, settings.ollama_model_sizes_gb, 0).model for model in missing}
+    obstacles += kind_obstacles(directory, host.models_file_system, sizes)
     if obstacles or directory in host.existing:
         return obstacles
     return [

@@ -12,7 +12,15 @@ from hearth.board import BOARD_QUESTIONS, Board, parse_board
 from hearth.firewall import FIREWALL_TRACES
 from hearth.host_paths import IMAGES_LOCK, MODELS_DISK, MODELS_VOLUME, PROJECT
 from hearth.listeners import Listener, parse_listeners, parse_published
-from hearth.model_disk import FINDMNT, ModelDisk, not_mounted, parse_findmnt, parse_mount_points, parse_record
+from hearth.model_disk import (
+    FINDMNT,
+    ModelDisk,
+    kind_of_mount,
+    not_mounted,
+    parse_findmnt,
+    parse_mount_points,
+    parse_record,
+)
 from hearth.model_names import name_from_manifest
 from hearth.sections import parse_assignments, parse_sections
 
@@ -62,6 +70,7 @@ class CheckupState:
         models: `name:tag` of the models in Hearth's store.
         not_mounted: mount points at or above the models' directory that fstab lists, with nothing mounted there.
         models_disk: the file system that the models' directory is on.
+        models_file_system: its kind (`ext4`); "" if unknown.
         recorded_disk: the one that models were put on by an earlier deploy.
         clock: the host's time, in seconds since 1970.
         firewall: there is something of Hearth's firewall.
@@ -80,6 +89,7 @@ class CheckupState:
     models: frozenset[str] = frozenset()
     not_mounted: tuple[str, ...] = ()
     models_disk: ModelDisk | None = None
+    models_file_system: str = ""
     recorded_disk: ModelDisk | None = None
     clock: int = 0
     firewall: bool = False
@@ -132,6 +142,7 @@ class Checkup(FactBase[CheckupState]):
     def process(self, output: Iterable[str]) -> CheckupState:
         sections = parse_sections(output)
         disk = [line.split() for line in sections["disk"]]
+        models_disk = parse_findmnt(sections.get("models_disk", []))
         return CheckupState(
             os_release=parse_assignments(sections["os"]),
             architecture=next(iter(sections["architecture"]), ""),
@@ -150,7 +161,8 @@ class Checkup(FactBase[CheckupState]):
                     parse_mount_points(sections.get("mounts", [])),
                 )
             ),
-            models_disk=parse_findmnt(sections.get("models_disk", [])),
+            models_disk=models_disk,
+            models_file_system=kind_of_mount(sections.get("mounts", []), models_disk.mount) if models_disk else "",
             recorded_disk=parse_record(sections.get("recorded_disk", [])),
             clock=int(sections["clock"][0]),
             firewall=bool(sections.get("firewall")),

@@ -61,7 +61,7 @@ def test_a_run_goes_on_after_a_restart_and_holds_the_host_again(machine: tuple[P
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
