@@ -20,6 +20,7 @@ from hearth.connection import watch_connection
 from hearth.ending import prepared
 from hearth.lock import hold
 from hearth.roles.access import access
+from hearth.roles.boot import boot
 from hearth.roles.docker import docker
 from hearth.roles.firewall import announce, firewall, narrow
 from hearth.roles.models import models
@@ -37,10 +38,11 @@ hold(root)
 
 source, codename, seen = preflight(settings, root)
 announce(settings)
+boot(settings=settings, board=seen.board, **root)
 docker(settings=settings, source=source, codename=codename, **root)
 firewall(settings=settings, is_there=seen.firewall, published=seen.published, **root)
 access(settings=settings, **root)
-stack(settings=settings, material=material, **root)
+stack(settings=settings, material=material, board=seen.board, **root)
 models(settings=settings, **root)
 release(settings=settings, **root)
 narrow(settings=settings, published=seen.published, **root)

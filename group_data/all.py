@@ -156,6 +156,11 @@ docker_health_timeout = 300
 # Seconds to wait for running answers to end before a container is replaced, which would cut them.
 docker_quiet_wait = 30
 
+# --- The host itself ------------------------------------------------------------------------------
+# True lets a deploy restart the host where something has to be put in force that takes a restart (at present: memory
+# limits on a Raspberry Pi, once), and goes on afterwards. False says what waits for a restart, and goes on without.
+host_reboot = False
+
 # --- Releases -------------------------------------------------------------------------------------
 # Releases kept on the host, the one that serves included: what `make rollback` can go back to. Images that only
 # older ones used are removed; each Ollama image takes some GB of disk.

@@ -10,6 +10,8 @@ from hearth.host_paths import CONTAINERS, PROJECT, SERVICE_NETWORKS
 
 _LABEL = "com.docker.compose"
 MISSING = "is missing"
+UNLIMITED = "has no memory limit, since it was made while the kernel did not count memory"
+TOO_LIMITED = "has a memory limit, which this kernel can't keep"
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Container:
         health: `healthy`, `unhealthy`, `starting`, or "" without a health check.
         image: id of its image.
         networks: names of the networks it is on.
+        memory: bytes it may use; 0 without a limit.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Container:
     health: str
     image: str
     networks: frozenset[str]
+    memory: int = 0
 
 
 def parse_container(inspected: Mapping[str, Any]) -> Container:
@@ -46,6 +50,7 @@ def parse_container(inspected: Mapping[str, Any]) -> Container:
         health=(inspected["State"].get("Health") or {}).get("Status", ""),
         image=inspected["Image"],
         networks=frozenset(inspected["NetworkSettings"]["Networks"] or {}),
+        memory=(inspected.get("HostConfig") or {}).get("Memory") or 0,
     )
 
 
@@ -58,13 +63,19 @@ class Drift:
     remedy: str
 
 
-def find_drift(hashes: Mapping[str, str], containers: list[Container], images: Mapping[str, str]) -> list[Drift]:
+def find_drift(
+    hashes: Mapping[str, str],
+    containers: list[Container],
+    images: Mapping[str, str],
+    limited: frozenset[str] | None = None,
+) -> list[Drift]:
     """Every way in which the containers are not what the Compose file says.
 
     Args:
         hashes: service → hash of its configuration, from `docker compose config --hash '*'`.
         containers: those of the project, and those that only bear one of its containers' names.
         images: service → id of the image that its tag leads to now ("" if unknown).
+        limited: services whose containers have memory limits in force; None if unknown.
     """
     drift = [
         Drift(container.name, "was not made by this Compose project", "remove")
@@ -85,6 +96,8 @@ def find_drift(hashes: Mapping[str, str], containers: list[Container], images: M
     for service, config_hash in hashes.items():
         if service in by_service:
             drift += _differences(by_service[service], config_hash, images.get(service, ""))
+            if by_service[service].config_hash == config_hash:
+                drift += _limits(by_service[service], limited)
         else:
             drift.append(Drift(CONTAINERS.get(service, service), MISSING, "up"))
     return drift
@@ -107,3 +120,10 @@ def _differences(container: Container, config_hash: str, image: str) -> list[Dri
     if container.status == "running" and container.networks != SERVICE_NETWORKS.get(container.service):
         found.append(Drift(container.name, f"is on the networks {sorted(container.networks)}", "recreate"))
     return found
+
+
+def _limits(container: Container, limited: frozenset[str] | None) -> list[Drift]:
+    """The engine leaves a limit out where the kernel can't keep it, and Compose's hash knows nothing of that."""
+    if limited is None or (container.service in limited) == bool(container.memory):
+        return []
+    return [Drift(container.name, TOO_LIMITED if container.memory else UNLIMITED, "recreate")]

@@ -68,3 +68,9 @@ RELEASE_LOG = f"{RELEASES}/log.jsonl"
 PULLING_MODELS = f"{ROOT}/.pulling-models"
 # The file system that the models' directory was on, so that another one is noticed.
 MODELS_DISK = f"{ROOT}/models-disk"
+# Words that a Raspberry Pi's firmware starts the kernel with, in one line, and what they were before Hearth added one:
+# beside it, on the partition that every computer can read, for a Pi that does not start any more.
+BOOT_LINE = "/boot/firmware/cmdline.txt"
+BOOT_LINE_BEFORE = f"{BOOT_LINE}.before-hearth"
+# There while a changed line waits for a restart. In /run, since a restart is what it waits for.
+REBOOT_DUE = "/run/hearth-reboot"

@@ -17,6 +17,7 @@ import pyinfra
 from pyinfra import host, state
 from pyinfra.api import DeployError, QuoteString, StringCommand
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
+from pyinfra.api.host import Host
 from pyinfra.connectors.local import LocalConnector
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import (
@@ -76,6 +77,11 @@ def hold(root: dict[str, Any]) -> None:
         raise DeployError(f"{host.name}: whether another deploy is at work there could not be found out: {reason}")
     # Kept for the whole run: a channel that nobody knows any more is closed.
     host.connector_data[_KEY] = answer.channel
+
+
+def release_hold(host: Host) -> None:
+    """Let go of a hold whose connection is gone, so that `hold` takes the host anew."""
+    host.connector_data.pop(_KEY, None)
 
 
 def refusal(name: str, holder: str) -> str:

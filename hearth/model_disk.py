@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -11,6 +11,8 @@ from hearth.host_paths import MODELS_DISK
 from hearth.sections import parse_assignments
 
 _PAIR = re.compile(r'([A-Z]+)="([^"]*)"')
+# GB: 4 GiB.
+_LARGEST_FAT_FILE = 4.29
 # Asked for in this order, after a line with the directory.
 FINDMNT = "findmnt -P -o UUID,SOURCE,TARGET -T"
 
@@ -69,6 +71,27 @@ def parse_mount_points(lines: Iterable[str]) -> frozenset[str]:
     """Mount points of `/etc/fstab` or `/proc/mounts`: the second field, where it is a path."""
     fields = (line.split() for line in lines if not line.lstrip().startswith("#"))
     return frozenset(str(PurePosixPath(field[1])) for field in fields if len(field) > 1 and field[1].startswith("/"))
+
+
+def kind_of_mount(lines: Iterable[str], mount: str) -> str:
+    """The file system at a mount point (`ext4`, `vfat`), from the lines of `/proc/mounts`; "" if none is there."""
+    kinds = [fields[2] for fields in map(str.split, lines) if len(fields) > 2 and fields[1] == mount]
+    return kinds[-1] if kinds else ""
+
+
+def kind_obstacles(directory: str, kind: str, sizes: Mapping[str, float]) -> list[str]:
+    """Why models don't fit onto a kind of file system, as USB disks often have it when they are new.
+
+    Args:
+        sizes: GB of the models that are to come.
+    """
+    large = sorted(name for name, size in sizes.items() if size > _LARGEST_FAT_FILE)
+    if not directory or kind not in ("vfat", "msdos") or not large:
+        return []
+    return [
+        f"ollama_models_dir = {directory!r}: the disk has a FAT file system ({kind}), which holds no file above 4.3 GB:"
+        f" no room for {', '.join(large)}; ext4 would be right (`sudo mkfs.ext4`, which empties the disk)"
+    ]
 
 
 def not_mounted(directories: Iterable[str], fstab: Iterable[str], mounted: Iterable[str]) -> list[str]:

@@ -7,9 +7,12 @@ from datetime import UTC, datetime
 from hearth.confinement import confinement_notes, confinement_obstacles
 from hearth.disk import GB, model_gb
 from hearth.facts.checkup import CheckupState
-from hearth.model_disk import disk_obstacles
+from hearth.memory import memory_obstacles, memory_warnings
+from hearth.model_disk import disk_obstacles, kind_obstacles
 from hearth.model_plan import missing_models
+from hearth.model_sizes import likely_need
 from hearth.neighbours import neighbour_notes, neighbour_obstacles
+from hearth.pi import about_userland, board_warnings
 from hearth.platforms import docker_source, identify
 from hearth.settings import Settings
 
@@ -31,6 +34,7 @@ def find_obstacles(settings: Settings, host: CheckupState) -> list[str]:
         *_ports(settings, host),
         *_models_dir(settings, host),
         *_disk(settings, host),
+        *memory_obstacles(settings, host.board),
     ]
 
 
@@ -40,6 +44,11 @@ def find_notes(settings: Settings, host: CheckupState) -> list[str]:
         return []
     others = neighbour_notes(host.neighbours, settings.docker_live_restore, settings.ollama_models_dir, host.listeners)
     return [*confinement_notes(host.confinement), *others]
+
+
+def find_warnings(settings: Settings, host: CheckupState) -> list[str]:
+    """What a person should know before a deploy that nothing stops, a sentence each."""
+    return [*board_warnings(host.board), *memory_warnings(settings, host.board)]
 
 
 def wrong_clock(clock: int, now: float, confined: bool = False) -> list[str]:
@@ -72,7 +81,7 @@ def _platform(settings: Settings, host: CheckupState) -> list[str]:
         platform = identify(host.os_release, host.architecture)
         source = docker_source(platform, settings.docker_source, settings.docker_apt_url)
     except ValueError as error:
-        return [str(error)]
+        return [str(error) + about_userland(host.board, host.architecture)]
     return neighbour_obstacles(host.neighbours, settings, source, host.listeners)
 
 
@@ -109,6 +118,9 @@ def _models_dir(settings: Settings, host: CheckupState) -> list[str]:
     if not directory:
         return []
     obstacles = disk_obstacles(directory, host.not_mounted, host.models_disk, host.recorded_disk)
+    missing = missing_models(settings.ollama_models, host.models)
+    sizes = {model: likely_need(model, settings.ollama_model_sizes_gb, 0).model for model in missing}
+    obstacles += kind_obstacles(directory, host.models_file_system, sizes)
     if obstacles or directory in host.existing:
         return obstacles
     return [

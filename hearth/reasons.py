@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from pyinfra import host
 
-from hearth.containers import Drift
+from hearth.containers import TOO_LIMITED, UNLIMITED, Drift
 from hearth.facts.answers import Answers, AnswersState
 from hearth.facts.images import ImagesState
 from hearth.facts.project import ProjectState
@@ -47,7 +47,8 @@ def explain_containers(state: ProjectState, drift: Sequence[Drift]) -> None:
         return
     if is_to_be_put("compose.yaml"):
         # What they were made from was compared with a file that is about to be replaced.
-        drift = [one for one in drift if one.what != "was made from another configuration"]
+        replaced = ("was made from another configuration", UNLIMITED, TOO_LIMITED)
+        drift = [one for one in drift if one.what not in replaced]
     explain(*about_containers(drift))
     if state.reload_pending:
         explain("httpd has not taken over its new configuration yet; it reloads gracefully, nothing is cut")

@@ -143,6 +143,8 @@ class Settings(BaseModel):
     docker_health_timeout: Seconds
     docker_quiet_wait: Annotated[int, Field(ge=0, le=3600)]
 
+    host_reboot: bool
+
     releases_kept: Annotated[int, Field(ge=1, le=100)]
 
     @property

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from hearth.daemon import Config, merge_config, parse_config
 from hearth.facts.footprint import FootprintState, Neighbour
 from hearth.host_paths import (
+    BOOT_LINE,
     DAEMON_JSON,
     DAEMON_RECORD,
     MODELS_VOLUME,
@@ -16,6 +17,7 @@ from hearth.host_paths import (
     RELEASES,
     ROOT,
 )
+from hearth.memory_cgroup import WORD
 from hearth.own_files import OWN_DIRECTORIES, our_files, own_names
 
 _RELEASES = RELEASES.removeprefix(f"{ROOT}/")
@@ -36,6 +38,7 @@ class Removal:
         store: directory whose models are to go; "" for none.
         files, directories: below `/opt/hearth`; directories with the deepest first.
         root: `/opt/hearth` itself.
+        boot: Hearth's word in the line that a Raspberry Pi is started with is to go.
         config: `daemon.json` without Hearth's part; None where it is to stay as it is.
         kept: sentences about what stays.
     """
@@ -49,6 +52,7 @@ class Removal:
     files: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
     root: bool = False
+    boot: bool = False
     config: Config | None = None
     kept: tuple[str, ...] = ()
 
@@ -62,6 +66,7 @@ class Removal:
             *(f"image {reference}" for reference in self.images),
             *([f"volume {MODELS_VOLUME}, with all models"] if self.volume else []),
             *([f"all models in {self.store}"] if self.store else []),
+            *([f"{WORD} in {BOOT_LINE}, from the next restart on"] if self.boot else []),
             *([f"Hearth's part of {DAEMON_JSON}"] if self.config is not None else []),
             *([f"{len(self.files)} files in {ROOT}"] if self.files else []),
             *([f"the directory {ROOT}"] if self.root else []),
@@ -89,6 +94,7 @@ def plan_removal(host: FootprintState, files: frozenset[str], models_dir: str, d
         images=_images(host, others, kept),
         volume=_volume(host, others, models_dir, delete_models, kept),
         store=_store(host, models_dir, delete_models, kept),
+        boot=host.boot,
         config=_config(host),
         files=gone,
         directories=directories,

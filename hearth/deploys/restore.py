@@ -13,6 +13,7 @@ from hearth.ending import prepared
 from hearth.lock import hold
 from hearth.options import required
 from hearth.roles.access import access
+from hearth.roles.boot import boot
 from hearth.roles.docker import docker
 from hearth.roles.firewall import announce, firewall, narrow
 from hearth.roles.preflight import become, check_settings, preflight
@@ -32,6 +33,7 @@ hold(root)
 
 source, codename, seen = preflight(settings, root)
 announce(settings)
+boot(settings=settings, board=seen.board, **root)
 docker(settings=settings, source=source, codename=codename, **root)
 firewall(settings=settings, is_there=seen.firewall, published=seen.published, **root)
 access(settings=settings, **root)

@@ -9,11 +9,20 @@ from pathlib import Path
 from pyinfra.api import FactBase
 from typing_extensions import override
 
+from hearth.board import BOARD_QUESTIONS, Board, parse_board
 from hearth.confinement import Confinement, parse_confinement
 from hearth.firewall import FIREWALL_TRACES
 from hearth.host_paths import IMAGES_LOCK, MODELS_DISK, MODELS_VOLUME
 from hearth.listeners import Listener, parse_listeners
-from hearth.model_disk import FINDMNT, ModelDisk, not_mounted, parse_findmnt, parse_mount_points, parse_record
+from hearth.model_disk import (
+    FINDMNT,
+    ModelDisk,
+    kind_of_mount,
+    not_mounted,
+    parse_findmnt,
+    parse_mount_points,
+    parse_record,
+)
 from hearth.model_names import name_from_manifest
 from hearth.neighbours import CONTAINERS_FORMAT, Neighbours, parse_containers, parse_neighbours
 from hearth.sections import parse_assignments, parse_sections
@@ -73,11 +82,13 @@ class CheckupState:
         models: `name:tag` of the models in Hearth's store.
         not_mounted: mount points at or above the models' directory that fstab lists, with nothing mounted there.
         models_disk: the file system that the models' directory is on.
+        models_file_system: its kind (`ext4`); "" if unknown.
         recorded_disk: the one that models were put on by an earlier deploy.
         clock: the host's time, in seconds since 1970.
         firewall: there is something of Hearth's firewall.
         confinement: the container that the host is.
         neighbours: who lives there beside Hearth.
+        board: hardware, memory and kernel.
     """
 
     os_release: dict[str, str] = field(default_factory=dict)
@@ -92,11 +103,13 @@ class CheckupState:
     models: frozenset[str] = frozenset()
     not_mounted: tuple[str, ...] = ()
     models_disk: ModelDisk | None = None
+    models_file_system: str = ""
     recorded_disk: ModelDisk | None = None
     clock: int = 0
     firewall: bool = False
     confinement: Confinement = field(default_factory=Confinement)
     neighbours: Neighbours = field(default_factory=Neighbours)
+    board: Board = field(default_factory=Board)
 
 
 class Checkup(FactBase[CheckupState]):
@@ -133,6 +146,7 @@ class Checkup(FactBase[CheckupState]):
                 f"--format {CONTAINERS_FORMAT} 2>/dev/null && echo @@answers",
                 f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",
                 f"echo @@firewall; {FIREWALL_TRACES}",
+                BOARD_QUESTIONS,
                 f"echo @@models; cd {store} 2>/dev/null && find . -type f -printf '%P\\n'",
                 *(mounts if models_dir else []),
                 _CONFINEMENT,
@@ -146,6 +160,7 @@ class Checkup(FactBase[CheckupState]):
         sections = parse_sections(output)
         disk = [line.split() for line in sections["disk"]]
         published, others = parse_containers(sections["containers"])
+        models_disk = parse_findmnt(sections.get("models_disk", []))
         return CheckupState(
             os_release=parse_assignments(sections["os"]),
             architecture=next(iter(sections["architecture"]), ""),
@@ -164,10 +179,12 @@ class Checkup(FactBase[CheckupState]):
                     parse_mount_points(sections.get("mounts", [])),
                 )
             ),
-            models_disk=parse_findmnt(sections.get("models_disk", [])),
+            models_disk=models_disk,
+            models_file_system=kind_of_mount(sections.get("mounts", []), models_disk.mount) if models_disk else "",
             recorded_disk=parse_record(sections.get("recorded_disk", [])),
             clock=int(sections["clock"][0]),
             firewall=bool(sections.get("firewall")),
             confinement=parse_confinement(sections.get("container", [])),
             neighbours=parse_neighbours(sections, others),
+            board=parse_board(sections),
         )

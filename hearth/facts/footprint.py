@@ -14,6 +14,7 @@ from hearth.facts.engine import EngineUnreachable
 from hearth.facts.images import image_ids
 from hearth.firewall import FIREWALL_TRACES
 from hearth.host_paths import (
+    BOOT_LINE_BEFORE,
     DAEMON_JSON,
     DAEMON_RECORD,
     ENGINE_PENDING,
@@ -69,6 +70,7 @@ class FootprintState:
         lock, found: reference → id of the images that Hearth uses, and of those that were there before it.
         has_docker: the command is there, and the engine answers.
         containers: all there are.
+        boot: Hearth added a word to the line that the host is started with.
         firewall: there is something of Hearth's firewall.
         networks: those with Hearth's names, by name.
         volume: the one with Hearth's name; None where there is none.
@@ -89,6 +91,7 @@ class FootprintState:
     found: dict[str, str] = field(default_factory=dict)
     has_docker: bool = False
     containers: tuple[Neighbour, ...] = ()
+    boot: bool = False
     firewall: bool = False
     networks: dict[str, Owned] = field(default_factory=dict)
     volume: Owned | None = None
@@ -131,6 +134,7 @@ class Footprint(FactBase[FootprintState]):
                 f"echo; echo @@pending; ls {ENGINE_PENDING} 2>/dev/null",
                 f"echo @@lock; cat {IMAGES_LOCK} 2>/dev/null",
                 f"echo @@found; cat {IMAGES_FOUND} 2>/dev/null",
+                f"echo @@boot; ls {BOOT_LINE_BEFORE} 2>/dev/null",
                 f"echo @@firewall; {FIREWALL_TRACES}",
                 "command -v docker >/dev/null || exit 0",
                 f"{DOCKER_ANSWERS}echo @@complaints",
@@ -171,6 +175,7 @@ class Footprint(FactBase[FootprintState]):
             pending=bool(lines("pending")),
             lock=image_ids(lines("lock")),
             found=image_ids(lines("found")),
+            boot=bool(lines("boot")),
             firewall=bool(lines("firewall")),
             has_docker="complaints" in sections,
             containers=tuple(_container(line) for line in lines("containers")),

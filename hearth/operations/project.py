@@ -26,6 +26,7 @@ def up(
     on_failure: str,
     quiet_wait: int = 30,
     directories: tuple[str, ...] = (),
+    limited: frozenset[str] | None = None,
 ) -> Generator[FunctionCommand, None, None]:
     """Make the containers what compose.yaml says, wait until they are healthy, and reload httpd if its file changed.
 
@@ -37,6 +38,7 @@ def up(
         on_failure: shell script for when they don't; it tells why, and puts back what served before.
         quiet_wait: seconds to wait for running answers to end, before a container is replaced.
         directories: what the containers mount and may not be there yet; the directory above each must be.
+        limited: services whose containers have memory limits in force, None if unknown.
     """
     try:
         state = host.get_fact(Project)
@@ -44,7 +46,7 @@ def up(
         yield refused(str(error))
         return
     ids = {service: state.images.get(reference, "") for service, reference in images.items()}
-    drift = find_drift(state.hashes, list(state.containers), ids)
+    drift = find_drift(state.hashes, list(state.containers), ids, limited)
     do_up = bool(drift) or not state.hashes
     if not do_up and not state.reload_pending:
         host.noop("containers are as they should be")

@@ -17,6 +17,7 @@ from hearth.daemon import dump_config, parse_config
 from hearth.facts.engine import EngineUnreachable
 from hearth.facts.footprint import Footprint, FootprintState
 from hearth.host_paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING, MODELS_VOLUME, ROOT
+from hearth.operations.boot import remove_script
 from hearth.operations.firewall import removal_script
 from hearth.shell import quote
 from hearth.uninstall import STORE_ENTRIES, Removal, plan_removal
@@ -116,6 +117,20 @@ def release_script(state: FootprintState, final: dict[str, Any]) -> str:
     lines += _put(DAEMON_JSON, dump_config(final)) if final else [f"rm -f {DAEMON_JSON}"]
     lines += [f"rm -f {DAEMON_RECORD} {ENGINE_PENDING}", f"echo 'Took Hearth out of {DAEMON_JSON}'"]
     return "\n".join(lines)
+
+
+@operation()
+def boot_released(files: frozenset[str], models_dir: str) -> Commands:
+    """Take Hearth's word out of the line that a Raspberry Pi is started with. The host is not restarted for it."""
+    try:
+        _, removal = look(files, models_dir, False)
+    except ValueError as error:
+        yield refused(str(error))
+        return
+    if not removal.boot:
+        host.noop("nothing in the line that the host is started with is Hearth's")
+        return
+    yield streamed(remove_script())
 
 
 def _put(path: str, content: str) -> list[str]:

@@ -11,8 +11,10 @@ from pyinfra.api import DeployError
 from pyinfra.api.host import Host
 
 from hearth.facts.checkup import Checkup, CheckupState, Login
+from hearth.memory_cgroup import about_counting
 from hearth.platforms import DockerSource, docker_source, identify
-from hearth.preflight import find_notes, find_obstacles, paths_to_check, wrong_clock
+from hearth.preflight import find_notes, find_obstacles, find_warnings, paths_to_check, wrong_clock
+from hearth.roles.boot import can_reboot
 from hearth.settings import Settings, SettingsError
 
 
@@ -79,5 +81,7 @@ def preflight(settings: Settings, root: dict[str, Any]) -> tuple[DockerSource, s
         raise DeployError(f"{host.name} is not ready, and nothing was changed:\n  " + "\n  ".join(obstacles))
     for note in find_notes(settings, state):
         logger.info(f"{host.print_prefix}found: {note}")
+    for line in [*find_warnings(settings, state), *about_counting(settings, state.board, can_reboot(settings))]:
+        logger.warning(f"{host.print_prefix}{line}")
     platform = identify(state.os_release, state.architecture)
     return docker_source(platform, settings.docker_source, settings.docker_apt_url), platform.codename, state

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from pyinfra.api import deploy
 
+from hearth.board import Board
 from hearth.checkout import deployer
 from hearth.material import Material
+from hearth.memory_cgroup import limits_in_force
 from hearth.operations import certificate, images, project, releases, tree
 from hearth.render import render_tree
+from hearth.roles.boot import can_reboot
 from hearth.settings import Settings
 
 
 @deploy("Stack")
-def stack(settings: Settings, material: Material) -> None:
+def stack(settings: Settings, material: Material, board: Board) -> None:
     references = {"ollama": settings.ollama_image, "httpd": settings.proxy_image}
     images.pulled(
         name="Pull the images",
@@ -33,5 +36,6 @@ def stack(settings: Settings, material: Material) -> None:
         timeout=settings.docker_health_timeout,
         on_failure=releases.refuse_script(settings, tuple(sorted(files)), deployer()),
         quiet_wait=settings.docker_quiet_wait,
+        limited=limits_in_force(settings, board, can_reboot(settings)),
         directories=(f"{settings.ollama_models_dir}/models",) if settings.ollama_models_dir else (),
     )

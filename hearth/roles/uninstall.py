@@ -42,6 +42,7 @@ def uninstall(settings: Settings, delete_models: bool) -> None:
         delete_models=delete_models,
     )
     operations.engine_released(name="Take Hearth out of daemon.json", files=files, models_dir=models_dir)
+    operations.boot_released(name="Take Hearth out of the boot line", files=files, models_dir=models_dir)
     operations.files_removed(name="Remove the files", files=files, models_dir=models_dir)
 
 

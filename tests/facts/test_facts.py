@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import time
@@ -16,6 +17,7 @@ from pyinfra.api.exceptions import FactPreconditionError
 from pyinfra_testing import facts as harness
 
 from hearth.authority import make_authority
+from hearth.board import BOARD_QUESTIONS, parse_board
 from hearth.certificate import today
 from hearth.facts.answers import Answers, AnswersState
 from hearth.facts.certificates import Certificates, CertificatesState
@@ -28,7 +30,9 @@ from hearth.facts.models import Models, ModelsState
 from hearth.facts.project import Project, ProjectState
 from hearth.facts.releases import Releases, ReleasesState
 from hearth.facts.tree import Tree, TreeState
-from hearth.host_paths import ROOT
+from hearth.host_paths import BOOT_LINE, REBOOT_DUE, ROOT
+from hearth.sections import parse_sections
+from tests.recorded import raspberry_pi as recorded
 
 _default: Callable[[Any], Any] = harness._json_default
 # The harness knows sets, and not frozen ones.
@@ -128,6 +132,48 @@ def test_a_checkup_is_read(tmp_path: Path) -> None:
     assert state.free_bytes[str(missing)] == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.05)
     assert state.models == {"tinyllama:latest"}
     assert state.clock == pytest.approx(time.time(), abs=30)
+    assert state.board.memory == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert state.board.page_size == os.sysconf("SC_PAGE_SIZE")
+    assert state.board.kernel == os.uname().machine
+    assert state.board.counts_memory is not None
+    assert " ".join(state.board.cmdline) == " ".join(Path("/proc/cmdline").read_text().split())
+    assert (state.board.boot_line, state.board.reboot_due) == (None, False)
+
+
+def test_a_board_is_read_with_a_zero_byte_a_line_without_end_and_a_firmware(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The questions to a real shell, with files and a `vcgencmd` that answer what real Pis answered."""
+    (tmp_path / "model").write_bytes(recorded.MODELS[0].encode() + b"\0")
+    (tmp_path / "cmdline.txt").write_text(recorded.BOOT_LINE)
+    (tmp_path / "controllers").write_text(f"{recorded.CONTROLLERS_WITHOUT_MEMORY}\n")
+    (tmp_path / "due").touch()
+    answers = dict(zip(("get_throttled", "measure_temp"), recorded.FIRMWARE_WEAK, strict=True))
+    cases = "; ".join(f'[ $1 = {name} ] && echo "{answer}"' for name, answer in answers.items())
+    stub(tmp_path / "vcgencmd", f"{cases}; true")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    questions = BOARD_QUESTIONS
+    for path, name in (
+        ("/proc/device-tree/model", "model"),
+        (BOOT_LINE, "cmdline.txt"),
+        ("/sys/fs/cgroup/cgroup.controllers", "controllers"),
+        (REBOOT_DUE, "due"),
+    ):
+        assert path in questions
+        questions = questions.replace(path, str(tmp_path / name))
+    board = parse_board(parse_sections(ask(f"{questions}; true")))
+    assert board.model == recorded.MODELS[0]
+    assert (board.boot_line or "").strip() == recorded.BOOT_LINE
+    assert (board.counts_memory, board.reboot_due) == (False, True)
+    assert (board.throttled, board.temperature) == (0x50005, 38.6)
+
+
+@pytest.mark.parametrize(("line", "counts"), [("", False), ("memory\t0\t70\t0\n", False), ("memory\t0\t70\t1\n", True)])
+def test_the_old_kind_of_cgroups_is_asked_where_there_is_no_other(tmp_path: Path, line: str, counts: bool) -> None:
+    (tmp_path / "cgroups").write_text(recorded.CGROUPS_WITHOUT_V1 + line)
+    questions = BOARD_QUESTIONS.replace("/sys/fs/cgroup/cgroup.controllers", str(tmp_path / "none"))
+    board = parse_board(parse_sections(ask(questions.replace("/proc/cgroups", str(tmp_path / "cgroups")) + "; true")))
+    assert board.counts_memory is counts
 
 
 def test_a_machine_without_hearth_has_no_firewall_of_it() -> None:

@@ -54,6 +54,33 @@ def test_one_difference(change: dict[str, Any], what: str, remedy: str) -> None:
     assert drift.remedy == remedy
 
 
+BOTH = frozenset({"ollama", "httpd"})
+
+
+@pytest.mark.parametrize(
+    ("memory", "limited", "what"),
+    [
+        (0, None, ""),
+        (2**28, None, ""),
+        (0, frozenset(), ""),
+        (2**28, BOTH, ""),
+        (0, BOTH, "has no memory limit, since it was made while the kernel did not count memory"),
+        (2**28, frozenset({"httpd"}), "has a memory limit, which this kernel can't keep"),
+    ],
+)
+def test_a_limit_that_the_engine_left_out_is_seen(memory: int, limited: frozenset[str] | None, what: str) -> None:
+    containers = [replace(OLLAMA, memory=memory), replace(HTTPD, memory=2**28 if limited else 0)]
+    drift = find_drift(HASHES, containers, IMAGES, limited)
+    assert [(one.name, one.what, one.remedy) for one in drift] == (
+        [("hearth-ollama", what, "recreate")] if what else []
+    )
+
+
+def test_of_a_container_that_is_made_anew_anyway_nothing_is_said_about_limits() -> None:
+    (drift,) = find_drift(HASHES, [replace(OLLAMA, config_hash="old"), replace(HTTPD, memory=1)], IMAGES, BOTH)
+    assert drift.what == "was made from another configuration"
+
+
 def test_a_missing_container_is_named_as_it_will_be() -> None:
     (drift,) = find_drift(HASHES, [OLLAMA], IMAGES)
     assert (drift.name, drift.what, drift.remedy) == ("hearth-httpd", "is missing", "up")

@@ -11,7 +11,7 @@ import pytest
 from hearth.disk import model_gb
 from hearth.facts.checkup import CheckupState
 from hearth.listeners import Listener, parse_listeners, parse_published
-from hearth.model_disk import ModelDisk
+from hearth.model_disk import ModelDisk, kind_of_mount
 from hearth.model_names import name_from_manifest
 from hearth.preflight import find_obstacles, paths_to_check, wrong_clock
 from hearth.settings import Settings
@@ -305,6 +305,33 @@ def test_another_disk_than_before_stops_the_deploy(make_settings: Make) -> None:
     (obstacle,) = find_obstacles(settings, host)
     assert "UUID 4f68" in obstacle
     assert find_obstacles(settings, replace(host, models_disk=before)) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "models", "obstacles"),
+    [
+        ("vfat", ["llama3.1:8b"], 1),
+        ("vfat", ["llama3.2:3b"], 0),
+        ("ext4", ["llama3.1:8b"], 0),
+        ("", ["llama3.1:8b"], 0),
+    ],
+)
+def test_a_disk_with_fat_holds_no_large_model(
+    make_settings: Make, kind: str, models: list[str], obstacles: int
+) -> None:
+    settings = make_settings(ollama_models_dir="/mnt/ssd/ollama", ollama_models=models)
+    host = replace(ssd(10**12, 10**12), models_file_system=kind)
+    found = find_obstacles(settings, host)
+    assert len(found) == obstacles
+    assert all("FAT file system (vfat), which holds no file above 4.3 GB" in one for one in found)
+    assert all("ext4 would be right" in one for one in found)
+    there = replace(host, models=frozenset(models))
+    assert find_obstacles(settings, there) == []
+
+
+def test_the_kind_of_file_system_is_that_of_the_last_mount() -> None:
+    lines = ["/dev/root / ext4 rw 0 0", "none /mnt/ssd autofs rw 0 0", "/dev/sda1 /mnt/ssd vfat rw 0 0", ""]
+    assert [kind_of_mount(lines, place) for place in ("/", "/mnt/ssd", "/mnt")] == ["ext4", "vfat", ""]
 
 
 def test_a_name_in_other_case_needs_no_room(make_settings: Make) -> None:

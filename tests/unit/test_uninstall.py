@@ -52,6 +52,13 @@ def test_all_of_hearth_goes_but_the_models() -> None:
     assert "docker volume rm hearth-models" in kept
 
 
+def test_a_word_in_the_boot_line_goes_where_hearth_put_it() -> None:
+    assert not plan(HOST).boot
+    removal = plan(replace(HOST, boot=True))
+    assert removal.boot
+    assert "cgroup_enable=memory in /boot/firmware/cmdline.txt, from the next restart on" in removal.lines
+
+
 @pytest.mark.parametrize("cut", [False, True])
 def test_passwords_and_keys_go_also_those_of_a_run_that_was_cut(cut: bool) -> None:
     files = {"secrets/httpd/people", "secrets/httpd/programs.conf"} | ({"secrets/.incoming/people"} if cut else set())

@@ -1,0 +1,104 @@
+"""A kernel that counts no memory for containers, as on a Raspberry Pi; models that can't fit; a restart in a run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hearth.memory_cgroup import OFF
+from tests.lab.machine import ROOT, deploy, on_guest, pyinfra
+from tests.lab.verdict import right_then_quiet
+
+pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+
+LIMIT = "sudo docker inspect -f '{{.HostConfig.Memory}}' hearth-httpd"
+BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
+# The machine is started without a boot loader: its kernel's words are QEMU's to say.
+UP = """
+import sys
+import lab.qemu
+from lab.__main__ import main
+lab.qemu.KERNEL_ARGUMENTS += " " + sys.argv[1]
+sys.exit(main(["up"]))
+"""
+
+
+def lab_command(*words: str) -> None:
+    subprocess.run([sys.executable, *words], cwd=ROOT, check=True, capture_output=True, timeout=600)
+
+
+def boot_with(words: str) -> None:
+    """Shut the machine down, and start it from its disk with more words for its kernel."""
+    lab_command("-m", "lab", "down")
+    lab_command("-c", UP, words)
+    on_guest("systemctl is-system-running --wait || true", timeout=300)
+
+
+@pytest.fixture
+def without_counting() -> Iterator[None]:
+    boot_with(OFF)
+    yield
+    # What comes next is restored from a snapshot, which brings its own kernel.
+    lab_command("-m", "lab", "down")
+
+
+@pytest.mark.usefixtures("without_counting")
+def test_limits_that_do_nothing_are_told_and_come_back_with_the_kernel_that_obeys() -> None:
+    assert "memory" not in on_guest("cat /sys/fs/cgroup/cgroup.controllers").split()
+    repair, quiet = right_then_quiet()
+    for run in (repair, quiet):
+        assert "proxy_memory_limit has no effect: the kernel does not count memory for containers" in run.output
+        assert f"must not say {OFF}" in run.output
+    assert "hearth-httpd has a memory limit, which this kernel can't keep" in repair.output
+    assert on_guest(LIMIT) == "0"
+
+    boot_with("")
+    assert "memory" in on_guest("cat /sys/fs/cgroup/cgroup.controllers").split()
+    repair, quiet = right_then_quiet()
+    assert "hearth-httpd has no memory limit, since it was made while the kernel did not count memory" in repair.output
+    assert "has no effect" not in quiet.output
+    assert on_guest(LIMIT) == str(256 * 2**20)
+
+
+def test_a_model_that_cannot_fit_is_refused_and_nothing_is_changed() -> None:
+    before = on_guest("sudo docker ps --no-trunc -q && sudo sha256sum /opt/hearth/compose.yaml")
+    # Room on the disk is not what is asked here.
+    run = deploy('ollama_models=["llama3.1:70b"]', 'ollama_model_sizes_gb={"llama3.1:70b": 6.5}')
+    assert run.code != 0
+    assert "llama3.1:70b can't run here: it needs at least 6.8 GB (model 6.5 + context 0.1" in run.output, run.output
+    assert "and the host has 2." in run.output
+    assert "of common models, the largest that fits is" in run.output
+    assert on_guest("sudo docker ps --no-trunc -q && sudo sha256sum /opt/hearth/compose.yaml") == before
+    assert deploy().changed == ()
+
+
+def test_a_run_that_restarts_the_machine_goes_on_and_holds_it_again(tmp_path: Path) -> None:
+    """The operation by itself, since the lab's machine is no Raspberry Pi and has no boot line."""
+    file = tmp_path / "restart.py"
+    file.write_text(
+        "from pyinfra import host\n"
+        "from pyinfra.operations import server\n"
+        "from hearth.connection import watch_connection\n"
+        "from hearth.lock import hold\n"
+        "from hearth.operations import boot\n"
+        "from hearth.roles.preflight import become\n"
+        "watch_connection(host)\n"
+        "root = become()\n"
+        "hold(root)\n"
+        "boot.rebooted(name='Restart the host', **root)\n"
+        "server.shell(name='Ask the engine', commands=['docker ps'], **root)\n"
+        "server.shell(\n"
+        "    name='See that the host is held', commands=['! flock -n /run/hearth-deploy.lock true'], **root\n"
+        ")\n"
+    )
+    before = on_guest(BOOT_ID)
+    run = pyinfra(str(file), timeout=1200)
+    print(f"\na run with a restart in it: {run.seconds:.1f} s")
+    assert run.code == 0, run.output
+    assert on_guest(BOOT_ID) != before
+    assert "Restart the host" in run.changed
+    assert deploy().code == 0
