@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 # File systems on which Docker does not use overlay2, by the names that `stat -f` has for them (moby, overlay2.Init).
 _NOT_BENEATH_OVERLAY = ("aufs", "ecryptfs", "nfs", "overlayfs", "zfs")
 _ALL_IDS = 2**32 - 1
+# How mount and unshare say that the kernel refused. Any other trouble of theirs is no finding.
+_REFUSED = re.compile(
+    "permission denied|not permitted|not supported|wrong fs type|unknown filesystem type", re.IGNORECASE
+)
 _FEATURES = "`pct set ID -features nesting=1,keyctl=1`, then `pct reboot ID`"
 _NODE = "on the Proxmox node (ID is the container's number there)"
 
@@ -48,16 +53,17 @@ def parse_confinement(lines: Iterable[str]) -> Confinement:
     if not found.get("kind"):
         return Confinement()
     uids = [int(number) for number in found.get("uids", "").split()]
-    said = {name: "" if found.get(name, "ok") == "ok" else found[name] for name in ("proc", "overlay")}
+    said = {name: found.get(name, "") for name in ("proc", "overlay")}
+    refused = {name: words if _REFUSED.search(words) else "" for name, words in said.items()}
     return Confinement(
         kind=found["kind"],
         privileged=uids == [0, 0, _ALL_IDS],
         nesting="nesting" in found,
-        proc=said["proc"],
+        proc=refused["proc"],
         has_keyctl=found.get("keyctl") != str(errno.ENOSYS),
         sysctl=int(found.get("sysctl", 0)),
         storage=found.get("storage", ""),
-        overlay=said["overlay"],
+        overlay=refused["overlay"],
     )
 
 

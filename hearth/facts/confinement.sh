@@ -6,7 +6,7 @@ if [ -n "$container" ] && [ "$container" != none ]; then
   echo "uids $(head -n 1 /proc/self/uid_map)"
   if [ -d /dev/.lxc/proc ]; then echo nesting; fi
   # runc mounts a proc for every container; in a mount namespace of our own, so that nobody sees it.
-  said=$(unshare --mount --pid --fork mount -t proc proc /mnt 2>&1) && said=ok
+  said=$(LC_ALL=C unshare --mount --pid --fork mount -t proc proc /var/lib 2>&1) && said=ok
   echo "proc $(echo "$said" | head -n 1)"
   # Hosts have perl (it is essential in Debian), and no other way to make a system call. Since runc 1.2.8 and 1.3.3, a sysctl
   # is opened like this (runc#4968): by fsopen, fsconfig, fsmount, openat, and once more by /proc/self/fd. It is not written.
@@ -29,7 +29,7 @@ if [ -n "$container" ] && [ "$container" != none ]; then
     if made=$(mktemp -d "$at/.hearth-XXXXXX" 2>/dev/null); then
       mkdir "$made/lower" "$made/upper" "$made/work" "$made/merged"
       layers="lowerdir=$made/lower,upperdir=$made/upper,workdir=$made/work"
-      said=$(unshare --mount mount -t overlay -o "$layers" overlay "$made/merged" 2>&1) && said=ok
+      said=$(LC_ALL=C unshare --mount mount -t overlay -o "$layers" overlay "$made/merged" 2>&1) && said=ok
       echo "overlay $(echo "$said" | head -n 1)"
       rm -rf "$made"
     fi

@@ -40,6 +40,30 @@ def test_what_could_not_be_tried_is_no_fault() -> None:
 
 
 @pytest.mark.parametrize(
+    "said",
+    ["mount: /var/lib: mount point does not exist.", "unshare: failed to execute mount: No such file or directory"],
+)
+def test_a_trial_that_went_wrong_is_no_refusal(said: str) -> None:
+    """The first was seen in a real LXC container that had no such directory."""
+    assert parse_confinement(["kind lxc", f"proc {said}", f"overlay {said}"]) == Confinement("lxc")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "mount: /var/lib: permission denied.",
+        "unshare: unshare failed: Operation not permitted",
+        "mount: /x/merged: wrong fs type, bad option, bad superblock on overlay, missing codepage or helper program",
+        "mount: /x/merged: fsconfig system call failed: overlay: filesystem on /x not supported as upperdir.",
+        "mount: /x/merged: unknown filesystem type 'overlay'.",
+    ],
+)
+def test_a_refusal_in_all_its_words(said: str) -> None:
+    found = parse_confinement(["kind lxc", f"proc {said}", f"overlay {said}"])
+    assert (found.proc, found.overlay) == (said, said)
+
+
+@pytest.mark.parametrize(
     ("uids", "privileged"),
     [("0 0 4294967295", True), ("         0     100000      65536", False), ("0 0 65536", False)],
 )
@@ -48,18 +72,18 @@ def test_a_privileged_one_has_all_ids_of_the_machine(uids: str, privileged: bool
 
 
 def test_without_nesting() -> None:
-    sentence = only(replace(READY, nesting=False, proc="mount: /mnt: permission denied."))
-    assert "may not mount a proc of its own (mount: /mnt: permission denied.)" in sentence
+    sentence = only(replace(READY, nesting=False, proc="mount: /var/lib: permission denied."))
+    assert "may not mount a proc of its own (mount: /var/lib: permission denied.)" in sentence
     assert "on the Proxmox node" in sentence
     assert "`pct set ID -features nesting=1,keyctl=1`, then `pct reboot ID`" in sentence
 
 
 def test_nesting_that_something_else_undoes() -> None:
-    assert "lxc.apparmor.profile" in only(replace(READY, proc="mount: /mnt: permission denied."))
+    assert "lxc.apparmor.profile" in only(replace(READY, proc="mount: /var/lib: permission denied."))
 
 
 def test_a_container_of_another_kind_hears_nothing_of_proxmox() -> None:
-    host = Confinement("docker", proc="mount: /mnt: permission denied.", storage="overlayfs")
+    host = Confinement("docker", proc="mount: /var/lib: permission denied.", storage="overlayfs")
     assert not [sentence for sentence in confinement_obstacles(host, False) if "pct" in sentence]
 
 
@@ -71,10 +95,10 @@ def test_apparmor_and_a_current_runc() -> None:
 
 def test_one_cause_has_one_sentence() -> None:
     """Without nesting, AppArmor may refuse both."""
-    assert "nesting=1" in only(replace(READY, nesting=False, proc="mount: /mnt: permission denied.", sysctl=13))
+    assert "nesting=1" in only(replace(READY, nesting=False, proc="mount: /var/lib: permission denied.", sysctl=13))
 
 
-@pytest.mark.parametrize("change", [{"proc": "mount: /mnt: permission denied."}, {"sysctl": 13}])
+@pytest.mark.parametrize("change", [{"proc": "mount: /var/lib: permission denied."}, {"sysctl": 13}])
 def test_what_works_with_the_runc_that_is_there_is_let_be(change: dict[str, str | int]) -> None:
     assert confinement_obstacles(replace(READY, **change), serves=True) == []  # type: ignore[arg-type]
 

@@ -4,7 +4,7 @@ set -eu
 exec 2>&1
 # Before anything is installed: the container is as fresh as the guest. The kernel and what belongs to it stay here.
 tar --create --file /var/tmp/root.tar --directory / --one-file-system --numeric-owner \
-  --exclude=./boot --exclude=./usr/lib/modules --exclude=./var/cache/apt --exclude=./var/tmp/root.tar .
+  --exclude=./boot --exclude=./usr/lib/modules --exclude=./var/cache/apt --exclude=./var/tmp/root.tar --exclude='./dev/*' .
 export DEBIAN_FRONTEND=noninteractive
 apt-get -qq -o Acquire::Languages=none update
 apt-get -qq -y --no-install-recommends install lxc uidmap lxcfs apparmor dnsmasq-base nftables </dev/null >/dev/null

@@ -33,7 +33,7 @@ def test_an_unprivileged_one_is_told_by_its_ids() -> None:
 def test_a_second_proc_is_refused_where_the_first_is_covered() -> None:
     """The kernel's own rule, which nesting gets around with /dev/.lxc/proc."""
     found = look("mount -t tmpfs none /proc/sys", "unshare --map-root-user --mount --pid --fork")
-    assert found.proc == "mount: /mnt: permission denied."
+    assert found.proc == "mount: /var/lib: permission denied."
     (sentence,) = confinement_obstacles(found, False)
     assert "pct set ID -features nesting=1,keyctl=1" in sentence
 
