@@ -39,10 +39,10 @@ def quiet() -> Run:
     return again
 
 
-def accepted(patience: int) -> None:
+def accepted(patience: int, inventory: str = INVENTORY) -> None:
     """The acceptance suite as it is passes, in `patience` seconds."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/acceptance", "--inventory", INVENTORY],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/acceptance", "--inventory", inventory],
         cwd=ROOT,
         check=False,
         timeout=patience,

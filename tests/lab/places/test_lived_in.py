@@ -16,10 +16,10 @@ from hearth.host_paths import DAEMON_JSON
 from tests.acceptance.api import call
 from tests.lab import backend
 from tests.lab.machine import deploy, on_guest, restore
-from tests.lab.places.acceptance import accepted
+from tests.lab.places import place
 from tests.lab.verdict import serves
 
-pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.unproven]
+pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.unproven, pytest.mark.guest("trixie")]
 INVENTORY = "tests/lab/places/lived_in_inventory.py"
 STORE = "/usr/share/ollama/.ollama"
 _SETUP = Path(__file__).with_name("live_in.sh")
@@ -93,4 +93,5 @@ def test_the_deploy_leaves_all_of_it_as_it_was() -> None:
     assert {key: merged[key] for key in theirs} == theirs
     address, port = "127.0.0.1", lab.status().forwards["80"]
     assert b"was here before" in call(f"http://{address}:{port}", "GET", "/").body
-    print(f"\nlived-in: deployed in {first.seconds:.1f} s, quiet in {quiet.seconds:.1f} s; {accepted(INVENTORY)}")
+    print(f"\nlived-in: deployed in {first.seconds:.1f} s, quiet in {quiet.seconds:.1f} s")
+    place.accepted(patience=2400, inventory=INVENTORY)
