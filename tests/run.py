@@ -103,7 +103,7 @@ def long_scenarios() -> None:
 
 
 def bookworm() -> None:
-    run("pytest", "-v", "-s", "tests/lab/places", guest=guests.BOOKWORM.name)
+    run("pytest", "-v", "-s", "tests/lab/places/test_bookworm.py", guest=guests.BOOKWORM.name)
 
 
 def unproven() -> None:
