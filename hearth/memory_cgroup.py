@@ -72,11 +72,11 @@ def about_counting(settings: Settings, board: Board, can_reboot: bool) -> list[s
     return [
         f"{' and '.join(limits)} {'have' if len(limits) > 1 else 'has'} no effect: the kernel does not count memory "
         "for containers, so one that takes too much takes it from the whole host. The deploy goes on. "
-        f"{_what_helps(counting, can_reboot)}"
+        f"{_what_helps(counting, can_reboot, settings.host_reboot)}"
     ]
 
 
-def _what_helps(counting: Counting, can_reboot: bool) -> str:
+def _what_helps(counting: Counting, can_reboot: bool, allowed: bool) -> str:
     if counting == "not obeyed":
         return (
             f"The kernel was started with {WORD} and does not do it: `sudo apt full-upgrade` and a restart get a newer "
@@ -95,4 +95,6 @@ def _what_helps(counting: Counting, can_reboot: bool) -> str:
             "its words from another file"
         )
     words = "says" if counting == "waits" else "will say"
-    return f"{BOOT_LINE} {words} {WORD}: restart the Pi (`sudo reboot`) and deploy again, or set host_reboot = True"
+    # Where it is allowed and can't be done, the deploy runs on the Pi itself.
+    alternative = "" if allowed else ", or set host_reboot = True"
+    return f"{BOOT_LINE} {words} {WORD}: restart the Pi (`sudo reboot`) and deploy again{alternative}"

@@ -100,6 +100,14 @@ def test_nothing_is_said_where_there_is_nothing_to_say(settings: Settings, make_
     assert about_counting(make_settings(proxy_memory_limit=""), FRESH, False) == [], "there is no limit"
 
 
+def test_what_is_set_already_is_not_recommended(settings: Settings, make_settings: Make) -> None:
+    """A deploy that runs on the Pi itself would not outlive its restart."""
+    (line,) = about_counting(settings, FRESH, False)
+    assert line.endswith("deploy again, or set host_reboot = True")
+    (line,) = about_counting(make_settings(host_reboot=True), FRESH, False)
+    assert line.endswith("restart the Pi (`sudo reboot`) and deploy again")
+
+
 def test_both_limits_are_named(make_settings: Make) -> None:
     (line,) = about_counting(make_settings(ollama_memory_limit="3g"), FRESH, False)
     assert line.startswith("ollama_memory_limit and proxy_memory_limit have no effect")
