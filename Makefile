@@ -2,7 +2,7 @@
 # and the lab's build, which use sudo and say so.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup machine demo test test-proxy test-scenarios test-faults test-unproven check unit verify deploy drift rollback backup restore uninstall lab-up lab-down lab-build clean
+.PHONY: help setup machine demo test test-proxy test-scenarios test-faults test-places test-unproven check unit verify deploy drift rollback backup restore uninstall lab-up lab-down lab-build clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,6 +48,9 @@ test-scenarios: machine $(VENV)/.dev ## what takes longer: drift, faults and the
 test-faults: machine $(VENV)/.dev ## the faults that take hours in all: power cuts at many moments, long streams
 	@$(BIN)/python -m tests.run faults
 
+test-places: machine $(VENV)/.dev ## other machines than the lab's usual one: Debian 12 with Docker's own packages
+	@$(BIN)/python -m tests.run places
+
 test-unproven: machine $(VENV)/.dev ## scenarios that were not yet seen passing; CI does not run them
 	@$(BIN)/python -m tests.run unproven
 
@@ -86,6 +89,7 @@ lab-up: machine $(VENV)/.dev ## start the lab's virtual machine and registries
 
 lab-down: ## stop them
 	@test ! -x $(BIN)/python || $(BIN)/python -m lab down
+	@for lab in .lab-*; do test ! -d "$$lab" -o ! -x $(BIN)/python || $(BIN)/python -m lab --guest "$${lab#.lab-}" down; done
 
 clean: lab-down ## stop the lab and remove what was made in this directory (the cache outside stays)
-	@rm -rf $(VENV) .lab .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) .lab .lab-* .mypy_cache .ruff_cache .pytest_cache .hypothesis

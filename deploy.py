@@ -4,9 +4,20 @@ Run it again to find and repair any difference. It asks before it changes anythi
 `--dry` only looks.
 """
 
+from pathlib import Path
+
 from pyinfra import host, state
+from pyinfra.api import DeployError
+
+# First of all: from another directory pyinfra finds neither the settings in group_data/ nor what is imported below.
+if Path.cwd() != Path(__file__).resolve().parent:
+    raise DeployError(
+        f"{host.name}: nothing was changed: pyinfra was started in {Path.cwd()}, and finds Hearth's settings only in "
+        f"Hearth's own directory: `cd {Path(__file__).resolve().parent}` first"
+    )
 
 from hearth.connection import watch_connection
+from hearth.ending import prepared
 from hearth.lock import hold
 from hearth.roles.access import access
 from hearth.roles.boot import boot
@@ -35,3 +46,4 @@ stack(settings=settings, material=material, board=seen.board, **root)
 models(settings=settings, **root)
 release(settings=settings, **root)
 narrow(settings=settings, published=seen.published, **root)
+prepared(settings, root)

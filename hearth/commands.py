@@ -10,6 +10,7 @@ from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+from hearth.ending import blame
 from hearth.words import explain, is_preparing
 
 
@@ -30,7 +31,9 @@ def connection_arguments() -> dict[str, Any]:
 
 
 def _run(state: State, host: Host, script: str, arguments: dict[str, Any]) -> bool:  # noqa: ARG001
-    succeeded, _ = host.run_shell_command(StringCommand(script), print_output=True, **arguments)
+    succeeded, output = host.run_shell_command(StringCommand(script), print_output=True, **arguments)
+    if not succeeded:
+        blame(host, output.stderr_lines)
     return succeeded
 
 
@@ -43,4 +46,5 @@ def refused(message: str) -> FunctionCommand:
 
 def _refuse(state: State, host: Host, message: str) -> bool:  # noqa: ARG001
     logger.error(f"{host.print_prefix}{message}")
+    blame(host, [message])
     return False

@@ -12,6 +12,8 @@ import gevent
 from pyinfra import logger
 from pyinfra.api.host import Host
 
+from hearth.ending import blame
+
 # Seconds. Generous: a Pi that swaps, or a wireless network that comes back, is not given up.
 PAUSE, PATIENCE = 15, 105
 
@@ -32,10 +34,12 @@ def watch_connection(host: Host, pause: float = PAUSE, patience: float = PATIENC
 def _watch(host: Host, transport: Any, pause: float, patience: float) -> None:
     while transport.is_active():
         if not _is_alive(transport, patience):
-            logger.error(
-                f"{host.print_prefix}the host has given no sign of life for {patience:.0f} s: its power or its network "
-                "went away. What was done so far stays. Deploy again when it is back: that finishes what was begun."
+            message = (
+                f"the host has given no sign of life for {patience:.0f} s: its power or its network went away. What "
+                "was done so far stays. Deploy again when it is back: that finishes what was begun."
             )
+            logger.error(f"{host.print_prefix}{message}")
+            blame(host, [message])
             transport.close()  # what waits for the host's output gets its end
             return
         gevent.sleep(pause)

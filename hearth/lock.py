@@ -8,7 +8,6 @@ machine that vanished without a word is noticed by the host, which then ends its
 from __future__ import annotations
 
 import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +27,7 @@ from pyinfra.connectors.util import (
 )
 
 from hearth.checkout import deployer
+from hearth.command_line import read_command_line
 from hearth.host_paths import DEPLOY_LOCK
 
 # Seconds without a sign of life from the control machine after which the host ends its session; it looks every 20 s.
@@ -98,19 +98,8 @@ def holder(user: str, machine: str, now: datetime) -> str:
 
 
 def only_looks() -> bool:
-    """Whether this run of pyinfra will change nothing: `--dry`, or one of the options that only print.
-
-    pyinfra does not tell deploy code; its command line is read once more.
-    """
-    if not pyinfra.is_cli:
-        return False
-    # Not at the top: importing it patches the standard library.
-    from pyinfra_cli.cli import cli  # type: ignore[import-untyped]
-
-    asked = cli.make_context("pyinfra", sys.argv[1:], resilient_parsing=True).params
-    return any(
-        (asked["dry"], asked["debug_operations"], asked["debug_facts"], asked["json_output"] and not asked["yes"])
-    )
+    """Whether this run of pyinfra will change nothing: `--dry`, or one of the options that only print."""
+    return pyinfra.is_cli and read_command_line().only_looks
 
 
 def _ask(root: dict[str, Any]) -> Answer | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from hearth.confinement import confinement_notes, confinement_obstacles
 from hearth.disk import GB, model_gb
 from hearth.facts.checkup import CheckupState
 from hearth.memory import memory_obstacles, memory_warnings
 from hearth.model_disk import disk_obstacles, kind_obstacles
 from hearth.model_plan import missing_models
 from hearth.model_sizes import likely_need
+from hearth.neighbours import neighbour_notes, neighbour_obstacles
 from hearth.pi import about_userland, board_warnings
 from hearth.platforms import docker_source, identify
 from hearth.settings import Settings
@@ -27,6 +29,7 @@ def paths_to_check(settings: Settings) -> tuple[str, ...]:
 def find_obstacles(settings: Settings, host: CheckupState) -> list[str]:
     """Every reason not to begin, each one sentence that says what would be right; empty if there is none."""
     return [
+        *confinement_obstacles(host.confinement, bool(host.published)),
         *_platform(settings, host),
         *_ports(settings, host),
         *_models_dir(settings, host),
@@ -40,31 +43,46 @@ def find_warnings(settings: Settings, host: CheckupState) -> list[str]:
     return [*board_warnings(host.board), *memory_warnings(settings, host.board)]
 
 
-def wrong_clock(clock: int, now: float) -> list[str]:
+def find_notes(settings: Settings, host: CheckupState) -> list[str]:
+    """What was found on a host that Hearth has not been on yet, and what becomes of it: a line each."""
+    if host.images or host.published:
+        return []
+    others = neighbour_notes(host.neighbours, settings.docker_live_restore, settings.ollama_models_dir, host.listeners)
+    return [*confinement_notes(host.confinement), *others]
+
+
+def wrong_clock(clock: int, now: float, confined: bool = False) -> list[str]:
     """The obstacle that a host's clock is, if it is one.
 
     Args:
         clock: the host's time, in seconds since 1970.
         now: the control machine's time at that moment.
+        confined: the host is a container, which has its clock from the machine below.
     """
     if abs(clock - now) <= CLOCK_TOLERANCE:
         return []
     there, here = (f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC" for time in (clock, now))
+    cure = (
+        "A container has its clock from the machine that it runs on: set that one's (`timedatectl set-ntp true` on the "
+        "Proxmox node)"
+        if confined
+        else "If it is the host's that is wrong (a Pi has no battery to keep time, and asks the network), run "
+        "`sudo timedatectl set-ntp true` there and wait a minute, or set it: "
+        f"`sudo date -u -s '@{now:.0f}'`"
+    )
     return [
         f"the host's clock says {there}, and this computer's {here}: with a wrong clock, apt refuses package lists and "
-        "TLS refuses certificates as expired or not valid yet. If it is the host's that is wrong (a Pi has no battery "
-        "to keep time, and asks the network), run `sudo timedatectl set-ntp true` there and wait a minute, or set it: "
-        f"`sudo date -u -s '@{now:.0f}'`"
+        f"TLS refuses certificates as expired or not valid yet. {cure}"
     ]
 
 
 def _platform(settings: Settings, host: CheckupState) -> list[str]:
     try:
         platform = identify(host.os_release, host.architecture)
-        docker_source(platform, settings.docker_source, settings.docker_apt_url)
+        source = docker_source(platform, settings.docker_source, settings.docker_apt_url)
     except ValueError as error:
         return [str(error) + about_userland(host.board, host.architecture)]
-    return []
+    return neighbour_obstacles(host.neighbours, settings, source, host.listeners)
 
 
 def _ports(settings: Settings, host: CheckupState) -> list[str]:
@@ -83,7 +101,10 @@ def _ports(settings: Settings, host: CheckupState) -> list[str]:
             cure = (
                 "this is an Ollama installed on the host itself; stop it with "
                 "`sudo systemctl disable --now ollama`, or set ollama_publish to another port"
+                + host.neighbours.adopting(settings.ollama_models_dir)
             )
+        elif holder.program == "docker-proxy" and (container := host.neighbours.holder(port)):
+            cure = f"that is the container {container}; remove it, or set another port"
         elif holder.program == "docker-proxy":
             cure = "`sudo docker ps` on the host shows which container; remove it, or set another port"
         else:

@@ -102,7 +102,7 @@ def about_daemon(current: Mapping[str, Any], merged: Mapping[str, Any], restarts
     keys = [key for key in (*old, *(key for key in new if key not in old)) if old.get(key) != new.get(key)]
     if not restarts:
         return [f"{DAEMON_JSON} gets {listed(dict.fromkeys(key.partition('.')[0] for key in keys))}"] if keys else []
-    goes_on = current.get("live-restore") is True and merged.get("live-restore") is True
+    goes_on = merged.get("live-restore") is True
     effect = "the engine restarts, " + (
         "containers go on meanwhile" if goes_on else "and containers with it: running answers end"
     )

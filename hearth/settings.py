@@ -275,10 +275,10 @@ class Settings(BaseModel):
             SettingsError: one line per setting that is missing, unknown or wrong.
         """
         own = {name: value for name, value in data.items() if not name.startswith(_FOREIGN_PREFIXES)}
-        if not own:
+        if len(own.keys() & cls.model_fields) < len(cls.model_fields) / 2:
             raise SettingsError(
-                f"{host}: no settings at all: group_data/ was not found. Run pyinfra in the project's own "
-                "directory, or with --chdir DIRECTORY."
+                f"{host}: {'hardly any' if own else 'no'} settings at all: group_data/all.py was not found. Run "
+                "pyinfra in the project's own directory, or with --chdir DIRECTORY."
             )
         if broken := [name for name, value in own.items() if not is_text(value)]:
             lines = (f"{host}: {_plain(name)}: has bytes in it that are no text (UTF-8)" for name in broken)

@@ -24,7 +24,8 @@ _UNITS = {"k": 2**10, "m": 2**20, "g": 2**30}
 _DURATION = re.compile(r"^(?:-1|0|(?:[0-9]{1,6}(?:h|m|s)){1,3})$")
 # What Go's time.Duration holds, in seconds: some 292 years.
 _LONGEST = 2**63 / 10**9
-_DIRECTORY = re.compile(r"^(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$")
+# A part may begin with a dot: /usr/share/ollama/.ollama is where an Ollama of the host's own has its models.
+_DIRECTORY = re.compile(r"^(?:/\.?[A-Za-z0-9_-][A-Za-z0-9._-]*)+$")
 _MODEL = re.compile(r"^(?:[A-Za-z0-9][A-Za-z0-9._-]*/){0,2}[A-Za-z0-9][A-Za-z0-9._-]*(?::[A-Za-z0-9][A-Za-z0-9._-]*)?$")
 _URL = re.compile(
     r"^https?://(?P<host>[a-z0-9.-]+|\[[0-9a-f:]+\])(?::(?P<port>[0-9]{1,5}))?(?P<path>/[A-Za-z0-9._~/-]*)?$"

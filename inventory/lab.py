@@ -21,6 +21,8 @@ lab = [
         {
             "ssh_config_file": _status.ssh_config,
             "docker_registry_mirrors": [_status.registry_mirror],
+            # Where the guest's release has no Docker that would do: a stand-in for Docker's own packages.
+            **({"docker_apt_url": _status.docker_apt_url} if _status.docker_apt_url else {}),
             # What of the machine is reached where from here, for the tests.
             "x_forwards": dict(_status.forwards),
             "ollama_model_registry": _status.model_registry,

@@ -1,5 +1,7 @@
 """Proxmox: containers (LXC, Debian 12 or 13, unprivileged, options nesting=1 and keyctl=1) and virtual machines.
 
+docs/proxmox.md has the commands that make one.
+
     pyinfra inventory/proxmox.py deploy.py
 
 An inventory is a Python file. Each list in it is a group of hosts, named like the list: settings for the group can
@@ -11,6 +13,8 @@ proxmox = [
         "192.168.1.50",  # the one thing to edit: the container's own address (not that of the Proxmox node)
         {
             "ssh_user": "root",  # Proxmox's Debian templates have no other user, and no sudo
+            # "ssh_key": "~/.ssh/id_ed25519",  # if it is not one of ssh's usual keys
+            # "ollama_models_dir": "/mnt/models",  # a volume of its own: pct set ID -mp0 local-lvm:100,mp=/mnt/models
         },
     ),
 ]

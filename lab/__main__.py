@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from lab import LabError, status
+from lab import LabError, guests, state, status
 
 _DESCRIPTION = """A throwaway virtual machine that stands in for a freshly flashed Raspberry Pi: Debian trixie with
 systemd, sshd and the user pi, and nothing else. Beside it run the registries that its Docker and its Ollama pull from.
@@ -17,6 +17,11 @@ The first `up` builds everything (about ten minutes); later ones take it from th
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="python -m lab", description=_DESCRIPTION)
+    top.add_argument(
+        "--guest",
+        choices=tuple(guests.ALL),
+        help=f"which guest, each with a lab of its own (default: {guests.VARIABLE}, else {guests.TRIXIE.name})",
+    )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     up = commands.add_parser("up", help="build what is missing and start the lab; a second time it does nothing")
@@ -56,6 +61,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code."""
     arguments = parser().parse_args(argv)
+    if arguments.guest:
+        state.choose(arguments.guest)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: half-built things are cleared away
     try:
         if arguments.command == "status":
@@ -86,8 +93,9 @@ def _work(arguments: argparse.Namespace) -> int:
         elif arguments.command == "snapshot":
             vm.snapshot(stages, arguments.name)
         elif arguments.command == "build":
-            vm.check(0, artefacts.missing(vm.NEEDED))
-            artefacts.build(vm.NEEDED, stages)
+            needed = guests.chosen().needed
+            vm.check(0, artefacts.missing(needed))
+            artefacts.build(needed, stages)
         else:
             vm.restore(stages, "fresh" if arguments.command == "fresh" else arguments.name)
     if stages.times:
@@ -100,7 +108,8 @@ def _status(as_json: bool) -> int:
     if as_json:
         print(now.to_json())
         return 0
-    print("The lab is running." if now.running else "The lab is not running.")
+    which = "" if now.guest == guests.TRIXIE.name else f" ({now.guest})"
+    print(f"The lab{which} is running." if now.running else f"The lab{which} is not running.")
     if now.running:
         print(f"  chat page  {now.url}  (once Hearth is deployed)\n  ssh        ssh -F {now.ssh_config} {now.ssh_host}")
         print(f"  machine    {now.accel}, {now.memory} MiB")
@@ -110,7 +119,7 @@ def _status(as_json: bool) -> int:
 
 def _ssh(words: list[str]) -> int:
     """Become ssh, so that the terminal and signals are its own."""
-    from lab import ssh, state
+    from lab import ssh
 
     status(must_run=True)
     words = words[1:] if words[:1] == ["--"] else words

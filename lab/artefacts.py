@@ -8,7 +8,21 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from lab import builder, cache, guest, image_roots, images, mirrors, models, programs, shell, tools, versions
+from lab import (
+    builder,
+    cache,
+    docker_repository,
+    guest,
+    guests,
+    image_roots,
+    images,
+    mirrors,
+    models,
+    programs,
+    shell,
+    tools,
+    versions,
+)
 from lab.progress import Stages
 
 Paths = dict[str, Path]
@@ -23,6 +37,14 @@ class Artefact:
     inputs: Callable[[], list[str]]
     build: Callable[[Paths, Path, Path], None]
     needs: tuple[str, ...] = ()
+
+
+def _guest(kind: guests.Guest, _: Paths, out: Path, log: Path) -> None:
+    guest.build(kind, out, log)
+
+
+def _docker_repository(paths: Paths, out: Path, log: Path) -> None:
+    docker_repository.build(paths["builder"] / "root", out, log)
 
 
 def _httpd(paths: Paths, out: Path, log: Path) -> None:
@@ -74,7 +96,15 @@ ALL = {
             lambda: [builder.recipe("builder.sh"), *builder.PACKAGES],
             lambda _, out, log: builder.build(out, log),
         ),
-        Artefact("guest", "Make the guest", guest.inputs, lambda _, out, log: guest.build(out, log)),
+        *(
+            Artefact(
+                kind.artefact,
+                "Make the guest" if kind == guests.TRIXIE else f"Make the guest ({kind.name})",
+                partial(guest.inputs, kind),
+                partial(_guest, kind),
+            )
+            for kind in guests.ALL.values()
+        ),
         Artefact(
             "ollama",
             f"Build Ollama {versions.OLLAMA}",
@@ -97,6 +127,13 @@ ALL = {
             ("builder",),
         ),
         Artefact("compose", "Fetch Docker Compose", lambda: [builder.recipe("compose.sh")], _compose, ("builder",)),
+        Artefact(
+            "docker-repository",
+            "Make a stand-in for Docker's apt repository",
+            docker_repository.inputs,
+            _docker_repository,
+            ("builder",),
+        ),
         Artefact("base", "Make the images' base", lambda: [builder.recipe("base.sh")], _base, ("builder",)),
         Artefact("images", "Make the images", images.inputs, _images, ("base", "httpd", "ollama", "tools")),
         Artefact("roots", "Unpack the images", lambda: [image_roots.RECIPE], _roots, ("images",)),

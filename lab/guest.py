@@ -1,31 +1,56 @@
-"""The guest's disk, kernel and initrd: Debian trixie with systemd, sshd, the user pi, and nothing else."""
+"""The guest's disk, kernel and initrd: a Debian with systemd, sshd, the user pi, and nothing else."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
-from lab import builder, mirrors, shell
+from lab import builder, guests, mirrors, shell
+from lab.guests import Guest
 
 FILES = Path(__file__).parent / "guest"
+OWN_FILES = Path(__file__).parent / "guest_files"  # of one kind of guest: these take the place of the common ones
 DISK_SIZE = "12G"  # virtual; the filesystem fills it, the file holds only what is used
 
 
-def inputs() -> list[str]:
+def inputs(guest: Guest = guests.TRIXIE) -> list[str]:
     """Everything the guest is made from, for its key. The mirrors count: they are written into it."""
-    files = [f"{path.relative_to(FILES)}\n{path.read_text()}" for path in sorted(FILES.rglob("*")) if path.is_file()]
     return [
-        builder.recipe("guest.sh"),
+        recipe(guest),
         DISK_SIZE,
-        mirrors.of_this_machine().sources(),
+        mirrors.of_this_machine().sources(guest.suite),
         mirrors.apt_options(),
-        *files,
+        *(f"{name}\n{path.read_text()}" for name, path in sorted(files(guest).items())),
     ]
 
 
-def build(out: Path, log: Path) -> None:
+def recipe(guest: Guest) -> str:
+    """The recipe's text. It is written for trixie; another guest's differs in a word or two."""
+    text = builder.recipe("guest.sh")
+    for word, instead in guest.instead:
+        if text.count(word) != 1:
+            raise ValueError(f"guest.sh should have {word!r} once, and has it {text.count(word)} times")
+        text = text.replace(word, instead)
+    return text
+
+
+def files(guest: Guest) -> dict[Path, Path]:
+    """Files that are copied over the guest's root: where they go, and where they are here."""
+    found: dict[Path, Path] = {}
+    for directory in (FILES, OWN_FILES / guest.name):
+        found |= {path.relative_to(directory): path for path in directory.rglob("*") if path.is_file()}
+    return found
+
+
+def build(guest: Guest, out: Path, log: Path) -> None:
     """Fill `out`: disk.qcow2, vmlinuz, initrd."""
     # mmdebstrap keeps the file's name in the guest's /etc/apt/sources.list.d (with a number before it)
     sources, aptconf = out / "debian.sources", out / "apt.conf"
-    sources.write_text(mirrors.of_this_machine().sources())
+    sources.write_text(mirrors.of_this_machine().sources(guest.suite))
     aptconf.write_text(mirrors.apt_options())
-    shell.run(["sh", builder.RECIPES / "guest.sh", out, sources, aptconf, FILES, DISK_SIZE], log, 900, root=True)
+    script, root_files = out / "guest.sh", out / "files"
+    script.write_text(recipe(guest))
+    for name, path in files(guest).items():
+        (root_files / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, root_files / name)
+    shell.run(["sh", script, out, sources, aptconf, root_files, DISK_SIZE], log, 900, root=True)

@@ -26,6 +26,7 @@ class Machine:
     memory: int  # MiB
     forwards: Mapping[str, int]  # guest port -> port on this machine's loopback
     kernel_arguments: str = ""
+    firmware: str = ""  # a string of the firmware's own, as -smbios takes it
     snapshot: str = ""  # go on from this snapshot instead of booting
 
 
@@ -53,6 +54,7 @@ def command(machine: Machine) -> list[str]:
         *("-chardev", f"file,id=console,append=on,path={console}", "-serial", "chardev:console"),
         # Relative, since a socket's path may be no longer than 107 bytes: QEMU is started in the state directory.
         *("-qmp", "unix:qmp.sock,server=on,wait=off", "-pidfile", "qemu.pid", "-daemonize"),
+        *(["-smbios", machine.firmware] if machine.firmware else []),
         *(["-loadvm", machine.snapshot] if machine.snapshot else []),
     ]
 

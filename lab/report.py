@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from lab import models, state
+from lab import guests, models, servers, state
 from lab.errors import LabError
 from lab.ssh import HOST
 
@@ -16,7 +16,8 @@ _GUEST_SEES_US_AT = "10.0.2.2"  # QEMU's user networking
 class Status:
     """The lab of this checkout. While nothing was ever started, addresses are empty and `forwards` has nothing."""
 
-    running: bool  # the machine and both registries
+    running: bool  # the machine and what runs beside it
+    guest: str  # its kind, as in lab.guests
     accel: str  # "kvm" or "tcg" (of the last start)
     memory: int  # MiB of the guest
     url: str  # where the chat page will be, on this machine
@@ -24,10 +25,11 @@ class Status:
     ssh_host: str  # … and the guest's name in it
     registry_mirror: str  # Docker Hub's stand-in, as the guest reaches it
     model_registry: str  # the model registry, as the guest reaches it
+    docker_apt_url: str  # the stand-in for Docker's apt repository, as the guest reaches it; "" where there is none
     forwards: dict[str, int]  # guest port -> port on this machine's loopback
     snapshots: list[str]
     models: list[str]  # what the model registry holds, in library/
-    pids: dict[str, int]  # of what runs: qemu, registry, models
+    pids: dict[str, int]  # of what runs: qemu, registry, models, packages
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2)
@@ -35,11 +37,13 @@ class Status:
 
 def status(must_run: bool = False) -> Status:
     """The lab as it is now; with `must_run`, LabError unless it is running."""
+    guest = guests.chosen()
     known = state.load()
     alive = {name: pid for name, pid in known.pids.items() if known.alive(name)}
-    running = set(alive) >= {state.QEMU, state.REGISTRY, state.MODELS}
+    running = set(alive) >= {state.QEMU, *servers.names(guest)}
     if must_run and not running:
-        raise LabError("The lab is not running. Start it with: make lab-up")
+        how = "make lab-up" if guest == guests.TRIXIE else f"python -m lab --guest {guest.name} up"
+        raise LabError(f"The lab is not running. Start it with: {how}")
     forwards = {port: known.ports[port] for port in state.GUEST_PORTS if port in known.ports}
 
     def reached_at(name: str) -> str:
@@ -47,6 +51,7 @@ def status(must_run: bool = False) -> Status:
 
     return Status(
         running=running,
+        guest=guest.name,
         accel=known.accel,
         memory=known.memory,
         url=f"http://127.0.0.1:{forwards['85']}" if "85" in forwards else "",
@@ -54,6 +59,7 @@ def status(must_run: bool = False) -> Status:
         ssh_host=HOST,
         registry_mirror=reached_at(state.REGISTRY),
         model_registry=reached_at(state.MODELS),
+        docker_apt_url=reached_at(state.PACKAGES) if guest.docker_packages else "",
         forwards=forwards,
         snapshots=list(known.snapshots),
         models=list(models.NAMES),

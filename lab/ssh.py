@@ -29,9 +29,19 @@ def credential(public_key: str) -> str:
 
     systemd-tmpfiles writes pi's authorized_keys from it at every boot.
     """
+    return f"systemd.set_credential_binary={_tmpfiles_credential(public_key)}"
+
+
+def firmware_credential(public_key: str) -> str:
+    """The same as a string of the machine's firmware, which systemd 252 reads; it does not know the kernel argument."""
+    name, _, value = _tmpfiles_credential(public_key).partition(":")
+    return f"type=11,value=io.systemd.credential.binary:{name}={value}"
+
+
+def _tmpfiles_credential(public_key: str) -> str:
     home = f"/home/{USER}"
     lines = f"d {home}/.ssh 0700 {USER} {USER} -\nf+ {home}/.ssh/authorized_keys 0600 {USER} {USER} - {public_key}\n"
-    return f"systemd.set_credential_binary=tmpfiles.extra:{base64.b64encode(lines.encode()).decode()}"
+    return f"tmpfiles.extra:{base64.b64encode(lines.encode()).decode()}"
 
 
 def configuration(directory: Path, port: int) -> str:

@@ -1,22 +1,31 @@
-"""What one checkout remembers about its lab, in `<checkout>/.lab/state.json`."""
+"""What one checkout remembers about its lab, in `<checkout>/.lab/state.json`; of other guests in `.lab-<guest>/`."""
 
 from __future__ import annotations
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import process
+from lab import guests, process
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-DIRECTORY = CHECKOUT / ".lab"
+
+
+def directory_of(guest: str) -> Path:
+    """Where the lab with that guest keeps what is its own."""
+    return CHECKOUT / (".lab" if guest == guests.TRIXIE.name else f".lab-{guest}")
+
+
+DIRECTORY = directory_of(guests.chosen_name())
 
 GUEST_PORTS = ("22", "80", "85", "443", "5001", "11434")
 REGISTRY, MODELS = "registry", "models"  # our two registries, as keys of ports and pids
+PACKAGES = "packages"  # the apt repository that some guests have beside them
 QEMU = "qemu"
 
 
@@ -24,8 +33,8 @@ QEMU = "qemu"
 class State:
     """Mutable, saved after every step, so that an interrupted command leaves a true record."""
 
-    ports: dict[str, int] = field(default_factory=dict)  # of guest ports and of the two registries
-    pids: dict[str, int] = field(default_factory=dict)  # of the machine and of the two registries
+    ports: dict[str, int] = field(default_factory=dict)  # of guest ports and of what runs beside the guest
+    pids: dict[str, int] = field(default_factory=dict)  # of the machine and of what runs beside it
     guest: str = ""  # the cached artefact that the overlay stands on
     memory: int = 0  # MiB of the running machine
     accel: str = ""  # kvm or tcg
@@ -42,6 +51,13 @@ class State:
         fresh = DIRECTORY / "state.json.new"
         fresh.write_text(json.dumps(asdict(self), indent=1) + "\n")
         fresh.rename(DIRECTORY / "state.json")
+
+
+def choose(guest: str) -> None:
+    """Make this process, and those that it starts, work on the lab with another guest."""
+    global DIRECTORY
+    os.environ[guests.VARIABLE] = guest
+    DIRECTORY = directory_of(guest)
 
 
 def load() -> State:

@@ -6,29 +6,28 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from lab import artefacts, kvm, machine, ports, process, qemu, qmp, registry, shell, ssh, state
+from lab import artefacts, guests, kvm, machine, ports, process, qemu, qmp, servers, shell, ssh, state
 from lab.errors import LabError
 from lab.progress import Stages
 from lab.state import State
 
 FRESH = "fresh"
 MEMORY = 2048  # MiB
-NEEDED = ("tools", "guest", "images", "models")
-_FORMS = {state.REGISTRY: ("images", "image-registry"), state.MODELS: ("models", "model-registry")}
 
 
 def up(stages: Stages, wanted: dict[str, int], memory: int | None = None, accel: str = "auto") -> None:
     """Build what is missing and start what does not run. `wanted`: guest port -> port on this machine's loopback."""
+    guest = guests.chosen()
     with state.locked() as known:
-        if FRESH in known.snapshots and all(known.alive(name) for name in (state.QEMU, *_FORMS)):
+        if FRESH in known.snapshots and all(known.alive(name) for name in (state.QEMU, *servers.names(guest))):
             stages.say("The lab is up already.")
             return
-        check(memory or known.memory or MEMORY, artefacts.missing(NEEDED))
+        check(memory or known.memory or MEMORY, artefacts.missing(guest.needed))
         _choose_ports(known, wanted)  # before minutes of building: a taken port is worth knowing now
-        paths = artefacts.build(NEEDED, stages)
-        _start_registries(known, paths, stages)
+        paths = artefacts.build(guest.needed, stages)
+        _start_servers(known, paths, stages)
         if not known.alive(state.QEMU):
-            _prepare(known, paths["guest"], stages)
+            _prepare(known, paths[guest.artefact], stages)
             known.memory = memory or known.memory or MEMORY
             _boot(known, accel, stages)
         if FRESH not in known.snapshots:
@@ -40,13 +39,13 @@ def up(stages: Stages, wanted: dict[str, int], memory: int | None = None, accel:
 
 
 def down(stages: Stages, purge: bool = False) -> None:
-    """Shut the guest down and stop the registries; with `purge`, forget everything of this checkout."""
+    """Shut the guest down and stop what runs beside it; with `purge`, forget everything of this checkout."""
     with state.locked() as known:
         if known.alive(state.QEMU):
             with stages.stage("Shut the guest down"):
                 if not qemu.power_off(state.DIRECTORY, known.pids[state.QEMU]):
                     stages.say("The guest did not go down by itself; it was ended.")
-        for name in (state.REGISTRY, state.MODELS):
+        for name in servers.names(guests.chosen()):
             if known.alive(name):
                 process.end(known.pids[name], str(state.DIRECTORY))
         known.pids = {}
@@ -80,9 +79,10 @@ def restore(stages: Stages, name: str) -> None:
             return
         if known.alive(state.QEMU):  # memory and accelerator are part of what a snapshot can be loaded into
             qemu.power_off(state.DIRECTORY, known.pids[state.QEMU])
-        check(taken["memory"], artefacts.missing(NEEDED))
+        needed = guests.chosen().needed
+        check(taken["memory"], artefacts.missing(needed))
         _choose_ports(known, {})
-        _start_registries(known, artefacts.build(NEEDED, stages), stages)
+        _start_servers(known, artefacts.build(needed, stages), stages)
         known.memory = taken["memory"]
         _boot(known, taken["accel"], stages, name)
 
@@ -122,16 +122,15 @@ def _prepare(known: State, guest: Path, stages: Stages) -> None:
 def _choose_ports(known: State, wanted: dict[str, int]) -> None:
     """Ports for what does not run yet; what runs keeps its own."""
     machine_ports = [] if known.alive(state.QEMU) else list(state.GUEST_PORTS)
-    names = [*machine_ports, *(name for name in _FORMS if not known.alive(name))]
+    names = [*machine_ports, *(name for name in servers.names(guests.chosen()) if not known.alive(name))]
     known.ports |= ports.choose(names, wanted, known.ports)
 
 
-def _start_registries(known: State, paths: artefacts.Paths, stages: Stages) -> None:
+def _start_servers(known: State, paths: artefacts.Paths, stages: Stages) -> None:
     with stages.stage("Start the registries"):
-        for name, (artefact, form) in _FORMS.items():
+        for name in servers.names(guests.chosen()):
             if not known.alive(name):
-                program, storage = paths["tools"] / "docker-registry", paths[artefact] / "storage"
-                known.pids[name] = registry.start(program, storage, known.ports[name], state.DIRECTORY, form)
+                known.pids[name] = servers.start(name, paths, known.ports[name])
                 known.save()
 
 
@@ -144,9 +143,12 @@ def _boot(known: State, accel: str, stages: Stages, snapshot_name: str = "") -> 
     forwards = {port: known.ports[port] for port in state.GUEST_PORTS}
     directory = state.DIRECTORY
     (directory / "ssh_config").write_text(ssh.configuration(directory, known.ports["22"]))
-    plan = qemu.Machine(directory, guest, accel, known.memory, forwards, ssh.credential(ssh.make_key(directory)))
-    if snapshot_name:
-        plan = replace(plan, snapshot=snapshot_name)
+    key = ssh.make_key(directory)
+    plan = qemu.Machine(directory, guest, accel, known.memory, forwards, snapshot=snapshot_name)
+    if guests.chosen().key_in_firmware:
+        plan = replace(plan, firmware=ssh.firmware_credential(key))
+    else:
+        plan = replace(plan, kernel_arguments=ssh.credential(key))
     with stages.stage(f"Boot the guest ({accel})"):
         known.pids[state.QEMU] = qemu.start(plan)
         known.save()

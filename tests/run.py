@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import lab
+from lab import guests
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -19,13 +21,14 @@ INVENTORY = "inventory/lab.py"
 Stage = tuple[str, Callable[[], None]]
 
 
-def run(*command: str) -> None:
-    """Run a program of this environment in the project's root; its failure ends the run.
+def run(*command: str, guest: str = "") -> None:
+    """Run a program of this environment in the project's root, on the lab with that guest; its failure ends the run.
 
     Raises:
         SystemExit: with its exit code, after saying which command failed.
     """
-    code = subprocess.run([str(BIN / command[0]), *command[1:]], cwd=ROOT, check=False).returncode
+    env = {**os.environ, guests.VARIABLE: guest} if guest else None
+    code = subprocess.run([str(BIN / command[0]), *command[1:]], cwd=ROOT, check=False, env=env).returncode
     if code:
         print(f"\nFailed ({code}): {' '.join(command)}", flush=True)
         raise SystemExit(code)
@@ -99,6 +102,10 @@ def long_scenarios() -> None:
     run("pytest", "-v", "-s", "tests/lab", "-m", "scenario and long and not unproven")
 
 
+def bookworm() -> None:
+    run("pytest", "-v", "-s", "tests/lab/places", guest=guests.BOOKWORM.name)
+
+
 def unproven() -> None:
     run("pytest", "-v", "-s", "tests/lab", "-m", "scenario and unproven")
 
@@ -136,6 +143,7 @@ RUNS: dict[str, list[Stage]] = {
     ],
     "scenarios": [("lab", deployed_lab), ("scenarios", scenarios)],
     "faults": [("lab", deployed_lab), ("the long scenarios", long_scenarios)],
+    "places": [("Debian 12, Docker's own packages", bookworm)],
     "unproven": [("lab", deployed_lab), ("scenarios not yet seen passing", unproven)],
 }
 

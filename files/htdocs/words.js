@@ -2,6 +2,7 @@
 
 const LOOK = "on the server, “cd /opt/hearth && sudo docker compose ps” shows what is running";
 const LOGS = "on the server, “cd /opt/hearth && sudo docker compose logs ollama” says why";
+const DEPLOY = "in the inventory and deploy again.";
 
 /**
  * A failure as a person should read it. `detail`: the server's own words. `cure`, what helps: "again", "wait" (it passes
@@ -18,9 +19,9 @@ export const UNREACHABLE =
   `The server can't be reached. Check that it is on and that this device is on its network; if both are so, ${LOOK}.`;
 export const CUT_OFF =
   `The answer was cut off before its end. Continue or ask again; if it happens often, ${LOGS}.`;
-export const NO_MODELS = "There is no model on this server yet. Add one to “ollama_models” in the inventory and deploy again.";
+export const NO_MODELS = `There is no model on this server yet. Add one to “ollama_models” ${DEPLOY}`;
 export const ODD_ANSWER =
-  "What came back is not from Ollama. Something else may be answering at this address: check it, or deploy again.";
+  "What came back is not from Ollama. Something else may answer at this address: check it, or deploy again.";
 export const NO_ROOM =
   "This device has no room for more chats, so this one ends with the page. Export or delete old ones.";
 export const NO_STORE = "This browser keeps nothing for this page: chats end with it. Export what you need.";
@@ -29,11 +30,11 @@ const BY_STATUS = {
   400: "The server did not understand the request. Reload the page and ask again; if it stays, pick another model.",
   401: "Something before the model asks for a password. Reload the page and log in.",
   404: "The server has no such route. Deploy again to repair it, or add it to “proxy_extra_routes” in the inventory.",
-  405: "The server does not take this kind of request. Reload the page; if it stays, deploy again to repair the proxy.",
+  405: "The server does not take this kind of request. Reload the page; if it stays, deploy again.",
   408: "The question took too long to reach the server. Check the connection and ask again.",
   411: "Something between this page and the server took away the request's length. Try without a VPN or web proxy.",
-  413: "The chat is too large for this server. Take pictures out or start a new one, or raise “proxy_max_body” in the inventory and deploy again.",
-  421: "The server does not answer to the name in the address bar. Open the page by its IP address, or add the name to “proxy_host_names” in the inventory and deploy again.",
+  413: `The chat is too large for this server. Take pictures out or start a new one, or raise “proxy_max_body” ${DEPLOY}`,
+  421: `The server does not answer to the name in the address bar. Open the page by its IP address, or add the name to “proxy_host_names” ${DEPLOY}`,
   500: `The model server's name could not be found, or it failed. Ask again in a minute; if it stays, ${LOOK}.`,
   502: `The model server gave no answer in time. It may still be loading: ask again, or pick a smaller model; ${LOGS}.`,
 };
@@ -41,7 +42,7 @@ const BY_STATUS = {
 /** Words of Ollama's that mean the same whatever the status: [pattern, cure, sentence]. */
 const BY_WORDS = [
   [/model.*not found/i, "other", (name, there) =>
-    `${name} is not on this server${there}. Pick another one, or add it to “ollama_models” in the inventory and deploy again.`],
+    `${name} is not on this server${there}. Pick another one, or add it to “ollama_models” ${DEPLOY}`],
   [/more system memory|out of memory|not enough memory|(unable|failed) to allocate/i, "other", (name) =>
     `${name} needs more memory than the server has free. Pick a smaller model.`],
   [/does not support (generate|chat)/i, "other", (name) => `${name} is not made for answering questions. Pick another model.`],
@@ -66,9 +67,11 @@ export function fromStatus(status, { detail = "", model = "", origin = "", up = 
   if (known) return known;
   let sentence = BY_STATUS[status] ?? `The server answered with an error (${status}). Ask again; if it stays, ${LOOK}.`;
   if (status === 403) {
-    sentence = detail
-      ? `This page's address may not use the model. Open the page at the server's own address, or add “${origin}” to “allowed_origins” in the inventory and deploy again.`
-      : "Ollama itself refused this page's address, which the proxy should have settled. Deploy again to repair the proxy.";
+    sentence = detail.startsWith("address")
+      ? `This device's network may not use the model. Add it to “proxy_allow_from” ${DEPLOY}`
+      : detail
+      ? `This page's address may not use the model. Open the page at the server's own address, or add “${origin}” to “allowed_origins” ${DEPLOY}`
+      : "Ollama itself refused this page's address. Deploy again to repair the proxy.";
   }
   if (status === 504) sentence = BY_STATUS[502];
   if (status === 503) {

@@ -9,6 +9,7 @@ from pyinfra import host, state
 
 from hearth.checkout import commit
 from hearth.connection import watch_connection
+from hearth.ending import prepared
 from hearth.lock import hold
 from hearth.options import choice, required
 from hearth.roles.backup import backup
@@ -22,3 +23,4 @@ watch_connection(host)
 root = become()
 hold(root)
 backup(settings=settings, directory=directory, commit=commit(), with_models=with_models, **root)
+prepared()

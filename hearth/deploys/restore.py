@@ -9,6 +9,7 @@ from pathlib import Path
 from pyinfra import host, state
 
 from hearth.connection import watch_connection
+from hearth.ending import prepared
 from hearth.lock import hold
 from hearth.options import required
 from hearth.roles.access import access
@@ -39,3 +40,4 @@ access(settings=settings, **root)
 restore(archive=archive, settings=settings, material=material, **root)
 release(settings=settings, **root)
 narrow(settings=settings, published=seen.published, **root)
+prepared(settings, root)

@@ -2,6 +2,7 @@
 
 from pyinfra import host, state
 
+from hearth.ending import prepared
 from hearth.lock import hold
 from hearth.roles.preflight import become, check_settings
 from hearth.roles.release import rollback
@@ -10,3 +11,4 @@ settings = check_settings(state.inventory)[host.name]
 root = become()
 hold(root)
 rollback(settings=settings, **root)
+prepared()

@@ -6,6 +6,7 @@ Models stay; with `--data x_uninstall_models=delete` they go as well. It lists w
 from pyinfra import host, state
 
 from hearth.connection import watch_connection
+from hearth.ending import prepared
 from hearth.lock import hold
 from hearth.options import choice
 from hearth.roles.preflight import become, check_settings
@@ -19,3 +20,4 @@ hold(root)
 
 announce(settings, delete_models, root)
 uninstall(settings=settings, delete_models=delete_models, **root)
+prepared()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pyinfra.api import FactBase
 from typing_extensions import override
 
 from hearth.board import BOARD_QUESTIONS, Board, parse_board
+from hearth.confinement import Confinement, parse_confinement
 from hearth.firewall import FIREWALL_TRACES
-from hearth.host_paths import IMAGES_LOCK, MODELS_DISK, MODELS_VOLUME, PROJECT
-from hearth.listeners import Listener, parse_listeners, parse_published
+from hearth.host_paths import IMAGES_LOCK, MODELS_DISK, MODELS_VOLUME
+from hearth.listeners import Listener, parse_listeners
 from hearth.model_disk import (
     FINDMNT,
     ModelDisk,
@@ -22,7 +24,17 @@ from hearth.model_disk import (
     parse_record,
 )
 from hearth.model_names import name_from_manifest
+from hearth.neighbours import CONTAINERS_FORMAT, Neighbours, parse_containers, parse_neighbours
 from hearth.sections import parse_assignments, parse_sections
+
+
+def _script(name: str) -> str:
+    """A script beside this file, without its comments: they would travel to the host every time."""
+    lines = Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+
+
+_CONFINEMENT, _NEIGHBOURS = _script("confinement.sh"), _script("neighbours.sh")
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,8 @@ class CheckupState:
         clock: the host's time, in seconds since 1970.
         firewall: there is something of Hearth's firewall.
         board: hardware, memory and kernel.
+        confinement: the container that the host is.
+        neighbours: who lives there beside Hearth.
     """
 
     os_release: dict[str, str] = field(default_factory=dict)
@@ -94,6 +108,8 @@ class CheckupState:
     clock: int = 0
     firewall: bool = False
     board: Board = field(default_factory=Board)
+    confinement: Confinement = field(default_factory=Confinement)
+    neighbours: Neighbours = field(default_factory=Neighbours)
 
 
 class Checkup(FactBase[CheckupState]):
@@ -126,14 +142,15 @@ class Checkup(FactBase[CheckupState]):
                 "echo @@architecture; dpkg --print-architecture 2>/dev/null || uname -m",
                 f"echo @@disk; for p in {' '.join(paths)}; do {disk}; done",
                 "echo @@listeners; ss -H -ltnp 2>/dev/null",
-                "echo @@ours; command -v docker >/dev/null && timeout 40 docker ps "
-                f"--filter label=com.docker.compose.project={PROJECT} "
-                "--format '{{.Ports}}' 2>/dev/null && echo @@answers",
+                "echo @@containers; command -v docker >/dev/null && timeout 40 docker ps "
+                f"--format {CONTAINERS_FORMAT} 2>/dev/null && echo @@answers",
                 f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",
                 f"echo @@firewall; {FIREWALL_TRACES}",
                 BOARD_QUESTIONS,
                 f"echo @@models; cd {store} 2>/dev/null && find . -type f -printf '%P\\n'",
                 *(mounts if models_dir else []),
+                _CONFINEMENT,
+                f"[ -e {IMAGES_LOCK} ] || {{\n{_NEIGHBOURS}\n}}",
                 "true",
             ]
         )
@@ -143,6 +160,7 @@ class Checkup(FactBase[CheckupState]):
         sections = parse_sections(output)
         disk = [line.split() for line in sections["disk"]]
         models_disk = parse_findmnt(sections.get("models_disk", []))
+        published, others = parse_containers(sections["containers"])
         return CheckupState(
             os_release=parse_assignments(sections["os"]),
             architecture=next(iter(sections["architecture"]), ""),
@@ -151,7 +169,7 @@ class Checkup(FactBase[CheckupState]):
             existing=frozenset(path for path, exists, _, _ in disk if exists == "yes"),
             listeners=parse_listeners(sections["listeners"]),
             engine_answers="answers" in sections,
-            published=frozenset(port for ports in sections["ours"] for port in parse_published(ports)),
+            published=published,
             images=frozenset(line.split()[0] for line in sections["images"] if line.strip()),
             models=frozenset(name_from_manifest(path) for path in sections["models"]),
             not_mounted=tuple(
@@ -167,4 +185,6 @@ class Checkup(FactBase[CheckupState]):
             clock=int(sections["clock"][0]),
             firewall=bool(sections.get("firewall")),
             board=parse_board(sections),
+            confinement=parse_confinement(sections.get("container", [])),
+            neighbours=parse_neighbours(sections, others),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -33,6 +34,7 @@ class EngineState:
 
     Attributes:
         packages: names of the packages, of those asked for, that are installed.
+        version: of the engine's package (`26.1.5`), "" where Docker did not come from these.
         half_installed: names of those that were unpacked and not configured, by an apt that was interrupted.
         has_engine: commands `dockerd` and `docker` are there, however they came.
         has_compose: the Compose plugin is there.
@@ -51,6 +53,7 @@ class EngineState:
     pending: bool = False
     active: bool = False
     enabled: bool = False
+    version: str = ""
 
 
 class Engine(FactBase[EngineState]):
@@ -76,7 +79,7 @@ class Engine(FactBase[EngineState]):
         return "; ".join(
             [
                 "echo @@packages",
-                f"dpkg-query -W -f '${{db:Status-Status}} ${{Package}}\\n' {names} 2>/dev/null",
+                f"dpkg-query -W -f '${{db:Status-Status}} ${{Package}} ${{Version}}\\n' {names} 2>/dev/null",
                 "echo @@engine",
                 "command -v docker >/dev/null && command -v dockerd",
                 "echo @@compose",
@@ -96,10 +99,10 @@ class Engine(FactBase[EngineState]):
     @override
     def process(self, output: Iterable[str]) -> EngineState:
         sections = parse_sections(output)
-        packages = [line.split(maxsplit=1) for line in sections["packages"]]
+        packages = [[*line.split(), "", ""][:3] for line in sections["packages"]]
         return EngineState(
-            packages=frozenset(name for status, name in packages if status == "installed"),
-            half_installed=frozenset(name for status, name in packages if status not in _WHOLE),
+            packages=frozenset(name for status, name, _ in packages if status == "installed"),
+            half_installed=frozenset(name for status, name, _ in packages if status not in _WHOLE),
             has_engine=bool(sections["engine"]),
             has_compose=bool(sections["compose"]),
             config="\n".join(sections["config"]),
@@ -107,4 +110,13 @@ class Engine(FactBase[EngineState]):
             pending=bool(sections["pending"]),
             active="active" in sections["service"],
             enabled="enabled" in sections["service"],
+            # 5:27.3.1-1~debian.12~bookworm, 26.1.5+dfsg1-9+b4
+            version=next(
+                (
+                    re.split(r"[-+~]", version.partition(":")[2] or version)[0]
+                    for status, name, version in packages
+                    if status == "installed" and name in ("docker.io", "docker-ce")
+                ),
+                "",
+            ),
         )

@@ -31,6 +31,7 @@ class ModelsState:
 
     Attributes:
         present: full names (`tinyllama:latest`) of the models that Ollama lists.
+        sizes: the same names → sizes as Ollama writes them (`637 MB`).
         interrupted: names of models whose pull began and did not come to its end.
         changed: of the models asked about, those whose content is another in the registry.
         unknown: those of which that could not be learned, name → why.
@@ -44,6 +45,7 @@ class ModelsState:
     unknown: dict[str, str] = field(default_factory=dict)
     disk: ModelDisk | None = None
     recorded_disk: ModelDisk | None = None
+    sizes: dict[str, str] = field(default_factory=dict)
 
 
 class Models(FactBase[ModelsState]):
@@ -103,11 +105,17 @@ class Models(FactBase[ModelsState]):
             },
         )
         return ModelsState(
-            # First line: NAME ID SIZE MODIFIED
-            present=frozenset(line.split()[0] for line in sections["models"][1:] if line.strip()),
+            present=frozenset(model_sizes(sections["models"])),
+            sizes=model_sizes(sections["models"]),
             interrupted=frozenset(sections["pulling"]) - {""},
             changed=changed,
             unknown=unknown,
             disk=parse_findmnt(sections.get("disk", [])),
             recorded_disk=parse_record(sections.get("record", [])),
         )
+
+
+def model_sizes(lines: Iterable[str]) -> dict[str, str]:
+    """Full names → sizes (`637 MB`), from what `ollama list` prints: NAME ID SIZE MODIFIED, a heading first."""
+    fields = [line.split() for line in lines]
+    return {words[0]: " ".join(words[2:4]) for words in fields[1:] if words}

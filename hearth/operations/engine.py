@@ -12,6 +12,7 @@ from pyinfra.api import FileUploadCommand, FunctionCommand, StringCommand, opera
 
 from hearth.commands import refused, streamed
 from hearth.daemon import dump_config, merge_config, parse_config, wanted_config
+from hearth.ending import learned
 from hearth.facts.engine import Engine
 from hearth.host_paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING, ROOT
 from hearth.platforms import DockerSource
@@ -25,6 +26,12 @@ Commands = Generator[StringCommand | FunctionCommand | FileUploadCommand, None, 
 _APT = Path(__file__).with_name("apt.sh")
 _KEYRING = "/etc/apt/keyrings/docker.asc"
 _SOURCES = "/etc/apt/sources.list.d/docker.sources"
+# Other people's containers would stop with an engine that has no live-restore yet. That is one of the few things that
+# it takes over without a restart, after which it can be restarted for the others.
+_TAKE_OVER = (
+    "systemctl reload docker.service && for _ in 1 2 3 4 5 6 7 8 9 10; do "
+    "[ \"$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)\" = true ] && break; sleep 0.5; done || true"
+)
 
 
 @operation()
@@ -81,6 +88,7 @@ def configured(settings: Settings, source: DockerSource) -> Commands:
     is none yet, it finds its configuration when it is installed, and is started once.
     """
     state = host.get_fact(Engine, packages=source.packages)
+    learned(docker=state.version)
     try:
         current = parse_config(state.config, DAEMON_JSON)
         recorded = parse_config(state.record, DAEMON_RECORD)
@@ -98,6 +106,8 @@ def configured(settings: Settings, source: DockerSource) -> Commands:
         explain(*about_service(state.active, state.enabled))
     if do_write or do_record:
         yield from _write(dump_config(merged) if do_write else "", json.dumps(ours) + "\n", state.has_engine)
+    if do_restart and state.active and merged.get("live-restore") is True:
+        yield StringCommand(_TAKE_OVER)
     if do_restart:
         # The mark goes last: a run that dies before it leaves it, and the next run restarts.
         yield StringCommand(f"systemctl restart docker.service && rm -f {ENGINE_PENDING}")

@@ -10,6 +10,7 @@ from pyinfra.api import FunctionCommand, StringCommand, operation
 from pyinfra.api.exceptions import FactPreconditionError
 
 from hearth.commands import refused, streamed
+from hearth.ending import learned
 from hearth.facts.models import Models
 from hearth.host_paths import CONTAINERS, MODELS_DISK, PULLING_MODELS, ROOT
 from hearth.model_disk import ModelDisk
@@ -45,6 +46,7 @@ def pulled(
     except FactPreconditionError as error:
         yield refused(str(error))
         return
+    learned(sizes=state.sizes)
     tasks = plan_pulls(models, state.present, state.interrupted, state.changed)
     do_record = state.disk is not None and (
         state.recorded_disk is None or state.recorded_disk.directory != state.disk.directory

@@ -13,7 +13,7 @@ from pyinfra.api.host import Host
 from hearth.facts.checkup import Checkup, CheckupState, Login
 from hearth.memory_cgroup import about_counting
 from hearth.platforms import DockerSource, docker_source, identify
-from hearth.preflight import find_obstacles, find_warnings, paths_to_check, wrong_clock
+from hearth.preflight import find_notes, find_obstacles, find_warnings, paths_to_check, wrong_clock
 from hearth.roles.boot import can_reboot
 from hearth.settings import Settings, SettingsError
 
@@ -75,10 +75,13 @@ def preflight(settings: Settings, root: dict[str, Any]) -> tuple[DockerSource, s
         DeployError: with every obstacle and its cure.
     """
     state = host.get_fact(Checkup, paths=paths_to_check(settings), models_dir=settings.ollama_models_dir, **root)
-    obstacles = [*wrong_clock(state.clock, time.time()), *find_obstacles(settings, state)]
+    confined = bool(state.confinement.kind)
+    obstacles = [*wrong_clock(state.clock, time.time(), confined), *find_obstacles(settings, state)]
     if obstacles:
         raise DeployError(f"{host.name} is not ready, and nothing was changed:\n  " + "\n  ".join(obstacles))
     for line in [*find_warnings(settings, state), *about_counting(settings, state.board, can_reboot(settings))]:
         logger.warning(f"{host.print_prefix}{line}")
+    for note in find_notes(settings, state):
+        logger.info(f"{host.print_prefix}found: {note}")
     platform = identify(state.os_release, state.architecture)
     return docker_source(platform, settings.docker_source, settings.docker_apt_url), platform.codename, state

@@ -91,6 +91,13 @@ def test_words_of_ollamas_count_more_than_the_status(call: Call, detail: str, sa
     assert error[1] == cure
 
 
+def test_a_network_that_is_not_listed_is_told_from_an_origin(call: Call) -> None:
+    sentence = call('return chat.fromStatus(403, { detail: "address not allowed", origin: "http://pi:85" }).message')
+    assert "This device's network" in sentence
+    assert "proxy_allow_from" in sentence
+    assert "allowed_origins" not in sentence
+
+
 def test_ollamas_own_403_is_told_from_the_proxys(call: Call) -> None:
     assert "Ollama itself" in call("return chat.fromStatus(403).message")
 

@@ -53,9 +53,10 @@ class Place:
         return size_in_bytes(self.settings.proxy_max_body)
 
     def question(self, size: int = 0) -> bytes:
-        """A question to the first model that makes one word, with spaces up to `size` bytes."""
+        """A question to the first model that makes one word, behind spaces up to `size` bytes: Ollama reads no further
+        than its end, and hangs up on who still sends."""
         wish = {"model": self.settings.ollama_models[0], "prompt": "hi", "stream": False, "options": {"num_predict": 1}}
-        return json.dumps(wish).encode().ljust(size)
+        return json.dumps(wish).encode().rjust(size)
 
     def fill(self, text: str) -> str:
         """`text` with its words in `<…>` filled in: own and listed (origins), scheme, netloc, host, port, limit.

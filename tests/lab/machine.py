@@ -57,17 +57,17 @@ class Run:
     seconds: float
 
 
-def deploy(*data: str, timeout: int = 900) -> Run:
+def deploy(*data: str, timeout: int = 900, inventory: str = INVENTORY) -> Run:
     """Deploy to the lab; `data` are settings as `name=value` (JSON values), as `pyinfra --data` takes them."""
-    return pyinfra("deploy.py", *data, timeout=timeout)
+    return pyinfra("deploy.py", *data, timeout=timeout, inventory=inventory)
 
 
-def pyinfra(deploy_file: str, *data: str, timeout: int = 900) -> Run:
-    """Run a deploy file against the lab; `data` as above."""
+def pyinfra(deploy_file: str, *data: str, timeout: int = 900, inventory: str = INVENTORY) -> Run:
+    """Run a deploy file against the lab, or another place; `data` as above."""
     arguments = [word for item in data for word in ("--data", item)]
     begun = time.monotonic()
     done = subprocess.run(
-        [PYINFRA, "-y", "--json", *arguments, INVENTORY, deploy_file],
+        [PYINFRA, "-y", "--json", *arguments, inventory, deploy_file],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -19,7 +19,7 @@ from tests.gates.place import Place
 from tests.lab.machine import on_guest
 from tests.shipped import shipped_settings
 
-pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 LISTED = "http://listed.example:8080"  # in inventory/lab.py
 # Under emulation; measured figures of the proxy itself are those of tests/proxy.
@@ -53,7 +53,7 @@ def place() -> Place:
     return Place(("127.0.0.1", int(status.forwards[str(settings.proxy_port)])), settings, Guest())
 
 
-@pytest.mark.parametrize("group", ["smuggling", "big"])
+@pytest.mark.parametrize("group", ["smuggling", pytest.param("big", marks=pytest.mark.long)])
 def test_gates(place: Place, group: str) -> None:
     assert failures(place, group) == []
 
@@ -66,9 +66,11 @@ def test_places(place: Place) -> None:
     behaviour.places(place, PATIENCE)
 
 
+@pytest.mark.long
 def test_places_come_back(place: Place) -> None:
     behaviour.places_come_back(place, PATIENCE)
 
 
+@pytest.mark.long
 def test_an_ollama_that_is_gone(place: Place) -> None:
     behaviour.gone(place, Guest(), PATIENCE)

@@ -53,7 +53,7 @@ def test_a_second_deploy_is_refused_and_told_of_the_first(asking: subprocess.Pop
     assert (run.code, run.changed) == (0, ()), run.output
 
 
-@pytest.mark.unproven
+@pytest.mark.long
 @pytest.mark.usefixtures("deployed", "asking")  # in this order: the machine is put back first
 def test_a_control_machine_that_vanishes_frees_the_host() -> None:
     """As without power: the host hears nothing more from it, not even that it is gone."""

@@ -15,6 +15,7 @@ from typing import Any
 import gevent
 import paramiko
 import pytest
+from pyinfra.api import State
 
 from hearth.connection import watch_connection
 
@@ -41,7 +42,7 @@ class Line:
 
     def host(self) -> Any:
         client = SimpleNamespace(get_transport=lambda: self.client)
-        return SimpleNamespace(connector=SimpleNamespace(client=client), print_prefix="[pi] ")
+        return SimpleNamespace(connector=SimpleNamespace(client=client), print_prefix="[pi] ", name="pi", state=State())
 
 
 @pytest.fixture

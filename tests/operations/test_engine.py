@@ -24,6 +24,10 @@ from tests.operations.shell import HOSTILE, Sandbox, check_syntax
 DEBIAN = DockerSource(("docker.io", "docker-compose"), "")
 DOCKER = DockerSource(DOCKER_CE, "https://download.docker.com/linux/debian")
 
+RELOAD = (
+    "systemctl reload docker.service && for _ in 1 2 3 4 5 6 7 8 9 10; do "
+    "[ \"$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)\" = true ] && break; sleep 0.5; done || true"
+)
 RESTART = "systemctl restart docker.service && rm -f /run/hearth-engine-restart"
 ENABLE = "systemctl enable --now docker.service"
 
@@ -295,6 +299,7 @@ def test_a_fresh_engine_is_configured_and_restarted_once(run: Run, settings: Set
         "sync /opt/hearth/engine.json.new /etc/docker/daemon.json.new && touch /run/hearth-engine-restart && "
         "mv /opt/hearth/engine.json.new /opt/hearth/engine.json && "
         "mv /etc/docker/daemon.json.new /etc/docker/daemon.json",
+        RELOAD,
         RESTART,
     ]
 
@@ -311,7 +316,26 @@ def test_an_engine_that_is_still_to_come_finds_its_configuration_and_is_not_rest
 
 
 def test_a_restart_that_a_run_died_before_is_done(run: Run, settings: Settings, right: EngineState) -> None:
-    assert configure(run, settings, replace(right, pending=True)).commands == [RESTART]
+    assert configure(run, settings, replace(right, pending=True)).commands == [RELOAD, RESTART]
+
+
+def test_an_engine_without_live_restore_takes_that_over_first_for_the_sake_of_others(
+    run: Run, settings: Settings, right: EngineState, host: Sandbox
+) -> None:
+    """Containers of a person's own would stop with it, and only some come back."""
+    theirs = replace(right, config='{"data-root": "/mnt/docker"}', record="")
+    assert configure(run, settings, theirs).commands[-2:] == [RELOAD, RESTART]
+    refuses = replace(theirs, config='{"live-restore": false}')
+    assert RELOAD not in configure(run, settings, refuses).commands, "a person's word stays"
+    host.program("systemctl")
+    host.program("docker", "echo true")
+    assert host.run(RELOAD).returncode == 0
+    assert host.calls == ["systemctl reload docker.service", "docker info --format {{.LiveRestoreEnabled}}"]
+
+
+def test_an_engine_that_cannot_reload_is_restarted_all_the_same(host: Sandbox) -> None:
+    host.program("systemctl", "exit 1")
+    assert host.run(RELOAD).returncode == 0
 
 
 def test_a_stopped_engine_is_started(run: Run, settings: Settings, right: EngineState) -> None:

@@ -123,7 +123,7 @@ def test_the_engine_is_told(run: Run, settings: Settings) -> None:
     assert configure(run, settings, replace(there, record="{}", config='{"debug": true}')) == [
         "/etc/docker/daemon.json: live-restore none → true (docker_live_restore), log-driver none → json-file, "
         "log-opts.max-size none → 10m (docker_log_max_size) and log-opts.max-file none → 3 (docker_log_max_files); "
-        "the engine restarts, and containers with it: running answers end"
+        "the engine restarts, containers go on meanwhile"
     ]
     assert configure(run, settings, EngineState()) == [
         "/etc/docker/daemon.json gets live-restore, log-driver and log-opts"

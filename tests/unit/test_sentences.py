@@ -65,7 +65,8 @@ def test_the_keys_of_daemon_json_are_told_with_their_settings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after"), [(OURS | {"live-restore": False}, OURS), (OURS, OURS | {"live-restore": False}), ({}, OURS)]
+    ("before", "after"),
+    [(OURS | {"log-driver": "local"}, OURS | {"live-restore": False}), (OURS, OURS | {"live-restore": False})],
 )
 def test_containers_stop_with_an_engine_that_does_not_keep_them(
     before: dict[str, object], after: dict[str, object]

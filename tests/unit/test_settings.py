@@ -73,6 +73,7 @@ def test_settings_can_not_be_changed_afterwards(settings: Settings) -> None:
         ("ollama_models_dir", "models", "/mnt/ssd/ollama"),
         ("ollama_models_dir", "/mnt/ssd/ollama/", "/mnt/ssd/ollama"),
         ("ollama_models_dir", "/mnt/../etc", "/mnt/ssd/ollama"),
+        ("ollama_models_dir", "/mnt/./etc", "/mnt/ssd/ollama"),
         ("ollama_models_dir", "/mnt/my disk", "/mnt/ssd/ollama"),
         ("ollama_models_dir", "/mnt/$HOME", "/mnt/ssd/ollama"),
         ("ollama_model_registry", "192.168.1.10:5000", "http://192.168.1.10:5000"),
@@ -177,6 +178,7 @@ def test_connection_data_and_a_users_own_are_left_alone(defaults: dict[str, Any]
         ("ollama_models", []),
         ("ollama_models", ["tinyllama", "someone/model:q4_K_M", "hf.co/someone/model-GGUF:Q4"]),
         ("ollama_models_dir", "/mnt/ssd/ollama"),
+        ("ollama_models_dir", "/usr/share/ollama/.ollama"),
         ("ollama_memory_limit", "3g"),
         ("proxy_memory_limit", ""),
         ("proxy_port", "8085"),  # `--data proxy_port=8085` gives text

@@ -63,7 +63,7 @@ def test_an_image_that_does_not_exist_leaves_what_serves(images: Images) -> None
     right_then_quiet()
 
 
-@pytest.mark.unproven
+@pytest.mark.long
 def test_an_image_that_is_no_httpd_is_refused_by_the_trial() -> None:
     before = containers()
     run = deploy('proxy_image="ollama/ollama:0.17.4"')

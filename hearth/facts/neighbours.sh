@@ -1,0 +1,17 @@
+# What lives on a host that Hearth has not been on yet. Its containers and listeners are asked for elsewhere.
+echo @@neighbours
+grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf && echo ufw
+[ -s /var/lib/docker/swarm/docker-state.json ] && echo swarm
+[ -e /snap/bin/docker ] && echo snap
+for place in /usr/libexec/docker /usr/lib/docker /usr/local/lib/docker /usr/local/libexec/docker; do
+  [ -e "$place/cli-plugins/docker-compose" ] && echo compose
+done
+dpkg-query -W -f '${db:Status-Status} ${Package}\n' docker.io docker-ce podman-docker 2>/dev/null |
+  sed -n 's/^installed /package /p'
+systemctl is-active --quiet ollama.service 2>/dev/null && echo service
+for store in /usr/share/ollama/.ollama /root/.ollama /home/*/.ollama; do
+  (cd "$store/models/manifests" 2>/dev/null && find . -type f -printf "model $store %P\n")
+done
+echo @@daemon
+# Not after a first run that died: some of it would be Hearth's.
+[ -e /opt/hearth/engine.json ] || cat /etc/docker/daemon.json 2>/dev/null

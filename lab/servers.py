@@ -1,0 +1,56 @@
+"""What runs beside the guest: the two registries and, for some guests, an apt repository. All on the loopback."""
+
+from __future__ import annotations
+
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from lab import ports, process, registry, shell, state
+from lab.errors import LabError
+from lab.guests import Guest
+
+_REGISTRIES = {state.REGISTRY: ("images", "image-registry"), state.MODELS: ("models", "model-registry")}
+_REPOSITORY = "docker-repository"
+
+
+def names(guest: Guest) -> tuple[str, ...]:
+    """Those that a lab with this guest has, as keys of its ports and pids."""
+    return (*_REGISTRIES, *((state.PACKAGES,) if guest.docker_packages else ()))
+
+
+def start(name: str, paths: Mapping[str, Path], port: int) -> int:
+    """Start one of them; its pid, once it answers."""
+    if name == state.PACKAGES:
+        return _serve_packages(paths[_REPOSITORY], port)
+    artefact, form = _REGISTRIES[name]
+    return registry.start(paths["tools"] / "docker-registry", paths[artefact] / "storage", port, state.DIRECTORY, form)
+
+
+def _serve_packages(repository: Path, port: int) -> int:
+    """Serve the apt repository's files. Python's own server will do: one client, some dozen files."""
+    # By a link in this checkout, so that its path in the command line tells whose process it is.
+    link = state.DIRECTORY / _REPOSITORY
+    link.unlink(missing_ok=True)
+    link.symlink_to(repository)
+    log = state.DIRECTORY / f"{_REPOSITORY}.log"
+    words = [sys.executable, "-m", "http.server", "--bind", ports.LOOPBACK, "--directory", str(link), str(port)]
+    pid = process.start(words, log, state.DIRECTORY)
+    until = time.monotonic() + 20
+    while not _answers(port):
+        if time.monotonic() > until or not process.is_ours(pid, str(state.DIRECTORY)):
+            process.end(pid, str(state.DIRECTORY))
+            raise LabError(f"The apt repository does not answer on port {port}:\n{shell.tail(log)}")
+        time.sleep(0.05)
+    return pid
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{ports.LOOPBACK}:{port}/debian/gpg", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False

@@ -1,0 +1,60 @@
+# On the lab's guest, by root: a host that others live on already. live_in.sh MIRROR MODEL_REGISTRY (see test_lived_in.py)
+set -eu
+exec 2>&1
+mirror=$1 registry=$2
+export DEBIAN_FRONTEND=noninteractive
+# The engine's configuration is a person's; what it says is nothing that Hearth wants otherwise.
+mkdir -p /etc/docker
+cat >/etc/docker/daemon.json <<JSON
+{
+    "registry-mirrors": ["$mirror"],
+    "default-address-pools": [{"base": "172.30.0.0/16", "size": 24}],
+    "labels": ["room=cellar"]
+}
+JSON
+apt-get -qq -o Acquire::Languages=none update
+apt-get -qq -y --no-install-recommends install docker.io docker-cli docker-compose iptables ca-certificates \
+  apache2 ufw libstdc++6 </dev/null >/dev/null
+echo 'The page that was here before.' >/var/www/html/index.html
+
+# A container that would not come back by itself, should the engine stop it.
+docker network create blog >/dev/null
+docker run --detach --name old-blog --network blog --restart no httpd:2.4.68 >/dev/null
+
+ufw allow 22/tcp >/dev/null
+ufw allow 80/tcp >/dev/null
+ufw allow 5001/tcp >/dev/null
+ufw --force enable
+
+# Ollama as its installer puts it on a host: a program, a user, a service.
+docker create --name program ollama/ollama:0.17.4 >/dev/null
+docker cp --follow-link program:/bin/ollama /usr/local/bin/ollama
+docker rm program >/dev/null
+docker rmi ollama/ollama:0.17.4 >/dev/null
+useradd --system --shell /bin/false --user-group --create-home --home-dir /usr/share/ollama ollama
+cat >/etc/systemd/system/ollama.service <<'UNIT'
+[Unit]
+Description=Ollama Service
+After=network-online.target
+
+[Service]
+ExecStart=/usr/local/bin/ollama serve
+User=ollama
+Group=ollama
+Restart=always
+RestartSec=3
+
+[Install]
+WantedBy=default.target
+UNIT
+systemctl daemon-reload
+systemctl enable --quiet --now ollama.service
+tries=0
+until ollama list >/dev/null 2>&1; do
+  tries=$((tries + 1))
+  [ $tries -lt 60 ]
+  sleep 1
+done
+ollama pull --insecure "$registry/library/tinyllama" >/dev/null
+ollama cp "$registry/library/tinyllama" tinyllama
+ollama rm "$registry/library/tinyllama"

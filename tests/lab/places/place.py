@@ -1,0 +1,50 @@
+"""What every place must show, whatever it is: a fresh host, one deploy, a quiet second one, the acceptance suite."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import lab
+from tests.lab import backend
+from tests.lab.machine import INVENTORY, PYINFRA, ROOT, Run, deploy, on_guest
+from tests.lab.verdict import serves
+
+
+def begin() -> None:
+    """The guest as after its first boot, with the backend that was there before."""
+    for words in (["up"], ["restore", "fresh"]):
+        subprocess.run([sys.executable, "-m", "lab", *words], cwd=ROOT, check=True, timeout=4 * 3600)
+    backend.start()
+
+
+def end() -> None:
+    """Shut it down; its disk stays."""
+    subprocess.run([sys.executable, "-m", "lab", "down"], cwd=ROOT, check=True, timeout=300)
+
+
+def deployed_from_fresh(patience: int) -> None:
+    """One deploy, in `patience` seconds, to a host without Docker: it serves."""
+    assert on_guest("command -v docker || true") == ""
+    done = subprocess.run([PYINFRA, "-y", INVENTORY, "deploy.py"], cwd=ROOT, check=False, timeout=patience)
+    assert done.returncode == 0
+    serves(tuple(lab.status().models))
+
+
+def quiet() -> Run:
+    """Another deploy, which changes nothing."""
+    again = deploy(timeout=1800)
+    assert (again.code, again.changed) == (0, ()), again.output
+    print(f"\n  nothing to do: {again.seconds:.1f} s")
+    return again
+
+
+def accepted(patience: int) -> None:
+    """The acceptance suite as it is passes, in `patience` seconds."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/acceptance", "--inventory", INVENTORY],
+        cwd=ROOT,
+        check=False,
+        timeout=patience,
+    )
+    assert done.returncode == 0

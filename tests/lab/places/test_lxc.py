@@ -1,0 +1,63 @@
+"""An LXC container as Proxmox makes them: Hearth works in it, or says which setting of Proxmox to change."""
+
+from __future__ import annotations
+
+import pytest
+
+import lab
+from tests.acceptance.api import call
+from tests.lab.machine import Run, deploy, on_guest, url
+from tests.lab.places import lxc
+from tests.lab.places.acceptance import accepted
+from tests.lab.verdict import serves
+
+pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.unproven]
+
+
+@pytest.fixture(autouse=True)
+def _container() -> None:
+    lxc.make()
+
+
+def to_container(timeout: int = 1800) -> Run:
+    return deploy(timeout=timeout, inventory=lxc.INVENTORY)
+
+
+def nothing_was_installed() -> None:
+    traces = "command -v docker dockerd; ls -d /opt/hearth /etc/docker /var/lib/.hearth-* 2>/dev/null; true"
+    assert lxc.in_container(traces) == ""
+
+
+def test_the_deploy_the_acceptance_suite_and_a_quiet_second_one() -> None:
+    lxc.start("nesting")
+    first = to_container()
+    assert first.code == 0, first.output
+    assert "found: an unprivileged LXC container" in first.output
+    assert call(url(), "GET", "/").status == 200
+    serves(tuple(lab.status().models))
+    quiet = to_container()
+    assert (quiet.code, quiet.changed) == (0, ()), quiet.output
+    assert lxc.in_container("docker info --format '{{.Driver}} {{.CgroupVersion}}'") == "overlay2 2"
+    assert on_guest("command -v docker; true") == "", "it is the container that was deployed to"
+    summary = accepted(lxc.INVENTORY)
+    print(f"\nLXC: deployed in {first.seconds:.1f} s, then quiet in {quiet.seconds:.1f} s; acceptance: {summary}")
+
+
+def test_without_nesting_nothing_begins() -> None:
+    lxc.start("nothing")
+    run = to_container()
+    assert run.code != 0
+    assert "is not ready, and nothing was changed" in run.output, run.output
+    assert "`pct set ID -features nesting=1,keyctl=1`, then `pct reboot ID`" in run.output, run.output
+    assert "Traceback" not in run.output
+    nothing_was_installed()
+
+
+def test_apparmor_that_keeps_a_current_docker_from_starting_containers() -> None:
+    """LXC's own generated profile, which lxc-pve had before 6.0.5-2."""
+    lxc.start("an old node")
+    run = to_container()
+    assert run.code != 0
+    assert "opencontainers/runc#4968" in run.output, run.output
+    assert "lxc-pve 6.0.5-2" in run.output
+    nothing_was_installed()

@@ -1,0 +1,72 @@
+"""What a container lets Docker do, tried for real: namespaces of this machine stand in for LXC's."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from hearth.confinement import confinement_obstacles
+from tests.operations.confined import USER_ONE, look, obstacle
+from tests.operations.shell import check_syntax
+
+
+@pytest.fixture(autouse=True)
+def _possible() -> None:
+    if why := obstacle():
+        pytest.skip(why)
+
+
+def test_a_container_that_lets_docker_be() -> None:
+    found = look()
+    assert (found.kind, found.privileged, found.has_keyctl, found.sysctl) == ("lxc", True, True, 0)
+    assert (found.proc, found.overlay, found.storage) == ("", "", "tmpfs")
+    assert confinement_obstacles(found, False) == []
+
+
+def test_an_unprivileged_one_is_told_by_its_ids() -> None:
+    """With a network of its own, as LXC's have, its root may set the network's sysctls."""
+    found = look(inside=f"{USER_ONE} --net")
+    assert (found.privileged, found.proc, found.sysctl) == (False, "", 0)
+
+
+def test_a_second_proc_is_refused_where_the_first_is_covered() -> None:
+    """The kernel's own rule, which nesting gets around with /dev/.lxc/proc."""
+    found = look("mount -t tmpfs none /proc/sys", "unshare --map-root-user --mount --pid --fork")
+    assert found.proc == "mount: /mnt: permission denied."
+    (sentence,) = confinement_obstacles(found, False)
+    assert "pct set ID -features nesting=1,keyctl=1" in sentence
+
+
+def test_a_missing_keyctl_is_noticed() -> None:
+    found = look(without="keyctl")
+    assert found.has_keyctl is False
+    assert found.proc == ""
+
+
+def test_a_sysctl_that_may_not_be_opened_is_noticed() -> None:
+    """By root of a user namespace in a network that is not its own: EACCES, which is AppArmor's answer in runc#4968."""
+    found = look(inside=f"setpriv --reuid 65534 --regid 65534 --clear-groups {USER_ONE}")
+    assert found.sysctl == errno.EACCES
+    (sentence,) = confinement_obstacles(found, False)
+    assert "runc#4968" in sentence
+
+
+def test_a_disk_beneath_which_overlay_does_not_work_is_noticed() -> None:
+    """An overlay of its own, as in a container whose root is one."""
+    layers = "lowerdir=/var/lib/a,upperdir=/var/lib/b,workdir=/var/lib/c"
+    found = look(f"cd /var/lib; mkdir a b c; mount -t overlay -o {layers} none /var/lib")
+    assert found.storage == "overlayfs"
+    assert "overlay" in found.overlay, found.overlay
+    (sentence,) = confinement_obstacles(found, False)
+    assert "pct set ID -mp0" in sentence
+
+
+def test_nothing_is_left_behind() -> None:
+    assert look("trap 'test -z \"$(ls -A /var/lib)\"' EXIT").overlay == ""
+
+
+def test_scripts_are_read_by_the_shells_that_hosts_have() -> None:
+    from hearth.facts.checkup import Checkup
+
+    check_syntax(Checkup().command(("/var/lib/docker",), "/mnt/ssd"))

@@ -1,0 +1,166 @@
+"""What the docs tell people to copy works: run as it stands, with another address and the lab's model in it."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright._impl._driver import compute_driver_executable
+
+from lab.models import TINYLLAMA_SENTENCE
+from tests.acceptance.api import call
+from tests.documented import blocks
+from tests.proxy.address import answers
+from tests.proxy.callers import KEY, MOUNT, SETTINGS, put
+from tests.proxy.conftest import Serve
+from tests.proxy.httpd import Httpd
+from tests.proxy.ollama import Ollama
+
+CALLING, FLASK, README = "docs/calling.md", "docs/flask.md", "README.md"
+WITH_KEY = "With a key, or a password"
+WAYS = ("curl", "Python, without further packages", "OpenAI's client", "Ollama's client", "A page on another address")
+
+
+@pytest.fixture(scope="module")
+def web(serve_module: Serve, ollama: Ollama) -> Httpd:
+    return serve_module(upstream=ollama.address)
+
+
+@pytest.fixture(scope="module")
+def keyed(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Httpd:
+    secrets = put(tmp_path_factory.mktemp("secrets") / "httpd")
+    return serve_module(
+        upstream=ollama.address, volumes={MOUNT: secrets}, **SETTINGS, proxy_access="people or programs"
+    )
+
+
+def placed(code: str, web: Httpd) -> str:
+    assert "http://pi:85" in code, code
+    return code.replace("http://pi:85", web.url).replace("llama3.2:1b", "tinyllama")
+
+
+def run(*words: str, code: str = "", **environment: str) -> str:
+    """What a program prints, which must end well."""
+    done = subprocess.run(
+        words, input=code, capture_output=True, text=True, timeout=120, check=False, env=os.environ | environment
+    )
+    assert done.returncode == 0, f"{code or words}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def sh(code: str, **environment: str) -> str:
+    return run("sh", "-e", code=code, **environment)
+
+
+def python(code: str, **environment: str) -> str:
+    return run(sys.executable, "-", code=code, **environment)
+
+
+def javascript(code: str) -> str:
+    """In the Node that Playwright brings with it."""
+    return run(str(compute_driver_executable()[0]), "--input-type=module", "-", code=code)
+
+
+def words(stream: str) -> str:
+    """The answer in what Ollama streams."""
+    lines = stream.replace("}{", "}\n{").splitlines()
+    return "".join(
+        str(ast.literal_eval(line.split('"response":')[1].split(',"done"')[0]))
+        for line in lines
+        if '"response":' in line
+    )
+
+
+@pytest.mark.parametrize("page", [CALLING, README])
+def test_curl(web: Httpd, page: str) -> None:
+    code = next(block for block in blocks(page, "sh") if "api/ollama" in block and "OPTIONS" not in block)
+    said = sh(placed(code, web))
+    assert words(said).strip() == TINYLLAMA_SENTENCE
+    assert page == README or '"name":"tinyllama:latest"' in said
+
+
+@pytest.mark.parametrize("way", WAYS[1:4])
+def test_python(web: Httpd, way: str) -> None:
+    (code,) = blocks(CALLING, "python", way)
+    assert python(placed(code, web)).strip() == TINYLLAMA_SENTENCE
+
+
+def test_a_page(web: Httpd) -> None:
+    """The browser's part, whose rules a browser test has; this is the code itself."""
+    (code,) = blocks(CALLING, "js")
+    assert javascript(placed(code, web)).strip() == TINYLLAMA_SENTENCE
+
+
+def test_a_key(keyed: Httpd) -> None:
+    assert call(keyed.url, "GET", "/api/tags").status == 401
+    (shell,) = blocks(CALLING, "sh", WITH_KEY)
+    assert "tinyllama:latest" in sh(placed(shell, keyed), HEARTH_KEY=KEY)
+    (code,) = blocks(CALLING, "python", WITH_KEY)
+    said = python(
+        placed(code, keyed).replace("models = ollama", "print([one.id for one in models])\nmodels = ollama")
+        + "print(models)",
+        HEARTH_KEY=KEY,
+    )
+    assert said.count("tinyllama:latest") > 1
+
+
+def test_paths_that_are_said_to_exist_do(web: Httpd) -> None:
+    table = (Path(__file__).resolve().parents[2] / CALLING).read_text().split("\n\n")[1]
+    told = {path.strip("`") for row in table.splitlines()[2:] for path in row.split("|")[1].strip().split(", ")}
+    assert told == {route.path for route in web.settings.proxy_routes}
+
+
+# --- A Flask backend ------------------------------------------------------------------------------
+
+
+def flask_routes() -> list[dict[str, Any]]:
+    """The route as the page has it: a piece of the inventory."""
+    settings: dict[str, list[dict[str, Any]]] = ast.literal_eval("{" + blocks(FLASK, "python")[0] + "}")
+    return settings["proxy_extra_routes"]
+
+
+@contextmanager
+def backend(address: str, ollama: Ollama, directory: Path) -> Iterator[None]:
+    """The page's Flask program, on a loopback address."""
+    code = blocks(FLASK, "python")[1]
+    for old, new in (
+        ("http://127.0.0.1:11434", ollama.url),
+        ('"0.0.0.0"', f'"{address}"'),
+        ("llama3.2:1b", "tinyllama"),
+    ):
+        assert old in code
+        code = code.replace(old, new)
+    (directory / "app.py").write_text(code)
+    with (directory / "log").open("w") as log:
+        process = subprocess.Popen([sys.executable, "app.py"], cwd=directory, stdout=log, stderr=log)
+        try:
+            until = time.monotonic() + 30
+            while not answers(address, 5001):
+                assert process.poll() is None, (directory / "log").read_text()
+                assert time.monotonic() < until, "Flask does not answer"
+                time.sleep(0.1)
+            yield
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def test_a_flask_backend(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
+    web = serve(upstream=ollama.address, proxy_extra_routes=flask_routes())
+    assert call(web.url, "GET", "/flask/health").status == 503  # not started yet, and nothing else minds
+    assert call(web.url, "GET", "/api/version").status == 200
+    with backend(web.address, ollama, tmp_path):
+        answer = call(web.url, "GET", "/flask/health")
+        assert (answer.status, answer.json()) == (200, {"ok": True})
+        assert call(f"http://{web.address}:5001", "GET", "/health").json() == {"ok": True}
+        assert call(web.url, "DELETE", "/flask/health").status == 405
+        (code,) = blocks(FLASK, "sh")
+        assert sh(placed(code, web)).strip() == TINYLLAMA_SENTENCE

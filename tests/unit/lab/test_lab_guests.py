@@ -1,0 +1,99 @@
+"""The kinds of guests: which one is meant, what each is made from, and that their labs are apart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import lab
+from hearth.platforms import DOCKER_CE, docker_source, identify
+from lab import artefacts, docker_repository, guest, guests, mirrors, qemu, report, servers, ssh, state
+from lab.__main__ import main
+
+ADDRESS = "http://mirror.example/debian"
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine with a made-up mirror, on which no lab ever ran."""
+    monkeypatch.setattr(mirrors, "of_this_machine", lambda: mirrors.Mirrors(mirrors.Entry(ADDRESS, "sid", ("main",))))
+    monkeypatch.setattr(mirrors, "apt_options", lambda: "")
+    monkeypatch.setattr(state, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(state, "DIRECTORY", tmp_path / ".lab")
+    monkeypatch.setenv(guests.VARIABLE, "")
+    return tmp_path
+
+
+def test_the_usual_guest_is_trixie_and_its_lab_is_where_it_was(machine: Path) -> None:
+    assert guests.chosen() == guests.TRIXIE
+    assert state.directory_of("trixie") == machine / ".lab"
+    assert guests.TRIXIE.needed == ("tools", "guest", "images", "models")
+    assert servers.names(guests.TRIXIE) == ("registry", "models")
+
+
+def test_another_guest_has_a_lab_of_its_own(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--guest", "bookworm", "status", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["guest"] == "bookworm"
+    assert shown["ssh_config"] == str(machine / ".lab-bookworm/ssh_config")
+    with pytest.raises(lab.LabError, match="python -m lab --guest bookworm up"):
+        lab.status(must_run=True)
+
+
+def test_a_guest_that_does_not_exist_is_refused_with_those_that_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(guests.VARIABLE, "buster")
+    with pytest.raises(lab.LabError, match=r"HEARTH_LAB_GUEST='buster': .* there are: trixie, bookworm"):
+        report.status()
+
+
+def test_dockers_stand_in_is_named_only_to_guests_that_need_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    state.State(ports={"registry": 1001, "models": 1002, "packages": 1003}).save()
+    assert report.status().docker_apt_url == ""
+    monkeypatch.setenv(guests.VARIABLE, "bookworm")
+    assert report.status().docker_apt_url == "http://10.0.2.2:1003"
+
+
+@pytest.mark.parametrize("kind", guests.ALL.values(), ids=lambda kind: kind.name)
+def test_each_guest_is_made_of_its_own_release(kind: guests.Guest) -> None:
+    text = guest.recipe(kind)
+    assert f'\n  {kind.suite} "$root" "$sources"\n' in text
+    assert f"Suites: {kind.suite} {kind.suite}-updates\n" in guest.inputs(kind)[2]
+    assert set(kind.needed) <= set(artefacts.ALL)
+
+
+def test_a_recipe_that_lost_its_words_is_not_taken_for_another_release() -> None:
+    wrong = guests.Guest("x", "x", "guest-x", instead=(("no such words", "x"),))
+    with pytest.raises(ValueError, match="should have 'no such words' once, and has it 0 times"):
+        guest.recipe(wrong)
+
+
+def test_an_own_file_takes_the_place_of_the_common_one() -> None:
+    name = Path("etc/ssh/sshd_config.d/hearth-lab.conf")
+    common, own = guest.files(guests.TRIXIE), guest.files(guests.BOOKWORM)
+    assert set(own) == set(common)
+    assert own[name] != common[name]
+    # OpenSSH 9.2 does not start with a word that it does not know.
+    assert "PerSourcePenalties" not in own[name].read_text()
+
+
+def test_the_stand_in_has_what_the_deploy_installs_on_that_release() -> None:
+    release = {"ID": "debian", "VERSION_ID": "12", "VERSION_CODENAME": "bookworm"}
+    source = docker_source(identify(release, "amd64"), "auto", "http://10.0.2.2:1")
+    assert source.packages == DOCKER_CE
+    assert {path.stem for path in docker_repository.CONTROL.glob("*.control")} == set(source.packages)
+    for name in source.packages:
+        assert f"Package: {name}\n" in (docker_repository.CONTROL / f"{name}.control").read_text()
+        assert f"pack {name} " in docker_repository.inputs()[0]
+
+
+def test_an_old_systemd_gets_the_same_key_from_the_firmware() -> None:
+    words = ssh.firmware_credential("ssh-ed25519 AAAA me")
+    assert words.startswith("type=11,value=io.systemd.credential.binary:tmpfiles.extra=")
+    assert words.rpartition(":tmpfiles.extra=")[2] == ssh.credential("ssh-ed25519 AAAA me").rpartition(":")[2]
+    assert words.count(",") == 1  # QEMU would take what follows another one for an option
+    plan = qemu.Machine(Path("/a/.lab"), Path("/cache/guest-0"), "tcg", 2048, {}, firmware=words)
+    command = qemu.command(plan)
+    assert command[command.index("-smbios") + 1] == words
+    assert "-smbios" not in qemu.command(qemu.Machine(Path("/a/.lab"), Path("/cache/guest-0"), "tcg", 2048, {}))
