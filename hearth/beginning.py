@@ -12,7 +12,6 @@ from pyinfra import logger
 from pyinfra.api.exceptions import PyinfraError
 
 from hearth.command_line import CommandLine, read_command_line
-from hearth.ending import watch_end
 from hearth.inventories import Groups, find_mistake
 
 # Of those that pyinfra does not bring with it.
@@ -30,6 +29,8 @@ def begin() -> None:
             f"nothing was changed: this pyinfra is another one than Hearth's: it lacks the Python packages "
             f"{', '.join(missing)}. Run `make setup` once, and then .venv/bin/pyinfra in place of pyinfra"
         )
+    from hearth.ending import watch_end  # needs them
+
     asked = read_command_line()
     if asked.operations and all(name.endswith(".py") for name in asked.operations):
         watch_end(asked)
