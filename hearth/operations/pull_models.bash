@@ -30,9 +30,39 @@ field() {
   [[ $line =~ \"$1\":\"?([^\",}]*) ]] && printf -v "$1" %s "${BASH_REMATCH[1]}"
 }
 
-# Prints status changes and every tenth percent. Returns 0 when pulled, 1 when that may be tried again, 2 when not.
+# Into the variable $1: a number of bytes, seconds, as people write them.
+amount() {
+  if (($2 >= 1000000000)); then
+    printf -v "$1" '%d.%d GB' $(($2 / 1000000000)) $(($2 / 100000000 % 10))
+  elif (($2 >= 1000000)); then
+    printf -v "$1" '%d MB' $((($2 + 500000) / 1000000))
+  else
+    printf -v "$1" '%d kB' $((($2 + 999) / 1000))
+  fi
+}
+duration() {
+  if (($2 >= 60)); then printf -v "$1" '%d min %d s' $(($2 / 60)) $(($2 % 60)); else printf -v "$1" '%d s' "$2"; fi
+}
+
+# One line of progress: how much of how much is there, how fast it comes, how long it still takes.
+tell() {
+  local here whole text rate speed left
+  amount here "$completed"
+  amount whole "$total"
+  text="$model: $status: $here of $whole ($percent%)"
+  # What was there before does not count.
+  if ((SECONDS - begun >= 2 && completed > start && completed < total)); then
+    rate=$(((completed - start) / (SECONDS - begun)))
+    amount speed "$rate"
+    duration left $(((total - completed) / (rate > 0 ? rate : 1)))
+    text+=", $speed/s, $left left"
+  fi
+  echo "$text"
+}
+
+# Prints status changes, every tenth percent, and a line every ten seconds as long as something comes. Returns 0 when pulled, 1 when that may be tried again, 2 when not.
 pull() {
-  local line status said='' last=-1 completed total percent moved=-1 since=$SECONDS
+  local line status said='' last=-1 completed total percent moved=-1 since=$SECONDS start=0 begun=0 told=0 shown=0
   request POST /api/pull "{\"model\":\"$source\",\"insecure\":$insecure,\"stream\":true}" || return 1
   while true; do
     # An error's JSON has no newline after it: then read ends with a failure and a line all the same.
@@ -60,14 +90,14 @@ pull() {
       return 1
     fi
     if [[ $status != "$said" ]]; then
-      said=$status last=-1
+      said=$status last=-1 start=$completed begun=$SECONDS
       [[ $total == 0 ]] && echo "$model: $status"
     fi
     if ((total > 0)); then
       percent=$((completed * 100 / total))
-      if ((percent / 10 > last / 10 || last < 0)); then
-        echo "$model: $status: $percent% of $((total / 1000000)) MB"
-        last=$percent
+      if ((percent / 10 > last / 10 || last < 0 || (SECONDS - told >= 10 && completed != shown))); then
+        tell
+        last=$percent told=$SECONDS shown=$completed
       fi
     fi
   done

@@ -238,7 +238,7 @@ def real(
 
 
 @needs_private_network
-def test_a_model_is_pulled_with_every_tenth_percent_told() -> None:
+def test_a_model_is_pulled_and_told_how_far_it_is() -> None:
     pulled = real([SUCCESS])
     assert pulled.code == 0, pulled.err
     assert pulled.requests == [
@@ -246,9 +246,9 @@ def test_a_model_is_pulled_with_every_tenth_percent_told() -> None:
     ]
     assert pulled.out.splitlines() == [
         "tinyllama: pulling manifest",
-        "tinyllama: pulling aaaa: 0% of 200 MB",
-        "tinyllama: pulling aaaa: 50% of 200 MB",
-        "tinyllama: pulling aaaa: 100% of 200 MB",
+        "tinyllama: pulling aaaa: 0 kB of 200 MB (0%)",
+        "tinyllama: pulling aaaa: 100 MB of 200 MB (50%)",
+        "tinyllama: pulling aaaa: 200 MB of 200 MB (100%)",
         "tinyllama: verifying sha256 digest",
         "tinyllama: pulled",
     ]
