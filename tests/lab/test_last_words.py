@@ -1,0 +1,33 @@
+"""What a deploy says at its end, on a real host: what serves, what was changed; or what failed, and what is so now."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab.machine import deploy, url
+
+pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+
+
+def test_a_run_with_nothing_to_do_and_one_that_changes_something_say_what_serves() -> None:
+    for data, changed in (((), "changed: nothing"), (('chat_title="Kitchen"',), "changed: Stack | Put the files")):
+        run = deploy(*data)
+        assert run.code == 0, run.output
+        last = run.output[run.output.rindex("Disconnecting from hosts") :]
+        assert f"the chat page: {url()}/" in last, last
+        assert "models: tinyllama (" in last, last
+        assert "Ollama 0.17.4" in last, last
+        assert "httpd 2.4.68" in last, last
+        assert "Docker 2" in last, last
+        assert changed in last, last
+        assert "Done in " in last, last
+
+
+def test_a_model_that_cannot_be_had_ends_with_what_is_so_now() -> None:
+    run = deploy('ollama_models=["tinyllama","nosuchmodel:1b"]', "ollama_pull_retries=0")
+    assert run.code != 0
+    last = run.output[run.output.rindex("Disconnecting from hosts") :]
+    assert "failed at “Models | Pull the models”" in last, last
+    assert "nosuchmodel:1b could not be had" in last, last
+    assert "the models that the host has can be used" in last, last
+    assert "run the same command again" in last, last
