@@ -36,7 +36,6 @@ def _machine(tmp_path: Path) -> Iterator[tuple[Path, str]]:
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
-    (tmp_path / "uptime").write_text("100000.00 1.00\n")
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.operations.restarting_server", str(tmp_path)],
         cwd=PROJECT,
