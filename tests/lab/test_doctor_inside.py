@@ -141,7 +141,8 @@ def test_an_engine_that_is_stopped() -> None:
     on_guest("sudo systemctl stop docker.socket docker.service")
     assert call(url(), "GET", "/").status == 200
     told = doctor()
-    assert (told.code, set(told.findings)) == (1, {"ollama-missing", "engine-silent"})
+    assert told.code == 1
+    assert "engine-silent" in told.of_the_host(), told
     assert "Cannot connect to the Docker daemon" in told.findings["engine-silent"]["seen"]
 
 
@@ -149,7 +150,8 @@ def test_an_engine_that_is_stopped() -> None:
 def test_an_engine_that_gives_no_answer() -> None:
     on_guest("sudo pkill -STOP -x dockerd")
     told = doctor()
-    assert (told.code, set(told.findings)) == (1, {"ollama-missing", "engine-silent"}), told
+    assert told.code == 1
+    assert "engine-silent" in told.of_the_host(), told
     assert "gave no answer" in told.findings["engine-silent"]["seen"]
 
 
