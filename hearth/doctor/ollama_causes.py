@@ -7,7 +7,8 @@ from hearth.doctor.cause import Cause
 OLLAMA_MISSING = Cause(
     "ollama-missing",
     "There is no running Ollama container (500)",
-    "The proxy does not find the name `ollama` on Docker's network: the container was removed or stopped.",
+    "The proxy does not find the name `ollama` on Docker's network: the container was removed or stopped, or the "
+    "Docker engine is down, which knows the names.",
     "Deploy again. On the host: `cd /opt/hearth && sudo docker compose ps --all`, `sudo docker logs --tail 50 "
     "hearth-ollama`.",
 )

@@ -44,12 +44,14 @@ class Symptoms(FactBase[dict[str, Any]]):
         script = "\n".join(
             [
                 DOCKER_ANSWERS.strip().removesuffix(";"),
+                "limits=$(timeout 40 docker info --format '{{.MemoryLimit}}' 2>/dev/null); answered=$?",
+                # An engine that hangs is not asked again: each question would take its time in vain.
+                "[ $answered != 124 ] || timeout() { return 124; }",
                 f"({Checkup().command((_DOCKER_DIR,), '')})",
                 f"({Project().command()})",
                 "echo @@memory; grep -E '^(Mem|Swap)' /proc/meminfo",
-                "command -v docker >/dev/null || exit 0",
                 # It also prints "false" where no engine answers, and then fails.
-                "echo @@limits; limits=$(docker info --format '{{.MemoryLimit}}' 2>/dev/null) && echo $limits",
+                "[ $answered = 0 ] || exit 0; echo @@limits; echo $limits",
                 f"echo @@states; docker inspect --type container --format '{state}' {names} 2>/dev/null",
                 f"echo @@environment; docker inspect --format '{environment}' {CONTAINERS['ollama']} 2>/dev/null",
                 "echo @@errors",
@@ -77,7 +79,7 @@ class Symptoms(FactBase[dict[str, Any]]):
                 found = find_drift(project.hashes, list(project.containers), {})
                 drift = [f"{one.name} {one.what}" for one in found]
             except EngineUnreachable as error:
-                engine = str(error)
+                engine = error.reason
         # Where there is no such container, an empty line stands for it.
         states = [line.split() for line in sections.get("states", ()) if line.strip()]
         origins = [line for line in sections.get("environment", ()) if line.startswith("OLLAMA_ORIGINS=")]

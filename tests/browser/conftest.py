@@ -94,7 +94,9 @@ def chromium(elsewhere: int) -> Iterator[Browser]:
         pytest.fail("Chromium is missing: `apt-get install chromium`, or set HEARTH_CHROMIUM to its path")
     with sync_playwright() as playwright:
         # A name, and not the loopback, is what most people open: to browsers it is not a secure context.
-        names = f"--host-resolver-rules=MAP {NAME} 127.0.0.1, MAP *.example 127.0.0.1:{elsewhere}"
+        # *.test: names that a host answers to only if its settings say so.
+        here = f"MAP {NAME} 127.0.0.1, MAP *.test 127.0.0.1"
+        names = f"--host-resolver-rules={here}, MAP *.example 127.0.0.1:{elsewhere}"
         browser = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_FLAGS, names])
         yield browser
         browser.close()

@@ -13,7 +13,7 @@ from playwright.sync_api import Request, expect
 
 from tests.browser.chat_page import ANSWER_MS, ChatPage
 from tests.browser.conftest import OpenChat
-from tests.browser.fault_proxy import FaultProxy
+from tests.browser.fault_proxy import Fault, FaultProxy
 
 PHONE = {"width": 360, "height": 640}
 DESKTOP = {"width": 1100, "height": 640}
@@ -163,14 +163,16 @@ def test_fits_a_phone(open_chat: OpenChat, fault_proxy: FaultProxy) -> None:
 @pytest.mark.skipif("HEARTH_SCREENSHOTS" not in os.environ, reason="set HEARTH_SCREENSHOTS to renew docs/images")
 @pytest.mark.parametrize("colors", ["light", "dark"])
 @pytest.mark.parametrize("place", ["desktop", "phone"])
-def test_screenshot(open_chat: OpenChat, hearth_url: str, sentence: str, place: str, colors: str) -> None:
+def test_screenshot(open_chat: OpenChat, fault_proxy: FaultProxy, sentence: str, place: str, colors: str) -> None:
     """`chat-page.png`, `chat-page-dark.png`, `chat-page-phone.png` and `chat-page-phone-dark.png`."""
     desktop = place == "desktop"
-    chat = open_chat(hearth_url, viewport=DESKTOP if desktop else PHONE, color_scheme=colors)
+    chat = open_chat(fault_proxy.url, viewport=DESKTOP if desktop else PHONE, color_scheme=colors)
     chat.say("A chat of yesterday")
     chat.page.keyboard.press("Alt+n")
     chat.say("Who are you, and where do you live?")
     chat.pick("tinystory")
+    # At the pace of a Pi, however quick this machine is: the story must not fill the picture.
+    fault_proxy.fault = Fault(pause=0.3)
     chat.ask("Tell me a story by the fire.")
     chat.wait_for_words(24 if desktop else 12)
     IMAGES.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.browser.conftest import chromium, elsewhere, open_chat
 from tests.lab.machine import restore
+
+__all__ = ["chromium", "deployed", "elsewhere", "open_chat"]
 
 
 @pytest.fixture

@@ -1,0 +1,45 @@
+"""Answers that other people hold, so that a model, the proxy's places or Ollama's queue are taken."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
+
+from tests.acceptance.api import call
+from tests.lab.machine import url
+
+
+@contextmanager
+def held(count: int = 1) -> Iterator[None]:
+    """As long as it lasts, tinystory, which never ends by itself, answers one question and `count - 1` wait for it."""
+    parts = urlsplit(url())
+    sockets: list[socket.socket] = []
+    body = json.dumps({"model": "tinystory", "prompt": "go", "options": {"num_predict": -1}})
+    try:
+        for number in range(count):
+            connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=300)
+            connection.request("POST", "/api/ollama", body, {"Content-Type": "application/json"})
+            sockets.append(connection.sock)
+            if number == 0:
+                answer = connection.getresponse()
+                assert answer.status == 200, answer.read()
+                assert json.loads(answer.readline())["response"]
+        yield
+    finally:
+        for one in sockets:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+
+def refusal(model: str, timeout: float = 10) -> str:
+    """Why Ollama or the proxy won't load a model now; "" if it does, or if nothing is said for `timeout` seconds."""
+    try:
+        answer = call(url(), "POST", "/api/chat", {"model": model, "messages": [], "stream": False}, timeout=timeout)
+    except TimeoutError:
+        return ""
+    return "" if answer.status == 200 else str(answer.json()["error"])
