@@ -105,7 +105,7 @@ works() { # port, path of a route to a model ("" if there is none), its body
     echo "The chat page does not come: ${answer%%$'\n'*}" >&2
     return 1
   fi
-  [[ $2 ]] || { echo 'The page comes. No model or no route to one is set, so no prompt was tried.'; return 0; }
+  [[ $2 ]] || { echo 'The page comes. No prompt was tried: there is no model or route for one, or only the page was changed.'; return 0; }
   answer=$(ask "$1" POST "$2" "$3" 2>&1)
   if [[ $answer != 'HTTP/1.'?' 200 '* || $answer != *'"done":true'* ]]; then
     echo "A prompt to $2 did not stream to its end: ${answer%%$'\n'*} … ${answer##*$'\n'}" >&2
