@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -13,6 +14,8 @@ Result = Literal["changed", "same", "failed", "not done"]
 # How far the host came: connecting, looking at it before anything is changed, and changing it.
 Stage = Literal["connect", "prepare", "execute"]
 
+# pyinfra puts the name of a fact of ours before the sentence that the fact ended with.
+_PYINFRAS_OWN = re.compile(r"^Fact precondition not satisfied \(\w+\): ")
 # What a host is like after an operation failed, by the beginning of its name.
 _STATES = (
     ("Docker", "Hearth's containers were not touched, and what ran goes on"),
@@ -93,7 +96,8 @@ def tell_end(end: Ending, looked: bool) -> list[str]:
 
 
 def _tell_failure(end: Ending, failed: str, changed: Sequence[str], undone: Sequence[str]) -> list[str]:
-    reason = end.reason if len(end.reason) <= _LONG else f"… {end.reason[-_LONG:]}"
+    reason = _PYINFRAS_OWN.sub("", end.reason)
+    reason = reason if len(reason) <= _LONG else f"… {reason[-_LONG:]}"
     if failed:
         lines = [f"failed at “{failed}”" + (f": {reason}" if reason else "; what is above says why")]
     else:

@@ -53,6 +53,8 @@ def test_a_failure_says_what_happened_what_is_so_now_and_what_to_do() -> None:
     silent = tell_end(replace(end, reason="", steps=steps("failed", "not done", "not done")), looked=False)
     assert silent[0] == "failed at “Docker | Configure the engine”; what is above says why"
     assert silent[1].startswith("now: done before it: nothing; Hearth's containers were not touched")
+    fact = replace(end, reason="Fact precondition not satisfied (Models): the engine gave no answer")
+    assert tell_end(fact, looked=False)[0] == "failed at “Stack | Pull the images”: the engine gave no answer"
     long = tell_end(replace(end, reason="x" * 1000 + "the end"), looked=False)[0]
     assert len(long) < 500
     assert long.endswith("the end")

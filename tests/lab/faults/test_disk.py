@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from tests.lab.faults.conftest import LARGE, Images
-from tests.lab.machine import deploy, on_guest
+from tests.lab.machine import deploy, on_guest, wait_until
 from tests.lab.verdict import right_then_quiet, serves
 
 pytestmark = [pytest.mark.unproven, pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
@@ -40,14 +42,20 @@ def test_a_full_disk_is_refused_before_anything_is_changed(images: Images) -> No
 
 def test_a_disk_that_fills_up_during_a_pull_leaves_what_serves(images: Images) -> None:
     before = containers()
-    leave_free(200)
-    # Preflight is told that the image is small: so it begins, and runs into the end of the disk.
-    little = "docker_images_gb=0.001"
-    run = deploy(*images.upgrade(LARGE), little, "docker_pull_retries=1")
+
+    def fill() -> None:
+        wait_until(lambda: images.line.asked > 0, 300, "the pull has begun")
+        leave_free(200)  # half of what is on its way
+
+    filling = threading.Thread(target=fill, daemon=True)
+    filling.start()
+    run = deploy(*images.upgrade(LARGE), "docker_pull_retries=1")
+    filling.join(10)
+    assert not filling.is_alive()
     assert run.code != 0
     assert "no space left on device" in run.output, run.output
     assert containers() == before
     serves()
     print(f"\nthe disk filled up during the pull: the run ended after {run.seconds:.1f} s")
     on_guest(f"sudo rm {BALLAST}")
-    right_then_quiet(*images.upgrade(LARGE), little)
+    right_then_quiet(*images.upgrade(LARGE))
