@@ -6,7 +6,7 @@ import pytest
 
 from tests.lab.machine import deploy, url
 
-pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 
 def test_a_run_with_nothing_to_do_and_one_that_changes_something_say_what_serves() -> None:

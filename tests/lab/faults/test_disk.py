@@ -10,7 +10,7 @@ from tests.lab.faults.conftest import LARGE, Images
 from tests.lab.machine import deploy, on_guest, wait_until
 from tests.lab.verdict import right_then_quiet, serves
 
-pytestmark = [pytest.mark.unproven, pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 BALLAST = "/var/ballast"
 
 
@@ -40,6 +40,7 @@ def test_a_full_disk_is_refused_before_anything_is_changed(images: Images) -> No
     right_then_quiet(*images.upgrade())
 
 
+@pytest.mark.unproven
 def test_a_disk_that_fills_up_during_a_pull_leaves_what_serves(images: Images) -> None:
     before = containers()
 
