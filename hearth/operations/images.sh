@@ -171,9 +171,17 @@ fetch() {
   pull "$1"
 }
 
+# Whether a disk had no room since $began. The client says so of Docker Hub alone: behind a mirror, it goes on to the
+# next registry, and its last words are about that one.
+ran_full() {
+  grep -qs 'no space left on device' "$work"/*.log ||
+    journalctl --quiet --no-pager --unit docker --since "@$began" 2>/dev/null | grep -q 'no space left on device'
+}
+
 # Pull images, all at the same time: while one downloads, the other unpacks.
 pull_all() {
   work=$(mktemp -d)
+  began=$(date +%s)
   trap 'rm -rf "$work"' EXIT
   begin "$@"
   number=0
@@ -195,8 +203,13 @@ pull_all() {
     failed=1
     # What of it is on the disk now is whole.
     suspect "$reference" || forget "$reference"
-    echo "Image $reference could not be pulled (see above). Check its name, the host's network and" \
-      "docker_registry_mirrors, then deploy again: what arrived is kept." >&2
+    if ran_full; then
+      echo "Image $reference could not be pulled: the host's disk ran full meanwhile. Make room there" \
+        "(\`df -h\` and \`sudo docker system df\` show where it went), then deploy again." >&2
+    else
+      echo "Image $reference could not be pulled (see above). Check its name, the host's network and" \
+        "docker_registry_mirrors, then deploy again: what arrived is kept." >&2
+    fi
   done
   return $failed
 }

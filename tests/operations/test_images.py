@@ -76,6 +76,7 @@ esac"""
 def _host(tmp_path: Path) -> Sandbox:
     sandbox = Sandbox(tmp_path)
     sandbox.program("docker", WELL)
+    sandbox.program("journalctl")
     sandbox.root.mkdir()
     return sandbox
 
@@ -148,6 +149,22 @@ def test_a_pull_is_tried_again_and_then_given_up_with_its_name(host: Sandbox) ->
     assert f"Image {HTTPD} could not be pulled" in done.stderr
     assert "docker_registry_mirrors" in done.stderr
     assert list(host.root.iterdir()) == []
+
+
+FULL = "write /var/lib/docker/tmp/GetImageBlob1: no space left on device"
+
+
+@pytest.mark.parametrize(
+    ("client", "journal"),
+    [(f"echo '{FULL}'", ""), ("echo 'lookup registry-1.docker.io: no such host'", f"echo '{FULL}'")],
+)
+def test_a_disk_that_ran_full_is_named_also_behind_a_mirror(host: Sandbox, client: str, journal: str) -> None:
+    """There, the client's last words are about another registry; the engine's log has the reason."""
+    host.program("docker", f'case "$1" in pull) {client}; exit 1;; esac\n{WELL}')
+    host.program("journalctl", journal)
+    done = host.run(script(HTTPD, retries=0))
+    assert done.returncode != 0
+    assert f"Image {HTTPD} could not be pulled: the host's disk ran full meanwhile" in done.stderr
 
 
 def test_one_that_fails_keeps_the_other_and_both_are_named(host: Sandbox) -> None:
