@@ -9,7 +9,7 @@ import pytest
 from tests.lab.machine import deploy, on_guest
 from tests.lab.model_registry import Faults, faulty_proxy, own_registry, seen_by_guest
 
-pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 
 MB = 10**6
 SIZE = 64 * MB
