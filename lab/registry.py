@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab import ports, process, shell
-from lab.errors import LabError
+from lab import loopback, ports, process
 
 
 def configuration(storage: Path, port: int, read_only: bool) -> dict[str, object]:
@@ -37,15 +33,8 @@ def start(program: Path, storage: Path, port: int, directory: Path, name: str, r
     """Serve `storage` on the loopback port; configuration and log go to `directory`. The pid, once it answers."""
     config = directory / f"{name}.yml"
     config.write_text(json.dumps(configuration(storage, port, read_only), indent=1))
-    log = directory / f"{name}.log"
-    pid = process.start([program, "serve", config], log, directory)
-    until = time.monotonic() + 20
-    while not answers(port):
-        if time.monotonic() > until or not process.is_ours(pid, str(directory)):
-            process.end(pid, str(directory))
-            raise LabError(f"The {name} does not answer on port {port}:\n{shell.tail(log)}\nThe whole log: {log}")
-        time.sleep(0.05)
-    return pid
+    url = f"http://{ports.LOOPBACK}:{port}/v2/"
+    return loopback.serve([program, "serve", config], directory / f"{name}.log", directory, url, name)
 
 
 @contextmanager
@@ -57,12 +46,3 @@ def serving(program: Path, storage: Path, directory: Path) -> Iterator[int]:
         yield port
     finally:
         process.end(pid, str(directory))
-
-
-def answers(port: int) -> bool:
-    """Whether a registry answers on the port."""
-    try:
-        with urllib.request.urlopen(f"http://{ports.LOOPBACK}:{port}/v2/", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError):
-        return False

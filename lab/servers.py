@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab import ports, process, registry, shell, state
-from lab.errors import LabError
+from lab import loopback, ports, registry, state
 from lab.guests import Guest
 
 _REGISTRIES = {state.REGISTRY: ("images", "image-registry"), state.MODELS: ("models", "model-registry")}
@@ -38,19 +34,5 @@ def _serve_packages(repository: Path, port: int) -> int:
     link.symlink_to(repository)
     log = state.DIRECTORY / f"{_REPOSITORY}.log"
     words = [sys.executable, "-m", "http.server", "--bind", ports.LOOPBACK, "--directory", str(link), str(port)]
-    pid = process.start(words, log, state.DIRECTORY)
-    until = time.monotonic() + 20
-    while not _answers(port):
-        if time.monotonic() > until or not process.is_ours(pid, str(state.DIRECTORY)):
-            process.end(pid, str(state.DIRECTORY))
-            raise LabError(f"The apt repository does not answer on port {port}:\n{shell.tail(log)}")
-        time.sleep(0.05)
-    return pid
-
-
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://{ports.LOOPBACK}:{port}/debian/gpg", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError):
-        return False
+    url = f"http://{ports.LOOPBACK}:{port}/debian/gpg"
+    return loopback.serve(words, log, state.DIRECTORY, url, "apt repository")
