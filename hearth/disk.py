@@ -22,9 +22,11 @@ def model_gb(name: str, sizes: Mapping[str, float]) -> float:
     """
     if name in sizes:
         return sizes[name]
+    weights = billion_weights(name)
+    return _UNKNOWN_GB if weights is None else _BASE_GB + _BYTES_PER_WEIGHT * weights
+
+
+def billion_weights(name: str) -> float | None:
+    """Billions of weights that a model's name tells of: "qwen2.5:0.5b" → 0.5, "mixtral:8x7b" → 56 (eight experts)."""
     match = _WEIGHTS.search(name.lower())
-    if match is None:
-        return _UNKNOWN_GB
-    # "8x7b": eight experts
-    billions = int(match[1] or 1) * float(match[2]) / (1 if match[3] == "b" else 1000)
-    return _BASE_GB + _BYTES_PER_WEIGHT * billions
+    return match and int(match[1] or 1) * float(match[2]) / (1 if match[3] == "b" else 1000)

@@ -128,16 +128,13 @@ def _say(state: State, asked: CommandLine, begun: float) -> None:
 
 
 def _end(state: State, one: Host) -> Ending:
-    known, settings = _of(state, one.name), _of(state, one.name).settings
-    steps = [
-        Step(", ".join(sorted(state.op_meta[key].names)), _result(state, state.ops[one][key].operation_meta))
-        for key in one.op_hash_order
-        if key in state.ops[one]
-    ]
+    known = _of(state, one.name)
+    settings = known.settings
+    metas = {key: state.ops[one][key].operation_meta for key in one.op_hash_order if key in state.ops[one]}
+    steps = [Step(", ".join(sorted(state.op_meta[key].names)), _result(state, meta)) for key, meta in metas.items()]
     reason = " ".join(known.reasons)
-    for key in one.op_hash_order:
-        meta = state.ops[one][key].operation_meta if key in state.ops[one] else None
-        if not reason and meta and meta.is_complete() and meta.did_error():
+    for meta in metas.values():
+        if not reason and meta.is_complete() and meta.did_error():
             reason = " ".join(line.strip() for line in meta.stderr_lines[-3:])
     connected = one in state.activated_hosts
     if settings is None:

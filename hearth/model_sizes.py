@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hearth.disk import GB, model_gb
+from hearth.disk import GB, billion_weights, model_gb
 from hearth.model_names import name_key
 
 # GB of models as Ollama's library has them (the table in Ollama's README, before it was taken out in 2025).
@@ -49,7 +49,6 @@ LIBRARY = {
 COMMON = ("llama3.1:8b", "gemma3:4b", "llama3.2:3b", "llama3.2:1b", "gemma3:1b", "qwen2.5:0.5b")
 # A listed size may be that of an earlier file under the same name.
 _LISTED_AT_LEAST = 0.9
-_WEIGHTS = re.compile(r"(?:^|[:\-_])(?:([0-9]+)x)?([0-9]+(?:\.[0-9]+)?)([bm])(?:$|[:\-_])")
 # Bytes a weight, at least, by what the name says of the quantisation. Without a word on it, it is one of about 4.5
 # bits; of "8x7b" a part is shared between the experts (26 GB for 56 billion).
 _LEAST_BYTES = {"1": 0.18, "2": 0.25, "3": 0.35, "4": 0.45, "5": 0.55, "6": 0.7, "8": 0.95, "16": 1.9}
@@ -91,11 +90,10 @@ def least_need(name: str, sizes: Mapping[str, float], tokens: int) -> Need | Non
     elif listed is not None:
         size = listed * _LISTED_AT_LEAST
     else:
-        match = _WEIGHTS.search(name.lower())
-        if match is None:
+        weights = billion_weights(name)
+        if weights is None:
             return None
-        billions = int(match[1] or 1) * float(match[2]) / (1 if match[3] == "b" else 1000)
-        size = billions * _least_bytes(name)
+        size = weights * _least_bytes(name)
     return Need(size, min(size * _CONTEXT_LEAST, _CONTEXT_LEAST_CAP) * tokens / GB)
 
 
