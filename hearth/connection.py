@@ -23,6 +23,10 @@ def watch_connection(host: Host, pause: float = PAUSE, patience: float = PATIENC
 
     Connections that are not ssh (`@local`) are not watched.
 
+    Args:
+        host: one of the inventory's. `pyinfra.host` will not do: it means something only where pyinfra runs a deploy's
+            code, and not in what watches beside it.
+
     Returns:
         what watches, for tests.
     """

@@ -97,8 +97,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _relay(self, trouble: Trouble) -> None:
         upstream = http.client.HTTPConnection(LOOPBACK, self.target, timeout=60)
         try:
-            headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
-            upstream.request(self.command, self.path, headers=headers)
+            upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            # One by one, not as a dict: Docker's client sends a line "Accept" for each kind of manifest that it knows.
+            for name, value in self.headers.items():
+                if name.lower() != "connection":
+                    upstream.putheader(name, value)
+            upstream.endheaders()
             answer = upstream.getresponse()
             self.send_response(answer.status)
             for name, value in answer.getheaders():

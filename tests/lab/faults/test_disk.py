@@ -40,7 +40,6 @@ def test_a_full_disk_is_refused_before_anything_is_changed(images: Images) -> No
     right_then_quiet(*images.upgrade())
 
 
-@pytest.mark.unproven
 def test_a_disk_that_fills_up_during_a_pull_leaves_what_serves(images: Images) -> None:
     before = containers()
 

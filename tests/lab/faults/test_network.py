@@ -13,8 +13,8 @@ from tests.lab.registry_fault import Trouble
 from tests.lab.verdict import right_then_quiet
 from tests.lab.watched import Moment, watch
 
-pytestmark = [pytest.mark.unproven, pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
-PULLING = {"pulling": Moment(r"Pulling from library/httpd", 1)}
+pytestmark = [pytest.mark.long, pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
+PULLING = {"pulling": Moment(r"httpd:2\.4\.68-second: \d+ MB of 6 MB")}
 
 
 def set_network(on: bool) -> None:
@@ -29,10 +29,9 @@ def cable() -> Iterator[None]:
     set_network(True)
 
 
-@pytest.mark.long  # two minutes of it are patience
 @pytest.mark.usefixtures("cable")
 def test_a_network_that_goes_away_ends_the_run_with_a_sentence(images: Images) -> None:
-    images.line.trouble = Trouble(pace=200_000)  # so that the pull lasts
+    images.line.trouble = Trouble(pace=100_000)  # so that the pull lasts
     done = watch(PULLING, lambda _: set_network(False), *images.upgrade(), timeout=420)
     assert done.reached == ("pulling",), done.output
     print(f"\nno network during the pull: the run ended after {done.seconds:.1f} s in all")
@@ -44,7 +43,7 @@ def test_a_network_that_goes_away_ends_the_run_with_a_sentence(images: Images) -
 
 
 def test_a_plug_that_is_pulled_ends_the_run(images: Images) -> None:
-    images.line.trouble = Trouble(pace=200_000)
+    images.line.trouble = Trouble(pace=100_000)
     done = watch(PULLING, lambda _: power.cut(), *images.upgrade(), timeout=420)
     assert done.reached == ("pulling",), done.output
     last = done.output.strip().splitlines()[-3:]
