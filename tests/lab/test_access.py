@@ -18,7 +18,7 @@ from tests.lab.machine import Run, deploy, on_guest, pyinfra, url, wait_until
 from tests.lab.test_releases import build, decoded
 from tests.lab.verdict import right_then_quiet
 
-pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 R = "/api/ollama"
 QUESTION = {"model": "tinyllama", "prompt": "hi", "stream": False}
@@ -106,6 +106,7 @@ def test_only_who_belongs_gets_in(keys: Keys) -> None:
     assert healthy == "healthy", "the health check has no password"
 
 
+@pytest.mark.long
 def test_a_changed_password_and_key_cut_nothing(keys: Keys) -> None:
     deployed_with(*keys.settings)
     containers = on_guest(CONTAINERS)
@@ -132,6 +133,7 @@ def test_a_changed_password_and_key_cut_nothing(keys: Keys) -> None:
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output
 
 
+@pytest.mark.long
 def test_networks_are_told_apart_by_where_a_call_comes_from() -> None:
     near = ['proxy_access="networks"', f'proxy_allow_from=["{OUTSIDE}"]']
     right_then_quiet(*near)
@@ -146,6 +148,7 @@ def test_networks_are_told_apart_by_where_a_call_comes_from() -> None:
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output
 
 
+@pytest.mark.long
 def test_models_are_managed_by_those_who_signed_in(keys: Keys) -> None:
     routes: list[dict[str, Any]] = [
         {"path": "/api/copy", "to": "/api/copy", "methods": ["POST"], "access": "programs"},
@@ -166,6 +169,7 @@ def test_models_are_managed_by_those_who_signed_in(keys: Keys) -> None:
     assert "made-by-a-test:latest" not in models
 
 
+@pytest.mark.long
 def test_off_again_and_the_way_back(keys: Keys) -> None:
     """Secrets stay as long as a release that asks for them can be gone back to, and no longer."""
     deployed_with(*keys.settings)
@@ -183,6 +187,7 @@ def test_off_again_and_the_way_back(keys: Keys) -> None:
     assert ask(NOBODY, "/").status == 200
 
 
+@pytest.mark.long
 def test_a_release_that_fails_leaves_callers_as_they_were(keys: Keys) -> None:
     deployed_with(*keys.settings)
     script = "#!/bin/sh\necho no such luck >&2\nexit 3\n"
@@ -205,6 +210,7 @@ def test_a_password_that_can_not_be_had_changes_nothing(keys: Keys) -> None:
     assert on_guest(f"sudo find {ROOT} -type f -exec sha256sum {{}} + | sort") == before
 
 
+@pytest.mark.long
 def test_an_answer_streams_to_a_person(keys: Keys) -> None:
     deployed_with(*keys.settings)
     lines = stream(url(), R, {"model": "tinyllama", "prompt": "go"})

@@ -17,7 +17,7 @@ from tests.acceptance.api import basic, bearer, call
 from tests.lab.machine import INVENTORY, PYINFRA, deploy, on_guest, pyinfra, url
 from tests.lab.machine import ROOT as PROJECT
 
-pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.long, pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 ANNA, BEN = "the-password-of-anna", "the-password-of-ben"
 KEY, NEW_KEY = "nb-4f0c86d1a2b37e5f9c08", "nb-00a1f7d3c5e98b2460ff"

@@ -22,6 +22,7 @@ from lab import artefacts
 from lab.progress import Stages
 from tests.acceptance.api import call
 from tests.lab.machine import Run, deploy, on_guest, pyinfra, url, wait_until
+from tests.lab.outside import attach, others, scan
 from tests.lab.test_drift_command import drift
 from tests.proxy.pebble import Pebble
 from tests.proxy.secure import VERSIONS, Client
@@ -107,6 +108,14 @@ def test_a_local_authority_is_made_once_and_the_host_speaks_tls(home: Home) -> N
     assert again.changed == ()
     assert (home.directory / "authority.pem").read_bytes() == before
     print(f"\nTLS switched on in {home.first.seconds:.1f} s; then quiet in {again.seconds:.1f} s")
+
+
+@pytest.mark.usefixtures("home")
+def test_exactly_the_declared_ports_answer_with_tls() -> None:
+    attach()
+    found = scan("foreign")
+    print(f"\nopen with TLS: {sorted(found)}")
+    assert found == others() | {85, 443}
 
 
 def test_the_key_is_for_root_and_httpd_and_nowhere_else(home: Home) -> None:
