@@ -12,12 +12,13 @@ from tests.lab.machine import deploy, on_guest, restore, url
 from tests.lab.outside import address_of, attach, status
 from tests.lab.verdict import right_then_quiet
 
-pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 OLLAMA, HTTPD = CONTAINERS["ollama"], CONTAINERS["httpd"]
 REACHES = "timeout 5 bash -c 'exec 3<>/dev/tcp/{}/{}' 2>/dev/null && echo yes || echo no"
 
 
+@pytest.mark.long
 def test_a_model_is_pulled_a_file_reloaded_and_a_stream_goes_on() -> None:
     on_guest(f"sudo docker exec {OLLAMA} ollama rm tinyllama")
     run = deploy('proxy_host_names=["new.example"]')
@@ -55,6 +56,7 @@ def test_there_is_no_way_to_more_power(container: str) -> None:
     assert on_guest(f"{inside} 'id -u'") == ("33" if container == HTTPD else "0")
 
 
+@pytest.mark.long
 def test_processes_have_an_end() -> None:
     """A bomb in httpd's container: it runs against its limit, and the page is there all the while."""
     bomb = "for ((n = 0; n < 2500; n++)); do sleep 307 & done 2>&1 | head -n 1"
@@ -65,6 +67,7 @@ def test_processes_have_an_end() -> None:
     assert on_guest("echo well") == "well"
 
 
+@pytest.mark.long
 def test_ollama_is_reached_by_httpd_alone() -> None:
     attach()
     back, out = address_of(OLLAMA, BACK), address_of(OLLAMA, OUT)
@@ -87,6 +90,7 @@ def test_ollama_is_reached_by_httpd_alone() -> None:
     assert not any(line.split()[1] == "00000000" for line in said[1:-1]), "it has no default route"
 
 
+@pytest.mark.long
 def test_a_neighbour_with_a_route_does_not_reach_an_ollama_that_is_not_published() -> None:
     attach()
     run = deploy('ollama_publish=""')
@@ -95,6 +99,7 @@ def test_a_neighbour_with_a_route_does_not_reach_an_ollama_that_is_not_published
         assert status("foreign", address_of(OLLAMA, network), 11434) == 0, network
 
 
+@pytest.mark.long
 def test_models_in_a_directory_of_somebody_elses() -> None:
     on_guest("sudo install -d -o pi -g pi -m 0755 /srv/models")
     right_then_quiet('ollama_models_dir="/srv/models"')
