@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import subprocess
@@ -14,6 +13,7 @@ import pytest
 
 from hearth.host_paths import ROOT, SECRETS
 from tests.acceptance.api import basic, bearer, call
+from tests.lab.files_with import files_with
 from tests.lab.machine import INVENTORY, PYINFRA, deploy, on_guest, pyinfra, url
 from tests.lab.machine import ROOT as PROJECT
 
@@ -26,13 +26,6 @@ SECRET = (ANNA, BEN, KEY, NEW_KEY, basic("anna", ANNA)["Authorization"].split()[
 WATCH = (
     "sudo systemd-run --quiet --collect --unit watch sh -c "
     "'while :; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null; echo; sleep 0.5; done >/var/tmp/processes'"
-)
-# Files of the whole guest, also of those in memory, that have one of the words in them. The words come in disguise: the
-# guest writes down what is called, sudo does, too.
-SEARCH = (
-    "echo {words} | base64 -d >/dev/shm/words; "
-    "sudo grep -rlaFf /dev/shm/words / --exclude-dir=proc --exclude-dir=sys --exclude-dir=dev 2>/dev/null; "
-    "rm /dev/shm/words"
 )
 
 
@@ -112,9 +105,7 @@ def test_secrets_are_nowhere_and_hashes_where_they_belong(gated: Deployed) -> No
     # Files of the whole guest: logs of containers and of the system, temporary files, what was running.
     assert on_guest("grep -c hearth-httpd /var/tmp/processes") != "0", "it did write down what ran"
     on_guest("sudo systemctl stop watch")
-    words = base64.b64encode("\n".join((*SECRET, *every)).encode()).decode()
-    found = on_guest(SEARCH.format(words=words), timeout=1800).split()
-    assert sorted(found) == [f"{SECRETS}/httpd/people", f"{SECRETS}/httpd/programs.conf"]
+    assert files_with(*SECRET, *every) == [f"{SECRETS}/httpd/people", f"{SECRETS}/httpd/programs.conf"]
     kept = on_guest(f"sudo cat {SECRETS}/httpd/people {SECRETS}/httpd/programs.conf")
     assert not [word for word in SECRET if word in kept]
 

@@ -56,7 +56,7 @@ def test_there_is_no_way_to_more_power(container: str) -> None:
     assert on_guest(f"{inside} 'id -u'") == ("33" if container == HTTPD else "0")
 
 
-@pytest.mark.long
+@pytest.mark.unproven
 def test_processes_have_an_end() -> None:
     """A bomb in httpd's container: it runs against its limit, and the page is there all the while."""
     bomb = "for ((n = 0; n < 2500; n++)); do sleep 307 & done 2>&1 | head -n 1"
