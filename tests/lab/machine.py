@@ -62,6 +62,13 @@ def deploy(*data: str, timeout: int = 900, inventory: str = INVENTORY) -> Run:
     return pyinfra("deploy.py", *data, timeout=timeout, inventory=inventory)
 
 
+def deployed_with(*data: str) -> Run:
+    """As `deploy`, which has to succeed."""
+    run = deploy(*data)
+    assert run.code == 0, run.output
+    return run
+
+
 def pyinfra(deploy_file: str, *data: str, timeout: int = 900, inventory: str = INVENTORY) -> Run:
     """Run a deploy file against the lab, or another place; `data` as above."""
     arguments = [word for item in data for word in ("--data", item)]

@@ -14,7 +14,7 @@ import pytest
 
 from hearth.host_paths import ROOT, SECRETS
 from tests.acceptance.api import CREDENTIALS, Answer, basic, bearer, call, stream
-from tests.lab.machine import Run, deploy, on_guest, pyinfra, url, wait_until
+from tests.lab.machine import deploy, deployed_with, on_guest, pyinfra, url, wait_until
 from tests.lab.test_releases import build, decoded
 from tests.lab.verdict import right_then_quiet
 
@@ -70,12 +70,6 @@ def ask(headers: dict[str, str], path: str = "/api/tags") -> Answer:
 def generations() -> int:
     """How many questions Ollama's own log has."""
     return len(re.findall(r'POST +"/api/generate"', on_guest("sudo docker logs hearth-ollama 2>&1")))
-
-
-def deployed_with(*data: str) -> Run:
-    run = deploy(*data)
-    assert run.code == 0, run.output
-    return run
 
 
 def test_only_who_belongs_gets_in(keys: Keys) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hearth.firewall import TABLE
 from hearth.host_paths import FIREWALL_LOADED, FIREWALL_RULES, FIREWALL_SERVICE, FIREWALL_UNIT, FRONT, OUT
 from tests.acceptance.api import call
-from tests.lab.machine import Run, deploy, on_guest, pyinfra, reboot, url, wait_until
+from tests.lab.machine import deploy, deployed_with, on_guest, pyinfra, reboot, url, wait_until
 from tests.lab.outside import address_of, attach, others, scan, status
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
@@ -21,12 +21,6 @@ TRACES = (
 )
 # Rules of other people's, Docker's among them, counters left out. (`nft` itself comes with the firewall.)
 THEIRS = "sudo iptables-save | sed '/^#/d; s/\\[[0-9:]*\\]//'"
-
-
-def deployed_with(*data: str) -> Run:
-    run = deploy(*data)
-    assert run.code == 0, run.output
-    return run
 
 
 def open_to_listed_only() -> None:

@@ -15,7 +15,7 @@ from tests.acceptance.api import call
 from tests.browser.chat_page import ANSWER_MS, ChatPage
 from tests.browser.conftest import OpenChat
 from tests.lab.held import held, refusal
-from tests.lab.machine import deploy, on_guest, url, wait_until
+from tests.lab.machine import deployed_with, on_guest, url, wait_until
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
 
@@ -78,11 +78,6 @@ def telling(chat: ChatPage) -> str:
     chat.ask("Tell me a story.")
     chat.wait_for_words(6)
     return chat.answer.inner_text()
-
-
-def deployed_with(*data: str) -> None:
-    run = deploy(*data)
-    assert run.code == 0, run.output
 
 
 def test_ollama_is_stopped(chat: ChatPage) -> None:

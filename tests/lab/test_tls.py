@@ -22,7 +22,7 @@ from lab import artefacts
 from lab.progress import Stages
 from tests.acceptance.api import call
 from tests.lab.files_with import files_with
-from tests.lab.machine import Run, deploy, on_guest, pyinfra, url, wait_until
+from tests.lab.machine import deploy, deployed_with, on_guest, pyinfra, url, wait_until
 from tests.lab.outside import attach, others, scan
 from tests.lab.test_drift_command import drift
 from tests.proxy.pebble import Pebble
@@ -50,12 +50,6 @@ def address() -> str:
 
 def client(trust: Path, name: str = NAME) -> Client:
     return Client(address(), name, forwarded("85"), forwarded("443"), trust)
-
-
-def deployed_with(*data: str) -> Run:
-    run = deploy(*data)
-    assert run.code == 0, run.output
-    return run
 
 
 class Home:
