@@ -19,8 +19,17 @@ TRACES = (
     f"ls {FIREWALL_RULES} {FIREWALL_LOADED} 2>/dev/null; find /etc/systemd/system -name '{FIREWALL_SERVICE}'; "
     f"sudo nft list table {TABLE} 2>/dev/null"
 )
-# Rules of other people's, Docker's among them, counters left out. (`nft` itself comes with the firewall.)
-THEIRS = "sudo iptables-save | sed '/^#/d; s/\\[[0-9:]*\\]//'"
+# Rules of other people's, Docker's among them, counters left out, and a table of somebody else's.
+OTHER = "inet somebody"
+ADD_OTHER = (
+    "sudo apt-get -qq install -y --no-install-recommends nftables >/dev/null && "
+    f"sudo nft 'add table {OTHER}; add chain {OTHER} all {{ type filter hook input priority 0; }}; "
+    f"add rule {OTHER} all tcp dport 9 drop'"
+)
+THEIRS = (
+    f"sudo iptables-save | sed '/^#/d; s/\\[[0-9:]*\\]//'; sudo nft list table {OTHER}; "
+    f"sudo nft list tables | grep -vx 'table {TABLE}'"
+)
 
 
 def open_to_listed_only() -> None:
@@ -63,6 +72,7 @@ def test_exactly_the_listed_machines_are_let_in() -> None:
     attach()
     published = 'ollama_publish="0.0.0.0:11435"'
     deployed_with(published)
+    on_guest(ADD_OTHER, timeout=300)
     theirs = on_guest(THEIRS)
     data = (LISTED, published)
     first = deployed_with(*data)

@@ -73,7 +73,7 @@ class Home:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
+def home(deployed: None, tmp_path: Path) -> Home:  # noqa: ARG001 - in this order: the machine is put back first
     return Home(tmp_path)
 
 

@@ -39,7 +39,7 @@ def boot_with(words: str) -> None:
 
 
 @pytest.fixture
-def without_counting() -> Iterator[None]:
+def without_counting(deployed: None) -> Iterator[None]:  # noqa: ARG001 - in this order: the machine is put back first
     boot_with(OFF)
     yield
     # What comes next is restored from a snapshot, which brings its own kernel.
