@@ -26,6 +26,8 @@ HTTPD_SECRETS = f"{SECRETS}/httpd"
 HTTPD_SECRET_FILES = ("people", "programs.conf")
 # The group of that user in images on Debian.
 HTTPD_GROUP = 33
+# Where Docker keeps images and volumes, unless daemon.json names another place as its data-root.
+DOCKER_DIR = "/var/lib/docker"
 DAEMON_JSON = "/etc/docker/daemon.json"
 # What Hearth itself put into daemon.json, so that it never changes what a person put there.
 DAEMON_RECORD = f"{ROOT}/engine.json"

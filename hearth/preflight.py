@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from hearth.confinement import confinement_notes, confinement_obstacles
 from hearth.disk import GB, model_gb
 from hearth.facts.checkup import CheckupState
+from hearth.host_paths import DOCKER_DIR
 from hearth.memory import memory_obstacles, memory_warnings
 from hearth.model_disk import disk_obstacles, kind_obstacles
 from hearth.model_plan import missing_models
@@ -18,7 +19,6 @@ from hearth.settings import Settings
 
 # Seconds. A wrong time zone is not a wrong clock, and certificates and package lists are valid for days.
 CLOCK_TOLERANCE = 86400
-DOCKER_DIR = "/var/lib/docker"
 
 
 def paths_to_check(settings: Settings) -> tuple[str, ...]:

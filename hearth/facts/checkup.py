@@ -12,7 +12,7 @@ from typing_extensions import override
 from hearth.board import BOARD_QUESTIONS, Board, parse_board
 from hearth.confinement import Confinement, parse_confinement
 from hearth.firewall import FIREWALL_TRACES
-from hearth.host_paths import IMAGES_LOCK, MODELS_DISK, MODELS_VOLUME
+from hearth.host_paths import DAEMON_JSON, DOCKER_DIR, IMAGES_LOCK, MODELS_DISK, MODELS_VOLUME
 from hearth.listeners import Listener, parse_listeners
 from hearth.model_disk import (
     FINDMNT,
@@ -72,7 +72,8 @@ class CheckupState:
     Attributes:
         os_release: `/etc/os-release` as names to values.
         architecture: as dpkg names it (`arm64`).
-        free_bytes: path asked for → free bytes on its file system (that of its nearest existing parent).
+        free_bytes: path asked for → free bytes on its file system (that of its nearest existing parent). Where
+            `/var/lib/docker` is asked for, it stands for Docker's data-root.
         file_system: path asked for → the file system's mount point.
         existing: those of the paths asked for that exist.
         listeners: TCP sockets that listen, with the program that holds them.
@@ -122,9 +123,15 @@ class Checkup(FactBase[CheckupState]):
 
     @override
     def command(self, paths: tuple[str, ...], models_dir: str) -> str:
-        store = f"{models_dir or f'/var/lib/docker/volumes/{MODELS_VOLUME}/_data'}/models/manifests"
+        # Read, not asked of Docker: the engine may be down, and every question takes its time on a slow host.
+        root = (
+            f'root=$(sed -n \'s/.*"data-root" *: *"\\([^"]*\\)".*/\\1/p\' {DAEMON_JSON} 2>/dev/null | head -n 1); '
+            f"root=${{root:-{DOCKER_DIR}}}"
+        )
+        store = f"{models_dir or f'$root/volumes/{MODELS_VOLUME}/_data'}/models/manifests"
         disk = (
-            'e="$p"; while [ ! -e "$e" ]; do e=$(dirname "$e"); done; [ "$e" = "$p" ] && x=yes || x=no; '
+            f's="$p"; [ "$s" != {DOCKER_DIR} ] || s="$root"; '
+            'e="$s"; while [ ! -e "$e" ]; do e=$(dirname "$e"); done; [ "$e" = "$s" ] && x=yes || x=no; '
             'df -Pk "$e" | awk -v p="$p" -v x=$x \'NR==2 {print p, x, $4, $6}\''
         )
         # After the disk section, which makes an automatic mount happen.
@@ -137,6 +144,7 @@ class Checkup(FactBase[CheckupState]):
         ]
         return "; ".join(
             [
+                root,
                 "echo @@clock; date +%s",
                 "echo @@os; cat /etc/os-release",
                 "echo @@architecture; dpkg --print-architecture 2>/dev/null || uname -m",
@@ -147,7 +155,7 @@ class Checkup(FactBase[CheckupState]):
                 f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",
                 f"echo @@firewall; {FIREWALL_TRACES}",
                 BOARD_QUESTIONS,
-                f"echo @@models; cd {store} 2>/dev/null && find . -type f -printf '%P\\n'",
+                f"echo @@models; cd \"{store}\" 2>/dev/null && find . -type f -printf '%P\\n'",
                 *(mounts if models_dir else []),
                 _CONFINEMENT,
                 f"[ -e {IMAGES_LOCK} ] || {{\n{_NEIGHBOURS}\n}}",

@@ -1,7 +1,7 @@
 # What lives on a host that Hearth has not been on yet. Its containers and listeners are asked for elsewhere.
 echo @@neighbours
 grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf && echo ufw
-[ -s /var/lib/docker/swarm/docker-state.json ] && echo swarm
+[ -s "$root/swarm/docker-state.json" ] && echo swarm
 [ -e /snap/bin/docker ] && echo snap
 for place in /usr/libexec/docker /usr/lib/docker /usr/local/lib/docker /usr/local/libexec/docker; do
   [ -e "$place/cli-plugins/docker-compose" ] && echo compose

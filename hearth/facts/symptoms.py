@@ -12,11 +12,10 @@ from hearth.containers import find_drift
 from hearth.facts.checkup import Checkup
 from hearth.facts.engine import EngineUnreachable
 from hearth.facts.project import Project
-from hearth.host_paths import CONTAINERS
+from hearth.host_paths import CONTAINERS, DOCKER_DIR
 from hearth.sections import parse_sections
 from hearth.shell import DOCKER_ANSWERS, quote
 
-_DOCKER_DIR = "/var/lib/docker"
 # What Ollama's and httpd's logs have when something failed: their own levels, a crash, and Ollama's 5xx.
 _WRONG = r"level=ERROR|^panic:|^fatal error|\| 5[0-9][0-9] \||\[[a-z_0-9]+:(error|crit|alert|emerg)\]"
 
@@ -47,7 +46,7 @@ class Symptoms(FactBase[dict[str, Any]]):
                 "limits=$(timeout 40 docker info --format '{{.MemoryLimit}}' 2>/dev/null); answered=$?",
                 # An engine that hangs is not asked again: each question would take its time in vain.
                 "[ $answered != 124 ] || timeout() { return 124; }",
-                f"({Checkup().command((_DOCKER_DIR,), '')})",
+                f"({Checkup().command((DOCKER_DIR,), '')})",
                 f"({Project().command()})",
                 "echo @@memory; grep -E '^(Mem|Swap)' /proc/meminfo",
                 # It also prints "false" where no engine answers, and then fails.
@@ -106,7 +105,7 @@ class Symptoms(FactBase[dict[str, Any]]):
             else None,
             "memory_limits": {"true": True, "false": False}.get(limits),
             "memory": {words[0].rstrip(":"): int(words[1]) for words in memory},
-            "free_bytes": checkup.free_bytes.get(_DOCKER_DIR, 0),
+            "free_bytes": checkup.free_bytes.get(DOCKER_DIR, 0),
             "listeners": [[one.address, one.port, one.program] for one in checkup.listeners],
             "errors": sections.get("errors", []),
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -30,7 +31,7 @@ from hearth.facts.models import Models, ModelsState
 from hearth.facts.project import Project, ProjectState
 from hearth.facts.releases import Releases, ReleasesState
 from hearth.facts.tree import Tree, TreeState
-from hearth.host_paths import BOOT_LINE, REBOOT_DUE, ROOT
+from hearth.host_paths import BOOT_LINE, DAEMON_JSON, DOCKER_DIR, MODELS_VOLUME, REBOOT_DUE, ROOT
 from hearth.sections import parse_sections
 from tests.recorded import raspberry_pi as recorded
 
@@ -138,6 +139,26 @@ def test_a_checkup_is_read(tmp_path: Path) -> None:
     assert state.board.counts_memory is not None
     assert " ".join(state.board.cmdline) == " ".join(Path("/proc/cmdline").read_text().split())
     assert (state.board.boot_line, state.board.reboot_due) == (None, False)
+
+
+@pytest.mark.parametrize(("config", "mount"), [('{"data-root": "/proc/docker"}', "/proc"), ("{}", None)])
+def test_room_is_looked_for_where_docker_keeps_its_data(tmp_path: Path, config: str, mount: str | None) -> None:
+    daemon = tmp_path / "daemon.json"
+    daemon.write_text(config)
+    fact = Checkup()
+    found = fact.process(ask(fact.command((DOCKER_DIR,), "").replace(DAEMON_JSON, str(daemon)))).file_system[DOCKER_DIR]
+    assert found == (mount or fact.process(ask(fact.command(("/var/lib",), ""))).file_system["/var/lib"])
+
+
+def test_models_are_looked_for_where_docker_keeps_its_data(tmp_path: Path) -> None:
+    root, daemon = tmp_path / "big disk", tmp_path / "daemon.json"
+    store = root / f"volumes/{MODELS_VOLUME}/_data/models/manifests/registry.ollama.ai/library/tinyllama"
+    store.mkdir(parents=True)
+    (store / "latest").touch()
+    daemon.write_text(json.dumps({"log-driver": "local", "data-root": str(root)}, indent=2))
+    fact = Checkup()
+    command = fact.command((DOCKER_DIR,), "").replace(DAEMON_JSON, str(daemon))
+    assert fact.process(ask(command)).models == {"tinyllama:latest"}
 
 
 def test_a_board_is_read_with_a_zero_byte_a_line_without_end_and_a_firmware(
