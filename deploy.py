@@ -32,7 +32,7 @@ from hearth.roles.tls import read_material
 everyone = check_settings(state.inventory)
 settings = everyone[host.name]
 material = read_material(settings, everyone.values())
-watch_connection(state.inventory.get_host(host.name))
+watch_connection()
 root = become()
 hold(root)
 

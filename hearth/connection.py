@@ -11,6 +11,7 @@ from typing import Any
 import gevent
 from pyinfra import logger
 from pyinfra.api.host import Host
+from pyinfra.context import ctx_host
 
 from hearth.ending import blame
 
@@ -18,26 +19,24 @@ from hearth.ending import blame
 PAUSE, PATIENCE = 15, 105
 
 
-def watch_connection(host: Host, pause: float = PAUSE, patience: float = PATIENCE) -> gevent.Greenlet | None:
-    """End the run on this host, with a sentence, once it gave no sign of life for `patience` seconds.
+def watch_connection(pause: float = PAUSE, patience: float = PATIENCE) -> gevent.Greenlet | None:
+    """End the run on the host of this code, with a sentence, once it gave no sign of life for `patience` seconds.
 
-    Connections that are not ssh (`@local`) are not watched.
-
-    Args:
-        host: one of the inventory's. `pyinfra.host` will not do: it means something only where pyinfra runs a deploy's
-            code, and not in what watches beside it.
+    A connection that replaces the first one, as after a restart of the host, is watched as well. Connections that are
+    not ssh (`@local`) are not.
 
     Returns:
-        what watches, for tests.
+        what watches, for tests. It never ends by itself as long as the host lives.
     """
-    client = getattr(host.connector, "client", None)
-    transport = client.get_transport() if client is not None else None
-    return gevent.spawn(_watch, host, transport, pause, patience) if transport is not None else None
+    # The host itself: `pyinfra.host` means something only here, and not in what watches beside this code.
+    host: Host = ctx_host.get()  # type: ignore[no-untyped-call]
+    return gevent.spawn(_watch, host, pause, patience) if _transport(host) is not None else None
 
 
-def _watch(host: Host, transport: Any, pause: float, patience: float) -> None:
-    while transport.is_active():
-        if not _is_alive(transport, patience):
+def _watch(host: Host, pause: float, patience: float) -> None:
+    while True:
+        transport = _transport(host)
+        if transport is not None and transport.is_active() and not _is_alive(transport, patience):
             message = (
                 f"the host has given no sign of life for {patience:.0f} s: its power or its network went away. What "
                 "was done so far stays. Deploy again when it is back: that finishes what was begun."
@@ -47,6 +46,12 @@ def _watch(host: Host, transport: Any, pause: float, patience: float) -> None:
             transport.close()  # what waits for the host's output gets its end
             return
         gevent.sleep(pause)
+
+
+def _transport(host: Host) -> Any:
+    """The ssh connection that is in use now; None where there is none."""
+    client = getattr(host.connector, "client", None)
+    return client.get_transport() if client is not None else None
 
 
 def _is_alive(transport: Any, patience: float) -> bool:

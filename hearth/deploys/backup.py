@@ -19,7 +19,7 @@ settings = check_settings(state.inventory)[host.name]
 directory = Path(required("TO", host.data.get("x_backup_to"), "backups"))
 with_models = choice("WITH_MODELS", host.data.get("x_backup_models"), ("0", "1")) == "1"
 
-watch_connection(host)
+watch_connection()
 root = become()
 hold(root)
 backup(settings=settings, directory=directory, commit=commit(), with_models=with_models, **root)

@@ -27,7 +27,7 @@ hosts = sum(1 for one in state.inventory if state.is_host_in_limit(one))
 archive = open_backup(Path(required("FROM", host.data.get("x_restore_from"), "backups/….tar")), hosts)
 settings = choose_settings(archive, inventory)
 material = read_material(settings, everyone.values())
-watch_connection(host)
+watch_connection()
 root = become()
 hold(root)
 

@@ -14,7 +14,7 @@ from hearth.roles.uninstall import announce, uninstall
 
 settings = check_settings(state.inventory)[host.name]
 delete_models = choice("MODELS", host.data.get("x_uninstall_models"), ("keep", "delete")) == "delete"
-watch_connection(host)
+watch_connection()
 root = become()
 hold(root)
 

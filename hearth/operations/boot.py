@@ -12,7 +12,6 @@ from pyinfra.api.state import State
 from pyinfra.operations import server
 
 from hearth.commands import connection_arguments, streamed
-from hearth.connection import watch_connection
 from hearth.host_paths import BOOT_LINE, BOOT_LINE_BEFORE, REBOOT_DUE
 from hearth.lock import hold, release_hold
 from hearth.memory_cgroup import WORD
@@ -113,9 +112,8 @@ def _wait(state: State, host: Host, wait: Callable[[State, Host], None]) -> bool
 
 
 def _take_up_again(state: State, host: Host, root: dict[str, Any]) -> bool:  # noqa: ARG001
-    """The old connection is gone, and with it what held the host and what watched it."""
+    """The old connection is gone, and with it what held the host."""
     release_hold(host)
-    watch_connection(host)
     try:
         hold(root)
     except DeployError as error:  # it would end the run on all hosts

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,7 @@ import gevent
 import paramiko
 import pytest
 from pyinfra.api import State
+from pyinfra.context import ctx_host
 
 from hearth.connection import watch_connection
 
@@ -36,13 +38,13 @@ class Line:
         self.client.start_client(timeout=20)
 
     def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
-        while piece := source.recv(65536):
-            if not self.is_cut.is_set():
-                target.sendall(piece)
+        with suppress(OSError):  # one of the ends was closed
+            while piece := source.recv(65536):
+                if not self.is_cut.is_set():
+                    target.sendall(piece)
 
-    def host(self) -> Any:
-        client = SimpleNamespace(get_transport=lambda: self.client)
-        return SimpleNamespace(connector=SimpleNamespace(client=client), print_prefix="[pi] ", name="pi", state=State())
+    def client_of(self) -> Any:
+        return SimpleNamespace(get_transport=lambda: self.client)
 
 
 @pytest.fixture
@@ -53,27 +55,73 @@ def line() -> Iterator[Line]:
     one.server.close()
 
 
-def test_a_host_that_answers_is_left_alone(line: Line, caplog: pytest.LogCaptureFixture) -> None:
-    watching = watch_connection(line.host(), pause=0.05, patience=5)
+@pytest.fixture
+def host(line: Line) -> Any:
+    connector = SimpleNamespace(client=line.client_of())
+    return SimpleNamespace(connector=connector, print_prefix="[pi] ", name="pi", state=State())
+
+
+@pytest.fixture
+def watch(host: Any) -> Iterator[Callable[[float], gevent.Greenlet]]:
+    """Begins to watch as a deploy's code does: for as long as that runs, `pyinfra.host` is this host."""
+    started = []
+
+    def begin(patience: float) -> gevent.Greenlet:
+        with ctx_host.use(host):
+            watching = watch_connection(pause=0.05, patience=patience)
+        assert watching is not None
+        started.append(watching)
+        return watching
+
+    yield begin
+    gevent.killall(started)
+
+
+Watch = Callable[[float], gevent.Greenlet]
+SILENT = "[pi] the host has given no sign of life for 1 s"
+
+
+def test_a_host_that_answers_is_left_alone(line: Line, watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
+    watching = watch(5)
     gevent.sleep(1)
     assert line.client.is_active()
-    assert watching is not None
     assert not watching.dead
     assert not caplog.records
 
 
-def test_a_host_that_falls_silent_is_given_up_with_a_sentence(line: Line, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_host_that_falls_silent_is_given_up_with_a_sentence(
+    line: Line, watch: Watch, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.ERROR, logger="pyinfra")
-    watching = watch_connection(line.host(), pause=0.05, patience=1)
+    watching = watch(1)
     gevent.sleep(0.3)
     line.is_cut.set()
-    assert watching is not None
     watching.join(10)
     assert watching.dead
     assert not line.client.is_active()
-    assert "[pi] the host has given no sign of life for 1 s" in caplog.text
+    assert SILENT in caplog.text
+
+
+def test_the_connection_after_a_restart_is_watched_as_well(
+    line: Line, host: Any, watch: Watch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR, logger="pyinfra")
+    watching = watch(1)
+    gevent.sleep(0.3)
+    line.client.close()
+    gevent.sleep(0.3)
+    assert not watching.dead, "a connection that was closed is no host that fell silent"
+    second = Line()
+    host.connector.client = second.client_of()
+    gevent.sleep(0.3)
+    second.is_cut.set()
+    watching.join(10)
+    assert watching.dead
+    assert not second.client.is_active()
+    assert SILENT in caplog.text
+    second.server.close()
 
 
 def test_a_connection_that_is_not_ssh_is_not_watched() -> None:
-    host: Any = SimpleNamespace(connector=SimpleNamespace(), print_prefix="")
-    assert watch_connection(host) is None
+    with ctx_host.use(SimpleNamespace(connector=SimpleNamespace(), print_prefix="")):
+        assert watch_connection() is None

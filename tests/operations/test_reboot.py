@@ -12,7 +12,6 @@ import pytest
 from tests.shipped import PROJECT
 
 DEPLOY = """
-from pyinfra import host
 from pyinfra.operations import server
 
 from hearth.connection import watch_connection
@@ -20,7 +19,7 @@ from hearth.lock import hold
 from hearth.operations import boot
 
 boot._DELAY = 1
-watch_connection(host)
+watch_connection()
 hold({})
 server.shell(name="Before", commands=["echo before $(flock -n lock true && echo free || echo held) >> said"])
 boot.rebooted(name="Restart the host")
