@@ -6,6 +6,14 @@ One file for each host, on this machine. `--data x_backup_models=1` puts the mod
 from pathlib import Path
 
 from pyinfra import host, state
+from pyinfra.api import DeployError
+
+# First of all, as in deploy.py.
+if Path.cwd() != Path(__file__).resolve().parents[2]:
+    raise DeployError(
+        f"{host.name}: nothing was changed: pyinfra was started in {Path.cwd()}, and finds Hearth's settings only in "
+        f"Hearth's own directory: `cd {Path(__file__).resolve().parents[2]}` first"
+    )
 
 from hearth.checkout import commit
 from hearth.connection import watch_connection

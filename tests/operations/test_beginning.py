@@ -91,8 +91,11 @@ def test_settings_for_a_group_that_there_is_not(checkout: Path) -> None:
     assert "did you mean proxmox.py?" in said
 
 
-def test_another_directory_than_hearths_own(tmp_path: Path) -> None:
-    said = pyinfra("@local", str(PROJECT / "deploy.py"), "-y", directory=tmp_path)
+@pytest.mark.parametrize(
+    "file", ["deploy.py", *(f"hearth/deploys/{name}.py" for name in ("backup", "restore", "rollback", "uninstall"))]
+)
+def test_another_directory_than_hearths_own(tmp_path: Path, file: str) -> None:
+    said = pyinfra("@local", str(PROJECT / file), "-y", directory=tmp_path)
     assert f"pyinfra was started in {tmp_path}" in said
     assert f"`cd {PROJECT}` first" in said
 
