@@ -114,7 +114,6 @@ def test_exactly_the_declared_ports_answer_with_tls() -> None:
     assert found == others() | {85, 443}
 
 
-@pytest.mark.unproven
 def test_the_key_is_for_root_and_httpd_and_nowhere_else(home: Home) -> None:
     pair = on_guest(f"sudo cat {TLS_LIVE}/server.pem")
     line = pair.partition("-----BEGIN PRIVATE KEY-----\n")[2].splitlines()[0]
@@ -185,7 +184,6 @@ def test_tls_is_switched_off_and_rolled_back_to(home: Home) -> None:
     assert call(url(), "GET", "/").status == 308
 
 
-@pytest.mark.unproven
 def test_files_that_do_not_belong_together_change_nothing(home: Home, tmp_path: Path) -> None:
     pairs = [home.authority.issue([NAME], today()).partition(b"-----BEGIN PRIVATE KEY-----") for _ in range(2)]
     (tmp_path / "pi.pem").write_bytes(pairs[0][0])
@@ -206,13 +204,11 @@ def test_files_that_do_not_belong_together_change_nothing(home: Home, tmp_path: 
     assert fingerprint(home.client.shake_hands()[2]) == fingerprint(parse_chain(pairs[0][0], "own")[0])
 
 
-@pytest.mark.unproven
 def test_a_restart_of_the_host_needs_nobody(home: Home) -> None:
     on_guest("sudo systemctl restart docker")
     wait_until(lambda: home.client.call("/").status == 200, 120, "the page comes over TLS")
 
 
-@pytest.mark.unproven
 def test_an_uninstall_takes_the_keys_away(home: Home) -> None:
     run = pyinfra("hearth/deploys/uninstall.py", *home.settings)
     assert run.code == 0, run.output
@@ -232,7 +228,6 @@ def pebble(tmp_path: Path) -> Iterator[Pebble]:
         yield server
 
 
-@pytest.mark.unproven
 @pytest.mark.parametrize("challenge", ["tls-alpn-01", "http-01"])
 def test_a_public_name_gets_its_certificate_by_itself(pebble: Pebble, tmp_path: Path, challenge: str) -> None:
     settings = [
