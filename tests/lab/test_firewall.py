@@ -23,8 +23,8 @@ TRACES = (
 OTHER = "inet somebody"
 ADD_OTHER = (
     "sudo apt-get -qq install -y --no-install-recommends nftables >/dev/null && "
-    f"sudo nft 'add table {OTHER}; add chain {OTHER} all {{ type filter hook input priority 0; }}; "
-    f"add rule {OTHER} all tcp dport 9 drop'"
+    f"sudo nft 'add table {OTHER}; add chain {OTHER} seen {{ type filter hook input priority 0; }}; "
+    f"add rule {OTHER} seen tcp dport 9 drop'"
 )
 THEIRS = (
     f"sudo iptables-save | sed '/^#/d; s/\\[[0-9:]*\\]//'; sudo nft list table {OTHER}; "
