@@ -13,7 +13,8 @@ from tests.browser.conftest import NAME, OpenChat
 from tests.browser.test_other_origin import CALL
 from tests.lab.machine import deploy, on_guest, url, wait_until
 
-pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
+LONG = pytest.mark.long
 
 LOG = "sudo docker logs hearth-ollama 2>&1"
 # Bytes for bytes, words of tinyllama become markup: as long, so that every length in the file stays true.
@@ -21,7 +22,7 @@ MARKUP = "<img src=x onerror=alert(1)>"
 SWAPS = [("▁streamed", "<img src=x "), ("▁through", "onerror=al"), ("▁Apache", "ert(1)>ok")]
 
 
-@pytest.mark.parametrize("by", ["button", "Escape", "closed page"])
+@pytest.mark.parametrize("by", ["button", pytest.param("Escape", marks=LONG), pytest.param("closed page", marks=LONG)])
 def test_stop_cancels_the_generation(open_chat: OpenChat, by: str) -> None:
     chat = open_chat(url())
     chat.pick("tinystory")
