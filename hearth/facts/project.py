@@ -58,7 +58,7 @@ class Project(FactBase[ProjectState]):
             "echo @@complaints; "
             "all=$(docker ps --all --no-trunc --format "
             '\'{{.ID}} {{.Label "com.docker.compose.project"}} {{.Names}}\' 2>&1) || echo "$all"; '
-            f"echo @@containers; ids=$(echo \"$all\" | grep -E '{mine}' | cut -c -64); "
+            f"echo @@project; ids=$(echo \"$all\" | grep -E '{mine}' | cut -c -64); "
             "[ -z \"$ids\" ] || docker inspect --format '{{json .}}' $ids 2>/dev/null; true"
         )
 
@@ -69,7 +69,7 @@ class Project(FactBase[ProjectState]):
             raise EngineUnreachable(type(self), " ".join(complaints))
         return ProjectState(
             hashes=dict(line.split(maxsplit=1) for line in sections["hashes"]),
-            containers=tuple(parse_container(json.loads(line)) for line in sections["containers"]),
+            containers=tuple(parse_container(json.loads(line)) for line in sections["project"]),
             images=image_ids(sections["pulled"]),
             reload_pending=bool(sections["pending"]),
         )

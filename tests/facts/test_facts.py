@@ -74,7 +74,7 @@ def test_images_of_an_engine_that_does_not_answer_are_unknown(answer: str) -> No
 @pytest.mark.parametrize("answer", UNREACHABLE)
 def test_containers_of_an_engine_that_does_not_answer_are_unknown(answer: str) -> None:
     with pytest.raises(EngineUnreachable, match="does not answer"):
-        Project().process(["@@pending", "@@pulled", "@@hashes", "ollama a1", "@@complaints", answer, "@@containers"])
+        Project().process(["@@pending", "@@pulled", "@@hashes", "ollama a1", "@@complaints", answer, "@@project"])
 
 
 def test_models_of_an_ollama_that_does_not_answer_are_unknown() -> None:

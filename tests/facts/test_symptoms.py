@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import pytest
@@ -26,6 +27,12 @@ def test_the_script_runs_here_and_its_answer_is_read() -> None:
     assert symptoms["free_bytes"] > 0
 
 
+def test_its_questions_have_different_names() -> None:
+    """Two with one name would be read as one answer; the script is put together from those of other facts."""
+    names = re.findall(r"@@(\w+)", Symptoms().command())
+    assert sorted(names) == sorted(set(names))
+
+
 def test_a_login_that_may_not_look() -> None:
     assert Symptoms().process([]) == {"access": False}
     for symptoms in (Symptoms().default(), Symptoms().process([])):
@@ -36,7 +43,7 @@ def test_a_login_that_may_not_look() -> None:
 def test_an_engine_that_does_not_answer() -> None:
     said = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
     lines = ["@@access", *ask(Checkup().command(("/var/lib/docker",), ""))]
-    lines += ["@@pending", "@@pulled", "@@hashes", "@@complaints", said, "@@containers"]
+    lines += ["@@pending", "@@pulled", "@@hashes", "@@complaints", said, "@@project"]
     lines += ["@@memory", "MemTotal: 4000000 kB", "@@limits", "@@states", "", "@@environment", ""]
     symptoms = Symptoms().process([*lines, "@@errors"])
     assert symptoms["memory_limits"] is None
