@@ -216,7 +216,7 @@ function listen() {
     submit();
   }, "submit");
   on("prompt", (event) => {
-    // Enter that ends the choice of a character (Chinese, Japanese, …) belongs to the keyboard, not to us.
+    // Enter may end the choice of a character (Chinese, Japanese, …).
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
     submit();

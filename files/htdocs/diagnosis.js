@@ -1,4 +1,4 @@
-// “What is wrong?”: asks each thing on the way from this page to the model, in order, and says what it found.
+// “What is wrong?”: asks each thing between this page and the model.
 
 import { byId, element } from "./dom.js";
 import { firstWord, listModels, request, version } from "./server.js";
@@ -29,7 +29,7 @@ function steps(model, signal) {
 
 let running = new AbortController();
 
-/** Runs the diagnosis in its dialog; closing the dialog ends it, and so does starting anew. `model` is the one to ask. */
+/** Runs the diagnosis in its dialog, until that is closed. `model` is the one to ask. */
 export async function diagnose(model) {
   const [dialog, list, verdict] = ["diagnosis", "steps", "verdict"].map(byId);
   running.abort();

@@ -1,4 +1,4 @@
-// Reading an answer as it comes, and how its numbers read. Knows nothing of the page, so that tests can call it.
+// Reading an answer as it comes, and how its numbers read. Knows nothing of the page.
 
 import { ChatError, CUT_OFF, fromLine, ODD_ANSWER } from "./words.js";
 
@@ -15,7 +15,7 @@ export function lineSplitter() {
   };
 }
 
-/** One NDJSON line as an object, or null for a blank one. Throws ChatError for an error line and for anything else. */
+/** One NDJSON line as an object, or null for a blank one; a ChatError for anything else. */
 export function parseLine(line, model = "") {
   if (!line.trim()) return null;
   let event = null;

@@ -1,4 +1,4 @@
-// What went wrong, in words that say what to do. Knows nothing of the page, so that tests can call it.
+// What went wrong, in words that say what to do. Knows nothing of the page.
 
 const LOOK = "on the server, “cd /opt/hearth && sudo docker compose ps” shows what is running";
 const LOGS = "on the server, “cd /opt/hearth && sudo docker compose logs ollama” says why";
@@ -47,10 +47,11 @@ const BY_WORDS = [
     `${name} needs more memory than the server has free. Pick a smaller model.`],
   [/does not support (generate|chat)/i, "other", (name) => `${name} is not made for answering questions. Pick another model.`],
   [/image|vision|multimodal/i, "other", (name) => `${name} can't look at this picture. Pick a model that can, or ask without it.`],
+  [/timed out waiting/i, "again", () => BY_STATUS[502]],
   [/server busy|maximum pending/i, "wait", () => "Too many questions are waiting for the model. Wait a moment and ask again."],
 ];
 
-/** “a”, “b” and “c”. */
+/** “a” and “b”. */
 export const listed = (names) => names.map((name) => `“${name}”`).join(", ").replace(/, (?=[^,]*$)/, " and ");
 
 /** The ChatError for words of Ollama's, or null. `models` are the names there are. */
@@ -65,6 +66,8 @@ export function fromWords(detail, model = "", models = [], after = 0) {
 export function fromStatus(status, { detail = "", model = "", origin = "", up = null, models = [], after = 0 } = {}) {
   const known = fromWords(detail, model, models, after);
   if (known) return known;
+  // Ollama's own words; httpd's are that it does not resolve.
+  if (status === 500 && detail && !/resolve/.test(detail)) return fromLine(detail);
   let sentence = BY_STATUS[status] ?? `The server answered with an error (${status}). Ask again; if it stays, ${LOOK}.`;
   if (status === 403) {
     sentence = detail.startsWith("address")
@@ -84,4 +87,4 @@ export function fromStatus(status, { detail = "", model = "", origin = "", up = 
 
 /** The ChatError for an error line in the midst of an answer. */
 export const fromLine = (detail, model) =>
-  fromWords(detail, model) ?? new ChatError(`The model server failed while answering. Ask again; if it stays, ${LOGS}.`, { detail });
+  fromWords(detail, model) ?? new ChatError(`The model server failed while answering. Ask again, or pick a smaller model; if it stays, ${LOGS}.`, { detail });

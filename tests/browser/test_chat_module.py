@@ -82,6 +82,11 @@ def test_every_status_has_its_own_sentence(call: Call) -> None:
         ("server busy, please try again.  maximum pending requests exceeded", "Too many questions", "wait"),
         ('"tiny" does not support generate', "not made for answering", "other"),
         ("this model is missing data required for image input", "can't look at this picture", "other"),
+        # As Ollama 0.17.4 has them.
+        ("llama runner process has terminated: signal: killed", "pick a smaller model", "again"),
+        ("model failed to load, this may be due to resource limitations or an internal error", "failed while", "again"),
+        ("timed out waiting for llama runner to start - progress 0.50 - ", "It may still be loading", "again"),
+        ("model server name does not resolve", "name could not be found", "wait"),
     ],
 )
 def test_words_of_ollamas_count_more_than_the_status(call: Call, detail: str, said: str, cure: str) -> None:

@@ -30,6 +30,7 @@ QUEUE_FULL = "Too many questions are waiting for the model. Wait a moment and as
 TOO_SLOW = (
     f"The model server gave no answer in time. It may still be loading: ask again, or pick a smaller model; {LOGS}."
 )
+FAILED = f"The model server failed while answering. Ask again, or pick a smaller model; if it stays, {LOGS}."
 CUT_OFF = f"The answer was cut off before its end. Continue or ask again; if it happens often, {LOGS}."
 NO_MODELS = "There is no model on this server yet. Add one to “ollama_models” in the inventory and deploy again."
 WAIT = ["Ask again", "Keep trying", "Edit question", "What is wrong?"]
@@ -150,7 +151,7 @@ def test_ollamas_queue_is_full(chat: ChatPage) -> None:
 def test_the_models_process_is_killed_in_the_midst_of_an_answer(chat: ChatPage) -> None:
     told = telling(chat)
     on_guest("sudo pkill -9 -f '[o]llama runner'")
-    assert said(chat) == f"The model server failed while answering. Ask again; if it stays, {LOGS}."
+    assert said(chat) == FAILED
     assert "The server said: " in chat.alert.inner_text()
     assert chat.answer.inner_text().startswith(told)
     chat.press("Ask again")

@@ -276,6 +276,8 @@ def test_the_page_is_for_those_who_may_call(serve: Serve, secrets: Path, words: 
         for answer in found:
             assert (b"<title>" in answer.body and b'id="prompt"' in answer.body) == (answer.status == 200)
             assert answer.all("www-authenticate") == (['Basic realm="Hearth"'] if answer.status == 401 else [])
+            # The page's own diagnosis must be able to tell this from a refusal of Ollama's.
+            assert answer.status != 403 or answer.json() == {"error": "address not allowed"}
     assert tuple(ask(web, "GET", "/chat.js", {}, where).status for where in (HOME, ELSEWHERE)) == statuses[6:]
 
 
