@@ -23,12 +23,14 @@ from pyinfra.api.state import BaseStateCallback, State, StateStage
 from pyinfra.context import ctx_state
 
 from hearth.command_line import CommandLine
+from hearth.doctor.place import look_around
 from hearth.facts.models import model_sizes
 from hearth.host_paths import CONTAINERS
 from hearth.model_names import full_name
 from hearth.outcome import Ending, Result, Step, image_version, page_places, tell_end, took
 from hearth.sections import parse_sections
 from hearth.settings import Settings
+from hearth.unreached import why_unreached
 from hearth.words import REPORT
 
 _ASK = (
@@ -64,6 +66,7 @@ def watch_end(asked: CommandLine) -> None:
     """Have the last words said when this process ends. `python -m hearth.drift` has words of its own."""
     if not os.environ.get(REPORT):
         state: State = ctx_state.get()  # type: ignore[no-untyped-call]
+        _listen(state)
         atexit.register(_say, state, asked, time.monotonic())
 
 
@@ -92,6 +95,30 @@ def blame(one: Host, lines: Iterable[str]) -> None:
     """What a host said when something failed there; the last of it is told at the end."""
     state = one.state
     _of(state, one.name).reasons = [line.strip() for line in lines if line.strip()][-3:]
+
+
+def _listen(state: State) -> None:
+    """Hear why a host could not be connected to.
+
+    pyinfra forgets its callbacks once it has the inventory, and connects before a deploy file can add one.
+    """
+    tell = state.trigger_callbacks
+
+    def listened(name: str, *arguments: Any) -> None:
+        if name == "host_connect_error":
+            _unreached(state, *arguments)
+        tell(name, *arguments)
+
+    state.trigger_callbacks = listened  # type: ignore[method-assign,assignment]
+
+
+def _unreached(state: State, one: Host, error: Exception) -> None:
+    if one in state.activated_hosts:
+        return  # while a host restarts, there is no connection for some time
+    data = one.data.dict()  # type: ignore[no-untyped-call]
+    user, port = str(data.get("ssh_user") or ""), int(data.get("ssh_port") or 22)
+    told = why_unreached(error, look_around(), _address(one, data), user, port)
+    blame(one, [f"{error}.", f"{told}."] if told else [f"{error}."])
 
 
 class _Asker(BaseStateCallback):
@@ -124,7 +151,8 @@ def _say(state: State, asked: CommandLine, begun: float) -> None:
             (logger.error if end.failed else logger.info)("--> " + f"{one.name}:")
             for line in tell_end(end, looked):
                 logger.info(f"    {line}")
-    logger.info(f"--> {'Looked at' if looked else 'Done'} in {took(time.monotonic() - begun)}")
+    word = "Ended after" if any(end.failed for _, end in ends) else "Looked at in" if looked else "Done in"
+    logger.info(f"--> {word} {took(time.monotonic() - begun)}")
 
 
 def _end(state: State, one: Host) -> Ending:
@@ -140,7 +168,7 @@ def _end(state: State, one: Host) -> Ending:
     if settings is None:
         return Ending(one.name, "execute" if connected else "connect", known.prepared, steps, reason)
     data = one.data.dict()  # type: ignore[no-untyped-call]
-    address = str(data.get("ssh_hostname", "localhost" if one.name == "@local" else one.name))
+    address = _address(one, data)
     forwards = {str(port): here for port, here in data.get("x_forwards", {}).items()}
     versions = [f"Ollama {image_version(settings.ollama_image)}", f"httpd {image_version(settings.proxy_image)}"]
     return Ending(
@@ -153,6 +181,10 @@ def _end(state: State, one: Host) -> Ending:
         {name: known.sizes.get(full_name(name), "") for name in settings.ollama_models},
         [*versions, f"Docker {known.docker}"] if known.docker else versions,
     )
+
+
+def _address(one: Host, data: Mapping[str, Any]) -> str:
+    return str(data.get("ssh_hostname") or ("localhost" if one.name == "@local" else one.name))
 
 
 def _result(state: State, meta: OperationMeta) -> Result:

@@ -24,6 +24,15 @@ _STATES = (
     ("Stack | Bring", "the release before was put back where there is one; what is above says whether that worked"),
     ("Stack", "what served before serves on; new files may be in place already and are not in force yet"),
     ("Models", "the page is there, and the models that the host has can be used; what arrived of the others is kept"),
+    (
+        "Access",
+        "callers are let in as before; new passwords and keys may be there already and are not in force yet",
+    ),
+    ("Boot", "Hearth's containers were not touched, but for a restart of the host where there was one"),
+    ("Rollback", "what is above says which release serves"),
+    ("Backup", "the host was not changed"),
+    ("Restore", "what was put back already stays"),
+    ("Uninstall", "what was removed is gone, and the rest is as it was"),
     ("Release", "the release before was put back where there is one; what is above says whether that worked"),
 )
 _LONG = 400
@@ -71,6 +80,9 @@ def tell_end(end: Ending, looked: bool) -> list[str]:
     Args:
         looked: nothing was to be changed, or nobody agreed to it.
     """
+    if end.stage == "connect" and end.reason:
+        told = f"there was no connection to it, and nothing was changed there: {end.reason}"
+        return [f"{told} Then run the same command again"]
     if end.stage == "connect":
         return [
             "there was no connection to it, and nothing was changed there. Is it on, and do its address, user and key "

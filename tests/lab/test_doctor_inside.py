@@ -14,7 +14,7 @@ from hearth.host_paths import ROOT as HOST_ROOT
 from tests.acceptance.api import call
 from tests.lab.machine import INVENTORY, ROOT, on_guest, restore, url, wait_until
 
-pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.unproven]
+pytestmark = pytest.mark.scenario
 
 MB = 1_000_000
 DOCKER_DIR = "/var/lib/docker"
@@ -55,6 +55,7 @@ def test_a_host_that_is_well() -> None:
     assert "GB of disk are free" in told.host
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.parametrize("service", ["ollama", "httpd"])
 def test_a_stopped_container(service: str) -> None:
@@ -68,6 +69,7 @@ def test_a_stopped_container(service: str) -> None:
     assert outside == {"ollama-missing"} if service == "ollama" else outside, "the way from outside ends there, too"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("deployed")
 def test_a_container_that_reached_its_memory_limit() -> None:
     on_guest(
@@ -91,6 +93,7 @@ def test_a_disk_that_is_nearly_full() -> None:
     on_guest(f"sudo rm {DOCKER_DIR}/filler")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("deployed")
 def test_origins_that_were_changed_by_hand() -> None:
     on_guest(
@@ -105,6 +108,7 @@ def test_origins_that_were_changed_by_hand() -> None:
     )
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("deployed")
 def test_another_ollama_on_the_host_itself() -> None:
     """The real program, copied out of the container."""
@@ -121,6 +125,7 @@ def test_another_ollama_on_the_host_itself() -> None:
     on_guest("sudo sh -c 'kill $(cat /run/native-ollama.pid)'")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("deployed")
 def test_a_damaged_model_leaves_an_error_in_the_log() -> None:
     script = (
@@ -135,6 +140,7 @@ def test_a_damaged_model_leaves_an_error_in_the_log() -> None:
     assert "hearth-ollama: [GIN]" in told.findings["errors-in-logs"]["seen"]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("deployed")
 def test_an_engine_that_is_stopped() -> None:
     """Containers go on without it (`docker_live_restore`); but it is the engine that tells httpd where Ollama is."""
@@ -146,6 +152,7 @@ def test_an_engine_that_is_stopped() -> None:
     assert "Cannot connect to the Docker daemon" in told.findings["engine-silent"]["seen"]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("deployed")
 def test_an_engine_that_gives_no_answer() -> None:
     on_guest("sudo pkill -STOP -x dockerd")
@@ -155,6 +162,7 @@ def test_an_engine_that_gives_no_answer() -> None:
     assert "gave no answer" in told.findings["engine-silent"]["seen"]
 
 
+@pytest.mark.long
 def test_a_host_that_was_never_deployed_to() -> None:
     restore("fresh")
     told = doctor()
@@ -162,6 +170,7 @@ def test_a_host_that_was_never_deployed_to() -> None:
     assert told.of_the_host() == {"not-deployed"}
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("deployed")
 def test_a_host_that_does_not_let_the_doctor_in() -> None:
     """Without the right to look, what was seen from outside stands."""

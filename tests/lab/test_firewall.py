@@ -67,7 +67,6 @@ def test_exactly_the_declared_ports_answer_where_ollama_is_published() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.unproven
 def test_exactly_the_listed_machines_are_let_in() -> None:
     attach()
     published = 'ollama_publish="0.0.0.0:11435"'

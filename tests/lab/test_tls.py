@@ -105,7 +105,6 @@ def test_a_local_authority_is_made_once_and_the_host_speaks_tls(home: Home) -> N
     print(f"\nTLS switched on in {home.first.seconds:.1f} s; then quiet in {again.seconds:.1f} s")
 
 
-@pytest.mark.unproven
 @pytest.mark.usefixtures("home")
 def test_exactly_the_declared_ports_answer_with_tls() -> None:
     attach()

@@ -120,7 +120,8 @@ runs(name='Never', command='true')
         "now: done before it: Change",
         "next: put right what it names, then run the same command again: it goes on from there",
     ]
-    assert "there was no connection to it, and nothing was changed there" in said[away + 1]
+    assert said[away + 1].startswith("there was no connection to it, and nothing was changed there: Could not ")
+    assert "takes no ssh on port" in said[away + 1]
 
 
 @pytest.mark.parametrize(

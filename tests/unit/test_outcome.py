@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from hearth.outcome import Ending, Step, image_version, page_places, tell_end, took
 from hearth.settings import Settings
 
+ROLES = Path(__file__).parents[2] / "hearth/roles"
 Make = Callable[..., Settings]
 WELL = Ending(
     "pi",
@@ -58,6 +61,22 @@ def test_a_failure_says_what_happened_what_is_so_now_and_what_to_do() -> None:
     long = tell_end(replace(end, reason="x" * 1000 + "the end"), looked=False)[0]
     assert len(long) < 500
     assert long.endswith("the end")
+
+
+def test_every_step_has_words_for_the_state_that_its_failure_leaves() -> None:
+    names = [name for role in ROLES.glob("*.py") for name in re.findall(r'@deploy\("(\w+)"\)', role.read_text())]
+    assert len(names) > 10
+    for name in names:
+        end = replace(WELL, steps=[Step(f"{name} | Do something", "failed")])
+        assert "done before it: nothing; " in tell_end(end, looked=False)[1], name
+
+
+def test_a_host_that_nobody_reached_is_told_with_its_reason() -> None:
+    (line,) = tell_end(Ending("pi", "connect", reason="Could not connect (…). Nothing answers there."), looked=False)
+    assert line == (
+        "there was no connection to it, and nothing was changed there: Could not connect (…). Nothing answers there. "
+        "Then run the same command again"
+    )
 
 
 def test_a_run_that_ended_early_says_where() -> None:
