@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup machine demo test test-proxy test-scenarios test-faults test-places test-unproven check unit verify deploy drift rollback backup restore uninstall lab-up lab-down lab-build clean
 
+PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INVENTORY ?= inventory/pi.py
@@ -14,12 +15,15 @@ MODELS ?= keep
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
+NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+
 # --no-compile: Python compiles what is used when it is used; compiling all of it beforehand takes a third of the time.
 $(VENV)/.deploy: requirements.txt
-	@command -v python3 >/dev/null || { echo "python3 is missing: sudo apt-get install python3 python3-venv"; exit 1; }
-	@python3 -c 'import ensurepip' 2>/dev/null || { echo "python3-venv is missing: sudo apt-get install python3-venv"; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: sudo apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) $(NEW_ENOUGH) || { echo "Hearth needs Python 3.11 or later, and $(PYTHON) is $$($(PYTHON) --version). With another one: make setup PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "python3-venv is missing: sudo apt-get install python3-venv"; exit 1; }
 	@echo "Installing the Python packages into $(VENV) …"
-	@test -x $(BIN)/python || python3 -m venv $(VENV)
+	@$(BIN)/python $(NEW_ENOUGH) 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
@@ -45,7 +49,7 @@ test-proxy: machine $(VENV)/.dev ## the real httpd in front of the real Ollama o
 test-scenarios: machine $(VENV)/.dev ## what takes longer: drift, faults and their repair, reloads, reboot (in the lab)
 	@$(BIN)/python -m tests.run scenarios
 
-test-faults: machine $(VENV)/.dev ## the faults that take hours in all: power cuts at many moments, long streams
+test-faults: machine $(VENV)/.dev ## the scenarios that take hours in all: what was done to hosts, access, TLS, long streams
 	@$(BIN)/python -m tests.run faults
 
 test-places: machine $(VENV)/.dev ## other machines than the lab's usual one: Debian 12 with Docker's own packages

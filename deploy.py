@@ -1,4 +1,4 @@
-"""Hearth on every host of an inventory: `pyinfra inventory/pi.py deploy.py`.
+"""Hearth on every host of an inventory: `.venv/bin/pyinfra inventory/pi.py deploy.py`.
 
 Run it again to find and repair any difference. It asks before it changes anything; `-y` answers yes,
 `--dry` only looks.

@@ -33,7 +33,7 @@ proxy_allow_from = []
 # Names of people, and where the password of each comes from when you deploy; the password itself never stands here:
 # {"anna": {"command": ["pass", "show", "hearth/anna"]}, "ben": {"file": "~/.hearth/ben"}, "eve": {"env": "HEARTH_EVE"}}
 proxy_people = {}
-# The same for programs and their API keys, at least 20 characters made by chance (`openssl rand -hex 20`).
+# The same for programs and their API keys, at least 20 random characters (`openssl rand -hex 20`).
 proxy_programs = {}
 # Paths that exist, and what they lead to in Ollama. Everything else Ollama has is refused.
 # "access" in one says who may call it, where that is not proxy_access: {"path": …, "access": "people"}
@@ -52,6 +52,7 @@ proxy_extra_routes = []
 proxy_timeout = 900
 # Answers generated at the same time; more wait `proxy_queue_wait` seconds for a place, then get a quick 503.
 proxy_max_streams = 4
+# Seconds that a question waits for one of these places before it gets a 503.
 proxy_queue_wait = 5
 # Largest request body (a prompt with pictures in it, say).
 proxy_max_body = "32m"
@@ -68,21 +69,23 @@ proxy_tls_port = 443
 # Names and addresses under which you open the page, for the certificate: ["pi.local", "192.168.1.189"]. With "files",
 # the certificate is checked for them. Names here need no entry in proxy_host_names.
 proxy_tls_names = []
-# "files": a PEM file on THIS computer with the certificate and its chain, and where its key is read from:
-# {"file": "~/certificates/pi.key"}, {"env": "PI_KEY"} or {"command": ["pass", "show", "pi.key"]}.
+# "files": a PEM file on THIS computer with the certificate and its chain.
 proxy_tls_certificate = ""
+# "files": where the certificate's key is read from when you deploy:
+# {"file": "~/certificates/pi.key"}, {"env": "PI_KEY"} or {"command": ["pass", "show", "pi.key"]}.
 proxy_tls_key = ""
 # "local-ca": the directory on THIS computer that keeps the authority and its key. Keep a copy: a new one means telling
 # every device anew.
 proxy_tls_ca = "~/.config/hearth/ca"
 # Days for which browsers that saw the page refuse http:// to this host's name, on ANY port of it; 0 for not at all.
 proxy_tls_hsts_days = 0
-# "acme": where the authority is asked, an address for its mails, and its terms of service, which you accept by
-# writing "accepted" (Let's Encrypt's: https://letsencrypt.org/repository/).
+# "acme": where the authority is asked; this is Let's Encrypt.
 proxy_acme_directory = "https://acme-v02.api.letsencrypt.org/directory"
+# "acme": an address for the authority's mails.
 proxy_acme_contact = ""
+# "acme": write "accepted" to accept the authority's terms of service (https://letsencrypt.org/repository/).
 proxy_acme_terms = ""
-# How the authority may look whether the name is yours: over its port 443 ("tls-alpn-01") or 80 ("http-01").
+# How the authority may check that the name is yours: by calling the name's port 443 ("tls-alpn-01") or 80 ("http-01").
 proxy_acme_challenges = ["tls-alpn-01", "http-01"]
 # A PEM file on THIS computer with the certificate that an authority of your own (step-ca, say) is reached with, or "".
 proxy_acme_trust = ""
@@ -99,7 +102,7 @@ ollama_models_dir = ""
 # A registry to pull models from instead of Ollama's library ("http://192.168.1.10:5000"), or "".
 ollama_model_registry = ""
 # Where Ollama itself is reachable, beside the proxy: "127.0.0.1:11434" for the host alone, "" for nowhere.
-# It has no authentication: an address other than the host's own opens it to everyone who reaches that address.
+# It has no authentication: any address but 127.0.0.1 (the host's on your network, or 0.0.0.0) opens it to all there.
 ollama_publish = "127.0.0.1:11434"
 # How long a model stays in memory after the last question: "5m", "-1" for ever, "0" not at all.
 ollama_keep_alive = "5m"
@@ -117,8 +120,9 @@ ollama_context_length = 4096
 ollama_memory_limit = ""
 # Let Ollama's server offer models that run in its maker's cloud (a private host does not want that).
 ollama_cloud = False
-# Seconds without progress before a model pull counts as stuck, and how often it is taken up again where it was.
+# Seconds without progress before a model pull counts as stuck.
 ollama_pull_timeout = 300
+# How often a model pull that failed or got stuck is taken up again where it was.
 ollama_pull_retries = 5
 
 # --- Firewall -----------------------------------------------------------------------------------
@@ -142,12 +146,15 @@ docker_apt_url = "https://download.docker.com/linux"
 docker_registry_mirrors = []
 # Containers go on while the Docker engine restarts or is upgraded.
 docker_live_restore = True
-# Container logs: size of one file and number of files kept, per container.
+# Size of one log file of a container.
 docker_log_max_size = "10m"
+# Log files kept of each container.
 docker_log_max_files = 3
-# Seconds for fetching one image, seconds without progress before that counts as stuck, and how often it is tried again.
+# Seconds that fetching one image may take in all.
 docker_pull_timeout = 3600
+# Seconds without progress before fetching an image counts as stuck.
 docker_pull_stall = 300
+# How often fetching an image that failed or got stuck is tried again.
 docker_pull_retries = 3
 # Seconds to wait for another apt on the host to finish (Debian's own nightly upgrades, say).
 docker_apt_timeout = 1800

@@ -1,6 +1,6 @@
 """Raspberry Pis (64-bit Raspberry Pi OS, bookworm or trixie).
 
-    pyinfra inventory/pi.py deploy.py
+    .venv/bin/pyinfra inventory/pi.py deploy.py
 
 docs/raspberry-pi.md goes from the empty SD card to the chat page, and says which models suit which Pi.
 

@@ -2,7 +2,7 @@
 
 docs/proxmox.md has the commands that make one.
 
-    pyinfra inventory/proxmox.py deploy.py
+    .venv/bin/pyinfra inventory/proxmox.py deploy.py
 
 An inventory is a Python file. Each list in it is a group of hosts, named like the list: settings for the group can
 be put into a file of that name (here: group_data/proxmox.py). A host is ("address", {settings of this host alone}).

@@ -65,12 +65,12 @@ def _plain(part: object) -> str | int:
     return part if isinstance(part, int) else str(part)
 
 
-def same_network(one: str, other: str) -> bool:
-    """Whether two addresses are likely of one network: the same first 24 bits (IPv4), or 64 (IPv6)."""
+def same_network(one: str, other: str, bits: int = 24) -> bool:
+    """Whether two addresses are likely of one network: the same first `bits` (IPv4), or 64 (IPv6)."""
     a, b = parse_ip(one.partition("%")[0]), parse_ip(other.partition("%")[0])
     if a is None or b is None or a.version != b.version:
         return False
-    shift = 8 if a.version == 4 else 64
+    shift = 32 - bits if a.version == 4 else 64
     return int(a) >> shift == int(b) >> shift
 
 

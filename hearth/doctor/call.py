@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import socket
@@ -10,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from hearth.doctor.address import Address, addresses_of
 from hearth.doctor.answer import Answer, headers_of
@@ -49,7 +50,7 @@ class Way:
         target = self.target
         plain: socket.socket
         if self.proxy:
-            parts = urlsplit(self.proxy if "://" in self.proxy else f"http://{self.proxy}")
+            parts = parts_of(self.proxy)
             host, port = parts.hostname or "", parts.port or 80
             via = addresses_of(host, port, self.timeout)[0]
             plain = connect(via, port, self.timeout)
@@ -60,7 +61,7 @@ class Way:
         connection = http.client.HTTPConnection(target.host, target.port, timeout=timeout)
         try:
             if self.proxy and target.scheme == "https":
-                _tunnel(plain, target)
+                _tunnel(plain, target, _proxy_headers(self.proxy))
             if target.scheme == "https":
                 plain = (self.tls or unchecked()).wrap_socket(plain, server_hostname=target.host.partition("%")[0])
         except BaseException:
@@ -82,6 +83,8 @@ class Way:
         all_headers = {"Host": self.target.netloc, "User-Agent": "hearth-doctor", "Connection": "close"}
         if self.authorization and not self.proxy and (self.target.scheme == "http" or self.tls is not None):
             all_headers["Authorization"] = self.authorization
+        if self.proxy and self.target.scheme == "http":
+            all_headers |= _proxy_headers(self.proxy)
         data = None
         if body is not None:
             data = json.dumps(body).encode()
@@ -97,9 +100,35 @@ def unchecked() -> ssl.SSLContext:
     return context
 
 
-def _tunnel(plain: socket.socket, target: Target) -> None:
+def parts_of(proxy: str) -> SplitResult:
+    """The parts of a proxy's address, as the environment has it.
+
+    Raises:
+        ValueError: it is none; the message has no password in it.
+    """
+    try:
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        is_address = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its words may have the password in them
+        is_address = False
+    if not is_address:
+        raise ValueError("it has no name, or its port is no number")
+    return parts
+
+
+def _proxy_headers(proxy: str) -> dict[str, str]:
+    """What a proxy is shown that asks for the name and the password in its address."""
+    parts = parts_of(proxy)
+    if parts.username is None:
+        return {}
+    words = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(words.encode()).decode()}"}
+
+
+def _tunnel(plain: socket.socket, target: Target, headers: Mapping[str, str]) -> None:
     host = f"[{target.host}]" if ":" in target.host else target.host
-    plain.sendall(f"CONNECT {host}:{target.port} HTTP/1.1\r\nHost: {host}:{target.port}\r\n\r\n".encode())
+    head = "".join(f"{name}: {value}\r\n" for name, value in {"Host": f"{host}:{target.port}", **headers}.items())
+    plain.sendall(f"CONNECT {host}:{target.port} HTTP/1.1\r\n{head}\r\n".encode())
     answer = http.client.HTTPResponse(plain, method="CONNECT")
     answer.begin()
     if answer.status != 200:

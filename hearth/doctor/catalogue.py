@@ -5,6 +5,7 @@ What it prints stands in `docs/doctor.md`, between two marks; a test sees that i
 
 from __future__ import annotations
 
+import re
 from types import ModuleType
 
 from hearth.doctor import host_causes, network_causes, ollama_causes, origin_causes, port_causes
@@ -30,14 +31,21 @@ def all_causes() -> list[Cause]:
 
 def markdown() -> str:
     """A table of all, and a section for each, whose heading is the anchor that findings name."""
-    lines = ["| Finding | What it is |", "|---|---|"]
-    lines += [f"| [{cause.id}](#{cause.id}) | {cause.title}{_note(cause)} |" for cause in all_causes()]
+    lines = ["| Finding | Cause | Cure, in short |", "|---|---|---|"]
+    lines += [
+        f"| [{cause.id}](#{cause.id}) | {cause.title}{_note(cause)} | {_first_sentence(fill(cause.cure))} |"
+        for cause in all_causes()
+    ]
     for title, module in _PARTS:
         lines += ["", f"## {title}"]
         for cause in causes_of(module):
             lines += ["", f"### {cause.id}", "", f"**{cause.title}{_note(cause)}.** {fill(cause.why)}", ""]
             lines += [f"*Cure:* {fill(cause.cure)}"]
     return "\n".join(lines) + "\n"
+
+
+def _first_sentence(text: str) -> str:
+    return re.split(r"(?<=[.!?]) (?=[A-Z`])", text, maxsplit=1)[0].replace("|", "\\|")
 
 
 def _note(cause: Cause) -> str:

@@ -12,6 +12,7 @@ from hearth.doctor.address import Address, is_docker_address, same_network, stay
 from hearth.doctor.cause import Cause
 from hearth.doctor.errnos import reason_of
 from hearth.doctor.place import Place
+from hearth.doctor.target import parse_ip
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,10 @@ def cause_of(tried: Attempt, address: Address, place: Place, open_ports: Sequenc
         ) and not same_network(tried.source, tried.address):
             return causes.DOCKER_ADDRESS
         case "host-unreachable" if (
-            place.system == "Darwin" and address.is_private and not place.exempt_from_local_network_privacy
+            place.system == "Darwin"
+            and address.is_private
+            and not place.exempt_from_local_network_privacy
+            and _is_direct(tried)
         ):
             return causes.LOCAL_NETWORK_PRIVACY
         case "timeout" | "host-unreachable" if open_ports:
@@ -111,6 +115,14 @@ def cause_of(tried: Attempt, address: Address, place: Place, open_ports: Sequenc
         case "network-unreachable":
             return causes.NETWORK_UNREACHABLE
     return causes.CONNECTION_FAILED
+
+
+def _is_direct(tried: Attempt) -> bool:
+    """Whether an address may well be of a network that this machine is in; some at home are wider than 24 bits."""
+    ip = parse_ip(tried.address.partition("%")[0])
+    if ip is not None and ip.is_link_local:
+        return True
+    return not tried.source or same_network(tried.source, tried.address, bits=16)
 
 
 def told(tried: Attempt, port: int) -> str:

@@ -16,7 +16,7 @@ NOT_DEPLOYED = Cause(
     "not-deployed",
     "Hearth was not deployed to this host",
     "There is no /opt/hearth/compose.yaml on {name}, or no Docker: nothing of Hearth runs there.",
-    "`pyinfra INVENTORY deploy.py` builds it.",
+    "`.venv/bin/pyinfra INVENTORY deploy.py` builds it.",
 )
 ENGINE_SILENT = Cause(
     "engine-silent",
@@ -60,7 +60,7 @@ HOST_MEMORY_LOW = Cause(
 DISK_FULL = Cause(
     "disk-full",
     "The host's disk is nearly full",
-    "Docker's disk has {free} left. Logs can't be written and models can't be pulled; containers may not start.",
+    "{whose} disk has {free} left. Logs can't be written and models can't be pulled; containers may not start.",
     "`sudo docker system df` and `sudo du -xh / | sort -h | tail` on the host show what is large. Models can live on "
     "another disk (`ollama_models_dir`).",
 )

@@ -50,9 +50,11 @@ def _machine(symptoms: Mapping[str, Any]) -> list[Finding]:
     if total and (available < total * _MEMORY_LEFT or swapped > total * _SWAPPED):
         words = {"available": _mb(available), "total": _mb(total), "swapped": _mb(swapped)}
         found.append(Finding(causes.HOST_MEMORY_LOW, f"{words['available']} of {words['total']} free", words))
-    if symptoms["free_bytes"] < _DISK_LEFT:
-        free = f"{symptoms['free_bytes'] / 1e6:.0f} MB"
-        found.append(Finding(causes.DISK_FULL, f"{free} left", {"free": free}))
+    for whose, left in (("Docker's", symptoms["free_bytes"]), ("The models'", symptoms.get("models_free_bytes"))):
+        if left is not None and left < _DISK_LEFT:
+            free = f"{left / 1e6:.0f} MB"
+            found.append(Finding(causes.DISK_FULL, f"{free} left", {"free": free, "whose": whose}))
+            break  # they may well be the same
     return found
 
 

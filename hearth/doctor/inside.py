@@ -94,7 +94,9 @@ def look_inside(inventory: str, wanted: str, target: Target, timeout: float) -> 
     try:
         host = choose(_pyinfra(timeout, path, "debug-inventory"), wanted, target)
         name = host["name"]
-        answer = _pyinfra(timeout, path, "--limit", pattern(name), "fact", _FACT)
+        models_dir = host["data"].get("ollama_models_dir", "")
+        where = [f"models_dir={models_dir}"] if models_dir else []
+        answer = _pyinfra(timeout, path, "--limit", pattern(name), "fact", _FACT, *where)
         symptoms = next((facts[name] for facts in answer.values() if name in facts), None)
         if symptoms is None:
             raise InsideError(f"{name} gave no answer")

@@ -84,9 +84,10 @@ MEMORY_SHORT = Cause(
 RUNNER_DIED = Cause(
     "runner-died",
     "The model's process ended",
-    "Ollama says: {what}. Most often the system ended it for want of memory; a damaged model file does it as well.",
-    "`sudo dmesg | grep -i oom` on the host shows the former: take a smaller model. Else remove the model and deploy "
-    "again.",
+    "Ollama says: {what}. Most often the system ended it for want of memory; a damaged model file does it as well. "
+    '"Timed out waiting": it was still being loaded after `ollama_load_timeout`.',
+    "`sudo dmesg | grep -i oom` on the host shows the former: take a smaller model. For a slow load, raise "
+    "`ollama_load_timeout` and `proxy_timeout`. Else remove the model and deploy again.",
 )
 MODEL_UNFIT = Cause(
     "model-unfit",

@@ -48,7 +48,8 @@ MIXED_CONTENT = Cause(
     "A page of https may not call http",
     "The page's origin is https, and Hearth's address is http: browsers refuse such calls before they are made, "
     "whatever is listed.",
-    "Serve the page over http on your network, or put a proxy with TLS before Hearth and call that.",
+    "Serve the page over http on your network, or give Hearth an https:// of its own (`proxy_tls`, docs/tls.md) and "
+    "call that.",
 )
 CORS_DOUBLED = Cause(
     "cors-doubled",

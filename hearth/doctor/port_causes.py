@@ -14,6 +14,12 @@ PROXY_IN_THE_WAY = Cause(
     "List names and addresses singly: many programs do not understand networks (192.168.1.0/24) there. In the "
     "browser, add the host to the proxy's exceptions.",
 )
+PROXY_UNREADABLE = Cause(
+    "proxy-unreadable",
+    "The address of the proxy can't be read",
+    "{variable} is no address of a proxy: {error}. Programs that follow it fail in many ways, or call directly.",
+    "Write it as `http://NAME:PORT`, with a number for the port, or unset it: `unset {variable}`.",
+)
 ONLY_THROUGH_PROXY = Cause(
     "only-through-proxy",
     "The host is reached through a proxy only",
@@ -129,8 +135,8 @@ OTHER_SERVER = Cause(
 REDIRECTED = Cause(
     "redirected",
     "The call is sent somewhere else",
-    "What answers sends the caller to {location}. Hearth never does: it is a network's login page (hotel, guest "
-    "WLAN), a proxy's, or another server.",
+    "What answers sends the caller to {location}. Hearth sends callers nowhere but from its http:// to "
+    "its own https://: this is a network's login page (hotel, guest WLAN), a proxy's, or another server.",
     "Open the address in a browser, and log in where it leads. If another server has the port, use Hearth's.",
 )
 PAGE_MISSING = Cause(

@@ -8,10 +8,10 @@ import os
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlunsplit
 
 from hearth.doctor import port_causes as causes
-from hearth.doctor.call import Way, call
+from hearth.doctor.call import Way, call, parts_of
 from hearth.doctor.cause import Finding
 from hearth.doctor.owner import called
 from hearth.doctor.step import Step
@@ -23,21 +23,23 @@ class Setting:
     """The proxy that programs would take for a target.
 
     Attributes:
-        url: of the proxy; "" if programs call directly.
+        url: of the proxy; "" if programs call directly, or where it can't be read.
         variable: where it is set.
         bypassed: there is one, and NO_PROXY takes the target out.
+        unreadable: why what is set there is no address; "" if it is one.
         network: an entry of NO_PROXY that is a network with the target in it, which most programs do not understand.
     """
 
     url: str = ""
     variable: str = ""
     bypassed: bool = False
+    unreadable: str = ""
     network: str = ""
 
     @property
     def shown(self) -> str:
         """The proxy's address without a password."""
-        parts = urlsplit(self.url if "://" in self.url else f"http://{self.url}")
+        parts = parts_of(self.url)
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
 
 
@@ -49,6 +51,10 @@ def proxy_for(target: Target, addresses: Sequence[str] = ()) -> Setting:
     if not url:
         return Setting()
     variable = _variable(scheme, os.environ)
+    try:
+        parts_of(url)
+    except ValueError as error:
+        return Setting(variable=variable, unreadable=str(error))
     if urllib.request.proxy_bypass(target.netloc) or urllib.request.proxy_bypass(target.host):
         return Setting(url, variable, bypassed=True)
     ips = [ip for ip in map(parse_ip, [target.host, *addresses]) if ip]
@@ -83,6 +89,10 @@ def look_at_proxies(way: Way | None, setting: Setting, target: Target, timeout: 
     Args:
         way: the direct one; None where it can't be gone.
     """
+    if setting.unreadable:
+        seen = f"{setting.variable} is no address: {setting.unreadable}"
+        words = {"variable": setting.variable, "error": setting.unreadable}
+        return Step("proxies", seen, (Finding(causes.PROXY_UNREADABLE, seen, words),))
     if not setting.url:
         return Step("proxies", "no proxy is set for programs")
     if setting.bypassed:

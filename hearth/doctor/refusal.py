@@ -25,7 +25,8 @@ def cause_of_error(error: str) -> Cause | None:
     if re.search(r"server busy|maximum pending", error, re.I):
         return ollama.QUEUE_FULL
     if re.search(
-        r"runner process|runner terminated|while running the model|unexpectedly stopped|resource limitations",
+        r"runner process|runner terminated|while running the model|unexpectedly stopped|resource limitations|"
+        r"timed out waiting for llama runner",
         error,
         re.I,
     ):

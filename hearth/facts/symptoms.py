@@ -26,7 +26,8 @@ class Symptoms(FactBase[dict[str, Any]]):
     `access` is False where the login may not look (sudo wants a password), and nothing else is there then. `engine`
     is "" or why Docker does not answer; `deployed`; `drift`: sentences; `containers`: name → status, oom, exit_code,
     restarts; `origins`: OLLAMA_ORIGINS in force, None if unknown; `memory_limits`: whether Docker can limit memory,
-    None if unknown; `memory`: kB by /proc/meminfo's names; `free_bytes` of Docker's disk; `listeners`: [address, port,
+    None if unknown; `memory`: kB by /proc/meminfo's names; `free_bytes` of Docker's disk,
+    `models_free_bytes` of that of the models' directory, None where there is none; `listeners`: [address, port,
     program]; `errors`: recent lines of the containers' logs, each with the container's name before it.
     """
 
@@ -36,7 +37,8 @@ class Symptoms(FactBase[dict[str, Any]]):
         return {}
 
     @override
-    def command(self) -> str:
+    def command(self, models_dir: str = "") -> str:
+        paths = (DOCKER_DIR, models_dir) if models_dir else (DOCKER_DIR,)
         names = " ".join(CONTAINERS.values())
         state = "{{.Name}} {{.State.Status}} {{.State.OOMKilled}} {{.State.ExitCode}} {{.RestartCount}}"
         environment = "{{range .Config.Env}}{{println .}}{{end}}"
@@ -46,7 +48,7 @@ class Symptoms(FactBase[dict[str, Any]]):
                 "limits=$(timeout 40 docker info --format '{{.MemoryLimit}}' 2>/dev/null); answered=$?",
                 # An engine that hangs is not asked again: each question would take its time in vain.
                 "[ $answered != 124 ] || timeout() { return 124; }",
-                f"({Checkup().command((DOCKER_DIR,), '')})",
+                f"({Checkup().command(tuple(map(quote, paths)), '')})",
                 f"({Project().command()})",
                 "echo @@memory; grep -E '^(Mem|Swap)' /proc/meminfo",
                 # It also prints "false" where no engine answers, and then fails.
@@ -105,6 +107,7 @@ class Symptoms(FactBase[dict[str, Any]]):
             else None,
             "memory_limits": {"true": True, "false": False}.get(limits),
             "memory": {words[0].rstrip(":"): int(words[1]) for words in memory},
+            "models_free_bytes": next((free for path, free in checkup.free_bytes.items() if path != DOCKER_DIR), None),
             "free_bytes": checkup.free_bytes.get(DOCKER_DIR, 0),
             "listeners": [[one.address, one.port, one.program] for one in checkup.listeners],
             "errors": sections.get("errors", []),

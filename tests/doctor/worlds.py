@@ -137,12 +137,18 @@ def ollama(request: Request, connection: socket.socket) -> None:
         stream(3, 0.01)(request, connection)
 
 
-def forward_proxy(*, collects: bool = False, refuses: bool = False) -> World:
-    """An HTTP proxy as a company has it: passes on, collects answers first, or refuses what is not on the internet."""
+def forward_proxy(*, collects: bool = False, refuses: bool = False, wants: str = "") -> World:
+    """An HTTP proxy as a company has it: passes on, collects answers first, or refuses what is not on the internet.
+
+    Args:
+        wants: the `Proxy-Authorization` without which it passes nothing on.
+    """
 
     def answer(request: Request, connection: socket.socket) -> None:
         if refuses:
             return reply(connection, 503, b"<html><title>Proxy</title><h1>Host not found</h1></html>")
+        if wants and request.headers.pop("proxy-authorization", "") != wants:
+            return reply(connection, 407)
         where, _, path = request.path.removeprefix("http://").partition("/")
         host, _, port = where.partition(":")
         head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())

@@ -25,6 +25,15 @@ def test_the_script_runs_here_and_its_answer_is_read() -> None:
         pytest.skip("no root, and no sudo without a password")
     assert symptoms["memory"]["MemTotal"] > 0
     assert symptoms["free_bytes"] > 0
+    assert symptoms["models_free_bytes"] is None
+
+
+def test_the_models_disk_is_looked_at_too() -> None:
+    symptoms = Symptoms().process(ask(Symptoms().command("/proc/models")))
+    if not symptoms["access"]:
+        pytest.skip("no root, and no sudo without a password")
+    # Of a file system that has no room at all, beside Docker's.
+    assert (symptoms["free_bytes"] > 0, symptoms["models_free_bytes"]) == (True, 0)
 
 
 def test_its_questions_have_different_names() -> None:

@@ -42,8 +42,6 @@ def uninstall(*data: str) -> Run:
     return run
 
 
-# Seen passing but for the line about the lock, which came later.
-@pytest.mark.unproven
 @pytest.mark.usefixtures("deployed")
 def test_hearth_goes_and_everything_else_stays() -> None:
     on_guest(OTHERS, timeout=300)

@@ -52,6 +52,14 @@ def test_who_needs_no_permission_has_another_trouble(place: Place) -> None:
     assert judged(65, place) == "host-unreachable"
 
 
+def test_errno_65_behind_a_router_is_no_privacy() -> None:
+    behind = Address(socket.AF_INET, ("10.20.30.40", 85))
+    assert judged(65, Place("Darwin"), behind) == "host-unreachable"
+    assert judged(65, Place("Darwin"), Address(socket.AF_INET, ("192.168.4.9", 85)), "192.168.7.2") == (
+        "local-network-privacy"
+    ), "a wide network of one's own"
+
+
 def test_errno_65_for_the_internet_is_no_privacy() -> None:
     assert judged(65, Place("Darwin"), FAR) == "host-unreachable"
 

@@ -49,6 +49,7 @@ def test_a_host_that_is_well() -> None:
             "container-out-of-memory",
             "hearth-ollama",
         ),
+        ({"models_free_bytes": 90_000_000}, "disk-full", "The models' disk has 90 MB left"),
         ({"memory_limits": False}, "memory-limits-off", "cgroup"),
         ({"memory": {"MemTotal": 1_000_000, "MemAvailable": 20_000}}, "host-memory-low", "20 MiB of 977 MiB"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import ssl
@@ -483,6 +484,27 @@ def test_a_proxy_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "secret" not in json.dumps(for_programs("x", steps)) + for_people(steps)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         assert ids(walk(f"127.0.0.1:{port}", Options(timeout=1, patience=0))) == []
+
+
+def test_a_proxy_that_asks_for_a_password_is_given_the_one_that_programs_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = f"Basic {base64.b64encode(b'me:se:cret').decode()}"
+    with serving(hearth()) as port, serving(forward_proxy(wants=secret)) as proxy:
+        monkeypatch.setenv("http_proxy", f"http://me:se%3Acret@127.0.0.1:{proxy}")
+        steps = walk(f"127.0.0.1:{port}", Options(timeout=1, patience=0))
+        assert ids(steps) == ["proxy-used"]
+        assert "cret" not in json.dumps(for_programs("x", steps)) + for_people(steps)
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy}")
+        assert "status 407" in only(walk(f"127.0.0.1:{port}", Options(timeout=1, patience=0)), "proxy-in-the-way").why
+
+
+@pytest.mark.parametrize("value", ["http://me:secret@proxy:notaport", "http://[bad", "http://", "me:secret@"])
+def test_a_proxy_that_can_not_be_read(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("http_proxy", value)
+    with serving(hearth()) as port:
+        steps = walk(f"127.0.0.1:{port}", Options(timeout=1, patience=0))
+    finding = only(steps, "proxy-unreadable")
+    assert "unset http_proxy" in finding.cure
+    assert "secret" not in json.dumps(for_programs("x", steps)) + for_people(steps)
 
 
 def test_a_proxy_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:

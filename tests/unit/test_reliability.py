@@ -1,0 +1,25 @@
+"""docs/reliability.md: what it says was shown has tests that were seen passing; what was not, is said."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.named import missing, unproven
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LAB = ROOT / "tests/lab"
+SHOWN, _, NOT_YET = (ROOT / "docs/reliability.md").read_text().partition("## Written, and not yet seen passing")
+
+
+def test_what_was_shown_names_tests_that_exist() -> None:
+    names = re.findall(r"`((?:faults/)?test_\w+\.py)::(\w+)", SHOWN)
+    assert len(names) > 20
+    assert missing(ROOT, [f"tests/lab/{file}::{test}" for file, test in names]) == []
+
+
+def test_what_was_not_yet_seen_is_said() -> None:
+    files = {path.relative_to(LAB).as_posix(): unproven(path) for path in LAB.rglob("test_*.py")}
+    waiting = {name for name, tests in files.items() if tests}
+    said = set(re.findall(r"`((?:\w+/)?test_\w+\.py)", NOT_YET.partition("\n## ")[0]))
+    assert said == waiting
