@@ -11,7 +11,7 @@ from hearth.host_paths import ROOT
 from tests.acceptance.api import call
 from tests.lab.machine import Run, deploy, on_guest, pyinfra, restore, url
 
-pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 BACKUP, RESTORE = "hearth/deploys/backup.py", "hearth/deploys/restore.py"
 PULL = "Restore | Pull the models that did not come with the backup"
@@ -52,6 +52,7 @@ def bring_back(archive: Path, *data: str) -> Run:
     return run
 
 
+@pytest.mark.long
 def test_a_host_that_lost_everything_gets_it_back(archive: Path) -> None:
     before = [on_guest(what) for what in (DIGESTS, MODELS, IMAGES)]
     assert "./compose.yaml" in before[0]
