@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from hearth.host_paths import DEPLOY_LOCK
-from tests.lab.machine import INVENTORY, PYINFRA, ROOT, deploy, on_guest, wait_until
+from tests.lab.machine import INVENTORY, PYINFRA, ROOT, deploy, on_guest, url, wait_until
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 INSTALL = "Docker | Install the engine and Compose"
@@ -128,3 +129,8 @@ def test_a_clock_that_is_wrong_by_a_year_is_told() -> None:
     assert "the host's clock says 20" in run.output, run.output
     assert "sudo timedatectl set-ntp true" in run.output
     assert "Traceback" not in run.output
+    # From outside, the doctor sees it by what the answers say.
+    words = [sys.executable, "-m", "hearth.doctor", url(), "--no-prompt", "--timeout", "20"]
+    told = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert "clock" in told.stdout, told.stdout + told.stderr
+    assert "days behind" in told.stdout, told.stdout
