@@ -17,7 +17,7 @@ from tests.browser.conftest import OpenChat
 from tests.lab.held import held, refusal
 from tests.lab.machine import deployed_with, on_guest, url, wait_until
 
-pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 
 LOOK = "on the server, “cd /opt/hearth && sudo docker compose ps” shows what is running"
 LOGS = "on the server, “cd /opt/hearth && sudo docker compose logs ollama” says why"

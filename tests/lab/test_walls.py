@@ -56,7 +56,7 @@ def test_there_is_no_way_to_more_power(container: str) -> None:
     assert on_guest(f"{inside} 'id -u'") == ("33" if container == HTTPD else "0")
 
 
-@pytest.mark.unproven
+@pytest.mark.long
 def test_processes_have_an_end() -> None:
     """A bomb in httpd's container: it runs against its limit, and the page is there all the while."""
     # More memory than it has by default: that is limited, too, and would be used up before.
