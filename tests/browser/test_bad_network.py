@@ -183,6 +183,21 @@ def test_a_host_that_is_gone_and_comes_back(
         expect(chat.prompt).to_have_value("And what I was about to ask")
 
 
+def test_a_device_that_comes_back_to_its_network_asks_at_once(faulty_chat: ChatPage, sentence: str) -> None:
+    chat, context = faulty_chat, faulty_chat.page.context
+    chat.pick("tinyllama")
+    context.set_offline(True)
+    chat.ask("Is anyone there?")
+    chat.wait_for("error")
+    chat.press("Keep trying")
+    expect(chat.status).to_contain_text("Trying again in 8 s", timeout=15_000)
+    context.set_offline(False)
+    # Not after the eight seconds.
+    expect(chat.status).not_to_contain_text("Trying again", timeout=4000)
+    chat.wait_for("done")
+    expect(chat.answer).to_have_text(sentence)
+
+
 def test_trying_again_can_be_stopped(faulty_chat: ChatPage, fault_proxy: FaultProxy) -> None:
     ask(faulty_chat, fault_proxy, Fault(answers={"/api/chat": QUEUE_FULL}))
     faulty_chat.wait_for("error")

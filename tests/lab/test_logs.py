@@ -7,7 +7,7 @@ import pytest
 from tests.acceptance.api import call
 from tests.lab.machine import deploy, on_guest, url, wait_until
 
-pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 
 KIB = 1024
 LINES = 20_000

@@ -1,8 +1,8 @@
 """A server on 127.0.0.1:11434 in a network of its own, and a command that talks to it.
 
-Run inside `unshare -rn`. Standard input: {"answers": [{status, body, then}, …], "command": [words]}; without
+Run inside `unshare -rn`. Standard input: {"answers": [{status, body, then, pause}, …], "command": [words]}; without
 answers, nothing listens. Standard output: {"code", "out", "err", "requests": [[request line, body], …],
-"waits": how often sleep was called}.
+"waits": how often sleep was called}. `pause`: seconds between lines.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ def serve(listener: socket.socket, answers: list[dict[str, Any]], requests: list
         with connection, connection.makefile("rb") as stream:
             requests.append(read_request(stream))
             head = f"HTTP/1.0 {answer['status']} OK\r\nContent-Type: application/x-ndjson\r\n\r\n"
-            connection.sendall((head + answer["body"]).encode())
+            connection.sendall(head.encode())
+            for line in answer["body"].splitlines(keepends=True):
+                connection.sendall(line.encode())
+                time.sleep(answer.get("pause", 0))
             until = time.monotonic() + 5
             try:
                 while answer["then"] != "close" and time.monotonic() < until:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -252,6 +253,23 @@ def test_a_model_is_pulled_and_told_how_far_it_is() -> None:
         "tinyllama: verifying sha256 digest",
         "tinyllama: pulled",
     ]
+
+
+@needs_private_network
+def test_a_slow_pull_is_told_with_its_rate_and_the_time_left() -> None:
+    """Of what came in this run: the first 100 MB were there before."""
+    pieces = [
+        {"status": "pulling aaaa", "total": 200_000_000, "completed": mb * 1_000_000} for mb in range(100, 180, 20)
+    ]
+    pulled = real([answer(*pieces, {"status": "success"}) | {"pause": 1.2}])
+    assert pulled.code == 0, pulled.err
+    last = re.fullmatch(
+        r"tinyllama: pulling aaaa: 160 MB of 200 MB \(80%\), (\d+) MB/s, (\d+) s left", pulled.out.splitlines()[-2]
+    )
+    assert last, pulled.out
+    rate, left = int(last[1]), int(last[2])
+    assert 10 <= rate <= 20, "60 MB in 3.6 s, of which whole seconds are counted"
+    assert left == pytest.approx(40 / rate, abs=1.1)
 
 
 @needs_private_network

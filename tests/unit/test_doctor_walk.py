@@ -203,6 +203,12 @@ def test_https_to_plain_http() -> None:
     assert "page" in skipped(steps)
 
 
+def test_https_to_what_speaks_neither() -> None:
+    with answering(b"\0\1\2 what a database says\n") as port:
+        steps = walk(f"https://127.0.0.1:{port}")
+    assert "no encrypted connection came about" in only(steps, "tls-fails").why
+
+
 def test_http_to_https_that_hangs_up(certificates: Path) -> None:
     with serving(hearth(), tls=context(certificates, "good")) as port:
         assert f"Use https://127.0.0.1:{port}" in only(walk(f"127.0.0.1:{port}"), "http-to-https").cure
@@ -460,6 +466,14 @@ def test_an_error_inside_the_answer() -> None:
 def test_what_is_not_ollamas_stream() -> None:
     with serving(hearth({"/api/ollama": says(200, b"<html>please log in</html>\n")})) as port:
         assert "please log in" in only(walk(f"127.0.0.1:{port}"), "not-ollama").why
+
+
+def test_a_first_word_that_takes_long_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hearth.doctor.prompt._SLOW", 0.5)
+    with serving(hearth({"/api/ollama": stream(6, 0.2, before=0.8)})) as port:
+        finding = only(steps := walk(f"127.0.0.1:{port}"), "first-token-slow")
+    assert "of these Ollama took 2 s to load" in finding.why
+    assert exit_code(steps) == 0
 
 
 def test_patience_ends() -> None:
