@@ -1,4 +1,4 @@
-"""Places other than the lab's usual guest: each scenario is for one guest, and `make test-places` runs it there."""
+"""Places other than the lab's usual guest: each scenario is for one guest."""
 
 from __future__ import annotations
 
@@ -13,4 +13,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         mark = item.get_closest_marker("guest")
         if mark and mark.args[0] != here:
-            item.add_marker(pytest.mark.skip(reason=f"the lab's guest is {here}; `make test-places` runs it"))
+            item.add_marker(
+                pytest.mark.skip(reason=f"the lab's guest is {here}; HEARTH_LAB_GUEST={mark.args[0]} is another lab")
+            )
