@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 @pytest.mark.parametrize(
     ("reloads", "deploys"),
-    [(3, 1), pytest.param(20, 5, marks=[pytest.mark.long, pytest.mark.unproven])],
+    [(3, 1), pytest.param(20, 5, marks=pytest.mark.long)],
     ids=["sample", "whole"],
 )
 def test_a_client_in_a_loop_sees_nothing_of_reloads_and_deploys(reloads: int, deploys: int) -> None:
@@ -38,7 +38,7 @@ def test_a_client_in_a_loop_sees_nothing_of_reloads_and_deploys(reloads: int, de
     assert chatter.cut == []
 
 
-@pytest.mark.unproven
+@pytest.mark.long
 def test_the_gap_of_an_upgrade_of_httpd(images: Images) -> None:
     deploy(images.mirror)  # the engine's restart is not what is measured
     with Knocker() as knocker:
