@@ -13,7 +13,7 @@ SHOWN, _, NOT_YET = (ROOT / "docs/reliability.md").read_text().partition("## Wri
 
 
 def test_what_was_shown_names_tests_that_exist() -> None:
-    names = re.findall(r"`((?:faults/)?test_\w+\.py)::(\w+)", SHOWN)
+    names = re.findall(r"`((?:faults/|places/)?test_\w+\.py)::(\w+)", SHOWN)
     assert len(names) > 20
     assert missing(ROOT, [f"tests/lab/{file}::{test}" for file, test in names]) == []
 

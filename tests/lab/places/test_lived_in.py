@@ -19,7 +19,7 @@ from tests.lab.machine import deploy, on_guest, restore
 from tests.lab.places import place
 from tests.lab.verdict import serves
 
-pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.unproven, pytest.mark.guest("trixie")]
+pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.guest("trixie")]
 INVENTORY = "tests/lab/places/lived_in_inventory.py"
 STORE = "/usr/share/ollama/.ollama"
 _SETUP = Path(__file__).with_name("live_in.sh")
