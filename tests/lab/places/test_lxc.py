@@ -10,7 +10,7 @@ from tests.lab.machine import Run, deploy, on_guest, url
 from tests.lab.places import lxc, place
 from tests.lab.verdict import serves
 
-pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.unproven, pytest.mark.guest("trixie")]
+pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.guest("trixie")]
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +42,7 @@ def test_the_deploy_the_acceptance_suite_and_a_quiet_second_one() -> None:
     place.accepted(patience=2400, inventory=lxc.INVENTORY)
 
 
+@pytest.mark.unproven
 def test_without_nesting_nothing_begins() -> None:
     lxc.start("nothing")
     run = to_container()
@@ -52,6 +53,7 @@ def test_without_nesting_nothing_begins() -> None:
     nothing_was_installed()
 
 
+@pytest.mark.unproven
 def test_apparmor_that_keeps_a_current_docker_from_starting_containers() -> None:
     """LXC's own generated profile, which lxc-pve had before 6.0.5-2."""
     lxc.start("an old node")
