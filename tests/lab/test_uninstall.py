@@ -43,6 +43,7 @@ def uninstall(*data: str) -> Run:
 
 
 @pytest.mark.usefixtures("deployed")
+@pytest.mark.long
 def test_hearth_goes_and_everything_else_stays() -> None:
     on_guest(OTHERS, timeout=300)
     theirs = on_guest(THEIRS)

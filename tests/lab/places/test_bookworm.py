@@ -12,7 +12,7 @@ from tests.lab.machine import deploy, on_guest
 from tests.lab.places import place
 from tests.lab.verdict import serves
 
-pytestmark = [pytest.mark.scenario, pytest.mark.guest("bookworm")]
+pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.guest("bookworm")]
 
 
 @pytest.fixture(scope="module", autouse=True)
