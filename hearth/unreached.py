@@ -69,7 +69,7 @@ def _meaning_of_number(error: OSError, place: Place, address: str) -> str:
     reason = reason_of(error, place.system)
     ip = parse_ip(address)
     # A name may well be one of the local network's.
-    is_near = ip is None or ip.is_private or ip.is_link_local
+    is_near = ip is None or ip.is_private
     match reason:
         case "refused":
             return (
@@ -78,7 +78,7 @@ def _meaning_of_number(error: OSError, place: Place, address: str) -> str:
             )
         case "host-unreachable" if place.system == "Darwin" and is_near and not place.exempt_from_local_network_privacy:
             cause = LOCAL_NETWORK_PRIVACY
-            terminal = {"terminal": place.terminal or "your terminal program"}
+            terminal = {"terminal": place.terminal_named}
             return f"{fill(cause.why, terminal)} {fill(cause.cure, terminal)} See {cause.docs}".rstrip(".")
         case "timeout" | "host-unreachable" | "host-down":
             return _SILENT

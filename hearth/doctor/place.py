@@ -29,6 +29,11 @@ class Place:
     over_ssh: bool = False
 
     @property
+    def terminal_named(self) -> str:
+        """The terminal program, for a sentence."""
+        return self.terminal or "your terminal program"
+
+    @property
     def exempt_from_local_network_privacy(self) -> bool:
         """macOS asks no permission of root, of Apple's own Terminal, and of what came over ssh (Apple's TN3179)."""
         return self.is_root or self.over_ssh or self.terminal == "Apple_Terminal"

@@ -36,7 +36,7 @@ def reach(
         "url": target.url,
         "address": one.address,
         "error": one.error,
-        "terminal": place.terminal or "your terminal program",
+        "terminal": place.terminal_named,
         "other_url": beside.hearth,
         "open_port": next(iter(beside.alive), ""),
         "what": {"refused": "nothing", "timeout": "no answer"}.get(one.reason, one.error),

@@ -14,9 +14,13 @@ from tests.lab.machine import url
 
 
 @contextmanager
-def held(count: int = 1) -> Iterator[None]:
-    """As long as it lasts, tinystory, which never ends by itself, answers one question and `count - 1` wait for it."""
-    parts = urlsplit(url())
+def held(count: int = 1, at: str = "") -> Iterator[None]:
+    """As long as it lasts, tinystory, which never ends by itself, answers one question and `count - 1` wait for it.
+
+    Args:
+        at: the page's address, without a slash at its end; "" for the lab's.
+    """
+    parts = urlsplit(at or url())
     sockets: list[socket.socket] = []
     body = json.dumps({"model": "tinystory", "prompt": "go", "options": {"num_predict": -1}})
     try:

@@ -81,6 +81,13 @@ Watch = Callable[[float], gevent.Greenlet]
 SILENT = "[pi] the host has given no sign of life for 1 s"
 
 
+def is_given_up(watching: gevent.Greenlet, line: Line, caplog: pytest.LogCaptureFixture) -> None:
+    watching.join(10)
+    assert watching.dead
+    assert not line.client.is_active()
+    assert SILENT in caplog.text
+
+
 def test_a_host_that_answers_is_left_alone(line: Line, watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
     watching = watch(5)
     gevent.sleep(1)
@@ -96,10 +103,7 @@ def test_a_host_that_falls_silent_is_given_up_with_a_sentence(
     watching = watch(1)
     gevent.sleep(0.3)
     line.is_cut.set()
-    watching.join(10)
-    assert watching.dead
-    assert not line.client.is_active()
-    assert SILENT in caplog.text
+    is_given_up(watching, line, caplog)
 
 
 def test_the_connection_after_a_restart_is_watched_as_well(
@@ -115,10 +119,7 @@ def test_the_connection_after_a_restart_is_watched_as_well(
     host.connector.client = second.client_of()
     gevent.sleep(0.3)
     second.is_cut.set()
-    watching.join(10)
-    assert watching.dead
-    assert not second.client.is_active()
-    assert SILENT in caplog.text
+    is_given_up(watching, second, caplog)
     second.server.close()
 
 

@@ -7,17 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from hearth.doctor.place import Place
-from hearth.doctor.report import found
-from hearth.doctor.target import parse_target
-from hearth.doctor.walk import Options, Walk
 from tests.acceptance.api import basic, bearer
 from tests.proxy.callers import ANNA, KEY, MOUNT, SETTINGS, put
 from tests.proxy.conftest import Serve
+from tests.proxy.diagnosed import causes
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
 from tests.shipped import PROJECT
@@ -31,24 +27,19 @@ def web(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPathFa
     return serve_module(upstream=ollama.address, volumes={MOUNT: secrets}, **GUARDED)
 
 
-def causes(web: Httpd, **options: Any) -> list[str]:
-    steps = list(Walk(parse_target(web.url), Place(), Options(tries=1, **options)).steps())
-    return [finding.cause.id for _, finding in found(steps)]
-
-
 @pytest.mark.parametrize("headers", [basic("anna", ANNA), bearer(KEY)])
 def test_with_what_is_right_all_is_well(web: Httpd, headers: dict[str, str]) -> None:
-    assert causes(web, authorization=headers["Authorization"]) == []
+    assert causes(web.url, authorization=headers["Authorization"]) == []
 
 
 @pytest.mark.parametrize("headers", [{}, basic("anna", "wrong"), bearer("wrong")])
 def test_without_it_is_said_that_the_host_asks(web: Httpd, headers: dict[str, str]) -> None:
-    assert causes(web, authorization=headers.get("Authorization", "")) == ["sign-in"]
+    assert causes(web.url, authorization=headers.get("Authorization", "")) == ["sign-in"]
 
 
 def test_a_network_that_is_not_listed_is_named_as_the_cause(serve: Serve) -> None:
     near = serve(proxy_access="networks", proxy_allow_from=["192.168.1.0/24"])
-    assert causes(near) == ["address-not-listed"]
+    assert causes(near.url) == ["address-not-listed"]
 
 
 def test_a_route_that_asks_behind_a_page_that_does_not(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
@@ -57,7 +48,7 @@ def test_a_route_that_asks_behind_a_page_that_does_not(serve: Serve, ollama: Oll
         {"path": "/api/version", "to": "/api/version", "methods": ["GET"], "access": "programs"},
     ]
     web = serve(upstream=ollama.address, volumes={MOUNT: put(tmp_path / "secrets")}, proxy_routes=routes, **SETTINGS)
-    assert causes(web) == ["sign-in"]
+    assert causes(web.url) == ["sign-in"]
 
 
 @pytest.mark.parametrize("variable", ["HEARTH_KEY", "HEARTH_PASSWORD"])

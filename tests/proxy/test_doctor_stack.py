@@ -2,88 +2,65 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from hearth.doctor.place import Place
-from hearth.doctor.report import found
-from hearth.doctor.target import parse_target
-from hearth.doctor.walk import Options, Walk
 from lab import artefacts
 from tests.acceptance.api import call
+from tests.lab.held import held
 from tests.proxy.conftest import Serve
+from tests.proxy.diagnosed import causes
 from tests.proxy.ollama import Ollama
 from tests.shipped import PROJECT
 
 FOREIGN = "http://192.168.1.20:8080"
 
 
-def causes(url: str, options: Options | None = None) -> list[str]:
-    steps = list(Walk(parse_target(url), Place(), options or Options(tries=1, patience=0)).steps())
-    return [finding.cause.id for _, finding in found(steps)]
-
-
-@contextmanager
-def answering(url: str) -> Iterator[None]:
-    """As long as it lasts, a model answers somebody else, without an end."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
-    body = json.dumps({"model": "tinystory", "prompt": "go", "options": {"num_predict": -1}})
-    connection.request("POST", "/api/ollama", body, {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    assert json.loads(answer.readline())["response"]
-    yield
-    answer.close()
-    connection.close()
-
-
 def test_an_ollama_itself_is_told_from_a_hearth_and_its_own_403_from_the_proxys(ollama: Ollama, serve: Serve) -> None:
     native = f"http://{ollama.address}:11434"
-    assert causes(native) == ["ollama-itself"]
+    assert causes(native, patience=0) == ["ollama-itself"]
     # Ollama's own refusal of an origin has no body; the proxy's says why.
     assert call(native, "GET", "/api/tags", headers={"Origin": FOREIGN}).status == 403
-    assert "ollama-refuses-origin" in causes(native, Options(tries=1, patience=0, origin=FOREIGN))
+    assert "ollama-refuses-origin" in causes(native, patience=0, origin=FOREIGN)
     behind = serve(upstream=ollama.address)
-    assert causes(behind.url, Options(tries=1, patience=0, origin=FOREIGN)) == ["origin-not-listed"]
+    assert causes(behind.url, patience=0, origin=FOREIGN) == ["origin-not-listed"]
 
 
 def test_another_port_than_hearths(serve: Serve, ollama: Ollama) -> None:
     web = serve(upstream=ollama.address, proxy_port=8080)
-    assert causes(f"http://{web.address}:81") == ["wrong-port"]
+    assert causes(f"http://{web.address}:81", patience=0) == ["wrong-port"]
 
 
 def test_no_ollama_behind_the_proxy(serve: Serve) -> None:
     web = serve()
-    assert causes(web.url) == ["ollama-down"], "a container without a listener"
+    assert causes(web.url, patience=0) == ["ollama-down"], "a container without a listener"
     web.set_names({})
-    assert causes(web.url) == ["ollama-missing"], "no container"
+    assert causes(web.url, patience=0) == ["ollama-missing"], "no container"
 
 
 def test_all_places_are_taken(serve: Serve, ollama: Ollama) -> None:
     web = serve(upstream=ollama.address, proxy_max_streams=1, proxy_queue_wait=1)
-    with answering(web.url):
-        assert causes(web.url, Options(tries=1, patience=10, model="tinyllama")) == ["busy"]
-    assert causes(web.url, Options(tries=1, patience=60, model="tinyllama")) == []
+    with held(at=web.url):
+        assert causes(web.url, patience=10, model="tinyllama") == ["busy"]
+    assert causes(web.url, patience=60, model="tinyllama") == []
 
 
 def test_a_route_that_is_not_there(serve: Serve, ollama: Ollama) -> None:
     routes = [{"path": "/api/ollama", "to": "/api/generate", "methods": ["POST"]}]
-    assert causes(serve(upstream=ollama.address, proxy_routes=routes).url) == ["route-missing"]
+    assert causes(serve(upstream=ollama.address, proxy_routes=routes).url, patience=0) == ["route-missing"]
 
 
 def test_models_that_are_not_there(serve: Serve, ollama: Ollama, parts: artefacts.Paths, tmp_path: Path) -> None:
     web = serve(upstream=ollama.address)
-    assert causes(web.url, Options(tries=1, patience=10, model="llama3.2:1b")) == ["model-missing"]
+    assert causes(web.url, patience=10, model="llama3.2:1b") == ["model-missing"]
     with Ollama(parts["roots"] / "ollama", tmp_path, parts["models"]) as empty:
         for model in ("tinyllama", "tinystory"):
             call(f"http://{empty.address}:11434", "DELETE", "/api/delete", {"model": model})
-        assert causes(serve(upstream=empty.address).url, Options(tries=1, patience=10)) == ["no-models"]
+        assert causes(serve(upstream=empty.address).url, patience=10) == ["no-models"]
 
 
 def in_own_hosts(names: Sequence[str], address: str, url: str, directory: Path) -> list[str]:

@@ -1,0 +1,16 @@
+"""What the doctor finds at an address, called as the function that it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hearth.doctor.place import Place
+from hearth.doctor.report import found
+from hearth.doctor.target import parse_target
+from hearth.doctor.walk import Options, Walk
+
+
+def causes(url: str, **options: Any) -> list[str]:
+    """Ids of the findings, in order; `options` are those of the walk, which tries each thing once."""
+    steps = Walk(parse_target(url), Place(), Options(tries=1, **options)).steps()
+    return [finding.cause.id for _, finding in found(list(steps))]
