@@ -98,12 +98,16 @@ def _proc_cure(host: Confinement) -> str:
 
 
 def _apparmor(host: Confinement) -> str:
-    cure = (
-        f"Update that node (`apt update && apt full-upgrade`: lxc-pve 6.0.5-2 or later has the cure), {_NODE}, then "
-        "`pct reboot ID`"
-        if host.is_lxc
-        else "Update what runs this container"
-    )
+    if not host.is_lxc:
+        cure = "Update what runs this container"
+    elif not host.nesting:
+        # The profile of a container without nesting refuses it on every node.
+        cure = f"Switch nesting on, {_NODE}: {_FEATURES}. If it is still refused then, update the node"
+    else:
+        cure = (
+            f"Update that node (`apt update && apt full-upgrade`: lxc-pve 6.0.5-2 or later has the cure), {_NODE}, "
+            "then `pct reboot ID`"
+        )
     return (
         "AppArmor on the machine below this container keeps a current Docker from setting "
         "net.ipv4.ip_unprivileged_port_start, and no container would start (opencontainers/runc#4968, "

@@ -93,6 +93,13 @@ def test_apparmor_and_a_current_runc() -> None:
     assert "lxc-pve 6.0.5-2" in sentence
 
 
+def test_without_nesting_every_node_refuses_the_sysctl() -> None:
+    """Seen in a real LXC container: an update of the node would not help."""
+    sentence = only(replace(READY, nesting=False, sysctl=13))
+    assert "`pct set ID -features nesting=1,keyctl=1`, then `pct reboot ID`" in sentence
+    assert "apt full-upgrade" not in sentence
+
+
 def test_one_cause_has_one_sentence() -> None:
     """Without nesting, AppArmor may refuse both."""
     assert "nesting=1" in only(replace(READY, nesting=False, proc="mount: /var/lib: permission denied.", sysctl=13))

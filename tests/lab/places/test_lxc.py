@@ -55,7 +55,7 @@ def test_without_nesting_nothing_begins() -> None:
 
 @pytest.mark.unproven
 def test_apparmor_that_keeps_a_current_docker_from_starting_containers() -> None:
-    """LXC's own generated profile, which lxc-pve had before 6.0.5-2."""
+    """LXC's own generated profile, with the rule that it had in lxc-pve before 6.0.5-2."""
     lxc.start("an old node")
     run = to_container()
     assert run.code != 0
