@@ -34,8 +34,8 @@ lxc.net.0.ipv4.gateway = 10.0.3.1
 # What Proxmox's `-features` make of a container. LXC's own profile has not got lxc-pve's cure for runc#4968; so, where
 # Docker is to work, there is none, which comes to the same for Docker.
 _NESTING = "lxc.include = /usr/share/lxc/config/nesting.conf\n"
-# The rule of LXC's generated profile that runc#4968 is about. Since lxc-pve 6.0.5-2, containers with nesting are without
-# it, as with Debian's LXC.
+# The rule of LXC's generated profile that runc#4968 is about. Since lxc-pve 6.0.5-2, containers with nesting have it no
+# more, as with Debian's LXC.
 _OLD_RULE = "deny /sys/[^fdck]*{,/**} wklx,"
 FEATURES = {
     "nesting": f"{_NESTING}lxc.mount.auto = proc:rw sys:rw cgroup:rw\nlxc.apparmor.profile = unconfined\n",
