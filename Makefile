@@ -11,6 +11,7 @@ INVENTORY ?= inventory/pi.py
 TO ?= backups
 WITH_MODELS ?= 0
 MODELS ?= keep
+GO_ON ?= 0
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -49,8 +50,8 @@ test-proxy: machine $(VENV)/.dev ## the real httpd in front of the real Ollama o
 test-scenarios: machine $(VENV)/.dev ## what takes longer: drift, faults and their repair, reloads, reboot (in the lab)
 	@$(BIN)/python -m tests.run scenarios
 
-test-faults: machine $(VENV)/.dev ## the scenarios that take hours in all: what was done to hosts, access, TLS, long streams
-	@$(BIN)/python -m tests.run faults
+test-faults: machine $(VENV)/.dev ## the scenarios that take hours in all: faults, access, TLS, long streams; GO_ON=1 leaves out what passed
+	@GO_ON=$(GO_ON) $(BIN)/python -m tests.run faults
 
 test-places: machine $(VENV)/.dev ## other machines than the lab's usual one: Debian 12 with Docker's own packages
 	@$(BIN)/python -m tests.run places

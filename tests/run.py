@@ -99,7 +99,8 @@ def scenarios() -> None:
 
 
 def long_scenarios() -> None:
-    run("pytest", "-v", "-s", "tests/lab", "-m", "scenario and long and not unproven")
+    go_on = ["--go-on"] if os.environ.get("GO_ON") == "1" else []
+    run("pytest", "-v", "-s", "tests/lab", "-m", "scenario and long and not unproven", *go_on)
 
 
 def bookworm() -> None:

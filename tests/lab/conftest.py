@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from functools import cache
+
 import pytest
 
 from tests.browser.conftest import chromium, elsewhere, open_chat
+from tests.lab import record
 from tests.lab.machine import restore
 
 __all__ = ["chromium", "deployed", "elsewhere", "open_chat"]
+
+# A scenario's phases (setup, call, teardown), as they end.
+_phases: dict[str, list[pytest.TestReport]] = defaultdict(list)
+_product = cache(record.product)
 
 
 @pytest.fixture
 def deployed() -> None:
     """The machine as it was right after a deploy."""
     restore("deployed")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--go-on", action="store_true", help="leave out the scenarios that passed since the product last changed"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--go-on", default=False):
+        return
+    runs = record.last()
+    done = {test for test, ran in runs.items() if ran.passed and ran.product == _product()}
+    left_out = [item for item in items if item.nodeid in done]
+    items[:] = [item for item in items if item.nodeid not in done]
+    config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if "scenario" not in report.keywords:
+        return
+    phases = _phases[report.nodeid]
+    phases.append(report)
+    if report.when == "teardown" and not any(phase.skipped for phase in phases):
+        passed = all(phase.passed for phase in phases)
+        record.keep(report.nodeid, passed, sum(phase.duration for phase in phases), _product())

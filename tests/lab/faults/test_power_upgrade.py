@@ -13,7 +13,7 @@ from tests.lab.machine import restore
 from tests.lab.verdict import right_then_quiet
 from tests.lab.watched import Moment
 
-pytestmark = [pytest.mark.unproven, pytest.mark.scenario]
+pytestmark = pytest.mark.scenario
 PREFIX = "upgrade"
 
 MOMENTS = {
