@@ -42,7 +42,6 @@ def test_the_deploy_the_acceptance_suite_and_a_quiet_second_one() -> None:
     place.accepted(patience=2400, inventory=lxc.INVENTORY)
 
 
-@pytest.mark.unproven
 def test_without_nesting_nothing_begins() -> None:
     lxc.start("nothing")
     run = to_container()
@@ -53,7 +52,6 @@ def test_without_nesting_nothing_begins() -> None:
     nothing_was_installed()
 
 
-@pytest.mark.unproven
 def test_apparmor_that_keeps_a_current_docker_from_starting_containers() -> None:
     """LXC's own generated profile, with the rule that it had in lxc-pve before 6.0.5-2."""
     lxc.start("an old node")
