@@ -74,7 +74,10 @@ def hold(root: dict[str, Any]) -> None:
         raise DeployError(refusal(host.name, answer.said.removeprefix("held").strip()))
     if answer.said != "taken":
         reason = answer.complaint or answer.said or "the host said nothing"
-        raise DeployError(f"{host.name}: whether another deploy is at work there could not be found out: {reason}")
+        raise DeployError(
+            f"{host.name}: whether another deploy is at work there could not be found out, and nothing was changed: "
+            f"{reason}"
+        )
     # Kept for the whole run: a channel that nobody knows any more is closed.
     host.connector_data[_KEY] = answer.channel
 
@@ -124,7 +127,9 @@ def _ask(root: dict[str, Any]) -> Answer | None:
         # Without a word it has ended, and its complaints are complete.
         return Answer(said, "" if said else _text(stderr.read()).strip(), channel)
     except TimeoutError:
-        raise DeployError(f"{host.name}: the host did not say within {_ANSWER} s whether it is free") from None
+        raise DeployError(
+            f"{host.name}: the host did not say within {_ANSWER} s whether it is free; nothing was changed"
+        ) from None
 
 
 def _open(line: str) -> tuple[Any, Any, Any] | None:

@@ -41,10 +41,11 @@ def identify(os_release: Mapping[str, str], architecture: str) -> Platform:
     family = os_release.get("ID", "")
     if family == "raspbian" or architecture == "armhf":
         raise ValueError(f"{name} is a 32-bit system, and Ollama needs 64 bits; install the 64-bit Raspberry Pi OS")
-    if architecture not in ARCHITECTURES:
-        raise ValueError(f"the machine is {architecture or 'of an unknown kind'}; Ollama's image needs amd64 or arm64")
+    # Before the architecture, whose name is another one where there is no dpkg to ask.
     if family not in _OLDEST:
         raise ValueError(f"{name} is not supported; {supported}")
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"the machine is {architecture or 'of an unknown kind'}; Ollama's image needs amd64 or arm64")
     major = os_release.get("VERSION_ID", "").partition(".")[0]
     if not major.isdigit() or int(major) < _OLDEST[family]:
         raise ValueError(f"{name} is not supported; {supported}")

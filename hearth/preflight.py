@@ -87,9 +87,9 @@ def _platform(settings: Settings, host: CheckupState) -> list[str]:
 
 def _ports(settings: Settings, host: CheckupState) -> list[str]:
     obstacles = []
-    names = {settings.proxy_port: "proxy_port"}
+    names = {settings.proxy_port: f"proxy_port = {settings.proxy_port}"}
     if settings.proxy_tls != "off":
-        names[settings.proxy_tls_port] = "proxy_tls_port"
+        names[settings.proxy_tls_port] = f"proxy_tls_port = {settings.proxy_tls_port}"
     for address, port in sorted(settings.published_ports):
         if port in host.published:
             continue  # our own containers hold it
@@ -109,7 +109,8 @@ def _ports(settings: Settings, host: CheckupState) -> list[str]:
             cure = "`sudo docker ps` on the host shows which container; remove it, or set another port"
         else:
             cure = "stop it, or set another port"
-        obstacles.append(f"{names.get(port, 'ollama_publish')} = {port}: the port is held by {who}; {cure}")
+        setting = names.get(port, f"ollama_publish = {settings.ollama_publish!r}")
+        obstacles.append(f"{setting}: the port is held by {who}; {cure}")
     return obstacles
 
 

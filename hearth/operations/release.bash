@@ -8,7 +8,7 @@ event() { # what, release
 }
 # Under another name first: a power cut leaves the old content or the new, never half of it.
 put() { # path; content from standard input
-  cat >"$1.new" && sync "$1.new" && mv -f "$1.new" "$1"
+  cat >"$1.new" && sync "$1.new" && mv -f "$1.new" "$1" && sync "${1%/*}"
 }
 
 last_words() {

@@ -54,8 +54,8 @@ def become() -> dict[str, Any]:
         return {}
     if not login.has_sudo:
         raise DeployError(
-            f"{host.name}: the user that logs in is not root and the host has no sudo; log in as root "
-            '(ssh_user = "root" in the inventory) or install sudo'
+            f"{host.name}: the user that logs in is not root and the host has no sudo, so nothing was changed; log in "
+            'as root ("ssh_user": "root" in the inventory) or install sudo'
         )
     return {"_sudo": True}
 
@@ -75,6 +75,12 @@ def preflight(settings: Settings, root: dict[str, Any]) -> tuple[DockerSource, s
         DeployError: with every obstacle and its cure.
     """
     state = host.get_fact(Checkup, paths=paths_to_check(settings), models_dir=settings.ollama_models_dir, **root)
+    if not state.clock:
+        # The script did not run; pyinfra has printed what the host said, and goes on where there are other hosts.
+        raise DeployError(
+            f"{host.name} could not be looked at, and nothing was changed; what it said stands above. "
+            f"`ssh {host.name}`, and `sudo -v` there, show whether commands run as root"
+        )
     confined = bool(state.confinement.kind)
     obstacles = [*wrong_clock(state.clock, time.time(), confined), *find_obstacles(settings, state)]
     if obstacles:

@@ -20,7 +20,9 @@ SCRIPT = Path(checkup.__file__).with_name("confinement.sh")
 ROOT_ONE = "unshare --mount --pid --fork --mount-proc"
 USER_ONE = "unshare --map-root-user --mount --pid --fork --mount-proc"
 # The word that systemd-detect-virt looks for, and a directory for Docker on a file system of the test's own.
-LXC = "mount -t tmpfs none /run; mkdir /run/host; echo lxc > /run/host/container-manager; mount -t tmpfs none /var/lib"
+PLACE = "mount -t tmpfs none /run; mkdir /run/host; echo {} > /run/host/container-manager; mount -t tmpfs none /var/lib"
+# What LXC prepares for nesting; in a /dev of its own.
+NESTED = "mount -t tmpfs none /dev; mknod -m 666 /dev/null c 1 3; mkdir -p /dev/.lxc/proc"
 _NUMBERS = {"x86_64": (0xC000003E, 250), "aarch64": (0xC00000B7, 219)}
 
 
@@ -29,24 +31,24 @@ def obstacle() -> str:
     """Why this machine can't make such conditions; "" if it can."""
     if os.getuid() or platform.machine() not in _NUMBERS:
         return "namespaces of every kind want root, on x86-64 or arm64"
-    done = subprocess.run(
-        ["sh", "-c", f"{ROOT_ONE} sh -ec {shlex.quote(f'{LXC}; {USER_ONE} true')}"], capture_output=True, text=True
-    )
+    script = f"{PLACE.format('lxc')}; {USER_ONE} true"
+    done = subprocess.run(["sh", "-c", f"{ROOT_ONE} sh -ec {shlex.quote(script)}"], capture_output=True, text=True)
     return f"no namespaces here: {done.stderr.strip()}" if done.returncode else ""
 
 
-def look(before: str = "", inside: str = ROOT_ONE, without: str = "") -> Confinement:
+def look(before: str = "", inside: str = ROOT_ONE, without: str = "", kind: str = "lxc") -> Confinement:
     """What the fact's script finds in a container.
 
     Args:
         before: shell command that prepares mounts, in a mount namespace of its own. /run and /var/lib are empty there.
         inside: the namespaces that the container is.
         without: "keyctl" for a container in which there is no such system call.
+        kind: what made the container, as systemd-detect-virt names it.
     """
     found = f"{inside} sh {SCRIPT}"
     if without:
         found = f"{sys.executable} -m tests.operations.confined {found}"
-    script = f"{LXC}; cd {ROOT}; {before}\n{found}"
+    script = f"{PLACE.format(kind)}; cd {ROOT}; {before}\n{found}"
     done = subprocess.run(["unshare", "--mount", "sh", "-ec", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert not done.stderr, done.stderr

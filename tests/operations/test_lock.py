@@ -157,7 +157,7 @@ def test_two_runs_on_one_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_lock_that_is_out_of_reach_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "DEPLOY_LOCK", str(tmp_path / "not" / "there"))
-    with pytest.raises(DeployError, match=r"could not be found out: .*not/there"):
+    with pytest.raises(DeployError, match=r"could not be found out, and nothing was changed: .*not/there"):
         held(connected("@local"), {})
 
 
@@ -204,5 +204,7 @@ def test_a_sudo_that_wants_a_password_gets_the_persons(monkeypatch: pytest.Monke
 
 @pytest.mark.usefixtures("sudo")
 def test_a_wrong_password_is_an_error_with_sudos_words() -> None:
-    with pytest.raises(DeployError, match="could not be found out: sudo: no password was provided"):
+    with pytest.raises(
+        DeployError, match="could not be found out, and nothing was changed: sudo: no password was provided"
+    ):
         held(connected("@local", _sudo_password="wrong"), {"_sudo": True})

@@ -50,6 +50,8 @@ def test_supported(os_release: dict[str, str], architecture: str, repository: st
         (DEBIAN_12, "armhf", "32-bit"),
         (DEBIAN_13, "riscv64", "the machine is riscv64; Ollama's image needs amd64 or arm64"),
         (DEBIAN_13, "", "of an unknown kind"),
+        # Without dpkg, the kernel's word for the machine is all there is.
+        ({"ID": "fedora", "PRETTY_NAME": "Fedora Linux 42"}, "x86_64", "^Fedora Linux 42 is not supported"),
         ({"ID": "fedora", "VERSION_ID": "42", "PRETTY_NAME": "Fedora Linux 42"}, "amd64", "Fedora Linux 42"),
         ({"ID": "debian", "PRETTY_NAME": "Debian GNU/Linux forky/sid"}, "amd64", "forky/sid is not supported"),
         ({}, "amd64", "an unknown system is not supported"),

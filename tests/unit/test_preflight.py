@@ -42,7 +42,7 @@ def test_a_fresh_pi_is_ready(settings: Settings) -> None:
 def test_a_native_ollama_is_named_with_its_cure(settings: Settings) -> None:
     host = replace(PI, listeners=(Listener("127.0.0.1", 11434, "ollama", 812),))
     (obstacle,) = find_obstacles(settings, host)
-    assert "ollama_publish = 11434" in obstacle
+    assert "ollama_publish = '127.0.0.1:11434': the port is held" in obstacle
     assert "ollama (process 812)" in obstacle
     assert "sudo systemctl disable --now ollama" in obstacle
 

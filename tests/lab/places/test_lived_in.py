@@ -56,7 +56,7 @@ def test_the_native_ollama_on_the_port_is_refused_and_its_models_are_offered() -
     before = [lines(one) for one in (FILES, PROCESSES, RULES, PACKAGES, f"cat {DAEMON_JSON}")]
     run = deploy()
     assert run.code != 0
-    assert "ollama_publish = 11434: the port is held by ollama (process" in run.output, run.output
+    assert "ollama_publish = '127.0.0.1:11434': the port is held by ollama (process" in run.output, run.output
     assert "sudo systemctl disable --now ollama" in run.output
     assert f"(tinyllama:latest) can stay in use: ollama_models_dir = '{STORE}'" in run.output
     beside = deploy('ollama_publish="127.0.0.1:11435"', inventory=INVENTORY)
