@@ -161,14 +161,36 @@ pull() {
   done
 }
 
-fetch() {
-  if suspect "$1"; then
-    echo 'the host went down while this was being pulled; fetching it anew …'
-    # Only what is complete can be removed with all its layers, and only then are they fetched again.
-    pull "$1" || return
-    docker rmi --force "$1" || true
-  fi
+# The first half of fetching anew what can't be trusted: only what is complete can be removed with all its layers.
+complete() {
+  suspect "$1" || return 0
+  echo 'the host went down while this was being pulled; fetching it anew …'
   pull "$1"
+}
+
+# A function for each image that has not failed yet, all at the same time: while one downloads, the other unpacks.
+# $work/N is there for each that failed.
+each() { # function, references
+  todo=$1 number=0
+  shift
+  for reference; do
+    number=$((number + 1))
+    [ ! -e "$work/$number" ] || continue
+    { log=$work/$number.log; "$todo" "$reference" || : >"$work/$number"; } 2>&1 |
+      while IFS= read -r line; do printf '%s: %s\n' "$reference" "$line"; done &
+  done
+  wait
+}
+
+# All at once, when all are complete: they may share layers, and a layer goes with the last image that has it.
+remove_untrusted() {
+  number=0
+  for reference; do
+    shift
+    number=$((number + 1))
+    if suspect "$reference" && [ ! -e "$work/$number" ]; then set -- "$@" "$reference"; fi
+  done
+  [ $# = 0 ] || docker rmi --force "$@" || true
 }
 
 # Whether a disk had no room since $began. The client says so of Docker Hub alone: behind a mirror, it goes on to the
@@ -178,19 +200,15 @@ ran_full() {
     journalctl --quiet --no-pager --unit docker --since "@$began" 2>/dev/null | grep -q 'no space left on device'
 }
 
-# Pull images, all at the same time: while one downloads, the other unpacks.
+# Pull images.
 pull_all() {
   work=$(mktemp -d)
   began=$(date +%s)
   trap 'rm -rf "$work"' EXIT
   begin "$@"
-  number=0
-  for reference; do
-    number=$((number + 1))
-    { log=$work/$number.log; fetch "$reference" || : >"$work/$number"; } 2>&1 |
-      while IFS= read -r line; do printf '%s: %s\n' "$reference" "$line"; done &
-  done
-  wait
+  each complete "$@"
+  remove_untrusted "$@"
+  each pull "$@"
   sync
   number=0 failed=0
   for reference; do

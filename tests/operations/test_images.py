@@ -266,3 +266,23 @@ def test_an_image_that_could_not_be_fetched_anew_stays_suspect(host: Sandbox) ->
     host.program("docker", "exit 1")
     assert host.run(script(HTTPD, retries=0)).returncode == 1
     assert (host.root / ".pulling").read_text() == f"{OTHER_BOOT} {HTTPD}\n"
+
+
+def test_images_that_may_share_layers_are_removed_together_once_all_are_complete(host: Sandbox) -> None:
+    """Seen in the lab: a layer that both had stayed, without its content, since one of the two was always there."""
+    (host.root / ".pulling").write_text(f"{OTHER_BOOT} {HTTPD}\n{OTHER_BOOT} {OLLAMA}\n{BOOT} other:1\n")
+    assert host.run(script(OLLAMA, "other:1", HTTPD)).returncode == 0
+    words = asked(host)
+    pulls = {f"pull {OLLAMA}", f"pull {HTTPD}"}
+    assert set(words[:2]) == pulls
+    assert words[2] == f"rmi --force {OLLAMA} {HTTPD}"
+    assert set(words[3:6]) == {*pulls, "pull other:1"}
+
+
+def test_what_could_not_be_completed_is_not_removed_and_the_others_are_fetched_anew(host: Sandbox) -> None:
+    (host.root / ".pulling").write_text(f"{OTHER_BOOT} {HTTPD}\n{OTHER_BOOT} {OLLAMA}\n")
+    host.program("docker", f'{WELL}\n[ "$1 $2" != "pull {OLLAMA}" ]')
+    assert host.run(script(OLLAMA, HTTPD, retries=0)).returncode == 1
+    assert [words for words in asked(host) if words.startswith("rmi")] == [f"rmi --force {HTTPD}"]
+    assert asked(host).count(f"pull {HTTPD}") == 2
+    assert (host.root / ".pulling").read_text() == f"{OTHER_BOOT} {OLLAMA}\n"
