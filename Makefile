@@ -2,7 +2,7 @@
 # and the lab's build, which use sudo and say so.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup machine demo test test-proxy test-scenarios test-faults test-places test-unproven check unit verify deploy drift rollback backup restore uninstall lab-up lab-down lab-build clean
+.PHONY: help setup machine demo test test-proxy test-scenarios test-faults test-places test-arm64 test-unproven check unit verify deploy drift rollback backup restore uninstall lab-up lab-down lab-build clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +14,7 @@ MODELS ?= keep
 GO_ON ?= 0
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
@@ -55,6 +55,10 @@ test-faults: machine $(VENV)/.dev ## the scenarios that take hours in all: fault
 
 test-places: machine $(VENV)/.dev ## other machines than the lab's usual one: Debian 12 with Docker's own packages
 	@$(BIN)/python -m tests.run places
+
+test-arm64: $(VENV)/.dev ## the processor of a Pi, emulated: a deploy to a Debian arm64 guest, with images cross-built here (hours)
+	@lab/machine.sh --arm64
+	@$(BIN)/python -m tests.run arm64
 
 test-unproven: machine $(VENV)/.dev ## scenarios that were not yet seen passing; CI does not run them
 	@$(BIN)/python -m tests.run unproven

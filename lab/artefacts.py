@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from lab import (
+    arm64,
     builder,
     cache,
     docker_repository,
@@ -23,20 +22,10 @@ from lab import (
     tools,
     versions,
 )
+from lab.artefact import Artefact, Paths
 from lab.progress import Stages
 
-Paths = dict[str, Path]
-
-
-@dataclass(frozen=True)
-class Artefact:
-    """One cached directory. `inputs` and the keys of `needs` make its key; `build(paths, out, log)` fills it."""
-
-    name: str
-    what: str
-    inputs: Callable[[], list[str]]
-    build: Callable[[Paths, Path, Path], None]
-    needs: tuple[str, ...] = ()
+__all__ = ["ALL", "Paths", "build", "keys", "missing"]
 
 
 def _guest(kind: guests.Guest, _: Paths, out: Path, log: Path) -> None:
@@ -138,6 +127,7 @@ ALL = {
         Artefact("images", "Make the images", images.inputs, _images, ("base", "httpd", "ollama", "tools")),
         Artefact("roots", "Unpack the images", lambda: [image_roots.RECIPE], _roots, ("images",)),
         Artefact("models", "Make the tiny models", models.inputs, _models, ("builder", "ollama", "tools")),
+        *arm64.PARTS,
     )
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from lab import mirrors, shell
@@ -26,13 +27,25 @@ def recipe(name: str) -> str:
     return (RECIPES / name).read_text()
 
 
-def build(out: Path, log: Path) -> None:
-    """Fill `out`: `root/` is the trixie root, source packages included in its apt sources."""
+def adapted(name: str, instead: Iterable[tuple[str, str]]) -> str:
+    """The text of a recipe with other words in place of some; ValueError when it has none of them."""
+    text = recipe(name)
+    for word, other in instead:
+        if word not in text:
+            raise ValueError(f"{name} should have {word!r}, and has it no more")
+        text = text.replace(word, other)
+    return text
+
+
+def build(out: Path, log: Path, text: str = "", packages: tuple[str, ...] = PACKAGES) -> None:
+    """Fill `out`: `root/` is the trixie root, source packages included in its apt sources. `text`: another recipe's."""
     sources = out / "hearth.sources"
     sources.write_text(mirrors.of_this_machine().sources(source_packages=True))
     aptconf = out / "apt.conf"
     aptconf.write_text(mirrors.apt_options())
-    shell.run(["sh", RECIPES / "builder.sh", out, sources, aptconf, ",".join(PACKAGES)], log, timeout=900, root=True)
+    script = out / "builder.sh"
+    script.write_text(text or recipe("builder.sh"))
+    shell.run(["sh", script, out, sources, aptconf, ",".join(packages)], log, timeout=1800, root=True)
 
 
 def run_inside(root: Path, work: Path, command: list[str], log: Path, timeout: float) -> None:

@@ -26,12 +26,7 @@ def inputs(guest: Guest = guests.TRIXIE) -> list[str]:
 
 def recipe(guest: Guest) -> str:
     """The recipe's text. It is written for trixie; another guest's differs in a word or two."""
-    text = builder.recipe("guest.sh")
-    for word, instead in guest.instead:
-        if text.count(word) != 1:
-            raise ValueError(f"guest.sh should have {word!r} once, and has it {text.count(word)} times")
-        text = text.replace(word, instead)
-    return text
+    return builder.adapted("guest.sh", guest.instead)
 
 
 def files(guest: Guest) -> dict[Path, Path]:
@@ -53,4 +48,4 @@ def build(guest: Guest, out: Path, log: Path) -> None:
     for name, path in files(guest).items():
         (root_files / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, root_files / name)
-    shell.run(["sh", script, out, sources, aptconf, root_files, DISK_SIZE], log, 900, root=True)
+    shell.run(["sh", script, out, sources, aptconf, root_files, DISK_SIZE], log, guest.patience, root=True)

@@ -17,24 +17,30 @@ class Guest:
     Attributes:
         name: what a person chooses it by.
         suite: the Debian release.
+        architecture: its processor, as dpkg names it.
         artefact: name of its disk, kernel and initrd in the cache.
+        images: name of the container images that it pulls.
         instead: words of recipes/guest.sh, and what this guest has in their place.
         key_in_firmware: its systemd takes our ssh key from the firmware, not from the kernel's arguments.
+        patience: seconds that making it may take. Another processor's packages are set up under emulation.
         docker_packages: beside it runs an apt repository that stands in for Docker's own.
     """
 
     name: str
     suite: str
     artefact: str
+    architecture: str = "amd64"
+    images: str = "images"
     instead: tuple[tuple[str, str], ...] = ()
     key_in_firmware: bool = False
     docker_packages: bool = False
+    patience: int = 900
 
     @property
     def needed(self) -> tuple[str, ...]:
         """The artefacts that a lab with this guest takes."""
         packages = ("docker-repository",) if self.docker_packages else ()
-        return ("tools", self.artefact, *packages, "images", "models")
+        return ("tools", self.artefact, *packages, self.images, "models")
 
 
 TRIXIE = Guest("trixie", "trixie", "guest")
@@ -47,7 +53,20 @@ BOOKWORM = Guest(
     key_in_firmware=True,
     docker_packages=True,
 )
-ALL = {guest.name: guest for guest in (TRIXIE, BOOKWORM)}
+# The processor of a Pi, emulated by QEMU whatever this machine is.
+ARM64 = Guest(
+    "arm64",
+    "trixie",
+    "guest-arm64",
+    architecture="arm64",
+    images="images-arm64",
+    patience=5400,
+    instead=(
+        ("--variant=minbase", "--variant=minbase --architectures=arm64"),
+        ("linux-image-cloud-amd64", "linux-image-cloud-arm64"),
+    ),
+)
+ALL = {guest.name: guest for guest in (TRIXIE, BOOKWORM, ARM64)}
 
 
 def chosen() -> Guest:

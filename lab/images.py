@@ -20,27 +20,31 @@ def inputs() -> list[str]:
     ]
 
 
-def build_base(out: Path, log: Path, certificates: Path) -> None:
-    """Fill `out` with base.tar, the userland that both images share."""
+def build_base(out: Path, log: Path, certificates: Path, text: str = "") -> None:
+    """Fill `out` with base.tar, the userland that both images share. `text`: another recipe's."""
     sources, aptconf = out / "debian.sources", out / "apt.conf"
     sources.write_text(mirrors.of_this_machine().sources())
     aptconf.write_text(mirrors.apt_options())
-    shell.run(["sh", builder.RECIPES / "base.sh", out, sources, aptconf, certificates], log, 600, root=True)
+    script = out / "base.sh"
+    script.write_text(text or builder.recipe("base.sh"))
+    shell.run(["sh", script, out, sources, aptconf, certificates], log, 600, root=True)
 
 
-def build(base: Path, httpd: Path, ollama: Path, tools: Path, out: Path, log: Path) -> None:
-    """Fill `out` with `storage/`, a docker-registry's directory that holds both images."""
+def build(base: Path, httpd: Path, ollama: Path, tools: Path, out: Path, log: Path, text: str = "") -> None:
+    """Fill `out` with `storage/`, a docker-registry's directory that holds both images. `text`: another recipe's."""
     work = out / "work"
     work.mkdir()
     storage = out / "storage"
     storage.mkdir()
+    script = work / "images.sh"
+    script.write_text(text or builder.recipe("images.sh"))
     with registry.serving(tools / "docker-registry", storage, work) as port:
         target = f"{ports.LOOPBACK}:{port}"
         shell.run(
             [
                 *(
                     "sh",
-                    builder.RECIPES / "images.sh",
+                    script,
                     DIRECTORY,
                     work,
                     base / "base.tar",

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from lab import cache, qemu, shell
 from lab.errors import LabError
+from lab.guests import Guest
 
 GIB = 1 << 30
 TO_RUN = {
-    qemu.PROGRAM: "qemu-system-x86",
     "qemu-img": "qemu-utils",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
@@ -26,10 +26,23 @@ TO_BUILD = {
     "apt-get": "apt",
     "dpkg-deb": "dpkg",
 }
+# Another processor's Debian: its maintainer scripts run under emulation, which mmdebstrap asks about.
+TO_BUILD_ARM64 = {"qemu-aarch64-static": "qemu-user-static", "arch-test": "arch-test"}
 BUILD_DISK, RUN_DISK = (
     8 * GIB,
     4 * GIB,
 )  # measured: 4.5 GiB at the height of a build; an overlay after a deploy 2 GiB
+
+
+def to_run(guest: Guest) -> dict[str, str]:
+    """The commands that running this guest takes, with the packages that have them."""
+    board = qemu.BOARDS[guest.architecture]
+    return {board.program: board.package, **TO_RUN}
+
+
+def to_build(guest: Guest) -> dict[str, str]:
+    """The commands that building it takes, with the packages that have them."""
+    return {**TO_BUILD, **(TO_BUILD_ARM64 if guest.architecture == "arm64" else {})}
 
 
 def check_commands(wanted: dict[str, str]) -> None:
@@ -39,16 +52,17 @@ def check_commands(wanted: dict[str, str]) -> None:
         raise LabError(f"The lab needs these Debian packages: {' '.join(missing)}. Install them with: lab/machine.sh")
 
 
-def check_qemu() -> None:
+def check_qemu(guest: Guest) -> None:
     """LabError when QEMU is one that can't run the guest."""
     if platform.machine() != "x86_64":
-        raise LabError(f"The lab's guest is an x86-64 machine; this one is {platform.machine()}.")
-    found = qemu.version()
+        raise LabError(f"The lab is built on x86-64 machines; this one is {platform.machine()}.")
+    found = qemu.version(guest.architecture)
     if found < (8,):
         shown = ".".join(map(str, found))
         raise LabError(
             f"QEMU {shown} is too old: guests panic under its emulation (seen with 7.2). "
-            "Take qemu-system-x86 and qemu-utils from bookworm-backports; lab/machine.sh does that."
+            f"Take {qemu.BOARDS[guest.architecture].package} and qemu-utils from bookworm-backports; "
+            "lab/machine.sh does that."
         )
 
 

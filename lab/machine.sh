@@ -1,10 +1,22 @@
 #!/usr/bin/env bash
-# Installs on this machine what the lab and the tests need, with apt: lab/machine.sh [--browser]
-# Says what it does, and nothing when all is there. --browser adds Chromium, for the tests of the chat page.
+# Installs on this machine what the lab and the tests need, with apt: lab/machine.sh [--browser] [--arm64]
+# Says what it does, and nothing when all is there. --browser adds Chromium, for the tests of the chat page; --arm64 adds
+# what the arm64 guest takes: its QEMU, and QEMU's way to run single arm64 programs, which its root is made with.
 set -euo pipefail
 
 packages=(qemu-system-x86 qemu-utils mmdebstrap buildah openssh-client e2fsprogs iproute2 nftables ca-certificates python3-venv curl)
-[[ ${1:-} != --browser ]] || packages+=(chromium)
+qemu=(qemu-system-x86 qemu-utils)
+arm64=
+for word in "$@"; do
+  case $word in
+    --browser) packages+=(chromium) ;;
+    --arm64)
+      arm64=yes
+      qemu+=(qemu-system-arm)
+      packages+=(qemu-system-arm qemu-user-static binfmt-support arch-test)
+      ;;
+  esac
+done
 
 sudo=()
 [[ $EUID == 0 ]] || sudo=(sudo)
@@ -50,13 +62,17 @@ for package in "${packages[@]}"; do
 done
 
 if [[ $codename == bookworm ]]; then
-  version=$(dpkg-query -W -f '${Version}' qemu-system-x86 2>/dev/null || true)
-  if [[ -z $version ]] || dpkg --compare-versions "$version" lt 1:8; then
+  old=
+  for package in "${qemu[@]}"; do
+    version=$(dpkg-query -W -f '${Version}' "$package" 2>/dev/null || true)
+    [[ -n $version ]] && dpkg --compare-versions "$version" ge 1:8 || old=yes
+  done
+  if [[ -n $old ]]; then
     backports
     say "installing QEMU from bookworm-backports"
-    install -t bookworm-backports qemu-system-x86 qemu-utils
+    install -t bookworm-backports "${qemu[@]}"
     for i in "${!missing[@]}"; do
-      [[ ${missing[i]} != qemu-* ]] || unset "missing[i]"
+      [[ " ${qemu[*]} " != *" ${missing[i]} "* ]] || unset "missing[i]"
     done
   fi
 fi
@@ -67,3 +83,14 @@ if ((${#missing[@]})); then
 fi
 # docker-registry is taken out of its package, never installed; apt must know where it is.
 apt-cache show docker-registry >/dev/null 2>&1 || refresh
+
+# Where no systemd is, the packages don't tell the kernel themselves.
+if [[ -n $arm64 ]] && ! arch-test arm64 >/dev/null 2>&1; then
+  say "telling this machine's kernel that QEMU runs arm64's programs"
+  mountpoint -q /proc/sys/fs/binfmt_misc || "${sudo[@]}" mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+  "${sudo[@]}" update-binfmts --enable qemu-aarch64 || true
+  if ! arch-test arm64 >/dev/null; then
+    echo "machine: this kernel does not run arm64's programs through QEMU (binfmt_misc); the arm64 guest can't be made here" >&2
+    exit 1
+  fi
+fi

@@ -10,20 +10,20 @@ from pathlib import Path
 from lab import builder, shell, versions
 
 
-def build_httpd(root: Path, out: Path, log: Path) -> None:
+def build_httpd(root: Path, out: Path, log: Path, recipe: str = "httpd.sh") -> None:
     """Fill `out`: `usr/local/apache2`, and `libs/` with every shared library that its parts link to."""
     work = _workspace(out)
-    shutil.copy(builder.RECIPES / "httpd.sh", work)
-    builder.run_inside(root, work, ["sh", "/work/httpd.sh", versions.HTTPD, versions.HTTPD_SHA256], log, timeout=1800)
+    shutil.copy(builder.RECIPES / recipe, work)
+    builder.run_inside(root, work, ["sh", f"/work/{recipe}", versions.HTTPD, versions.HTTPD_SHA256], log, timeout=1800)
     _keep(work, out)
 
 
-def build_ollama(root: Path, out: Path, log: Path) -> None:
+def build_ollama(root: Path, out: Path, log: Path, recipe: str = "ollama.sh") -> None:
     """Fill `out`: the program `ollama`. Go modules come the way this machine gets them."""
     work = _workspace(out)
-    shutil.copy(builder.RECIPES / "ollama.sh", work)
+    shutil.copy(builder.RECIPES / recipe, work)
     miniaudio_header(work, log)
-    builder.run_inside(root, work, ["sh", "/work/ollama.sh", versions.OLLAMA], log, timeout=3000)
+    builder.run_inside(root, work, ["sh", f"/work/{recipe}", versions.OLLAMA], log, timeout=3000)
     _keep(work, out)
 
 

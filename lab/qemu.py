@@ -12,8 +12,47 @@ from lab.errors import LabError
 
 PROGRAM = "qemu-system-x86_64"
 CPUS = 2
+
+
+@dataclass(frozen=True)
+class Board:
+    """The hardware of one architecture.
+
+    Attributes:
+        program: the QEMU that has it.
+        package: the Debian package of that QEMU.
+        words: machine and processor, as the program takes them.
+        console: the kernel's name of the serial line.
+        network: the network card.
+    """
+
+    program: str
+    package: str
+    words: tuple[str, ...]
+    console: str
+    network: str
+
+
+BOARDS = {
+    "amd64": Board(
+        PROGRAM,
+        "qemu-system-x86",
+        # Without the parts that a guest would only spend its emulated time probing.
+        ("-machine", "q35,sata=off,smbus=off", "-cpu", "max,svm=off"),
+        "ttyS0",
+        "virtio-net-pci",
+    ),
+    # The processor cores of a Pi 5. The card has no start-up program, which QEMU would take from yet another package.
+    "arm64": Board(
+        "qemu-system-aarch64",
+        "qemu-system-arm",
+        ("-machine", "virt,gic-version=3", "-cpu", "cortex-a76"),
+        "ttyAMA0",
+        "virtio-net-pci,romfile=",
+    ),
+}
 # A serial line is slow under emulation and guarding against side channels pointless there: 57 s → 45 s until ssh.
-KERNEL_ARGUMENTS = "root=/dev/vda rw console=ttyS0 quiet mitigations=off panic=-1"
+KERNEL_ARGUMENTS = "root=/dev/vda rw console={} quiet mitigations=off panic=-1"
 
 
 @dataclass(frozen=True)
@@ -26,6 +65,7 @@ class Machine:
     memory: int  # MiB
     forwards: Mapping[str, int]  # guest port -> port on this machine's loopback
     kernel_arguments: str = ""
+    architecture: str = "amd64"
     firmware: str = ""  # a string of the firmware's own, as -smbios takes it
     snapshot: str = ""  # go on from this snapshot instead of booting
 
@@ -40,17 +80,18 @@ def command(machine: Machine) -> list[str]:
     forwards = [f"hostfwd=tcp:{ports.LOOPBACK}:{port}-:{guest}" for guest, port in machine.forwards.items()]
     overlay = str(machine.directory / "overlay.qcow2").replace(",", ",,")
     console = str(machine.directory / "console.log").replace(",", ",,")
+    board = BOARDS[machine.architecture]
+    arguments = KERNEL_ARGUMENTS.format(board.console)
     return [
-        *(PROGRAM, "-name", "hearth-lab", "-nodefaults", "-no-user-config", "-display", "none"),
-        # Without the parts that a guest would only spend its emulated time probing.
-        *("-machine", "q35,sata=off,smbus=off", "-accel", accelerator(machine.accel), "-cpu", "max,svm=off"),
+        *(board.program, "-name", "hearth-lab", "-nodefaults", "-no-user-config", "-display", "none"),
+        *(*board.words, "-accel", accelerator(machine.accel)),
         *("-smp", str(CPUS), "-m", str(machine.memory), "-rtc", "base=utc"),
         *("-kernel", str(machine.guest / "vmlinuz"), "-initrd", str(machine.guest / "initrd")),
-        *("-append", f"{KERNEL_ARGUMENTS} {machine.kernel_arguments}".strip()),
+        *("-append", f"{arguments} {machine.kernel_arguments}".strip()),
         # A throwaway machine: flushes to the disk only cost time, what matters is in the snapshots.
         *("-drive", f"if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap,file={overlay}"),
         *("-device", "virtio-blk-pci,drive=disk", "-device", "virtio-rng-pci"),
-        *("-netdev", ",".join(["user,id=net,ipv6=off", *forwards]), "-device", "virtio-net-pci,netdev=net"),
+        *("-netdev", ",".join(["user,id=net,ipv6=off", *forwards]), "-device", f"{board.network},netdev=net"),
         *("-chardev", f"file,id=console,append=on,path={console}", "-serial", "chardev:console"),
         # Relative, since a socket's path may be no longer than 107 bytes: QEMU is started in the state directory.
         *("-qmp", "unix:qmp.sock,server=on,wait=off", "-pidfile", "qemu.pid", "-daemonize"),
@@ -86,7 +127,7 @@ def power_off(directory: Path, pid: int, deadline: float = 90) -> bool:
     return False
 
 
-def version() -> tuple[int, ...]:
+def version(architecture: str = "amd64") -> tuple[int, ...]:
     """The installed QEMU's version, as (10, 0, 2)."""
-    words = shell.read([PROGRAM, "--version"]).split()
+    words = shell.read([BOARDS[architecture].program, "--version"]).split()
     return tuple(int(part) for part in words[words.index("version") + 1].split(".") if part.isdigit())

@@ -9,7 +9,7 @@ from pathlib import Path
 from lab import loopback, ports, registry, state
 from lab.guests import Guest
 
-_REGISTRIES = {state.REGISTRY: ("images", "image-registry"), state.MODELS: ("models", "model-registry")}
+_REGISTRIES = {state.REGISTRY: "image-registry", state.MODELS: "model-registry"}
 _REPOSITORY = "docker-repository"
 
 
@@ -18,12 +18,12 @@ def names(guest: Guest) -> tuple[str, ...]:
     return (*_REGISTRIES, *((state.PACKAGES,) if guest.docker_packages else ()))
 
 
-def start(name: str, paths: Mapping[str, Path], port: int) -> int:
-    """Start one of them; its pid, once it answers."""
+def start(guest: Guest, name: str, paths: Mapping[str, Path], port: int) -> int:
+    """Start one of those that the guest has; its pid, once it answers."""
     if name == state.PACKAGES:
         return _serve_packages(paths[_REPOSITORY], port)
-    artefact, form = _REGISTRIES[name]
-    return registry.start(paths["tools"] / "docker-registry", paths[artefact] / "storage", port, state.DIRECTORY, form)
+    storage = paths[guest.images if name == state.REGISTRY else "models"] / "storage"
+    return registry.start(paths["tools"] / "docker-registry", storage, port, state.DIRECTORY, _REGISTRIES[name])
 
 
 def _serve_packages(repository: Path, port: int) -> int:

@@ -89,8 +89,9 @@ def restore(stages: Stages, name: str) -> None:
 
 def check(memory: int, to_build: list[str]) -> None:
     """Everything that could stop `up`, asked before it changes anything."""
-    machine.check_commands({**machine.TO_RUN, **(machine.TO_BUILD if to_build else {})})
-    machine.check_qemu()
+    kind = guests.chosen()
+    machine.check_commands({**machine.to_run(kind), **(machine.to_build(kind) if to_build else {})})
+    machine.check_qemu(kind)
     machine.check_memory(memory)
     machine.check_room(state.CHECKOUT, bool(to_build))
     if to_build:
@@ -128,14 +129,17 @@ def _choose_ports(known: State, wanted: dict[str, int]) -> None:
 
 def _start_servers(known: State, paths: artefacts.Paths, stages: Stages) -> None:
     with stages.stage("Start the registries"):
-        for name in servers.names(guests.chosen()):
+        guest = guests.chosen()
+        for name in servers.names(guest):
             if not known.alive(name):
-                known.pids[name] = servers.start(name, paths, known.ports[name])
+                known.pids[name] = servers.start(guest, name, paths, known.ports[name])
                 known.save()
 
 
 def _boot(known: State, accel: str, stages: Stages, snapshot_name: str = "") -> None:
-    guest = Path(known.guest)
+    guest, kind = Path(known.guest), guests.chosen()
+    if kind.architecture != "amd64":
+        accel = "tcg"  # another processor than this machine's can't be but emulated
     if accel == "auto":
         with stages.stage("See whether KVM works here"):
             accel = "kvm" if kvm.available(guest) else "tcg"
@@ -145,7 +149,8 @@ def _boot(known: State, accel: str, stages: Stages, snapshot_name: str = "") -> 
     (directory / "ssh_config").write_text(ssh.configuration(directory, known.ports["22"]))
     key = ssh.make_key(directory)
     plan = qemu.Machine(directory, guest, accel, known.memory, forwards, snapshot=snapshot_name)
-    if guests.chosen().key_in_firmware:
+    plan = replace(plan, architecture=kind.architecture)
+    if kind.key_in_firmware:
         plan = replace(plan, firmware=ssh.firmware_credential(key))
     else:
         plan = replace(plan, kernel_arguments=ssh.credential(key))

@@ -107,6 +107,10 @@ def bookworm() -> None:
     run("pytest", "-v", "-s", "tests/lab/places/test_bookworm.py", guest=guests.BOOKWORM.name)
 
 
+def arm64() -> None:
+    run("pytest", "-v", "-s", "tests/lab/places/test_arm64.py", guest=guests.ARM64.name)
+
+
 def unproven() -> None:
     run("pytest", "-v", "-s", "tests/lab", "-m", "scenario and unproven")
 
@@ -145,6 +149,7 @@ RUNS: dict[str, list[Stage]] = {
     "scenarios": [("lab", deployed_lab), ("scenarios", scenarios)],
     "faults": [("lab", deployed_lab), ("the long scenarios", long_scenarios)],
     "places": [("Debian 12, Docker's own packages", bookworm)],
+    "arm64": [("Debian arm64, emulated", arm64)],
     "unproven": [("lab", deployed_lab), ("scenarios not yet seen passing", unproven)],
 }
 

@@ -9,7 +9,7 @@ import pytest
 
 import lab
 from hearth.platforms import DOCKER_CE, docker_source, identify
-from lab import artefacts, docker_repository, guest, guests, mirrors, qemu, report, servers, ssh, state
+from lab import arm64, artefacts, docker_repository, guest, guests, mirrors, qemu, report, servers, ssh, state
 from lab.__main__ import main
 
 ADDRESS = "http://mirror.example/debian"
@@ -44,7 +44,7 @@ def test_another_guest_has_a_lab_of_its_own(machine: Path, capsys: pytest.Captur
 
 def test_a_guest_that_does_not_exist_is_refused_with_those_that_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(guests.VARIABLE, "buster")
-    with pytest.raises(lab.LabError, match=r"HEARTH_LAB_GUEST='buster': .* there are: trixie, bookworm"):
+    with pytest.raises(lab.LabError, match=r"HEARTH_LAB_GUEST='buster': .* there are: trixie, bookworm, arm64"):
         report.status()
 
 
@@ -65,7 +65,7 @@ def test_each_guest_is_made_of_its_own_release(kind: guests.Guest) -> None:
 
 def test_a_recipe_that_lost_its_words_is_not_taken_for_another_release() -> None:
     wrong = guests.Guest("x", "x", "guest-x", instead=(("no such words", "x"),))
-    with pytest.raises(ValueError, match="should have 'no such words' once, and has it 0 times"):
+    with pytest.raises(ValueError, match="should have 'no such words', and has it no more"):
         guest.recipe(wrong)
 
 
@@ -97,3 +97,18 @@ def test_an_old_systemd_gets_the_same_key_from_the_firmware() -> None:
     command = qemu.command(plan)
     assert command[command.index("-smbios") + 1] == words
     assert "-smbios" not in qemu.command(qemu.Machine(Path("/a/.lab"), Path("/cache/guest-0"), "tcg", 2048, {}))
+
+
+def test_the_arm64_guest_has_the_processor_of_a_pi_and_its_own_images() -> None:
+    command = qemu.command(qemu.Machine(Path("/a/.lab"), Path("/cache/guest-0"), "tcg", 2048, {}, architecture="arm64"))
+    assert command[0] == "qemu-system-aarch64"
+    assert command[command.index("-cpu") + 1] == "cortex-a76"
+    assert "console=ttyAMA0" in command[command.index("-append") + 1]
+    assert "images" not in guests.ARM64.needed
+    assert "images-arm64" in guests.ARM64.needed
+
+
+@pytest.mark.parametrize("name", ["base.sh", "images.sh"])
+def test_arm64s_recipes_name_no_other_processors_directories(name: str) -> None:
+    assert "x86_64" not in arm64.recipe(name)
+    assert "aarch64-linux-gnu" in arm64.recipe(name)

@@ -1,0 +1,86 @@
+"""The arm64 guest's parts, made on this machine by cross compilers: builder, programs, base and images.
+
+They stand beside the usual ones and never take their place. The recipes are written for amd64; `INSTEAD` has the words
+in which arm64's differ, and what compiles has recipes of its own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab import builder, images, programs, versions
+from lab.artefact import Artefact, Paths
+
+_LIBRARIES = (
+    *("libapr1-dev", "libaprutil1-dev", "libcurl4-openssl-dev", "liblua5.3-dev", "libnghttp2-dev", "libpcre2-dev"),
+    *("libssl-dev", "libxml2-dev", "zlib1g-dev", "libbrotli-dev", "libjansson-dev"),
+)
+PACKAGES = (
+    *("ca-certificates", "gcc", "libc6-dev", "gcc-aarch64-linux-gnu", "g++-aarch64-linux-gnu"),
+    *("make", "pkgconf", "golang-go", "nlohmann-json3-dev", "libstb-dev", "libldap2-dev"),
+    *(f"{name}:arm64" for name in _LIBRARIES),
+)
+_TRIPLET = ("x86_64-linux-gnu", "aarch64-linux-gnu")
+INSTEAD = {
+    "builder.sh": (("--variant=apt ", "--variant=apt --architectures=amd64,arm64 "),),
+    "base.sh": (("--variant=extract ", "--variant=extract --architectures=arm64 "), _TRIPLET),
+    "images.sh": (("$buildah bud ", "$buildah bud --arch arm64 "), _TRIPLET),
+}
+
+
+def recipe(name: str) -> str:
+    """The text of a recipe of the usual parts, for arm64."""
+    return builder.adapted(name, INSTEAD[name])
+
+
+def _builder(_: Paths, out: Path, log: Path) -> None:
+    builder.build(out, log, recipe("builder.sh"), PACKAGES)
+
+
+def _ollama(paths: Paths, out: Path, log: Path) -> None:
+    programs.build_ollama(paths["builder-arm64"] / "root", out, log, "ollama_arm64.sh")
+
+
+def _httpd(paths: Paths, out: Path, log: Path) -> None:
+    programs.build_httpd(paths["builder-arm64"] / "root", out, log, "httpd_arm64.sh")
+
+
+def _base(paths: Paths, out: Path, log: Path) -> None:
+    images.build_base(out, log, paths["builder"] / "root/etc/ssl/certs/ca-certificates.crt", recipe("base.sh"))
+
+
+def _images(paths: Paths, out: Path, log: Path) -> None:
+    base, httpd, ollama = (paths[f"{name}-arm64"] for name in ("base", "httpd", "ollama"))
+    images.build(base, httpd, ollama, paths["tools"], out, log, recipe("images.sh"))
+
+
+PARTS = (
+    Artefact(
+        "builder-arm64",
+        "Make the builder for arm64",
+        lambda: [recipe("builder.sh"), *PACKAGES],
+        _builder,
+    ),
+    Artefact(
+        "ollama-arm64",
+        f"Build Ollama {versions.OLLAMA} for arm64",
+        lambda: [builder.recipe("ollama_arm64.sh"), versions.OLLAMA, versions.MINIAUDIO_SHA256],
+        _ollama,
+        ("builder-arm64",),
+    ),
+    Artefact(
+        "httpd-arm64",
+        f"Build Apache httpd {versions.HTTPD} for arm64",
+        lambda: [builder.recipe("httpd_arm64.sh"), versions.HTTPD, versions.HTTPD_SHA256],
+        _httpd,
+        ("builder-arm64",),
+    ),
+    Artefact("base-arm64", "Make the images' base for arm64", lambda: [recipe("base.sh")], _base, ("builder",)),
+    Artefact(
+        "images-arm64",
+        "Make the images for arm64",
+        lambda: [recipe("images.sh"), *images.inputs()],
+        _images,
+        ("base-arm64", "httpd-arm64", "ollama-arm64", "tools"),
+    ),
+)

@@ -1,0 +1,20 @@
+"""One thing that the lab builds and keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+Paths = dict[str, Path]
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """One cached directory. `inputs` and the keys of `needs` make its key; `build(paths, out, log)` fills it."""
+
+    name: str
+    what: str
+    inputs: Callable[[], list[str]]
+    build: Callable[[Paths, Path, Path], None]
+    needs: tuple[str, ...] = ()
