@@ -6,7 +6,7 @@ import pytest
 
 from tests.lab.machine import Run, deploy, on_guest
 
-pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 # What a deploy would change: the containers, Hearth's files, the engine's configuration.
 STATE = "docker ps --no-trunc -q; find /opt/hearth /etc/docker -type f -exec sha256sum {} + | sort"
