@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pyinfra.api import DeployError
 
 from hearth.disk import model_gb
-from hearth.facts.checkup import CheckupState
+from hearth.facts.checkup import Checkup, CheckupState
 from hearth.listeners import Listener, parse_listeners, parse_published
 from hearth.model_disk import ModelDisk, kind_of_mount
 from hearth.model_names import name_from_manifest
 from hearth.preflight import find_obstacles, paths_to_check, wrong_clock
+from hearth.roles import preflight as preflight_role
 from hearth.settings import Settings
 
 Make = Callable[..., Settings]
@@ -339,3 +342,16 @@ def test_a_name_in_other_case_needs_no_room(make_settings: Make) -> None:
     host = replace(PI, free_bytes={"/var/lib/docker": 10**9}, models=frozenset({"llama3.2:1b"}))
     images = frozenset({settings.ollama_image, settings.proxy_image})
     assert find_obstacles(settings, replace(host, images=images)) == []
+
+
+# --- a look that failed ---------------------------------------------------------------------------
+
+
+def test_a_host_that_could_not_be_looked_at_is_not_judged(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the script fails on one of several hosts, pyinfra gives what it has for nothing found, and goes on."""
+    nothing = SimpleNamespace(name="pi", get_fact=lambda *_, **__: Checkup.default())
+    monkeypatch.setattr(preflight_role, "host", nothing)
+    with pytest.raises(DeployError) as refused:
+        preflight_role.preflight(settings, {})
+    assert str(refused.value).startswith("pi could not be looked at, and nothing was changed;")
+    assert "clock" not in str(refused.value)
