@@ -12,7 +12,7 @@ from tests.lab.machine import restore
 from tests.lab.verdict import right_then_quiet
 from tests.lab.watched import Moment
 
-pytestmark = [pytest.mark.unproven, pytest.mark.scenario, pytest.mark.long]
+pytestmark = [pytest.mark.scenario, pytest.mark.long]
 PREFIX = "first"
 
 MOMENTS = {
