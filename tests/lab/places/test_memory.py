@@ -14,7 +14,7 @@ from hearth.memory_cgroup import OFF
 from tests.lab.machine import ROOT, deploy, on_guest, pyinfra
 from tests.lab.verdict import right_then_quiet
 
-pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 
 LIMIT = "sudo docker inspect -f '{{.HostConfig.Memory}}' hearth-httpd"
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
