@@ -56,7 +56,7 @@ test-faults: machine $(VENV)/.dev ## the scenarios that take hours in all: fault
 test-places: machine $(VENV)/.dev ## other machines than the lab's usual one: Debian 12 with Docker's own packages
 	@$(BIN)/python -m tests.run places
 
-test-arm64: $(VENV)/.dev ## the processor of a Pi, emulated: a deploy to a Debian arm64 guest, with images cross-built here (hours)
+test-arm64: $(VENV)/.dev ## the processor of a Pi, emulated: a deploy to a Debian arm64 guest, with images cross-built here (over an hour at first)
 	@lab/machine.sh --arm64
 	@$(BIN)/python -m tests.run arm64
 
