@@ -5,34 +5,26 @@ from __future__ import annotations
 import pytest
 
 from tests.lab.machine import Run, deploy, on_guest
+from tests.lab.verdict import refused
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
-
-# What a deploy would change: the containers, Hearth's files, the engine's configuration.
-STATE = "docker ps --no-trunc -q; find /opt/hearth /etc/docker -type f -exec sha256sum {} + | sort"
-
-
-def refused(*data: str) -> str:
-    """What a deploy with these settings says, which has to be refused before anything is changed.
-
-    The host is asked by the system's root, since a test may have taken sudo away from the user who logs in.
-    """
-    before = _state()
-    run = deploy(*data)
-    assert run.code != 0, run.output
-    assert "nothing was changed" in run.output
-    assert "Traceback" not in run.output
-    assert _state() == before
-    return run.output
-
-
-def _state() -> str:
-    return on_guest(f"$(ls /usr/bin/sudo /var/tmp/sudo 2>/dev/null) sh -c '{STATE}'")
 
 
 def test_a_models_directory_that_is_not_there() -> None:
     said = refused('ollama_models_dir="/mnt/nowhere"')
     assert "ollama_models_dir = '/mnt/nowhere': there is no such directory on the host" in said
+
+
+def test_a_disk_with_fat_for_a_large_model() -> None:
+    on_guest(
+        "sudo apt-get -qq update && sudo apt-get -qq -y --no-install-recommends install dosfstools >/dev/null && "
+        "sudo truncate -s 64M /var/tmp/stick && sudo mkfs.vfat /var/tmp/stick && "
+        "sudo mkdir /mnt/stick && sudo mount -o loop /var/tmp/stick /mnt/stick",
+        timeout=300,
+    )
+    model = ('ollama_models=["llama3.1:8b"]', 'ollama_model_sizes_gb={"llama3.1:8b": 4.9}')
+    said = refused('ollama_models_dir="/mnt/stick"', *model)
+    assert "ollama_models_dir = '/mnt/stick': the disk has a FAT file system (vfat)" in said
 
 
 def test_a_system_that_is_too_old() -> None:

@@ -7,7 +7,7 @@ import json
 import lab
 from hearth.model_names import full_name
 from tests.acceptance.api import call, stream
-from tests.lab.machine import Run, deploy, url
+from tests.lab.machine import INVENTORY, Run, deploy, on_guest, url
 
 PROMPT_PATH = "/api/ollama"
 
@@ -39,3 +39,23 @@ def right_then_quiet(*data: str) -> tuple[Run, Run]:
         f"{', '.join(repair.changed) or 'none'}); then quiet in {quiet.seconds:.1f} s"
     )
     return repair, quiet
+
+
+# What a deploy would change: the containers, Hearth's files, the engine's configuration.
+_STATE = "docker ps --no-trunc -q; find /opt/hearth /etc/docker -type f -exec sha256sum {} + 2>/dev/null | sort"
+
+
+def refused(*data: str, inventory: str = INVENTORY) -> str:
+    """What a deploy with these settings says, which has to be refused before anything is changed."""
+    before = _state()
+    run = deploy(*data, inventory=inventory)
+    assert run.code != 0, run.output
+    assert "nothing was changed" in run.output, run.output
+    assert "Traceback" not in run.output
+    assert _state() == before
+    return run.output
+
+
+def _state() -> str:
+    # A test may have taken sudo away from the user who logs in.
+    return on_guest(f"$(ls /usr/bin/sudo /var/tmp/sudo 2>/dev/null) sh -c '{_STATE}'")

@@ -10,7 +10,7 @@ import lab
 from hearth.platforms import DOCKER_CE
 from tests.lab.machine import deploy, on_guest
 from tests.lab.places import place
-from tests.lab.verdict import serves
+from tests.lab.verdict import refused, serves
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.guest("bookworm")]
 
@@ -24,6 +24,9 @@ def fresh() -> Iterator[None]:
 
 def test_a_fresh_host_is_served_from_after_one_deploy() -> None:
     assert on_guest(". /etc/os-release; echo $ID $VERSION_ID") == "debian 12"
+    assert 'has no Compose plugin of its own; "docker" or "auto" would be right' in refused(
+        'docker_source="distribution"'
+    )
     place.deployed_from_fresh(patience=2400)
 
 

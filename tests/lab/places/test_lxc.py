@@ -52,6 +52,16 @@ def test_without_nesting_nothing_begins() -> None:
     nothing_was_installed()
 
 
+def test_a_clock_that_is_wrong_is_that_of_the_machine_below() -> None:
+    lxc.start("nesting")
+    on_guest("sudo date -s '+3 days' >/dev/null")
+    run = to_container()
+    assert run.code != 0
+    assert "A container has its clock from the machine that it runs on: set that one's" in run.output, run.output
+    assert "on the Proxmox node" in run.output
+    nothing_was_installed()
+
+
 def test_apparmor_that_keeps_a_current_docker_from_starting_containers() -> None:
     """LXC's own generated profile, with the rule that it had in lxc-pve before 6.0.5-2."""
     lxc.start("an old node")

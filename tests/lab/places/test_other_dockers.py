@@ -1,0 +1,47 @@
+"""Dockers that Hearth can't share or must not replace: the sentence, and that nothing was changed."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import pytest
+
+import lab
+from tests.lab.machine import on_guest, restore
+from tests.lab.verdict import refused
+
+pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.guest("trixie")]
+
+INSTALL = "sudo DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _with_a_docker_of_theirs() -> None:
+    restore("fresh")
+    config = shlex.quote(json.dumps({"registry-mirrors": [lab.status(must_run=True).registry_mirror]}))
+    on_guest(f"sudo mkdir -p /etc/docker && echo {config} | sudo tee /etc/docker/daemon.json >/dev/null")
+    on_guest(
+        f"sudo apt-get -qq update && {INSTALL} docker.io docker-cli iptables ca-certificates </dev/null >/dev/null",
+        timeout=900,
+    )
+    on_guest("sudo docker run -d --name old-blog --entrypoint sleep httpd:2.4.68 infinity", timeout=600)
+
+
+def test_a_docker_with_containers_is_not_replaced_by_another() -> None:
+    said = refused('docker_source="docker"')
+    assert "docker-ce would take the place of docker.io, which is there" in said
+    assert "stop the containers that run on it (old-blog)" in said
+
+
+def test_a_docker_in_swarm_mode() -> None:
+    on_guest("sudo docker swarm init --advertise-addr 127.0.0.1")
+    assert "Docker is in swarm mode, in which its engine refuses to start with docker_live_restore = True" in refused()
+    on_guest("sudo docker swarm leave --force")
+
+
+@pytest.mark.unproven
+def test_podman_under_dockers_name() -> None:
+    """Last: it takes the place of Debian's own client."""
+    on_guest(f"{INSTALL} podman-docker </dev/null >/dev/null", timeout=900)
+    assert "the command `docker` is Podman's (package podman-docker)" in refused()
