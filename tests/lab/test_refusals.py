@@ -15,6 +15,7 @@ def test_a_models_directory_that_is_not_there() -> None:
     assert "ollama_models_dir = '/mnt/nowhere': there is no such directory on the host" in said
 
 
+@pytest.mark.long
 def test_a_disk_with_fat_for_a_large_model() -> None:
     on_guest(
         "sudo apt-get -qq update && sudo apt-get -qq -y --no-install-recommends install dosfstools >/dev/null && "

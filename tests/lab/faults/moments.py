@@ -52,12 +52,9 @@ def _answer() -> str:
     return "it serves"
 
 
-def cases(moments: Mapping[str, Moment], *marks: Any, sample: tuple[str, ...] = ()) -> list[Any]:
-    """A parameter for each moment and for the end; all but those of `sample` have the marks."""
-    return [
-        pytest.param(name, id=name.replace(" ", "-"), marks=() if name in sample else marks)
-        for name in (*moments, AT_THE_END)
-    ]
+def cases(moments: Mapping[str, Moment]) -> list[Any]:
+    """A parameter for each moment and for the end."""
+    return [pytest.param(name, id=name.replace(" ", "-")) for name in (*moments, AT_THE_END)]
 
 
 def _word(prefix: str, name: str) -> str:

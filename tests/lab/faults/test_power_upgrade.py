@@ -13,7 +13,7 @@ from tests.lab.machine import restore
 from tests.lab.verdict import right_then_quiet
 from tests.lab.watched import Moment
 
-pytestmark = pytest.mark.scenario
+pytestmark = [pytest.mark.scenario, pytest.mark.long]
 PREFIX = "upgrade"
 
 MOMENTS = {
@@ -25,8 +25,6 @@ MOMENTS = {
     "httpd replaced": Moment(r"hearth-httpd +Recreated"),
     "httpd started": Moment(r"hearth-httpd +Started"),
 }
-# What `make test-scenarios` runs; `make test-faults` runs the others.
-SAMPLE = ("httpd replaced",)
 
 
 def upgrade(images: Images) -> tuple[str, ...]:
@@ -42,7 +40,7 @@ def recorded(image_registry: Images) -> Iterator[Images]:
     power.forget_disks(PREFIX)
 
 
-@pytest.mark.parametrize("moment", moments.cases(MOMENTS, pytest.mark.long, sample=SAMPLE))
+@pytest.mark.parametrize("moment", moments.cases(MOMENTS))
 def test_an_upgrade_is_finished_after_a_power_cut(moment: str, recorded: Images) -> None:
     moments.boot(PREFIX, moment)
     right_then_quiet(*upgrade(recorded))
