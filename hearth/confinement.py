@@ -16,6 +16,7 @@ _REFUSED = re.compile(
 )
 _FEATURES = "`pct set ID -features nesting=1,keyctl=1`, then `pct reboot ID`"
 _NODE = "on the Proxmox node (ID is the container's number there)"
+_NESTING_ON = f"Switch nesting on, {_NODE}: {_FEATURES}"
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _proc_cure(host: Confinement) -> str:
             "Nesting is on, so something else forbids it: a profile in /etc/pve/lxc/ID.conf (`lxc.apparmor.profile`) "
             "on the Proxmox node, say; `journalctl -k | grep DENIED` there tells"
         )
-    return f"Switch nesting on, {_NODE}: {_FEATURES}"
+    return _NESTING_ON
 
 
 def _apparmor(host: Confinement) -> str:
@@ -102,7 +103,7 @@ def _apparmor(host: Confinement) -> str:
         cure = "Update what runs this container"
     elif not host.nesting:
         # The profile of a container without nesting refuses it on every node.
-        cure = f"Switch nesting on, {_NODE}: {_FEATURES}. If it is still refused then, update the node"
+        cure = f"{_NESTING_ON}. If it is still refused then, update the node"
     else:
         cure = (
             f"Update that node (`apt update && apt full-upgrade`: lxc-pve 6.0.5-2 or later has the cure), {_NODE}, "

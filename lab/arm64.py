@@ -23,14 +23,14 @@ PACKAGES = (
 _TRIPLET = ("x86_64-linux-gnu", "aarch64-linux-gnu")
 INSTEAD = {
     "builder.sh": (("--variant=apt ", "--variant=apt --architectures=amd64,arm64 "),),
-    "base.sh": (("--variant=extract ", "--variant=extract --architectures=arm64 "), _TRIPLET),
-    "images.sh": (("$buildah bud ", "$buildah bud --arch arm64 "), _TRIPLET),
+    "base.sh": (("--variant=extract ", "--variant=extract --architectures=arm64 "),),
+    "images.sh": (("$buildah bud ", "$buildah bud --arch arm64 "),),
 }
 
 
 def recipe(name: str) -> str:
     """The text of a recipe of the usual parts, for arm64."""
-    return builder.adapted(name, INSTEAD[name])
+    return builder.adapted(name, INSTEAD[name], () if name == "builder.sh" else (_TRIPLET,))
 
 
 def _builder(_: Paths, out: Path, log: Path) -> None:

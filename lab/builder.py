@@ -27,10 +27,18 @@ def recipe(name: str) -> str:
     return (RECIPES / name).read_text()
 
 
-def adapted(name: str, instead: Iterable[tuple[str, str]]) -> str:
-    """The text of a recipe with other words in place of some; ValueError when it has none of them."""
+def adapted(name: str, once: Iterable[tuple[str, str]], everywhere: Iterable[tuple[str, str]] = ()) -> str:
+    """The text of a recipe with other words in place of some.
+
+    Raises:
+        ValueError: it does not have one of the words, or has one of `once` several times.
+    """
     text = recipe(name)
-    for word, other in instead:
+    for word, other in once:
+        if text.count(word) != 1:
+            raise ValueError(f"{name} should have {word!r} once, and has it {text.count(word)} times")
+        text = text.replace(word, other)
+    for word, other in everywhere:
         if word not in text:
             raise ValueError(f"{name} should have {word!r}, and has it no more")
         text = text.replace(word, other)

@@ -148,8 +148,9 @@ def _boot(known: State, accel: str, stages: Stages, snapshot_name: str = "") -> 
     directory = state.DIRECTORY
     (directory / "ssh_config").write_text(ssh.configuration(directory, known.ports["22"]))
     key = ssh.make_key(directory)
-    plan = qemu.Machine(directory, guest, accel, known.memory, forwards, snapshot=snapshot_name)
-    plan = replace(plan, architecture=kind.architecture)
+    plan = qemu.Machine(
+        directory, guest, accel, known.memory, forwards, architecture=kind.architecture, snapshot=snapshot_name
+    )
     if kind.key_in_firmware:
         plan = replace(plan, firmware=ssh.firmware_credential(key))
     else:

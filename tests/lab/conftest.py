@@ -43,8 +43,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if "scenario" not in report.keywords:
         return
-    phases = _phases[report.nodeid]
-    phases.append(report)
-    if report.when == "teardown" and not any(phase.skipped for phase in phases):
+    _phases[report.nodeid].append(report)
+    if report.when != "teardown":
+        return
+    phases = _phases.pop(report.nodeid)
+    if not any(phase.skipped for phase in phases):
         passed = all(phase.passed for phase in phases)
         record.keep(report.nodeid, passed, sum(phase.duration for phase in phases), _product())

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 import lab
+from tests.lab.places import place
+
+
+@pytest.fixture(scope="module")
+def fresh_guest() -> Iterator[None]:
+    """The guest of a lab of its own, as after its first boot; shut down once the module's scenarios are through."""
+    place.begin()
+    yield
+    place.end()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from hearth.host_paths import CONTAINERS
 from tests.lab.machine import on_guest
 from tests.lab.places import place
 
-pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.guest("arm64")]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fresh() -> Iterator[None]:
-    place.begin()
-    yield
-    place.end()
+pytestmark = [
+    pytest.mark.scenario,
+    pytest.mark.long,
+    pytest.mark.guest("arm64"),
+    pytest.mark.usefixtures("fresh_guest"),
+]
 
 
 def test_a_fresh_host_is_served_from_after_one_deploy() -> None:

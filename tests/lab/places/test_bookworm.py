@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 import lab
@@ -12,14 +10,12 @@ from tests.lab.machine import deploy, on_guest
 from tests.lab.places import place
 from tests.lab.verdict import refused, serves
 
-pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.guest("bookworm")]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def fresh() -> Iterator[None]:
-    place.begin()
-    yield
-    place.end()
+pytestmark = [
+    pytest.mark.scenario,
+    pytest.mark.long,
+    pytest.mark.guest("bookworm"),
+    pytest.mark.usefixtures("fresh_guest"),
+]
 
 
 def test_a_fresh_host_is_served_from_after_one_deploy() -> None:
