@@ -16,7 +16,7 @@ from hearth.host_paths import CONTAINERS, HTTPD_CONF, RELOAD_PENDING, ROOT
 from hearth.reasons import explain_containers
 from hearth.shell import quote
 
-_BRING_UP = Path(__file__).with_name("bring_up.sh")
+BRING_UP = Path(__file__).with_name("bring_up.sh")
 
 
 @operation()
@@ -74,12 +74,11 @@ def converge_script(
         recreate = sorted({services[one.name] for one in drift if one.remedy == "recreate" and one.name in services})
         lines += [f"[ -d {quote(one)} ] || mkdir {quote(one)}" for one in directories]
         compose = "docker compose --progress plain --ansi never"
-        lines += [_BRING_UP.read_text(), f"quiet {quiet_wait} {CONTAINERS['httpd']}"]
+        lines += [BRING_UP.read_text(), f"quiet {quiet_wait} {CONTAINERS['httpd']}"]
         every = quote(*CONTAINERS.values())
         steps = [f"bring_up {timeout} --remove-orphans {every}"]
         if any(one.name == CONTAINERS["ollama"] and one.what != MISSING for one in drift):
-            # Ollama by itself: Compose also replaces what depends on a service that it replaces (its
-            # convergence.go, setDependentLifecycle), and keeps both down until Ollama is healthy. So, httpd serves on.
+            # Ollama by itself, and first: httpd serves on meanwhile, and also if this Ollama does not come up.
             steps.insert(0, f"bring_up {timeout} '--no-deps ollama' {every}")
         if remove:
             lines.append(f"docker rm --force {quote(*remove)}")

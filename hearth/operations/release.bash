@@ -1,4 +1,5 @@
-# What a host does with its releases. hearth/operations/releases.py puts variables before this and a call after it.
+# What a host does with its releases. hearth/operations/releases.py puts variables and bring_up.sh before this, and a call after
+# it.
 set -u
 releases=$root/releases
 compose() { (cd "$root" && docker compose --progress plain --ansi never "$@"); }
@@ -67,9 +68,9 @@ go_back() { # release
     mkdir -p "$(dirname "$root/$path")" && cp "$tree/$path" "$root/$path.new" && mv -f "$root/$path.new" "$root/$path" || return 1
   done < <(cd "$tree" && find . -type f)
   guard
-  # Ollama by itself, or Compose would replace httpd with it (see operations/project.py).
-  compose up --detach --wait --wait-timeout "$patience" --pull never --no-deps ollama || return 1
-  compose up --detach --wait --wait-timeout "$patience" --remove-orphans --pull never || return 1
+  # Ollama first, as in operations/project.py. In a shell of its own, for the variables of bring_up are not local.
+  (cd "$root" && bring_up "$patience" '--no-deps ollama' "$ollama" "$httpd" &&
+    bring_up "$patience" --remove-orphans "$ollama" "$httpd") || return 1
   reload
 }
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import socket
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -118,28 +120,31 @@ class Knock:
 
 
 class Knocker:
-    """A client that asks for the page over a new connection every `pause` seconds, as long as the block runs."""
+    """A client that asks for the page over a new connection every `pause` seconds, as long as the block runs.
 
-    def __init__(self, pause: float = 0.05, patience: float = 3) -> None:
+    Each in its own time: one that has to wait keeps no other from trying.
+    """
+
+    def __init__(self, pause: float = 0.1, patience: float = 10) -> None:
         self.knocks: list[Knock] = []
         self._pause, self._patience = pause, patience
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._knock, daemon=True)
+        self._thread = threading.Thread(target=self._knock_on, daemon=True)
 
     def gaps(self) -> list[float]:
-        """Seconds between the end of the last answer before each run of failures and the end of the first after it.
+        """Seconds between the beginnings of the first and the last failed knock of each gap, and one pause.
 
-        So a gap is never said shorter than it was; by how much longer shows `pause` and what one answer takes.
+        So a gap is never said shorter than it was. Failures less than a second apart are one gap.
         """
-        found, last, failing = [], self.knocks[0].begun, False
-        for knock in self.knocks:
-            if knock.wrong:
-                failing = True
-                continue
-            if failing:
-                found.append(knock.ended - last)
-            last, failing = knock.ended, False
-        return found
+        failed = sorted(knock.begun for knock in self.knocks if knock.wrong)
+        begins = [knock for before, knock in pairwise([-math.inf, *failed]) if knock - before > 1]
+        ends = [knock for knock, after in pairwise([*failed, math.inf]) if after - knock > 1]
+        return [end - begin + self._pause for begin, end in zip(begins, ends, strict=True)]
+
+    def slow(self, seconds: float) -> list[float]:
+        """Seconds that those answers took that took longer than `seconds`."""
+        took = (knock.ended - knock.begun for knock in self.knocks if not knock.wrong)
+        return sorted(one for one in took if one > seconds)
 
     @property
     def usual(self) -> float:
@@ -147,21 +152,28 @@ class Knocker:
         took = sorted(knock.ended - knock.begun for knock in self.knocks if not knock.wrong)
         return took[len(took) // 2]
 
+    def _knock_on(self) -> None:
+        under_way = []
+        while not self._stop.wait(self._pause):
+            under_way.append(threading.Thread(target=self._knock, daemon=True))
+            under_way[-1].start()
+        for one in under_way:
+            one.join(self._patience + 5)
+
     def _knock(self) -> None:
         parts = urlsplit(url())
-        while not self._stop.wait(self._pause):
-            begun, wrong = time.monotonic(), ""
-            connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=self._patience)
-            try:
-                connection.request("GET", "/", headers={"Connection": "close"})
-                answer = connection.getresponse()
-                answer.read()
-                wrong = "" if answer.status == 200 else f"status {answer.status}"
-            except (OSError, http.client.HTTPException, socket.gaierror) as error:
-                wrong = f"{type(error).__name__}: {error}"
-            finally:
-                connection.close()
-            self.knocks.append(Knock(begun, time.monotonic(), wrong))
+        begun, wrong = time.monotonic(), ""
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=self._patience)
+        try:
+            connection.request("GET", "/", headers={"Connection": "close"})
+            answer = connection.getresponse()
+            answer.read()
+            wrong = "" if answer.status == 200 else f"status {answer.status}"
+        except (OSError, http.client.HTTPException, socket.gaierror) as error:
+            wrong = f"{type(error).__name__}: {error}"
+        finally:
+            connection.close()
+        self.knocks.append(Knock(begun, time.monotonic(), wrong))
 
     def __enter__(self) -> Knocker:
         self._thread.start()
@@ -171,4 +183,4 @@ class Knocker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join(30)
+        self._thread.join(self._patience + 30)

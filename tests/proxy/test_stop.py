@@ -1,0 +1,114 @@
+"""An httpd that Docker asks to stop, and what a deploy does so that nobody listens for as short as possible."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from hearth.operations.project import BRING_UP
+from tests.proxy.conftest import Serve
+from tests.proxy.httpd import Httpd
+
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="sends signals to another user's process")
+# Of this file alone: who listens is asked by port, and other tests' servers are in the same network.
+PORT = 8185
+
+
+@pytest.fixture
+def httpd(serve: Serve) -> Httpd:
+    return serve(proxy_port=PORT)
+
+
+def main_process(httpd: Httpd) -> int:
+    """httpd's process 1, by the number that it has on this machine."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            fields = (entry / "stat").read_text().split()
+            # Its parent is the container's shell; a worker's parent is another httpd.
+            if fields[1] == "(httpd)" and Path(f"/proc/{fields[3]}/comm").read_text() != "httpd\n":
+                mounts = (entry / "mountinfo").read_text()
+                found += [int(entry.name)] if str(httpd.tree) in mounts else []
+    (pid,) = found
+    return pid
+
+
+@contextmanager
+def hastened(main: int, seconds: int = 10) -> Iterator[None]:
+    """What runs on a host beside Compose, which takes that long here."""
+    script = BRING_UP.read_text().replace(":0050 ", f":{PORT:04X} ")
+    with subprocess.Popen(["sh", "-c", f"{script}\nsleep {seconds} & hasten $! {main}; kill $!"]) as hastening:
+        yield
+        hastening.wait(seconds + 5)
+
+
+def ended(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return True
+
+
+def seconds_until(is_so: Callable[[], bool]) -> float:
+    begun = time.monotonic()
+    while not is_so():
+        assert time.monotonic() < begun + 15
+        time.sleep(0.01)
+    return time.monotonic() - begun
+
+
+def ask_to_stop(httpd: Httpd) -> int:
+    """As Docker does: by the image's own signal for it."""
+    main = main_process(httpd)
+    os.kill(main, signal.SIGWINCH)
+    return main
+
+
+def test_httpd_by_itself_takes_its_time(httpd: Httpd) -> None:
+    """What the rest is for: if this changes, it is not needed any more."""
+    main = ask_to_stop(httpd)
+    assert seconds_until(lambda: ended(main)) > 0.9
+
+
+def test_an_httpd_without_work_ends_at_once(httpd: Httpd) -> None:
+    with hastened(main_process(httpd)):
+        main = ask_to_stop(httpd)
+        assert seconds_until(lambda: ended(main)) < 0.8
+
+
+def test_an_answer_that_is_due_is_given_first(httpd: Httpd) -> None:
+    with hastened(main_process(httpd)), socket.create_connection((httpd.address, PORT), timeout=10) as client:
+        client.sendall(b"GET /chat.js HTTP/1.1\r\nHost: localhost\r\n")
+        time.sleep(0.3)
+        main = ask_to_stop(httpd)
+        time.sleep(2.5)
+        assert not ended(main)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((httpd.address, PORT), timeout=5)
+        client.sendall(b"Connection: close\r\n\r\n")
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        assert answer.status == 200
+        assert answer.read() == (httpd.tree / "htdocs/chat.js").read_bytes()
+
+
+def test_an_httpd_that_is_not_asked_is_left_alone(httpd: Httpd) -> None:
+    """Also one that reloads, for which its workers are replaced."""
+    main = main_process(httpd)
+    with hastened(main, seconds=4):
+        for _ in range(6):
+            assert httpd.reload().code == 0
+            time.sleep(0.5)
+            with urllib.request.urlopen(httpd.url, timeout=10) as answer:
+                assert answer.status == 200
+    assert main_process(httpd) == main
