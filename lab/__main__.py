@@ -54,7 +54,8 @@ def parser() -> argparse.ArgumentParser:
     restore = commands.add_parser("restore", help="put the guest back to a snapshot (starts it if it is down)")
     restore.add_argument("name", metavar="NAME")
     commands.add_parser("fresh", help="put the guest back to how it was after its first boot: restore fresh")
-    commands.add_parser("build", help="only build what `up` needs")
+    build = commands.add_parser("build", help="only build what `up` needs, or the named parts")
+    build.add_argument("parts", type=_part, nargs="*", metavar="PART", help="engine, roots, pebble, …")
     return top
 
 
@@ -93,7 +94,7 @@ def _work(arguments: argparse.Namespace) -> int:
         elif arguments.command == "snapshot":
             vm.snapshot(stages, arguments.name)
         elif arguments.command == "build":
-            needed = guests.chosen().needed
+            needed = tuple(arguments.parts) or guests.chosen().needed
             vm.check(0, artefacts.missing(needed))
             artefacts.build(needed, stages)
         else:
@@ -133,6 +134,14 @@ def _port(text: str) -> int:
     if not 1 <= port <= 65535:
         raise argparse.ArgumentTypeError(f"{port} is no port number")
     return port
+
+
+def _part(name: str) -> str:
+    from lab import artefacts
+
+    if name not in artefacts.ALL:
+        raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(artefacts.ALL)}")
+    return name
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from lab import (
     builder,
     cache,
     docker_repository,
+    engine,
     guest,
     guests,
     image_roots,
@@ -84,6 +85,12 @@ ALL = {
             "Make the trixie builder",
             lambda: [builder.recipe("builder.sh"), *builder.PACKAGES],
             lambda _, out, log: builder.build(out, log),
+        ),
+        Artefact(
+            "engine",
+            "Make a root directory with Docker",
+            lambda: [builder.recipe("builder.sh"), *engine.PACKAGES],
+            lambda _, out, log: builder.build(out, log, packages=engine.PACKAGES),
         ),
         *(
             Artefact(

@@ -8,7 +8,7 @@ import math
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from types import TracebackType
@@ -123,11 +123,20 @@ class Knocker:
     """A client that asks for the page over a new connection every `pause` seconds, as long as the block runs.
 
     Each in its own time: one that has to wait keeps no other from trying.
+
+    Args:
+        pause: see above.
+        patience: seconds that one is waited for.
+        at: the page's URL; that of the lab by default.
+        prepare: done in each knock's thread first.
     """
 
-    def __init__(self, pause: float = 0.1, patience: float = 10) -> None:
+    def __init__(
+        self, pause: float = 0.1, patience: float = 10, at: str = "", prepare: Callable[[], None] = lambda: None
+    ) -> None:
         self.knocks: list[Knock] = []
-        self._pause, self._patience = pause, patience
+        self._pause, self._patience, self._prepare = pause, patience, prepare
+        self._address = urlsplit(at or url())
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._knock_on, daemon=True)
 
@@ -161,9 +170,10 @@ class Knocker:
             one.join(self._patience + 5)
 
     def _knock(self) -> None:
-        parts = urlsplit(url())
+        self._prepare()
         begun, wrong = time.monotonic(), ""
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=self._patience)
+        host, port = self._address.hostname or "", self._address.port
+        connection = http.client.HTTPConnection(host, port, timeout=self._patience)
         try:
             connection.request("GET", "/", headers={"Connection": "close"})
             answer = connection.getresponse()

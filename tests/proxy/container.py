@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from lab import shell
 
@@ -26,57 +27,30 @@ class Done:
     output: str
 
 
-class Container:
-    """Runs `command` in the root directory `root` until the end of the block.
+class Inside:
+    """Runs a program in namespaces of its own until the end of the block, and commands beside it.
 
     Args:
-        root: an image's root directory; it stays as it is, what is written goes to memory.
-        directory: an empty directory of this container's own: for its log and its mounts.
-        hostname: as the program sees it. `ollama` answers calls to that name only if it is its own (it listens on the
-            loopback here, where it looks at `Host`; in a real container it does not).
-        volumes: where it appears in the container → what is mounted there: a path, or the options of a tmpfs.
-        user: who the program runs as; only root has capabilities.
-        read_only: whether the root directory can't be written.
-        environment: variables beside PATH and HOME.
+        words: the command line. Each line of its standard input is a command, which it answers on standard output with
+            the exit code, the length of what the command said, and that; it ends with its standard input.
+        log: file for what it says on standard error.
         is_ready: asked until it is true.
+        patience: seconds that this may take.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        directory: Path,
-        hostname: str,
-        command: tuple[str, ...],
-        volumes: Mapping[str, Path | str],
-        environment: Mapping[str, str],
-        is_ready: Callable[[], bool],
-        user: str = "root",
-        read_only: bool = False,
-    ) -> None:
-        work = directory / "container"
-        work.mkdir()
-        self._log = directory / "log"
+    def __init__(self, words: list[str], log: Path, is_ready: Callable[[], bool], patience: float = 20) -> None:
+        self._words, self._log, self._is_ready, self._patience = words, log, is_ready, patience
         self._log.touch()
         # httpd opens it as /proc/self/fd/2, as whoever it runs as. (An engine gives its pipes to that user.)
         self._log.chmod(0o666)
-        variables = {"PATH": _PATH, "HOME": "/root"} | dict(environment)
-        self._words = [
-            *shell.sudo(),
-            *("env", "-i", *(f"{name}={value}" for name, value in variables.items())),
-            *_UNSHARE,
-            *("sh", str(_ENTER), str(root), str(work), hostname, user, "ro" if read_only else "rw"),
-            *(f"{source}:{target}" for target, source in volumes.items()),
-            *("--", *command),
-        ]
-        self._is_ready = is_ready
 
-    def __enter__(self) -> Container:
+    def __enter__(self) -> Self:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, bufsize=0
             )
         try:
-            self._wait_until_ready(20)
+            self._wait_until_ready(self._patience)
         except BaseException:
             self.stop()
             raise
@@ -92,7 +66,7 @@ class Container:
         return self._log.read_text(errors="replace")
 
     def execute(self, command: str) -> Done:
-        """Run a line of shell in the container, as `docker exec` would; a minute at most."""
+        """Run a line of shell in the container, as `docker exec` would; a minute or two at most."""
         assert "\n" not in command, "one line, please"
         assert self._process.stdin is not None
         self._process.stdin.write(f"{command}\n".encode())
@@ -132,3 +106,44 @@ class Container:
                 raise RuntimeError(f"the container gave no answer:\n{self.log()[-3000:]}")
             content += piece
         return content
+
+
+class Container(Inside):
+    """Runs `command` in the root directory `root` until the end of the block.
+
+    Args:
+        root: an image's root directory; it stays as it is, what is written goes to memory.
+        directory: an empty directory of this container's own: for its log and its mounts.
+        hostname: as the program sees it. `ollama` answers calls to that name only if it is its own (it listens on the
+            loopback here, where it looks at `Host`; in a real container it does not).
+        volumes: where it appears in the container → what is mounted there: a path, or the options of a tmpfs.
+        user: who the program runs as; only root has capabilities.
+        read_only: whether the root directory can't be written.
+        environment: variables beside PATH and HOME.
+        is_ready: asked until it is true.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        directory: Path,
+        hostname: str,
+        command: tuple[str, ...],
+        volumes: Mapping[str, Path | str],
+        environment: Mapping[str, str],
+        is_ready: Callable[[], bool],
+        user: str = "root",
+        read_only: bool = False,
+    ) -> None:
+        work = directory / "container"
+        work.mkdir()
+        variables = {"PATH": _PATH, "HOME": "/root"} | dict(environment)
+        words = [
+            *shell.sudo(),
+            *("env", "-i", *(f"{name}={value}" for name, value in variables.items())),
+            *_UNSHARE,
+            *("sh", str(_ENTER), str(root), str(work), hostname, user, "ro" if read_only else "rw"),
+            *(f"{source}:{target}" for target, source in volumes.items()),
+            *("--", *command),
+        ]
+        super().__init__(words, directory / "log", is_ready)

@@ -40,7 +40,6 @@ def test_a_docker_in_swarm_mode() -> None:
     on_guest("sudo docker swarm leave --force")
 
 
-@pytest.mark.unproven
 def test_podman_under_dockers_name() -> None:
     """Last: it takes the place of Debian's own client."""
     on_guest(f"{INSTALL} podman-docker </dev/null >/dev/null", timeout=900)

@@ -1,0 +1,73 @@
+"""A real Docker engine on this machine's own processors, in namespaces of its own: see engine.sh."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from hearth.render import render_tree
+from hearth.settings import Settings
+from tests.proxy.container import Done, Inside
+
+ADDRESS = "198.51.100.1"  # of engine.sh
+_ENTER = Path(__file__).with_name("engine.sh")
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_CLONE_NEWNET = 0x40000000  # sched.h
+
+
+class Engine(Inside):
+    """Docker, with the lab's images in its registry, until the end of the block. Needs root.
+
+    Args:
+        parts: paths of the lab's artefacts `engine`, `images` and `tools`.
+        directory: an empty directory of its own.
+
+    Attributes:
+        project: the directory that is /opt/hearth there.
+    """
+
+    def __init__(self, parts: Mapping[str, Path], directory: Path) -> None:
+        work, self.project = directory / "work", directory / "project"
+        work.mkdir()
+        self.project.mkdir()
+        words = [
+            *("env", "-i", f"PATH={_PATH}", "HOME=/root", "unshare", "--net", "--"),
+            *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--", "sh", str(_ENTER)),
+            *(str(parts["engine"] / "root"), str(work), str(self.project)),
+            *(str(parts["images"] / "storage"), str(parts["tools"] / "docker-registry")),
+        ]
+        super().__init__(words, directory / "log", lambda: self.execute("docker info").code == 0, patience=60)
+
+    def write(self, settings: Settings) -> None:
+        """Put the project's files that the settings give."""
+        for name, content in render_tree(settings).items():
+            path = self.project / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+    def run(self, script: str) -> Done:
+        """Run a shell script there; two minutes at most."""
+        (self.project / "script").write_text(script)
+        return self.execute("sh /opt/hearth/script")
+
+    def enter_network(self) -> None:
+        """Let this thread's sockets be in the engine's network from now on."""
+        # env and the first unshare become the second one: the process that we started is in the network itself.
+        network = os.open(f"/proc/{self._process.pid}/ns/net", os.O_RDONLY)
+        try:
+            if ctypes.CDLL(None, use_errno=True).setns(network, _CLONE_NEWNET):
+                raise OSError(ctypes.get_errno(), "the engine's network can't be entered")
+        finally:
+            os.close(network)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # While the engine is there, so that it takes the containers' control groups away.
+        self.execute("docker ps -aq | xargs -r docker rm -f")
+        super().__exit__(kind, error, trace)
+        for group in Path("/sys/fs/cgroup").glob("**/hearth-tests"):
+            group.rmdir()

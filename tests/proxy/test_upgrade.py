@@ -1,0 +1,63 @@
+"""How long nobody listens while httpd is upgraded, with a real engine and without an emulated processor."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from hearth.containers import Drift
+from hearth.operations.project import converge_script
+from lab import artefacts
+from lab.progress import Stages
+from tests.lab.clients import Knocker
+from tests.proxy.engine import ADDRESS, Engine
+from tests.shipped import shipped_settings
+
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="an engine of its own takes root")
+PORT = 85
+UPGRADES = 3
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine on which the shipped settings are deployed, as far as containers go."""
+    with Stages() as stages:
+        parts = artefacts.build(("engine", "images", "tools"), stages)
+    with Engine(parts, tmp_path_factory.mktemp("engine")) as one:
+        settings = shipped_settings()
+        one.write(settings)
+        for image in (settings.ollama_image, settings.proxy_image):
+            pulled = one.execute(f"docker pull {image}")
+            assert pulled.code == 0, pulled.output
+        done = one.run(converge_script([], 60, "docker compose logs", 0))
+        assert done.code == 0, done.output
+        yield one
+
+
+def test_an_upgrade_of_httpd_takes_its_listener_away_for_less_than_a_second(engine: Engine) -> None:
+    current = shipped_settings().proxy_image
+    gaps = []
+    for number in range(UPGRADES):
+        image = f"httpd:next{number}"
+        made = engine.execute(
+            f"c=$(docker create {current}) && docker commit -c 'LABEL number={number}' $c {image} && docker rm $c"
+        )
+        assert made.code == 0, made.output
+        engine.write(shipped_settings(proxy_image=image))
+        with Knocker(0.02, 5, f"http://{ADDRESS}:{PORT}", engine.enter_network) as knocker:
+            time.sleep(0.5)
+            done = engine.run(converge_script([Drift("hearth-httpd", "is another one", "up")], 60, "exit 1", 0))
+            time.sleep(1)
+        assert done.code == 0, done.output
+        assert engine.execute("docker inspect -f '{{.Config.Image}}' hearth-httpd").output.strip() == image
+        gaps += knocker.gaps()
+        late = knocker.slow(0.2)
+        print(
+            f"\n{len(knocker.knocks)} new connections, {sum(bool(knock.wrong) for knock in knocker.knocks)} failed, "
+            f"in {gaps[-1]:.2f} s; {len(late)} waited, {max(late, default=0):.2f} s at most"
+        )
+    assert len(gaps) == UPGRADES, gaps
+    assert sorted(gaps)[UPGRADES // 2] < 1, gaps
