@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
-import math
 import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -140,15 +138,20 @@ class Knocker:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._knock_on, daemon=True)
 
-    def gaps(self) -> list[float]:
+    def gaps(self, late: float) -> list[float]:
         """Seconds between the beginnings of the first and the last failed knock of each gap, and one pause.
 
-        So a gap is never said shorter than it was. Failures less than a second apart are one gap.
+        So a gap is never said shorter than it was. It lasts until knocks are answered within `late` seconds for a whole
+        second.
         """
-        failed = sorted(knock.begun for knock in self.knocks if knock.wrong)
-        begins = [knock for before, knock in pairwise([-math.inf, *failed]) if knock - before > 1]
-        ends = [knock for knock, after in pairwise([*failed, math.inf]) if after - knock > 1]
-        return [end - begin + self._pause for begin, end in zip(begins, ends, strict=True)]
+        found: list[list[Knock]] = [[]]
+        for knock in sorted(self.knocks, key=lambda knock: knock.begun):
+            if knock.wrong or knock.ended - knock.begun > late:
+                if found[-1] and knock.begun - found[-1][-1].begun > 1:
+                    found.append([])
+                found[-1].append(knock)
+        failed = [[knock.begun for knock in gap if knock.wrong] for gap in found]
+        return [gap[-1] - gap[0] + self._pause for gap in failed if gap]
 
     def slow(self, seconds: float) -> list[float]:
         """Seconds that those answers took that took longer than `seconds`."""

@@ -53,7 +53,7 @@ def test_an_upgrade_of_httpd_takes_its_listener_away_for_less_than_a_second(engi
             time.sleep(1)
         assert done.code == 0, done.output
         assert engine.execute("docker inspect -f '{{.Config.Image}}' hearth-httpd").output.strip() == image
-        gaps += knocker.gaps()
+        gaps += knocker.gaps(0.2)
         late = knocker.slow(0.2)
         print(
             f"\n{len(knocker.knocks)} new connections, {sum(bool(knock.wrong) for knock in knocker.knocks)} failed, "
