@@ -71,19 +71,19 @@ def converge_script(
     if drift is not None:
         services = {name: service for service, name in CONTAINERS.items()}
         remove = [one.name for one in drift if one.remedy == "remove"]
-        recreate = sorted({services[one.name] for one in drift if one.remedy == "recreate" and one.name in services})
+        recreate = {services[one.name] for one in drift if one.remedy == "recreate" and one.name in services}
         lines += [f"[ -d {quote(one)} ] || mkdir {quote(one)}" for one in directories]
-        compose = "docker compose --progress plain --ansi never"
         lines += [BRING_UP.read_text(), f"quiet {quiet_wait} {CONTAINERS['httpd']}"]
-        every = quote(*CONTAINERS.values())
-        steps = [f"bring_up {timeout} --remove-orphans {every}"]
-        if any(one.name == CONTAINERS["ollama"] and one.what != MISSING for one in drift):
-            # Ollama by itself, and first: httpd serves on meanwhile, and also if this Ollama does not come up.
-            steps.insert(0, f"bring_up {timeout} '--no-deps ollama' {every}")
+        anew = "docker compose --progress plain --ansi never up --no-start --no-deps --force-recreate"
         if remove:
             lines.append(f"docker rm --force {quote(*remove)}")
-        if recreate:
-            lines.append(f"{compose} up --no-start --no-deps --force-recreate {quote(*recreate)}")
+        # Ollama by itself, and first: httpd serves on meanwhile, and also if this Ollama does not come up.
+        steps = [f"{anew} ollama"] if "ollama" in recreate else []
+        if any(one.name == CONTAINERS["ollama"] and one.what != MISSING for one in drift):
+            steps.append(f"bring_up {timeout} '--no-deps ollama' {CONTAINERS['ollama']}")
+        if "httpd" in recreate:
+            steps.append(f"{anew} httpd")
+        steps.append(f"bring_up {timeout} --remove-orphans {quote(*CONTAINERS.values())}")
         lines += [
             f"if ! {{ {' && '.join(steps)}; }}; then",
             "echo 'The containers did not become healthy.' >&2",

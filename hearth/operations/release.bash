@@ -69,7 +69,7 @@ go_back() { # release
   done < <(cd "$tree" && find . -type f)
   guard
   # Ollama first, as in operations/project.py. In a shell of its own, for the variables of bring_up are not local.
-  (cd "$root" && bring_up "$patience" '--no-deps ollama' "$ollama" "$httpd" &&
+  (cd "$root" && bring_up "$patience" '--no-deps ollama' "$ollama" &&
     bring_up "$patience" --remove-orphans "$ollama" "$httpd") || return 1
   reload
 }

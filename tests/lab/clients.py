@@ -141,8 +141,8 @@ class Knocker:
     def gaps(self, late: float) -> list[float]:
         """Seconds between the beginnings of the first and the last failed knock of each gap, and one pause.
 
-        So a gap is never said shorter than it was. It lasts until knocks are answered within `late` seconds for a whole
-        second.
+        So the time in which knocks fail is never said shorter than it was. A gap lasts until all are answered within
+        `late` seconds for a whole second; what was answered, but late, does not make it longer.
         """
         found: list[list[Knock]] = [[]]
         for knock in sorted(self.knocks, key=lambda knock: knock.begun):

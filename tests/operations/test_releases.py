@@ -237,6 +237,25 @@ def test_a_release_that_does_not_work_gives_way_to_the_one_before(
     assert any(" logs " in call for call in host.calls)
 
 
+RESTARTING = """case "$*" in
+*"--no-deps ollama") exec /bin/sleep 2;;
+inspect*RestartCount*hearth-httpd*) n=$(cat {looks} 2>/dev/null || echo 0); echo $((n + 3)) > {looks}; echo "id $n";;
+esac
+"""
+
+
+def test_an_httpd_that_ends_again_and_again_does_not_keep_the_one_before_from_its_place(
+    host: Sandbox, make_settings: Make
+) -> None:
+    """It is replaced last, so its restarts say nothing of the Ollama that is waited for first."""
+    docker = RESTARTING.replace("{looks}", str(host.directory / "looks"))
+    host.program("docker", docker + DOCKER.replace("{gone}", str(host.directory / "gone")))
+    host.program("sleep", "exec /bin/sleep 0.05")
+    done = host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop"))
+    assert f"Release {BEFORE} serves again" in done.stderr
+    assert "three times" not in done.stderr
+
+
 def test_an_old_image_that_is_gone_and_has_changed_is_no_way_back(host: Sandbox, make_settings: Make) -> None:
     (host.directory / "gone").touch()
     done = host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop"))

@@ -191,7 +191,7 @@ def test_what_compose_sees_itself_is_left_to_one_up(run: Run, state: ProjectStat
 def test_what_compose_would_not_repair_is_recreated_first(run: Run) -> None:
     sick = container("hearth-httpd", "httpd", "b2", "sha256:2", health="unhealthy")
     (script,) = up(run, ProjectState(HASHES, (RUNNING[0], sick))).scripts
-    assert script.index("--force-recreate httpd") < script.index("if ! {")
+    assert script.index("--force-recreate httpd") < script.index("bring_up 60 --remove-orphans")
 
 
 def test_a_foreign_container_gives_way_first(run: Run) -> None:
@@ -228,8 +228,8 @@ def test_all_remedies_in_order(tmp_path: Path) -> None:
     compose = "docker compose --progress plain --ansi never"
     assert [call for call in sandbox.calls if not call.startswith("docker inspect")] == [
         "docker rm --force hearth-ollama",
-        f"{compose} up --no-start --no-deps --force-recreate httpd",
         f"{compose} up --detach --wait --wait-timeout 60 --pull never --no-deps ollama",
+        f"{compose} up --no-start --no-deps --force-recreate httpd",
         f"{compose} up --detach --wait --wait-timeout 60 --pull never --remove-orphans",
     ]
 
@@ -248,7 +248,7 @@ def test_containers_that_stay_unhealthy_fail_the_run_and_what_follows_is_done(tm
 def test_ollama_is_replaced_by_itself(run: Run, httpd: str) -> None:
     """So that the page is there while it starts. On a host that has neither, one call brings both up."""
     (script,) = up(run, ProjectState({"ollama": "new", "httpd": httpd}, RUNNING)).scripts
-    assert "{ bring_up 60 '--no-deps ollama' hearth-ollama hearth-httpd && bring_up 60 --remove-orphans" in script
+    assert "{ bring_up 60 '--no-deps ollama' hearth-ollama && bring_up 60 --remove-orphans hearth-ollama" in script
     (script,) = up(run, ProjectState(HASHES, ())).scripts
     assert "--no-deps ollama" not in script
 
@@ -257,7 +257,7 @@ def test_ollama_is_replaced_by_itself(run: Run, httpd: str) -> None:
 def test_running_answers_may_end_before_a_container_is_replaced(tmp_path: Path, established: bool, waits: int) -> None:
     sandbox = Sandbox(tmp_path)
     sandbox.root.mkdir()
-    sandbox.program("docker", 'case "$*" in *State.Pid*) echo 4711;; esac')
+    sandbox.program("docker", 'case "$*" in *State.Pid*) echo 4194305;; esac')
     sandbox.program("sleep")
     table = tmp_path / "tcp"
     state = "01" if established else "06"

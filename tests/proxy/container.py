@@ -66,7 +66,7 @@ class Inside:
         return self._log.read_text(errors="replace")
 
     def execute(self, command: str) -> Done:
-        """Run a line of shell in the container, as `docker exec` would; a minute or two at most."""
+        """Run a line of shell in the container, as `docker exec` would; 80 s at most."""
         assert "\n" not in command, "one line, please"
         assert self._process.stdin is not None
         self._process.stdin.write(f"{command}\n".encode())

@@ -43,7 +43,7 @@ dockerd </dev/null >&2 &
 # process 1: when the caller is done or dead, our input ends, and with us all that runs here.
 while IFS= read -r command; do
   code=0
-  timeout -k 5 120 sh -c "$command" >/run/output 2>&1 </dev/null || code=$?
+  timeout -k 5 80 sh -c "$command" >/run/output 2>&1 </dev/null || code=$?
   echo "$code $(wc -c </run/output)"
   cat /run/output
 done <&3

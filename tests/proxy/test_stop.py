@@ -37,8 +37,9 @@ def main_process(httpd: Httpd) -> int:
             fields = (entry / "stat").read_text().split()
             # Its parent is the container's shell; a worker's parent is another httpd.
             if fields[1] == "(httpd)" and Path(f"/proc/{fields[3]}/comm").read_text() != "httpd\n":
+                # The path begins where its file system does, which may be /tmp.
                 mounts = (entry / "mountinfo").read_text()
-                found += [int(entry.name)] if str(httpd.tree) in mounts else []
+                found += [int(entry.name)] if "/".join(httpd.tree.parts[-3:]) + "/" in mounts else []
     (pid,) = found
     return pid
 
@@ -47,6 +48,7 @@ def main_process(httpd: Httpd) -> int:
 def hastened(main: int, seconds: int = 10) -> Iterator[None]:
     """What runs on a host beside Compose, which takes that long here."""
     script = BRING_UP.read_text().replace(":0050 ", f":{PORT:04X} ")
+    assert script.count(f":{PORT:04X} ") == 1
     with subprocess.Popen(["sh", "-c", f"{script}\nsleep {seconds} & hasten $! {main}; kill $!"]) as hastening:
         yield
         hastening.wait(seconds + 5)
@@ -111,4 +113,19 @@ def test_an_httpd_that_is_not_asked_is_left_alone(httpd: Httpd) -> None:
             time.sleep(0.5)
             with urllib.request.urlopen(httpd.url, timeout=10) as answer:
                 assert answer.status == 200
+    assert main_process(httpd) == main
+
+
+def test_an_httpd_whose_workers_were_killed_is_left_alone(httpd: Httpd) -> None:
+    """As when memory runs out. It listens, and starts others."""
+    main = main_process(httpd)
+    with hastened(main, seconds=4):
+        for _ in range(6):
+            for entry in Path("/proc").glob("[0-9]*"):
+                with suppress(OSError):
+                    if (entry / "stat").read_text().split()[1:4:2] == ["(httpd)", str(main)]:
+                        os.kill(int(entry.name), signal.SIGKILL)
+            time.sleep(0.5)
+    with urllib.request.urlopen(httpd.url, timeout=10) as answer:
+        assert answer.status == 200
     assert main_process(httpd) == main

@@ -53,11 +53,11 @@ def test_an_upgrade_of_httpd_takes_its_listener_away_for_less_than_a_second(engi
             time.sleep(1)
         assert done.code == 0, done.output
         assert engine.execute("docker inspect -f '{{.Config.Image}}' hearth-httpd").output.strip() == image
-        gaps += knocker.gaps(0.2)
-        late = knocker.slow(0.2)
+        [gap], late = knocker.gaps(0.2), knocker.slow(0.2)
+        gaps.append(gap)
         print(
             f"\n{len(knocker.knocks)} new connections, {sum(bool(knock.wrong) for knock in knocker.knocks)} failed, "
-            f"in {gaps[-1]:.2f} s; {len(late)} waited, {max(late, default=0):.2f} s at most"
+            f"in {gap:.2f} s; {len(late)} waited, {max(late, default=0):.2f} s at most"
         )
-    assert len(gaps) == UPGRADES, gaps
+        assert max(late, default=0) < 4, "those wait for the kernel, and not for us"
     assert sorted(gaps)[UPGRADES // 2] < 1, gaps
