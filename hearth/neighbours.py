@@ -15,6 +15,8 @@ from hearth.settings import Settings
 
 # For `docker ps --format`, as parse_containers reads it; quoted for the shell.
 CONTAINERS_FORMAT = """'{{.Label "com.docker.compose.project"}}|{{.Names}}|{{.Ports}}'"""
+# The first whose health checks know `start_interval`; Compose fails where one with it meets an older engine.
+OLDEST_ENGINE = 25
 # What every host has, and nobody would miss in a list of what was found.
 _USUAL = ("sshd", "systemd", "systemd-resolve", "systemd-resolved", "docker-proxy", "dhclient", "rpcbind")
 
@@ -28,6 +30,7 @@ class Neighbours:
         daemon: what a person wrote into daemon.json; empty once Hearth has been there, whose words are among it then.
         packages: of `docker.io`, `docker-ce` and `podman-docker`, those installed.
         compose: Docker's Compose plugin is there.
+        engine: version of the Docker engine that answers; "" if none does.
         marks: `ufw` (active), `swarm`, `snap` (Docker as a snap), `service` (an ollama.service runs).
         stores: directories of Ollamas installed on the host → the models in them.
     """
@@ -36,6 +39,7 @@ class Neighbours:
     daemon: Mapping[str, object] = field(default_factory=dict)
     packages: frozenset[str] = frozenset()
     compose: bool = False
+    engine: str = ""
     marks: frozenset[str] = frozenset()
     stores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -82,6 +86,7 @@ def parse_neighbours(sections: Sections, containers: Mapping[str, frozenset[int]
         daemon=daemon,
         packages=frozenset(one[1] for one in lines if one[0] == "package"),
         compose="compose" in marks,
+        engine=next((one[1] for one in lines if one[0] == "engine" and len(one) == 2), ""),
         marks=marks - {"compose"},
         stores={store: tuple(sorted(models)) for store, models in stores.items()},
     )
@@ -118,6 +123,13 @@ def neighbour_obstacles(
             f"is there, and stop the containers that run on it ({', '.join(sorted(host.containers))}). Stop them when "
             'it suits, and deploy again; or give that Docker its Compose plugin, and leave docker_source at "auto"'
         )
+    if _stays(host, source, settings.docker_source) and _is_too_old(host.engine):
+        theirs = " ".join(DOCKER_CE if "docker-ce" in host.packages else ("docker.io",))
+        obstacles.append(
+            f"the Docker engine is {host.engine}, and Hearth's containers need {OLDEST_ENGINE} or later, which knows "
+            f"the start_interval of their health checks; `sudo apt-get update && sudo apt-get install {theirs}` brings "
+            "the newest that apt has for this host"
+        )
     native = next((one for one in listeners if one.program == "ollama"), None)
     if native and models_dir and models_dir.endswith("/.ollama"):
         obstacles.append(
@@ -126,6 +138,16 @@ def neighbour_obstacles(
             "`sudo systemctl disable --now ollama` (its models stay)"
         )
     return obstacles
+
+
+def _stays(host: Neighbours, source: DockerSource, choice: str) -> bool:
+    """Whether a Docker that is there is kept as it is."""
+    return (choice == "auto" and host.compose) or source.packages[0] in host.packages
+
+
+def _is_too_old(engine: str) -> bool:
+    major = engine.partition(".")[0]
+    return major.isdigit() and int(major) < OLDEST_ENGINE
 
 
 def _displaced(host: Neighbours, source: DockerSource, choice: str) -> str:

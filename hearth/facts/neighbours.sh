@@ -8,6 +8,7 @@ for place in /usr/libexec/docker /usr/lib/docker /usr/local/lib/docker /usr/loca
 done
 dpkg-query -W -f '${db:Status-Status} ${Package}\n' docker.io docker-ce podman-docker 2>/dev/null |
   sed -n 's/^installed /package /p'
+command -v docker >/dev/null && timeout 40 docker version --format 'engine {{.Server.Version}}' 2>/dev/null | grep '^engine [0-9]'
 systemctl is-active --quiet ollama.service 2>/dev/null && echo service
 for store in /usr/share/ollama/.ollama /root/.ollama /home/*/.ollama; do
   (cd "$store/models/manifests" 2>/dev/null && find . -type f -printf "model $store %P\n")

@@ -39,9 +39,43 @@ def test_a_daemon_json_that_is_none_is_left_to_the_operation_that_refuses_it() -
     assert parse_neighbours({"daemon": ["{ broken"]}, {}) == Neighbours()
 
 
+def test_the_engine_says_its_version() -> None:
+    assert parse_neighbours({"neighbours": ["engine 24.0.7", "compose"]}, {}) == Neighbours(
+        compose=True, engine="24.0.7"
+    )
+
+
 def test_a_host_of_its_own_has_nothing_to_say(settings: Settings) -> None:
     assert find_notes(settings, PI) == []
     assert neighbour_obstacles(Neighbours(), settings, DEBIAN, ()) == []
+
+
+@pytest.mark.parametrize("engine", ["", "25.0.0", "28.3.3", "26.1.5+dfsg1", "master-dockerproject"])
+def test_an_engine_that_is_new_enough_or_says_nothing_is_no_obstacle(settings: Settings, engine: str) -> None:
+    host = Neighbours(packages=frozenset({"docker-ce"}), compose=True, engine=engine)
+    assert neighbour_obstacles(host, settings, DEBIAN, ()) == []
+
+
+@pytest.mark.parametrize(
+    ("packages", "compose", "source", "install"),
+    [
+        ({"docker-ce"}, True, DEBIAN, " ".join(DOCKER_CE)),
+        ({"docker-ce"}, False, DOCKER, " ".join(DOCKER_CE)),
+        ({"docker.io"}, True, DOCKER, "docker.io"),
+    ],
+)
+def test_an_engine_that_stays_and_is_too_old_is_refused(
+    settings: Settings, packages: set[str], compose: bool, source: DockerSource, install: str
+) -> None:
+    host = Neighbours(packages=frozenset(packages), compose=compose, engine="24.0.7")
+    (said,) = neighbour_obstacles(host, settings, source, ())
+    assert "the Docker engine is 24.0.7, and Hearth's containers need 25 or later" in said
+    assert f"apt-get install {install}`" in said
+
+
+def test_an_engine_that_gives_way_may_be_old(settings: Settings) -> None:
+    host = Neighbours(packages=frozenset({"docker.io"}), engine="20.10.24+dfsg1")
+    assert neighbour_obstacles(host, settings, DOCKER, ()) == []
 
 
 # --- said -----------------------------------------------------------------------------------------
