@@ -7,13 +7,17 @@ boot=$(cat /proc/sys/kernel/random/boot_id)
 
 seconds() { cut -d . -f 1 /proc/uptime; } # the clock may be set while we wait
 
-# Put standard input into a file, whole or not at all, also where the power goes away.
+# Put standard input into a file, whole or not at all, also where the power goes away. One at a time: where the network went
+# away during a run, its script may still end what it was at when the next run has begun.
 put() {
   mkdir -p "${1%/*}"
-  cat >"$1.new"
-  sync "$1.new"
-  mv "$1.new" "$1"
-  sync "${1%/*}"
+  (
+    flock 9
+    cat >"$1.new"
+    sync "$1.new"
+    mv "$1.new" "$1"
+    sync "${1%/*}"
+  ) 9<"${1%/*}"
 }
 
 # Lines of a file about other images than $2, which is the field number $3. Garbage goes.
@@ -39,7 +43,7 @@ suspect() { # a mark of another boot?
     $2 == ENVIRON["reference"] && $1 != ENVIRON["boot"] { found = 1 } END { exit !found }'
 }
 
-forget() { others "$mark" "$1" 2 | put "$mark"; [ -s "$mark" ] || rm "$mark"; }
+forget() { others "$mark" "$1" 2 | put "$mark"; [ -s "$mark" ] || rm -f "$mark"; }
 
 # What Docker's client drew on a terminal, as lines of text.
 drawn() { tr '\r' '\n' <"$1" | sed 's/\x1b\[[0-9;?]*[A-Za-z]//g; s/[[:cntrl:]]//g'; }
