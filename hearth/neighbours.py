@@ -9,14 +9,12 @@ from hearth.daemon import parse_config
 from hearth.host_paths import DAEMON_JSON, PROJECT
 from hearth.listeners import Listener, parse_published
 from hearth.model_names import name_from_manifest
-from hearth.platforms import DOCKER_CE, DockerSource
+from hearth.platforms import DOCKER_CE, OLDEST_ENGINE, DockerSource, is_too_old
 from hearth.sections import Sections
 from hearth.settings import Settings
 
 # For `docker ps --format`, as parse_containers reads it; quoted for the shell.
 CONTAINERS_FORMAT = """'{{.Label "com.docker.compose.project"}}|{{.Names}}|{{.Ports}}'"""
-# The first whose health checks know `start_interval`; Compose fails where one with it meets an older engine.
-OLDEST_ENGINE = 25
 # What every host has, and nobody would miss in a list of what was found.
 _USUAL = ("sshd", "systemd", "systemd-resolve", "systemd-resolved", "docker-proxy", "dhclient", "rpcbind")
 
@@ -123,7 +121,7 @@ def neighbour_obstacles(
             f"is there, and stop the containers that run on it ({', '.join(sorted(host.containers))}). Stop them when "
             'it suits, and deploy again; or give that Docker its Compose plugin, and leave docker_source at "auto"'
         )
-    if _stays(host, source, settings.docker_source) and _is_too_old(host.engine):
+    if _stays(host, source, settings.docker_source) and is_too_old(host.engine):
         theirs = " ".join(DOCKER_CE if "docker-ce" in host.packages else ("docker.io",))
         obstacles.append(
             f"the Docker engine is {host.engine}, and Hearth's containers need {OLDEST_ENGINE} or later, which knows "
@@ -142,17 +140,17 @@ def neighbour_obstacles(
 
 def _stays(host: Neighbours, source: DockerSource, choice: str) -> bool:
     """Whether a Docker that is there is kept as it is."""
-    return (choice == "auto" and host.compose) or source.packages[0] in host.packages
+    return _suffices(host, choice) or source.packages[0] in host.packages
 
 
-def _is_too_old(engine: str) -> bool:
-    major = engine.partition(".")[0]
-    return major.isdigit() and int(major) < OLDEST_ENGINE
+def _suffices(host: Neighbours, choice: str) -> bool:
+    """Whether nothing is installed, since any Docker with a Compose plugin is right."""
+    return choice == "auto" and host.compose
 
 
 def _displaced(host: Neighbours, source: DockerSource, choice: str) -> str:
     """The package of another Docker that apt would remove for the wanted one; "" if none."""
-    if choice == "auto" and host.compose:
+    if _suffices(host, choice):
         return ""
     other = "docker.io" if set(DOCKER_CE) & set(source.packages) else "docker-ce"
     return other if other in host.packages else ""

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 ARCHITECTURES = ("amd64", "arm64")
-# Releases whose own packages have a Docker engine of at least 25 and the Compose plugin of version 2.
+# The first whose health checks know `start_interval`; Compose fails where one with it meets an older engine.
+OLDEST_ENGINE = 25
+# Releases whose own packages have an engine that is new enough, and the Compose plugin of version 2.
 _DISTRIBUTION_DOCKER = {
     "debian": (13, ("docker.io", "docker-cli", "docker-compose", "iptables", "ca-certificates")),
     "ubuntu": (24, ("docker.io", "docker-compose-v2", "iptables", "ca-certificates")),
@@ -50,6 +52,12 @@ def identify(os_release: Mapping[str, str], architecture: str) -> Platform:
     if not major.isdigit() or int(major) < _OLDEST[family]:
         raise ValueError(f"{name} is not supported; {supported}")
     return Platform(family, int(major), os_release.get("VERSION_CODENAME", ""), architecture, name)
+
+
+def is_too_old(engine: str) -> bool:
+    """Whether a Docker engine of that version can't have Hearth's containers; one that can't be read may be right."""
+    major = engine.partition(".")[0]
+    return major.isdigit() and int(major) < OLDEST_ENGINE
 
 
 @dataclass(frozen=True)

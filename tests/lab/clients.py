@@ -153,6 +153,11 @@ class Knocker:
         failed = [[knock.begun for knock in gap if knock.wrong] for gap in found]
         return [gap[-1] - gap[0] + self._pause for gap in failed if gap]
 
+    @property
+    def failed(self) -> list[Knock]:
+        """Those that were not answered as they should be."""
+        return [knock for knock in self.knocks if knock.wrong]
+
     def slow(self, seconds: float) -> list[float]:
         """Seconds that those answers took that took longer than `seconds`."""
         took = (knock.ended - knock.begun for knock in self.knocks if not knock.wrong)

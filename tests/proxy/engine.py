@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,6 +12,7 @@ from types import TracebackType
 
 from hearth.render import render_tree
 from hearth.settings import Settings
+from lab import registry
 from tests.proxy.container import Done, Inside
 
 ADDRESS = "198.51.100.1"  # of engine.sh
@@ -34,11 +36,13 @@ class Engine(Inside):
         work, self.project = directory / "work", directory / "project"
         work.mkdir()
         self.project.mkdir()
+        config = directory / "registry.json"
+        config.write_text(json.dumps(registry.configuration(Path("/srv/storage"), 5000, read_only=True)))
         words = [
             *("env", "-i", f"PATH={_PATH}", "HOME=/root", "unshare", "--net", "--"),
             *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--", "sh", str(_ENTER)),
             *(str(parts["engine"] / "root"), str(work), str(self.project)),
-            *(str(parts["images"] / "storage"), str(parts["tools"] / "docker-registry")),
+            *(str(parts["images"] / "storage"), str(parts["tools"] / "docker-registry"), str(config)),
         ]
         super().__init__(words, directory / "log", lambda: self.execute("docker info").code == 0, patience=60)
 

@@ -1,7 +1,8 @@
 #!/bin/sh
-# A Docker engine for tests, on this machine's own processors: engine.sh ROOT WORK PROJECT STORAGE REGISTRY
+# A Docker engine for tests, on this machine's own processors: engine.sh ROOT WORK PROJECT STORAGE REGISTRY CONFIG
 # ROOT has Docker in it and stays as it is; what is written goes to memory. PROJECT appears as /opt/hearth. REGISTRY is
-# docker-registry's program, which serves the images in STORAGE as a mirror of Docker Hub.
+# docker-registry's program, which serves the images in STORAGE as a mirror of Docker Hub, as CONFIG
+# says: STORAGE appears as /srv/storage.
 # Called as root under `env -i … unshare --net` and `unshare --mount --pid --fork --kill-child`, so that networks, mounts
 # and processes vanish with it, however it ends.
 set -eu
@@ -11,7 +12,7 @@ mkdir "$work/upper" "$work/work" "$work/root"
 mount -t overlay overlay -o "lowerdir=$root,upperdir=$work/upper,workdir=$work/work" "$work/root"
 cd "$work/root"
 mkdir -p old opt/hearth srv/storage var/lib/docker etc/docker
-touch srv/registry
+touch srv/registry srv/registry.json
 mount --rbind /dev dev
 mount --rbind /sys sys
 mount -t proc proc proc
@@ -21,13 +22,10 @@ mount -t tmpfs -o mode=0755 tmpfs var/lib/docker
 mount --bind "$3" opt/hearth
 mount --bind "$4" srv/storage
 mount --bind "$5" srv/registry
+mount --bind "$6" srv/registry.json
 cat >etc/docker/daemon.json <<'END'
 {"registry-mirrors": ["http://127.0.0.1:5000"], "exec-opts": ["native.cgroupdriver=cgroupfs"],
  "cgroup-parent": "/hearth-tests", "live-restore": true}
-END
-cat >etc/registry.json <<'END'
-{"version": 0.1, "log": {"level": "warn"}, "http": {"addr": "127.0.0.1:5000"},
- "storage": {"filesystem": {"rootdirectory": "/srv/storage"}, "maintenance": {"readonly": {"enabled": true}}}}
 END
 # Not chroot: `docker exec` enters the mount namespace, whose root has to be ours.
 pivot_root . old
@@ -37,7 +35,7 @@ ip link set lo up
 # An address of the host itself, as callers on the LAN know it: Docker treats 127.0.0.1 differently.
 ip address add 198.51.100.1/32 dev lo
 exec 3<&0
-/srv/registry serve /etc/registry.json </dev/null >&2 &
+/srv/registry serve /srv/registry.json </dev/null >&2 &
 dockerd </dev/null >&2 &
 # Each line of standard input is a command, answered with its exit code, the length of its output and the output. We are
 # process 1: when the caller is done or dead, our input ends, and with us all that runs here.

@@ -56,7 +56,7 @@ def test_an_upgrade_of_httpd_takes_its_listener_away_for_less_than_a_second(engi
         [gap], late = knocker.gaps(0.2), knocker.slow(0.2)
         gaps.append(gap)
         print(
-            f"\n{len(knocker.knocks)} new connections, {sum(bool(knock.wrong) for knock in knocker.knocks)} failed, "
+            f"\n{len(knocker.knocks)} new connections, {len(knocker.failed)} failed, "
             f"in {gap:.2f} s; {len(late)} waited, {max(late, default=0):.2f} s at most"
         )
         assert max(late, default=0) < 4, "those wait for the kernel, and not for us"

@@ -46,10 +46,10 @@ def test_the_gap_of_an_upgrade_of_httpd(images: Images) -> None:
     assert run.code == 0, run.output
     patience = max(0.2, 5 * knocker.usual)
     gaps, late = knocker.gaps(patience), knocker.slow(patience)
-    wrong = sorted({knock.wrong for knock in knocker.knocks if knock.wrong})
+    wrong = sorted({knock.wrong for knock in knocker.failed})
     print(
         f"\nupgrade of httpd in {run.seconds:.1f} s: {len(knocker.knocks)} new connections, "
-        f"{sum(bool(knock.wrong) for knock in knocker.knocks)} failed ({'; '.join(wrong)}); "
+        f"{len(knocker.failed)} failed ({'; '.join(wrong)}); "
         f"gaps {', '.join(f'{gap:.2f} s' for gap in gaps) or 'none'}; an answer usually takes {knocker.usual:.3f} s; "
         f"{len(late)} took over {patience:.1f} s, {max(late, default=0):.2f} s at most"
     )
