@@ -15,7 +15,9 @@ from hearth.host_paths import IMAGES_FOUND, IMAGES_LOCK
 from hearth.reasons import explain_images
 from hearth.shell import quote
 
-FUNCTIONS = Path(__file__).with_suffix(".sh")
+PUT = Path(__file__).with_name("put.sh").read_text()
+# For scripts that pull images; see there.
+FUNCTIONS = PUT + Path(__file__).with_suffix(".sh").read_text()
 
 
 @operation()
@@ -54,12 +56,12 @@ def record_script(reference: str, image_id: str, *tables: str) -> str:
         tables: files to write it into, IMAGES_LOCK without any.
     """
     records = [f"record {table} {quote(reference)} {image_id}" for table in tables or (IMAGES_LOCK,)]
-    return "\n".join(["set -e", FUNCTIONS.read_text(), *records])
+    return "\n".join(["set -e", FUNCTIONS, *records])
 
 
 def pull_script(references: Sequence[str], timeout: int, stall: int, retries: int) -> str:
     """Shell script that pulls images at the same time and records their ids; fails if one can't be had."""
     return (
         f"set -e\nattempt_seconds={timeout} stall_seconds={stall} retries={retries}\n"
-        f"{FUNCTIONS.read_text()}pull_all {quote(*references)}"
+        f"{FUNCTIONS}pull_all {quote(*references)}"
     )

@@ -7,19 +7,6 @@ boot=$(cat /proc/sys/kernel/random/boot_id)
 
 seconds() { cut -d . -f 1 /proc/uptime; } # the clock may be set while we wait
 
-# Put standard input into a file, whole or not at all, also where the power goes away. One at a time: where the network went
-# away during a run, its script may still end what it was at when the next run has begun.
-put() {
-  mkdir -p "${1%/*}"
-  (
-    flock 9
-    cat >"$1.new"
-    sync "$1.new"
-    mv "$1.new" "$1"
-    sync "${1%/*}"
-  ) 9<"${1%/*}"
-}
-
 # Lines of a file about other images than $2, which is the field number $3. Garbage goes.
 others() {
   cat "$1" 2>/dev/null | reference=$2 field=$3 awk 'NF == 2 && $ENVIRON["field"] != ENVIRON["reference"]'

@@ -1,15 +1,11 @@
-# What a host does with its releases. hearth/operations/releases.py puts variables and bring_up.sh before this, and a call after
-# it.
+# What a host does with its releases. hearth/operations/releases.py puts variables, put.sh and bring_up.sh before this, and a
+# call after it.
 set -u
 releases=$root/releases
 compose() { (cd "$root" && docker compose --progress plain --ansi never "$@"); }
 accepted() { cat "$releases/accepted" 2>/dev/null; }
 event() { # what, release
   printf '{"time": "%s", "event": "%s", "release": "%s", "by": "%s"}\n' "$(date -u +%FT%TZ)" "$1" "$2" "$by" >>"$releases/log.jsonl"
-}
-# Under another name first: a power cut leaves the old content or the new, never half of it.
-put() { # path; content from standard input
-  cat >"$1.new" && sync "$1.new" && mv -f "$1.new" "$1" && sync "${1%/*}"
 }
 
 last_words() {

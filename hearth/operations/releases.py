@@ -12,6 +12,7 @@ from pyinfra.api import FunctionCommand, operation
 from hearth.commands import streamed
 from hearth.facts.releases import Releases
 from hearth.host_paths import CONTAINERS, HTTPD_CONF, ROOT
+from hearth.operations.images import PUT
 from hearth.operations.project import BRING_UP
 from hearth.releases import Release, content_digest, dump_release, needs_prompt, probe
 from hearth.settings import Settings
@@ -92,7 +93,7 @@ def _script(calls: str, settings: Settings, paths: tuple[str, ...], by: str) -> 
         "paths": "\n".join(f"./{path}" for path in paths),
     }
     header = "\n".join(f"{name}={quote(value)}" for name, value in variables.items())
-    programs = f"{BRING_UP.read_text()}\n{_SCRIPT.read_text()}"
+    programs = PUT + BRING_UP.read_text() + _SCRIPT.read_text()
     # For bash, whatever the login shell is: the scripts talk to the proxy through /dev/tcp. Nothing that runs may read
     # from standard input, which is the script itself.
     return f"bash -s <<'HEARTH'\n{header}\n{programs}\nmain() {{\n{calls}\n}}\nmain </dev/null\nHEARTH"

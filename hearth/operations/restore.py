@@ -56,7 +56,7 @@ def pull_script(reference: str, image: Image, timeout: int) -> str:
     name = quote(reference)
     gone = f"No registry has {reference} as it was backed up any more: what its name leads to today will be taken."
     return f"""set -e
-{FUNCTIONS.read_text()}
+{FUNCTIONS}
 if suspect {name}; then exit 0; fi
 begin {name}
 for digest in {quote(*image.digests)}; do

@@ -10,7 +10,7 @@ import pytest
 from hearth.operations import images
 from tests.operations.shell import Sandbox
 
-FUNCTIONS = images.FUNCTIONS.read_text()
+FUNCTIONS = images.FUNCTIONS
 HTTPD = "httpd:2.4.68"
 A, B, C = "0123456789ab", "abcdef012345", "fedcba987654"
 
