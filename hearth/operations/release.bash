@@ -61,7 +61,9 @@ go_back() { # release
   while read -r path; do
     cmp -s "$tree/$path" "$root/$path" && continue
     [[ $path != ./httpd/httpd.conf ]] || touch "$root/.reload-httpd"
-    mkdir -p "$(dirname "$root/$path")" && cp "$tree/$path" "$root/$path.new" && mv -f "$root/$path.new" "$root/$path" || return 1
+    # Not `put`: the copy has the mode of what it is a copy of.
+    mkdir -p "$(dirname "$root/$path")" && cp "$tree/$path" "$root/$path.new" && sync "$root/$path.new" &&
+      mv -f "$root/$path.new" "$root/$path" || return 1
   done < <(cd "$tree" && find . -type f)
   guard
   # Ollama first, as in operations/project.py. In a shell of its own, for the variables of bring_up are not local.
