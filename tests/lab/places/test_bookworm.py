@@ -6,7 +6,7 @@ import pytest
 
 import lab
 from hearth.platforms import DOCKER_CE
-from tests.lab.machine import deploy, on_guest
+from tests.lab.machine import deploy, on_guest, restore
 from tests.lab.places import place
 from tests.lab.verdict import refused, serves
 
@@ -55,3 +55,27 @@ def test_what_was_stopped_is_put_right_there_too() -> None:
     assert repaired.changed, repaired.output
     serves()
     place.quiet()
+
+
+def test_debians_own_docker_is_too_old_and_gives_way() -> None:
+    """With Compose put beside it by hand, which Debian 12 has none of. Then what docs/preflight.md says to do."""
+    restore("fresh")
+    apt = "sudo DEBIAN_FRONTEND=noninteractive apt-get -qq -y"
+    source = f"deb [trusted=yes] {lab.status().docker_apt_url}/debian bookworm stable"
+    on_guest(
+        f"""set -e
+cd /tmp
+echo '{source}' | sudo tee /etc/apt/sources.list.d/once.list
+{apt} update
+{apt} download docker-compose-plugin
+sudo rm /etc/apt/sources.list.d/once.list
+{apt} --no-install-recommends install docker.io </dev/null >/dev/null
+dpkg -x docker-compose-plugin_*.deb plugin
+sudo mkdir -p /usr/local/lib/docker
+sudo cp -r plugin/usr/libexec/docker/cli-plugins /usr/local/lib/docker/""",
+        timeout=1200,
+    )
+    assert on_guest("sudo docker version -f '{{.Server.Version}}'").startswith("20.")
+    assert "the Docker engine is 20." in refused()
+    on_guest(f"{apt} remove docker.io </dev/null >/dev/null", timeout=300)
+    place.deployed_from_fresh(patience=2400)
