@@ -16,6 +16,7 @@ from hearth.host_paths import CONTAINERS, MODELS_DISK, PULLING_MODELS, ROOT
 from hearth.model_disk import ModelDisk
 from hearth.model_names import manifest_url, source_name
 from hearth.model_plan import Task, plan_pulls, unlisted_models
+from hearth.operations.images import PUT
 from hearth.reasons import explain_models, explain_unlisted
 from hearth.shell import quote
 from hearth.words import explain
@@ -89,9 +90,7 @@ def pruned(models: tuple[str, ...]) -> Generator[FunctionCommand, None, None]:
 
 def record_script(disk: ModelDisk) -> str:
     """Shell script that writes down which disk models are on."""
-    return (
-        f"mkdir -p {ROOT} && printf %s {quote(disk.dump())} > {MODELS_DISK}.new && mv {MODELS_DISK}.new {MODELS_DISK}"
-    )
+    return f"{PUT}printf %s {quote(disk.dump())} | put {MODELS_DISK}"
 
 
 def pull_script(tasks: Sequence[Task], registry: str, timeout: int, retries: int) -> str:
