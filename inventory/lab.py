@@ -21,6 +21,9 @@ lab = [
         {
             "ssh_config_file": _status.ssh_config,
             "docker_registry_mirrors": [_status.registry_mirror],
+            # What could be built here, which need not be what hosts get by default (docs/versions.md).
+            "proxy_image": _status.images["httpd"],
+            "ollama_image": _status.images["ollama"],
             # Where the guest's release has no Docker that would do: a stand-in for Docker's own packages.
             **({"docker_apt_url": _status.docker_apt_url} if _status.docker_apt_url else {}),
             # What of the machine is reached where from here, for the tests.

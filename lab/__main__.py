@@ -114,6 +114,7 @@ def _status(as_json: bool) -> int:
     if now.running:
         print(f"  chat page  {now.url}  (once Hearth is deployed)\n  ssh        ssh -F {now.ssh_config} {now.ssh_host}")
         print(f"  machine    {now.accel}, {now.memory} MiB")
+        print(f"  images     {', '.join(now.images.values())}")
     print(f"  snapshots  {', '.join(now.snapshots) or 'none'}")
     return 0
 

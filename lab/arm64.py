@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab import builder, images, programs, versions
+from lab import builder, httpd_source, images, programs, versions
 from lab.artefact import Artefact, Paths
 
 _LIBRARIES = (
@@ -24,7 +24,7 @@ _TRIPLET = ("x86_64-linux-gnu", "aarch64-linux-gnu")
 INSTEAD = {
     "builder.sh": (("--variant=apt ", "--variant=apt --architectures=amd64,arm64 "),),
     "base.sh": (("--variant=extract ", "--variant=extract --architectures=arm64 "),),
-    "images.sh": (("$buildah bud ", "$buildah bud --arch arm64 "),),
+    "images.sh": (('"${buildah[@]}" bud ', '"${buildah[@]}" bud --arch arm64 '),),
 }
 
 
@@ -70,8 +70,8 @@ PARTS = (
     ),
     Artefact(
         "httpd-arm64",
-        f"Build Apache httpd {versions.HTTPD} for arm64",
-        lambda: [builder.recipe("httpd_arm64.sh"), versions.HTTPD, versions.HTTPD_SHA256],
+        "Build Apache httpd for arm64",
+        lambda: [builder.recipe("httpd_arm64.sh"), builder.recipe("finish_httpd.sh"), *httpd_source.inputs()],
         _httpd,
         ("builder-arm64",),
     ),

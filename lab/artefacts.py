@@ -14,10 +14,12 @@ from lab import (
     engine,
     guest,
     guests,
+    httpd_source,
     image_roots,
     images,
     mirrors,
     models,
+    origin,
     programs,
     shell,
     tools,
@@ -62,7 +64,7 @@ def _images(paths: Paths, out: Path, log: Path) -> None:
 
 
 def _roots(paths: Paths, out: Path, log: Path) -> None:
-    image_roots.build(paths["images"] / "storage", out, log)
+    image_roots.build(paths["images"], out, log)
 
 
 def _models(paths: Paths, out: Path, log: Path) -> None:
@@ -110,8 +112,8 @@ ALL = {
         ),
         Artefact(
             "httpd",
-            f"Build Apache httpd {versions.HTTPD}",
-            lambda: [builder.recipe("httpd.sh"), versions.HTTPD, versions.HTTPD_SHA256],
+            "Build Apache httpd",
+            lambda: [*map(builder.recipe, programs.HTTPD_RECIPES), *httpd_source.inputs()],
             _httpd,
             ("builder",),
         ),
@@ -122,7 +124,13 @@ ALL = {
             _pebble,
             ("builder",),
         ),
-        Artefact("compose", "Fetch Docker Compose", lambda: [builder.recipe("compose.sh")], _compose, ("builder",)),
+        Artefact(
+            "compose",
+            "Fetch Docker Compose",
+            lambda: [builder.recipe("compose.sh"), builder.recipe("apt.sh")],
+            _compose,
+            ("builder",),
+        ),
         Artefact(
             "docker-repository",
             "Make a stand-in for Docker's apt repository",
@@ -178,6 +186,8 @@ def build(wanted: tuple[str, ...], stages: Stages) -> Paths:
                 done[need].result()
         with stages.stage(part.what):
             cache.build_once(name, key[name], partial(part.build, paths))
+        for line in origin.lines(paths[name]):
+            stages.say(f"  {line}")
 
     # A thread per part: those that wait for others cost nothing, those that run share the processors.
     with ThreadPoolExecutor(max_workers=len(todo) or 1) as pool:

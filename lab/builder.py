@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from lab import mirrors, shell
+from lab import mirrors, origin, shell
+from lab.errors import LabError
 
 RECIPES = Path(__file__).parent / "recipes"
 PACKAGES = (
@@ -18,6 +20,8 @@ PACKAGES = (
     # headers that the Go module of Ollama leaves out
     *("nlohmann-json3-dev", "libstb-dev"),
 )
+# apt's words for a file that an index lists, and that is not there or is another one.
+NOT_SERVED = re.compile(r"Failed to fetch|404 +Not Found|Hash Sum mismatch|File has unexpected size")
 _GO_SETTINGS = ("GOPROXY", "GOSUMDB", "GONOSUMDB", "GONOPROXY", "GOPRIVATE", "GOINSECURE", "GOAUTH")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
@@ -46,14 +50,30 @@ def adapted(name: str, once: Iterable[tuple[str, str]], everywhere: Iterable[tup
 
 
 def build(out: Path, log: Path, text: str = "", packages: tuple[str, ...] = PACKAGES) -> None:
-    """Fill `out`: `root/` is the trixie root, source packages included in its apt sources. `text`: another recipe's."""
-    sources = out / "hearth.sources"
-    sources.write_text(mirrors.of_this_machine().sources(source_packages=True))
-    aptconf = out / "apt.conf"
-    aptconf.write_text(mirrors.apt_options())
+    """Fill `out`: `root/` is the trixie root. `text`: another recipe's."""
     script = out / "builder.sh"
     script.write_text(text or recipe("builder.sh"))
-    shell.run(["sh", script, out, sources, aptconf, ",".join(packages)], log, timeout=1800, root=True)
+    debian(mirrors.SUITE, out, script, [",".join(packages)], log, timeout=1800)
+
+
+def debian(suite: str, out: Path, script: Path, words: Sequence[str | Path], log: Path, timeout: float) -> None:
+    """Run a recipe that makes a Debian root at out/root: script OUT SOURCES APTCONF WORDS…
+
+    An archive may list a package that it does not serve, mostly one that was just updated. Then the root is made from
+    the release alone, without its updates, and the artefact says so.
+    """
+    sources, aptconf = out / "debian.sources", out / "apt.conf"
+    aptconf.write_text(mirrors.apt_options())
+    for updates in (True, False):
+        sources.write_text(mirrors.of_this_machine().sources(suite, updates))
+        try:
+            shell.run(["bash", script, out, sources, aptconf, *words], log, timeout, root=True)
+            return
+        except LabError:
+            if not (updates and NOT_SERVED.search(shell.tail(log, 200))):
+                raise
+        shell.read(["rm", "-rf", "--one-file-system", "--", out / "root"], timeout=300, root=True)
+        origin.add(out, f"{suite} without its updates: the archive lists a package there that it does not serve")
 
 
 def run_inside(root: Path, work: Path, command: list[str], log: Path, timeout: float) -> None:
@@ -78,7 +98,7 @@ def enter(root: Path, work: Path, command: list[str], env: dict[str, str] | None
     unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--"]
     return [
         *unshare,
-        "sh",
+        "bash",
         str(RECIPES / "enter.sh"),
         str(root),
         str(work),

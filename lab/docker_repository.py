@@ -19,15 +19,16 @@ SUITE = BOOKWORM.suite
 def inputs() -> list[str]:
     """What it is made from, for its key."""
     files = [f"{path.name}\n{path.read_text()}" for path in sorted(CONTROL.iterdir())]
-    return [builder.recipe("docker_repository.sh"), SUITE, *files]
+    return [builder.recipe("docker_repository.sh"), builder.recipe("apt.sh"), SUITE, *files]
 
 
 def build(root: Path, out: Path, log: Path) -> None:
     """Fill `out` with `debian/`, which belongs at docker_apt_url."""
     work = out / "work"
     work.mkdir()
-    shutil.copy(builder.RECIPES / "docker_repository.sh", work)
+    for name in ("docker_repository.sh", "apt.sh"):
+        shutil.copy(builder.RECIPES / name, work)
     shutil.copytree(CONTROL, work / "control")
     (work / "suite.sources").write_text(mirrors.of_this_machine().sources(SUITE))
-    builder.run_inside(root, work, ["sh", "/work/docker_repository.sh", SUITE], log, timeout=600)
+    builder.run_inside(root, work, ["bash", "/work/docker_repository.sh", SUITE], log, timeout=600)
     shell.read(["sh", "-c", 'mv "$1"/out/* "$2"/ && rm -rf --one-file-system "$1"', "sh", work, out], 300, root=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from lab import builder, guests, mirrors, shell
+from lab import builder, guests, mirrors
 from lab.guests import Guest
 
 FILES = Path(__file__).parent / "guest"
@@ -39,13 +39,10 @@ def files(guest: Guest) -> dict[Path, Path]:
 
 def build(guest: Guest, out: Path, log: Path) -> None:
     """Fill `out`: disk.qcow2, vmlinuz, initrd."""
-    # mmdebstrap keeps the file's name in the guest's /etc/apt/sources.list.d (with a number before it)
-    sources, aptconf = out / "debian.sources", out / "apt.conf"
-    sources.write_text(mirrors.of_this_machine().sources(guest.suite))
-    aptconf.write_text(mirrors.apt_options())
     script, root_files = out / "guest.sh", out / "files"
     script.write_text(recipe(guest))
     for name, path in files(guest).items():
         (root_files / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, root_files / name)
-    shell.run(["sh", script, out, sources, aptconf, root_files, DISK_SIZE], log, guest.patience, root=True)
+    # mmdebstrap keeps the sources under their name in the guest's /etc/apt/sources.list.d (with a number before it).
+    builder.debian(guest.suite, out, script, [root_files, DISK_SIZE], log, guest.patience)

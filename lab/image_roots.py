@@ -9,16 +9,14 @@ from lab import images, shell
 from lab.errors import LabError
 
 RECIPE = "all layers in order, hosts and resolv.conf touched"
-# Directory in the artefact → repository and tag.
-IMAGES = {"httpd": images.HTTPD, "ollama": images.OLLAMA}
 
 
-def build(storage: Path, out: Path, log: Path) -> None:
-    """Fill `out` with `httpd/` and `ollama/`, from the storage directory of a docker-registry that holds both."""
-    for name, image in IMAGES.items():
+def build(made: Path, out: Path, log: Path) -> None:
+    """Fill `out` with `httpd/` and `ollama/`, from the artefact with the images."""
+    for name, image in images.tags(made).items():
         root = out / name
         root.mkdir()
-        for layer in layers(storage, image):
+        for layer in layers(made / "storage", image if "/" in image else f"library/{image}"):
             shell.run(["tar", "-xpf", layer, "-C", root, "--numeric-owner"], log, 120, root=True)
         if shell.read(["find", root, "-name", ".wh.*"], 60, root=True):
             raise LabError(f"{image} has a layer that deletes files of another, which is not known here.")

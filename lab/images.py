@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
-from lab import builder, mirrors, ports, registry, shell, versions
+from lab import builder, mirrors, ports, programs, registry, shell, versions
 
 DIRECTORY = Path(__file__).parent / "images"
-HTTPD = f"library/httpd:{versions.HTTPD}"  # Docker Hub's "httpd"
-OLLAMA = f"ollama/ollama:{versions.OLLAMA}"
+# Docker Hub's "httpd" and "ollama/ollama": where they are in a registry.
+HTTPD = "library/httpd"
+OLLAMA = "ollama/ollama"
+
+
+def tags(artefact: Path) -> dict[str, str]:
+    """The images of that artefact as settings name them: {"httpd": "httpd:2.4.71", "ollama": …}, by what is in them."""
+    found: dict[str, str] = json.loads((artefact / "tags.json").read_text())
+    return found
 
 
 def inputs() -> list[str]:
@@ -22,12 +30,9 @@ def inputs() -> list[str]:
 
 def build_base(out: Path, log: Path, certificates: Path, text: str = "") -> None:
     """Fill `out` with base.tar, the userland that both images share. `text`: another recipe's."""
-    sources, aptconf = out / "debian.sources", out / "apt.conf"
-    sources.write_text(mirrors.of_this_machine().sources())
-    aptconf.write_text(mirrors.apt_options())
     script = out / "base.sh"
     script.write_text(text or builder.recipe("base.sh"))
-    shell.run(["sh", script, out, sources, aptconf, certificates], log, 600, root=True)
+    builder.debian(mirrors.SUITE, out, script, [certificates], log, timeout=600)
 
 
 def build(base: Path, httpd: Path, ollama: Path, tools: Path, out: Path, log: Path, text: str = "") -> None:
@@ -38,12 +43,13 @@ def build(base: Path, httpd: Path, ollama: Path, tools: Path, out: Path, log: Pa
     storage.mkdir()
     script = work / "images.sh"
     script.write_text(text or builder.recipe("images.sh"))
+    version = programs.version_of(httpd)
     with registry.serving(tools / "docker-registry", storage, work) as port:
         target = f"{ports.LOOPBACK}:{port}"
         shell.run(
             [
                 *(
-                    "sh",
+                    "bash",
                     script,
                     DIRECTORY,
                     work,
@@ -51,11 +57,14 @@ def build(base: Path, httpd: Path, ollama: Path, tools: Path, out: Path, log: Pa
                     httpd,
                     ollama / "ollama",
                 ),
-                *(f"{target}/{HTTPD}", versions.HTTPD, f"{target}/{OLLAMA}", versions.OLLAMA),
+                *(f"{target}/{HTTPD}:{version}", version),
+                *(f"{target}/{OLLAMA}:{versions.OLLAMA}", versions.OLLAMA),
             ],
             log,
             timeout=600,
             root=True,
         )
     shell.read(["rm", "-rf", "--one-file-system", "--", work], 60, root=True)
+    names = {"httpd": f"httpd:{version}", "ollama": f"{OLLAMA}:{versions.OLLAMA}"}
+    (out / "tags.json").write_text(json.dumps(names))
     shutil.rmtree(storage / "docker/registry/v2/repositories/_uploads", ignore_errors=True)

@@ -42,17 +42,30 @@ class Mirrors:
     main: Entry
     security: Entry | None = None
 
-    def sources(self, suite: str = SUITE, source_packages: bool = False) -> str:
-        """A deb822 .sources text for `suite`, with its updates and security suites."""
-        types = "deb deb-src" if source_packages else "deb"
+    def sources(self, suite: str = SUITE, updates: bool = True) -> str:
+        """A deb822 .sources text for `suite`, with its updates and security suites unless `updates` is false."""
+        if not updates:
+            return _stanzas("deb", [(self.main, suite)])
         pairs = [(self.main, f"{suite} {suite}-updates")]
         if self.security:
             pairs.append((self.security, f"{suite}-security"))
-        return "\n".join(
-            f"Types: {types}\nURIs: {entry.uri}\nSuites: {suites}\nComponents: main\n"
-            f"Signed-By: {entry.signed_by or KEYRING}\n"
-            for entry, suites in pairs
-        )
+        return _stanzas("deb", pairs)
+
+    def source_indexes(self, suites: Iterable[str]) -> str:
+        """The same for the source packages of several suites, security suites among them."""
+        security = [suite for suite in suites if suite.endswith("-security")]
+        pairs = [(self.main, " ".join(suite for suite in suites if suite not in security))]
+        if self.security and security:
+            pairs.append((self.security, " ".join(security)))
+        return _stanzas("deb-src", pairs)
+
+
+def _stanzas(types: str, pairs: Iterable[tuple[Entry, str]]) -> str:
+    return "\n".join(
+        f"Types: {types}\nURIs: {entry.uri}\nSuites: {suites}\nComponents: main\n"
+        f"Signed-By: {entry.signed_by or KEYRING}\n"
+        for entry, suites in pairs
+    )
 
 
 def parse_deb822(text: str) -> list[Entry]:

@@ -7,15 +7,34 @@ import sys
 import tarfile
 from pathlib import Path
 
-from lab import builder, shell, versions
+from lab import builder, httpd_source, origin, shell, versions
+from lab.errors import LabError
+
+HTTPD_RECIPES = ("httpd.sh", "finish_httpd.sh", "httpd_package.sh", "apt.sh")
+_VERSION = "version"  # a file of the httpd artefact
 
 
 def build_httpd(root: Path, out: Path, log: Path, recipe: str = "httpd.sh") -> None:
-    """Fill `out`: `usr/local/apache2`, and `libs/` with every shared library that its parts link to."""
+    """Fill `out`: `usr/local/apache2`, `libs/` with every shared library that its parts link to, and its `version`."""
     work = _workspace(out)
-    shutil.copy(builder.RECIPES / recipe, work)
-    builder.run_inside(root, work, ["sh", f"/work/{recipe}", versions.HTTPD, versions.HTTPD_SHA256], log, timeout=1800)
+    listed = httpd_source.listed(work / "indexes")
+    choice = httpd_source.fetch(work / "httpd.tar.gz", listed, log)
+    if choice.tarball is None:
+        if recipe != "httpd.sh":
+            raise LabError(f"{choice.sentence}: no httpd for another processor can be made from that.")
+        recipe = "httpd_package.sh"
+    for name in (recipe, "finish_httpd.sh", "apt.sh"):
+        shutil.copy(builder.RECIPES / name, work)
+    builder.run_inside(root, work, ["bash", f"/work/{recipe}"], log, timeout=1800)
     _keep(work, out)
+    version = choice.version or (out / _VERSION).read_text().strip()
+    (out / _VERSION).write_text(f"{version}\n")
+    origin.add(out, choice.sentence if choice.version else f"httpd {version}: {choice.sentence}")
+
+
+def version_of(httpd: Path) -> str:
+    """Which httpd an artefact of `build_httpd` has: "2.4.71"."""
+    return (httpd / _VERSION).read_text().strip()
 
 
 def build_ollama(root: Path, out: Path, log: Path, recipe: str = "ollama.sh") -> None:
@@ -23,7 +42,7 @@ def build_ollama(root: Path, out: Path, log: Path, recipe: str = "ollama.sh") ->
     work = _workspace(out)
     shutil.copy(builder.RECIPES / recipe, work)
     miniaudio_header(work, log)
-    builder.run_inside(root, work, ["sh", f"/work/{recipe}", versions.OLLAMA], log, timeout=3000)
+    builder.run_inside(root, work, ["bash", f"/work/{recipe}", versions.OLLAMA], log, timeout=3000)
     _keep(work, out)
 
 
@@ -31,7 +50,7 @@ def build_pebble(root: Path, out: Path, log: Path) -> None:
     """Fill `out`: the program `pebble`, which needs nothing of the root that it runs in."""
     work = _workspace(out)
     shutil.copy(builder.RECIPES / "pebble.sh", work)
-    builder.run_inside(root, work, ["sh", "/work/pebble.sh", versions.PEBBLE], log, timeout=900)
+    builder.run_inside(root, work, ["bash", "/work/pebble.sh", versions.PEBBLE], log, timeout=900)
     _keep(work, out)
 
 
@@ -39,7 +58,7 @@ def fetch_compose(root: Path, out: Path, log: Path) -> None:
     """Fill `out`: the program `docker-compose`, of the version that the guest gets; it asks no engine for `config`."""
     work = _workspace(out)
     shutil.copy(builder.RECIPES / "compose.sh", work)
-    builder.run_inside(root, work, ["sh", "/work/compose.sh"], log, timeout=300)
+    builder.run_inside(root, work, ["bash", "/work/compose.sh"], log, timeout=300)
     _keep(work, out)
 
 
@@ -78,4 +97,8 @@ def _workspace(out: Path) -> Path:
 
 def _keep(work: Path, out: Path) -> None:
     """Move what the recipe left in work/out to `out` and drop the rest (Go's module cache alone is 1 GB)."""
+    not_served = work / "not-served"  # apt.sh writes it
+    if not_served.exists():
+        for line in not_served.read_text().splitlines():
+            origin.add(out, line)
     shell.read(["sh", "-c", 'mv "$1"/out/* "$2"/ && rm -rf --one-file-system "$1"', "sh", work, out], 300, root=True)

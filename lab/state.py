@@ -36,6 +36,7 @@ class State:
     ports: dict[str, int] = field(default_factory=dict)  # of guest ports and of what runs beside the guest
     pids: dict[str, int] = field(default_factory=dict)  # of the machine and of what runs beside it
     guest: str = ""  # the cached artefact that the overlay stands on
+    images: dict[str, str] = field(default_factory=dict)  # "httpd", "ollama" -> the image that the registry has
     memory: int = 0  # MiB of the running machine
     accel: str = ""  # kvm or tcg
     snapshots: dict[str, dict[str, Any]] = field(default_factory=dict)  # name -> memory and accel it was taken with

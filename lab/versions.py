@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-HTTPD = "2.4.68"
-# of the upstream tarball as Debian carries it (.orig.tar.gz)
-HTTPD_SHA256 = "ed9a9d4500fb48bb28eaffb3ba71d06ccf86d498fa13ab9f781da010cc488498"
+# The upstream tarball as Debian carries it (.orig.tar.gz), by the checksum in Debian's signed index.
+HTTPD = "2.4.71"
+HTTPD_SHA256 = "6b0433674ded858d2ac01e95345935ce127d5d287471762f0a7f10f4969cbfe8"
 OLLAMA = "0.17.4"  # later releases fetch llama.cpp while building and can't be had through the Go proxy
 PEBBLE = "2.10.1"  # the ACME server that tests of TLS ask
 MINIAUDIO = "1.61"  # the Python sdist whose miniaudio.h Ollama 0.17.4 compiles with

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from lab import artefacts, guests, kvm, machine, ports, process, qemu, qmp, servers, shell, ssh, state
+from lab import artefacts, guests, images, kvm, machine, ports, process, qemu, qmp, servers, shell, ssh, state
 from lab.errors import LabError
 from lab.progress import Stages
 from lab.state import State
@@ -130,6 +130,7 @@ def _choose_ports(known: State, wanted: dict[str, int]) -> None:
 def _start_servers(known: State, paths: artefacts.Paths, stages: Stages) -> None:
     with stages.stage("Start the registries"):
         guest = guests.chosen()
+        known.images = images.tags(paths[guest.images])
         for name in servers.names(guest):
             if not known.alive(name):
                 known.pids[name] = servers.start(guest, name, paths, known.ports[name])

@@ -1,7 +1,7 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # The layer that the lab's images share, as OUT/base.tar: base.sh OUT SOURCES APTCONF CERTIFICATES
 # Packages are unpacked without their scripts. Small matters: the guest gunzips layers under emulation.
-set -eu
+set -euo pipefail
 out=$1 sources=$2 aptconf=$3 certificates=$4
 root=$out/root
 mmdebstrap --mode=root --variant=extract --aptopt="$aptconf" \

@@ -1,6 +1,6 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # The trixie root that everything is built in: builder.sh OUT SOURCES APTCONF PACKAGES (comma separated)
-set -eu
+set -euo pipefail
 out=$1 sources=$2 aptconf=$3 packages=$4
 mkdir "$out/root"
 # force-unsafe-io is mmdebstrap's own default; documentation is not for reading here.

@@ -1,10 +1,14 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Docker Compose as Debian's docker-compose has it, in /work/out/docker-compose: compose.sh. Runs in the builder.
-set -eu
+set -euo pipefail
 cd /work
-mkdir -p apt/lists/partial apt/cache/archives/partial out
-apt="-o Dir::State::Lists=/work/apt/lists -o Dir::Cache=/work/apt/cache -o APT::Sandbox::User=root"
-apt-get $apt -q update
-apt-get $apt -q download docker-compose
+# shellcheck source=apt.sh
+source ./apt.sh
+mkdir -p out
+new_apt /work/apt
+apt get update
+download docker-compose
 dpkg-deb -x docker-compose_*.deb package
 cp package/usr/libexec/docker/cli-plugins/docker-compose out/
+version=$(dpkg-deb -f docker-compose_*.deb Version)
+echo "Docker Compose: $version (the newest that Debian serves)" >out/origin

@@ -1,36 +1,30 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # An apt repository in the shape of Docker's for one Debian release, in /work/out: docker_repository.sh SUITE
 # Runs in the builder. /work has suite.sources (the release's own packages) and control/ (what makes Debian's packages
 # into Docker's). Engine, containerd and Compose are the builder's release's, in packages of Docker's names and contents.
-set -eu
+set -euo pipefail
 suite=$1
 cd /work
-mkdir -p out new/lists/partial new/cache/archives/partial suite/lists/partial suite/cache/archives/partial parts
+# shellcheck source=apt.sh
+source ./apt.sh
+mkdir -p out parts suite
 : >suite/status
 
-new_apt() {
-  apt=$1
-  shift
-  "$apt" -q -o Acquire::Languages=none -o Dir::State::Lists=/work/new/lists -o Dir::Cache=/work/new/cache -o APT::Sandbox::User=root "$@"
-}
-suite_apt() { # the same for the release that the packages are for, of which nothing is installed here
-  apt=$1
-  shift
-  "$apt" -q -o Acquire::Languages=none -o Dir::State::Lists=/work/suite/lists -o Dir::Cache=/work/suite/cache \
-    -o APT::Sandbox::User=root -o Dir::State::status=/work/suite/status -o Dir::Etc::sourcelist=/work/suite.sources \
-    -o Dir::Etc::sourceparts=/work/none "$@"
-}
-new_apt apt-get update
-new_apt apt-get download docker.io docker-cli docker-compose containerd tini gosop
-suite_apt apt-get update
+new_apt /work/new
+apt get update
+download docker.io docker-cli docker-compose containerd tini gosop
+# The same for the release that the packages are for, of which nothing is installed here.
+new_apt /work/suite -o Dir::State::status=/work/suite/status -o Dir::Etc::sourcelist=/work/suite.sources \
+  -o Dir::Etc::sourceparts=/work/none
+apt get update
 # The only one that is linked to a newer C library than the release has.
-suite_apt apt-get download runc
+download runc
 for package in *.deb; do
   dpkg-deb -x "$package" parts
 done
 
 architecture=$(dpkg --print-architecture)
-version_of() { dpkg-deb -f "$(ls "$1"_*.deb)" Version | sed 's/[+~-].*//'; }
+version_of() { dpkg-deb -f "$1"_*.deb Version | sed 's/[+~-].*//'; }
 put() { install -D -m 0755 "parts/$1" "build/$2"; }
 put_unit() {
   mkdir -p "build/$2/lib/systemd/system"
@@ -52,10 +46,12 @@ put usr/libexec/docker/cli-plugins/docker-compose \
   docker-compose-plugin/usr/libexec/docker/cli-plugins/docker-compose
 
 # Whatever the release's C library lacks would only be found out by a container that does not start.
-has=$(suite_apt apt-cache show libc6 | sed -n 's/^Version: \([0-9.]*\)-.*/\1/p' | sort -V | tail -n 1)
+has=$(apt cache show libc6 | sed -n 's/^Version: \([0-9.]*\)-.*/\1/p' | sort -V | tail -n 1)
 find build -type f -perm -100 | while read -r program; do
-  wants=$(objdump -T "$program" 2>/dev/null | sed -n 's/.*GLIBC_\([0-9.]*\).*/\1/p' | sort -uV | tail -n 1)
-  [ "$(printf '%s\n' "$wants" "$has" | sort -V | tail -n 1)" = "$has" ] || {
+  # Scripts among them have no symbols.
+  wants=$({ objdump -T "$program" 2>/dev/null || true; } | sed -n 's/.*GLIBC_\([0-9.]*\).*/\1/p' | sort -uV | tail -n 1)
+  newest=$(printf '%s\n' "$wants" "$has" | sort -V | tail -n 1)
+  [[ $newest == "$has" ]] || {
     echo "$program wants C library $wants, and $suite has $has: take it from $suite, or from its source."
     exit 1
   }
@@ -72,7 +68,7 @@ pack() { # NAME VERSION
   for script in postinst prerm; do
     [ ! -e "control/$1.$script" ] || install -m 0755 "control/$1.$script" "build/$1/DEBIAN/$script"
   done
-  file=$1_$(echo "$2" | sed 's/^.*://')_$architecture.deb
+  file=$1_${2#*:}_$architecture.deb
   # Zstandard: the guest unpacks it under emulation.
   dpkg-deb --root-owner-group -Zzstd -z3 -b "build/$1" "$pool/$file"
   {
@@ -83,10 +79,13 @@ pack() { # NAME VERSION
     echo
   } >>"$dists/stable/binary-$architecture/Packages"
 }
-pack containerd.io "$(version_of containerd)-1~hearth~$suite"
-pack docker-ce-cli "5:$(version_of docker-cli)-1~hearth~$suite"
-pack docker-ce "5:$(version_of docker.io)-1~hearth~$suite"
-pack docker-compose-plugin "$(version_of docker-compose)-1~hearth~$suite"
+containerd=$(version_of containerd) cli=$(version_of docker-cli) docker=$(version_of docker.io)
+compose=$(version_of docker-compose)
+pack containerd.io "$containerd-1~hearth~$suite"
+pack docker-ce-cli "5:$cli-1~hearth~$suite"
+pack docker-ce "5:$docker-1~hearth~$suite"
+pack docker-compose-plugin "$compose-1~hearth~$suite"
+echo "Docker's stand-in repository: Docker $docker, Compose $compose, containerd $containerd (the newest that Debian serves)" >out/origin
 
 (
   cd "$dists"
@@ -100,7 +99,7 @@ Date: $(date -Ru)
 Architectures: $architecture
 Components: stable
 SHA256:
- $(sha256sum $list | cut -d ' ' -f 1) $(stat -c %s $list) $list
+ $(sha256sum "$list" | cut -d ' ' -f 1) $(stat -c %s "$list") $list
 RELEASE
 ) >Release
 # A key for these very packages: it signs once and is thrown away.

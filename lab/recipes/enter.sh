@@ -1,8 +1,8 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Runs a command inside a root directory that it cannot change: enter.sh ROOT WORK COMMAND…
 # Called under `unshare --mount --pid --fork --kill-child`, so that mounts and processes vanish with it, however it ends.
 # WORK appears as /work and is the only place (besides /tmp) that the command can write to.
-set -eu
+set -euo pipefail
 root=$1 work=$2
 shift 2
 mount --bind "$root" "$root"

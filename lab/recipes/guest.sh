@@ -1,7 +1,7 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # The guest: disk.qcow2, vmlinuz and initrd in OUT. guest.sh OUT SOURCES APTCONF ROOTFILES DISK_SIZE
 # ROOTFILES is a directory that is copied over the root as it is.
-set -eu
+set -euo pipefail
 out=$1 sources=$2 aptconf=$3 files=$4 size=$5
 root=$out/root
 mkdir "$root"
@@ -35,6 +35,9 @@ chmod 0440 "$root/etc/sudoers.d/pi"
 chroot "$root" systemctl disable apt-daily.timer apt-daily-upgrade.timer
 chroot "$root" systemctl enable systemd-networkd systemd-resolved ssh hearth-lab-hostkey
 
+kernel=$(find "$root/boot" -name 'vmlinuz-*' -printf '%f')
+debian=$(cat "$root/etc/debian_version")
+echo "guest: Debian $debian with ${kernel/vmlinuz-/Linux } (the newest that Debian serves)" >"$out/origin"
 cp "$root"/boot/vmlinuz-* "$out/vmlinuz"
 cp "$root"/boot/initrd.img-* "$out/initrd"
 

@@ -70,10 +70,25 @@ def test_a_key_written_into_the_file_survives() -> None:
     assert key.replace("Signed-By:", "Signed-By: ") in mirrors.choose(mirrors.parse_deb822(text)).sources()
 
 
-def test_source_packages_are_asked_for_only_when_wanted() -> None:
+def test_updates_can_be_left_out() -> None:
     chosen = mirrors.choose(mirrors.parse_deb822(DEB822))
-    assert "deb-src" not in chosen.sources()
-    assert chosen.sources(source_packages=True).startswith("Types: deb deb-src\n")
+    assert "trixie-updates" in chosen.sources()
+    assert "trixie-security" in chosen.sources()
+    alone = chosen.sources(updates=False)
+    assert "Suites: trixie\n" in alone
+    assert "-updates" not in alone
+    assert "-security" not in alone
+
+
+def test_source_indexes_of_several_suites_come_from_the_archive_that_has_them() -> None:
+    chosen = mirrors.choose(mirrors.parse_deb822(DEB822))
+    main, security = chosen.source_indexes(["trixie", "trixie-security", "sid"]).split("\n\n")
+    assert "Types: deb-src\n" in main
+    assert "Suites: trixie sid\n" in main
+    assert f"URIs: {chosen.main.uri}\n" in main
+    assert "Suites: trixie-security\n" in security
+    assert chosen.security is not None
+    assert f"URIs: {chosen.security.uri}\n" in security
 
 
 def test_both_kinds_of_files_are_read(tmp_path: Path) -> None:

@@ -1,0 +1,191 @@
+"""The Debian archive as it is today: its signed indexes, and whether it serves the files that they list.
+
+apt fetches the indexes and verifies their signatures, with the machine's own mirrors and settings, in a directory of
+its own: nothing of the machine's apt is changed, and no root is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lab import mirrors, shell
+from lab.errors import LabError
+
+_HELPER = "/usr/lib/apt/apt-helper"
+_INDEX_FORMAT = "$(CREATED_BY)\t$(RELEASE)\t$(REPO_URI)\t$(FILENAME)"
+PATIENCE = 20  # seconds for one question
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that an index lists. `size` is in bytes; `sha256` is "" where the index has another checksum only."""
+
+    name: str
+    uri: str
+    size: int
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class SourcePackage:
+    """One version of a source package in one suite, with its upstream tarball."""
+
+    suite: str
+    version: str  # Debian's: "2.4.68-1~deb12u1"
+    tarball: File
+
+    @property
+    def upstream(self) -> str:
+        """The version that upstream gave it: "2.4.68"."""
+        return re.sub(r"^\d+:", "", self.version).rsplit("-", 1)[0]
+
+
+class Archive:
+    """The indexes of some suites.
+
+    Args:
+        directory: where apt keeps them; used again, it only fetches what has changed.
+        sources: a .sources text, see `mirrors.Mirrors.sources`.
+        architecture: whose packages these are.
+    """
+
+    def __init__(self, directory: Path, sources: str, architecture: str = "amd64") -> None:
+        self.directory = directory
+        for name in ("lists/partial", "cache/archives/partial"):
+            (directory / name).mkdir(parents=True, exist_ok=True)
+        (directory / "hearth.sources").write_text(sources)
+        (directory / "status").write_text("")
+        (directory / "apt.conf").write_text(mirrors.apt_options())
+        self._env = {"APT_CONFIG": str(directory / "apt.conf"), "LC_ALL": "C.UTF-8"}
+        self._options = [
+            *("-q", "-o", f"Dir::State::Lists={directory / 'lists'}", "-o", f"Dir::Cache={directory / 'cache'}"),
+            *("-o", f"Dir::State::status={directory / 'status'}", "-o", "Dir::Etc::sourceparts=/dev/null"),
+            *("-o", f"Dir::Etc::sourcelist={directory / 'hearth.sources'}", "-o", "Acquire::Languages=none"),
+            *("-o", f"APT::Architecture={architecture}", "-o", f"APT::Architectures={architecture}"),
+            *("-o", "APT::Sandbox::User=root", "-o", f"Acquire::http::Timeout={PATIENCE}"),
+        ]
+
+    def refresh(self) -> None:
+        """Fetch the indexes. A suite that does not come is left out; LabError when none comes."""
+        done = self._run(["apt-get", *self._options, "update"], timeout=300)
+        if not self._indexes():
+            raise LabError(f"The Debian archive's indexes did not come:\n{done.stdout[-1500:]}{done.stderr[-1500:]}")
+
+    def source_packages(self, name: str) -> list[SourcePackage]:
+        """All versions of a source package that the indexes list, suite by suite."""
+        found: list[SourcePackage] = []
+        for suite, base, file in self._indexes("Sources"):
+            found += parse_sources(self._run([_HELPER, "cat-file", file], timeout=60).stdout, name, suite, base)
+        return found
+
+    def packages(self, names: Iterable[str]) -> list[File]:
+        """The files of these packages and of all that they depend on, as an empty system would get them.
+
+        `names` may hold apt's patterns ("?essential"). LabError with apt's own words when it finds no solution.
+        """
+        words = ["--print-uris", "-y", "--no-install-recommends", "install", *names]
+        return self._uris(["apt-get", *self._options, *words])
+
+    def package(self, name: str) -> File:
+        """The file of one package alone."""
+        return self._uris(["apt-get", *self._options, "--print-uris", "download", name])[0]
+
+    def _uris(self, argv: Sequence[str]) -> list[File]:
+        done = self._run(argv, timeout=120)
+        if done.returncode:
+            raise LabError(done.stderr.strip()[-600:])
+        return parse_uris(done.stdout)
+
+    def _indexes(self, kind: str = "") -> list[tuple[str, str, str]]:
+        """(suite, base address, file) of each index that is there, or of those of one kind."""
+        done = self._run(["apt-get", *self._options, "indextargets", "--format", _INDEX_FORMAT], timeout=30)
+        rows = [line.split("\t") for line in done.stdout.splitlines()]
+        return [(suite, base, file) for made, suite, base, file in rows if not kind or made == kind]
+
+    def _run(self, argv: Sequence[str], timeout: float) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, **self._env}
+        try:
+            return subprocess.run(
+                argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, text=True, env=env
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise LabError(f"The Debian archive did not answer: {error}") from error
+
+
+def parse_sources(text: str, name: str, suite: str, base: str) -> list[SourcePackage]:
+    """The versions of one source package in the text of a Sources index. `base`: the archive's address."""
+    found = []
+    for stanza in re.findall(rf"(?ms)^Package: {re.escape(name)}\n.*?(?=\n\n|\Z)", text):
+        version = re.search(r"(?m)^Version: (\S+)", stanza)
+        directory = re.search(r"(?m)^Directory: (\S+)", stanza)
+        checksums = re.search(r"(?m)^Checksums-Sha256:[^\n]*\n((?: [^\n]*(?:\n|\Z))+)", stanza)
+        if not (version and directory and checksums):
+            continue
+        for sha256, size, file in (line.split() for line in checksums[1].splitlines()):
+            if re.search(r"\.orig\.tar\.\w+$", file):
+                uri = f"{base.rstrip('/')}/{directory[1]}/{file}"
+                found.append(SourcePackage(suite, version[1], File(file, uri, int(size), sha256)))
+    return found
+
+
+def parse_uris(text: str) -> list[File]:
+    """What `apt-get --print-uris` prints: 'URI' name size checksum, a line each."""
+    found = []
+    for line in text.splitlines():
+        row = re.match(r"'([^']+)' (\S+) (\d+)(?: SHA256:([0-9a-f]{64}))?", line)
+        if row:
+            found.append(File(row[2], row[1], int(row[3]), row[4] or ""))
+    return found
+
+
+def problem(file: File) -> str:
+    """Why a file can't be had, in a few words; "" when it is served in the size that the index says."""
+    return problem_at(file.uri, file.size)
+
+
+def problem_at(uri: str, size: int | None = None, headers: Mapping[str, str] | None = None) -> str:
+    """Why what has that address can't be had; "" when it is served, in that size if one is given. One HEAD request."""
+    if urlsplit(uri).scheme not in ("http", "https"):
+        return ""  # a mirror on a disk: apt's own business
+    request = urllib.request.Request(uri, method="HEAD", headers={"User-Agent": "hearth-lab", **(headers or {})})
+    for last in (False, True):
+        try:
+            with _opener().open(request, timeout=PATIENCE) as answer:
+                length = answer.headers.get("Content-Length")
+                if size is not None and length is not None and int(length) != size:
+                    return f"served with {length} bytes where the index says {size}"
+                return ""
+        except urllib.error.HTTPError as error:
+            if error.code < 500 or last:
+                return f"not served ({error.code})"
+        except (OSError, ValueError) as error:
+            if last:
+                return f"no answer ({error})"
+    return ""
+
+
+@cache
+def _opener() -> urllib.request.OpenerDirector:
+    """Through the proxy that apt uses, or that the environment names."""
+    proxies = dict(urllib.request.getproxies())
+    for line in mirrors.apt_options().splitlines():
+        found = re.match(r'Acquire::(https?)::Proxy "(.*)";', line)
+        if found and found[2] not in ("", "DIRECT"):
+            proxies[found[1]] = found[2]
+    return urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
+
+
+def download(file: File, target: Path, log: Path) -> None:
+    """Fetch a file and check it against the index's checksum. Raises LabError where it is not served or differs."""
+    checksum = [f"SHA256:{file.sha256}"] if file.sha256 else []
+    options = ["-o", "APT::Sandbox::User=root", "-o", f"Acquire::http::Timeout={PATIENCE}", "-o", "Acquire::Retries=2"]
+    shell.run([_HELPER, *options, "download-file", file.uri, target, *checksum], log, timeout=300)
