@@ -2,7 +2,7 @@
 # and the lab's build, which use sudo and say so.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup machine demo test test-proxy test-scenarios test-faults test-places test-arm64 test-unproven check unit verify deploy drift rollback backup restore uninstall lab-up lab-down lab-build clean
+.PHONY: help setup machine demo test test-proxy test-scenarios test-faults test-places test-arm64 test-unproven check unit verify deploy drift rollback backup restore uninstall sources lab-up lab-down lab-build clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -89,6 +89,9 @@ uninstall: $(VENV)/.deploy ## take Hearth off the hosts of INVENTORY; models sta
 
 verify: $(VENV)/.deploy ## look at the hosts of INVENTORY from outside and inside, and change nothing
 	@$(BIN)/pytest -p no:cacheprovider tests/acceptance --inventory $(INVENTORY)
+
+sources: machine $(VENV)/.dev ## ask whether all that the lab fetches can be had today, without building anything
+	@$(BIN)/python -m lab sources
 
 lab-build: machine $(VENV)/.dev ## build the lab's guest, images and models into the cache
 	@$(BIN)/python -m lab build

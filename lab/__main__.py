@@ -54,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     restore = commands.add_parser("restore", help="put the guest back to a snapshot (starts it if it is down)")
     restore.add_argument("name", metavar="NAME")
     commands.add_parser("fresh", help="put the guest back to how it was after its first boot: restore fresh")
+    commands.add_parser("sources", help="ask whether all that the lab fetches can be had today, without building")
     build = commands.add_parser("build", help="only build what `up` needs, or the named parts")
     build.add_argument("parts", type=_part, nargs="*", metavar="PART", help="engine, roots, pebble, …")
     return top
@@ -70,6 +71,8 @@ def main(argv: list[str] | None = None) -> int:
             return _status(arguments.json)
         if arguments.command == "ssh":
             return _ssh(arguments.words)
+        if arguments.command == "sources":
+            return _sources()
         return _work(arguments)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
@@ -104,6 +107,12 @@ def _work(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _sources() -> int:
+    from lab import sources
+
+    return 0 if sources.look(lambda line: print(line, flush=True)) else 1
+
+
 def _status(as_json: bool) -> int:
     now = status()
     if as_json:
@@ -115,6 +124,8 @@ def _status(as_json: bool) -> int:
         print(f"  chat page  {now.url}  (once Hearth is deployed)\n  ssh        ssh -F {now.ssh_config} {now.ssh_host}")
         print(f"  machine    {now.accel}, {now.memory} MiB")
         print(f"  images     {', '.join(now.images.values())}")
+    for line in now.origins:
+        print(f"  made of    {line}")
     print(f"  snapshots  {', '.join(now.snapshots) or 'none'}")
     return 0
 

@@ -38,7 +38,14 @@ refresh() {
 
 install() { # [-t SUITE] PACKAGES…
   refresh
-  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >/dev/null
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=2 install -y --no-install-recommends "$@" >/dev/null
+}
+
+# An archive may list a package that it does not serve, mostly one that was just updated; then the release's own will do.
+install_any() { # PACKAGES…
+  install "$@" && return
+  say "that failed; trying $codename's own versions, without its updates"
+  install -t "$codename" "$@"
 }
 
 # bookworm's own QEMU 7.2 panics guests under emulation; backports has one that does not.
@@ -70,16 +77,19 @@ if [[ $codename == bookworm ]]; then
   if [[ -n $old ]]; then
     backports
     say "installing QEMU from bookworm-backports"
-    install -t bookworm-backports "${qemu[@]}"
-    for i in "${!missing[@]}"; do
-      [[ " ${qemu[*]} " != *" ${missing[i]} "* ]] || unset "missing[i]"
-    done
+    if install -t bookworm-backports "${qemu[@]}"; then
+      for i in "${!missing[@]}"; do
+        [[ " ${qemu[*]} " != *" ${missing[i]} "* ]] || unset "missing[i]"
+      done
+    else
+      say "bookworm-backports can't be had; bookworm's own QEMU will do where KVM works, and the lab says whether it does"
+    fi
   fi
 fi
 
 if ((${#missing[@]})); then
   say "installing ${missing[*]}"
-  install "${missing[@]}"
+  install_any "${missing[@]}"
 fi
 # docker-registry is taken out of its package, never installed; apt must know where it is.
 apt-cache show docker-registry >/dev/null 2>&1 || refresh

@@ -28,6 +28,7 @@ class Status:
     docker_apt_url: str  # the stand-in for Docker's apt repository, as the guest reaches it; "" where there is none
     forwards: dict[str, int]  # guest port -> port on this machine's loopback
     images: dict[str, str]  # "httpd", "ollama" -> the image that the registry mirror has, by the version that is in it
+    origins: list[str]  # lines on what the lab is made of, where that is not pinned
     snapshots: list[str]
     models: list[str]  # what the model registry holds, in library/
     pids: dict[str, int]  # of what runs: qemu, registry, models, packages
@@ -63,6 +64,7 @@ def status(must_run: bool = False) -> Status:
         docker_apt_url=reached_at(state.PACKAGES) if guest.docker_packages else "",
         forwards=forwards,
         images=dict(known.images),
+        origins=list(known.origins),
         snapshots=list(known.snapshots),
         models=list(models.NAMES),
         pids=alive,

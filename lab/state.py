@@ -37,6 +37,7 @@ class State:
     pids: dict[str, int] = field(default_factory=dict)  # of the machine and of what runs beside it
     guest: str = ""  # the cached artefact that the overlay stands on
     images: dict[str, str] = field(default_factory=dict)  # "httpd", "ollama" -> the image that the registry has
+    origins: list[str] = field(default_factory=list)  # what the lab is made of, where that is not pinned
     memory: int = 0  # MiB of the running machine
     accel: str = ""  # kvm or tcg
     snapshots: dict[str, dict[str, Any]] = field(default_factory=dict)  # name -> memory and accel it was taken with

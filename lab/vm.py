@@ -6,7 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from lab import artefacts, guests, images, kvm, machine, ports, process, qemu, qmp, servers, shell, ssh, state
+from lab import artefacts, guests, images, kvm, machine, origin, ports, process, qemu, qmp, servers, shell, ssh, state
 from lab.errors import LabError
 from lab.progress import Stages
 from lab.state import State
@@ -131,6 +131,7 @@ def _start_servers(known: State, paths: artefacts.Paths, stages: Stages) -> None
     with stages.stage("Start the registries"):
         guest = guests.chosen()
         known.images = images.tags(paths[guest.images])
+        known.origins = [line for path in paths.values() for line in origin.lines(path)]
         for name in servers.names(guest):
             if not known.alive(name):
                 known.pids[name] = servers.start(guest, name, paths, known.ports[name])
@@ -144,6 +145,8 @@ def _boot(known: State, accel: str, stages: Stages, snapshot_name: str = "") -> 
     if accel == "auto":
         with stages.stage("See whether KVM works here"):
             accel = "kvm" if kvm.available(guest) else "tcg"
+    if accel == "tcg":
+        machine.check_emulation(kind)
     known.accel = accel
     forwards = {port: known.ports[port] for port in state.GUEST_PORTS}
     directory = state.DIRECTORY

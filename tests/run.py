@@ -130,6 +130,8 @@ def say_hello() -> None:
         for line in answer:
             print(json.loads(line)["response"], end="", flush=True)
     print(f"\n\nThe chat page: {status.url}")
+    for line in status.origins:
+        print(f"  {line}")
     print(f"  a shell on the machine: {BIN.parent.name}/bin/python -m lab ssh    stop it: make lab-down")
 
 
