@@ -17,6 +17,11 @@ import lab
 ROOT = Path(__file__).resolve().parent.parent.parent
 PYINFRA = str(Path(sys.executable).parent / "pyinfra")
 INVENTORY = "inventory/lab.py"
+# The images that the lab has, by the versions that could be had when it was built, and a name for another one. Empty
+# before its first start.
+HTTPD_IMAGE = lab.status().images.get("httpd", "")
+OLLAMA_IMAGE = lab.status().images.get("ollama", "")
+NEXT_HTTPD, NEXT_OLLAMA = f"{HTTPD_IMAGE}-next", f"{OLLAMA_IMAGE}-next"
 
 
 def on_guest(script: str, timeout: int = 120, check: bool = True) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from hearth.host_paths import ROOT, SECRETS
 from tests.acceptance.api import CREDENTIALS, Answer, basic, bearer, call, stream
-from tests.lab.machine import deploy, deployed_with, on_guest, pyinfra, url, wait_until
+from tests.lab.machine import HTTPD_IMAGE, NEXT_HTTPD, deploy, deployed_with, on_guest, pyinfra, url, wait_until
 from tests.lab.test_releases import build, decoded
 from tests.lab.verdict import right_then_quiet
 
@@ -185,8 +185,8 @@ def test_off_again_and_the_way_back(keys: Keys) -> None:
 def test_a_release_that_fails_leaves_callers_as_they_were(keys: Keys) -> None:
     deployed_with(*keys.settings)
     script = "#!/bin/sh\necho no such luck >&2\nexit 3\n"
-    build("httpd:2.4.69", "FROM httpd:2.4.68", f"RUN {decoded(script)} > /usr/local/bin/httpd-foreground")
-    run = deploy('proxy_image="httpd:2.4.69"')
+    build(NEXT_HTTPD, f"FROM {HTTPD_IMAGE}", f"RUN {decoded(script)} > /usr/local/bin/httpd-foreground")
+    run = deploy(f'proxy_image="{NEXT_HTTPD}"')
     assert run.code != 0, run.output
     assert "serves again" in run.output, run.output
     assert ask(NOBODY, "/").status == 401

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lab.machine import Run, deploy, on_guest
+from tests.lab.machine import HTTPD_IMAGE, Run, deploy, on_guest
 from tests.lab.verdict import refused
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
@@ -36,7 +36,7 @@ def test_a_system_that_is_too_old() -> None:
 
 
 def test_a_port_that_somebodys_container_holds() -> None:
-    on_guest("sudo docker run -d --name theirs --entrypoint sleep -p 8086:80 httpd:2.4.68 infinity", timeout=300)
+    on_guest(f"sudo docker run -d --name theirs --entrypoint sleep -p 8086:80 {HTTPD_IMAGE} infinity", timeout=300)
     said = refused("proxy_port=8086")
     assert "proxy_port = 8086: the port is held by docker-proxy (process " in said
     assert "that is the container theirs; remove it, or set another port" in said
