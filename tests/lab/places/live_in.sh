@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # On the lab's guest, by root: a host that others live on already. live_in.sh MIRROR MODEL_REGISTRY HTTPD OLLAMA (images; see test_lived_in.py)
 set -eu
 exec 2>&1
