@@ -183,7 +183,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def openssl(*words: str) -> None:
         subprocess.run(["openssl", *words], cwd=where, check=True, capture_output=True, timeout=30)
 
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test CA", "-days", "9")
+    # Key usage here and the identifier of its key below: Python's checks are strict from 3.13 on.
+    usage = ["-addext", "keyUsage=critical,keyCertSign"]
+    openssl("req", "-x509", *key, *usage, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test CA", "-days", "9")
     authority = x509.load_pem_x509_certificate((where / "ca.pem").read_bytes())
     signer = load_pem_private_key((where / "ca.key").read_bytes(), None)
     assert isinstance(signer, ec.EllipticCurvePrivateKey)
@@ -203,6 +205,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
             .not_valid_before(end - timedelta(days=100))
             .not_valid_after(end)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
             .sign(signer, hashes.SHA256())
         )
         (where / f"{name}.pem").write_bytes(made.public_bytes(Encoding.PEM))
