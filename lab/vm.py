@@ -84,6 +84,11 @@ def restore(stages: Stages, name: str) -> None:
         _choose_ports(known, {})
         _start_servers(known, artefacts.build(needed, stages), stages)
         known.memory = taken["memory"]
+        if taken["accel"] == "kvm" and not kvm.available(Path(known.guest)):
+            raise LabError(
+                f"The snapshot {name!r} was taken under KVM, which does not work here any more, and can't be loaded "
+                "without it. Start over with: python -m lab down --purge"
+            )
         _boot(known, taken["accel"], stages, name)
 
 
