@@ -54,6 +54,14 @@ def build_pebble(root: Path, out: Path, log: Path) -> None:
     _keep(work, out)
 
 
+def build_actionlint(root: Path, out: Path, log: Path) -> None:
+    """Fill `out`: the program `actionlint`, for `make check` on a machine without Go."""
+    work = _workspace(out)
+    shutil.copy(builder.RECIPES / "actionlint.sh", work)
+    builder.run_inside(root, work, ["bash", "/work/actionlint.sh", versions.ACTIONLINT], log, timeout=900)
+    _keep(work, out)
+
+
 def fetch_compose(root: Path, out: Path, log: Path) -> None:
     """Fill `out`: the program `docker-compose`, of the version that the guest gets; it asks no engine for `config`."""
     work = _workspace(out)

@@ -81,6 +81,7 @@ def look(say: Callable[[str], None]) -> bool:
             **{root.what: partial(packages, indexes, root, pool) for root in roots()},
             "Ollama": partial(go, "Ollama", "github.com/ollama/ollama", versions.OLLAMA),
             "Pebble": partial(go, "Pebble", "github.com/letsencrypt/pebble/v2", versions.PEBBLE),
+            "actionlint": partial(go, "actionlint", "github.com/rhysd/actionlint", versions.ACTIONLINT),
             "Python packages": partial(python, pool),
         }
         # They wait for the threads that ask, so they have threads of their own.

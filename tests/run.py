@@ -40,6 +40,7 @@ def check() -> None:
     run("ruff", "check", "--quiet", ".")
     run("ruff", "format", "--quiet", "--check", ".")
     run("mypy")
+    run("python", "-m", "tests.checks")
 
 
 def unit() -> None:
