@@ -123,7 +123,10 @@ def main() -> int:
 
 
 def _run(words: list[str]) -> int:
-    return int(subprocess.run(words, cwd=ROOT, env=os.environ | _GO, check=False).returncode != 0)
+    done = subprocess.run(words, cwd=ROOT, env=os.environ | _GO, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:  # otherwise these are words of an older Go about the newer one that it fetched
+        sys.stderr.write(done.stderr)
+    return int(done.returncode != 0)
 
 
 def _skipped(name: str, why: Skipped) -> int:
