@@ -43,6 +43,19 @@ def on_guest(script: str, timeout: int = 120, check: bool = True) -> str:
     return done.stdout.strip()
 
 
+def listed_on_guest(script: str) -> list[str]:
+    """The lines that a shell script prints on the guest, sorted: for comparing before and after.
+
+    Sorted here, since in `… | sort` the script's exit code would be lost, and two failures are alike.
+
+    Raises:
+        AssertionError: it failed, or printed nothing.
+    """
+    lines = sorted(on_guest(script).splitlines())
+    assert lines, f"on the guest: {script} printed nothing"
+    return lines
+
+
 @dataclass(frozen=True)
 class Run:
     """One run of pyinfra.

@@ -8,7 +8,7 @@ import pytest
 
 from hearth.host_paths import DAEMON_JSON, ROOT
 from tests.acceptance.api import call
-from tests.lab.machine import HTTPD_IMAGE, NEXT_OLLAMA, OLLAMA_IMAGE, Run, deploy, on_guest, url
+from tests.lab.machine import HTTPD_IMAGE, NEXT_OLLAMA, OLLAMA_IMAGE, Run, deploy, listed_on_guest, on_guest, url
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
@@ -139,7 +139,7 @@ def test_a_daemon_json_that_is_no_json_is_refused_and_left_alone() -> None:
 @pytest.mark.long
 def test_a_dead_engine_is_an_error_and_never_taken_for_an_empty_one() -> None:
     """An engine that cannot start: the run fails and says so, and nothing is recreated."""
-    before = on_guest("sudo docker ps -q --no-trunc | sort")
+    before = listed_on_guest("sudo docker ps -q --no-trunc")
     on_guest(
         "sudo mkdir -p /etc/systemd/system/docker.service.d && "
         "printf '[Service]\\nExecStart=\\nExecStart=/bin/sleep 1000000\\nType=simple\\n' | "
@@ -154,4 +154,4 @@ def test_a_dead_engine_is_an_error_and_never_taken_for_an_empty_one() -> None:
         "sudo rm /etc/systemd/system/docker.service.d/dead.conf && sudo systemctl daemon-reload && "
         "sudo systemctl restart docker.socket docker.service"
     )
-    assert on_guest("sudo docker ps -q --no-trunc | sort") == before
+    assert listed_on_guest("sudo docker ps -q --no-trunc") == before

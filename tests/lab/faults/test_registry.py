@@ -6,15 +6,15 @@ import pytest
 
 from tests.acceptance.api import call
 from tests.lab.faults.conftest import SECOND_BYTES, VERSION, Images
-from tests.lab.machine import HTTPD_IMAGE, OLLAMA_IMAGE, deploy, on_guest, url
+from tests.lab.machine import HTTPD_IMAGE, OLLAMA_IMAGE, deploy, listed_on_guest, url
 from tests.lab.registry_fault import Trouble
 from tests.lab.verdict import right_then_quiet, serves
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 
 
-def containers() -> str:
-    return on_guest("sudo docker ps -q --no-trunc | sort")
+def containers() -> list[str]:
+    return listed_on_guest("sudo docker ps -q --no-trunc")
 
 
 def test_errors_of_the_registry_are_outlasted(images: Images) -> None:
