@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -45,6 +46,32 @@ def of_files(files: Iterable[Path]) -> list[Pin]:
 
 def problem(pin: Pin) -> str:
     """Why nothing of a pinned package can be had; "" when one of its files is served."""
+    try:
+        return archive.problem_at(_locate(pin))
+    except LabError as error:
+        return str(error)
+
+
+def fetch(pin: Pin, target: Path) -> None:
+    """Write a pinned file to `target`. Not by pip: to download a source package, it runs its setup, which may compile.
+
+    Raises:
+        LabError: it can't be had, or is another one.
+    """
+    try:
+        address = _locate(pin)
+        answer = archive.http(address).request("GET", address, headers=archive.HEADERS)
+    except (LabError, urllib3.exceptions.HTTPError) as error:
+        raise LabError(f"{pin.name} {pin.version} can't be fetched: {error}") from None
+    if answer.status != 200:
+        raise LabError(f"{pin.name} {pin.version}: the index answers {answer.status}")
+    if hashlib.sha256(answer.data).hexdigest() not in pin.sums:
+        raise LabError(f"{pin.name} {pin.version}: what the index serves has another checksum than the pinned one")
+    target.write_bytes(answer.data)
+
+
+def _locate(pin: Pin) -> str:
+    """The address of one of its files. LabError when the index has none."""
     address = urljoin(_index(), f"{re.sub(r'[-_.]+', '-', pin.name).lower()}/")
     kinds = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
     try:
@@ -52,15 +79,15 @@ def problem(pin: Pin) -> str:
             "GET", address, headers={"Accept": kinds, "Accept-Encoding": "gzip", **archive.HEADERS}
         )
     except urllib3.exceptions.HTTPError as error:
-        return f"no answer from the index ({error})"
+        raise LabError(f"no answer from the index ({error})") from None
     if answer.status != 200:
-        return f"the index answers {answer.status}"
+        raise LabError(f"the index answers {answer.status}")
     kind = answer.headers.get("Content-Type", "").partition(";")[0]
     files = _files(answer.data.decode(), kind)
     fitting = [url for url, sha256 in files if sha256 in pin.sums]
     if not fitting:
-        return f"the index has {len(files)} files, and none with a pinned checksum"
-    return archive.problem_at(urljoin(address, fitting[0]))
+        raise LabError(f"the index has {len(files)} files, and none with a pinned checksum")
+    return urljoin(address, fitting[0])
 
 
 def _files(text: str, kind: str) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab import archive, builder, go_modules, mirrors, python_index, sources
+from lab.errors import LabError
 from lab.mirrors import Entry, Mirrors
 
 
@@ -150,6 +151,25 @@ def test_a_pinned_python_package(index: tuple[Path, str]) -> None:
     (root / "files").mkdir()
     (root / "files/some_thing-1.0.tar.gz").write_bytes(b"")
     assert python_index.problem(pin) == ""
+
+
+def test_a_pinned_python_package_is_fetched_only_as_it_was_pinned(index: tuple[Path, str], tmp_path: Path) -> None:
+    root, _ = index
+    target = tmp_path / "fetched"
+    pin = python_index.Pin("thing", "1.0", frozenset({hashlib.sha256(b"as it was").hexdigest()}))
+    with pytest.raises(LabError, match=r"thing 1\.0 can't be fetched: the index answers 404"):
+        python_index.fetch(pin, target)
+    (root / "simple/thing").mkdir()
+    (root / "simple/thing/index.html").write_text(f'<a href="thing.tar.gz#sha256={next(iter(pin.sums))}">thing</a>')
+    with pytest.raises(LabError, match=r"thing 1\.0: the index answers 404"):
+        python_index.fetch(pin, target)
+    (root / "simple/thing/thing.tar.gz").write_bytes(b"another")
+    with pytest.raises(LabError, match="another checksum than the pinned one"):
+        python_index.fetch(pin, target)
+    assert not target.exists()
+    (root / "simple/thing/thing.tar.gz").write_bytes(b"as it was")
+    python_index.fetch(pin, target)
+    assert target.read_bytes() == b"as it was"
 
 
 def test_both_forms_of_an_index_are_read() -> None:
