@@ -18,8 +18,9 @@ from hearth.releases import Release, dump_release
 from hearth.settings import Settings
 from tests.operations.conftest import Run
 from tests.operations.shell import HOSTILE, Sandbox, check_syntax
+from tests.shipped import shipped_settings
 
-OLLAMA, HTTPD = "ollama/ollama:0.17.4", "httpd:2.4.68"
+OLLAMA, HTTPD = shipped_settings().ollama_image, shipped_settings().proxy_image
 FILES = {"compose.yaml": "new compose", "httpd/httpd.conf": "new conf", "htdocs/index.html": "new page"}
 DIGESTS = {path: hashlib.sha256(text.encode()).hexdigest() for path, text in FILES.items()}
 IMAGES = {OLLAMA: "sha256:1", HTTPD: "sha256:2"}
