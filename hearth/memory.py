@@ -1,7 +1,8 @@
 """Whether models fit into a host's memory: what is refused, and what is told. Pure rules.
 
-Ollama itself loads a model where it fits into the memory that is free and the free swap together, and answers "model
-requires more system memory" else (0.17.4, llm/server.go). It does so after the download.
+Ollama 0.17.4 loads a model where it fits into the memory that is free and the free swap together, and answers "model
+requires more system memory" else (llm/server.go). It does so after the download. 0.32.15 has no such check for a host
+without a graphics card: its runner reads what does not fit from the disk again, or is killed (docs/versions.md).
 """
 
 from __future__ import annotations
