@@ -15,7 +15,7 @@ from hearth.model_sizes import likely_need
 from hearth.model_versions import version_obstacles
 from hearth.neighbours import neighbour_notes, neighbour_obstacles
 from hearth.pi import about_userland, board_warnings
-from hearth.platforms import docker_source, identify
+from hearth.platforms import docker_source, identify, untested
 from hearth.settings import Settings
 
 # Seconds. A wrong time zone is not a wrong clock, and certificates and package lists are valid for days.
@@ -50,7 +50,7 @@ def find_notes(settings: Settings, host: CheckupState) -> list[str]:
 
 def find_warnings(settings: Settings, host: CheckupState) -> list[str]:
     """What a person should know before a deploy that nothing stops, a sentence each."""
-    return [*board_warnings(host.board), *memory_warnings(settings, host.board)]
+    return [*_untested(host), *board_warnings(host.board), *memory_warnings(settings, host.board)]
 
 
 def wrong_clock(clock: int, now: float, confined: bool = False) -> list[str]:
@@ -85,6 +85,13 @@ def _platform(settings: Settings, host: CheckupState) -> list[str]:
     except ValueError as error:
         return [str(error) + about_userland(host.board, host.architecture)]
     return neighbour_obstacles(host.neighbours, settings, source, host.listeners)
+
+
+def _untested(host: CheckupState) -> list[str]:
+    try:
+        return untested(identify(host.os_release, host.architecture))
+    except ValueError:
+        return []  # refused, with its own sentence
 
 
 def _ports(settings: Settings, host: CheckupState) -> list[str]:
