@@ -35,7 +35,6 @@ def test_a_system_that_is_too_old() -> None:
     assert "An Old One is not supported; use Debian 12 or 13, which Hearth was tested on" in refused()
 
 
-@pytest.mark.unproven
 def test_a_system_that_nobody_tested_is_told_and_gone_on_with() -> None:
     on_guest(
         'sudo sed -i \'s/^VERSION_ID=.*/VERSION_ID="14"/; s/^PRETTY_NAME=.*/PRETTY_NAME="A New One"/\' /etc/os-release'
