@@ -1,8 +1,10 @@
 # `make help` lists what there is. Nothing here needs root except the installation of missing Debian packages
 # and the lab's build, which use sudo and say so.
 SHELL := /bin/bash
+# A pipeline fails when any part of it does.
+.SHELLFLAGS := -o pipefail -ec
 .DEFAULT_GOAL := help
-.PHONY: help setup machine machine-to-run demo test test-proxy test-scenarios test-faults test-places test-arm64 test-unproven check unit verify deploy drift rollback backup restore uninstall lab-up lab-down lab-build clean
+.PHONY: help setup machine machine-to-run demo test test-proxy test-scenarios test-faults test-places test-arm64 test-unproven check unit verify deploy drift rollback backup restore uninstall sources lab-up lab-down lab-build clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -67,7 +69,7 @@ test-arm64: $(VENV)/.dev ## the processor of a Pi, emulated: a deploy to a Debia
 test-unproven: machine $(VENV)/.dev ## scenarios that were not yet seen passing; CI does not run them
 	@$(BIN)/python -m tests.run unproven
 
-check: $(VENV)/.dev ## ruff and strict mypy
+check: $(VENV)/.dev ## ruff, strict mypy, shellcheck, actionlint
 	@$(BIN)/python -m tests.run check
 
 unit: $(VENV)/.dev ## tests that need no host
@@ -94,6 +96,9 @@ uninstall: $(VENV)/.deploy ## take Hearth off the hosts of INVENTORY; models sta
 verify: $(VENV)/.deploy ## look at the hosts of INVENTORY from outside and inside, and change nothing
 	@$(BIN)/pytest -p no:cacheprovider tests/acceptance --inventory $(INVENTORY)
 
+sources: machine $(VENV)/.dev ## ask whether all that the lab fetches can be had today, without building anything
+	@$(BIN)/python -m lab sources
+
 lab-build: machine $(VENV)/.dev ## build the lab's guest, images and models into the cache
 	@$(BIN)/python -m lab build
 
@@ -102,7 +107,7 @@ lab-up: machine $(VENV)/.dev ## start the lab's virtual machine and registries
 
 lab-down: ## stop them
 	@test ! -x $(BIN)/python || $(BIN)/python -m lab down
-	@for lab in .lab-*; do test ! -d "$$lab" -o ! -x $(BIN)/python || $(BIN)/python -m lab --guest "$${lab#.lab-}" down; done
+	@failed=; for lab in .lab-*; do test ! -d "$$lab" -o ! -x $(BIN)/python || $(BIN)/python -m lab --guest "$${lab#.lab-}" down || failed=1; done; test -z "$$failed"
 
 clean: lab-down ## stop the lab and remove what was made in this directory (the cache outside stays)
 	@rm -rf $(VENV) .lab .lab-* .mypy_cache .ruff_cache .pytest_cache .hypothesis

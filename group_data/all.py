@@ -9,9 +9,10 @@ be right. Sizes are "256m" or "2g", times are in seconds, or Go durations ("5m")
 """
 
 # --- Images -----------------------------------------------------------------------------------
-# What runs. A version or a digest (name@sha256:…) is required: "latest" would change under you.
-ollama_image = "ollama/ollama:0.17.4"
-proxy_image = "httpd:2.4.68"
+# What runs. A version or a digest (name@sha256:…) is required: "latest" would change under you. docs/versions.md says
+# what was run and what was read of these two.
+ollama_image = "ollama/ollama:0.32.15"
+proxy_image = "httpd:2.4.71"
 
 # --- The page and the proxy ---------------------------------------------------------------------
 # Port of the chat page and its API on the host, on all of the host's addresses.

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Runs on the host, as root, for as long as a deploy does: holds the lock while its standard input stays open.
 # Arguments: lock file, who holds it, seconds without a sign of life of the other side.
 # Says `taken`, or `held` and by whom.

@@ -1,7 +1,8 @@
 """Whether models fit into a host's memory: what is refused, and what is told. Pure rules.
 
-Ollama itself loads a model where it fits into the memory that is free and the free swap together, and answers "model
-requires more system memory" else (0.17.4, llm/server.go). It does so after the download.
+Ollama 0.17.4 loads a model where it fits into the memory that is free and the free swap together, and answers "model
+requires more system memory" else (llm/server.go). It does so after the download. 0.32.15 has no such check for a host
+without a graphics card: its runner reads what does not fit from the disk again, or is killed (docs/versions.md).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from hearth.board import Board
 from hearth.disk import GB
 from hearth.model_sizes import COMMON, Need, least_need, likely_need
+from hearth.model_versions import needs_newer
 from hearth.settings import Settings
 from hearth.values import size_in_bytes
 
@@ -106,14 +108,15 @@ def _has(room: Room) -> str:
 
 
 def _instead(settings: Settings, room: Room) -> str:
-    """The largest model that fits: of those listed in the settings, else of common ones."""
+    """The largest model that fits: of those listed in the settings, else of common ones that this Ollama can have."""
     around = OLLAMA + (0 if room.is_limited else SYSTEM_MOSTLY)
 
     def needs(model: str) -> float:
         return likely_need(model, settings.ollama_model_sizes_gb, _tokens(settings)).sum + around
 
     listed = [model for model in settings.ollama_models if needs(model) <= room.memory]
-    common = [model for model in COMMON if needs(model) <= room.memory]
+    current = [model for model in COMMON if not needs_newer(model, settings.ollama_image)]
+    common = [model for model in current if needs(model) <= room.memory]
     if listed:
         return f"of the models listed, the largest that fits is {max(listed, key=needs)}"
     if common:

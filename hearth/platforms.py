@@ -14,6 +14,9 @@ _DISTRIBUTION_DOCKER = {
     "ubuntu": (24, ("docker.io", "docker-compose-v2", "iptables", "ca-certificates")),
 }
 _OLDEST = {"debian": 12, "ubuntu": 22}
+# Releases that Hearth was deployed to and tested on (README.md says how), and the newest that it was made for.
+_TESTED = {"debian": (12, 13)}
+_NEWEST = {"debian": 13, "ubuntu": 24}
 DOCKER_CE = ("docker-ce", "docker-ce-cli", "containerd.io", "docker-compose-plugin")
 
 
@@ -39,7 +42,10 @@ def identify(os_release: Mapping[str, str], architecture: str) -> Platform:
         ValueError: the host is none that Hearth supports; says which are.
     """
     name = os_release.get("PRETTY_NAME", "an unknown system")
-    supported = "Debian 12 or 13, Raspberry Pi OS (64-bit, bookworm or trixie) or Ubuntu 22.04 or 24.04 would be right"
+    supported = (
+        "use Debian 12 or 13, which Hearth was tested on, or what should work as well: Raspberry Pi OS (64-bit, "
+        "bookworm or trixie), Ubuntu 22.04 or 24.04"
+    )
     family = os_release.get("ID", "")
     if family == "raspbian" or architecture == "armhf":
         raise ValueError(f"{name} is a 32-bit system, and Ollama needs 64 bits; install the 64-bit Raspberry Pi OS")
@@ -52,6 +58,19 @@ def identify(os_release: Mapping[str, str], architecture: str) -> Platform:
     if not major.isdigit() or int(major) < _OLDEST[family]:
         raise ValueError(f"{name} is not supported; {supported}")
     return Platform(family, int(major), os_release.get("VERSION_CODENAME", ""), architecture, name)
+
+
+def untested(platform: Platform) -> list[str]:
+    """What a person should know of a system that Hearth was not tested on: a sentence, if it is one."""
+    name = platform.pretty_name
+    if platform.version > _NEWEST[platform.family]:
+        return [
+            f"{name} is newer than what Hearth was made for and tested on (Debian 12 and 13). The deploy goes on; what "
+            "that release does differently may make it fail"
+        ]
+    if platform.version not in _TESTED.get(platform.family, ()):
+        return [f"{name} should work, but Hearth was not tested on it, only on Debian 12 and 13. The deploy goes on"]
+    return []
 
 
 def is_too_old(engine: str) -> bool:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from hearth.confinement import confinement_notes, confinement_obstacles
-from hearth.disk import GB, model_gb
+from hearth.disk import GB
 from hearth.facts.checkup import CheckupState
 from hearth.host_paths import DOCKER_DIR
 from hearth.memory import memory_obstacles, memory_warnings
 from hearth.model_disk import disk_obstacles, kind_obstacles
 from hearth.model_plan import missing_models
 from hearth.model_sizes import likely_need
+from hearth.model_versions import version_obstacles
 from hearth.neighbours import neighbour_notes, neighbour_obstacles
 from hearth.pi import about_userland, board_warnings
-from hearth.platforms import docker_source, identify
+from hearth.platforms import docker_source, identify, untested
 from hearth.settings import Settings
 
 # Seconds. A wrong time zone is not a wrong clock, and certificates and package lists are valid for days.
@@ -33,6 +34,7 @@ def find_obstacles(settings: Settings, host: CheckupState) -> list[str]:
         *_platform(settings, host),
         *_ports(settings, host),
         *_models_dir(settings, host),
+        *version_obstacles(settings.ollama_models, host.models, settings.ollama_model_registry, settings.ollama_image),
         *_disk(settings, host),
         *memory_obstacles(settings, host.board),
     ]
@@ -48,7 +50,7 @@ def find_notes(settings: Settings, host: CheckupState) -> list[str]:
 
 def find_warnings(settings: Settings, host: CheckupState) -> list[str]:
     """What a person should know before a deploy that nothing stops, a sentence each."""
-    return [*board_warnings(host.board), *memory_warnings(settings, host.board)]
+    return [*_untested(host), *board_warnings(host.board), *memory_warnings(settings, host.board)]
 
 
 def wrong_clock(clock: int, now: float, confined: bool = False) -> list[str]:
@@ -83,6 +85,13 @@ def _platform(settings: Settings, host: CheckupState) -> list[str]:
     except ValueError as error:
         return [str(error) + about_userland(host.board, host.architecture)]
     return neighbour_obstacles(host.neighbours, settings, source, host.listeners)
+
+
+def _untested(host: CheckupState) -> list[str]:
+    try:
+        return untested(identify(host.os_release, host.architecture))
+    except ValueError:
+        return []  # refused, with its own sentence
 
 
 def _ports(settings: Settings, host: CheckupState) -> list[str]:
@@ -141,7 +150,8 @@ def _disk(settings: Settings, host: CheckupState) -> list[str]:
     if not {settings.ollama_image, settings.proxy_image} <= host.images:
         wanted.setdefault(docker, []).append(("images", settings.docker_images_gb))
     for model in missing_models(settings.ollama_models, host.models):
-        wanted.setdefault(models, []).append((model, model_gb(model, settings.ollama_model_sizes_gb)))
+        size = likely_need(model, settings.ollama_model_sizes_gb, 0).model
+        wanted.setdefault(models, []).append((model, size))
     obstacles = []
     for mount, parts in wanted.items():
         total = sum(size for _, size in parts)

@@ -24,7 +24,7 @@ from hearth.values import check_host_name, is_loopback, is_port
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
-# What Ollama answers (server/routes.go of 0.17.4), without the paths that change or reveal the host.
+# What Ollama answers (server/routes.go of 0.17.4 and of 0.32.15), without the paths that change or reveal the host.
 OLLAMA_ENDPOINTS: dict[str, frozenset[str]] = {
     "/api/generate": frozenset({"POST"}),
     "/api/chat": frozenset({"POST"}),

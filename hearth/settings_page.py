@@ -27,7 +27,7 @@ MARK = "<!-- made by python -m hearth.settings_page -->\n"
 
 # What a type takes, where its limits are a function's and so can't be read off it.
 _WORDS: list[tuple[Any, str]] = [
-    (values.Image, 'an image with its version or digest, such as `"httpd:2.4.68"`'),
+    (values.Image, 'an image with its version or digest, such as `"httpd:2.4.71"`'),
     (values.Size, 'a size, such as `"256m"` or `"2g"`'),
     (values.Memory, 'a size of at least `"64m"`, such as `"3g"`, or `""`'),
     (values.Duration, 'a time, such as `"90s"`, `"5m"`, `"1h30m"`, or `"-1"` for ever'),

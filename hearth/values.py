@@ -39,9 +39,9 @@ HOST_NAME = re.compile(r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9
 def _image(value: str) -> str:
     match = _IMAGE.fullmatch(value)
     if match is None:
-        raise ValueError('an image is name:version or name@sha256:digest, such as "httpd:2.4.68"')
+        raise ValueError('an image is name:version or name@sha256:digest, such as "httpd:2.4.71"')
     if match["tag"] == "latest" and not match["digest"]:
-        raise ValueError('"latest" is another image every week; name a version, such as "httpd:2.4.68"')
+        raise ValueError('"latest" is another image every week; name a version, such as "httpd:2.4.71"')
     if not match["tag"] and not match["digest"]:
         raise ValueError(f'without a version it means "latest"; name one, as in "{value}:1.2.3"')
     return value

@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     fresh = commands.add_parser("fresh", help="put the guest back to how it was after its first boot: restore fresh")
     for command in (restore, fresh):
         _add_stack(command)
+    commands.add_parser("sources", help="ask whether all that the lab fetches can be had today, without building")
     build = commands.add_parser("build", help="only build what `up` needs, or the named parts")
     build.add_argument("parts", type=_part, nargs="*", metavar="PART", help="engine, roots, pebble, …")
     return top
@@ -88,6 +89,8 @@ def main(argv: list[str] | None = None) -> int:
             return _status(arguments.json)
         if arguments.command == "ssh":
             return _ssh(arguments.words)
+        if arguments.command == "sources":
+            return _sources()
         return _work(arguments)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
@@ -124,6 +127,12 @@ def _work(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _sources() -> int:
+    from lab import sources
+
+    return 0 if sources.look(lambda line: print(line, flush=True)) else 1
+
+
 def _status(as_json: bool) -> int:
     now = status()
     if as_json:
@@ -135,6 +144,8 @@ def _status(as_json: bool) -> int:
         print(f"  chat page  {now.url}  (once Hearth is deployed)\n  ssh        ssh -F {now.ssh_config} {now.ssh_host}")
         print(f"  machine    {now.accel}, {now.memory} MiB")
         print(f"  images     {', '.join(now.images.values()) or 'from Docker Hub'}")
+    for line in now.origins:
+        print(f"  made of    {line}")
     print(f"  snapshots  {', '.join(now.snapshots) or 'none'}")
     return 0
 

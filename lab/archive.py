@@ -9,19 +9,21 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import urllib.error
 import urllib.request
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import urllib3
 
 from lab import mirrors, shell
 from lab.errors import LabError
 
 _HELPER = "/usr/lib/apt/apt-helper"
 _INDEX_FORMAT = "$(CREATED_BY)\t$(RELEASE)\t$(REPO_URI)\t$(FILENAME)"
+HEADERS = {"User-Agent": "hearth-lab"}
 PATIENCE = 20  # seconds for one question
 
 
@@ -87,20 +89,19 @@ class Archive:
             found += parse_sources(self._run([_HELPER, "cat-file", file], timeout=60).stdout, name, suite, base)
         return found
 
-    def packages(self, names: Iterable[str]) -> list[File]:
+    def packages(self, names: Iterable[str], release: str = "") -> list[File]:
         """The files of these packages and of all that they depend on, as an empty system would get them.
 
-        `names` may hold apt's patterns ("?essential"). LabError with apt's own words when it finds no solution.
+        Args:
+            names: packages, or apt's patterns ("?essential").
+            release: the suite that is preferred (apt's -t).
+
+        Raises:
+            LabError: apt finds no solution; with its own words.
         """
-        words = ["--print-uris", "-y", "--no-install-recommends", "install", *names]
-        return self._uris(["apt-get", *self._options, *words])
-
-    def package(self, name: str) -> File:
-        """The file of one package alone."""
-        return self._uris(["apt-get", *self._options, "--print-uris", "download", name])[0]
-
-    def _uris(self, argv: Sequence[str]) -> list[File]:
-        done = self._run(argv, timeout=120)
+        prefer = ["-t", release] if release else []
+        words = ["--print-uris", "-y", "--no-install-recommends", *prefer, "install", *names]
+        done = self._run(["apt-get", *self._options, *words], timeout=120)
         if done.returncode:
             raise LabError(done.stderr.strip()[-600:])
         return parse_uris(done.stdout)
@@ -152,36 +153,48 @@ def problem(file: File) -> str:
     return problem_at(file.uri, file.size)
 
 
-def problem_at(uri: str, size: int | None = None, headers: Mapping[str, str] | None = None) -> str:
+def problem_at(uri: str, size: int | None = None) -> str:
     """Why what has that address can't be had; "" when it is served, in that size if one is given. One HEAD request."""
     if urlsplit(uri).scheme not in ("http", "https"):
         return ""  # a mirror on a disk: apt's own business
-    request = urllib.request.Request(uri, method="HEAD", headers={"User-Agent": "hearth-lab", **(headers or {})})
-    for last in (False, True):
-        try:
-            with _opener().open(request, timeout=PATIENCE) as answer:
-                length = answer.headers.get("Content-Length")
-                if size is not None and length is not None and int(length) != size:
-                    return f"served with {length} bytes where the index says {size}"
-                return ""
-        except urllib.error.HTTPError as error:
-            if error.code < 500 or last:
-                return f"not served ({error.code})"
-        except (OSError, ValueError) as error:
-            if last:
-                return f"no answer ({error})"
+    try:
+        answer = http(uri).request("HEAD", uri)
+    except urllib3.exceptions.HTTPError as error:
+        return f"no answer ({error})"
+    if answer.status >= 400:
+        return f"not served ({answer.status})"
+    length = answer.headers.get("Content-Length")
+    if size is not None and length is not None and int(length) != size:
+        return f"served with {length} bytes where the index says {size}"
     return ""
 
 
 @cache
-def _opener() -> urllib.request.OpenerDirector:
-    """Through the proxy that apt uses, or that the environment names."""
-    proxies = dict(urllib.request.getproxies())
+def _client(proxy: str) -> urllib3.PoolManager:
+    """Keeps connections, since there are a thousand questions to each server."""
+    retries = urllib3.Retry(total=3, backoff_factor=0.3, status_forcelist=(500, 502, 503, 504), raise_on_status=False)
+    timeout = urllib3.Timeout(total=PATIENCE)
+    if proxy:
+        return urllib3.ProxyManager(proxy, maxsize=32, retries=retries, timeout=timeout, headers=HEADERS)
+    return urllib3.PoolManager(maxsize=32, retries=retries, timeout=timeout, headers=HEADERS)
+
+
+def http(uri: str) -> urllib3.PoolManager:
+    """The client for that address: through the proxy that apt uses, or that the environment names."""
+    scheme, host = urlsplit(uri).scheme, urlsplit(uri).hostname or ""
+    if urllib.request.proxy_bypass(host):
+        return _client("")
+    return _client(_proxies().get(scheme, ""))
+
+
+@cache
+def _proxies() -> dict[str, str]:
+    found = dict(urllib.request.getproxies())
     for line in mirrors.apt_options().splitlines():
-        found = re.match(r'Acquire::(https?)::Proxy "(.*)";', line)
-        if found and found[2] not in ("", "DIRECT"):
-            proxies[found[1]] = found[2]
-    return urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
+        row = re.match(r'Acquire::(https?)::Proxy "(.*)";', line)
+        if row and row[2] not in ("", "DIRECT"):
+            found[row[1]] = row[2]
+    return found
 
 
 def download(file: File, target: Path, log: Path) -> None:

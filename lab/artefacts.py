@@ -53,6 +53,10 @@ def _pebble(paths: Paths, out: Path, log: Path) -> None:
     programs.build_pebble(paths["builder"] / "root", out, log)
 
 
+def _actionlint(paths: Paths, out: Path, log: Path) -> None:
+    programs.build_actionlint(paths["builder"] / "root", out, log)
+
+
 def _compose(paths: Paths, out: Path, log: Path) -> None:
     programs.fetch_compose(paths["builder"] / "root", out, log)
 
@@ -136,6 +140,13 @@ ALL = {
             "Fetch Docker Compose",
             lambda: [builder.recipe("compose.sh"), builder.recipe("apt.sh")],
             _compose,
+            ("builder",),
+        ),
+        Artefact(
+            "actionlint",
+            f"Build actionlint {versions.ACTIONLINT}",
+            lambda: [builder.recipe("actionlint.sh"), versions.ACTIONLINT],
+            _actionlint,
             ("builder",),
         ),
         Artefact(

@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from lab import builder, mirrors, ports, programs, registry, shell, versions
+from lab import builder, mirrors, origin, ports, programs, registry, shell, versions
 
 DIRECTORY = Path(__file__).parent / "images"
 # Docker Hub's "httpd" and "ollama/ollama": where they are in a registry.
@@ -67,4 +67,6 @@ def build(base: Path, httpd: Path, ollama: Path, tools: Path, out: Path, log: Pa
     shell.read(["rm", "-rf", "--one-file-system", "--", work], 60, root=True)
     names = {"httpd": f"httpd:{version}", "ollama": f"{OLLAMA}:{versions.OLLAMA}"}
     (out / "tags.json").write_text(json.dumps(names))
+    for line in origin.lines(httpd):
+        origin.add(out, line)
     shutil.rmtree(storage / "docker/registry/v2/repositories/_uploads", ignore_errors=True)

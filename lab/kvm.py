@@ -30,7 +30,7 @@ def _boots(guest: Path) -> bool:
     """Start the kernel with its initrd and no disk, and read its console until the sign, its end or the deadline."""
     argv = [
         *(qemu.PROGRAM, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
-        *("-machine", "q35", "-accel", "kvm", "-cpu", "max", "-m", "512", "-serial", "stdio"),
+        *(*qemu.BOARDS["amd64"].words, "-accel", "kvm", "-m", "512", "-serial", "stdio"),
         *("-kernel", str(guest / "vmlinuz"), "-initrd", str(guest / "initrd")),
         *("-append", "console=ttyS0 panic=-1"),
     ]

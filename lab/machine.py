@@ -59,11 +59,17 @@ def check_qemu(guest: Guest) -> None:
     """LabError when QEMU is one that can't run the guest."""
     if platform.machine() != "x86_64":
         raise LabError(f"The lab is built on x86-64 machines; this one is {platform.machine()}.")
+    if not (guest.architecture == "amd64" and os.access("/dev/kvm", os.R_OK | os.W_OK)):
+        check_emulation(guest)
+
+
+def check_emulation(guest: Guest) -> None:
+    """LabError when QEMU is one that can't run the guest without KVM."""
     found = qemu.version(guest.architecture)
     if found < (8,):
         shown = ".".join(map(str, found))
         raise LabError(
-            f"QEMU {shown} is too old: guests panic under its emulation (seen with 7.2). "
+            f"QEMU {shown} is too old: guests panic under its emulation (seen with 7.2), and KVM does not work here. "
             f"Take {qemu.BOARDS[guest.architecture].package} and qemu-utils from bookworm-backports; "
             "lab/machine.sh does that."
         )

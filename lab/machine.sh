@@ -5,14 +5,14 @@
 # --without-build leaves out what only building images takes: the guest alone is made without.
 set -euo pipefail
 
-packages=(qemu-system-x86 qemu-utils mmdebstrap openssh-client e2fsprogs iproute2 nftables ca-certificates python3-venv curl)
+packages=(qemu-system-x86 qemu-utils mmdebstrap buildah openssh-client e2fsprogs iproute2 nftables ca-certificates python3-venv curl)
 qemu=(qemu-system-x86 qemu-utils)
 arm64=
-build=(buildah)
+build=yes
 for word in "$@"; do
   case $word in
     --browser) packages+=(chromium) ;;
-    --without-build) build=() ;;
+    --without-build) build= ;;
     --arm64)
       arm64=yes
       qemu+=(qemu-system-arm)
@@ -20,7 +20,9 @@ for word in "$@"; do
       ;;
   esac
 done
-packages+=("${build[@]}")
+if [[ -z $build ]]; then
+  for i in "${!packages[@]}"; do [[ ${packages[i]} != buildah ]] || unset "packages[i]"; done
+fi
 
 sudo=()
 [[ $EUID == 0 ]] || sudo=(sudo)
@@ -42,7 +44,14 @@ refresh() {
 
 install() { # [-t SUITE] PACKAGES…
   refresh
-  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >/dev/null
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=2 install -y --no-install-recommends "$@" >/dev/null
+}
+
+# An archive may list a package that it does not serve, mostly one that was just updated; then the release's own will do.
+install_any() { # PACKAGES…
+  install "$@" && return
+  say "that failed; trying $codename's own versions, without its updates"
+  install -t "$codename" "$@"
 }
 
 # bookworm's own QEMU 7.2 panics guests under emulation; backports has one that does not.
@@ -74,19 +83,22 @@ if [[ $codename == bookworm ]]; then
   if [[ -n $old ]]; then
     backports
     say "installing QEMU from bookworm-backports"
-    install -t bookworm-backports "${qemu[@]}"
-    for i in "${!missing[@]}"; do
-      [[ " ${qemu[*]} " != *" ${missing[i]} "* ]] || unset "missing[i]"
-    done
+    if install -t bookworm-backports "${qemu[@]}"; then
+      for i in "${!missing[@]}"; do
+        [[ " ${qemu[*]} " != *" ${missing[i]} "* ]] || unset "missing[i]"
+      done
+    else
+      say "bookworm-backports can't be had; bookworm's own QEMU will do where KVM works, and the lab says whether it does"
+    fi
   fi
 fi
 
 if ((${#missing[@]})); then
   say "installing ${missing[*]}"
-  install "${missing[@]}"
+  install_any "${missing[@]}"
 fi
 # docker-registry is taken out of its package, never installed; apt must know where it is.
-((${#build[@]} == 0)) || apt-cache show docker-registry >/dev/null 2>&1 || refresh
+[[ -z $build ]] || apt-cache show docker-registry >/dev/null 2>&1 || refresh
 
 # Where no systemd is, the packages don't tell the kernel themselves.
 if [[ -n $arm64 ]] && ! arch-test arm64 >/dev/null 2>&1; then

@@ -16,6 +16,7 @@ from lab.errors import LabError
 
 SUITE = "trixie"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"  # at this path on the machine and in every root we make
+_NEW_KEYRING = "/usr/share/keyrings/debian-archive-keyring.pgp"
 _CODENAMES = {"bullseye", "bookworm", "trixie", "forky", "sid", "oldstable", "stable", "testing", "unstable"}
 _CARRIED = (
     "Acquire::Check-Valid-Until",
@@ -61,9 +62,10 @@ class Mirrors:
 
 
 def _stanzas(types: str, pairs: Iterable[tuple[Entry, str]]) -> str:
+    # Debian 13 names its keyring by a path that Debian 12 has not, and these sources go into roots of either.
     return "\n".join(
         f"Types: {types}\nURIs: {entry.uri}\nSuites: {suites}\nComponents: main\n"
-        f"Signed-By: {entry.signed_by or KEYRING}\n"
+        f"Signed-By: {KEYRING if entry.signed_by in ('', _NEW_KEYRING) else entry.signed_by}\n"
         for entry, suites in pairs
     )
 

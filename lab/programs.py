@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import tarfile
 from pathlib import Path
 
-from lab import builder, httpd_source, origin, shell, versions
+from lab import builder, httpd_source, origin, python_index, shell, versions
 from lab.errors import LabError
 
 HTTPD_RECIPES = ("httpd.sh", "finish_httpd.sh", "httpd_package.sh", "apt.sh")
@@ -41,7 +40,7 @@ def build_ollama(root: Path, out: Path, log: Path, recipe: str = "ollama.sh") ->
     """Fill `out`: the program `ollama`. Go modules come the way this machine gets them."""
     work = _workspace(out)
     shutil.copy(builder.RECIPES / recipe, work)
-    miniaudio_header(work, log)
+    miniaudio_header(work)
     builder.run_inside(root, work, ["bash", f"/work/{recipe}", versions.OLLAMA], log, timeout=3000)
     _keep(work, out)
 
@@ -54,6 +53,14 @@ def build_pebble(root: Path, out: Path, log: Path) -> None:
     _keep(work, out)
 
 
+def build_actionlint(root: Path, out: Path, log: Path) -> None:
+    """Fill `out`: the program `actionlint`, for `make check` on a machine without Go."""
+    work = _workspace(out)
+    shutil.copy(builder.RECIPES / "actionlint.sh", work)
+    builder.run_inside(root, work, ["bash", "/work/actionlint.sh", versions.ACTIONLINT], log, timeout=900)
+    _keep(work, out)
+
+
 def fetch_compose(root: Path, out: Path, log: Path) -> None:
     """Fill `out`: the program `docker-compose`, of the version that the guest gets; it asks no engine for `config`."""
     work = _workspace(out)
@@ -62,28 +69,17 @@ def fetch_compose(root: Path, out: Path, log: Path) -> None:
     _keep(work, out)
 
 
-def miniaudio_header(work: Path, log: Path) -> None:
+def miniaudio_header(work: Path) -> None:
     """Put miniaudio.h at work/include/miniaudio/: one header that Ollama needs and its Go module leaves out.
 
     The Python package index is where a pinned copy can be had with no download address of our own.
     """
-    wish = work / "miniaudio.txt"
-    wish.write_text(f"miniaudio=={versions.MINIAUDIO} --hash=sha256:{versions.MINIAUDIO_SHA256}\n")
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "-q",
-        "--no-deps",
-        "--no-binary",
-        "miniaudio",
-        "--require-hashes",
-    ]
-    shell.run([*pip, "-d", work, "-r", wish], log, timeout=300)
+    sdist = work / f"miniaudio-{versions.MINIAUDIO}.tar.gz"
+    pin = python_index.Pin("miniaudio", versions.MINIAUDIO, frozenset({versions.MINIAUDIO_SHA256}))
+    python_index.fetch(pin, sdist)
     target = work / "include/miniaudio/miniaudio.h"
     target.parent.mkdir(parents=True)
-    with tarfile.open(work / f"miniaudio-{versions.MINIAUDIO}.tar.gz") as archive:
+    with tarfile.open(sdist) as archive:
         member = archive.extractfile(f"miniaudio-{versions.MINIAUDIO}/miniaudio/miniaudio.h")
         assert member is not None  # the archive is pinned by its hash
         target.write_bytes(member.read())

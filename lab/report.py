@@ -30,6 +30,7 @@ class Status:
     docker_apt_url: str  # the stand-in for Docker's apt repository, as the guest reaches it; "" where there is none
     forwards: dict[str, int]  # guest port -> port on this machine's loopback
     images: dict[str, str]  # "httpd", "ollama" -> what the mirror has, by the version in it; none with "hub"
+    origins: list[str]  # lines on what the lab is made of, where that is not pinned
     snapshots: list[str]
     models: list[str]  # what a deploy to it lists; its registry has them in library/
     pids: dict[str, int]  # of what runs: qemu, registry, models, packages
@@ -67,6 +68,7 @@ def status(must_run: bool = False) -> Status:
         docker_apt_url=reached_at(state.PACKAGES),
         forwards=forwards,
         images={} if known.mode == HUB else dict(known.images),
+        origins=list(known.origins),
         snapshots=list(known.snapshots),
         models=[smollm2.NAME] if known.mode == HUB or known.model == smollm2.REAL else list(models.NAMES),
         pids=alive,

@@ -42,6 +42,7 @@ class State:
     mode: str = BUILT  # where images and models come from, one of lab.hub.MODES
     model: str = TINY  # which models are deployed, one of lab.smollm2.KINDS
     storages: dict[str, str] = field(default_factory=dict)  # what each of our servers serves
+    origins: list[str] = field(default_factory=list)  # what the lab is made of, where that is not pinned
     memory: int = 0  # MiB of the running machine
     accel: str = ""  # kvm or tcg
     snapshots: dict[str, dict[str, Any]] = field(default_factory=dict)  # name -> what it was taken with

@@ -8,16 +8,29 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from lab import shell
+from lab import mirrors, origin, shell
+from lab.archive import Archive, download
+from lab.errors import LabError
 
-RECIPE = "apt-get download docker-registry, dpkg-deb -x"
+RECIPE = "apt-get download docker-registry, dpkg-deb -x; else the builder's release's"
+_PACKAGE = "docker-registry"
 
 
 def build(out: Path, log: Path) -> None:
     """Fill `out` with the program, as `out/docker-registry`."""
-    shell.run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "docker-registry"], log, 180, cwd=out)
-    package = next(out.glob("docker-registry_*.deb"))
+    try:
+        shell.run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", _PACKAGE], log, 180, cwd=out)
+        release = "this machine's release"
+    except LabError:  # listed and not served, or not listed: another release's has no dependency but the C library
+        indexes = Archive(out / "indexes", mirrors.of_this_machine().sources())
+        indexes.refresh()
+        file = next(file for file in indexes.packages([_PACKAGE]) if file.name.startswith(f"{_PACKAGE}_"))
+        download(file, out / file.name, log)
+        shutil.rmtree(out / "indexes")
+        release = f"{mirrors.SUITE}, since this machine's release does not serve it"
+    package = next(out.glob(f"{_PACKAGE}_*.deb"))
     shell.run(["dpkg-deb", "-x", package, out / "package"], log, 60)
     shutil.move(out / "package/usr/bin/docker-registry", out / "docker-registry")
     shutil.rmtree(out / "package")
+    origin.add(out, f"registry: {shell.read(['dpkg-deb', '-f', package, 'Version']).strip()} of {release}")
     package.unlink()

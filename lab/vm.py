@@ -13,6 +13,7 @@ from lab import (
     images,
     kvm,
     machine,
+    origin,
     ports,
     process,
     qemu,
@@ -123,6 +124,11 @@ def restore(stages: Stages, name: str, stack: Stack = AS_IT_WAS) -> None:
             qemu.power_off(state.DIRECTORY, known.pids[state.QEMU])
             _choose_ports(known, {})
         known.memory = taken["memory"]
+        if taken["accel"] == "kvm" and not kvm.available(Path(known.guest)):
+            raise LabError(
+                f"The snapshot {name!r} was taken under KVM, which does not work here any more, and can't be loaded "
+                "without it. Start over with: python -m lab down --purge"
+            )
         _boot(known, taken["accel"], stages, name)
 
 
@@ -184,6 +190,7 @@ def _start_servers(known: State, paths: artefacts.Paths, stages: Stages) -> None
     for name in set(known.pids) - {state.QEMU}:
         if name not in wanted or known.storages.get(name) != str(wanted[name]):
             process.end(known.pids.pop(name), str(state.DIRECTORY))
+    known.origins = [line for path in paths.values() for line in origin.lines(path)]
     known.save()
     if not wanted:
         return
@@ -203,6 +210,8 @@ def _boot(known: State, accel: str, stages: Stages, snapshot_name: str = "") -> 
     if accel == "auto":
         with stages.stage("See whether KVM works here"):
             accel = "kvm" if kvm.available(guest) else "tcg"
+    if accel == "tcg":
+        machine.check_emulation(kind)
     known.accel = accel
     forwards = {port: known.ports[port] for port in state.GUEST_PORTS}
     directory = state.DIRECTORY

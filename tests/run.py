@@ -45,6 +45,7 @@ def check() -> None:
     run("ruff", "check", "--quiet", ".")
     run("ruff", "format", "--quiet", "--check", ".")
     run("mypy")
+    run("python", "-m", "tests.checks")
 
 
 def unit() -> None:
@@ -159,6 +160,8 @@ def say_hello() -> None:
     if model != smollm2.NAME:
         print(f"\n\n{smollm2.NAME} could not be fetched, so that was a tiny model, which knows one sentence.", end="")
     print(f"\n\nThe chat page: {status.url}")
+    for line in status.origins:
+        print(f"  {line}")
     print(f"  a shell on the machine: {BIN.parent.name}/bin/python -m lab ssh    stop it: make lab-down")
 
 

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # What a container lets its root do that Docker needs; nothing of it on a machine. Tries, and leaves nothing behind.
 echo @@container
 container=$(systemd-detect-virt --container 2>/dev/null)

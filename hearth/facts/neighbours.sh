@@ -1,6 +1,8 @@
+# shellcheck shell=sh
 # What lives on a host that Hearth has not been on yet. Its containers and listeners are asked for elsewhere.
 echo @@neighbours
 grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf && echo ufw
+# shellcheck disable=SC2154  # $root is Docker's own directory, found by the script that this is part of
 [ -s "$root/swarm/docker-state.json" ] && echo swarm
 [ -e /snap/bin/docker ] && echo snap
 for place in /usr/libexec/docker /usr/lib/docker /usr/local/lib/docker /usr/local/libexec/docker; do

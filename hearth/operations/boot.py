@@ -48,6 +48,7 @@ if [ "$lines" != 1 ]; then
   exit 1
 fi
 line=$(grep '[^[:space:]]' "$file" | tr -d '\\r' | sed 's/[[:space:]]*$//')
+[ -n "$line" ] # a pipeline tells of its last part alone, and without this line the Pi would not start
 case " $line " in
   *" {WORD} "*) echo "$file has the word already"; exit 0 ;;
 esac

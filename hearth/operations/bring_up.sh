@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # `bring_up SECONDS "OPTIONS" CONTAINER…`: Compose brings containers up and waits until they are healthy. It would wait on for a
 # container that ends and is restarted over and over, while nothing serves: after three such restarts it is stopped.
 restarts() { docker inspect --format '{{.Id}} {{.RestartCount}}' "$@" 2>/dev/null; }

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Functions for scripts that pull images. Settings of theirs: $attempt_seconds (for one attempt at one image),
 # $stall_seconds (without progress), $retries.
 lock=/opt/hearth/images.lock
@@ -100,6 +101,7 @@ tell_end() { # log
 # as long as it gets on. (Seen with Docker 26. An engine with containerd's image store repeats itself even when nothing
 # happens, and a kernel may not count: there, only $attempt_seconds end an attempt.)
 watch_over() {
+  : "${attempt_seconds:?}" "${stall_seconds:?}"
   begun=$(seconds) since=$begun before='' looks=0 here_before='' then=$begun line_before='' done_before=0
   while sleep 2 >/dev/null 2>&1; do
     now=$(seconds) looks=$((looks + 1))
@@ -130,6 +132,7 @@ pull() {
     : >"$log"
     # On a terminal Docker's client says how far it is, which it does to nobody else. What it draws goes into a file.
     if command -v script >/dev/null; then
+      # shellcheck disable=SC2016  # for the shell that `script` starts, to which the reference is a value, not text
       reference=$1 SHELL=/bin/sh script -qefc 'exec docker pull "$reference"' "$log" </dev/null >/dev/null 2>&1 &
     else
       docker pull "$1" >"$log" 2>&1 &
@@ -146,7 +149,7 @@ pull() {
     drawn "$log" | grep -vE '^(Script (started|done)|[0-9a-f]{12}: |[[:space:]]*$)' || true
     [ $code = 0 ] && return
     attempt=$((attempt + 1))
-    [ $attempt -gt "$retries" ] && return 1
+    [ $attempt -gt "${retries:?}" ] && return 1
     echo "trying again ($attempt of $retries) …"
     sleep $((attempt * 5))
   done
@@ -204,8 +207,9 @@ pull_all() {
   number=0 failed=0
   for reference; do
     number=$((number + 1))
-    if [ ! -e "$work/$number" ]; then
-      record "$lock" "$reference" "$(docker image inspect --format '{{.Id}}' "$reference")"
+    # The mark of a failure is a file, which a full disk may have no room for: the engine must have the image, too.
+    if [ ! -e "$work/$number" ] && id=$(docker image inspect --format '{{.Id}}' "$reference"); then
+      record "$lock" "$reference" "$id"
       forget "$reference"
       continue
     fi

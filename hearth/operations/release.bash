@@ -1,6 +1,8 @@
+# shellcheck shell=bash
 # What a host does with its releases. hearth/operations/releases.py puts variables, put.sh and bring_up.sh before this, and a
 # call after it.
 set -u
+: "${root:?}" "${httpd:?}" "${ollama:?}" "${conf:?}" "${patience:?}" "${prompt_patience:?}" "${keep:?}" "${by?}"
 releases=$root/releases
 compose() { (cd "$root" && docker compose --progress plain --ansi never "$@"); }
 accepted() { cat "$releases/accepted" 2>/dev/null; }
@@ -14,13 +16,15 @@ last_words() {
   compose logs --no-color --tail 25 >&2
 }
 
+files_of() { (cd "$1" && find . -type f); } # directory
+
 image_id() { docker image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
 
 # Whether the files are those of a release, byte for byte, and the tags lead to its images.
 is_in_place() { # release
-  local tree=$releases/$1/tree path reference image
-  [[ -d $tree ]] || return 1
-  while read -r path; do cmp -s "$tree/$path" "$root/$path" || return 1; done < <(cd "$tree" && find . -type f)
+  local tree=$releases/$1/tree files path reference image
+  [[ -d $tree ]] && files=$(files_of "$tree") || return 1
+  while read -r path; do cmp -s "$tree/$path" "$root/$path" || return 1; done <<<"$files"
   while read -r reference image; do [[ $(image_id "$reference") == "$image" ]] || return 1; done <"$releases/$1/images"
 }
 
@@ -43,29 +47,33 @@ bring_images() { # release
 }
 
 # The release to go back to may publish another port than the one that serves; over IPv6, a firewall's rules go by port. What is
-# added here is gone with the next deploy, which knows what it needs.
+# added here is gone with the next deploy, which knows what it needs. A port that can't be guarded is not opened.
 guard() {
   local port
   nft list chain inet hearth ask >/dev/null 2>&1 || return 0
   while read -r port; do
-    nft list chain inet hearth input | grep -q " dport $port " || nft add rule inet hearth input tcp dport "$port" goto ask
+    nft list chain inet hearth input | grep -q " dport $port " ||
+      nft add rule inet hearth input tcp dport "$port" goto ask || return 1
   done < <(sed -nE 's/^ +- "([0-9.]+:)?([0-9]+):[0-9]+"$/\2/p' "$root/compose.yaml")
 }
 
 # Put a release in place of what is there, and bring its containers up. Files that only `paths` has are taken away.
 go_back() { # release
-  local tree=$releases/$1/tree path
-  [[ -d $tree ]] || { echo "The files of release $1 are gone from $tree." >&2; return 1; }
+  local tree=$releases/$1/tree files path
+  if [[ ! -d $tree ]] || ! files=$(files_of "$tree"); then
+    echo "The files of release $1 are gone from $tree." >&2
+    return 1
+  fi
   bring_images "$1" || return 1
   while read -r path; do [[ -e $tree/$path ]] || rm -f "$root/$path"; done <<<"$paths"
   while read -r path; do
     cmp -s "$tree/$path" "$root/$path" && continue
-    [[ $path != ./httpd/httpd.conf ]] || touch "$root/.reload-httpd"
+    [[ $path != ./httpd/httpd.conf ]] || touch "$root/.reload-httpd" || return 1
     # Not `put`: the copy has the mode of what it is a copy of.
     mkdir -p "$(dirname "$root/$path")" && cp "$tree/$path" "$root/$path.new" && sync "$root/$path.new" &&
       mv -f "$root/$path.new" "$root/$path" || return 1
-  done < <(cd "$tree" && find . -type f)
-  guard
+  done <<<"$files"
+  guard || return 1
   # Ollama first, as in operations/project.py. In a shell of its own, for the variables of bring_up are not local.
   (cd "$root" && bring_up "$patience" '--no-deps ollama' "$ollama" &&
     bring_up "$patience" --remove-orphans "$ollama" "$httpd") || return 1
@@ -134,38 +142,36 @@ refuse() {
   exit 1
 }
 
-# Write down what serves now as a release. Nothing names it before it is whole.
+# Write down what serves now as a release. Nothing names it before it is whole, and it is accepted when it has its name.
 record() { # id, release.json, images, probe
-  local new=$releases/.new path
+  local new=$releases/.new path before
+  before=$(accepted)
   rm -rf "$new"
   while read -r path; do
     mkdir -p "$(dirname "$new/tree/$path")" && cp "$root/$path" "$new/tree/$path" || return 1
   done <<<"$paths"
-  printf '%s' "$2" >"$new/release.json"
-  printf '%s\n' "$3" >"$new/images"
-  printf '%s\n' "$4" >"$new/probe"
-  accepted >"$new/previous"
-  sync -f "$new" && mv "$new" "$releases/$1" || return 1
-  echo "$1" | put "$releases/accepted"
+  printf '%s' "$2" >"$new/release.json" && printf '%s\n' "$3" >"$new/images" && printf '%s\n' "$4" >"$new/probe" &&
+    printf '%s' "${before:+$before$'\n'}" >"$new/previous" && sync -f "$new" && mv "$new" "$releases/$1" &&
+    echo "$1" | put "$releases/accepted" || return 1
   event accepted "$1"
   forget
 }
 
 # Remove releases that nobody can go back to any more, and their images unless something else uses them.
 forget() {
-  local id kept='' image count
+  local id one kept=() image count
   id=$(accepted)
   for ((count = 0; count < keep; count++)); do
     [[ $id && -d $releases/$id ]] || break
-    kept+=" $id "
+    kept+=("$id")
     id=$(cat "$releases/$id/previous" 2>/dev/null)
   done
   for id in "$releases"/*/; do
     id=$(basename "$id")
-    [[ $kept == *" $id "* ]] && continue
+    [[ " ${kept[*]} " == *" $id "* ]] && continue
     while read -r _ image; do
       # Without force: an image that has another name, or a container, stays.
-      grep -qF "$image" $(printf "$releases/%s/images " $kept) && continue
+      for one in "${kept[@]}"; do grep -qF "$image" "$releases/$one/images" && continue 2; done
       # One that was here before Hearth is not Hearth's to remove.
       grep -qF "$image" "$root/images.found" 2>/dev/null && continue
       docker rmi "$image" >/dev/null 2>&1 && awk -v image="$image" '$2 != image' "$root/images.lock" | put "$root/images.lock"
@@ -188,18 +194,21 @@ rollback() {
     echo "There is no release to go back to on this host: ${current:-none} is the only one that was kept." >&2
     exit 1
   fi
-  paths=$(cd "$releases/$current/tree" && find . -type f)
+  paths=$(files_of "$releases/$current/tree") || exit 1
   echo "Going back from release $current to $target …"
   { read -r port; read -r path; read -r body; } <"$releases/$target/probe"
   if go_back "$target" && works "$port" "$path" "$body"; then
-    echo "$target" | put "$releases/accepted"
+    echo "$target" | put "$releases/accepted" || {
+      echo "Release $target serves, but $releases/accepted could not be written and still names $current." >&2
+      exit 1
+    }
     event 'rolled back to' "$target"
     echo "Release $target serves. Put your settings back as well: the next deploy makes what they say."
     return
   fi
   last_words
   echo "Release $target does not work (see above); going forward to $current again …" >&2
-  paths=$(cd "$releases/$target/tree" && find . -type f)
+  paths=$(files_of "$releases/$target/tree")
   go_back "$current" && echo "Release $current serves again." >&2
   exit 1
 }

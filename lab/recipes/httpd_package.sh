@@ -29,7 +29,8 @@ cp parts/usr/sbin/apache2 $prefix/libexec/httpd
 # Debian's own paths are compiled in; a later -f wins over this one. exec keeps process 1.
 cat >$prefix/bin/httpd <<'SCRIPT'
 #!/bin/sh
-exec /usr/local/apache2/libexec/httpd -d /usr/local/apache2 -f conf/httpd.conf -C 'DefaultRuntimeDir logs' "$@"
+exec /usr/local/apache2/libexec/httpd -d /usr/local/apache2 -f conf/httpd.conf \
+  -C 'DefaultRuntimeDir logs' -C 'PidFile logs/httpd.pid' "$@"
 SCRIPT
 chmod 0755 $prefix/bin/httpd
 for program in ab htpasswd htdigest htdbm rotatelogs logresolve htcacheclean httxt2dbm fcgistarter; do

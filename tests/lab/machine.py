@@ -19,6 +19,11 @@ PYINFRA = str(Path(sys.executable).parent / "pyinfra")
 INVENTORY = "inventory/lab.py"
 # What scenarios count on, whatever a demo left behind.
 STACK = ("--images", "built", "--models", "tiny")
+# The images that the lab has, by the versions that could be had when it was built, and a name for another one. Empty
+# before its first start.
+HTTPD_IMAGE = lab.status().images.get("httpd", "")
+OLLAMA_IMAGE = lab.status().images.get("ollama", "")
+NEXT_HTTPD, NEXT_OLLAMA = f"{HTTPD_IMAGE}-next", f"{OLLAMA_IMAGE}-next"
 
 
 def on_guest(script: str, timeout: int = 120, check: bool = True) -> str:
@@ -38,6 +43,19 @@ def on_guest(script: str, timeout: int = 120, check: bool = True) -> str:
     )
     assert not check or done.returncode == 0, f"on the guest: {script}\n{done.stdout}{done.stderr}"
     return done.stdout.strip()
+
+
+def listed_on_guest(script: str) -> list[str]:
+    """The lines that a shell script prints on the guest, sorted: for comparing before and after.
+
+    Sorted here, since in `… | sort` the script's exit code would be lost, and two failures are alike.
+
+    Raises:
+        AssertionError: it failed, or printed nothing.
+    """
+    lines = sorted(on_guest(script).splitlines())
+    assert lines, f"on the guest: {script} printed nothing"
+    return lines
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,17 @@ import pytest
 
 from hearth.host_paths import ROOT, SECRETS
 from tests.acceptance.api import CREDENTIALS, Answer, basic, bearer, call, stream
-from tests.lab.machine import deploy, deployed_with, on_guest, pyinfra, url, wait_until
+from tests.lab.machine import (
+    HTTPD_IMAGE,
+    NEXT_HTTPD,
+    deploy,
+    deployed_with,
+    listed_on_guest,
+    on_guest,
+    pyinfra,
+    url,
+    wait_until,
+)
 from tests.lab.test_releases import build, decoded
 from tests.lab.verdict import right_then_quiet
 
@@ -185,8 +195,8 @@ def test_off_again_and_the_way_back(keys: Keys) -> None:
 def test_a_release_that_fails_leaves_callers_as_they_were(keys: Keys) -> None:
     deployed_with(*keys.settings)
     script = "#!/bin/sh\necho no such luck >&2\nexit 3\n"
-    build("httpd:2.4.69", "FROM httpd:2.4.68", f"RUN {decoded(script)} > /usr/local/bin/httpd-foreground")
-    run = deploy('proxy_image="httpd:2.4.69"')
+    build(NEXT_HTTPD, f"FROM {HTTPD_IMAGE}", f"RUN {decoded(script)} > /usr/local/bin/httpd-foreground")
+    run = deploy(f'proxy_image="{NEXT_HTTPD}"')
     assert run.code != 0, run.output
     assert "serves again" in run.output, run.output
     assert ask(NOBODY, "/").status == 401
@@ -194,14 +204,14 @@ def test_a_release_that_fails_leaves_callers_as_they_were(keys: Keys) -> None:
 
 
 def test_a_password_that_can_not_be_had_changes_nothing(keys: Keys) -> None:
-    before = on_guest(f"sudo find {ROOT} -type f -exec sha256sum {{}} + | sort")
+    before = listed_on_guest(f"sudo find {ROOT} -type f -exec sha256sum {{}} +")
     keys.keep("anna", "short")
     run = deploy(*keys.settings)
     assert run.code != 0
     assert "proxy_people[anna]: the file " in run.output
     assert "fewer than 8 characters" in run.output
     assert "Traceback" not in run.output
-    assert on_guest(f"sudo find {ROOT} -type f -exec sha256sum {{}} + | sort") == before
+    assert listed_on_guest(f"sudo find {ROOT} -type f -exec sha256sum {{}} +") == before
 
 
 @pytest.mark.long

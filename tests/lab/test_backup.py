@@ -9,16 +9,16 @@ import pytest
 from hearth.archive_reader import Archive
 from hearth.host_paths import ROOT
 from tests.acceptance.api import call
-from tests.lab.machine import Run, deploy, on_guest, pyinfra, restore, url
+from tests.lab.machine import Run, deploy, listed_on_guest, on_guest, pyinfra, restore, url
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 BACKUP, RESTORE = "hearth/deploys/backup.py", "hearth/deploys/restore.py"
 PULL = "Restore | Pull the models that did not come with the backup"
 # Without the records, which each host makes anew.
-DIGESTS = f"cd {ROOT} && sudo find . -type f ! -name 'images.*' ! -name engine.json -exec sha256sum {{}} + | sort -k 2"
-MODELS = "sudo docker exec hearth-ollama ollama list | awk 'NR > 1 {print $1, $2}' | sort"
-IMAGES = f"sort {ROOT}/images.lock"
+DIGESTS = f"cd {ROOT} && sudo find . -type f ! -name 'images.*' ! -name engine.json -exec sha256sum {{}} +"
+MODELS = "set -o pipefail; sudo docker exec hearth-ollama ollama list | awk 'NR > 1 {print $1, $2}'"
+IMAGES = f"cat {ROOT}/images.lock"
 WIPE = f"""set -e
 sudo docker rm -f hearth-httpd hearth-ollama
 sudo docker network rm hearth-back hearth-front hearth-out
@@ -54,13 +54,13 @@ def bring_back(archive: Path, *data: str) -> Run:
 
 @pytest.mark.long
 def test_a_host_that_lost_everything_gets_it_back(archive: Path) -> None:
-    before = [on_guest(what) for what in (DIGESTS, MODELS, IMAGES)]
+    before = [listed_on_guest(what) for what in (DIGESTS, MODELS, IMAGES)]
     assert "./compose.yaml" in before[0]
     assert "tinyllama:latest" in before[1]
     on_guest(WIPE, timeout=300)
     run = bring_back(archive, 'chat_title="Another"')
     assert "chat_title: the backup's 'Hearth' is used; the inventory has 'Another'" in run.output
-    assert [on_guest(what) for what in (DIGESTS, MODELS, IMAGES)] == before
+    assert [listed_on_guest(what) for what in (DIGESTS, MODELS, IMAGES)] == before
     again = pyinfra(RESTORE, f"x_restore_from={archive}")
     assert (again.code, again.changed) == (0, ()), again.output
     quiet = deploy()
@@ -69,16 +69,16 @@ def test_a_host_that_lost_everything_gets_it_back(archive: Path) -> None:
 
 @pytest.mark.long
 def test_a_fresh_host_becomes_the_old_one(archive: Path) -> None:
-    before = [on_guest(what) for what in (DIGESTS, MODELS, IMAGES)]
+    before = [listed_on_guest(what) for what in (DIGESTS, MODELS, IMAGES)]
     restore("fresh")
     bring_back(archive)
-    assert [on_guest(what) for what in (DIGESTS, MODELS, IMAGES)] == before
+    assert [listed_on_guest(what) for what in (DIGESTS, MODELS, IMAGES)] == before
     quiet = deploy()
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output
 
 
 def test_a_damaged_backup_is_refused_and_nothing_is_touched(archive: Path) -> None:
-    before = on_guest(DIGESTS)
+    before = listed_on_guest(DIGESTS)
     assert Archive.load(archive).manifest.has_blobs
     content = bytearray(archive.read_bytes())
     content[len(content) // 2] ^= 1
@@ -88,4 +88,4 @@ def test_a_damaged_backup_is_refused_and_nothing_is_touched(archive: Path) -> No
     assert not run.changed
     assert "is damaged" in run.output
     assert "Traceback" not in run.output
-    assert on_guest(DIGESTS) == before
+    assert listed_on_guest(DIGESTS) == before

@@ -11,7 +11,7 @@ import pytest
 
 from hearth.host_paths import ROOT
 from tests.acceptance.api import Line, call, stream
-from tests.lab.machine import deploy, on_guest, reboot, url, wait_until
+from tests.lab.machine import HTTPD_IMAGE, deploy, on_guest, reboot, url, wait_until
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 R = "/api/ollama"
@@ -63,9 +63,9 @@ def moved_ollama() -> Iterator[tuple[str, str]]:
     old = on_guest(f"{ADDRESS} hearth-ollama")
     on_guest(
         "sudo docker rm -f hearth-ollama && "
-        f"sudo docker run -d --name squatter --network hearth-back --ip {old} httpd:2.4.68 2>&1 || "
+        f"sudo docker run -d --name squatter --network hearth-back --ip {old} {HTTPD_IMAGE} 2>&1 || "
         # A network without a subnet of its own takes no --ip: the first free address is the old one then.
-        "{ sudo docker rm -f squatter; sudo docker run -d --name squatter --network hearth-back httpd:2.4.68; }"
+        f"{{ sudo docker rm -f squatter; sudo docker run -d --name squatter --network hearth-back {HTTPD_IMAGE}; }}"
     )
     on_guest(f"cd {ROOT} && sudo docker compose up -d --wait ollama", timeout=300)
     yield old, on_guest(f"{ADDRESS} hearth-ollama")
@@ -89,7 +89,7 @@ def test_a_configuration_that_httpd_refuses_never_goes_live() -> None:
     before = on_guest(f"cat {ROOT}/httpd/httpd.conf | sha256sum")
     # The image does not have what the configuration asks for: httpd -t in that image must find it.
     on_guest(
-        "printf 'FROM httpd:2.4.68\\nRUN rm /usr/local/apache2/modules/mod_headers.so\\n' | "
+        f"printf 'FROM {HTTPD_IMAGE}\\nRUN rm /usr/local/apache2/modules/mod_headers.so\\n' | "
         "sudo docker build -q -t httpd:0.0.1-broken - && "
         "sudo docker image inspect -f 'httpd:0.0.1-broken {{.Id}}' httpd:0.0.1-broken | "
         f"sudo tee -a {ROOT}/images.lock",

@@ -8,7 +8,7 @@ import pytest
 
 from hearth.host_paths import DAEMON_JSON, ROOT
 from tests.acceptance.api import call
-from tests.lab.machine import Run, deploy, on_guest, url
+from tests.lab.machine import HTTPD_IMAGE, NEXT_OLLAMA, OLLAMA_IMAGE, Run, deploy, listed_on_guest, on_guest, url
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
@@ -24,10 +24,10 @@ DRIFT = {
     "container stopped": ("sudo docker stop -t 1 hearth-ollama", (UP,)),
     "container paused": ("sudo docker pause hearth-ollama", (UP,)),
     "container off the network": ("sudo docker network disconnect hearth-back hearth-ollama", (UP,)),
-    "image retagged": ("sudo docker tag ollama/ollama:0.17.4 httpd:2.4.68", (IMAGES,)),
+    "image retagged": (f"sudo docker tag {OLLAMA_IMAGE} {HTTPD_IMAGE}", (IMAGES,)),
     "recreated by hand with another environment": (
         "sudo docker rm -f hearth-ollama && sudo docker run -d --name hearth-ollama --network hearth-back "
-        "-v hearth-models:/root/.ollama -e OLLAMA_ORIGINS='*' ollama/ollama:0.17.4",
+        f"-v hearth-models:/root/.ollama -e OLLAMA_ORIGINS='*' {OLLAMA_IMAGE}",
         (UP,),
     ),
     "recreated by Compose with another environment": (
@@ -35,7 +35,7 @@ DRIFT = {
         "sudo docker compose --project-directory . -f - up -d --wait",
         (UP,),
     ),
-    "compose.yaml edited": (f"sudo sed -i 's/0.17.4/0.17.3/' {ROOT}/compose.yaml", (FILES,)),
+    "compose.yaml edited": (f"sudo sed -i 's!{OLLAMA_IMAGE}!{NEXT_OLLAMA}!' {ROOT}/compose.yaml", (FILES,)),
     "page edited": (f"echo '<p>mine</p>' | sudo tee -a {ROOT}/htdocs/index.html", (FILES,)),
     "httpd.conf edited and loaded": (
         f"sudo sed -i 's/^KeepAliveTimeout .*/KeepAliveTimeout 1/' {ROOT}/httpd/httpd.conf && "
@@ -139,7 +139,7 @@ def test_a_daemon_json_that_is_no_json_is_refused_and_left_alone() -> None:
 @pytest.mark.long
 def test_a_dead_engine_is_an_error_and_never_taken_for_an_empty_one() -> None:
     """An engine that cannot start: the run fails and says so, and nothing is recreated."""
-    before = on_guest("sudo docker ps -q --no-trunc | sort")
+    before = listed_on_guest("sudo docker ps -q --no-trunc")
     on_guest(
         "sudo mkdir -p /etc/systemd/system/docker.service.d && "
         "printf '[Service]\\nExecStart=\\nExecStart=/bin/sleep 1000000\\nType=simple\\n' | "
@@ -154,4 +154,4 @@ def test_a_dead_engine_is_an_error_and_never_taken_for_an_empty_one() -> None:
         "sudo rm /etc/systemd/system/docker.service.d/dead.conf && sudo systemctl daemon-reload && "
         "sudo systemctl restart docker.socket docker.service"
     )
-    assert on_guest("sudo docker ps -q --no-trunc | sort") == before
+    assert listed_on_guest("sudo docker ps -q --no-trunc") == before

@@ -13,14 +13,14 @@ import pytest
 import lab
 from hearth.host_paths import ROOT as HOST_ROOT
 from hearth.sentences import listed
-from tests.lab.machine import INVENTORY, PYINFRA, ROOT, deploy, on_guest, restore
+from tests.lab.machine import INVENTORY, PYINFRA, ROOT, deploy, listed_on_guest, on_guest, restore
 
 pytestmark = pytest.mark.scenario
 
 # Files and containers, as they are: what must be the same before and after looking.
 STATE = (
-    f"cd {HOST_ROOT} && sudo find . -type f -print0 | sort -z | sudo xargs -0 sha256sum; "
-    "sudo docker ps -a --no-trunc --format '{{.ID}} {{.Names}} {{.State}}' | sort"
+    f"sudo find {HOST_ROOT} -type f -exec sha256sum {{}} + && "
+    "sudo docker ps -a --no-trunc --format '{{.ID}} {{.Names}} {{.State}}'"
 )
 
 
@@ -70,7 +70,7 @@ def test_what_differs_is_named_and_left_as_it_is() -> None:
         "sudo docker stop -t 1 hearth-ollama && "
         f"sudo sed -i 's/^KeepAliveTimeout .*/KeepAliveTimeout 1/' {HOST_ROOT}/httpd/httpd.conf"
     )
-    before = on_guest(STATE)
+    before = listed_on_guest(STATE)
     done = drift("--json")
     assert done.returncode == 1
     ((_, verdict),) = json.loads(done.stdout).items()
@@ -81,13 +81,13 @@ def test_what_differs_is_named_and_left_as_it_is() -> None:
         "hearth-ollama is not running but exited; it is started",
         f"Ollama does not answer, so it can't be known whether it has {listed(lab.status().models)}",
     ]
-    assert on_guest(STATE) == before
+    assert listed_on_guest(STATE) == before
 
 
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.long
 def test_a_dry_run_names_the_setting_its_file_and_what_becomes_of_running_answers() -> None:
-    before = on_guest(STATE)
+    before = listed_on_guest(STATE)
     said = dry("proxy_timeout=1000", 'ollama_keep_alive="10m"', 'docker_log_max_size="20m"')
     assert "proxy_timeout 900 → 1000: httpd/httpd.conf; httpd reloads gracefully, nothing is cut" in said
     assert (
@@ -95,7 +95,7 @@ def test_a_dry_run_names_the_setting_its_file_and_what_becomes_of_running_answer
         in said
     )
     assert "/etc/docker/daemon.json: log-opts.max-size 10m → 20m (docker_log_max_size); the engine restarts, " in said
-    assert on_guest(STATE) == before
+    assert listed_on_guest(STATE) == before
 
 
 @pytest.mark.usefixtures("deployed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lab.machine import deploy, url
+from tests.lab.machine import HTTPD_IMAGE, OLLAMA_IMAGE, deploy, url
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
@@ -16,8 +16,8 @@ def test_a_run_with_nothing_to_do_and_one_that_changes_something_say_what_serves
         last = run.output[run.output.rindex("Disconnecting from hosts") :]
         assert f"the chat page: {url()}/" in last, last
         assert "models: tinyllama (" in last, last
-        assert "Ollama 0.17.4" in last, last
-        assert "httpd 2.4.68" in last, last
+        assert f"Ollama {OLLAMA_IMAGE.partition(':')[2]}" in last, last
+        assert HTTPD_IMAGE.replace(":", " ") in last, last
         assert "Docker 2" in last, last
         assert changed in last, last
         assert "Done in " in last, last

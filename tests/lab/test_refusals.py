@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lab.machine import Run, deploy, on_guest
+from tests.lab.machine import HTTPD_IMAGE, Run, deploy, on_guest
 from tests.lab.verdict import refused
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
@@ -32,11 +32,22 @@ def test_a_system_that_is_too_old() -> None:
     on_guest(
         'sudo sed -i \'s/^VERSION_ID=.*/VERSION_ID="11"/; s/^PRETTY_NAME=.*/PRETTY_NAME="An Old One"/\' /etc/os-release'
     )
-    assert "An Old One is not supported; Debian 12 or 13" in refused()
+    assert "An Old One is not supported; use Debian 12 or 13, which Hearth was tested on" in refused()
+
+
+@pytest.mark.unproven
+def test_a_system_that_nobody_tested_is_told_and_gone_on_with() -> None:
+    on_guest(
+        'sudo sed -i \'s/^VERSION_ID=.*/VERSION_ID="14"/; s/^PRETTY_NAME=.*/PRETTY_NAME="A New One"/\' /etc/os-release'
+    )
+    run: Run = deploy()
+    assert run.code == 0, run.output
+    assert "A New One is newer than what Hearth was made for and tested on (Debian 12 and 13)" in run.output
+    assert run.changed == ()
 
 
 def test_a_port_that_somebodys_container_holds() -> None:
-    on_guest("sudo docker run -d --name theirs --entrypoint sleep -p 8086:80 httpd:2.4.68 infinity", timeout=300)
+    on_guest(f"sudo docker run -d --name theirs --entrypoint sleep -p 8086:80 {HTTPD_IMAGE} infinity", timeout=300)
     said = refused("proxy_port=8086")
     assert "proxy_port = 8086: the port is held by docker-proxy (process " in said
     assert "that is the container theirs; remove it, or set another port" in said

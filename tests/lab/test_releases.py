@@ -10,7 +10,7 @@ import pytest
 
 from hearth.host_paths import ACCEPTED, IMAGES_LOCK, RELEASE_LOG
 from tests.acceptance.api import call
-from tests.lab.machine import Run, deploy, on_guest, pyinfra, url
+from tests.lab.machine import HTTPD_IMAGE, NEXT_HTTPD, NEXT_OLLAMA, OLLAMA_IMAGE, Run, deploy, on_guest, pyinfra, url
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
@@ -54,8 +54,8 @@ def serves() -> None:
 def test_an_upgrade_is_accepted_and_can_be_rolled_back() -> None:
     first = on_guest(f"cat {ACCEPTED}")
     before = container_ids()
-    build("httpd:2.4.69", "FROM httpd:2.4.68", "LABEL version=2.4.69")
-    upgrade = deploy('proxy_image="httpd:2.4.69"', 'chat_title="Upgraded"')
+    build(NEXT_HTTPD, f"FROM {HTTPD_IMAGE}", "LABEL version=2.4.69")
+    upgrade = deploy(f'proxy_image="{NEXT_HTTPD}"', 'chat_title="Upgraded"')
     assert upgrade.code == 0, upgrade.output
     serves()
     second = on_guest(f"cat {ACCEPTED}")
@@ -63,14 +63,14 @@ def test_an_upgrade_is_accepted_and_can_be_rolled_back() -> None:
     after = container_ids()
     assert after["hearth-httpd"] != before["hearth-httpd"]
     assert after["hearth-ollama"] == before["hearth-ollama"], "only the container that changed is replaced"
-    again = deploy('proxy_image="httpd:2.4.69"', 'chat_title="Upgraded"')
+    again = deploy(f'proxy_image="{NEXT_HTTPD}"', 'chat_title="Upgraded"')
     assert (again.code, again.changed) == (0, ()), again.output
 
     back = pyinfra("hearth/deploys/rollback.py")
     assert back.code == 0, back.output
     serves()
     assert b"Upgraded" not in call(url(), "GET", "/").body
-    assert image_of("hearth-httpd") == "httpd:2.4.68"
+    assert image_of("hearth-httpd") == HTTPD_IMAGE
     assert on_guest(f"cat {ACCEPTED}") == first
     assert [event["event"] for event in events()] == ["accepted", "accepted", "rolled back to"]
     quiet = deploy()
@@ -89,8 +89,8 @@ def refused(run: Run, why: str) -> None:
     assert "serves again" in run.output, run.output
     assert "Traceback" not in run.output
     serves()
-    assert image_of("hearth-httpd") == "httpd:2.4.68"
-    assert image_of("hearth-ollama") == "ollama/ollama:0.17.4"
+    assert image_of("hearth-httpd") == HTTPD_IMAGE
+    assert image_of("hearth-ollama") == OLLAMA_IMAGE
     assert [event["event"] for event in events()] == ["accepted", "refused"]
     quiet = deploy()
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output
@@ -99,8 +99,8 @@ def refused(run: Run, why: str) -> None:
 
 def test_an_image_that_does_not_start_is_put_back() -> None:
     script = "#!/bin/sh\necho no such luck >&2\nexit 3\n"
-    build("httpd:2.4.69", "FROM httpd:2.4.68", f"RUN {decoded(script)} > /usr/local/bin/httpd-foreground")
-    refused(deploy('proxy_image="httpd:2.4.69"', "proxy_timeout=1000"), "no such luck")
+    build(NEXT_HTTPD, f"FROM {HTTPD_IMAGE}", f"RUN {decoded(script)} > /usr/local/bin/httpd-foreground")
+    refused(deploy(f'proxy_image="{NEXT_HTTPD}"', "proxy_timeout=1000"), "no such luck")
 
 
 @pytest.mark.long
@@ -114,14 +114,14 @@ def test_an_ollama_that_is_healthy_and_does_not_answer_is_put_back() -> None:
         "exec ollama serve\n"
     )
     build(
-        "ollama/ollama:0.17.5",
-        "FROM ollama/ollama:0.17.4",
+        NEXT_OLLAMA,
+        f"FROM {OLLAMA_IMAGE}",
         f"RUN {decoded(script)} > /sick && chmod +x /sick",
         'ENTRYPOINT ["/sick"]',
         "CMD []",
     )
     patience = "proxy_timeout=60", 'ollama_load_timeout="60s"'
-    refused(deploy('ollama_image="ollama/ollama:0.17.5"', *patience), "did not stream to its end")
+    refused(deploy(f'ollama_image="{NEXT_OLLAMA}"', *patience), "did not stream to its end")
 
 
 @pytest.mark.long

@@ -22,7 +22,7 @@ from lab import artefacts
 from lab.progress import Stages
 from tests.acceptance.api import call
 from tests.lab.files_with import files_with
-from tests.lab.machine import deploy, deployed_with, on_guest, pyinfra, url, wait_until
+from tests.lab.machine import deploy, deployed_with, listed_on_guest, on_guest, pyinfra, url, wait_until
 from tests.lab.outside import attach, others, scan
 from tests.lab.test_drift_command import drift
 from tests.proxy.pebble import Pebble
@@ -193,11 +193,11 @@ def test_files_that_do_not_belong_together_change_nothing(home: Home, tmp_path: 
         f"proxy_tls_certificate={json.dumps(str(tmp_path / 'pi.pem'))}",
         f"proxy_tls_key={json.dumps({'file': str(tmp_path / 'pi.key')})}",
     ]
-    before = on_guest(f"sudo find {ROOT} -type f -print0 | sort -z | sudo xargs -0 sha256sum")
+    before = listed_on_guest(f"sudo find {ROOT} -type f -exec sha256sum {{}} +")
     run = deploy(*own)
     assert run.code != 0
     assert "is not the key of the first certificate" in run.output
-    assert on_guest(f"sudo find {ROOT} -type f -print0 | sort -z | sudo xargs -0 sha256sum") == before
+    assert listed_on_guest(f"sudo find {ROOT} -type f -exec sha256sum {{}} +") == before
     (tmp_path / "pi.key").write_bytes(pairs[0][1] + pairs[0][2])
     assert CERTIFICATE in deployed_with(*own).changed
     assert fingerprint(home.client.shake_hands()[2]) == fingerprint(parse_chain(pairs[0][0], "own")[0])

@@ -8,7 +8,7 @@ import pytest
 
 from hearth.host_paths import DAEMON_JSON, DEPLOY_LOCK, ROOT
 from tests.acceptance.api import call
-from tests.lab.machine import Run, deploy, on_guest, pyinfra, restore, url
+from tests.lab.machine import HTTPD_IMAGE, Run, deploy, on_guest, pyinfra, restore, url
 
 pytestmark = pytest.mark.scenario
 
@@ -23,7 +23,7 @@ sudo sed -i '1a "debug": true,' {DAEMON_JSON}
 sudo systemctl restart docker
 sudo docker network create theirs
 sudo docker volume create theirs
-sudo docker run -d --name theirs --network theirs -v theirs:/data httpd:2.4.68
+sudo docker run -d --name theirs --network theirs -v theirs:/data {HTTPD_IMAGE}
 sudo docker network connect hearth-front theirs
 echo 'the key is under the mat' | sudo tee {ROOT}/htdocs/notes.txt
 """
@@ -53,12 +53,12 @@ def test_hearth_goes_and_everything_else_stays() -> None:
     assert first.changed == (STACK, ENGINE, FILES), first.output
     assert "will remove: container hearth-ollama" in first.output
     assert "stays: network hearth-front: theirs is on it" in first.output
-    assert "stays: image httpd:2.4.68: theirs was made from it" in first.output
+    assert f"stays: image {HTTPD_IMAGE}: theirs was made from it" in first.output
     assert "stays: models in the volume hearth-models (/var/lib/docker/volumes/hearth-models/_data)" in first.output
     assert f"stays: {ROOT}/htdocs/notes.txt" in first.output
     assert on_guest(THEIRS) == theirs
     assert on_guest("sudo docker ps -a --format '{{.Names}}'") == "theirs"
-    assert on_guest("sudo docker images --format '{{.Repository}}:{{.Tag}}'") == "httpd:2.4.68"
+    assert on_guest("sudo docker images --format '{{.Repository}}:{{.Tag}}'") == HTTPD_IMAGE
     assert on_guest(f"find {ROOT} -type f") == f"{ROOT}/htdocs/notes.txt"
     assert json.loads(on_guest(f"cat {DAEMON_JSON}")) == {"debug": True}
     # The run itself was kept apart from others by this lock; it is free, and gone after a reboot.

@@ -8,7 +8,7 @@ import pytest
 
 from hearth.host_paths import BACK, CONTAINERS, FRONT, OUT, ROOT
 from tests.acceptance.api import call, stream
-from tests.lab.machine import deploy, deployed_with, on_guest, restore, url
+from tests.lab.machine import HTTPD_IMAGE, OLLAMA_IMAGE, deploy, deployed_with, on_guest, restore, url
 from tests.lab.outside import address_of, attach, status
 from tests.lab.verdict import right_then_quiet
 
@@ -78,7 +78,7 @@ def test_ollama_is_reached_by_httpd_alone() -> None:
     for network in ("bridge", FRONT):
         for address in (back, out, "ollama", "172.17.0.1", "10.9.0.1"):
             script = REACHES.format(address, 11434)
-            run = f'sudo docker run --rm --network {network} --entrypoint bash httpd:2.4.68 -c "{script}"'
+            run = f'sudo docker run --rm --network {network} --entrypoint bash {HTTPD_IMAGE} -c "{script}"'
             assert on_guest(run, timeout=120) == "no", (network, address)
     # From outside, by the host's address and straight to the container.
     for who in ("listed", "foreign"):
@@ -86,7 +86,7 @@ def test_ollama_is_reached_by_httpd_alone() -> None:
         assert status(who, back, 11434) == 0
     # Nowhere but to each other leads the network between them.
     script = REACHES.format("10.9.0.20", 22)
-    run = f'sudo docker run --rm --network {BACK} --entrypoint bash httpd:2.4.68 -c "cat /proc/net/route; {script}"'
+    run = f'sudo docker run --rm --network {BACK} --entrypoint bash {HTTPD_IMAGE} -c "cat /proc/net/route; {script}"'
     said = on_guest(run, timeout=120).splitlines()
     assert said[-1] == "no"
     assert not any(line.split()[1] == "00000000" for line in said[1:-1]), "it has no default route"
@@ -114,7 +114,7 @@ def test_containers_of_the_version_before_are_made_anew_once() -> None:
     on_guest(
         f"cd {ROOT} && sudo docker compose down && sudo docker network create "
         "--label com.docker.compose.project=hearth --label com.docker.compose.network=hearth hearth && "
-        "sudo docker run -d --name hearth-ollama --network hearth -v hearth-models:/root/.ollama ollama/ollama:0.17.4",
+        f"sudo docker run -d --name hearth-ollama --network hearth -v hearth-models:/root/.ollama {OLLAMA_IMAGE}",
         timeout=300,
     )
     right_then_quiet()

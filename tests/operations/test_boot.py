@@ -93,6 +93,14 @@ def test_a_file_that_is_not_there_is_not_made(host: Sandbox) -> None:
     assert names(host) == set()
 
 
+def test_a_line_that_could_not_be_read_is_left(host: Sandbox) -> None:
+    line(host).write_text(recorded.BOOT_LINE)
+    host.program("tr", "exit 1")
+    assert on(host, boot.add_script()).returncode != 0
+    assert line(host).read_text() == recorded.BOOT_LINE
+    assert names(host) == {"cmdline.txt"}
+
+
 def test_a_full_partition_leaves_the_line_as_it_was(host: Sandbox) -> None:
     """`sync` stands for the moment at which it shows."""
     line(host).write_text(recorded.BOOT_LINE)

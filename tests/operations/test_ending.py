@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from hearth.outcome import image_version
 from hearth.words import REPORT
-from tests.shipped import PROJECT
+from tests.shipped import PROJECT, shipped_settings
 
 INVENTORY = """
 here = [("@local", {"ollama_models": ["tinyllama"]})]
@@ -83,11 +84,13 @@ def last_words(checkout: Path, deploy: str, *words: str, inventory: str = INVENT
 
 
 END = "prepared(settings)\n"
+SHIPPED = shipped_settings()
+OLLAMA, HTTPD = image_version(SHIPPED.ollama_image), image_version(SHIPPED.proxy_image)
 SERVES = [
     "--> @local:",
     "the chat page: http://localhost:85/",
     "models: tinyllama (637 MB)",
-    "versions: Ollama 0.17.4, httpd 2.4.68, Docker 26.1.5",
+    f"versions: Ollama {OLLAMA}, httpd {HTTPD}, Docker 26.1.5",
 ]
 
 

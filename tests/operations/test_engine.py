@@ -139,6 +139,15 @@ def test_the_script_stops_at_the_first_failure(host: Sandbox) -> None:
     assert not host.pwned()
 
 
+def test_apt_fails_also_where_the_disk_has_no_room_for_its_report(host: Sandbox) -> None:
+    host.program("apt-get", "echo 'E: You do not have enough free space'; exit 100")
+    host.program("tee", "cat; exit 1")  # as it does when it can't write: it passes on what it reads
+    done = installs(host)
+    assert done.returncode == 1
+    assert changes(host) == ["apt-get update"]
+    assert "not have enough free space" in done.stdout
+
+
 def test_packages_reach_apt_as_they_are(host: Sandbox) -> None:
     assert installs(host, DockerSource((HOSTILE, "b"), "")).returncode == 0
     assert changes(host)[-2].endswith(f"install {HOSTILE} b")

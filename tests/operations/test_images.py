@@ -168,6 +168,16 @@ def test_a_disk_that_ran_full_is_named_also_behind_a_mirror(host: Sandbox, clien
     assert f"Image {HTTPD} could not be pulled: the host's disk ran full meanwhile" in done.stderr
 
 
+def test_a_pull_fails_also_where_its_failure_could_not_be_noted(host: Sandbox) -> None:
+    """On a full disk there may be no room for the mark, either."""
+    host.program("mktemp", f"echo {host.directory}/nowhere")
+    host.program("docker", "exit 1")
+    done = host.run(script(HTTPD, retries=0))
+    assert done.returncode != 0
+    assert f"Image {HTTPD} could not be pulled" in done.stderr
+    assert not (host.root / "images.lock").exists()
+
+
 def test_one_that_fails_keeps_the_other_and_both_are_named(host: Sandbox) -> None:
     host.program("docker", f'{WELL}\n[ "$*" != "pull {HTTPD}" ]')
     host.program("sleep")

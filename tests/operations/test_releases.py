@@ -18,8 +18,9 @@ from hearth.releases import Release, dump_release
 from hearth.settings import Settings
 from tests.operations.conftest import Run
 from tests.operations.shell import HOSTILE, Sandbox, check_syntax
+from tests.shipped import shipped_settings
 
-OLLAMA, HTTPD = "ollama/ollama:0.17.4", "httpd:2.4.68"
+OLLAMA, HTTPD = shipped_settings().ollama_image, shipped_settings().proxy_image
 FILES = {"compose.yaml": "new compose", "httpd/httpd.conf": "new conf", "htdocs/index.html": "new page"}
 DIGESTS = {path: hashlib.sha256(text.encode()).hexdigest() for path, text in FILES.items()}
 IMAGES = {OLLAMA: "sha256:1", HTTPD: "sha256:2"}
@@ -165,6 +166,34 @@ def test_a_release_that_works_is_written_down(
     assert (kept / "previous").read_text().strip() == BEFORE
     assert '"accepted"' in (host.root / "releases/log.jsonl").read_text()
     assert json.loads(handler.asked[0])["model"] == settings.ollama_models[0]
+
+
+# What can't be written on a full disk: a directory has the name.
+FULL = {
+    "the release": 'cp "$@" && mkdir -p {releases}/.new/release.json',
+    "its acceptance": 'cp "$@" && mkdir -p {releases}/accepted.new',
+}
+
+
+@pytest.mark.parametrize("full", FULL.values(), ids=FULL)
+def test_a_release_that_could_not_be_written_down_is_not_accepted(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, full: str
+) -> None:
+    host.program("cp", f"/bin/{full}".replace("{releases}", str(host.root / "releases")))
+    settings = make_settings(proxy_port=proxy[1])
+    done = host.run(releases.accept_script(settings, release_of(settings), False))
+    assert done.returncode == 1
+    assert "is accepted" not in done.stdout
+    assert (host.root / "releases/accepted").read_text().strip() == BEFORE
+    assert not (host.root / "releases/log.jsonl").exists()
+
+
+def test_a_disk_that_does_not_list_a_release_is_no_proof_that_it_serves(host: Sandbox, make_settings: Make) -> None:
+    host.program("find", "exit 1")
+    done = host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop"))
+    assert done.returncode == 1
+    assert f"Release {BEFORE} did not come up either" in done.stderr
+    assert "something else" not in done.stderr
 
 
 GATED = {"proxy_access": "people", "proxy_people": {"anna": {"env": "HEARTH_ANNA"}}}
@@ -313,6 +342,21 @@ def test_a_rollback_goes_to_the_release_before_and_back_there_is_none(
     assert "no release to go back to" in again.stderr
 
 
+def test_a_rollback_that_could_not_be_written_down_says_so(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, run: Run
+) -> None:
+    settings = make_settings(proxy_port=proxy[1])
+    (host.root / "releases" / BEFORE / "probe").write_text(f'{proxy[1]}\n/api/ollama\n{{"model":"m"}}\n')
+    assert host.run(releases.accept_script(settings, release_of(settings), False)).returncode == 0
+    (host.root / "releases/accepted.new").mkdir()
+    (script,) = run(releases.rolled_back, {}, settings=settings, by="anna@laptop").scripts
+    done = host.run(script)
+    assert done.returncode == 1
+    assert f"Release {BEFORE} serves, but " in done.stderr
+    assert f"still names {NOW.id}" in done.stderr
+    assert "rolled back" not in (host.root / "releases/log.jsonl").read_text()
+
+
 def test_a_rollback_to_what_does_not_work_goes_forward_again(
     host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, run: Run
 ) -> None:
@@ -339,6 +383,17 @@ def test_a_release_with_another_port_comes_back_behind_the_firewall(host: Sandbo
     assert added == [f"nft add rule inet hearth input tcp dport {port} goto ask" for port in (11434, 8085)]
     up = next(index for index, call in enumerate(host.calls) if "up --detach" in call)
     assert host.calls.index(added[-1]) < up
+
+
+def test_a_port_that_the_firewall_does_not_take_is_not_opened_by_going_back(host: Sandbox, make_settings: Make) -> None:
+    ports = '      - "8085:80"\n      - "85:80"\n'
+    (host.root / "releases" / BEFORE / "tree/compose.yaml").write_text(ports)
+    # The last of the ports is no trouble: one failure among several counts.
+    host.program("nft", 'case "$*" in add*) exit 1;; *" input") echo "        tcp dport 85 goto ask";; esac')
+    done = host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop"))
+    assert done.returncode == 1
+    assert f"Release {BEFORE} did not come up either" in done.stderr
+    assert not any("up --detach" in call for call in host.calls)
 
 
 def test_a_host_without_a_firewall_gets_none_by_going_back(host: Sandbox, make_settings: Make) -> None:

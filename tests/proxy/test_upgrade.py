@@ -10,7 +10,8 @@ import pytest
 
 from hearth.containers import Drift
 from hearth.operations.project import converge_script
-from lab import artefacts
+from hearth.settings import Settings
+from lab import artefacts, images
 from lab.progress import Stages
 from tests.lab.clients import Knocker
 from tests.proxy.engine import ADDRESS, Engine
@@ -22,12 +23,23 @@ UPGRADES = 3
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An engine on which the shipped settings are deployed, as far as containers go."""
+def parts() -> artefacts.Paths:
+    """What the lab has built."""
     with Stages() as stages:
-        parts = artefacts.build(("engine", "images", "tools"), stages)
+        return artefacts.build(("engine", "images", "tools"), stages)
+
+
+@pytest.fixture(scope="module")
+def settings(parts: artefacts.Paths) -> Settings:
+    """The shipped settings with the lab's images, which need not be the shipped ones."""
+    tags = images.tags(parts["images"])
+    return shipped_settings(ollama_image=tags["ollama"], proxy_image=tags["httpd"])
+
+
+@pytest.fixture(scope="module")
+def engine(parts: artefacts.Paths, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine on which they are deployed, as far as containers go."""
     with Engine(parts, tmp_path_factory.mktemp("engine")) as one:
-        settings = shipped_settings()
         one.write(settings)
         for image in (settings.ollama_image, settings.proxy_image):
             pulled = one.execute(f"docker pull {image}")
@@ -37,8 +49,8 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield one
 
 
-def test_an_upgrade_of_httpd_takes_its_listener_away_for_less_than_a_second(engine: Engine) -> None:
-    current = shipped_settings().proxy_image
+def test_an_upgrade_of_httpd_takes_its_listener_away_for_less_than_a_second(engine: Engine, settings: Settings) -> None:
+    current = settings.proxy_image
     gaps = []
     for number in range(UPGRADES):
         image = f"httpd:next{number}"
@@ -46,7 +58,7 @@ def test_an_upgrade_of_httpd_takes_its_listener_away_for_less_than_a_second(engi
             f"c=$(docker create {current}) && docker commit -c 'LABEL number={number}' $c {image} && docker rm $c"
         )
         assert made.code == 0, made.output
-        engine.write(shipped_settings(proxy_image=image))
+        engine.write(settings.model_copy(update={"proxy_image": image}))
         with Knocker(0.02, 5, f"http://{ADDRESS}:{PORT}", engine.enter_network) as knocker:
             time.sleep(0.5)
             done = engine.run(converge_script([Drift("hearth-httpd", "is another one", "up")], 60, "exit 1", 0))

@@ -10,10 +10,14 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from hearth.doctor.address import Address
 from hearth.doctor.call import Way, call
@@ -172,20 +176,39 @@ def test_the_api_without_its_page() -> None:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made by openssl: an authority; certificates of it for localhost, for another name, and one that has ended."""
+    """An authority; certificates of it for localhost, for another name, and one that has ended."""
     where = tmp_path_factory.mktemp("tls")
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
 
     def openssl(*words: str) -> None:
         subprocess.run(["openssl", *words], cwd=where, check=True, capture_output=True, timeout=30)
 
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test CA", "-days", "9")
-    made = (("good", "localhost", "99"), ("ending", "localhost", "9"), ("named", "other.example", "9"))
-    for name, host, days in (*made, ("ended", "localhost", "-1")):
-        (where / "san").write_text(f"subjectAltName=DNS:{host}\n")
+    # Key usage here and the identifier of its key below: Python's checks are strict from 3.13 on.
+    usage = ["-addext", "keyUsage=critical,keyCertSign"]
+    openssl("req", "-x509", *key, *usage, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Test CA", "-days", "9")
+    authority = x509.load_pem_x509_certificate((where / "ca.pem").read_bytes())
+    signer = load_pem_private_key((where / "ca.key").read_bytes(), None)
+    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    for name, host, days in (
+        ("good", "localhost", 99),
+        ("ending", "localhost", 9),
+        ("named", "other.example", 9),
+        ("ended", "localhost", -1),
+    ):
         openssl("req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={host}")
-        signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", days, "-extfile", "san"]
-        openssl("x509", "-req", "-in", f"{name}.csr", *signed, "-out", f"{name}.pem")
+        request = x509.load_pem_x509_csr((where / f"{name}.csr").read_bytes())
+        end = datetime.now(UTC) + timedelta(days=days)
+        # Not by openssl: from 3.5 on it refuses to make a certificate that has ended.
+        made = (
+            x509.CertificateBuilder(authority.subject, request.subject, request.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(end - timedelta(days=100))
+            .not_valid_after(end)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+            .sign(signer, hashes.SHA256())
+        )
+        (where / f"{name}.pem").write_bytes(made.public_bytes(Encoding.PEM))
     openssl("req", "-x509", *key, "-keyout", "self.key", "-out", "self.pem", "-subj", "/CN=localhost", "-days", "9")
     return where
 

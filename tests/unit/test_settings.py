@@ -47,10 +47,10 @@ def test_settings_can_not_be_changed_afterwards(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "right"),
     [
-        ("ollama_image", "ollama/ollama:latest", "httpd:2.4.68"),
+        ("ollama_image", "ollama/ollama:latest", "httpd:2.4.71"),
         ("ollama_image", "ollama/ollama", "ollama/ollama:1.2.3"),
-        ("proxy_image", "", "httpd:2.4.68"),
-        ("proxy_image", "httpd:2.4.68 --privileged", "httpd:2.4.68"),
+        ("proxy_image", "", "httpd:2.4.71"),
+        ("proxy_image", "httpd:2.4.71 --privileged", "httpd:2.4.71"),
         ("proxy_image", "httpd@sha256:abc", "sha256"),
         ("proxy_port", 0, "greater than or equal to 1"),
         ("proxy_port", 65536, "less than or equal to 65535"),

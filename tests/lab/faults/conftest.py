@@ -12,11 +12,13 @@ import pytest
 
 from lab import ports, process, registry
 from tests.lab import registry_copy
+from tests.lab.machine import HTTPD_IMAGE
 from tests.lab.registry_fault import FaultRegistry, Trouble
 
 # One more layer on httpd: bytes that do not shrink, to be cut in two; zeros, which are little on the line and much on
 # the disk.
-SECOND, LARGE = "2.4.68-second", "2.4.68-large"
+VERSION = HTTPD_IMAGE.partition(":")[2]
+SECOND, LARGE = f"{VERSION}-second", f"{VERSION}-large"
 SECOND_BYTES, LARGE_BYTES = 6_000_000, 400_000_000
 
 
@@ -48,9 +50,9 @@ def image_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]
     storage = directory / "storage"
     registry_copy.copy_storage(storage)
     second = registry_copy.add_image(
-        storage, "library/httpd", "2.4.68", SECOND, {"opt/second": os.urandom(SECOND_BYTES)}
+        storage, "library/httpd", VERSION, SECOND, {"opt/second": os.urandom(SECOND_BYTES)}
     )
-    registry_copy.add_image(storage, "library/httpd", "2.4.68", LARGE, {"opt/large": bytes(LARGE_BYTES)})
+    registry_copy.add_image(storage, "library/httpd", VERSION, LARGE, {"opt/large": bytes(LARGE_BYTES)})
     [port] = ports.free(1)
     pid = registry.start(registry_copy.program_and_storage()[0], storage, port, directory, "registry-of-the-tests")
     try:

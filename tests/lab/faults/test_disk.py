@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from tests.lab.faults.conftest import LARGE, Images
-from tests.lab.machine import deploy, on_guest, wait_until
+from tests.lab.machine import deploy, listed_on_guest, on_guest, wait_until
 from tests.lab.verdict import right_then_quiet, serves
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
@@ -22,8 +22,8 @@ def leave_free(megabytes: int) -> None:
     )
 
 
-def containers() -> str:
-    return on_guest("sudo docker ps -q --no-trunc | sort")
+def containers() -> list[str]:
+    return listed_on_guest("sudo docker ps -q --no-trunc")
 
 
 def test_a_full_disk_is_refused_before_anything_is_changed(images: Images) -> None:

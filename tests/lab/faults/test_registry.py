@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from tests.acceptance.api import call
-from tests.lab.faults.conftest import SECOND_BYTES, Images
-from tests.lab.machine import deploy, on_guest, url
+from tests.lab.faults.conftest import SECOND_BYTES, VERSION, Images
+from tests.lab.machine import HTTPD_IMAGE, OLLAMA_IMAGE, deploy, listed_on_guest, url
 from tests.lab.registry_fault import Trouble
 from tests.lab.verdict import right_then_quiet, serves
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 
 
-def containers() -> str:
-    return on_guest("sudo docker ps -q --no-trunc | sort")
+def containers() -> list[str]:
+    return listed_on_guest("sudo docker ps -q --no-trunc")
 
 
 def test_errors_of_the_registry_are_outlasted(images: Images) -> None:
@@ -53,9 +53,9 @@ def test_a_layer_that_breaks_off_is_taken_up_again(images: Images) -> None:
 
 def test_an_image_that_does_not_exist_leaves_what_serves(images: Images) -> None:
     before = containers()
-    run = deploy(*images.upgrade("2.4.68-nosuch"), "docker_pull_retries=1")
+    run = deploy(*images.upgrade(f"{VERSION}-nosuch"), "docker_pull_retries=1")
     assert run.code != 0
-    assert "httpd:2.4.68-nosuch" in run.output
+    assert f"{HTTPD_IMAGE}-nosuch" in run.output
     assert "could not be pulled" in run.output, run.output
     assert containers() == before
     serves()
@@ -66,7 +66,7 @@ def test_an_image_that_does_not_exist_leaves_what_serves(images: Images) -> None
 @pytest.mark.long
 def test_an_image_that_is_no_httpd_is_refused_by_the_trial() -> None:
     before = containers()
-    run = deploy('proxy_image="ollama/ollama:0.17.4"')
+    run = deploy(f'proxy_image="{OLLAMA_IMAGE}"')
     assert run.code != 0
     assert containers() == before
     assert call(url(), "GET", "/").status == 200

@@ -1,7 +1,8 @@
-# On the lab's guest, by root: a host that others live on already. live_in.sh MIRROR MODEL_REGISTRY (see test_lived_in.py)
+# shellcheck shell=sh
+# On the lab's guest, by root: a host that others live on already. live_in.sh MIRROR MODEL_REGISTRY HTTPD OLLAMA (images; see test_lived_in.py)
 set -eu
 exec 2>&1
-mirror=$1 registry=$2
+mirror=$1 registry=$2 httpd=$3 ollama=$4
 export DEBIAN_FRONTEND=noninteractive
 # The engine's configuration is a person's; what it says is nothing that Hearth wants otherwise.
 mkdir -p /etc/docker
@@ -19,7 +20,7 @@ echo 'The page that was here before.' >/var/www/html/index.html
 
 # A container that would not come back by itself, should the engine stop it.
 docker network create blog >/dev/null
-docker run --detach --name old-blog --network blog --restart no httpd:2.4.68 >/dev/null
+docker run --detach --name old-blog --network blog --restart no "$httpd" >/dev/null
 
 ufw allow 22/tcp >/dev/null
 ufw allow 80/tcp >/dev/null
@@ -27,10 +28,10 @@ ufw allow 5001/tcp >/dev/null
 ufw --force enable
 
 # Ollama as its installer puts it on a host: a program, a user, a service.
-docker create --name program ollama/ollama:0.17.4 >/dev/null
+docker create --name program "$ollama" >/dev/null
 docker cp --follow-link program:/bin/ollama /usr/local/bin/ollama
 docker rm program >/dev/null
-docker rmi ollama/ollama:0.17.4 >/dev/null
+docker rmi "$ollama" >/dev/null
 useradd --system --shell /bin/false --user-group --create-home --home-dir /usr/share/ollama ollama
 cat >/etc/systemd/system/ollama.service <<'UNIT'
 [Unit]

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # On the lab's guest, by root: an LXC container with the guest's own root, as Proxmox makes them (a root of Debian's, no engine).
 # It is not started. Asked for by tests/lab/places/lxc.py.
 set -eu

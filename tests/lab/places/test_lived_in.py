@@ -47,7 +47,8 @@ def lines(command: str) -> list[str]:
 def _lived_in() -> None:
     restore("fresh")
     status = lab.status(must_run=True)
-    words = shlex.join(["sh", "-c", _SETUP.read_text(), "live_in", status.registry_mirror, status.model_registry])
+    given = (status.registry_mirror, status.model_registry, status.images["httpd"], status.images["ollama"])
+    words = shlex.join(["sh", "-c", _SETUP.read_text(), "live_in", *given])
     on_guest(f"sudo {words}", timeout=1800)
     backend.start()
 

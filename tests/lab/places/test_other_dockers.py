@@ -8,7 +8,7 @@ import shlex
 import pytest
 
 import lab
-from tests.lab.machine import on_guest, restore
+from tests.lab.machine import HTTPD_IMAGE, on_guest, restore
 from tests.lab.verdict import refused
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.guest("trixie")]
@@ -25,7 +25,7 @@ def _with_a_docker_of_theirs() -> None:
         f"sudo apt-get -qq update && {INSTALL} docker.io docker-cli iptables ca-certificates </dev/null >/dev/null",
         timeout=900,
     )
-    on_guest("sudo docker run -d --name old-blog --entrypoint sleep httpd:2.4.68 infinity", timeout=600)
+    on_guest(f"sudo docker run -d --name old-blog --entrypoint sleep {HTTPD_IMAGE} infinity", timeout=600)
 
 
 def test_a_docker_with_containers_is_not_replaced_by_another() -> None:

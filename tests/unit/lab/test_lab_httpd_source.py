@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import http.server
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -138,24 +134,6 @@ def test_one_way_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(httpd_source.VARIABLE, "debian")
     with pytest.raises(LabError, match=r"HEARTH_LAB_HTTPD='debian': use one of pinned, newest, package"):
         _fetch(tmp_path)
-
-
-@pytest.fixture
-def stand_in(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """An archive on the loopback: its directory, and its address."""
-    root = tmp_path / "archive"
-    root.mkdir()
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None: ...
-
-    handler = functools.partial(Quiet, directory=str(root))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield root, f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
 
 
 def _publish(root: Path, suite: str, version: str, tarball: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 
 import lab
-from lab import artefacts, cache, machine, ports, process, qemu, registry, report, ssh, state
+from lab import artefacts, cache, kvm, machine, ports, process, qemu, registry, report, ssh, state, vm
 from lab.__main__ import main, parser
+from lab.progress import Stages
 
 PLAN = qemu.Machine(Path("/a,b/.lab"), Path("/cache/guest-0"), "tcg", 2048, {"22": 4022, "85": 4085}, "x=y")
 
@@ -80,6 +82,38 @@ def test_qemu_listens_on_the_loopback_only_and_doubles_commas() -> None:
     assert "tcg,thread=multi" in words
     assert "-loadvm" not in words
     assert words[words.index("-append") + 1].endswith(" x=y")
+
+
+def test_a_snapshot_of_kvm_is_not_loaded_without_kvm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another kernel, or no right to /dev/kvm any more: QEMU would only say that it can't open it."""
+    monkeypatch.setattr(state, "DIRECTORY", tmp_path)
+    state.State(memory=1, snapshots={"fresh": {"memory": 1, "accel": "kvm"}}).save()
+    monkeypatch.setattr(kvm, "available", lambda _: False)
+    for name in ("check", "_choose_ports", "_start_servers"):
+        monkeypatch.setattr(vm, name, lambda *_: None)
+    monkeypatch.setattr(artefacts, "missing", lambda _: [])
+    monkeypatch.setattr(artefacts, "build", lambda *_: {})
+    with pytest.raises(lab.LabError, match=r"taken under KVM.*down --purge"):
+        vm.restore(Stages(), "fresh")
+
+
+def test_kvm_is_asked_once_per_boot_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEARTH_CACHE", str(tmp_path))
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab/kvm-of-an-older-boot").write_text("works\n")
+    monkeypatch.setattr(os, "access", lambda *_: True)
+    monkeypatch.setattr(qemu, "version", lambda: (10, 0, 2))
+    asked: list[Path] = []
+
+    def dies(guest: Path) -> bool:
+        asked.append(guest)
+        return False
+
+    monkeypatch.setattr(kvm, "_boots", dies)
+    guest = Path("/cache/guest-0")
+    assert [kvm.available(guest) for _ in range(2)] == [False, False]
+    assert asked == [guest]
+    assert [path.read_text() for path in (tmp_path / "lab").glob("kvm-*")] == ["fails\n"]
 
 
 def test_the_key_reaches_the_guest_as_a_credential() -> None:

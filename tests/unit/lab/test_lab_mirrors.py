@@ -70,6 +70,14 @@ def test_a_key_written_into_the_file_survives() -> None:
     assert key.replace("Signed-By:", "Signed-By: ") in mirrors.choose(mirrors.parse_deb822(text)).sources()
 
 
+def test_the_keyring_has_a_path_that_every_release_knows() -> None:
+    """As in Debian 13's own file."""
+    trixie = DEB822.replace("bookworm", "trixie").replace("keyring.gpg", "keyring.pgp")
+    found = mirrors.choose(mirrors.parse_deb822(trixie)).sources("bookworm")
+    assert found.count(f"Signed-By: {mirrors.KEYRING}\n") == 2
+    assert ".pgp" not in found
+
+
 def test_updates_can_be_left_out() -> None:
     chosen = mirrors.choose(mirrors.parse_deb822(DEB822))
     assert "trixie-updates" in chosen.sources()
