@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # A pipeline fails when any part of it does.
 .SHELLFLAGS := -o pipefail -ec
 .DEFAULT_GOAL := help
-.PHONY: help setup machine demo test test-proxy test-scenarios test-faults test-places test-arm64 test-unproven check unit verify deploy drift rollback backup restore uninstall sources lab-up lab-down lab-build clean
+.PHONY: help setup machine machine-to-run demo test test-proxy test-scenarios test-faults test-places test-arm64 test-unproven check unit verify deploy drift rollback backup restore uninstall sources lab-up lab-down lab-build clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,6 +14,7 @@ TO ?= backups
 WITH_MODELS ?= 0
 MODELS ?= keep
 GO_ON ?= 0
+IMAGES ?= auto
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -37,11 +38,14 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.deploy
 
 setup: $(VENV)/.deploy ## Python packages for deploying, into .venv
 
+machine-to-run:
+	@lab/machine.sh --without-build
+
 machine: ## Debian packages that the lab needs (QEMU, mmdebstrap, buildah, Chromium), with apt
 	@lab/machine.sh --browser
 
-demo: machine $(VENV)/.dev ## build the lab, deploy to a fresh virtual machine, print the chat page's address
-	@$(BIN)/python -m tests.run demo
+demo: machine-to-run $(VENV)/.dev ## deploy to a fresh virtual machine, ask a question, print the page's address; IMAGES=hub, built or auto
+	@$(BIN)/python -m tests.run demo --images '$(IMAGES)'
 
 test: machine $(VENV)/.dev ## checks, unit tests, a deploy to the lab, acceptance and browser tests
 	@$(BIN)/python -m tests.run test

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from lab import LabError, guests, state, status
+from lab import LabError, guests, hub, smollm2, state, status
 
 _DESCRIPTION = """A throwaway virtual machine that stands in for a freshly flashed Raspberry Pi: Debian trixie with
 systemd, sshd and the user pi, and nothing else. Beside it run the registries that its Docker and its Ollama pull from.
@@ -39,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     )
     up.add_argument("--memory", type=int, metavar="MiB", help="the guest's memory (default: 2048)")
     up.add_argument("--accel", choices=("auto", "kvm", "tcg"), default="auto", help="auto: KVM if it really works here")
+    _add_stack(up)
 
     down = commands.add_parser("down", help="shut the lab down; its disk stays as it is")
     down.add_argument("--purge", action="store_true", help="also delete this checkout's disk, snapshots, key and ports")
@@ -53,11 +54,28 @@ def parser() -> argparse.ArgumentParser:
     snapshot.add_argument("name", metavar="NAME")
     restore = commands.add_parser("restore", help="put the guest back to a snapshot (starts it if it is down)")
     restore.add_argument("name", metavar="NAME")
-    commands.add_parser("fresh", help="put the guest back to how it was after its first boot: restore fresh")
+    fresh = commands.add_parser("fresh", help="put the guest back to how it was after its first boot: restore fresh")
+    for command in (restore, fresh):
+        _add_stack(command)
     commands.add_parser("sources", help="ask whether all that the lab fetches can be had today, without building")
     build = commands.add_parser("build", help="only build what `up` needs, or the named parts")
     build.add_argument("parts", type=_part, nargs="*", metavar="PART", help="engine, roots, pebble, …")
     return top
+
+
+def _add_stack(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--images",
+        choices=hub.MODES,
+        help="hub: a deploy fetches from Docker Hub and Ollama's library; built: from registries of the lab, which are "
+        "built here (default: as before, at first built)",
+    )
+    command.add_argument(
+        "--models",
+        choices=smollm2.KINDS,
+        help=f"built: deploy the tiny models, which tests know word by word, or {smollm2.NAME}, which really answers "
+        "(default: as before, at first tiny)",
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -91,17 +109,19 @@ def _work(arguments: argparse.Namespace) -> int:
         if arguments.command == "up":
             wanted = {"22": arguments.ssh_port, "85": arguments.page_port}
             ports = {guest: port for guest, port in wanted.items() if port is not None}
-            vm.up(stages, ports, arguments.memory, arguments.accel)
+            stack = vm.Stack(arguments.images, arguments.models)
+            vm.up(stages, ports, arguments.memory, arguments.accel, stack)
         elif arguments.command == "down":
             vm.down(stages, arguments.purge)
         elif arguments.command == "snapshot":
             vm.snapshot(stages, arguments.name)
         elif arguments.command == "build":
-            needed = tuple(arguments.parts) or guests.chosen().needed
+            needed = tuple(arguments.parts) or guests.chosen().needed()
             vm.check(0, artefacts.missing(needed))
             artefacts.build(needed, stages)
         else:
-            vm.restore(stages, "fresh" if arguments.command == "fresh" else arguments.name)
+            stack = vm.Stack(arguments.images, arguments.models)
+            vm.restore(stages, "fresh" if arguments.command == "fresh" else arguments.name, stack)
     if stages.times:
         print(stages.summary(), file=sys.stderr)
     return 0
@@ -123,7 +143,7 @@ def _status(as_json: bool) -> int:
     if now.running:
         print(f"  chat page  {now.url}  (once Hearth is deployed)\n  ssh        ssh -F {now.ssh_config} {now.ssh_host}")
         print(f"  machine    {now.accel}, {now.memory} MiB")
-        print(f"  images     {', '.join(now.images.values())}")
+        print(f"  images     {', '.join(now.images.values()) or 'from Docker Hub'}")
     for line in now.origins:
         print(f"  made of    {line}")
     print(f"  snapshots  {', '.join(now.snapshots) or 'none'}")

@@ -22,10 +22,12 @@ from lab import (
     origin,
     programs,
     shell,
+    smollm2,
     tools,
     versions,
 )
 from lab.artefact import Artefact, Paths
+from lab.errors import Unavailable
 from lab.progress import Stages
 
 __all__ = ["ALL", "Paths", "build", "keys", "missing"]
@@ -75,6 +77,11 @@ def _models(paths: Paths, out: Path, log: Path) -> None:
     from lab import model_store  # needs numpy and gguf, which only building does
 
     model_store.build(paths["builder"] / "root", paths["ollama"] / "ollama", paths["tools"], out, log)
+
+
+def _smollm2(paths: Paths, out: Path, log: Path) -> None:
+    program = paths["ollama"] / "ollama"
+    smollm2.build(paths["builder"] / "root", program, paths["tools"], paths["models"], out, log)
 
 
 ALL = {
@@ -153,6 +160,13 @@ ALL = {
         Artefact("images", "Make the images", images.inputs, _images, ("base", "httpd", "ollama", "tools")),
         Artefact("roots", "Unpack the images", lambda: [image_roots.RECIPE], _roots, ("images",)),
         Artefact("models", "Make the tiny models", models.inputs, _models, ("builder", "ollama", "tools")),
+        Artefact(
+            "smollm2",
+            f"Fetch {smollm2.NAME}, a model that really answers",
+            smollm2.inputs,
+            _smollm2,
+            ("builder", "ollama", "tools", "models"),
+        ),
         *arm64.PARTS,
     )
 }
@@ -183,7 +197,10 @@ def missing(wanted: tuple[str, ...]) -> list[str]:
 
 
 def build(wanted: tuple[str, ...], stages: Stages) -> Paths:
-    """The directories of the artefacts, built where they are missing, two or three at a time."""
+    """The directories of the artefacts, built where they are missing, two or three at a time.
+
+    What could not be fetched and the lab can do without is said, and left out.
+    """
     key = keys()
     todo = missing(wanted)
     paths = {name: cache.path_of(name, key[name]) for name in ALL}
@@ -196,7 +213,12 @@ def build(wanted: tuple[str, ...], stages: Stages) -> Paths:
             if need in done:
                 done[need].result()
         with stages.stage(part.what):
-            cache.build_once(name, key[name], partial(part.build, paths))
+            try:
+                cache.build_once(name, key[name], partial(part.build, paths))
+            except Unavailable as error:
+                stages.say(f"  {error}")
+                del paths[name]
+                return
         for line in origin.lines(paths[name]):
             stages.say(f"  {line}")
 
@@ -210,4 +232,4 @@ def build(wanted: tuple[str, ...], stages: Stages) -> Paths:
         except BaseException:
             shell.stop_all()
             raise
-    return {name: paths[name] for name in wanted}
+    return {name: paths[name] for name in wanted if name in paths}

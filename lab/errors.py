@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class LabError(Exception):
     """Something the lab needs is missing or failed; the message is for reading, no traceback needed."""
+
+
+class Unavailable(LabError):
+    """Something that the lab can do without could not be fetched."""

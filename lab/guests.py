@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 
 from lab.errors import LabError
+from lab.hub import BUILT, HUB
+from lab.smollm2 import REAL, TINY
 
 VARIABLE = "HEARTH_LAB_GUEST"  # of the environment, so that inventories and tests mean the same guest
 
@@ -36,11 +38,18 @@ class Guest:
     docker_packages: bool = False
     patience: int = 900
 
-    @property
-    def needed(self) -> tuple[str, ...]:
-        """The artefacts that a lab with this guest takes."""
+    def needed(self, mode: str = BUILT, model: str = TINY) -> tuple[str, ...]:
+        """The artefacts that a lab with this guest takes.
+
+        Args:
+            mode: one of lab.hub.MODES.
+            model: one of lab.smollm2.KINDS.
+        """
+        if mode == HUB:
+            return (self.artefact,)
         packages = ("docker-repository",) if self.docker_packages else ()
-        return ("tools", self.artefact, *packages, self.images, "models")
+        real = ("smollm2",) if model == REAL else ()
+        return ("tools", self.artefact, *packages, self.images, "models", *real)
 
 
 TRIXIE = Guest("trixie", "trixie", "guest")

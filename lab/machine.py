@@ -11,6 +11,7 @@ from pathlib import Path
 from lab import cache, qemu, shell
 from lab.errors import LabError
 from lab.guests import Guest
+from lab.hub import BUILT, HUB
 
 GIB = 1 << 30
 TO_RUN = {
@@ -18,14 +19,13 @@ TO_RUN = {
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
 }
-TO_BUILD = {
+TO_BUILD_GUEST = {
     "mmdebstrap": "mmdebstrap",
-    "buildah": "buildah",
     "mke2fs": "e2fsprogs",
     "unshare": "util-linux",
     "apt-get": "apt",
-    "dpkg-deb": "dpkg",
 }
+TO_BUILD = {**TO_BUILD_GUEST, "buildah": "buildah", "dpkg-deb": "dpkg"}
 # Another processor's Debian: its maintainer scripts run under emulation, which mmdebstrap asks about.
 TO_BUILD_ARM64 = {"qemu-aarch64-static": "qemu-user-static", "arch-test": "arch-test"}
 BUILD_DISK, RUN_DISK = (
@@ -40,9 +40,12 @@ def to_run(guest: Guest) -> dict[str, str]:
     return {board.program: board.package, **TO_RUN}
 
 
-def to_build(guest: Guest) -> dict[str, str]:
-    """The commands that building it takes, with the packages that have them."""
-    return {**TO_BUILD, **(TO_BUILD_ARM64 if guest.architecture == "arm64" else {})}
+def to_build(guest: Guest, mode: str = BUILT) -> dict[str, str]:
+    """The commands that building it takes, with the packages that have them. `mode`: one of lab.hub.MODES."""
+    return {
+        **(TO_BUILD_GUEST if mode == HUB else TO_BUILD),
+        **(TO_BUILD_ARM64 if guest.architecture == "arm64" else {}),
+    }
 
 
 def check_commands(wanted: dict[str, str]) -> None:

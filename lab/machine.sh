@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# Installs on this machine what the lab and the tests need, with apt: lab/machine.sh [--browser] [--arm64]
+# Installs on this machine what the lab and the tests need, with apt: lab/machine.sh [--browser] [--arm64] [--without-build]
 # Says what it does, and nothing when all is there. --browser adds Chromium, for the tests of the chat page; --arm64 adds
 # what the arm64 guest takes: its QEMU, and QEMU's way to run single arm64 programs, which its root is made with.
+# --without-build leaves out what only building images takes: the guest alone is made without.
 set -euo pipefail
 
 packages=(qemu-system-x86 qemu-utils mmdebstrap buildah openssh-client e2fsprogs iproute2 nftables ca-certificates python3-venv curl)
 qemu=(qemu-system-x86 qemu-utils)
 arm64=
+build=yes
 for word in "$@"; do
   case $word in
     --browser) packages+=(chromium) ;;
+    --without-build) build= ;;
     --arm64)
       arm64=yes
       qemu+=(qemu-system-arm)
@@ -17,6 +20,9 @@ for word in "$@"; do
       ;;
   esac
 done
+if [[ -z $build ]]; then
+  for i in "${!packages[@]}"; do [[ ${packages[i]} != buildah ]] || unset "packages[i]"; done
+fi
 
 sudo=()
 [[ $EUID == 0 ]] || sudo=(sudo)
@@ -92,7 +98,7 @@ if ((${#missing[@]})); then
   install_any "${missing[@]}"
 fi
 # docker-registry is taken out of its package, never installed; apt must know where it is.
-apt-cache show docker-registry >/dev/null 2>&1 || refresh
+[[ -z $build ]] || apt-cache show docker-registry >/dev/null 2>&1 || refresh
 
 # Where no systemd is, the packages don't tell the kernel themselves.
 if [[ -n $arm64 ]] && ! arch-test arm64 >/dev/null 2>&1; then

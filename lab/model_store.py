@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,30 +26,32 @@ def build(root: Path, ollama: Path, tools: Path, out: Path, log: Path) -> None:
     shutil.copy(ollama, work / "ollama")
     with (
         registry.serving(tools / "docker-registry", storage, work) as port,
-        _server(root, work, log) as server,
+        serving(root, work, log) as server,
     ):
         for name in models.NAMES:
             path = out / f"{name}.gguf"
             gguf_file.write(name, path)
-            digest = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
-            pushed = f"http://{ports.LOOPBACK}:{port}/library/{name}"
-            _call(f"{server}/api/blobs/{digest}", path.read_bytes())
-            wish = {
-                "model": pushed,
-                "files": {path.name: digest},
-                "template": models.TEMPLATE,
-                "stream": False,
-            }
-            _call(f"{server}/api/create", json.dumps(wish).encode())
-            _call(
-                f"{server}/api/push",
-                json.dumps({"model": pushed, "insecure": True, "stream": False}).encode(),
-            )
+            push(server, port, name, path, {"template": models.TEMPLATE})
     shell.read(["rm", "-rf", "--one-file-system", "--", work], 60, root=True)
 
 
+def push(server: str, port: int, name: str, path: Path, wish: Mapping[str, object]) -> None:
+    """Have the Ollama at `server` create a model from a GGUF file and push it to the registry on the loopback's `port`.
+
+    Args:
+        name: as in Ollama's library.
+        wish: more of /api/create: template, parameters, system, license.
+    """
+    digest = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    pushed = f"http://{ports.LOOPBACK}:{port}/library/{name}"
+    _call(f"{server}/api/blobs/{digest}", path.read_bytes())
+    created = {"model": pushed, "files": {path.name: digest}, "stream": False, **wish}
+    _call(f"{server}/api/create", json.dumps(created).encode())
+    _call(f"{server}/api/push", json.dumps({"model": pushed, "insecure": True, "stream": False}).encode())
+
+
 @contextmanager
-def _server(root: Path, work: Path, log: Path) -> Iterator[str]:
+def serving(root: Path, work: Path, log: Path) -> Iterator[str]:
     """The Ollama server in the builder (its C library is the one it was built with); yields its address."""
     [port] = ports.free(1)
     address = f"{ports.LOOPBACK}:{port}"

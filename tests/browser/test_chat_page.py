@@ -6,17 +6,26 @@ import json
 import os
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Request, expect
+from playwright.sync_api import Request, ViewportSize, expect
 
-from tests.browser.chat_page import ANSWER_MS, ChatPage
+from lab import smollm2
+from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import OpenChat
-from tests.browser.fault_proxy import Fault, FaultProxy
+from tests.browser.fault_proxy import FaultProxy
 
-PHONE = {"width": 360, "height": 640}
-DESKTOP = {"width": 1100, "height": 640}
+PHONE: ViewportSize = {"width": 360, "height": 640}
+DESKTOP: ViewportSize = {"width": 1100, "height": 640}
+COLORS: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+# In the pictures: each in a chat of its own, and one more in the last.
+QUESTIONS = (
+    "Write two lines about a fire in winter.",
+    "Why is the sky blue? Answer in two sentences.",
+    "What is a Raspberry Pi, in one sentence?",
+)
+LAST_QUESTION = "What can I build with it?"
 IMAGES = Path(__file__).parent.parent.parent / "docs" / "images"
 
 
@@ -161,24 +170,23 @@ def test_fits_a_phone(open_chat: OpenChat, fault_proxy: FaultProxy) -> None:
 
 
 @pytest.mark.skipif("HEARTH_SCREENSHOTS" not in os.environ, reason="set HEARTH_SCREENSHOTS to renew docs/images")
-@pytest.mark.parametrize("colors", ["light", "dark"])
-@pytest.mark.parametrize("place", ["desktop", "phone"])
-def test_screenshot(open_chat: OpenChat, fault_proxy: FaultProxy, sentence: str, place: str, colors: str) -> None:
-    """`chat-page.png`, `chat-page-dark.png`, `chat-page-phone.png` and `chat-page-phone-dark.png`."""
-    desktop = place == "desktop"
-    chat = open_chat(fault_proxy.url, viewport=DESKTOP if desktop else PHONE, color_scheme=colors)
-    chat.say("A chat of yesterday")
-    chat.page.keyboard.press("Alt+n")
-    chat.say("Who are you, and where do you live?")
-    chat.pick("tinystory")
-    # At the pace of a Pi, however quick this machine is: the story must not fill the picture.
-    fault_proxy.fault = Fault(pause=0.3)
-    chat.ask("Tell me a story by the fire.")
-    chat.wait_for_words(24 if desktop else 12)
+def test_screenshots(open_chat: OpenChat, hearth_url: str) -> None:
+    """The pictures of docs/images, each of the same conversation with the model that really answers: after `make demo`.
+
+    What it answers is its own. So look at the pictures: it is small, and not all that it says makes sense.
+    """
+    chat = open_chat(hearth_url, viewport=DESKTOP)
+    chat.pick(smollm2.NAME)
+    for question in QUESTIONS:
+        chat.press("New chat")
+        chat.ask(question)
+        chat.wait_for("done")
+    chat.ask(LAST_QUESTION)
+    chat.wait_for("done")
     IMAGES.mkdir(parents=True, exist_ok=True)
-    chat.page.screenshot(
-        path=IMAGES / f"chat-page{'' if desktop else '-phone'}{'' if colors == 'light' else '-dark'}.png"
-    )
-    chat.page.keyboard.press("Escape")
-    expect(chat.last).to_have_attribute("data-state", "stopped", timeout=ANSWER_MS)
-    expect(chat.page.locator(".text").first).to_have_text(sentence)
+    for place, size in (("", DESKTOP), ("-phone", PHONE)):
+        chat.page.set_viewport_size(size)
+        chat.page.locator("#log").evaluate("log => log.scrollTo(0, log.scrollHeight)")
+        for scheme in COLORS:
+            chat.page.emulate_media(color_scheme=scheme)
+            chat.page.screenshot(path=IMAGES / f"chat-page{place}{'-dark' if scheme == 'dark' else ''}.png")

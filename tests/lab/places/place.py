@@ -7,13 +7,13 @@ import sys
 
 import lab
 from tests.lab import backend
-from tests.lab.machine import INVENTORY, PYINFRA, ROOT, Run, deploy, on_guest
+from tests.lab.machine import INVENTORY, PYINFRA, ROOT, STACK, Run, deploy, on_guest
 from tests.lab.verdict import serves
 
 
 def begin() -> None:
     """The guest as after its first boot, with the backend that was there before."""
-    for words in (["up"], ["restore", "fresh"]):
+    for words in (["up", *STACK], ["fresh", *STACK]):
         subprocess.run([sys.executable, "-m", "lab", *words], cwd=ROOT, check=True, timeout=4 * 3600)
     backend.start()
 

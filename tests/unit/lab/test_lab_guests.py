@@ -29,7 +29,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_usual_guest_is_trixie_and_its_lab_is_where_it_was(machine: Path) -> None:
     assert guests.chosen() == guests.TRIXIE
     assert state.directory_of("trixie") == machine / ".lab"
-    assert guests.TRIXIE.needed == ("tools", "guest", "images", "models")
+    assert guests.TRIXIE.needed() == ("tools", "guest", "images", "models")
     assert servers.names(guests.TRIXIE) == ("registry", "models")
 
 
@@ -60,7 +60,7 @@ def test_each_guest_is_made_of_its_own_release(kind: guests.Guest) -> None:
     text = guest.recipe(kind)
     assert f'\n  {kind.suite} "$root" "$sources"\n' in text
     assert f"Suites: {kind.suite} {kind.suite}-updates\n" in guest.inputs(kind)[2]
-    assert set(kind.needed) <= set(artefacts.ALL)
+    assert set(kind.needed()) <= set(artefacts.ALL)
 
 
 def test_a_recipe_that_lost_its_words_is_not_taken_for_another_release() -> None:
@@ -104,8 +104,8 @@ def test_the_arm64_guest_has_the_processor_of_a_pi_and_its_own_images() -> None:
     assert command[0] == "qemu-system-aarch64"
     assert command[command.index("-cpu") + 1] == "cortex-a76"
     assert "console=ttyAMA0" in command[command.index("-append") + 1]
-    assert "images" not in guests.ARM64.needed
-    assert "images-arm64" in guests.ARM64.needed
+    assert "images" not in guests.ARM64.needed()
+    assert "images-arm64" in guests.ARM64.needed()
 
 
 @pytest.mark.parametrize("name", ["base.sh", "images.sh"])

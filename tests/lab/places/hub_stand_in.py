@@ -1,0 +1,243 @@
+"""Stand-ins for Docker Hub and Ollama's library that the guest takes for the real ones.
+
+A name server answers for the three names with this machine, an HTTPS server has a certificate of a test authority for
+them, and the guest trusts that authority. What they serve is what the lab built, under the tags that hosts get by
+default: the one place where a version stands under another's name.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import secrets
+import shlex
+import socket
+import ssl
+import struct
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hearth.authority import make_authority
+from hearth.certificate import today
+from lab import artefacts, cache, images, ports, process, registry
+from tests.lab import registry_copy
+from tests.lab.machine import on_guest
+from tests.lab.registry_fault import SEEN_FROM_GUEST
+from tests.shipped import defaults
+
+IMAGES, TOKENS, MODELS = NAMES = ("registry-1.docker.io", "auth.docker.io", "registry.ollama.ai")
+_GUESTS_NAME_SERVER = "10.0.2.3"  # QEMU's, which asks this machine's
+_APT = "sudo DEBIAN_FRONTEND=noninteractive apt-get -qq -y"
+_HOOKS = ("output", "prerouting")
+_PIECE = 1 << 16
+
+
+@dataclass
+class StandIn:
+    """What runs on this machine's loopback.
+
+    Attributes:
+        https: port of the three services.
+        names: port of the name server (UDP).
+        authority: certificate of the test authority, PEM.
+        served: name → requests that it answered with success.
+    """
+
+    https: int
+    names: int
+    authority: bytes
+    served: Counter[str] = field(default_factory=Counter)
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[StandIn]:
+    """The stand-ins, as long as the block runs. `directory` holds a copy of the lab's images."""
+    authority = make_authority(directory / "authority", NAMES, today())
+    pem = directory / "hub.pem"
+    pem.write_bytes(authority.issue(NAMES, today()))
+    keys = artefacts.keys()
+    paths = {name: cache.path_of(name, keys[name]) for name in ("tools", "images", "smollm2")}
+    storage = directory / "images"
+    registry_copy.copy_storage(storage)
+    _tag_as_shipped(storage, images.tags(paths["images"]), authority.pem)
+    program = paths["tools"] / "docker-registry"
+    to = dict(zip((IMAGES, MODELS), ports.free(2), strict=True))
+    storages = {IMAGES: storage, MODELS: paths["smollm2"] / "storage"}
+    pids = [registry.start(program, storages[name], to[name], directory, name) for name in to]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    try:
+        with _name_server() as names, _https_server(context, to) as (https, served):
+            yield StandIn(https, names, authority.pem, served)
+    finally:
+        for pid in pids:
+            process.end(pid, str(directory))
+
+
+def lead_there(stand_in: StandIn) -> None:
+    """Have the guest take the stand-ins for the real ones, as its network and its trust store decide, not Hearth."""
+    certificate = shlex.quote(stand_in.authority.decode())
+    on_guest(
+        f"echo {certificate} | sudo tee /usr/local/share/ca-certificates/test-authority.crt >/dev/null"
+        " && sudo update-ca-certificates >/dev/null"
+    )
+    on_guest(f"{_APT} update && {_APT} install --no-install-recommends nftables </dev/null >/dev/null", timeout=600)
+    # For what runs on the guest, and for what its containers send: these don't read the guest's /etc/hosts.
+    rules = (
+        f"ip daddr {_GUESTS_NAME_SERVER} udp dport 53 dnat to {SEEN_FROM_GUEST}:{stand_in.names};"
+        f"ip daddr {SEEN_FROM_GUEST} tcp dport 443 dnat to {SEEN_FROM_GUEST}:{stand_in.https};"
+    )
+    chains = "\n".join(f"chain {hook} {{ type nat hook {hook} priority -150; {rules} }}" for hook in _HOOKS)
+    table = f"table ip stand_ins {{\n{chains}\n}}"
+    on_guest(f"echo {shlex.quote(table)} | sudo nft -f -")
+    on_guest("sudo resolvectl flush-caches")
+    for name in NAMES:
+        assert on_guest(f"getent ahostsv4 {name}").startswith(SEEN_FROM_GUEST)
+
+
+def _tag_as_shipped(storage: Path, built: Mapping[str, str], authority: bytes) -> None:
+    """Give the built images the tags of the shipped defaults; Ollama's trusts the test authority, and it alone."""
+    shipped = {"httpd": defaults()["proxy_image"], "ollama": defaults()["ollama_image"]}
+    added = {"httpd": {"etc/stand-in": b""}, "ollama": {"etc/ssl/certs/ca-certificates.crt": authority}}
+    for name, image in built.items():
+        repository, _, base = image.partition(":")
+        wanted, _, tag = shipped[name].partition(":")
+        assert wanted == repository
+        place = repository if "/" in repository else f"library/{repository}"
+        registry_copy.add_image(storage, place, base, tag, added[name])
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """The three services, told apart by the name that they were called by."""
+
+    to: ClassVar[Mapping[str, int]]
+    token: ClassVar[str]
+    served: ClassVar[Counter[str]]
+    guard: ClassVar[threading.Lock] = threading.Lock()
+
+    def do_GET(self) -> None:
+        name = self.headers["Host"].partition(":")[0]
+        if name == TOKENS:
+            self._json(200, {"token": self.token, "expires_in": 3600})
+        elif name == IMAGES and self.headers["Authorization"] != f"Bearer {self.token}":
+            # As Docker Hub: nothing without a token, which anybody is given.
+            challenge = f'Bearer realm="https://{TOKENS}/token",service="registry.docker.io"'
+            self._json(401, {"errors": [{"code": "UNAUTHORIZED"}]}, {"WWW-Authenticate": challenge})
+        elif name in self.to:
+            with suppress(OSError, http.client.HTTPException):
+                self._relay(name)
+        else:
+            self.send_error(421)
+
+    do_HEAD = do_GET
+
+    def _relay(self, name: str) -> None:
+        upstream = http.client.HTTPConnection(ports.LOOPBACK, self.to[name], timeout=60)
+        upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        for header, value in self.headers.items():
+            if header.lower() not in ("connection", "authorization"):
+                upstream.putheader(header, value)
+        upstream.endheaders()
+        answer = upstream.getresponse()
+        self._count(name, answer.status)
+        self.send_response(answer.status)
+        for header, value in answer.getheaders():
+            if header.lower() not in ("connection", "transfer-encoding", "date", "server"):
+                self.send_header(header, value)
+        self.end_headers()
+        while piece := answer.read(_PIECE):
+            self.wfile.write(piece)
+        upstream.close()
+
+    def _json(self, status: int, content: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
+        self._count(self.headers["Host"], status)
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _count(self, name: str, status: int) -> None:
+        with self.guard:
+            self.served[name] += status in (200, 206)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the tests look at what was counted."""
+
+
+class _Server(ThreadingHTTPServer):
+    """Shakes hands in the connection's own thread: a client that does not must not keep the others waiting."""
+
+    daemon_threads = True
+    context: ssl.SSLContext
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        with suppress(OSError):
+            request.settimeout(120)
+            with self.context.wrap_socket(request, server_side=True) as secured:
+                super().finish_request(secured, client_address)
+
+
+@contextmanager
+def _https_server(context: ssl.SSLContext, to: Mapping[str, int]) -> Iterator[tuple[int, Counter[str]]]:
+    served: Counter[str] = Counter()
+    handler = type("Handler", (_Handler,), {"to": to, "token": secrets.token_hex(16), "served": served})
+    with _Server((ports.LOOPBACK, 0), handler) as server:
+        server.context = context
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        try:
+            yield server.server_port, served
+        finally:
+            server.shutdown()
+
+
+@contextmanager
+def _name_server() -> Iterator[int]:
+    """Answers for NAMES, and passes on all else to this machine's own name server; yields its port."""
+    upstream = next(
+        line.split()[1] for line in Path("/etc/resolv.conf").read_text().splitlines() if line.startswith("nameserver")
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind((ports.LOOPBACK, 0))
+
+        def serve(query: bytes, client: Any) -> None:
+            with suppress(OSError):
+                server.sendto(_own_answer(query) or _passed_on(query, upstream), client)
+
+        def listen() -> None:
+            with suppress(OSError):
+                while True:
+                    threading.Thread(target=serve, args=server.recvfrom(4096), daemon=True).start()
+
+        threading.Thread(target=listen, daemon=True).start()
+        yield server.getsockname()[1]
+
+
+def _own_answer(query: bytes) -> bytes:
+    """The answer to a question about one of NAMES; empty for another. An address for A, nothing for other types."""
+    labels, at = [], 12
+    while size := query[at]:
+        labels.append(query[at + 1 : at + 1 + size].decode("ascii", "replace").lower())
+        at += 1 + size
+    if ".".join(labels) not in NAMES:
+        return b""
+    question = query[12 : at + 5]
+    [kind] = struct.unpack("!H", query[at + 1 : at + 3])
+    record = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 60, 4) + socket.inet_aton(SEEN_FROM_GUEST) if kind == 1 else b""
+    return query[:2] + struct.pack("!HHHHH", 0x8180, 1, bool(record), 0, 0) + question + record
+
+
+def _passed_on(query: bytes, upstream: str) -> bytes:
+    family = socket.AF_INET6 if ":" in upstream else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as other:
+        other.settimeout(5)
+        other.sendto(query, (upstream, 53))
+        return other.recv(4096)
