@@ -28,7 +28,7 @@ def build(root: Path, ollama: Path, tools: Path, out: Path, log: Path) -> None:
         registry.serving(tools / "docker-registry", storage, work) as port,
         _server(root, work, log) as server,
     ):
-        for name in models.NAMES:
+        for name in (*models.NAMES, models.EMBEDDING):
             path = out / f"{name}.gguf"
             gguf_file.write(name, path)
             digest = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
