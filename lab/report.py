@@ -30,7 +30,7 @@ class Status:
     images: dict[str, str]  # "httpd", "ollama" -> the image that the registry mirror has, by the version that is in it
     origins: list[str]  # lines on what the lab is made of, where that is not pinned
     snapshots: list[str]
-    models: list[str]  # what the model registry holds, in library/
+    models: list[str]  # those of the model registry, in library/, that talk
     pids: dict[str, int]  # of what runs: qemu, registry, models, packages
 
     def to_json(self) -> str:
