@@ -42,6 +42,7 @@ proxy_routes = [
     {"path": "/api/ollama", "to": "/api/generate", "methods": ["POST"]},
     {"path": "/api/chat", "to": "/api/chat", "methods": ["POST"]},
     {"path": "/api/tags", "to": "/api/tags", "methods": ["GET", "HEAD"]},
+    {"path": "/api/show", "to": "/api/show", "methods": ["POST"]},
     {"path": "/api/version", "to": "/api/version", "methods": ["GET", "HEAD"]},
     {"path": "/v1/chat/completions", "to": "/v1/chat/completions", "methods": ["POST"]},
     {"path": "/v1/models", "to": "/v1/models", "methods": ["GET"]},

@@ -88,13 +88,32 @@ def needs_prompt(before: Release | None, now: Release) -> bool:
     return any(before.files.get(path) != now.files.get(path) for path in paths if not path.startswith("htdocs/"))
 
 
-def probe(settings: Settings) -> tuple[str, str]:
-    """Path and JSON body of a request that makes a model say a few words; ("", "") where no route or model is set."""
-    if settings.ollama_models:
-        question: dict[str, Any] = {"model": settings.ollama_models[0], "options": {"num_predict": 8}, "stream": True}
-        for route in settings.routes:
-            if "POST" in route.methods and route.to == "/api/generate":
-                return route.path, json.dumps(question | {"prompt": "Say hello."})
-            if "POST" in route.methods and route.to == "/api/chat":
-                return route.path, json.dumps(question | {"messages": [{"role": "user", "content": "Say hello."}]})
-    return "", ""
+@dataclass(frozen=True)
+class Probe:
+    """How a release is tried with a model. Which model is decided on the host, where Ollama says what each can do.
+
+    Attributes:
+        models: the declared ones, as Ollama knows them, in their order.
+        path: of a route over which a model says something, "" where there is none.
+        body: JSON of a question for that route, to the first of the models; "" without either.
+    """
+
+    models: tuple[str, ...] = ()
+    path: str = ""
+    body: str = ""
+
+
+def probe(settings: Settings) -> Probe:
+    """The probe for these settings."""
+    models = settings.ollama_models
+    if not models:
+        return Probe()
+    # Enough for a word after what a model that thinks begins with.
+    question: dict[str, Any] = {"model": models[0], "options": {"num_predict": 16}, "stream": True}
+    for route in settings.routes:
+        if "POST" in route.methods and route.to == "/api/generate":
+            return Probe(models, route.path, json.dumps(question | {"prompt": "Say hello."}))
+        if "POST" in route.methods and route.to == "/api/chat":
+            messages = [{"role": "user", "content": "Say hello."}]
+            return Probe(models, route.path, json.dumps(question | {"messages": messages}))
+    return Probe(models)

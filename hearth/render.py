@@ -87,7 +87,7 @@ def render_httpd_conf(settings: Settings) -> str:
             server_names=[name for name in settings.proxy_tls_names if ":" not in name],
             host_pattern=_host_pattern(settings.host_names),
             routes=settings.routes,
-            quick_routes=[route for route in settings.routes if route.is_ollama and "POST" not in route.methods],
+            quick_routes=[route for route in settings.routes if route.is_quick],
             route_pattern=path_pattern(tuple(route for route in settings.routes if route.is_ollama)),
             method_groups=_method_groups(settings.routes),
             **_access(settings),

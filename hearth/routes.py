@@ -52,6 +52,8 @@ OLLAMA_MANAGEMENT: dict[str, frozenset[str]] = {
 }
 # The host's account with Ollama's maker: for nobody.
 _NEVER = ("/api/me", "/api/signout", "/api/user")
+# What a model is: read from its file, and changed by nothing in the request.
+_SHOW = "/api/show"
 # Below this path is one for each file of a model.
 _BLOBS = "/api/blobs/"
 
@@ -93,6 +95,16 @@ class Route(BaseModel):
     @property
     def is_ollama(self) -> bool:
         return self.to.startswith("/")
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether it is answered without a model, so that it need not wait for those that generate."""
+        return self.is_ollama and ("POST" not in self.methods or self.to == _SHOW)
+
+    @property
+    def reads_models(self) -> bool:
+        """Whether answering takes reading a model's file, which costs memory and time."""
+        return self.to == _SHOW
 
     @property
     def is_management(self) -> bool:

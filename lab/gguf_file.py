@@ -11,7 +11,14 @@ from lab import models
 
 
 def write(name: str, path: Path) -> None:
-    """Write the model as a llama-architecture GGUF file, the same bytes every time."""
+    """Write a model of `models` as a GGUF file, the same bytes every time."""
+    if name == models.EMBEDDING:
+        _write_bert(name, path)
+    else:
+        _write_llama(name, path)
+
+
+def _write_llama(name: str, path: Path) -> None:
     table = models.table(name)
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name(name)
@@ -29,6 +36,10 @@ def write(name: str, path: Path) -> None:
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
     _add_vocabulary(writer, table)
     _add_tensors(writer, table)
+    _finish(writer)
+
+
+def _finish(writer: gguf.GGUFWriter) -> None:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -74,3 +85,62 @@ def _add_tensors(writer: gguf.GGUFWriter, table: models.Table) -> None:
         writer.add_tensor(f"{prefix}.ffn_gate.weight", np.zeros((inner, width), dtype=np.float32))
         writer.add_tensor(f"{prefix}.ffn_up.weight", np.zeros((inner, width), dtype=np.float32))
         writer.add_tensor(f"{prefix}.ffn_down.weight", np.zeros((width, inner), dtype=np.float32))
+
+
+def _write_bert(name: str, path: Path) -> None:
+    """An encoder as those that make embeddings are: what tells it from a model that talks is its `pooling_type`."""
+    tokens, width = models.embedding_tokens(), models.EMBEDDING_WIDTH
+    writer = gguf.GGUFWriter(path, "bert")
+    writer.add_name(name)
+    writer.add_context_length(models.EMBEDDING_CONTEXT)
+    writer.add_embedding_length(width)
+    writer.add_block_count(models.LAYERS)
+    writer.add_feed_forward_length(models.FEED_FORWARD)
+    writer.add_head_count(models.HEADS)
+    writer.add_layer_norm_eps(1e-12)
+    writer.add_causal_attention(False)
+    writer.add_pooling_type(gguf.PoolingType.MEAN)
+    writer.add_vocab_size(len(tokens))
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    writer.add_tokenizer_model("bert")
+    writer.add_token_list(list(tokens))
+    writer.add_token_scores([0.0] * len(tokens))
+    special = len(models.EMBEDDING_SPECIAL)
+    writer.add_token_types([gguf.TokenType.CONTROL] * special + [gguf.TokenType.NORMAL] * (len(tokens) - special))
+    writer.add_token_type_count(2)
+    ids = {token: number for number, token in enumerate(tokens)}
+    writer.add_pad_token_id(ids["[PAD]"])
+    writer.add_unk_token_id(ids["[UNK]"])
+    writer.add_bos_token_id(ids["[CLS]"])
+    writer.add_eos_token_id(ids["[SEP]"])
+    writer.add_sep_token_id(ids["[SEP]"])
+    writer.add_mask_token_id(ids["[MASK]"])
+    for tensor, values in _bert_tensors(len(tokens), width).items():
+        writer.add_tensor(tensor, values)
+    _finish(writer)
+
+
+def _bert_tensors(size: int, width: int) -> dict[str, np.ndarray]:
+    """Attention and feed-forward are zero, as in the other models, so an embedding is the mean of its tokens' ones."""
+
+    def zeros(*shape: int) -> np.ndarray:
+        return np.zeros(shape, dtype=np.float32)
+
+    tensors = {
+        "token_embd.weight": np.eye(size, width, dtype=np.float32),
+        "token_types.weight": zeros(2, width),
+        "position_embd.weight": zeros(models.EMBEDDING_CONTEXT, width),
+    }
+    norms = ["token_embd_norm"]
+    for layer in range(models.LAYERS):
+        prefix = f"blk.{layer}"
+        shapes = dict.fromkeys(("attn_q", "attn_k", "attn_v", "attn_output"), (width, width))
+        shapes |= {"ffn_up": (models.FEED_FORWARD, width), "ffn_down": (width, models.FEED_FORWARD)}
+        for part, shape in shapes.items():
+            tensors[f"{prefix}.{part}.weight"] = zeros(*shape)
+            tensors[f"{prefix}.{part}.bias"] = zeros(shape[0])
+        norms += [f"{prefix}.attn_output_norm", f"{prefix}.layer_output_norm"]
+    for norm in norms:
+        tensors[f"{norm}.weight"] = np.ones(width, dtype=np.float32)
+        tensors[f"{norm}.bias"] = zeros(width)
+    return tensors

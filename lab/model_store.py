@@ -28,7 +28,7 @@ def build(root: Path, ollama: Path, tools: Path, out: Path, log: Path) -> None:
         registry.serving(tools / "docker-registry", storage, work) as port,
         serving(root, work, log) as server,
     ):
-        for name in models.NAMES:
+        for name in (*models.NAMES, models.EMBEDDING):
             path = out / f"{name}.gguf"
             gguf_file.write(name, path)
             push(server, port, name, path, {"template": models.TEMPLATE})

@@ -4,6 +4,8 @@ Each is a real llama-architecture model that the real server loads and runs. All
 are zero, so a token's embedding passes through unchanged; embeddings are one-hot, one dimension per token of a chain,
 and the output matrix maps each dimension to the chain's next token. Whatever the prompt, its last token is not of the
 chain and leads to the chain's first one.
+
+One is of another kind: EMBEDDING is a BERT, which makes embeddings and can't be asked anything.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ TINYSTORY_SENTENCE = (
     "Once upon a time there was small fireplace that kept warm words going round and"  # and from the start
 )
 NAMES = ("tinyllama", "tinystory")
+# In the registry, and deployed only by the tests that ask for it: it makes embeddings and does not talk.
+EMBEDDING = "tinyembed"
 
 TEMPLATE = "{{ .Prompt }} "  # ends in a space, whose token belongs to no chain
 SPECIAL = ("<unk>", "<s>", "</s>")
@@ -37,6 +41,11 @@ FEED_FORWARD = 32
 WIDTH = 512
 VOCABULARY = 6144
 CONTEXT = 4096
+
+# tinyembed, a BERT: one dimension per token, so that texts of different letters have different embeddings.
+EMBEDDING_WIDTH = 64
+EMBEDDING_CONTEXT = 512
+EMBEDDING_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,12 @@ def table(name: str) -> Table:
     following = {0: first, **{d: first + d for d in range(1, len(pieces))}}
     following[len(pieces)] = first + 1 if loops else END
     return Table(tokens, dimension, following)
+
+
+def embedding_tokens() -> tuple[str, ...]:
+    """tinyembed's vocabulary: every letter, at the beginning of a word (`▁` before it) and within one."""
+    letters = tuple(chr(code) for code in range(ord("a"), ord("z") + 1))
+    return (*EMBEDDING_SPECIAL, *(f"▁{letter}" for letter in letters), *letters)
 
 
 def inputs() -> list[str]:

@@ -32,7 +32,7 @@ class Status:
     images: dict[str, str]  # "httpd", "ollama" -> what the mirror has, by the version in it; none with "hub"
     origins: list[str]  # lines on what the lab is made of, where that is not pinned
     snapshots: list[str]
-    models: list[str]  # what a deploy to it lists; its registry has them in library/
+    models: list[str]  # what a deploy to it lists, all of which talk; its registry has them in library/
     pids: dict[str, int]  # of what runs: qemu, registry, models, packages
 
     def to_json(self) -> str:

@@ -1,10 +1,11 @@
 // Getting a turn answered: loading the model, thinking, words as they come, and trying again when asked to.
 
 import { messages } from "./chats.js";
-import { countdown, follow } from "./dom.js";
+import { announce, countdown, follow } from "./dom.js";
 import { shortName } from "./exchange.js";
 import { ask, load } from "./server.js";
 import { summary, waitingSentence } from "./stream.js";
+import { watchQuiet } from "./watch.js";
 
 let preload = true; // false once a model did not stay in memory until its question came
 
@@ -26,23 +27,34 @@ async function attempt(chat, turn, view, signal) {
   const seconds = (from) => (performance.now() - from) / 1000;
   let since = began;
   let loading = preload ? shortName(turn.model) : "";
-  const tick = () => view.show("waiting", waitingSentence(Math.floor(seconds(since)), loading));
-  const timer = setInterval(tick, 1000);
-  tick();
+  let known = "";
+  const tick = () => {
+    const begun = turn.state === "answering" ? "Answering…" : waitingSentence(Math.floor(seconds(since)), loading);
+    const note = known ? `${begun} · ${known}` : begun;
+    if (note !== turn.note) view.show(turn.state === "answering" ? "answering" : "waiting", note);
+  };
+  const watch = watchQuiet((_, sentence) => {
+    if (sentence && sentence !== known) announce(sentence);
+    known = sentence;
+    tick();
+  });
   try {
     // Loading is asked for by itself, so that it can be told from thinking.
     if (preload) await load(turn.model, signal);
     let loaded = seconds(began);
     since = performance.now();
     loading = "";
+    watch.heard();
+    known = "";
     tick();
     const onEvent = ({ message = {} }) => {
+      watch.heard();
       turn.thinking += message.thinking ?? "";
       turn.answer += message.content ?? "";
       follow(() => {
         view.write();
-        if (!message.content || turn.state === "answering") return;
-        clearInterval(timer);
+        if (!message.content || (turn.state === "answering" && !known)) return;
+        known = "";
         view.show("answering", "Answering…");
       });
     };
@@ -54,6 +66,6 @@ async function attempt(chat, turn, view, signal) {
     loaded = Math.max(loaded, again);
     follow(() => view.show("done", turn.answer ? summary(last, seconds(began), loaded) : "The model had nothing to say."));
   } finally {
-    clearInterval(timer);
+    watch.end();
   }
 }

@@ -1,26 +1,29 @@
 // The page itself: the chat that is open, the models, and the answer under way.
 
+import { sees, talks } from "./abilities.js";
 import { answer } from "./answer.js";
 import { newChat, newTurn, titleOf } from "./chats.js";
 import { diagnose } from "./diagnosis.js";
 import { announce, byId, follow, on } from "./dom.js";
 import { exchangeView, shortName } from "./exchange.js";
-import { sees, showPictures, shrink } from "./pictures.js";
-import { listModels } from "./server.js";
+import { showPictures, shrink } from "./pictures.js";
+import { describeModels } from "./server.js";
 import { leaveSide, listChats, listenSide } from "./side.js";
 import { openStore, remembered } from "./store.js";
-import { ChatError, NO_MODELS, NO_ROOM, NO_STORE } from "./words.js";
+import { ChatError, NO_MODELS, NO_ROOM, NO_STORE, onlyEmbeddings } from "./words.js";
 
 const [picker, exchanges, prompt, send, stop, notice] = ["model", "exchanges", "prompt", "send", "stop", "notice"].map(byId);
 
 let store;
 let chat = newChat();
-let models = []; // as the server lists them
+let models = []; // those of the server that answer questions
 let pictures = []; // base64, to go with the next question
 let edited = null; // the turn whose question is being changed
 const gone = new Set(); // chats deleted, of which an answer may still be coming
 let running = null; // the AbortController of the answer under way
 
+const BLIND = "This model can't look at pictures. It may answer as if there were none.";
+const SIGHT_UNKNOWN = "The server does not say whether this model can see. If it can't, it answers without the picture.";
 const find = (name) => models.find((model) => model.name === name);
 
 function refresh() {
@@ -30,7 +33,9 @@ function refresh() {
   byId("welcome").hidden = chat.turns.length > 0;
   byId("chat-title").textContent = chat.title || "New chat";
   byId("editing").hidden = !edited;
-  byId("blind").hidden = !pictures.length || sees(find(picker.value)) === true;
+  const sight = sees(find(picker.value));
+  byId("blind").hidden = !pictures.length || sight === true;
+  byId("blind").textContent = sight === false ? BLIND : SIGHT_UNKNOWN;
 }
 
 function showNotice(message, retry = false) {
@@ -48,12 +53,14 @@ function optionOf({ name, size }) {
 
 async function fillPicker() {
   try {
-    models = await listModels();
+    const all = await describeModels();
+    models = all.filter(talks);
     const wanted = [picker.value, chat.model, remembered("model")].find(find);
     picker.replaceChildren(...(models.length ? models.map(optionOf) : [new Option("No model", "")]));
     if (wanted) picker.value = wanted;
     picker.disabled = !models.length;
-    showNotice(models.length ? "" : NO_MODELS, true);
+    const lacking = all.length ? onlyEmbeddings(all.map(({ name }) => shortName(name))) : NO_MODELS;
+    showNotice(models.length ? "" : lacking, true);
   } catch (error) {
     if (picker.disabled) picker.replaceChildren(new Option("No answer", ""));
     showNotice(error.message, true);

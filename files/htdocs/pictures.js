@@ -3,13 +3,6 @@
 import { button, byId, element } from "./dom.js";
 
 const SIDE = 1280; // models look at less than that
-const SEES = /clip|mllama|vl$|vl[:-]|llama4|mistral3|vision|minicpm-?v|llava|moondream/i;
-
-/** Whether a model of /api/tags takes pictures: true, false, or null when the server does not tell. */
-export function sees({ name = "", capabilities, details } = {}) {
-  if (capabilities) return capabilities.includes("vision");
-  return [name, details?.family, ...(details?.families ?? [])].some((word) => SEES.test(word)) || null;
-}
 
 /** A picture file as a base64 JPEG of at most 1280 pixels a side. */
 export async function shrink(file) {

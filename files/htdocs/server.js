@@ -1,19 +1,24 @@
 // Calls to the server, all of them to paths beside the page.
 
+import { talks } from "./abilities.js";
 import { readAnswer } from "./stream.js";
-import { ChatError, fromStatus, ODD_ANSWER, UNREACHABLE } from "./words.js";
+import { BROKEN_OFF, ChatError, fromStatus, ODD_ANSWER, RESTARTED, UNREACHABLE } from "./words.js";
 
 const VERSION = "api/version";
 const CHAT = "api/chat";
 
 /** `fetch`, with every failure but an abort turned into a ChatError. */
 export async function request(path, options = {}, model = "") {
+  const began = performance.now();
   let response;
   try {
     response = await fetch(path, { cache: "no-store", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ChatError(UNREACHABLE, { cure: "wait" });
+    // The proxy closes a connection without an answer, too, when the model server goes away with the question.
+    const now = path === VERSION || error.name === "TimeoutError" ? "away" : await serverState();
+    const sentence = { up: BROKEN_OFF, down: RESTARTED, away: UNREACHABLE }[now];
+    throw new ChatError(sentence, { cure: "wait" });
   }
   if (response.ok) return response;
   const { status } = response;
@@ -24,11 +29,12 @@ export async function request(path, options = {}, model = "") {
   } catch {
     // Not JSON: an error page of something between, whose words would not help.
   }
-  // The proxy's 503 has two causes. Version has a place of its own, and so tells which it is.
-  const up = status === 503 && path !== VERSION ? await version().then(() => true, () => false) : null;
-  const models = status === 404 && model ? await listModels().catch(() => []) : [];
+  // The proxy's 502 and 503 have two causes each. Version has a place of its own, and so tells which it is.
+  const up = [502, 503].includes(status) && path !== VERSION ? (await serverState()) === "up" : null;
+  const models = status === 404 && model ? (await listModels().catch(() => [])).filter(talks) : [];
   const after = Number(response.headers.get("Retry-After")) || 0;
-  throw fromStatus(status, { detail, model, origin: location.origin, up, models: models.map((each) => each.name), after });
+  const waited = (performance.now() - began) / 1000;
+  throw fromStatus(status, { detail, model, origin: location.origin, up, models: models.map((each) => each.name), after, waited });
 }
 
 const post = (path, body, signal) =>
@@ -49,9 +55,30 @@ export async function listModels(signal) {
   return (await json(request("api/tags", { signal }))).models ?? [];
 }
 
+const abilities = new Map(); // a model's digest → its capabilities
+
+/** The same with `capabilities`, where the server says them: newer Ollamas in the list, others when asked for each. */
+export async function describeModels(signal) {
+  return Promise.all((await listModels(signal)).map(async (model) => {
+    const { name, digest } = model;
+    if (model.capabilities) return model;
+    if (!abilities.has(digest)) {
+      const asked = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ model: name }) };
+      const { capabilities } = await json(request("api/show", { ...asked, signal: AbortSignal.timeout(5000) })).catch(() => ({}));
+      if (!Array.isArray(capabilities)) return model;
+      abilities.set(digest, capabilities);
+    }
+    return { ...model, capabilities: abilities.get(digest) };
+  }));
+}
+
 export async function version(signal) {
   return String((await json(request(VERSION, { signal }))).version ?? "");
 }
+
+/** How the model server is now, apart from any answer: "up", "down" (the proxy says so), or "away" (nobody is reached). */
+export const serverState = () =>
+  version(AbortSignal.timeout(5000)).then(() => "up", ({ message }) => (message === UNREACHABLE ? "away" : "down"));
 
 /** Loads a model into memory, which is all that a chat without messages does. */
 export const load = (model, signal) => json(post(CHAT, { model, messages: [], stream: false }, signal));

@@ -85,6 +85,21 @@ export function summary({ eval_count: tokens, eval_duration: spent, done_reason:
   return parts.join(" · ") || "Done";
 }
 
+const WHILE_QUIET = {
+  up: "The model server answers; the model may be busy with other questions, or with reading a long one.",
+  down: "The model server does not answer now; it may be restarting.",
+  away: "The server can't be reached now.",
+};
+const STUCK =
+  "Nothing for two minutes. Hearth restarts a model server that is stuck, mostly within two minutes; this page then says so. You can also stop, and ask a smaller model.";
+export const QUIET = 20; // seconds without a word, after which the page asks how the server is
+
+/** What is known when nothing was heard for so many `seconds`, or "". `server`: as `serverState` says, or "". */
+export function quietSentence(seconds, server = "") {
+  if (seconds < QUIET || !server) return "";
+  return seconds >= 120 && server === "up" ? STUCK : WHILE_QUIET[server];
+}
+
 /** What to say while nothing is heard; `loading` names the model that is being loaded, else it is thinking. */
 export function waitingSentence(seconds, loading = "") {
   if (!loading) return `Thinking… ${seconds} s`;

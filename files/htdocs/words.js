@@ -19,6 +19,9 @@ export const UNREACHABLE =
   `The server can't be reached. Check that it is on and that this device is on its network; if both are so, ${LOOK}.`;
 export const CUT_OFF =
   `The answer was cut off before its end. Continue or ask again; if it happens often, ${LOGS}.`;
+export const BROKEN_OFF = "The connection broke off before an answer came. Ask again.";
+export const RESTARTED =
+  `The model server went away with your question. It is being restarted, which Hearth also does when it is stuck. Ask again in a moment; if it happens often, ${LOGS}.`;
 export const NO_MODELS = `There is no model on this server yet. Add one to “ollama_models” ${DEPLOY}`;
 export const ODD_ANSWER =
   "What came back is not from Ollama. Something else may answer at this address: check it, or deploy again.";
@@ -54,6 +57,9 @@ const BY_WORDS = [
 /** “a” and “b”. */
 export const listed = (names) => names.map((name) => `“${name}”`).join(", ").replace(/, (?=[^,]*$)/, " and ");
 
+export const onlyEmbeddings = (names) =>
+  `What this server has (${listed(names)}) makes embeddings and does not answer questions. Add a model that does to “ollama_models” ${DEPLOY}`;
+
 /** The ChatError for words of Ollama's, or null. `models` are the names there are. */
 export function fromWords(detail, model = "", models = [], after = 0) {
   const [, cure, sentence] = BY_WORDS.find(([pattern]) => pattern.test(detail)) ?? [];
@@ -62,8 +68,11 @@ export function fromWords(detail, model = "", models = [], after = 0) {
   return new ChatError(sentence(model ? `The model “${model}”` : "The model", there), { detail, cure, after });
 }
 
-/** The ChatError for an HTTP status. `up`: whether Ollama answers quick questions meanwhile (null: not known). */
-export function fromStatus(status, { detail = "", model = "", origin = "", up = null, models = [], after = 0 } = {}) {
+/**
+ * The ChatError for an HTTP status. `up`: whether Ollama answers quick questions meanwhile (null: not known); `waited`:
+ * seconds until the answer came.
+ */
+export function fromStatus(status, { detail = "", model = "", origin = "", up = null, models = [], after = 0, waited = 0 } = {}) {
   const known = fromWords(detail, model, models, after);
   if (known) return known;
   // Ollama's own words; httpd's are that it does not resolve.
@@ -82,7 +91,11 @@ export function fromStatus(status, { detail = "", model = "", origin = "", up = 
       ? "The model is busy with other questions. Wait a moment and ask again."
       : `The model server is ${up === null ? "busy, " : ""}down or just starting. Wait a moment and ask again; if it stays, ${LOOK}.`;
   }
-  return new ChatError(sentence, { detail, after, cure: [500, 503].includes(status) ? "wait" : "again" });
+  // When the server goes away with a question, browsers may send it once more, and are told that nobody is there.
+  const wentAway = status === 502 ? up === false : waited > 20 && (status === 500 || (status === 503 && up === false));
+  if (wentAway) sentence = RESTARTED;
+  const passes = [500, 503].includes(status) || sentence === RESTARTED;
+  return new ChatError(sentence, { detail, after, cure: passes ? "wait" : "again" });
 }
 
 /** The ChatError for an error line in the midst of an answer. */

@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--origin", default="", help="a page elsewhere that is to call the API: http://192.168.1.20:8080"
     )
-    parser.add_argument("--model", default="", help="the model to ask (default: the smallest on the host)")
+    parser.add_argument("--model", default="", help="the model to ask (default: the smallest that answers questions)")
     parser.add_argument(
         "--user",
         default="",

@@ -7,6 +7,7 @@ from typing import Any
 
 from hearth.doctor import ollama_causes as causes
 from hearth.doctor import port_causes
+from hearth.doctor.abilities import talks
 from hearth.doctor.answer import Answer
 from hearth.doctor.call import Way, call
 from hearth.doctor.cause import Finding
@@ -54,7 +55,10 @@ def look_at_version(way: Way, tries: int) -> Step:
 
 
 def look_at_models(way: Way, wanted: str, tries: int) -> tuple[Step, str]:
-    """The step, and the model to ask: the one that is wanted, else the smallest; "" where there is none to ask."""
+    """The step, and the model to ask: the one that is wanted, else the smallest that answers questions.
+
+    Where none does, the smallest, and the step's data say `"talks": False`; "" where there is no model to ask.
+    """
     answer, document = _document(way, TAGS, tries)
     listed = document.get("models", ())
     # A server without models says null.
@@ -71,7 +75,14 @@ def look_at_models(way: Way, wanted: str, tries: int) -> tuple[Step, str]:
         words = {"model": wanted, "models": ", ".join(sizes)}
         seen = f"{wanted} is not there; there are {names}"
         return Step("models", seen, (Finding(causes.MODEL_MISSING, seen, words),), data, ends=True), ""
-    return Step("models", names, data=data), wanted or min(sizes, key=lambda name: sizes[name])
+    if wanted:
+        return Step("models", names, data=data), wanted
+    smallest_first = sorted(models, key=lambda one: sizes[str(one["name"])])
+    for model in smallest_first:
+        if talks(way, model):
+            return Step("models", names, data=data), str(model["name"])
+    seen = f"{names}; none of them answers questions, they are for embeddings"
+    return Step("models", seen, data={**data, "talks": False}), str(smallest_first[0]["name"])
 
 
 def _bytes(size: object) -> int:

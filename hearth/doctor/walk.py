@@ -12,6 +12,7 @@ from hearth.doctor.answer import Answer
 from hearth.doctor.api import look_at_models, look_at_version
 from hearth.doctor.call import Way
 from hearth.doctor.clock import look_at_clock
+from hearth.doctor.embedding import look_at_embedding
 from hearth.doctor.origin import look_at_origin, look_at_own_origin
 from hearth.doctor.owner import owner_of
 from hearth.doctor.page import look_at_page
@@ -35,7 +36,7 @@ class Options:
         patience: seconds without a word that a question may take; 0 to ask none.
         tries: how often what may be asked twice is tried, where it times out.
         origin: of a page that is to be let in, "" for none.
-        model: to ask, "" for the smallest.
+        model: to ask, "" for the smallest that answers questions.
         authorization: for a host that asks who calls; "" for none.
         authority: PEM file of an authority to trust, beside those of this machine; "" for none.
     """
@@ -129,6 +130,8 @@ class Walk:
             yield from _skipped("there is no model to ask", "prompt")
         elif not options.patience:
             yield from _skipped("as you asked", "prompt")
+        elif step.data.get("talks") is False:
+            yield look_at_embedding(way, model, options.patience)
         else:
             yield look_at_prompt(way, path, model, options.patience)
             if self.setting.url and not self.setting.bypassed and not way.authorization:

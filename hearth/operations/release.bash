@@ -85,15 +85,17 @@ reload() {
   docker exec "$httpd" httpd -f "$conf" -k graceful && rm -f "$root/.reload-httpd"
 }
 
-# One HTTP/1.0 request to the proxy's published port: no chunks, and the end of the answer is the end of the connection.
-# With "inside" for the port it is sent from httpd's own container, which needs no password nor key.
+# One HTTP/1.0 request: no chunks, and the end of the answer is the end of the connection. It goes to the proxy's published
+# port; with "inside" from httpd's own container, which needs no password nor key; with "ollama" from there straight to Ollama.
 ask() { # port, method, path, body; the answer's lines go to standard output
-  local line code
-  if [[ $1 == inside ]]; then
-    docker exec "$httpd" bash -c "prompt_patience=$prompt_patience; $(declare -f ask); ask 80 \"\$@\"" ask "${@:2}"
+  local line code at=$1
+  if [[ $at == inside || $at == ollama ]]; then
+    [[ $at == ollama ]] && at=ollama/11434 || at=80
+    docker exec "$httpd" bash -c "prompt_patience=$prompt_patience; $(declare -f ask); ask $at \"\$@\"" ask "${@:2}"
     return
   fi
-  exec 3<>"/dev/tcp/127.0.0.1/$1" || return 1
+  [[ $at == */* ]] || at=127.0.0.1/$at
+  exec 3<>"/dev/tcp/$at" || return 1
   printf '%s %s HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
     "$2" "$3" "${#4}" "$4" >&3
   while IFS= read -r -t "$prompt_patience" line <&3; code=$?; ((code == 0)) || [[ $line ]]; do
@@ -104,21 +106,73 @@ ask() { # port, method, path, body; the answer's lines go to standard output
   ((code <= 128)) || echo "no answer for $prompt_patience s"
 }
 
-# Whether a release works, asked as a browser would: the page, and a few words of a model through the proxy.
-works() { # port, path of a route to a model ("" if there is none), its body
+# The first model that can do something, as Ollama says it. One of which it says nothing is taken for one that talks.
+first_with() { # "completion" or "embedding", models …
+  local model answer known
+  for model in "${@:2}"; do
+    answer=$(ask ollama POST /api/show "{\"model\": \"$model\"}" 2>/dev/null)
+    known=
+    [[ $answer =~ \"capabilities\":\[([^]]*)\] ]] && known=${BASH_REMATCH[1]}
+    if [[ $known == *"\"$1\""* || (! $known && $1 == completion) ]]; then
+      echo "$model"
+      return
+    fi
+  done
+  return 1
+}
+
+# Whether a model says at least one word through the proxy, and comes to its end.
+speaks() { # port, path, body
   local answer
-  answer=$(ask "$1" GET / '' 2>&1)
-  if [[ $answer != 'HTTP/1.'?' 200 '* ]]; then
-    echo "The chat page does not come: ${answer%%$'\n'*}" >&2
-    return 1
-  fi
-  [[ $2 ]] || { echo 'The page comes. No prompt was tried: there is no model or route for one, or only the page was changed.'; return 0; }
   answer=$(ask "$1" POST "$2" "$3" 2>&1)
   if [[ $answer != 'HTTP/1.'?' 200 '* || $answer != *'"done":true'* ]]; then
     echo "A prompt to $2 did not stream to its end: ${answer%%$'\n'*} … ${answer##*$'\n'}" >&2
     return 1
   fi
+  if [[ ! $answer =~ \"(response|content|thinking)\":\"[^\"] ]]; then
+    echo "A prompt to $2 was answered without a word: ${answer##*$'\n'}" >&2
+    return 1
+  fi
   echo 'The page comes, and a prompt streams through the proxy.'
+}
+
+# Whether a model makes an embedding. Asked of Ollama itself, since /api/embed need not be a route.
+embeds() { # model
+  local answer
+  answer=$(ask ollama POST /api/embed "{\"model\": \"$1\", \"input\": \"hello\"}" 2>&1)
+  if [[ $answer != 'HTTP/1.'?' 200 '* || ! $answer =~ \"embeddings\":\[\[-?[0-9] ]]; then
+    echo "$1 did not make an embedding: ${answer%%$'\n'*} … ${answer##*$'\n'}" >&2
+    return 1
+  fi
+  echo "The page comes, and $1 makes embeddings. No model in ollama_models answers questions, so none was asked one."
+}
+
+# Whether a release works, asked as a browser would: the page, and a few words of a model through the proxy. Releases that
+# were recorded before models were chosen here have none, and a body that names one.
+works() { # port, path of a route over which models talk ("" if there is none), its body for the first model, models
+  local answer model models first chosen
+  answer=$(ask "$1" GET / '' 2>&1)
+  if [[ $answer != 'HTTP/1.'?' 200 '* ]]; then
+    echo "The chat page does not come: ${answer%%$'\n'*}" >&2
+    return 1
+  fi
+  read -ra models <<<"$4"
+  if [[ ! $2 && ! $4 ]]; then
+    echo 'The page comes. No prompt was tried: there is no model, or only the page was changed.'
+  elif [[ ! $4 ]]; then
+    speaks "$1" "$2" "$3"
+  elif model=$(first_with completion "${models[@]}"); then
+    first="\"model\": \"${models[0]}\"" chosen="\"model\": \"$model\""
+    if [[ $2 ]]; then
+      speaks "$1" "$2" "${3/"$first"/$chosen}"
+    else
+      echo 'The page comes. No prompt was tried: there is no route for one.'
+    fi
+  elif model=$(first_with embedding "${models[@]}"); then
+    embeds "$model"
+  else
+    echo "The page comes. No prompt was tried: none of ${models[*]} answers questions or makes embeddings."
+  fi
 }
 
 # After a release that did not come up or does not work: the one that served before is put back. Always ends in failure.
@@ -187,7 +241,7 @@ forget() {
 
 # Back to the release before the one that serves.
 rollback() {
-  local current target port path body
+  local current target port path body models
   current=$(accepted)
   target=$(cat "$releases/$current/previous" 2>/dev/null)
   if [[ ! $current || ! $target || ! -d $releases/$target ]]; then
@@ -196,8 +250,8 @@ rollback() {
   fi
   paths=$(files_of "$releases/$current/tree") || exit 1
   echo "Going back from release $current to $target …"
-  { read -r port; read -r path; read -r body; } <"$releases/$target/probe"
-  if go_back "$target" && works "$port" "$path" "$body"; then
+  { read -r port; read -r path; read -r body; read -r models; } <"$releases/$target/probe"
+  if go_back "$target" && works "$port" "$path" "$body" "$models"; then
     echo "$target" | put "$releases/accepted" || {
       echo "Release $target serves, but $releases/accepted could not be written and still names $current." >&2
       exit 1

@@ -18,12 +18,13 @@ from hearth.releases import Release, content_digest, dump_release, needs_prompt,
 from hearth.settings import Settings
 from hearth.shell import quote
 
-_SCRIPT = Path(__file__).with_name("release.bash")
+SCRIPT = Path(__file__).with_name("release.bash")
 
 
 @operation()
 def accepted(settings: Settings, paths: tuple[str, ...], release: Release) -> Generator[FunctionCommand, None, None]:
-    """Accept what serves now as a release, once the page and a prompt came through the proxy; else put the last back.
+    """Accept what serves now as a release, once the page and a prompt came through the proxy (or a
+    model for embeddings made one, where none talks); else put the last back.
 
     Nothing is asked or written where files and images are those of the release that was accepted last.
 
@@ -54,13 +55,14 @@ def accept_script(settings: Settings, release: Release, prompt: bool) -> str:
     Args:
         prompt: ask a model, beside the page.
     """
-    path, body = probe(settings)
+    tried = probe(settings)
+    models = " ".join(tried.models)
     images = "\n".join(f"{reference} {image}" for reference, image in release.images.items())
     # From inside where callers have to show who they are, since a trial can not, or to speak TLS, since bash does not.
     is_open = settings.proxy_tls == "off" and all(access.anyone for access in settings.accesses)
     port = str(settings.proxy_port) if is_open else "inside"
-    trial = (port, path, body) if prompt else (port, "", "")
-    lasting = "\n".join((port, path, body))
+    trial = (port, tried.path, tried.body, models) if prompt else (port, "", "", "")
+    lasting = "\n".join((port, tried.path, tried.body, models))
     calls = (
         f"works {quote(*trial)} || refuse\n"
         f"record {quote(release.id, dump_release(release), images, lasting)} || exit 1\n"
@@ -93,7 +95,7 @@ def _script(calls: str, settings: Settings, paths: tuple[str, ...], by: str) -> 
         "paths": "\n".join(f"./{path}" for path in paths),
     }
     header = "\n".join(f"{name}={quote(value)}" for name, value in variables.items())
-    programs = PUT + BRING_UP.read_text() + _SCRIPT.read_text()
+    programs = PUT + BRING_UP.read_text() + SCRIPT.read_text()
     # For bash, whatever the login shell is: the scripts talk to the proxy through /dev/tcp. Nothing that runs may read
     # from standard input, which is the script itself.
     return f"bash -s <<'HEARTH'\n{header}\n{programs}\nmain() {{\n{calls}\n}}\nmain </dev/null\nHEARTH"

@@ -25,6 +25,7 @@ from hearth.settings import Settings, SettingsError
 from hearth.sources import SourceError
 from tests.acceptance.api import CREDENTIALS, basic, bearer
 from tests.acceptance.engine import engine_tunnel
+from tests.acceptance.models import abilities
 from tests.acceptance.tunnel import Tunnel
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -181,3 +182,18 @@ def engine(target: Target) -> Iterator[docker.DockerClient]:
     """The host's Docker engine, reached through ssh."""
     with engine_tunnel(target.ssh, sudo=not target.ssh[-1].startswith("root@")) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def able(engine: docker.DockerClient, settings: Settings) -> dict[str, list[str]]:
+    """What each declared model can do."""
+    return abilities(engine, settings.ollama_models)
+
+
+@pytest.fixture(scope="session")
+def talker(able: dict[str, list[str]]) -> str:
+    """The first declared model that answers questions."""
+    for model, can in able.items():
+        if "completion" in can:
+            return model
+    pytest.skip("none of ollama_models answers questions")

@@ -59,11 +59,11 @@ class Log:
 
 
 @pytest.mark.parametrize("group", [group for group in GROUPS if group not in ("smuggling", "big")])
-def test_gates(group: str, target: Target, settings: Settings, host: Any) -> None:
+def test_gates(group: str, target: Target, settings: Settings, talker: str, host: Any) -> None:
     if not all(access.anyone for access in settings.accesses):
         pytest.skip("the cases call without password, key or network")
     parts = urlsplit(target.url)
-    place = Place((parts.hostname or "", parts.port or 80), settings, Log(host))
+    place = Place((parts.hostname or "", parts.port or 80), settings, Log(host), talker)
     assert failures(place, group) == []
 
 

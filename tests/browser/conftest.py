@@ -104,13 +104,19 @@ def chromium(elsewhere: int) -> Iterator[Browser]:
 
 @pytest.fixture
 def open_chat(chromium: Browser) -> Iterator[OpenChat]:
-    """Opens the chat page at an address in a browser context of its own, made with Playwright's context options."""
+    """Opens the chat page at an address in a browser context of its own, made with Playwright's context options.
+
+    With `clock=True` a test can let the page's time pass (`page.clock`). With `is_ready=False` the page is not waited
+    for until it has models to pick.
+    """
     contexts: list[BrowserContext] = []
 
-    def open_at(url: str, **options: Any) -> ChatPage:
+    def open_at(url: str, clock: bool = False, is_ready: bool = True, **options: Any) -> ChatPage:
         context = chromium.new_context(**options)
         contexts.append(context)
-        return ChatPage(context.new_page(), url).open()
+        if clock:
+            context.clock.install()
+        return ChatPage(context.new_page(), url).open(is_ready)
 
     yield open_at
     for context in contexts:

@@ -31,7 +31,8 @@ class Fault:
     `piece`: bytes per write, 0 for whole lines. `pause`: seconds between writes. `swap`: bytes and what to put in
     their place. `keep`: lines to pass before the cut, None for all. `tail`: bytes sent at the cut. `ending`: "orderly"
     ends the answer as HTTP wants it, "abrupt" closes the connection in its midst. `headers`: request headers to
-    overwrite. `answers`: path to (status, headers, body), said in place of the server.
+    overwrite. `answers`: path to (status, headers, body), said in place of the server; with status 0 the connection is
+    closed without a word. `silence`: seconds before a streamed answer begins.
     """
 
     piece: int = 0
@@ -42,6 +43,7 @@ class Fault:
     ending: Literal["orderly", "abrupt"] = "orderly"
     headers: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[str, tuple[int, Mapping[str, str], str]] = field(default_factory=dict)
+    silence: float = 0.0
 
     def spoil(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         """What to write, in order, for the lines of an answer as they come."""
@@ -77,17 +79,22 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.asked.append({"path": self.path} | json.loads(body))
-        fault = self.faults[-1] if self.path in STREAMING else Fault()
+        fault = self.faults[-1]  # and once more after the silence: it may be another one by then
+        if self.path in STREAMING and self.asked[-1]["stream"]:
+            time.sleep(fault.silence)
+            fault = self.faults[-1]
         if self.path in fault.answers:
             self._say(*fault.answers[self.path])
-        elif self.asked[-1]["stream"]:
+        elif self.path in STREAMING and self.asked[-1]["stream"]:
             self._relay(fault, body)
         else:
-            self._relay(Fault(headers=fault.headers), body)
+            self._relay(Fault(headers=fault.headers if self.path in STREAMING else {}), body)
 
     def _say(self, status: int, headers: Mapping[str, str] | list[tuple[str, str]], body: str | bytes) -> None:
         content = body.encode() if isinstance(body, str) else body
         self.close_connection = True  # else a closed proxy would go on answering over connections it has
+        if not status:
+            return
         self.send_response(status)
         for name, value in dict(headers).items():
             if name.lower() not in HOP_BY_HOP:

@@ -223,3 +223,127 @@ def test_the_diagnosis_names_what_is_wrong(faulty_chat: ChatPage, fault_proxy: F
     faulty_chat.press("Look again")
     expect(verdict).to_contain_text("Put this right first: The model “tinyllama:latest” needs more memory")
     assert json.loads(NO_MEMORY[2])["error"] in faulty_chat.page.get_by_role("dialog").inner_text()
+
+
+# What the server says when the model server is down: httpd's words, from its container.
+DOWN = (503, JSON, '{"error":"busy, or model server down"}')
+CLOSED: tuple[int, dict[str, str], str] = (0, {}, "")
+
+
+@pytest.mark.parametrize("answer", [NO_ANSWER, CLOSED], ids=["502", "closed"])
+def test_a_restart_of_the_model_server_is_said(
+    faulty_chat: ChatPage, fault_proxy: FaultProxy, sentence: str, answer: tuple[int, dict[str, str], str]
+) -> None:
+    """httpd answers the questions that waited with 502, or closes connections that were used before."""
+    ask(faulty_chat, fault_proxy, Fault(answers={"/api/chat": answer, "/api/version": DOWN}))
+    faulty_chat.wait_for("error")
+    expect(faulty_chat.alert).to_contain_text("It is being restarted, which Hearth also does when it is stuck.")
+    faulty_chat.press("Keep trying")
+    expect(faulty_chat.status).to_contain_text("Trying again in")
+    fault_proxy.fault = Fault()
+    faulty_chat.wait_for("done")
+    expect(faulty_chat.answer).to_have_text(sentence)
+
+
+def test_a_connection_that_breaks_off_before_a_healthy_server(faulty_chat: ChatPage, fault_proxy: FaultProxy) -> None:
+    ask(faulty_chat, fault_proxy, Fault(answers={"/api/chat": CLOSED}))
+    faulty_chat.wait_for("error")
+    expect(faulty_chat.alert).to_contain_text("The connection broke off before an answer came.")
+
+
+def pass_time(chat: ChatPage, seconds: int) -> None:
+    """The page's clock goes on, in steps in which it can ask the server something."""
+    for _ in range(seconds):
+        chat.page.clock.run_for(1000)
+        chat.page.wait_for_timeout(20)
+
+
+def test_a_long_silence_is_explained(open_chat: OpenChat, fault_proxy: FaultProxy) -> None:
+    chat = open_chat(fault_proxy.url, clock=True)
+    ask(chat, fault_proxy, Fault(silence=3600))
+    pass_time(chat, 15)
+    expect(chat.status).to_have_text(re.compile(r"Thinking… 1\d s$"))
+    pass_time(chat, 20)
+    expect(chat.status).to_contain_text("The model server answers; the model may be busy with other questions")
+    fault_proxy.fault = Fault(silence=3600, answers={"/api/version": DOWN})
+    pass_time(chat, 20)
+    expect(chat.status).to_contain_text("The model server does not answer now; it may be restarting.")
+    fault_proxy.fault = Fault(silence=3600)
+    pass_time(chat, 90)
+    expect(chat.status).to_contain_text("Hearth restarts a model server that is stuck")
+    assert chat.watched("announced")[-1].startswith("Nothing for two minutes.")
+    chat.press("Stop")
+    chat.wait_for("stopped")
+
+
+def test_a_question_that_waited_when_the_server_went_away(open_chat: OpenChat, fault_proxy: FaultProxy) -> None:
+    """As Chromium sees it: it sends the question again, which nobody takes any more."""
+    chat = open_chat(fault_proxy.url, clock=True)
+    chat.say("Load it, please.")
+    ask(chat, fault_proxy, Fault(silence=4, answers={"/api/version": DOWN}))
+    while len(fault_proxy.questions()) < 2:
+        pass_time(chat, 1)
+    fault_proxy.fault = Fault(answers={"/api/chat": DOWN, "/api/version": DOWN})
+    pass_time(chat, 30)
+    chat.wait_for("error")
+    expect(chat.alert).to_contain_text("The model server went away with your question.")
+
+
+def test_the_diagnosis_explains_a_long_silence(open_chat: OpenChat, fault_proxy: FaultProxy) -> None:
+    chat = open_chat(fault_proxy.url, clock=True)
+    chat.pick("tinyllama")
+    fault_proxy.fault = Fault(silence=3600)
+    chat.press("What is wrong?")
+    last = chat.page.get_by_role("dialog").get_by_role("listitem").last
+    expect(last).to_contain_text("One word from the model")
+    pass_time(chat, 130)
+    expect(last).to_contain_text(re.compile(r"asking… 1\d\d s"))
+    expect(chat.page.locator("#verdict")).to_contain_text("Hearth restarts a model server that is stuck")
+
+
+TALKER = {"name": "talker:1b", "size": 13_000_000, "digest": "a", "details": {"family": "llama"}}
+EMBEDDER = {"name": "all-minilm:latest", "size": 46_000_000, "digest": "b", "details": {"family": "bert"}}
+ODD = {"name": "vectors:1b", "size": 46_000_000, "digest": "c", "details": {"family": "gemma3"}}
+SHOWN = (200, JSON, '{"capabilities":["embedding"]}')
+NO_SHOW: tuple[int, dict[str, str], str] = (405, {}, "<h1>Method Not Allowed</h1>")
+
+
+def listing(*models: dict[str, object]) -> tuple[int, dict[str, str], str]:
+    return (200, JSON, json.dumps({"models": models}))
+
+
+@pytest.mark.parametrize(
+    ("models", "show"),
+    [
+        ([EMBEDDER, {**ODD, "capabilities": ["embedding"]}, {**TALKER, "capabilities": ["completion"]}], NO_SHOW),
+        ([EMBEDDER, TALKER], NO_SHOW),
+        # Every model that is asked about makes embeddings; of the other one the list says that it talks.
+        ([ODD, {**TALKER, "capabilities": ["completion", "tools"]}], SHOWN),
+    ],
+    ids=["listed", "guessed", "asked"],
+)
+def test_models_for_embeddings_are_not_offered(
+    open_chat: OpenChat,
+    fault_proxy: FaultProxy,
+    models: list[dict[str, object]],
+    show: tuple[int, dict[str, str], str],
+) -> None:
+    fault_proxy.fault = Fault(answers={"/api/tags": listing(*models), "/api/show": show})
+    chat = open_chat(fault_proxy.url)
+    assert chat.models() == ["talker:1b"]
+    assert chat.picker.input_value() == "talker:1b"
+    assert chat.page.locator("#notice").is_hidden()
+
+
+def test_a_host_with_embedding_models_alone_says_so(faulty_chat: ChatPage, fault_proxy: FaultProxy) -> None:
+    fault_proxy.fault = Fault(answers={"/api/tags": listing(EMBEDDER, ODD), "/api/show": SHOWN})
+    faulty_chat.page.reload()
+    said = "(“all-minilm” and “vectors:1b”) makes embeddings and does not answer questions."
+    expect(faulty_chat.page.locator("#notice-text")).to_contain_text(said)
+    expect(faulty_chat.picker).to_be_disabled()
+    faulty_chat.prompt.fill("Hello?")
+    expect(faulty_chat.page.locator("#send")).to_be_disabled()
+    faulty_chat.press("What is wrong?")
+    expect(faulty_chat.page.locator("#verdict")).to_contain_text("makes embeddings and does not answer questions.")
+    steps = faulty_chat.page.get_by_role("dialog").get_by_role("listitem").all_inner_texts()
+    assert ["✓" in step for step in steps] == [True, True, True, False], steps

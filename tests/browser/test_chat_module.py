@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "files" / "htdocs"
-MODULES = ("chats", "markdown", "pictures", "stream", "words")
+MODULES = ("abilities", "chats", "markdown", "pictures", "stream", "words")
 STATUSES = [400, 401, 403, 404, 405, 408, 411, 413, 421, 500, 502, 503, 418]
 
 # Feeds `bytes` to readAnswer in pieces of `size`, and tells what came out.
@@ -180,6 +180,77 @@ def test_waiting_tells_loading_from_thinking(call: Call) -> None:
     assert "minute" in call("return chat.waitingSentence(10, 'tiny')")
 
 
+def test_what_is_known_of_a_quiet_server_is_said(call: Call) -> None:
+    said = call(
+        "return argument.map(([seconds, server]) => chat.quietSentence(seconds, server))",
+        [
+            *([seconds, "up"] for seconds in (0, 19, 20, 119, 120, 900)),
+            [30, "down"],
+            [500, "away"],
+            [30, ""],
+        ],
+    )
+    assert said[:2] == ["", ""]
+    assert said[2] == said[3]
+    assert "answers; the model may be busy" in said[2]
+    assert said[4] == said[5]
+    assert "Hearth restarts a model server that is stuck" in said[4]
+    assert "may be restarting" in said[6]
+    assert "can't be reached" in said[7]
+    assert said[8] == "", "it was not looked at yet"
+
+
+def test_a_502_is_told_from_a_restart(call: Call) -> None:
+    body = "return argument.map((up) => { const e = chat.fromStatus(502, { up }); return [e.message, e.cure]; })"
+    (slow, slow_cure), (restarted, cure), unknown = call(body, [True, False, None])
+    assert "no answer in time" in slow
+    assert (slow_cure, cure) == ("again", "wait")
+    assert "is being restarted" in restarted
+    assert unknown == [slow, slow_cure]
+
+
+@pytest.mark.parametrize(
+    ("status", "up", "detail"),
+    [(503, False, "busy, or model server down"), (500, None, "model server name does not resolve")],
+)
+def test_a_server_that_went_away_with_a_question_is_told_from_one_that_was_not_there(
+    call: Call, status: int, up: bool | None, detail: str
+) -> None:
+    """Chromium sends a question again whose connection was closed; the second time there is nobody to take it."""
+    body = (
+        "return [0, 30].map((waited) => chat.fromStatus(argument[0], { up: argument[1], detail: argument[2], waited }))"
+    )
+    at_once, later = call(f"{body}.map(({{ message, cure }}) => [message, cure])", [status, up, detail])
+    assert "restarted" not in at_once[0]
+    assert "is being restarted" in later[0]
+    assert at_once[1] == later[1] == "wait"
+
+
+def test_a_queue_that_is_long_is_no_restart(call: Call) -> None:
+    sentence = call("return chat.fromStatus(503, { up: true, waited: 600 }).message")
+    assert "busy with other questions" in sentence
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ({"name": "llama3.2:1b", "capabilities": ["completion", "tools"]}, True),
+        ({"name": "all-minilm:latest", "capabilities": ["embedding"]}, False),
+        ({"name": "vectors:1b", "capabilities": ["embedding"], "details": {"family": "gemma3"}}, False),
+        ({"name": "embedded-rust-helper:7b", "capabilities": ["completion"]}, True),
+        # Nothing is said: by architecture and name.
+        ({"name": "all-minilm:latest", "details": {"family": "bert", "families": ["bert"]}}, False),
+        ({"name": "nomic:latest", "details": {"family": "nomic-bert", "families": ["nomic-bert"]}}, False),
+        ({"name": "qwen3-embedding:0.6b", "details": {"family": "qwen3", "families": None}}, False),
+        ({"name": "llama3.2:1b", "details": {"family": "llama", "families": ["llama"]}}, True),
+        ({"name": "x", "capabilities": []}, True),
+        ({}, True),
+    ],
+)
+def test_which_models_talk(call: Call, model: dict[str, Any], expected: bool) -> None:
+    assert call("return chat.talks(argument)", model) is expected
+
+
 # Markdown, and the elements it becomes. Buttons are left out.
 MARKDOWN = [
     ("two\nlines\n\nand more", "<p>two\nlines</p><p>and more</p>"),
@@ -340,7 +411,7 @@ def test_settings_that_sentences_name_exist() -> None:
 
 
 def test_the_page_is_small() -> None:
-    assert sum(path.stat().st_size for path in PAGE.iterdir()) < 60_000
+    assert sum(path.stat().st_size for path in PAGE.iterdir()) < 70_000
 
 
 def test_text_never_becomes_html() -> None:

@@ -157,7 +157,7 @@ def test_pictures_are_made_small_and_sent(faulty_chat: ChatPage, fault_proxy: Fa
         files.set_input_files({"name": f"{number}.png", "mimeType": "image/png", "buffer": picture})
     expect(chat.page.get_by_role("alert")).to_be_hidden()
     expect(chat.page.get_by_role("img", name="Picture")).to_have_count(2)
-    expect(chat.page.get_by_text("does not say whether this model can see")).to_be_visible()
+    expect(chat.page.get_by_text("This model can't look at pictures.")).to_be_visible()
     chat.press("Remove picture 1")
     chat.say("What is it?")
     [sent] = fault_proxy.questions()[-1]["messages"][0]["images"]

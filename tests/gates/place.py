@@ -31,11 +31,13 @@ class Place:
         address: where to connect.
         settings: what it was made from.
         ollama: counts what reached its Ollama.
+        model: to ask; "" for the first of the settings.
     """
 
     address: Address
     settings: Settings
     ollama: Counter
+    model: str = ""
 
     @property
     def netloc(self) -> str:
@@ -53,9 +55,10 @@ class Place:
         return size_in_bytes(self.settings.proxy_max_body)
 
     def question(self, size: int = 0) -> bytes:
-        """A question to the first model that makes one word, behind spaces up to `size` bytes: Ollama reads no further
+        """A question to the model that makes one word, behind spaces up to `size` bytes: Ollama reads no further
         than its end, and hangs up on who still sends."""
-        wish = {"model": self.settings.ollama_models[0], "prompt": "hi", "stream": False, "options": {"num_predict": 1}}
+        model = self.model or self.settings.ollama_models[0]
+        wish = {"model": model, "prompt": "hi", "stream": False, "options": {"num_predict": 1}}
         return json.dumps(wish).encode().rjust(size)
 
     def fill(self, text: str) -> str:

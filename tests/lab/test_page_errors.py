@@ -32,6 +32,10 @@ TOO_SLOW = (
 )
 FAILED = f"The model server failed while answering. Ask again, or pick a smaller model; if it stays, {LOGS}."
 CUT_OFF = f"The answer was cut off before its end. Continue or ask again; if it happens often, {LOGS}."
+RESTARTED = (
+    "The model server went away with your question. It is being restarted, which Hearth also does when it is stuck. "
+    f"Ask again in a moment; if it happens often, {LOGS}."
+)
 NO_MODELS = "There is no model on this server yet. Add one to “ollama_models” in the inventory and deploy again."
 WAIT = ["Ask again", "Keep trying", "Edit question", "What is wrong?"]
 
@@ -170,6 +174,21 @@ def test_ollama_is_killed_in_the_midst_of_an_answer(chat: ChatPage) -> None:
     chat.press("Continue")
     chat.wait_for_words(len(kept.split()) + 3)
     assert chat.answer.inner_text().startswith(kept)
+
+
+def test_ollama_is_killed_while_a_question_waits(chat: ChatPage) -> None:
+    """Chromium sends a question again whose connection was closed, and learns that nobody is there to take it."""
+    with held():
+        chat.pick("tinystory")
+        chat.ask("And me?")
+        expect(chat.status).to_contain_text(
+            "The model server answers; the model may be busy with other questions", timeout=60_000
+        )
+        on_guest("sudo kill -9 $(sudo docker inspect -f '{{.State.Pid}}' hearth-ollama)")
+        assert said(chat) == RESTARTED
+    assert offered(chat) == WAIT
+    chat.press("Keep trying")
+    chat.wait_for_words(3)
 
 
 def test_an_answer_that_takes_longer_than_the_proxy_waits(chat: ChatPage) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -80,9 +80,15 @@ def test_scripts_are_good_shell(make_settings: Make) -> None:
 
 
 class Proxy(BaseHTTPRequestHandler):
-    """Answers as the deployed proxy would; `said` is the body of an answer to a prompt."""
+    """Answers as the deployed proxy would, and Ollama behind it; `said` is the body of an answer to a prompt.
+
+    `abilities`: what `/api/show` says of models. Of others it says nothing, as an old Ollama. `embedded`: the body of
+    an embedding.
+    """
 
     said = '{"response":"Hello","done":false}\n{"response":"","done":true}\n'
+    abilities: Mapping[str, list[str]] = {}
+    embedded = '{"embeddings":[[-0.5,0.5]]}'
     page = 200
     asked: list[str]
 
@@ -90,8 +96,16 @@ class Proxy(BaseHTTPRequestHandler):
         self._answer(self.page, "<html>")
 
     def do_POST(self) -> None:
-        type(self).asked.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
-        self._answer(200, self.said)
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        if self.path == "/api/show":
+            known = self.abilities.get(json.loads(body)["model"])
+            # As Ollama writes it: without spaces.
+            self._answer(
+                200, json.dumps({"license": "…"} | ({"capabilities": known} if known else {}), separators=(",", ":"))
+            )
+            return
+        type(self).asked.append(body)
+        self._answer(200, self.embedded if self.path == "/api/embed" else self.said)
 
     def _answer(self, status: int, body: str) -> None:
         self.send_response(status)
@@ -199,7 +213,7 @@ def test_a_disk_that_does_not_list_a_release_is_no_proof_that_it_serves(host: Sa
 GATED = {"proxy_access": "people", "proxy_people": {"anna": {"env": "HEARTH_ANNA"}}}
 # `docker exec CONTAINER COMMAND …` runs the command here, where the test's server is that of the container.
 INSIDE = """if [ "$1 $3" = 'exec bash' ]; then
-  script=$(printf '%s\\n' "$5" | sed 's/ask 80/ask {port}/')
+  script=$(printf '%s\\n' "$5" | sed 's/ask 80/ask {port}/; s,ask ollama/11434,ask {port},')
   shift 5
   exec bash -c "$script" "$@"
 fi
@@ -224,6 +238,66 @@ def test_where_callers_sign_in_a_release_is_tried_from_inside(
     assert "The chat page does not come: HTTP/1.0 401" in refused.stderr
 
 
+@pytest.fixture(name="inside")
+def _inside(host: Sandbox, proxy: tuple[type[Proxy], int]) -> Sandbox:
+    """The host, from whose httpd container Ollama is reached."""
+    host.program("docker", INSIDE.replace("{port}", str(proxy[1])) + DOCKER.replace("{gone}", "/no"))
+    return host
+
+
+ABILITIES = {
+    "minilm": ["embedding"],
+    "hf.co/some/vectors:1b": ["embedding"],
+    "llama3.2:1b": ["completion", "tools"],
+    "picture": ["image"],
+}
+
+
+@pytest.mark.parametrize("models", [["minilm", "llama3.2:1b"], ["hf.co/some/vectors:1b", "llama3.2:1b", "minilm"]])
+def test_the_first_model_that_talks_is_asked(
+    inside: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, models: list[str]
+) -> None:
+    handler, port = proxy
+    handler.abilities = ABILITIES
+    settings = make_settings(proxy_port=port, ollama_models=models)
+    done = inside.run(releases.accept_script(settings, release_of(settings), True))
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(body)["model"] for body in handler.asked] == ["llama3.2:1b"]
+    assert "a prompt streams through the proxy" in done.stdout
+
+
+def test_a_release_of_models_for_embeddings_is_accepted_by_an_embedding(
+    inside: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, run: Run
+) -> None:
+    """So is the one that it is rolled back to, and no embedding is no release."""
+    handler, port = proxy
+    handler.abilities = ABILITIES
+    routes = [{"path": "/api/embed", "to": "/api/embed", "methods": ["POST"]}]
+    settings = make_settings(proxy_port=port, ollama_models=["picture", "minilm"], proxy_routes=routes)
+    done = inside.run(releases.accept_script(settings, release_of(settings), True))
+    assert done.returncode == 0, done.stderr
+    assert "minilm makes embeddings. No model in ollama_models answers questions" in done.stdout
+    assert [json.loads(body) for body in handler.asked] == [{"model": "minilm", "input": "hello"}]
+    (inside.root / "releases" / BEFORE / "probe").write_text(f"{port}\n\n\nminilm\n")
+    (script,) = run(releases.rolled_back, {}, settings=settings, by="anna@laptop").scripts
+    assert "minilm makes embeddings" in inside.run(script).stdout
+    handler.embedded = '{"error":"llama runner process has terminated"}'
+    refused = inside.run(releases.accept_script(settings, release_of(settings), True))
+    assert refused.returncode == 1
+    assert 'minilm did not make an embedding: HTTP/1.0 200 OK … {"error":"llama runner' in refused.stderr
+
+
+def test_models_that_do_neither_are_not_tried(
+    inside: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make
+) -> None:
+    proxy[0].abilities = ABILITIES
+    settings = make_settings(proxy_port=proxy[1], ollama_models=["picture"])
+    done = inside.run(releases.accept_script(settings, release_of(settings), True))
+    assert done.returncode == 0, done.stderr
+    assert "none of picture answers questions or makes embeddings" in done.stdout
+    assert proxy[0].asked == []
+
+
 @pytest.mark.parametrize(("keeps", "kept"), [("compose.yaml", True), ("release", True), ("", False)])
 def test_passwords_and_keys_go_with_the_last_release_that_asks_for_any(
     host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, keeps: str, kept: bool
@@ -244,7 +318,15 @@ def test_passwords_and_keys_go_with_the_last_release_that_asks_for_any(
 
 
 @pytest.mark.parametrize(
-    "broken", [{"page": 503}, {"said": '{"error":"llama runner has terminated"}\n'}, {"said": '{"response":"He'}]
+    "broken",
+    [
+        {"page": 503},
+        {"said": '{"error":"llama runner has terminated"}\n'},
+        {"said": '{"response":"He'},
+        # A model that ends at once, or was only loaded.
+        {"said": '{"response":"","done":true}\n'},
+        {"said": '{"message":{"content":""},"done":true}\n'},
+    ],
 )
 def test_a_release_that_does_not_work_gives_way_to_the_one_before(
     host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, broken: dict[str, object]

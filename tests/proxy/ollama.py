@@ -7,6 +7,7 @@ import json
 import re
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -24,9 +25,18 @@ class Ollama:
         directory: an empty directory of its own.
         weights: the directory with each model's `NAME.gguf`.
         at: the loopback address to listen at; a free one by default.
+        names: other models than those of `lab.models.NAMES`.
     """
 
-    def __init__(self, image: Path, directory: Path, weights: Path, at: str | None = None) -> None:
+    def __init__(
+        self,
+        image: Path,
+        directory: Path,
+        weights: Path,
+        at: str | None = None,
+        names: Sequence[str] = models.NAMES,
+    ) -> None:
+        self._names = names
         self.address = at or free_address(OLLAMA_PORT)
         self.url = f"http://{self.address}:{OLLAMA_PORT}"
         self._weights = weights
@@ -58,7 +68,7 @@ class Ollama:
     def __enter__(self) -> Ollama:
         self._container.__enter__()
         try:
-            for name in models.NAMES:
+            for name in self._names:
                 self._add(name)
         except BaseException:
             self._container.stop()

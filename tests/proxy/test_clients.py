@@ -29,8 +29,7 @@ MANAGED = [
     )
 ]
 MORE = [
-    {"path": path, "to": path, "methods": ["POST"]}
-    for path in ("/api/generate", "/api/show", "/v1/completions", "/v1/responses")
+    {"path": path, "to": path, "methods": ["POST"]} for path in ("/api/generate", "/v1/completions", "/v1/responses")
 ]
 MESSAGES = [{"role": "user", "content": "Who are you?"}]
 

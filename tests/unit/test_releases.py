@@ -8,7 +8,16 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from hearth.releases import Release, content_digest, dump_release, needs_prompt, new_release, parse_release, probe
+from hearth.releases import (
+    Probe,
+    Release,
+    content_digest,
+    dump_release,
+    needs_prompt,
+    new_release,
+    parse_release,
+    probe,
+)
 from hearth.settings import Settings
 
 FILES = {"compose.yaml": "a", "httpd/httpd.conf": "b", "htdocs/index.html": "c"}
@@ -55,16 +64,17 @@ def test_a_new_page_needs_no_prompt_and_everything_else_does() -> None:
     assert needs_prompt(RELEASE, Release(images={"httpd:2.4.68": "sha256:2"}, files=FILES))
 
 
-def test_the_probe_asks_the_first_model_through_a_route_that_exists(make_settings: Callable[..., Settings]) -> None:
-    path, body = probe(make_settings(ollama_models=["a:1b", "b"]))
-    assert (path, json.loads(body)["model"]) == ("/api/ollama", "a:1b")
+def test_the_probe_goes_through_a_route_that_exists(make_settings: Callable[..., Settings]) -> None:
+    tried = probe(make_settings(ollama_models=["a:1b", "b"]))
+    assert (tried.models, tried.path, json.loads(tried.body)["model"]) == (("a:1b", "b"), "/api/ollama", "a:1b")
     chat = [{"path": "/talk", "to": "/api/chat", "methods": ["POST"]}]
-    path, body = probe(make_settings(proxy_routes=chat))
-    assert path == "/talk"
-    assert json.loads(body)["messages"][0]["role"] == "user"
+    tried = probe(make_settings(proxy_routes=chat))
+    assert tried.path == "/talk"
+    assert json.loads(tried.body)["messages"][0]["role"] == "user"
 
 
-def test_without_a_model_or_a_route_there_is_no_probe(make_settings: Callable[..., Settings]) -> None:
+def test_without_a_model_or_a_route_there_is_no_prompt(make_settings: Callable[..., Settings]) -> None:
     tags = [{"path": "/api/tags", "to": "/api/tags", "methods": ["GET"]}]
-    assert probe(make_settings(ollama_models=[])) == ("", "")
-    assert probe(make_settings(proxy_routes=tags)) == ("", "")
+    assert probe(make_settings(ollama_models=[])) == Probe()
+    # Models for embeddings are tried all the same, which takes no route.
+    assert probe(make_settings(proxy_routes=tags, ollama_models=["a"])) == Probe(("a",))

@@ -249,6 +249,18 @@ def test_the_pool_is_set_up_before_the_routes_that_use_it(make_settings: Make) -
     )
 
 
+def test_reading_models_is_quick_and_limited(make_settings: Make) -> None:
+    """It waits for no answer, and no more are read at a time than answers are generated."""
+    conf = render_httpd_conf(make_settings(proxy_max_streams=3, proxy_queue_wait=7))
+    pools = dict(re.findall(r'<Proxy "http://ollama:11434(/api/[^"]+)">\n  ProxySet ([^\n]+)', conf))
+    limits = "disablereuse=on connectiontimeout=5 timeout=60"
+    assert pools == {
+        "/api/tags": limits,
+        "/api/show": f"{limits} max=3 acquire=7000",
+        "/api/version": limits,
+    }
+
+
 def test_no_pool_begins_with_the_address_of_an_earlier_one(make_settings: Make) -> None:
     """httpd would make no pool of it, and change the settings of the earlier one instead."""
     pools = re.findall(r'<Proxy "([^"]+)">', render_httpd_conf(make_settings()))

@@ -44,3 +44,12 @@ def test_the_table_fits_the_model(name: str) -> None:
     # Whatever a prompt ends in, the template's last space leads to the first word.
     assert models.TEMPLATE.endswith(" ")
     assert "▁" not in table.tokens
+
+
+def test_the_embedding_model_tells_texts_apart() -> None:
+    """One dimension for each token. It is not among the models that are deployed by default, which all talk."""
+    tokens = models.embedding_tokens()
+    assert len(set(tokens)) == len(tokens) <= models.EMBEDDING_WIDTH
+    assert tokens[: len(models.EMBEDDING_SPECIAL)] == models.EMBEDDING_SPECIAL
+    assert {"▁a", "a", "▁z", "z"} <= set(tokens)
+    assert models.EMBEDDING not in models.NAMES

@@ -1,0 +1,121 @@
+"""Models that make embeddings: what the real Ollama says of one, and how a release and the doctor get on with it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hearth.operations import releases
+from hearth.releases import probe
+from lab import artefacts
+from lab.models import EMBEDDING, EMBEDDING_WIDTH
+from tests.acceptance.api import call
+from tests.gates.behaviour import wait_until
+from tests.lab.held import held
+from tests.proxy.conftest import Serve
+from tests.proxy.container import Done
+from tests.proxy.diagnosed import causes
+from tests.proxy.httpd import Httpd
+from tests.proxy.ollama import Ollama
+
+BOTH = (EMBEDDING, "tinyllama")
+EMBED_ROUTE = [{"path": "/api/embed", "to": "/api/embed", "methods": ["POST"]}]
+TRIAL = "/trial"
+# What `docker exec CONTAINER COMMAND …` does, where we are in that container.
+DOCKER = 'docker() { shift 2; "$@"; }'
+
+
+@pytest.fixture(scope="module")
+def mixed(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ollama]:
+    directory = tmp_path_factory.mktemp("mixed")
+    with Ollama(parts["roots"] / "ollama", directory, parts["models"], names=(*BOTH, "tinystory")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def embedding_only(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ollama]:
+    directory = tmp_path_factory.mktemp("embedding")
+    with Ollama(parts["roots"] / "ollama", directory, parts["models"], names=(EMBEDDING,)) as server:
+        yield server
+
+
+def tried(web: Httpd, directory: Path) -> Done:
+    """The trial of a release, run in httpd's container; `directory` is mounted there as TRIAL."""
+    wanted = probe(web.settings)
+    words = (f"{web.address}/{web.port}", wanted.path, wanted.body, " ".join(wanted.models))
+    program = releases.SCRIPT.read_text()
+    variables = "root=/nowhere httpd=hearth-httpd prompt_patience=60"
+    directory.chmod(0o755)  # httpd is not root
+    (directory / "run").write_text(f"{variables}\n{program}\n{DOCKER}\nworks {shlex.join(words)}\n")
+    return web.execute(f"bash {TRIAL}/run")
+
+
+def test_an_embedding_model_is_one(serve: Serve, embedding_only: Ollama) -> None:
+    web = serve(upstream=embedding_only.address, proxy_extra_routes=EMBED_ROUTE)
+    one, same, other = call(
+        web.url, "POST", "/api/embed", {"model": EMBEDDING, "input": ["stone", "stone", "wind"]}
+    ).json()["embeddings"]
+    assert len(one) == EMBEDDING_WIDTH
+    assert one == same != other
+
+
+@pytest.mark.parametrize("models", [BOTH, (*reversed(BOTH),)])
+def test_a_release_is_tried_by_a_model_that_talks(
+    serve: Serve, mixed: Ollama, tmp_path: Path, models: tuple[str, ...]
+) -> None:
+    web = serve(upstream=mixed.address, volumes={TRIAL: tmp_path}, ollama_models=models)
+    done = tried(web, tmp_path)
+    assert (done.code, done.output) == (0, "The page comes, and a prompt streams through the proxy.\n")
+    wait_until(lambda: '"POST /api/ollama HTTP/1.0" 200' in web.log(), 5)
+
+
+def test_a_release_without_one_is_tried_by_an_embedding(serve: Serve, embedding_only: Ollama, tmp_path: Path) -> None:
+    web = serve(upstream=embedding_only.address, volumes={TRIAL: tmp_path}, ollama_models=[EMBEDDING])
+    done = tried(web, tmp_path)
+    assert (done.code, done.output) == (
+        0,
+        "The page comes, and tinyembed makes embeddings. "
+        "No model in ollama_models answers questions, so none was asked one.\n",
+    )
+
+
+def test_a_model_that_is_not_there_fails_the_trial_with_ollamas_words(
+    serve: Serve, embedding_only: Ollama, tmp_path: Path
+) -> None:
+    web = serve(upstream=embedding_only.address, volumes={TRIAL: tmp_path}, ollama_models=["tinyllama"])
+    done = tried(web, tmp_path)
+    assert done.code == 1
+    assert "model 'tinyllama' not found" in done.output
+
+
+def test_the_doctor_asks_the_one_that_talks(serve: Serve, mixed: Ollama, embedding_only: Ollama) -> None:
+    """Though the other is smaller; and a host without one is well."""
+    assert causes(serve(upstream=mixed.address).url, patience=60) == []
+    assert causes(serve(upstream=embedding_only.address).url, patience=60) == []
+    web = serve(upstream=embedding_only.address, proxy_extra_routes=EMBED_ROUTE)
+    assert causes(web.url, patience=60) == []
+    wait_until(lambda: '"POST /api/embed HTTP/1.1" 200' in web.log(), 5)
+
+
+def test_a_closed_route_leaves_architecture_and_name(serve: Serve, mixed: Ollama) -> None:
+    routes = [
+        {"path": "/api/ollama", "to": "/api/generate", "methods": ["POST"]},
+        {"path": "/api/tags", "to": "/api/tags", "methods": ["GET"]},
+        {"path": "/api/version", "to": "/api/version", "methods": ["GET"]},
+    ]
+    assert causes(serve(upstream=mixed.address, proxy_routes=routes).url, patience=60) == []
+
+
+def test_ollama_says_what_a_model_can_do(serve: Serve, mixed: Ollama) -> None:
+    """Through the proxy as it ships, also while an answer has the only place."""
+    web = serve(upstream=mixed.address, proxy_max_streams=1, proxy_queue_wait=1)
+    with held(at=web.url):
+        for model, can in ((EMBEDDING, ["embedding"]), ("tinyllama", ["completion"])):
+            answer = call(web.url, "POST", "/api/show", {"model": model}, timeout=10)
+            assert (answer.status, answer.json()["capabilities"]) == (200, can)
+    assert call(web.url, "GET", "/api/show").status == 405
+    asked = call(web.url, "POST", "/api/chat", {"model": EMBEDDING, "messages": [{"role": "user", "content": "hi"}]})
+    assert (asked.status, "does not support chat" in asked.json()["error"]) == (400, True)
