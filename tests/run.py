@@ -53,7 +53,12 @@ def proxy() -> None:
     # Built where what it takes is shown; the tests themselves would build it in silence.
     run("python", "-m", "lab", "build")
     run("python", "-m", "lab", "build", "roots", "engine", "compose", "pebble")
-    run("pytest", "-q", "tests/proxy", "tests/properties")
+    run("pytest", "-q", "-m", "not long", "tests/proxy", "tests/properties")
+
+
+def long_proxy() -> None:
+    run("python", "-m", "lab", "build", "engine", "images", "tools", "models")
+    run("pytest", "-v", "-s", "-m", "long", "tests/proxy")
 
 
 def fresh_lab() -> None:
@@ -139,6 +144,7 @@ RUNS: dict[str, list[Stage]] = {
     "check": [("checks", check)],
     "unit": [("tests without a host", unit)],
     "proxy": [("real httpd and Ollama, without a host", proxy)],
+    "proxy-long": [("a stuck Ollama, and what is only slow", long_proxy)],
     "demo": [("lab", fresh_lab), ("deploy", deploy), ("first question", say_hello)],
     "test": [
         ("checks", check),
