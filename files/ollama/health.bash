@@ -13,9 +13,10 @@ small_io=$((1 << 20)) # bytes read or written that are no work
 state=/tmp/hearth-health gave_up=/tmp/hearth-gave-up # gone with a restart
 healed=/root/.ollama/hearth-restarted                # stays
 
-ollama list >/dev/null || exit 1
+answers=0 # what this ends with where nothing is stuck
+timeout 12 ollama list >/dev/null || answers=1
 # An answer from the maker's cloud needs no process here, and could not be told from a stuck one.
-[ "${OLLAMA_NO_CLOUD:-}" = 1 ] || exit 0
+[ "${OLLAMA_NO_CLOUD:-}" = 1 ] || exit "$answers"
 
 say() { # into the health log, and into the container's own
   echo "$1"
@@ -112,7 +113,7 @@ if [ -z "$runners" ] || ! one_waits || has_moved; then
   printf '%s\n' "0 $now" "$now_questions" "$runners" "$runner_cpu $runner_in $server_cpu $server_out" >"$state.new"
   mv "$state.new" "$state"
   rm -f "$gave_up"
-  exit 0
+  exit "$answers"
 fi
 printf '%s\n' "$idle $now" "$now_questions" "$then_runners" \
   "$then_runner_cpu $then_runner_in $then_server_cpu $then_server_out" >"$state.new"
@@ -121,7 +122,7 @@ read -r -a waiting <<<"$now_questions"
 count=${#waiting[@]}
 echo "$count question(s) wait, and nothing was done for $idle s"
 # Also before that, so that Docker has its three failures in a row at the same time.
-[ "$idle" -ge "$patience" ] || exit $((idle >= patience / 3))
+[ "$idle" -ge "$patience" ] || exit $((answers || idle >= patience / 3))
 
 stuck="stuck: $count question(s) wait, and no model has worked or was read for $idle s"
 if [ "${HEARTH_HEAL_STUCK:-}" != 1 ]; then
