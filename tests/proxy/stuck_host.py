@@ -110,7 +110,7 @@ class StuckHost:
         begun = time.monotonic()
         while not is_so():
             assert time.monotonic() < begun + seconds, (
-                f"not within {seconds:.0f} s:\n{self.alarms()}\n{self.log()[-2000:]}"
+                f"not within {seconds:.0f} s:\n{self.inspect()['State']['Health']}\n{self.log()[-2000:]}"
             )
             time.sleep(0.2)
         return time.monotonic() - begun
