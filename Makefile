@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # A pipeline fails when any part of it does.
 .SHELLFLAGS := -o pipefail -ec
 .DEFAULT_GOAL := help
-.PHONY: help setup machine machine-to-run demo test test-proxy test-scenarios test-faults test-places test-arm64 test-unproven check unit verify deploy drift rollback backup restore uninstall sources lab-up lab-down lab-build clean
+.PHONY: help setup machine machine-to-run demo test test-proxy test-proxy-long test-scenarios test-faults test-places test-arm64 test-unproven check unit verify deploy drift rollback backup restore uninstall sources lab-up lab-down lab-build clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -52,6 +52,9 @@ test: machine $(VENV)/.dev ## checks, unit tests, a deploy to the lab, acceptanc
 
 test-proxy: machine $(VENV)/.dev ## the real httpd in front of the real Ollama on this machine's loopback, without the virtual machine
 	@$(BIN)/python -m tests.run proxy
+
+test-proxy-long: machine $(VENV)/.dev ## a stuck Ollama with the shipped patience, and half an hour of what is only slow (an hour in all)
+	@$(BIN)/python -m tests.run proxy-long
 
 test-scenarios: machine $(VENV)/.dev ## what takes longer: drift, faults and their repair, reloads, reboot (in the lab)
 	@$(BIN)/python -m tests.run scenarios

@@ -120,6 +120,9 @@ ollama_max_queue = 64
 ollama_context_length = 4096
 # Memory the Ollama container may use ("" for no limit; "3g" on a Pi with 4 GB leaves room for the rest).
 ollama_memory_limit = ""
+# Restart Ollama when it is stuck: questions wait, and nothing at all is done for 90 seconds. False only reports it.
+# Not seen with ollama_cloud = True.
+ollama_heal_stuck = True
 # Let Ollama's server offer models that run in its maker's cloud (a private host does not want that).
 ollama_cloud = False
 # Seconds without progress before a model pull counts as stuck.

@@ -150,5 +150,6 @@ def render_tree(settings: Settings) -> dict[str, bytes]:
     page = {f"htdocs/{name}": content for name, content in render_page(settings).items()}
     return page | {
         "compose.yaml": render_compose(settings).encode(),
+        "ollama/health.bash": (FILES / "ollama/health.bash").read_bytes(),
         "httpd/httpd.conf": render_httpd_conf(settings).encode(),
     }

@@ -122,6 +122,7 @@ class Settings(BaseModel):
     ollama_max_queue: Annotated[int, Field(ge=1, le=4096)]
     ollama_context_length: Annotated[int, Field(ge=256, le=1048576)]
     ollama_memory_limit: Memory
+    ollama_heal_stuck: bool
     ollama_cloud: bool
     ollama_pull_timeout: Seconds
     ollama_pull_retries: Annotated[int, Field(ge=0, le=100)]

@@ -59,7 +59,12 @@ def proxy() -> None:
     # Built where what it takes is shown; the tests themselves would build it in silence.
     run("python", "-m", "lab", "build")
     run("python", "-m", "lab", "build", "roots", "engine", "compose", "pebble")
-    run("pytest", "-q", "tests/proxy", "tests/properties")
+    run("pytest", "-q", "-m", "not long", "tests/proxy", "tests/properties")
+
+
+def long_proxy() -> None:
+    run("python", "-m", "lab", "build", "engine", "images", "tools", "models")
+    run("pytest", "-v", "-s", "-m", "long", "tests/proxy")
 
 
 def fresh_lab(images: str = hub.BUILT, models: str = smollm2.TINY) -> None:
@@ -169,6 +174,7 @@ RUNS: dict[str, list[Stage]] = {
     "check": [("checks", check)],
     "unit": [("tests without a host", unit)],
     "proxy": [("real httpd and Ollama, without a host", proxy)],
+    "proxy-long": [("a stuck Ollama, and what is only slow", long_proxy)],
     "test": [
         ("checks", check),
         ("tests without a host", unit),

@@ -78,6 +78,7 @@ def test_ollama_gets_its_settings_as_text(make_settings: Make) -> None:
         "OLLAMA_MAX_QUEUE": "9",
         "OLLAMA_CONTEXT_LENGTH": "8192",
         "OLLAMA_NO_CLOUD": "1",
+        "HEARTH_HEAL_STUCK": "1",
     }
     assert ollama["mem_limit"] == "3g"
 
@@ -148,7 +149,7 @@ def test_unset_means_absent(make_settings: Make) -> None:
 
 def test_a_models_directory_takes_the_place_of_the_volume(make_settings: Make) -> None:
     document = compose(make_settings(ollama_models_dir="/mnt/ssd/ollama"))
-    mounts = document["services"]["ollama"]["volumes"]
+    mounts = [mount for mount in document["services"]["ollama"]["volumes"] if mount["target"] != "/hearth"]
     assert [(mount["type"], mount["source"], mount["target"]) for mount in mounts] == [
         ("bind", "/mnt/ssd/ollama", "/root/.ollama"),
         # A guard: where the directory is a mount point without its disk, this one is missing.
@@ -167,7 +168,20 @@ def test_httpd_waits_for_nobody(settings: Settings) -> None:
     """Compose would look twice a second whether Ollama is healthy, while httpd is down for an upgrade."""
     services = compose(settings)["services"]
     assert "depends_on" not in services["httpd"]
-    assert services["ollama"]["healthcheck"]["test"] == ["CMD", "ollama", "list"]
+    assert "depends_on" not in services["ollama"]
+
+
+def test_the_health_check_is_a_file_of_the_tree(make_settings: Make) -> None:
+    for heals in (True, False):
+        settings = make_settings(ollama_heal_stuck=heals)
+        ollama = compose(settings)["services"]["ollama"]
+        (mount,) = [mount for mount in ollama["volumes"] if mount["target"] == "/hearth"]
+        assert mount["read_only"] is True
+        shell, script = ollama["healthcheck"]["test"][1:]
+        assert shell == "bash"
+        name = script.replace("/hearth", mount["source"].removeprefix("./"))
+        assert b"HEARTH_HEAL_STUCK" in render_tree(settings)[name]
+        assert ollama["environment"]["HEARTH_HEAL_STUCK"] == str(int(heals))
 
 
 def test_every_dollar_survives_interpolation(settings: Settings) -> None:
@@ -469,7 +483,7 @@ def test_the_page_names_only_files_that_are_there(settings: Settings) -> None:
 def test_the_tree_is_the_page_and_both_configurations(settings: Settings) -> None:
     tree = render_tree(settings)
     assert {"compose.yaml", "httpd/httpd.conf", "htdocs/index.html", "htdocs/chat.js"} <= set(tree)
-    assert {path.partition("/")[0] for path in tree} == {"compose.yaml", "httpd", "htdocs"}
+    assert {path.partition("/")[0] for path in tree} == {"compose.yaml", "httpd", "htdocs", "ollama"}
     assert all(content for content in tree.values())
     assert not any("{{" in content.decode() or "{%" in content.decode() for content in tree.values())
     assert render_tree(settings) == tree, "the same settings give the same bytes"

@@ -1,0 +1,162 @@
+"""An Ollama that answers nobody any more (ollama#17131) is seen by its own health check, and restarted by it, once.
+
+The real Ollama, httpd and Docker engine, with compose.yaml as it is rendered. `make test` has a sample with less
+patience than is shipped; `make test-proxy-long` has the rest, and half an hour of what is slow and not stuck.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from hearth.containers import find_drift
+from hearth.operations.project import converge_script
+from lab import artefacts
+from lab.progress import Stages
+from tests.proxy.engine import Engine
+from tests.proxy.stuck_host import OLLAMA, StuckHost
+from tests.shipped import shipped_settings
+
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="an engine of its own takes root")
+QUICK = 12  # s of patience in the sample
+SHIPPED = 90
+MINUTES = 30
+
+
+@pytest.fixture(scope="module")
+def parts() -> artefacts.Paths:
+    with Stages() as stages:
+        return artefacts.build(("engine", "images", "tools", "models"), stages)
+
+
+@contextmanager
+def deployed(
+    parts: artefacts.Paths, factory: pytest.TempPathFactory, patience: int | None, heals: bool = True
+) -> Iterator[StuckHost]:
+    with Engine(parts, factory.mktemp("engine")) as engine:
+        host = StuckHost(engine, parts["models"], patience)
+        host.deploy(shipped_settings(ollama_heal_stuck=heals))
+        try:
+            yield host
+        finally:
+            # Ends the answers that clients wait for.
+            engine.execute("docker ps -aq | xargs -r docker rm -f")
+            host.close()
+
+
+def check_healed(host: StuckHost, patience: int, restarts: int = 1) -> None:
+    """A question that waits is the evidence; then others are answered again."""
+    begun = time.monotonic()
+    waiting = host.ask()
+    seen = host.wait_until(lambda: host.restarts() == restarts, 2 * patience + 30)
+    host.answered_after(60)
+    served = time.monotonic() - begun
+    print(f"\na question waits; Ollama ends after {seen:.1f} s, another one is answered after {served:.1f} s")
+    assert waiting.result(10) == 502, "it learns that there will be no answer"
+    told = re.findall(r"hearth: stuck: \d+ question\(s\) wait, .* for (\d+) s; restarted", host.log())
+    assert len(told) == restarts
+    assert patience <= int(told[-1]) <= 2 * patience
+    host.wait_until(lambda: host.container().health == "healthy", 30)
+
+
+def check_given_up(host: StuckHost, patience: int) -> None:
+    """Stuck again at once: no second restart, unhealthy for all who look, and repaired by a deploy."""
+    restarts = host.restarts()
+    host.get_stuck()
+    host.ask()
+    host.wait_until(lambda: host.container().health == "unhealthy", 2 * patience + 30)
+    time.sleep(patience)
+    assert host.restarts() == restarts
+    assert "no more of them" in host.log()
+    check_repaired(host)
+
+
+def check_repaired(host: StuckHost) -> None:
+    """By what a deploy does where `drift` says that the container is unhealthy."""
+    container = host.container()
+    [drift] = find_drift({"ollama": container.config_hash}, [container], {})
+    assert (drift.name, drift.what, drift.remedy) == (OLLAMA, "is unhealthy", "recreate")
+    host.run(converge_script([drift], 60, "docker compose logs", 0))
+    host.answered_after(30)
+
+
+@pytest.fixture(scope="module")
+def hasty(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StuckHost]:
+    with deployed(parts, tmp_path_factory, QUICK) as host:
+        host.answered_after(30)
+        yield host
+
+
+def test_a_slow_answer_is_not_cut(hasty: StuckHost) -> None:
+    """Nor the question that waits behind it."""
+    hasty.execute(f"docker update --cpus 0.05 {OLLAMA}")
+    answers = [hasty.ask(words=500), hasty.ask(words=500)]
+    time.sleep(1.7 * QUICK)
+    assert not hasty.alarms()
+    assert not any(answer.done() for answer in answers), "it was not slow"
+    hasty.execute(f"docker update --cpus 2 {OLLAMA}")
+    assert [answer.result(60) for answer in answers] == [200, 200]
+    assert hasty.restarts() == 0
+
+
+def test_a_stuck_server_is_restarted_once(hasty: StuckHost) -> None:
+    print(f"\nstuck after {hasty.get_stuck():.1f} s")
+    check_healed(hasty, QUICK)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("through_httpd", [False, True], ids=["straight", "through httpd"])
+def test_stopped_answers_get_it_stuck(
+    parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory, through_httpd: bool
+) -> None:
+    """As people do it, as shipped; then again at once."""
+    with deployed(parts, tmp_path_factory, None) as host:
+        stops = host.stop_answers("" if through_httpd else host.address())
+        print(f"\nstuck after {stops} stops")
+        check_healed(host, SHIPPED)
+        check_given_up(host, SHIPPED)
+
+
+@pytest.mark.long
+def test_with_the_healing_off_it_is_said_and_repaired(
+    parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with deployed(parts, tmp_path_factory, None, heals=False) as host:
+        host.get_stuck()
+        host.ask()
+        seen = host.wait_until(lambda: host.container().health == "unhealthy", 2 * SHIPPED)
+        print(f"\nunhealthy after {seen:.1f} s")
+        assert host.restarts() == 0
+        assert any("ollama_heal_stuck is off" in said for said in host.alarms())
+        check_repaired(host)
+
+
+@pytest.mark.long
+def test_what_is_slow_is_not_stuck(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Slow loads, long prompts, slow answers and a full queue, with the patience that is shipped."""
+    with deployed(parts, tmp_path_factory, None) as host:
+        host.answered_after(30)
+        until, rounds = time.monotonic() + 60 * MINUTES, 0
+        while time.monotonic() < until:
+            rounds += 1
+            host.execute(f"docker exec {OLLAMA} ollama stop tinystory")
+            host.execute(f"docker update --cpus 0.02 {OLLAMA}")
+            slow = [
+                host.ask(words=30),  # loads first
+                host.ask(words=3, prompt="once upon " * 1500),
+                host.ask(words=3, address=host.address()),
+            ]
+            full = [host.ask(words=3) for _ in range(6)]
+            for _ in range(20):
+                time.sleep(9)
+                assert not host.alarms()
+                assert host.restarts() == 0
+            host.execute(f"docker update --cpus 2 {OLLAMA}")
+            assert [one.result(300) for one in slow] == [200] * len(slow)
+            assert {one.result(300) for one in full} <= {200, 503}
+        print(f"\n{rounds} rounds in {MINUTES} minutes")
