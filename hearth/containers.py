@@ -157,7 +157,9 @@ def _differences(container: Container, config_hash: str, image: str) -> list[Dri
     elif container.status != "running":
         found.append(Drift(container.name, f"is not running but {container.status}", "up"))
     elif container.health == "starting" and container.restarts >= LOOP:
-        found.append(Drift(container.name, f"is starting once more, and ended {_times(container.restarts)}", "recreate"))
+        found.append(
+            Drift(container.name, f"is starting once more, and ended {_times(container.restarts)}", "recreate")
+        )
     elif container.health == "starting":
         found.append(Drift(container.name, "is still starting", "up"))
     elif container.health == "unhealthy":

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import socket
 import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hearth.doctor.host_state import judge
+from hearth.facts import symptoms as symptoms_module
 from hearth.facts.checkup import Checkup
 from hearth.facts.symptoms import Symptoms
 
@@ -62,3 +73,91 @@ def test_an_engine_that_does_not_answer() -> None:
     finding = judge("pi", symptoms, {"allowed_origins": ["http://a.example"]})[0]
     assert finding.cause.id == "engine-silent"
     assert finding.why.startswith("the Docker engine does not answer: Cannot connect")
+
+
+# --- What Ollama does with its questions: the script, with processes and a connection of this machine --------
+
+IDLE = "import time; time.sleep(60)"
+BUSY = "while True: pass"
+# Its child is the model's process. What it counts of memory that ran out is this machine's.
+SERVER = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+DOCKER = """#!/bin/sh
+case "$1 $*" in
+logs*) echo 'level=ERROR msg="llama runner terminated" error="signal: killed"';;
+*hearth-ollama) echo {ollama};;
+inspect*) echo {httpd};;
+exec*) echo {said}; exit {code};;
+esac
+"""
+
+
+@contextmanager
+def question() -> Iterator[int]:
+    """A connection of this process to a port that it listens on; gives the port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            yield port
+
+
+@contextmanager
+def serving(model: str) -> Iterator[int]:
+    """A process with such a child; gives its number."""
+    words = [sys.executable, "-c", SERVER, model]
+    with subprocess.Popen(words, start_new_session=True) as server:
+        children = Path(f"/proc/{server.pid}/task/{server.pid}/children")
+        until = time.monotonic() + 10
+        while not children.read_text() and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(0.5)  # the child is an interpreter that starts, which is work
+        try:
+            yield server.pid
+        finally:
+            os.killpg(server.pid, signal.SIGKILL)
+
+
+def work_of(
+    directory: Path, port: int, ollama: int, said: str = "200", code: int = 0, patience: int = 4
+) -> dict[str, Any]:
+    """What the fact makes of it, with this process in httpd's place."""
+    program = directory / "docker"
+    program.write_text(DOCKER.format(ollama=ollama, httpd=os.getpid(), said=said, code=code))
+    program.chmod(0o755)
+    script = Path(symptoms_module.__file__).with_suffix(".sh").read_text()
+    assert ":2CAA$" in script
+    assert "-lt 30 ]" in script
+    script = script.replace(":2CAA$", f":{port:04X}$").replace("-lt 30 ]", f"-lt {patience} ]")
+    names = f"PATH={directory}:$PATH ollama=hearth-ollama httpd=hearth-httpd killed='signal: killed'\n"
+    done = subprocess.run(["sh", "-c", names + script], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stderr == ""
+    rest = ask(Checkup().command(("/var/lib/docker",), ""))
+    return Symptoms().process(["@@access", *rest, *done.stdout.splitlines(), "@@memory"])
+
+
+@pytest.mark.parametrize(("model", "is_busy"), [(IDLE, False), (BUSY, True)])
+def test_a_model_that_does_nothing_is_told_from_one_that_works(tmp_path: Path, model: str, is_busy: bool) -> None:
+    with question() as port, serving(model) as server:
+        symptoms = work_of(tmp_path, port, server)
+    work = symptoms["work"]
+    assert (work["questions"], work["models"]) == (1, 1)
+    assert (work["cpu_seconds"] > 0.2) is is_busy, work
+    assert (work["seconds"] >= 4) is not is_busy, "what is at work is seen at once"
+    assert (symptoms["kills"] >= 1, symptoms["way"]) == (True, "")
+
+
+def test_without_a_question_nothing_is_waited_for(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    with question() as port:
+        free = port
+    symptoms = work_of(tmp_path, free, os.getpid(), said="ollama: Name or service not known", code=1)
+    assert symptoms["work"] is None
+    assert symptoms["way"] == "ollama: Name or service not known"
+    assert time.monotonic() - begun < 2
+
+
+def test_a_question_that_is_answered_meanwhile_was_no_sign(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, serving(IDLE) as server:
+        port = listener.getsockname()[1]
+        asking = socket.create_connection(("127.0.0.1", port))
+        threading.Timer(1, asking.close).start()
+        assert work_of(tmp_path, port, server)["work"] is None
