@@ -23,7 +23,7 @@ _WORK = Path(__file__).with_name("symptoms.sh")
 # What logs have when something failed: Ollama's and httpd's levels, a crash, Ollama's 5xx, and the health check.
 _WRONG = r"level=ERROR|^panic:|^fatal error|^hearth: |\| 5[0-9][0-9] \||\[[a-z_0-9]+:(error|crit|alert|emerg)\]"
 # Ollama's words about a model's process that the kernel ended.
-_KILLED = r"level=ERROR.*signal: killed"
+KILLED = r"level=ERROR.*signal: killed"
 
 
 class Symptoms(FactBase[dict[str, Any]]):
@@ -71,7 +71,7 @@ class Symptoms(FactBase[dict[str, Any]]):
                 "[ $answered = 0 ] || exit 0; echo @@limits; echo $limits",
                 f"echo @@states; docker inspect --type container --format '{state}' {names} 2>/dev/null",
                 f"echo @@environment; docker inspect --format '{environment}' {CONTAINERS['ollama']} 2>/dev/null",
-                f"ollama={CONTAINERS['ollama']} httpd={CONTAINERS['httpd']} killed={quote(_KILLED)}",
+                f"ollama={CONTAINERS['ollama']} httpd={CONTAINERS['httpd']} killed={quote(KILLED)}",
                 _WORK.read_text(),
                 "echo @@errors",
                 f"for name in {names}; do docker logs --since 1h --tail 1000 $name 2>&1 | "

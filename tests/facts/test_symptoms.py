@@ -13,14 +13,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hearth.doctor.host_state import judge
-from hearth.facts import symptoms as symptoms_module
 from hearth.facts.checkup import Checkup
 from hearth.facts.symptoms import Symptoms
+from tests.doctor.work import work_of
 
 
 def ask(command: str) -> list[str]:
@@ -81,14 +80,7 @@ IDLE = "import time; time.sleep(60)"
 BUSY = "while True: pass"
 # Its child is the model's process. What it counts of memory that ran out is this machine's.
 SERVER = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
-DOCKER = """#!/bin/sh
-case "$1 $*" in
-logs*) echo 'level=ERROR msg="llama runner terminated" error="signal: killed"';;
-*hearth-ollama) echo {ollama};;
-inspect*) echo {httpd};;
-exec*) echo {said}; exit {code};;
-esac
-"""
+KILLED = 'level=ERROR source=server.go:1 msg="llama runner terminated" error="signal: killed"\n'
 
 
 @contextmanager
@@ -116,40 +108,22 @@ def serving(model: str) -> Iterator[int]:
             os.killpg(server.pid, signal.SIGKILL)
 
 
-def work_of(
-    directory: Path, port: int, ollama: int, said: str = "200", code: int = 0, patience: int = 4
-) -> dict[str, Any]:
-    """What the fact makes of it, with this process in httpd's place."""
-    program = directory / "docker"
-    program.write_text(DOCKER.format(ollama=ollama, httpd=os.getpid(), said=said, code=code))
-    program.chmod(0o755)
-    script = Path(symptoms_module.__file__).with_suffix(".sh").read_text()
-    assert ":2CAA$" in script
-    assert "-lt 30 ]" in script
-    script = script.replace(":2CAA$", f":{port:04X}$").replace("-lt 30 ]", f"-lt {patience} ]")
-    names = f"PATH={directory}:$PATH ollama=hearth-ollama httpd=hearth-httpd killed='signal: killed'\n"
-    done = subprocess.run(["sh", "-c", names + script], capture_output=True, text=True, check=False, timeout=60)
-    assert done.stderr == ""
-    rest = ask(Checkup().command(("/var/lib/docker",), ""))
-    return Symptoms().process(["@@access", *rest, *done.stdout.splitlines(), "@@memory"])
-
-
 @pytest.mark.parametrize(("model", "is_busy"), [(IDLE, False), (BUSY, True)])
 def test_a_model_that_does_nothing_is_told_from_one_that_works(tmp_path: Path, model: str, is_busy: bool) -> None:
     with question() as port, serving(model) as server:
-        symptoms = work_of(tmp_path, port, server)
+        symptoms = work_of(tmp_path, server, os.getpid(), port=port, log=2 * KILLED)
     work = symptoms["work"]
     assert (work["questions"], work["models"]) == (1, 1)
     assert (work["cpu_seconds"] > 0.2) is is_busy, work
     assert (work["seconds"] >= 4) is not is_busy, "what is at work is seen at once"
-    assert (symptoms["kills"] >= 1, symptoms["way"]) == (True, "")
+    assert (symptoms["kills"] >= 2, symptoms["way"]) == (True, "")
 
 
 def test_without_a_question_nothing_is_waited_for(tmp_path: Path) -> None:
     begun = time.monotonic()
     with question() as port:
         free = port
-    symptoms = work_of(tmp_path, free, os.getpid(), said="ollama: Name or service not known", code=1)
+    symptoms = work_of(tmp_path, os.getpid(), os.getpid(), port=free, said="ollama: Name or service not known", code=1)
     assert symptoms["work"] is None
     assert symptoms["way"] == "ollama: Name or service not known"
     assert time.monotonic() - begun < 2
@@ -160,4 +134,4 @@ def test_a_question_that_is_answered_meanwhile_was_no_sign(tmp_path: Path) -> No
         port = listener.getsockname()[1]
         asking = socket.create_connection(("127.0.0.1", port))
         threading.Timer(1, asking.close).start()
-        assert work_of(tmp_path, port, server)["work"] is None
+        assert work_of(tmp_path, server, os.getpid(), port=port)["work"] is None
