@@ -22,8 +22,8 @@ _WORK = Path(__file__).with_name("symptoms.sh")
 
 # What logs have when something failed: Ollama's and httpd's levels, a crash, Ollama's 5xx, and the health check.
 _WRONG = r"level=ERROR|^panic:|^fatal error|^hearth: |\| 5[0-9][0-9] \||\[[a-z_0-9]+:(error|crit|alert|emerg)\]"
-# Ollama's words about a model's process that the kernel ended.
-KILLED = r"level=ERROR.*signal: killed"
+# Ollama's words about a model's process that somebody else killed, most often the kernel. (Ollama kills them as well.)
+KILLED = r"(no longer running|Load failed).*signal: killed"
 
 
 class Symptoms(FactBase[dict[str, Any]]):
@@ -36,12 +36,12 @@ class Symptoms(FactBase[dict[str, Any]]):
     restarts, `trouble` (the health check's words where it is unhealthy, else ""), `up_seconds` (None where it does
     not run); `work`: of Ollama, None where no question of httpd's is in flight, else `questions`, `models`
     (processes), and what these did in `seconds`: `cpu_seconds`, `read_bytes`; `kills`: processes of Ollama's
-    container that were ended for want of memory, by the kernel's count since its start, or by the last hour's log;
-    `way`: "" or why httpd does not get an answer from Ollama, None where not both run; `origins`: OLLAMA_ORIGINS in
-    force, None if unknown; `memory_limits`: whether Docker can limit memory, None if unknown; `memory`: kB by
-    /proc/meminfo's names; `free_bytes` of Docker's disk, `models_free_bytes` of that of the models' directory, None
-    where there is none; `listeners`: [address, port, program]; `errors`: recent lines of the containers' logs, each
-    with the container's name before it.
+    container that were ended for want of memory, by the kernel's count since its start, where it counts, else by the
+    last hour's log; `way`: "" or why httpd does not get an answer from Ollama, None where not both run; `origins`:
+    OLLAMA_ORIGINS in force, None if unknown; `memory_limits`: whether Docker can limit memory, None if unknown;
+    `memory`: kB by /proc/meminfo's names; `free_bytes` of Docker's disk, `models_free_bytes` of that of the models'
+    directory, None where there is none; `listeners`: [address, port, program]; `errors`: recent lines of the
+    containers' logs, each with the container's name before it.
     """
 
     @staticmethod
@@ -71,7 +71,8 @@ class Symptoms(FactBase[dict[str, Any]]):
                 "[ $answered = 0 ] || exit 0; echo @@limits; echo $limits",
                 f"echo @@states; docker inspect --type container --format '{state}' {names} 2>/dev/null",
                 f"echo @@environment; docker inspect --format '{environment}' {CONTAINERS['ollama']} 2>/dev/null",
-                f"ollama={CONTAINERS['ollama']} httpd={CONTAINERS['httpd']} killed={quote(KILLED)}",
+                f"ollama={CONTAINERS['ollama']} httpd={CONTAINERS['httpd']} groups=/sys/fs/cgroup",
+                f"killed={quote(KILLED)}",
                 _WORK.read_text(),
                 "echo @@errors",
                 f"for name in {names}; do docker logs --since 1h --tail 1000 $name 2>&1 | "
@@ -123,7 +124,7 @@ class Symptoms(FactBase[dict[str, Any]]):
                 for name, status, oom, code, restarts, started in states
             },
             "work": _work(sections.get("work", ())),
-            "kills": max((int(count) for count in sections.get("kills", ()) if count.strip()), default=0),
+            "kills": _kills(sections.get("kills", ())),
             "way": next(("" if line == "ok" else line for line in sections.get("way", ())), None),
             "origins": origins[0].partition("=")[2]
             if origins
@@ -150,6 +151,12 @@ def _work(lines: Iterable[str]) -> dict[str, Any] | None:
             "read_bytes": read,
         }
     return None
+
+
+def _kills(lines: Iterable[str]) -> int:
+    """By the kernel, where it counts; else by the log."""
+    counts = {who: int(count) for who, count in (line.split() for line in lines)}
+    return counts.get("kernel", counts.get("log", 0))
 
 
 def _seconds_since(stamp: str, now: float) -> int:

@@ -1,5 +1,6 @@
 # What Ollama does with the questions that are in flight, how often memory ran out for it, and whether httpd reaches it.
-# $ollama and $httpd are the containers' names, $killed what the log says of a model's process that was killed. As root.
+# $ollama and $httpd are the containers' names, $killed what the log says of a model's process that was killed, $groups
+# where the kernel shows its control groups. As root.
 main_of() { docker inspect --type container --format '{{.State.Pid}}' "$1" 2>/dev/null; }
 ollama_main=$(main_of "$ollama") httpd_main=$(main_of "$httpd")
 
@@ -47,12 +48,11 @@ fi
 echo @@kills
 if [ "${ollama_main:-0}" != 0 ]; then
   # Of cgroups of the second kind, and of the first.
-  group=$(sed -n 's/^0:://p' "/proc/$ollama_main/cgroup")
-  awk '$1 == "oom_kill" { print $2 }' "/sys/fs/cgroup$group/memory.events" 2>/dev/null
-  group=$(sed -n 's/^[0-9]*:memory://p' "/proc/$ollama_main/cgroup")
-  [ -z "$group" ] || awk '$1 == "oom_kill" { print $2 }' "/sys/fs/cgroup/memory$group/memory.oom_control" 2>/dev/null
+  group=$(sed -n 's/^0:://p' "/proc/$ollama_main/cgroup") first_kind=$(sed -n 's/^[0-9]*:memory://p' "/proc/$ollama_main/cgroup")
+  awk '$1 == "oom_kill" { print "kernel", $2; exit }' \
+    "$groups$group/memory.events" "$groups/memory$first_kind/memory.oom_control" 2>/dev/null
 fi
-docker logs --since 1h --tail 1000 "$ollama" 2>&1 | grep -cE "$killed"
+echo "log $(docker logs --since 1h --tail 1000 "$ollama" 2>&1 | grep -cE "$killed")"
 
 echo @@way
 if [ "${ollama_main:-0}" != 0 ] && [ "${httpd_main:-0}" != 0 ]; then

@@ -220,7 +220,7 @@ def test_the_last_line_of_the_last_check_that_failed_says_why(log: list[dict[str
     assert container.trouble == trouble
 
 
-def test_a_container_that_was_connected_by_hand_has_lost_its_name() -> None:
+def test_a_container_that_was_connected_again_without_an_alias_has_lost_its_name() -> None:
     networks = {"hearth-back": {"Aliases": None}, "hearth-out": {"Aliases": ["ollama"]}}
     container = parse_container(inspected(LABELS) | {"NetworkSettings": {"Networks": networks}})
     assert not container.is_named
