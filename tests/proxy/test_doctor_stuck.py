@@ -47,17 +47,25 @@ def get_stuck(ollama: Ollama) -> float:
     """Seconds until nobody is answered any more, after a client that left while a piece was on its way to it.
 
     It reads nothing until the kernel's buffers are full, so that Ollama waits with the next piece. Twenty probabilities
-    for each word make long lines of them.
+    for each word make long lines of them. With the doctor's options: for others, the model would be loaded anew, which
+    ends the fault.
     """
     begun = time.monotonic()
-    wish = {"model": MODEL, "prompt": "go", "options": {"num_predict": 30000}, "logprobs": True, "top_logprobs": 20}
+    message = {"role": "user", "content": "go"}
+    wish = {
+        "model": MODEL,
+        "messages": [message],
+        "options": {"num_predict": 30000},
+        "logprobs": True,
+        "top_logprobs": 20,
+    }
     body = json.dumps(wish).encode()
-    for seconds in (5, 10, 20, 40):
+    for seconds in (6, 10, 20, 40):
         with socket.socket() as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
             client.settimeout(60)
             client.connect((ollama.address, OLLAMA_PORT))
-            head = f"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}"
+            head = f"POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}"
             client.sendall(f"{head}\r\nContent-Type: application/json\r\n\r\n".encode() + body)
             client.recv(1000)
             time.sleep(seconds)
