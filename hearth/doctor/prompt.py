@@ -42,10 +42,10 @@ def look_at_prompt(way: Way, path: str, model: str, patience: float, name: str =
     if streamed.waiting:
         return judge(streamed, model, patience, name, look_at_silence(way, path, model, size))
     step = judge(streamed, model, patience, name)
-    if dropped and not step.findings:
+    if dropped and step.state != "problem":
         words = {"seconds": f"{dropped:.0f}"}
         seen = f"{step.seen}; a first question was dropped after {words['seconds']} s"
-        return replace(step, seen=seen, findings=(Finding(causes.MODEL_SERVER_RESTARTED, seen, words),))
+        return replace(step, seen=seen, findings=(Finding(causes.MODEL_SERVER_RESTARTED, seen, words), *step.findings))
     return step
 
 

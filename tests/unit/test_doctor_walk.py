@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from hearth.doctor import host_causes
+from hearth.doctor import host_causes, prompt
 from hearth.doctor import ollama_causes as causes
 from hearth.doctor.address import Address
 from hearth.doctor.answer import Answer
@@ -537,6 +537,21 @@ def test_a_question_that_a_restart_dropped_is_asked_once_more() -> None:
     assert exit_code(steps) == 0
     assert asked == ["/api/version", "/api/ollama", *["/api/version"] * 3, "/api/ollama"]
     assert "a first question was dropped" in finding.seen
+
+
+def test_a_restarted_ollama_that_answers_slowly_is_said_to_be_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It loads the model anew."""
+    monkeypatch.setattr(prompt, "_SLOW", 0.2)
+    asked: list[str] = []
+
+    def dropped_once(request: Request, connection: socket.socket) -> None:
+        asked.append(request.path)
+        if len(asked) > 1:
+            return stream(3, 0.01, before=0.5)(request, connection)
+        return reply(connection, 502, {"error": "model server gave no answer in time"})
+
+    with serving(hearth({"/api/ollama": dropped_once})) as port:
+        assert ids(walk(f"127.0.0.1:{port}")) == ["model-server-restarted", "first-token-slow"]
 
 
 def test_what_is_known_from_inside_replaces_what_was_guessed_from_outside() -> None:
