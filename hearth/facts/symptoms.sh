@@ -49,8 +49,8 @@ echo @@kills
 if [ "${ollama_main:-0}" != 0 ]; then
   # Of cgroups of the second kind, and of the first.
   group=$(sed -n 's/^0:://p' "/proc/$ollama_main/cgroup") first_kind=$(sed -n 's/^[0-9]*:memory://p' "/proc/$ollama_main/cgroup")
-  awk '$1 == "oom_kill" { print "kernel", $2; exit }' \
-    "$groups$group/memory.events" "$groups/memory$first_kind/memory.oom_control" 2>/dev/null
+  cat "$groups$group/memory.events" "$groups/memory$first_kind/memory.oom_control" 2>/dev/null |
+    awk '$1 == "oom_kill" { print "kernel", $2; exit }'
 fi
 echo "log $(docker logs --since 1h --tail 1000 "$ollama" 2>&1 | grep -cE "$killed")"
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from hearth.containers import Drift, find_drift
+from hearth.doctor.host_state import judge
 from hearth.facts.project import Project
+from hearth.facts.symptoms import Symptoms
 from hearth.operations.project import converge_script
 from lab import artefacts
 from lab.progress import Stages
@@ -54,6 +57,33 @@ def repair(engine: Engine) -> None:
     done = engine.run(converge_script(drift(engine), 60, "docker compose logs", 30))
     assert done.code == 0, done.output
     assert drift(engine) == []
+
+
+def symptoms(engine: Engine) -> dict[str, Any]:
+    asked = engine.run(Symptoms().command())
+    assert asked.code == 0, asked.output
+    return Symptoms().process(asked.output.splitlines())
+
+
+def test_the_doctor_reads_what_a_real_engine_says(engine: Engine) -> None:
+    found = symptoms(engine)
+    assert (found["work"], found["kills"], found["way"]) == (None, 0, "")
+    for state in found["containers"].values():
+        assert (state["status"], state["trouble"], state["restarts"]) == ("running", "", 0)
+        assert 0 <= state["up_seconds"] < 600
+    assert len(found["containers"]) == 2
+    greedy = (
+        "docker update --memory 100m --memory-swap 100m hearth-ollama && "
+        "docker exec hearth-ollama bash -c 'head -c 300000000 /dev/zero | tail >/dev/null'"
+    )
+    assert engine.execute(greedy).code != 0
+    assert engine.execute("docker network disconnect hearth-back hearth-ollama").code == 0
+    found = symptoms(engine)
+    causes = [finding.cause.id for finding in judge("pi", found, {})]
+    assert found["kills"] == 1
+    assert found["way"]
+    assert {"container-out-of-memory", "ollama-unreachable", "container-wrong"} <= set(causes), (causes, found)
+    repair(engine)
 
 
 def test_an_ollama_that_hangs_is_named_with_the_reason_and_replaced(engine: Engine) -> None:
