@@ -85,6 +85,12 @@ def look_at_models(way: Way, wanted: str, tries: int) -> tuple[Step, str]:
     return Step("models", seen, data={**data, "talks": False}), str(smallest_first[0]["name"])
 
 
+def size_of(model: str, models: Step) -> int:
+    """Bytes of a model, by the step that listed them; 0 if unknown."""
+    sizes = {full_name(one["name"]): one["bytes"] for one in models.data.get("models", ())}
+    return int(sizes.get(full_name(model), 0))
+
+
 def _bytes(size: object) -> int:
     return size if isinstance(size, int) else 0
 

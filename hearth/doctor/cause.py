@@ -19,6 +19,7 @@ class Cause:
         title: a few words.
         why, cure: sentences. `{name}` in them is replaced by what a finding knows.
         severity: a `warning` works today and does not change the exit code.
+        replaces: ids of causes that are but guesses at this one, and are left out beside it.
     """
 
     id: str
@@ -26,6 +27,7 @@ class Cause:
     why: str
     cure: str
     severity: Severity = "problem"
+    replaces: tuple[str, ...] = ()
 
     @property
     def docs(self) -> str:

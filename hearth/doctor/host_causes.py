@@ -31,10 +31,35 @@ CONTAINER_WRONG = Cause(
     "Deploy again: it puts right what differs. If a container keeps ending, `sudo docker logs --tail 50 NAME` says "
     "why.",
 )
+MODEL_SERVER_STUCK = Cause(
+    "model-server-stuck",
+    "Ollama is stuck",
+    "{what}. A slow model would use the processor or read from a disk. A client that leaves in mid-answer can leave "
+    "Ollama so (ollama#17131): it lists its models as ever and answers no question any more, and waiting does not "
+    "help.",
+    "Deploy again, or on the host `sudo docker restart hearth-ollama`, which takes some seconds. Hearth's own health "
+    "check does it within about two minutes while a question waits, unless it did so in the ten minutes before, or "
+    "`ollama_heal_stuck = False`.",
+    replaces=("model-does-not-answer", "first-token-never", "busy", "ollama-silent", "queue-full"),
+)
+CONTAINER_KEEPS_ENDING = Cause(
+    "container-keeps-ending",
+    "A container ends again and again",
+    "{what}, and Docker started it again each time. Whatever it was doing broke off.",
+    "`sudo docker logs --tail 50 NAME` on the host says why. If memory runs out: a smaller model (`ollama_models`).",
+)
+OLLAMA_UNREACHABLE = Cause(
+    "ollama-unreachable",
+    "httpd does not reach Ollama",
+    "Both containers run, and from within hearth-httpd Ollama gives no answer: {what}.",
+    "Deploy again: it gives containers their networks and names back. If it stays, something changed the host's "
+    "firewall under Docker (`iptables -F`, say): `sudo systemctl restart docker` puts Docker's own rules in again, "
+    "and containers live on meanwhile (`docker_live_restore`).",
+)
 CONTAINER_OUT_OF_MEMORY = Cause(
     "container-out-of-memory",
-    "A container was ended for want of memory",
-    "The kernel ended {what}: it reached its memory limit, or the host had none left.",
+    "Memory ran out in a container",
+    "The kernel ended {what}: the container reached its memory limit, or the host had none left.",
     "A smaller model (`ollama_models`), a smaller `ollama_context_length`, `ollama_max_loaded_models = 1`; or raise "
     "`ollama_memory_limit`, if the host has the memory.",
 )

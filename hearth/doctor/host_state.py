@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hearth.containers import LOOP, is_stuck
 from hearth.doctor import host_causes as causes
 from hearth.doctor.cause import Finding
+from hearth.host_paths import CONTAINERS
 
 _DISK_LEFT = 1_000_000_000
 # Shares of the memory: so little free, and so much moved to disk, is felt.
 _MEMORY_LEFT, _SWAPPED = 0.05, 0.1
+# Of models' processes while a question waits: so long without work is no thinking, loading or reading from swap.
+_IDLE_SECONDS, _IDLE_CPU, _IDLE_READ = 28, 0.2, 1 << 20
+# Since a container was started again: what ended longer ago is over.
+_RECENTLY = 600
 
 
 def judge(name: str, symptoms: Mapping[str, Any], data: Mapping[str, Any]) -> list[Finding]:
@@ -29,11 +35,52 @@ def judge(name: str, symptoms: Mapping[str, Any], data: Mapping[str, Any]) -> li
         found.append(_seen(causes.ENGINE_SILENT, symptoms["engine"]))
     elif not symptoms["deployed"]:
         found.append(Finding(causes.NOT_DEPLOYED, f"{name} has no /opt/hearth/compose.yaml", {"name": name}))
-    elif symptoms["drift"]:
-        found.append(_seen(causes.CONTAINER_WRONG, "; ".join(symptoms["drift"])))
-    if killed := [one for one, state in symptoms["containers"].items() if state["oom"]]:
-        found.append(_seen(causes.CONTAINER_OUT_OF_MEMORY, ", ".join(killed)))
+    else:
+        found += _containers(symptoms)
     return [*found, *_machine(symptoms), *_ollama(symptoms, data)]
+
+
+def _containers(symptoms: Mapping[str, Any]) -> list[Finding]:
+    found = []
+    if stuck := why_stuck(symptoms):
+        found.append(_seen(causes.MODEL_SERVER_STUCK, stuck))
+    if wrong := [sentence for sentence in symptoms["drift"] if not is_stuck(sentence)]:
+        found.append(_seen(causes.CONTAINER_WRONG, "; ".join(wrong)))
+    for name, state in symptoms["containers"].items():
+        up, count = state["up_seconds"], state["restarts"]
+        if up is not None and up < _RECENTLY and count >= LOOP:
+            found.append(_seen(causes.CONTAINER_KEEPS_ENDING, f"{name} ended {count} times, the last time {up} s ago"))
+    if symptoms["way"]:
+        found.append(_seen(causes.OLLAMA_UNREACHABLE, symptoms["way"]))
+    killed = [
+        f"{one} itself" for one, state in symptoms["containers"].items() if state["oom"] and not symptoms["kills"]
+    ]
+    if count := symptoms["kills"]:
+        killed.append(f"{'a process' if count == 1 else f'{count} processes'} in {CONTAINERS['ollama']}")
+    if killed:
+        found.append(_seen(causes.CONTAINER_OUT_OF_MEMORY, ", ".join(killed)))
+    return found
+
+
+def why_stuck(symptoms: Mapping[str, Any]) -> str:
+    """The evidence that Ollama answers no question any more, "" where there is none."""
+    for name, state in symptoms["containers"].items():
+        if is_stuck(state["trouble"]):
+            return f'the health check of {name} says "{state["trouble"]}"'
+    work = symptoms["work"]
+    if not work or not work["models"] or not is_idle(work):
+        return ""
+    return (
+        f"{work['questions']} question(s) wait, and for {work['seconds']} s the model's process used "
+        f"{work['cpu_seconds']:.1f} s of processor time and read nothing"
+    )
+
+
+def is_idle(work: Mapping[str, Any]) -> bool:
+    """Whether nothing was done for the questions in flight, for long enough to tell."""
+    return bool(
+        work["seconds"] >= _IDLE_SECONDS and work["cpu_seconds"] <= _IDLE_CPU and work["read_bytes"] <= _IDLE_READ
+    )
 
 
 def _seen(cause: Any, what: str) -> Finding:

@@ -12,7 +12,7 @@ from typing import Any
 
 from hearth.doctor import host_causes as causes
 from hearth.doctor.cause import Finding
-from hearth.doctor.host_state import judge
+from hearth.doctor.host_state import is_idle, judge
 from hearth.doctor.step import Step
 from hearth.doctor.target import Target
 from hearth.verdict import pattern, why
@@ -106,4 +106,13 @@ def look_inside(inventory: str, wanted: str, target: Target, timeout: float) -> 
     findings = tuple(judge(name, symptoms, host["data"]))
     states = ", ".join(f"{one} is {state['status']}" for one, state in symptoms.get("containers", {}).items())
     free = f"; {symptoms['free_bytes'] / 1e9:.1f} GB of disk are free" if "free_bytes" in symptoms else ""
-    return Step("host", f"{name}: {states or 'no containers'}{free}", findings, symptoms)
+    return Step("host", f"{name}: {states or 'no containers'}{_work(symptoms)}{free}", findings, symptoms)
+
+
+def _work(symptoms: Mapping[str, Any]) -> str:
+    """What tells a busy Ollama from one that is stuck."""
+    work = symptoms.get("work")
+    if not work:
+        return ""
+    done = "did nothing" if is_idle(work) else "are at work"
+    return f"; {work['questions']} question(s) in flight, and the models' processes {done} in {work['seconds']} s"

@@ -22,10 +22,10 @@ OLLAMA_DOWN = Cause(
 OLLAMA_SILENT = Cause(
     "ollama-silent",
     "Ollama gave no answer in time",
-    "Ollama took the call and gave nothing for the proxy's whole patience (`proxy_timeout`), or dropped it: the host "
-    "is short of memory and swaps, or a model takes too long to load.",
-    "`sudo docker logs --tail 50 hearth-ollama` and `free -m` on the host. A smaller model, or models on an SSD "
-    "(`ollama_models_dir`).",
+    "Ollama took the call and gave nothing for the proxy's whole patience (`proxy_timeout`), or dropped it: it ended, "
+    "for want of memory, say, or was stuck and Hearth's health check restarted it; or a model takes too long to load.",
+    "Ask again: a restarted Ollama answers. If it stays: `sudo docker logs --tail 50 hearth-ollama` and `free -m` on "
+    "the host. A smaller model, or models on an SSD (`ollama_models_dir`).",
 )
 ROUTE_MISSING = Cause(
     "route-missing",
@@ -100,22 +100,47 @@ BUSY = Cause(
     "All places are taken (503)",
     "As many answers as `proxy_max_streams` allows were running, and no place became free within `proxy_queue_wait` "
     "seconds. The proxy asks to come back after {retry_after} s; the doctor did, and found it so again.",
-    "Ask again later. If it stays without anybody asking, an answer without end holds the place: on the host, `sudo "
-    "docker restart hearth-ollama` ends all answers.",
+    "Ask again later. If it stays for more than three minutes without anybody asking, deploy again, or `sudo docker "
+    "restart hearth-ollama` on the host: both end an answer without end, and an Ollama that is stuck (until then "
+    "Hearth's own check may have restarted that).",
 )
 QUEUE_FULL = Cause(
     "queue-full",
     "Ollama's queue is full (503)",
     "More questions wait at Ollama than `ollama_max_queue` allows.",
-    "Ask again later, or raise `ollama_num_parallel` if the host has memory for it.",
+    "Ask again later, or raise `ollama_num_parallel` if the host has memory for it. If nobody asks, Ollama is stuck: "
+    "deploy again.",
 )
 FIRST_TOKEN_NEVER = Cause(
     "first-token-never",
     "No answer within the doctor's patience",
-    "The question was taken, and no word came in {patience} s. The model is being loaded from a slow card, the host "
-    "swaps, or something between holds the answer back.",
-    "Wait longer with `--patience 900`. Then a smaller model, models on an SSD (`ollama_models_dir`), "
+    "The question was taken, and no word came in {patience} s; nor is the model in memory yet. It is large enough to "
+    "be loading still, from a slow card, or waits for another model's answers, or the host swaps.",
+    "Wait longer once, with `--patience 900`. If nothing comes then either, Ollama is stuck: deploy again. "
+    "`--inventory` tells slow from stuck at once. Against slowness: a smaller model, models on an SSD "
+    "(`ollama_models_dir`), "
     '`ollama_keep_alive = "-1"`.',
+)
+MODEL_DOES_NOT_ANSWER = Cause(
+    "model-does-not-answer",
+    "Ollama is stuck, or busy with other questions",
+    "No word came in {patience} s, and the model is not being loaded: {evidence}. Either Ollama is stuck, as a "
+    "client that leaves in mid-answer can leave it (ollama#17131), and then waiting does not help. Or it answers "
+    "other people's questions first, one after the other. From outside these look the same.",
+    "If nobody else asks, it is stuck: deploy again, or `sudo docker restart hearth-ollama` on the host, which takes "
+    "some seconds. (Hearth's own check does it within about two minutes while a question waits, unless it did so in "
+    "the ten minutes before, or `ollama_heal_stuck = False`.) `--inventory` tells which of the two it is; on the "
+    "host, `sudo docker "
+    'ps` has "unhealthy" for one that is stuck, and `top` shows `ollama` at work for one that is busy.',
+)
+MODEL_SERVER_RESTARTED = Cause(
+    "model-server-restarted",
+    "Ollama dropped the question, and answers now",
+    "After {seconds} s without a word the question was dropped; asked once more, Ollama answered. It was stuck and "
+    "Hearth's health check restarted it, or it ended by itself, for want of memory, say.",
+    "Nothing is to be done now. If it comes again: `sudo docker logs hearth-ollama 2>&1 | grep ^hearth:` on the host "
+    "has each restart of one that was stuck; without such a line, see runner-died.",
+    "warning",
 )
 FIRST_TOKEN_SLOW = Cause(
     "first-token-slow",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import time
+from dataclasses import replace
 
 from hearth.doctor import ollama_causes as causes
 from hearth.doctor.api import failed
@@ -12,24 +13,40 @@ from hearth.doctor.cause import Finding
 from hearth.doctor.refusal import cause_of_error
 from hearth.doctor.step import Step
 from hearth.doctor.stream import Streamed, ask, pace_of
+from hearth.doctor.waiting import Silence, comes_back, look_at_silence
 
 _SLOW = 15.0
 # A 503 asks to come back after so many seconds; longer ones are not waited for.
 _LONGEST_WAIT = 10.0
 
 
-def look_at_prompt(way: Way, path: str, model: str, patience: float, name: str = "prompt") -> Step:
-    """Ask; once more if the host was busy, as it says when to come back."""
+def look_at_prompt(way: Way, path: str, model: str, patience: float, name: str = "prompt", size: int = 0) -> Step:
+    """Ask; once more if the host was busy, as it says when to come back, or if Ollama was restarted meanwhile.
+
+    Args:
+        size: of the model in bytes, 0 if unknown.
+    """
+    dropped = 0.0
     try:
         streamed = ask(way, path, model, patience)
         if streamed.answer.status == 503:
             time.sleep(wait_for(streamed.answer.header("retry-after")))
             streamed = ask(way, path, model, patience)
+        elif streamed.answer.status == 502 and streamed.answer.error and comes_back(way):
+            dropped = streamed.answer.seconds
+            streamed = ask(way, path, model, patience)
     except (OSError, http.client.HTTPException) as error:
         return failed(name, path, error, way, model=model)
     if streamed.answer.status not in (0, 200):
         return failed(name, path, streamed.answer, way, was_up=True, model=model, models="ask `ollama list`")
-    return judge(streamed, model, patience, name)
+    if streamed.waiting:
+        return judge(streamed, model, patience, name, look_at_silence(way, path, model, size))
+    step = judge(streamed, model, patience, name)
+    if dropped and step.state != "problem":
+        words = {"seconds": f"{dropped:.0f}"}
+        seen = f"{step.seen}; a first question was dropped after {words['seconds']} s"
+        return replace(step, seen=seen, findings=(Finding(causes.MODEL_SERVER_RESTARTED, seen, words), *step.findings))
+    return step
 
 
 def wait_for(retry_after: str) -> float:
@@ -37,11 +54,15 @@ def wait_for(retry_after: str) -> float:
     return min(float(retry_after), _LONGEST_WAIT) if retry_after.isdecimal() else 5.0
 
 
-def judge(streamed: Streamed, model: str, patience: float, name: str = "prompt") -> Step:
+def judge(
+    streamed: Streamed, model: str, patience: float, name: str = "prompt", silence: Silence | None = None
+) -> Step:
     """What an answer, or its lack, says. Pure."""
     if streamed.waiting:
-        seen = f"{model}: nothing came within {patience:g} s"
-        return Step(name, seen, (Finding(causes.FIRST_TOKEN_NEVER, seen, {"patience": f"{patience:g}"}),))
+        evidence = (silence or Silence()).evidence(patience)
+        seen = f"{model}: nothing came within {patience:g} s{'; ' if evidence else ''}{evidence}"
+        cause = causes.MODEL_DOES_NOT_ANSWER if evidence else causes.FIRST_TOKEN_NEVER
+        return Step(name, seen, (Finding(cause, seen, {"patience": f"{patience:g}", "evidence": evidence}),))
     if streamed.error:
         seen = f'{model}: after {len(streamed.pieces)} pieces Ollama said "{streamed.error}"'
         words = {"what": f'"{streamed.error}"', "path": "the answer", "status": 200, "model": model}

@@ -35,8 +35,10 @@ def exit_code(steps: Sequence[Step]) -> int:
 
 
 def found(steps: Sequence[Step]) -> list[tuple[str, Finding]]:
-    """Every finding with its step's name, problems first; the same cause once."""
+    """Every finding with its step's name, problems first; the same cause once, and none that another one replaces."""
     pairs = [(step.name, finding) for step in steps for finding in step.findings]
+    replaced = {name for _, finding in pairs for name in finding.cause.replaces}
+    pairs = [pair for pair in pairs if pair[1].cause.id not in replaced]
     seen: set[str] = set()
     single = [pair for pair in pairs if not (pair[1].cause.id in seen or seen.add(pair[1].cause.id))]  # type: ignore[func-returns-value]
     return sorted(single, key=lambda pair: pair[1].cause.severity != "problem")

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from hearth.doctor.address import Address
 from hearth.doctor.answer import Answer
-from hearth.doctor.api import look_at_models, look_at_version
+from hearth.doctor.api import look_at_models, look_at_version, size_of
 from hearth.doctor.call import Way
 from hearth.doctor.clock import look_at_clock
 from hearth.doctor.embedding import look_at_embedding
@@ -133,7 +133,7 @@ class Walk:
         elif step.data.get("talks") is False:
             yield look_at_embedding(way, model, options.patience)
         else:
-            yield look_at_prompt(way, path, model, options.patience)
+            yield look_at_prompt(way, path, model, options.patience, size=size_of(model, step))
             if self.setting.url and not self.setting.bypassed and not way.authorization:
                 through = replace(way, address=None, proxy=self.setting.url)
                 yield look_at_prompt(through, path, model, options.patience, "prompt through the proxy")

@@ -64,7 +64,8 @@ def converge_script(
         drift: what differs, or None where only httpd is to be reloaded.
         timeout: seconds for all containers to become healthy.
         on_failure: shell script for when they don't.
-        quiet_wait: seconds to wait for running answers to end, before a container is replaced.
+        quiet_wait: seconds to wait for running answers to end, before a container is replaced; those of one that hangs
+            never do.
         directories: made if they are not there, but not the ones above them.
     """
     lines = ["set -e", f"cd {ROOT}"]
@@ -73,6 +74,8 @@ def converge_script(
         remove = [one.name for one in drift if one.remedy == "remove"]
         recreate = {services[one.name] for one in drift if one.remedy == "recreate" and one.name in services}
         lines += [f"[ -d {quote(one)} ] || mkdir {quote(one)}" for one in directories]
+        if any(one.is_hung for one in drift):
+            quiet_wait = 0
         lines += [BRING_UP.read_text(), f"quiet {quiet_wait} {CONTAINERS['httpd']}"]
         anew = "docker compose --progress plain --ansi never up --no-start --no-deps --force-recreate"
         if remove:

@@ -86,6 +86,21 @@ def stream(
     return answer
 
 
+def silent(*, loaded: bool, seconds: float = 6) -> Answerer:
+    """An Ollama that gives no word for so long, and says whether the model is in memory if it is.
+
+    As a stuck one does, or one that answers other questions first (loaded), or that still loads the model.
+    """
+
+    def answer(request: Request, connection: socket.socket) -> None:
+        if loaded and "prompt" not in json.loads(request.body):
+            return reply(connection, 200, {"model": MODEL, "response": "", "done": True, "done_reason": "load"})
+        time.sleep(seconds)
+        return None
+
+    return answer
+
+
 def hearth(
     paths: Mapping[str, Answerer] | None = None,
     *,

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import socket
 import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from hearth.doctor.host_state import judge
 from hearth.facts.checkup import Checkup
 from hearth.facts.symptoms import Symptoms
+from tests.doctor.work import work_of
 
 
 def ask(command: str) -> list[str]:
@@ -62,3 +72,71 @@ def test_an_engine_that_does_not_answer() -> None:
     finding = judge("pi", symptoms, {"allowed_origins": ["http://a.example"]})[0]
     assert finding.cause.id == "engine-silent"
     assert finding.why.startswith("the Docker engine does not answer: Cannot connect")
+
+
+# --- What Ollama does with its questions: the script, with processes and a connection of this machine --------
+
+IDLE = "import time; time.sleep(60)"
+BUSY = "while True: pass"
+# Its child is the model's process.
+SERVER = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+KILLED = """time=x level=WARN msg="llama runner process no longer running" sys=9 string="signal: killed"
+time=x level=INFO msg="Load failed" model=x error="llama runner process has terminated: signal: killed"
+time=x level=ERROR msg="llama runner terminated" error="signal: killed"
+"""
+
+
+@contextmanager
+def question() -> Iterator[int]:
+    """A connection of this process to a port that it listens on; gives the port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            yield port
+
+
+@contextmanager
+def serving(model: str) -> Iterator[int]:
+    """A process with such a child; gives its number."""
+    words = [sys.executable, "-c", SERVER, model]
+    with subprocess.Popen(words, start_new_session=True) as server:
+        children = Path(f"/proc/{server.pid}/task/{server.pid}/children")
+        until = time.monotonic() + 10
+        while not children.read_text() and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(0.5)  # the child is an interpreter that starts, which is work
+        try:
+            yield server.pid
+        finally:
+            os.killpg(server.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("model", "is_busy"), [(IDLE, False), (BUSY, True)])
+def test_a_model_that_does_nothing_is_told_from_one_that_works(tmp_path: Path, model: str, is_busy: bool) -> None:
+    with question() as port, serving(model) as server:
+        symptoms = work_of(tmp_path, server, os.getpid(), port=port, log=KILLED)
+    work = symptoms["work"]
+    assert (work["questions"], work["models"]) == (1, 1)
+    assert (work["cpu_seconds"] > 0.2) is is_busy, work
+    assert (work["seconds"] >= 4) is not is_busy, "what is at work is seen at once"
+    assert (symptoms["kills"], symptoms["way"]) == (2, "")
+
+
+def test_without_a_question_nothing_is_waited_for(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    with question() as port:
+        free = port
+    said = "ollama: Name or service not known"
+    symptoms = work_of(tmp_path, os.getpid(), os.getpid(), port=free, said=said, code=1, log=KILLED, kills=5)
+    assert symptoms["kills"] == 5, "the kernel knows better than the log"
+    assert symptoms["work"] is None
+    assert symptoms["way"] == said
+    assert time.monotonic() - begun < 2
+
+
+def test_a_question_that_is_answered_meanwhile_was_no_sign(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, serving(IDLE) as server:
+        port = listener.getsockname()[1]
+        asking = socket.create_connection(("127.0.0.1", port))
+        threading.Timer(1, asking.close).start()
+        assert work_of(tmp_path, server, os.getpid(), port=port)["work"] is None

@@ -79,7 +79,7 @@ def test_a_container_that_reached_its_memory_limit() -> None:
     told = doctor()
     assert told.code == 1
     assert "container-out-of-memory" in told.of_the_host()
-    assert "ended hearth-ollama:" in told.findings["container-out-of-memory"]["cause"]
+    assert "in hearth-ollama:" in told.findings["container-out-of-memory"]["cause"]
 
 
 @pytest.mark.usefixtures("deployed")

@@ -271,6 +271,18 @@ def test_running_answers_may_end_before_a_container_is_replaced(tmp_path: Path, 
     assert ("An answer is running" in done.stdout) is established
 
 
+def test_an_ollama_that_is_stuck_is_recreated_at_once(run: Run) -> None:
+    """Its questions stay open for ever: waiting for them would only make people wait longer."""
+    sick = replace(RUNNING[0], health="unhealthy", trouble="stuck: 1 question(s) wait, and no model has worked")
+    (script,) = up(run, ProjectState(HASHES, (sick, RUNNING[1]))).scripts
+    assert "\nquiet 0 hearth-httpd\n" in script
+    assert script.index("--force-recreate ollama") < script.index("bring_up 60 '--no-deps ollama'")
+    assert "--force-recreate httpd" not in script
+    other = replace(sick, trouble="Health check exceeded timeout (25s)")
+    (script,) = up(run, ProjectState(HASHES, (other, RUNNING[1]))).scripts
+    assert "\nquiet 30 hearth-httpd\n" in script, "it may be busy"
+
+
 CRASHING = """case "$*" in
 *"up --detach"*) exec /bin/sleep 25;;
 inspect*) n=$(cat {0} 2>/dev/null || echo 0); echo $((n + 1)) > {0}

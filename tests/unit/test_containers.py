@@ -38,7 +38,15 @@ def test_healthy_containers_as_configured_do_not_differ() -> None:
         ({"status": "exited", "health": "unhealthy"}, "not running but exited", "up"),
         ({"status": "created", "health": ""}, "not running but created", "up"),
         ({"status": "paused"}, "is paused", "recreate"),
-        ({"status": "restarting"}, "is restarting", "recreate"),
+        (
+            {"status": "restarting", "restarts": 4, "exit_code": 137},
+            "is restarting (ended 4 times, the last time with exit code 137)",
+            "recreate",
+        ),
+        ({"health": "starting", "restarts": 2}, "is still starting", "up"),
+        ({"health": "starting", "restarts": 3}, "is starting once more, and ended 3 times", "recreate"),
+        ({"health": "unhealthy", "trouble": "no answer"}, 'is unhealthy ("no answer")', "recreate"),
+        ({"is_named": False}, "is not known as ollama on its network", "recreate"),
         ({"status": "dead"}, "is dead", "recreate"),
         ({"health": "starting"}, "still starting", "up"),
         ({"health": "unhealthy"}, "is unhealthy", "recreate"),
@@ -52,6 +60,24 @@ def test_one_difference(change: dict[str, Any], what: str, remedy: str) -> None:
     assert drift.name == "hearth-ollama"
     assert what in drift.what
     assert drift.remedy == remedy
+
+
+STUCK = "stuck: 1 question(s) wait, and no model has worked or was read for 90 s; restarted (ollama#17131)"
+
+
+@pytest.mark.parametrize(
+    ("change", "is_hung"),
+    [
+        ({"health": "unhealthy", "trouble": STUCK}, True),
+        ({"health": "unhealthy", "trouble": "1 question(s) wait, and nothing was done for 150 s"}, True),
+        ({"status": "paused"}, True),
+        ({"health": "unhealthy", "trouble": "Health check exceeded timeout (25s)"}, False),
+        ({"status": "exited"}, False),
+    ],
+)
+def test_answers_of_what_hangs_are_not_waited_for(change: dict[str, Any], is_hung: bool) -> None:
+    (drift,) = find_drift(HASHES, [replace(OLLAMA, **change), HTTPD], IMAGES)
+    assert drift.is_hung is is_hung
 
 
 BOTH = frozenset({"ollama", "httpd"})
@@ -136,7 +162,7 @@ def inspected(labels: dict[str, str] | None, **state: Any) -> dict[str, Any]:
         "Image": "sha256:1",
         "Config": {"Labels": labels},
         "State": {"Status": "running"} | state,
-        "NetworkSettings": {"Networks": {"hearth-back": {}, "hearth-out": {}}},
+        "NetworkSettings": {"Networks": {"hearth-back": {"Aliases": ["hearth-ollama", "ollama"]}, "hearth-out": {}}},
     }
 
 
@@ -170,3 +196,31 @@ def test_a_container_without_health_check_and_networks() -> None:
     bare["NetworkSettings"]["Networks"] = None
     container = parse_container(bare)
     assert (container.health, container.networks) == ("", frozenset())
+
+
+def check(code: int, output: str) -> dict[str, Any]:
+    return {"ExitCode": code, "Output": output}
+
+
+@pytest.mark.parametrize(
+    ("log", "trouble"),
+    [
+        (None, ""),
+        ([], ""),
+        ([check(0, "all is well")], ""),
+        ([check(1, "first\nlast\n\n"), check(0, "")], "last"),
+        ([check(1, "old"), check(-1, "Health check exceeded timeout (25s)")], "Health check exceeded timeout (25s)"),
+        ([check(1, "\x1b[31mred\x1b[0m\r\n" + " " * 9)], "[31mred[0m"),
+        ([check(1, "x" * 5000)], "x" * 200),
+        ([check(1, "")], ""),
+    ],
+)
+def test_the_last_line_of_the_last_check_that_failed_says_why(log: list[dict[str, Any]] | None, trouble: str) -> None:
+    container = parse_container(inspected(LABELS, Health={"Status": "unhealthy", "Log": log}))
+    assert container.trouble == trouble
+
+
+def test_a_container_that_was_connected_again_without_an_alias_has_lost_its_name() -> None:
+    networks = {"hearth-back": {"Aliases": None}, "hearth-out": {"Aliases": ["ollama"]}}
+    container = parse_container(inspected(LABELS) | {"NetworkSettings": {"Networks": networks}})
+    assert not container.is_named

@@ -14,15 +14,21 @@ from hearth.doctor.host_state import judge
 from hearth.doctor.inside import InsideError, choose, look_inside
 from hearth.doctor.target import Target
 
+RUNS = {"status": "running", "oom": False, "exit_code": 0, "restarts": 0, "trouble": "", "up_seconds": 5000}
+SAID = "stuck: 2 question(s) wait, and no model has worked or was read for 90 s; ollama_heal_stuck is off"
+IDLE = {"questions": 1, "models": 1, "seconds": 30, "cpu_seconds": 0.0, "read_bytes": 0}
 WELL: dict[str, Any] = {
     "access": True,
     "engine": "",
     "deployed": True,
     "drift": [],
     "containers": {
-        "hearth-ollama": {"status": "running", "oom": False, "exit_code": 0, "restarts": 0},
-        "hearth-httpd": {"status": "running", "oom": False, "exit_code": 0, "restarts": 0},
+        "hearth-ollama": {**RUNS, "restarts": 1},
+        "hearth-httpd": RUNS,
     },
+    "work": None,
+    "kills": 0,
+    "way": "",
     "origins": "http://a.example,http://b.example",
     "memory_limits": True,
     "memory": {"MemTotal": 4_000_000, "MemAvailable": 2_000_000, "SwapTotal": 200_000, "SwapFree": 200_000},
@@ -45,10 +51,30 @@ def test_a_host_that_is_well() -> None:
         ({"deployed": False, "origins": None}, "not-deployed", "pi"),
         ({"drift": ["hearth-ollama is not running but exited"]}, "container-wrong", "exited"),
         (
-            {"containers": {"hearth-ollama": {"status": "exited", "oom": True, "exit_code": 137, "restarts": 3}}},
+            {"containers": {"hearth-ollama": RUNS | {"status": "exited", "oom": True, "up_seconds": None}}},
             "container-out-of-memory",
-            "hearth-ollama",
+            "ended hearth-ollama itself:",
         ),
+        (
+            {"containers": {"hearth-ollama": RUNS | {"oom": True}}, "kills": 3},
+            "container-out-of-memory",
+            "ended 3 processes in hearth-ollama:",
+        ),
+        (
+            {"containers": {"hearth-ollama": RUNS | {"restarts": 3, "up_seconds": 12}}},
+            "container-keeps-ending",
+            "hearth-ollama ended 3 times, the last time 12 s ago, and",
+        ),
+        ({"way": "ollama: Name or service not known"}, "ollama-unreachable", "Name or service not known. Deploy"),
+        (
+            {
+                "containers": {"hearth-ollama": RUNS | {"trouble": SAID}},
+                "drift": [f'hearth-ollama is unhealthy ("{SAID}")'],
+            },
+            "model-server-stuck",
+            f'the health check of hearth-ollama says "{SAID}". A slow model',
+        ),
+        ({"work": IDLE}, "model-server-stuck", "1 question(s) wait, and for 30 s the model's process used 0.0 s"),
         ({"models_free_bytes": 90_000_000}, "disk-full", "The models' disk has 90 MB left"),
         ({"memory_limits": False}, "memory-limits-off", "cgroup"),
         ({"memory": {"MemTotal": 1_000_000, "MemAvailable": 20_000}}, "host-memory-low", "20 MiB of 977 MiB"),
@@ -71,8 +97,23 @@ def test_what_is_wrong_with_a_host(changed: dict[str, Any], cause: str, words: s
     assert words in f"{finding.why} {finding.cure}"
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"work": IDLE | {"cpu_seconds": 0.3}},
+        {"work": IDLE | {"read_bytes": 2_000_000}},
+        {"work": IDLE | {"seconds": 4}},
+        {"work": IDLE | {"models": 0}},
+        {"containers": {"hearth-ollama": RUNS | {"restarts": 2, "up_seconds": 12}}},
+        {"containers": {"hearth-ollama": RUNS | {"restarts": 30, "up_seconds": 700}}},
+    ],
+)
+def test_what_is_slow_or_over_is_not_wrong(changed: dict[str, Any]) -> None:
+    assert judge("pi", WELL | changed, DATA) == []
+
+
 def test_what_is_unknown_is_not_wrong() -> None:
-    assert judge("pi", WELL | {"origins": None, "memory_limits": None, "memory": {}}, DATA) == []
+    assert judge("pi", WELL | {"origins": None, "memory_limits": None, "memory": {}, "way": None}, DATA) == []
 
 
 def host(name: str, **data: str) -> dict[str, Any]:

@@ -19,16 +19,23 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
+from hearth.doctor import host_causes, prompt
+from hearth.doctor import ollama_causes as causes
 from hearth.doctor.address import Address
+from hearth.doctor.answer import Answer
 from hearth.doctor.call import Way, call
+from hearth.doctor.catalogue import all_causes
 from hearth.doctor.cause import Finding
 from hearth.doctor.place import Place
+from hearth.doctor.prompt import judge
 from hearth.doctor.report import exit_code, for_people, for_programs, found
 from hearth.doctor.step import Step
+from hearth.doctor.stream import Streamed
 from hearth.doctor.target import parse_target
+from hearth.doctor.waiting import Silence
 from hearth.doctor.walk import Options, Walk
 from tests.doctor.server import Request, answering, black_hole, closed_port, serving
-from tests.doctor.worlds import MODEL, forward_proxy, hearth, ollama, reply, says, stream
+from tests.doctor.worlds import MODEL, forward_proxy, hearth, ollama, reply, says, silent, stream
 
 QUICK = Options(timeout=1.0, patience=3.0, tries=1)
 
@@ -500,11 +507,82 @@ def test_a_first_word_that_takes_long_is_a_note(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_patience_ends() -> None:
-    with serving(hearth({"/api/ollama": stream(3, 0.01, before=5)})) as port:
+    with serving(hearth({"/api/ollama": silent(loaded=False)})) as port:
         begun = time.monotonic()
         finding = only(walk(f"127.0.0.1:{port}", Options(timeout=1, patience=1.5)), "first-token-never")
     assert "1.5 s" in finding.why
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 5
+
+
+def test_a_model_that_is_loaded_and_does_not_answer_is_not_waited_for_longer() -> None:
+    with serving(hearth({"/api/ollama": silent(loaded=True)})) as port:
+        finding = only(steps := walk(f"127.0.0.1:{port}", Options(timeout=1, patience=1.5)), "model-does-not-answer")
+    assert "that it is in memory" in finding.seen
+    assert "docker restart hearth-ollama" in finding.cure
+    assert "patience" not in finding.cure
+    assert exit_code(steps) == 1
+
+
+@pytest.mark.parametrize(
+    ("silence", "cause", "words"),
+    [
+        (None, "first-token-never", "nor is the model in memory yet"),
+        (Silence(None, 0), "first-token-never", "nor is"),
+        (Silence(None, 301), "first-token-never", "nor is"),
+        (Silence(None, 61.3), "model-does-not-answer", "even from a slow card that takes no more than 61 s"),
+        (Silence(0.04, 1000), "model-does-not-answer", "Ollama said in 0.0 s that it is in memory"),
+    ],
+)
+def test_slow_is_told_from_stuck_by_what_else_ollama_says(silence: Silence | None, cause: str, words: str) -> None:
+    step = judge(Streamed(Answer(0, (), b""), waiting=True), MODEL, 300, silence=silence)
+    (finding,) = step.findings
+    assert finding.cause.id == cause
+    assert words in finding.why
+    assert "300 s" in step.seen
+
+
+def test_a_question_that_a_restart_dropped_is_asked_once_more() -> None:
+    """As when the health check ends an Ollama that is stuck: 502, then no listener for a moment, then all is well."""
+    asked: list[str] = []
+
+    def dropped_once(request: Request, connection: socket.socket) -> None:
+        asked.append(request.path)
+        if request.path == "/api/ollama":
+            if asked.count("/api/ollama") > 1:
+                return stream(3, 0.01)(request, connection)
+            return reply(connection, 502, {"error": "model server gave no answer in time"})
+        if "/api/ollama" in asked and asked.count("/api/version") < 4:
+            return reply(connection, 503, {"error": "busy, or model server down"})
+        return reply(connection, 200, {"version": "0.17.4"})
+
+    with serving(hearth({"/api/ollama": dropped_once, "/api/version": dropped_once})) as port:
+        finding = only(steps := walk(f"127.0.0.1:{port}"), "model-server-restarted")
+    assert exit_code(steps) == 0
+    assert asked == ["/api/version", "/api/ollama", *["/api/version"] * 3, "/api/ollama"]
+    assert "a first question was dropped" in finding.seen
+
+
+def test_a_restarted_ollama_that_answers_slowly_is_said_to_be_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It loads the model anew."""
+    monkeypatch.setattr(prompt, "_SLOW", 0.2)
+    asked: list[str] = []
+
+    def dropped_once(request: Request, connection: socket.socket) -> None:
+        asked.append(request.path)
+        if len(asked) > 1:
+            return stream(3, 0.01, before=0.5)(request, connection)
+        return reply(connection, 502, {"error": "model server gave no answer in time"})
+
+    with serving(hearth({"/api/ollama": dropped_once})) as port:
+        assert ids(walk(f"127.0.0.1:{port}")) == ["model-server-restarted", "first-token-slow"]
+
+
+def test_what_is_known_from_inside_replaces_what_was_guessed_from_outside() -> None:
+    guesses = [Finding(cause, "x") for cause in (causes.MODEL_DOES_NOT_ANSWER, causes.BUSY, causes.CLOCK_SKEW)]
+    steps = [Step("prompt", "x", tuple(guesses)), Step("host", "x", (Finding(host_causes.MODEL_SERVER_STUCK, "x"),))]
+    assert ids(steps) == ["model-server-stuck", "clock-skew"]
+    known = {cause.id for cause in all_causes()}
+    assert {name for cause in all_causes() for name in cause.replaces} <= known
 
 
 # --- Proxies for programs -----------------------------------------------------------------------------

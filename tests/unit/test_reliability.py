@@ -18,6 +18,14 @@ def test_what_was_shown_names_tests_that_exist() -> None:
     assert missing(ROOT, [f"tests/lab/{file}::{test}" for file, test in names]) == []
 
 
+def test_who_notices_what_names_tests_that_exist() -> None:
+    rows = NOT_YET.partition("## Who notices")[2].partition("\n## ")[0]
+    whole = re.findall(r"`(tests/[\w/]+\.py::\w+)", rows)
+    assert len(whole) > 10
+    names = [f"tests/lab/{name}" for name in re.findall(r"`((?:faults/)?test_\w+\.py::\w+)", rows)]
+    assert missing(ROOT, [*whole, *names]) == []
+
+
 def test_what_was_not_yet_seen_is_said() -> None:
     files = {path.relative_to(LAB).as_posix(): unproven(path) for path in LAB.rglob("test_*.py")}
     waiting = {name for name, tests in files.items() if tests}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hearth.containers import Container, find_drift
@@ -29,6 +31,10 @@ CONTAINERS: list[tuple[list[Container], list[str]]] = [
     ([OLLAMA, container(status="exited", health="")], ["hearth-httpd is not running but exited; it is started"]),
     ([OLLAMA, container(status="paused")], ["hearth-httpd is paused; it is recreated"]),
     ([OLLAMA, container(health="unhealthy")], ["hearth-httpd is unhealthy; it is recreated"]),
+    (
+        [replace(OLLAMA, health="unhealthy", trouble="stuck: 2 question(s) wait"), container()],
+        ['hearth-ollama is unhealthy ("stuck: 2 question(s) wait"); it is recreated'],
+    ),
     ([OLLAMA, container(health="starting")], ["hearth-httpd is still starting; it is waited for"]),
     ([OLLAMA, container(image="sha256:3")], ["hearth-httpd runs another image; it is recreated"]),
     ([OLLAMA, container(networks="bridge")], ["hearth-httpd is on the networks ['bridge']; it is recreated"]),

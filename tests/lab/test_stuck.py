@@ -1,0 +1,129 @@
+"""An Ollama that takes questions and answers none (ollama#17131): healed without a deploy, or repaired by one."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import threading
+import time
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.lab.machine import deploy, deployed_with, on_guest, url, wait_until
+from tests.lab.test_doctor_inside import doctor
+from tests.lab.test_drift_command import drift
+
+pytestmark = [pytest.mark.scenario, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+
+MODEL = "tinystory"  # it never ends by itself
+STOPS = 2000
+SILENT = 20  # s without a word; an answer that comes has its first one after a second, under emulation five
+# 90 s without work, and the three checks in a row that Docker wants to see, 30 s apart; then the restart.
+SEEN = 240
+INSPECT = "sudo docker inspect --format '{{%s}}' hearth-ollama"
+
+
+def lines(count: int, words: int, timeout: float) -> bool:
+    """Read so many lines of an answer of so many words, and leave; whether there were any within so many seconds.
+
+    With the page's options: for a client that has others, `num_thread`, say, Ollama loads the model anew, and that ends
+    the fault.
+    """
+    parts = urlsplit(url())
+    message = {"role": "user", "content": "go"}
+    question = {"model": MODEL, "messages": [message], "options": {"num_predict": words}}
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
+    try:
+        connection.request("POST", "/api/chat", json.dumps(question), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        assert answer.status == 200, (answer.status, answer.read())
+        return all(answer.readline() for _ in range(count))
+    except TimeoutError:
+        return False
+    finally:
+        connection.close()
+
+
+def not_answered(count: int) -> bool:
+    """Whether nothing came; where those that left hold all places for a moment, it is asked again."""
+    for _ in range(10):
+        with suppress(AssertionError):
+            return not lines(count, 400, SILENT)
+        time.sleep(1)
+    raise AssertionError("no place became free")
+
+
+def get_stuck() -> None:
+    """Stop one answer after the other, as with the page's Stop, until nobody is answered any more."""
+    begun = time.monotonic()
+    for stops in range(STOPS):
+        if not_answered(2 + stops % 5):
+            print(f"\nstuck after {stops} stops, {time.monotonic() - begun - SILENT:.0f} s")
+            return
+    raise AssertionError(f"it answers still, after {STOPS} stopped answers")
+
+
+def test_it_is_healed_without_a_deploy_and_the_doctor_says_so() -> None:
+    get_stuck()
+    begun = time.monotonic()
+    # Its own question is what waits, and what the restart drops.
+    told = doctor("--model", MODEL, "--patience", str(SEEN))
+    print(f"\nthe doctor was answered after {time.monotonic() - begun:.0f} s: {told}")
+    assert told.code == 0
+    assert "model-server-restarted" in told.findings
+    assert lines(3, 5, 120)
+    log = on_guest("sudo docker logs hearth-ollama 2>&1 | grep ^hearth:")
+    assert re.fullmatch(r"hearth: stuck: \d+ question\(s\) wait, .* for \d+ s; restarted \(ollama#17131\)", log), log
+    assert on_guest(INSPECT % ".RestartCount") == "1"
+    wait_until(lambda: on_guest(INSPECT % ".State.Health.Status") == "healthy", 120, "it is healthy")
+    done = drift()
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.long
+def test_with_the_healing_off_drift_and_doctor_say_it_and_a_deploy_repairs_it() -> None:
+    off = "ollama_heal_stuck=false"
+    deployed_with(off)
+    get_stuck()
+    waiting = threading.Thread(target=lines, args=(1, 5, 1200), daemon=True)
+    waiting.start()
+    begun = time.monotonic()
+    wait_until(lambda: on_guest(INSPECT % ".State.Health.Status") == "unhealthy", SEEN, "the health check says so")
+    print(f"\nunhealthy after {time.monotonic() - begun:.0f} s")
+    assert on_guest(INSPECT % ".RestartCount") == "0"
+    done = drift("--json", "--data", off)
+    assert done.returncode == 1
+    ((_, verdict),) = json.loads(done.stdout).items()
+    assert verdict["state"] == "differs"
+    (reason,) = verdict["reasons"]
+    sentence = (
+        r'hearth-ollama is unhealthy \("stuck: \d+ question\(s\) wait, .*; ollama_heal_stuck is off"\); it is recreated'
+    )
+    assert re.fullmatch(sentence, reason), reason
+    told = doctor("--model", MODEL, "--patience", str(SILENT))
+    assert told.code == 1
+    assert "model-server-stuck" in told.of_the_host()
+    assert told.findings["model-server-stuck"]["seen"].startswith('the health check of hearth-ollama says "stuck: ')
+    assert not {"model-does-not-answer", "first-token-never", "container-wrong"} & set(told.findings), told
+    repair = deploy(off)
+    assert (repair.code, repair.changed) == (0, ("Stack | Bring the containers up",)), repair.output
+    assert re.search(sentence, repair.output), repair.output
+    assert "An answer is running: waiting" not in repair.output, "it would never end"
+    assert lines(3, 5, 120)
+    quiet = deploy(off)
+    assert (quiet.code, quiet.changed) == (0, ()), quiet.output
+    print(f"\nrepaired in {repair.seconds:.1f} s")
+
+
+@pytest.mark.long
+def test_from_outside_the_doctor_names_both_that_it_can_be_and_the_cure() -> None:
+    deployed_with("ollama_heal_stuck=false")
+    get_stuck()
+    told = doctor("--model", MODEL, "--patience", str(SILENT), "--inventory", "nowhere.py")
+    assert told.code == 1
+    finding = told.findings["model-does-not-answer"]
+    assert "that it is in memory" in finding["seen"]
+    assert "docker restart hearth-ollama" in finding["cure"]

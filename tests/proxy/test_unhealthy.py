@@ -1,0 +1,110 @@
+"""Containers that run and are not well, on a real engine: what the fact reads of them, and what a deploy does."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from hearth.containers import Drift, find_drift
+from hearth.doctor.host_state import judge
+from hearth.facts.project import Project
+from hearth.facts.symptoms import Symptoms
+from hearth.operations.project import converge_script
+from lab import artefacts
+from lab.progress import Stages
+from tests.gates.behaviour import wait_until
+from tests.proxy.engine import Engine
+from tests.shipped import shipped_settings
+
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="an engine of its own takes root")
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine on which the shipped settings are deployed, as far as containers go; health is asked often."""
+    with Stages() as stages:
+        parts = artefacts.build(("engine", "images", "tools"), stages)
+    with Engine(parts, tmp_path_factory.mktemp("engine")) as one:
+        settings = shipped_settings()
+        one.write(settings)
+        compose = one.project / "compose.yaml"
+        often = compose.read_text()
+        for name, value in {"interval": 1, "timeout": 2, "start_period": 20}.items():
+            often, count = re.subn(rf"(?m)^( +{name}:) \d+s$", rf"\1 {value}s", often)
+            assert count == 2
+        compose.write_text(often)
+        for image in (settings.ollama_image, settings.proxy_image):
+            pulled = one.execute(f"docker pull -q {image}")
+            assert pulled.code == 0, pulled.output
+        done = one.run(converge_script([], 60, "docker compose logs", 0))
+        assert done.code == 0, done.output
+        yield one
+
+
+def drift(engine: Engine) -> list[Drift]:
+    asked = engine.run(Project().command())
+    assert asked.code == 0, asked.output
+    state = Project().process(asked.output.splitlines())
+    assert set(state.hashes) == {"ollama", "httpd"}, asked.output
+    return find_drift(state.hashes, list(state.containers), {})
+
+
+def repair(engine: Engine) -> None:
+    done = engine.run(converge_script(drift(engine), 60, "docker compose logs", 30))
+    assert done.code == 0, done.output
+    assert drift(engine) == []
+
+
+def symptoms(engine: Engine) -> dict[str, Any]:
+    asked = engine.run(Symptoms().command())
+    assert asked.code == 0, asked.output
+    return Symptoms().process(asked.output.splitlines())
+
+
+def test_the_doctor_reads_what_a_real_engine_says(engine: Engine) -> None:
+    found = symptoms(engine)
+    assert (found["work"], found["kills"], found["way"]) == (None, 0, "")
+    for state in found["containers"].values():
+        assert (state["status"], state["trouble"], state["restarts"]) == ("running", "", 0)
+        assert 0 <= state["up_seconds"] < 600
+    assert len(found["containers"]) == 2
+    greedy = (
+        "docker update --memory 100m --memory-swap 100m hearth-ollama && "
+        "docker exec hearth-ollama bash -c 'head -c 300000000 /dev/zero | tail >/dev/null'"
+    )
+    assert engine.execute(greedy).code != 0
+    assert engine.execute("docker network disconnect hearth-back hearth-ollama").code == 0
+    found = symptoms(engine)
+    causes = [finding.cause.id for finding in judge("pi", found, {})]
+    assert found["kills"] == 1
+    assert found["way"]
+    assert {"container-out-of-memory", "ollama-unreachable", "container-wrong"} <= set(causes), (causes, found)
+    repair(engine)
+
+
+def test_an_ollama_that_hangs_is_named_with_the_reason_and_replaced(engine: Engine) -> None:
+    assert drift(engine) == [], "as deployed"
+    httpd = engine.execute("docker inspect -f '{{.Id}}' hearth-httpd").output
+    engine.execute("kill -STOP $(docker inspect -f '{{.State.Pid}}' hearth-ollama)")
+    wait_until(lambda: any("unhealthy" in one.what for one in drift(engine)), 40)
+    (found,) = drift(engine)
+    assert found.name == "hearth-ollama"
+    assert found.what.startswith('is unhealthy ("Health check exceeded timeout (2s)'), found.what
+    # What a frozen process answers to `docker stop` is nothing for ten seconds.
+    repair(engine)
+    assert engine.execute("docker inspect -f '{{.Id}}' hearth-httpd").output == httpd
+
+
+def test_a_container_that_lost_its_name_on_the_network_gets_it_back(engine: Engine) -> None:
+    for command in ("disconnect", "connect"):
+        assert engine.execute(f"docker network {command} hearth-back hearth-ollama").code == 0
+    (found,) = drift(engine)
+    assert (found.name, found.what) == ("hearth-ollama", "is not known as ollama on its network")
+    ask = "docker exec hearth-httpd bash -c 'exec 3<>/dev/tcp/ollama/11434'"
+    assert engine.execute(ask).code != 0, "nor does httpd find it"
+    repair(engine)
+    assert engine.execute(ask).code == 0
