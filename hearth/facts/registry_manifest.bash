@@ -3,10 +3,12 @@
 complaints=$(mktemp) && trap 'rm -f "$complaints"' EXIT || exit
 accept='application/vnd.docker.distribution.manifest.v2+json'
 patience=20
+location=$'\nlocation: *([^\n]+)' # the header of a redirect, as a regular expression
 
 # HTTP/1.0, so that no answer comes in chunks. A host has neither curl nor wget; openssl comes with ca-certificates.
 ask() { # address, port, request, scheme
   if [[ $4 == http ]]; then
+    # shellcheck disable=SC2016  # the inner bash expands these
     timeout "$patience" bash -c 'exec 3<>"/dev/tcp/$0/$1" && printf %s "$2" >&3 && cat <&3' "$1" "$2" "$3"
   else
     local check=(-servername "$1" -verify_hostname "$1")
@@ -32,7 +34,7 @@ fetch() { # url, redirects left
   fi
   status=${BASH_REMATCH[1]} head=${answer%%$'\n\n'*}
   shopt -s nocasematch
-  if [[ $status == 30[1278] && $head =~ $'\n'location:\ *([^$'\n']+) ]] && (($2 > 0)); then
+  if [[ $status == 30[1278] && $head =~ $location ]] && (($2 > 0)); then
     rest=${BASH_REMATCH[1]}
     [[ $rest == /* ]] && rest=${1%%://*}://${1#*://} && rest=${rest%%/v2/*}${BASH_REMATCH[1]}
     fetch "$rest" $(($2 - 1))
