@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2154  # the variables below are set in the line before it, see symptoms.py
 # What Ollama does with the questions that are in flight, how often memory ran out for it, and whether httpd reaches it.
 # $ollama and $httpd are the containers' names, $killed what the log says of a model's process that was killed, $groups
 # where the kernel shows its control groups. As root.
