@@ -131,7 +131,10 @@ if [ "${HEARTH_HEAL_STUCK:-}" != 1 ]; then
   echo "$stuck; ollama_heal_stuck is off"
   exit 1
 fi
-[ -e "$gave_up" ] && exit 1
+if [ -e "$gave_up" ]; then
+  echo "$stuck; not restarted again"
+  exit 1
+fi
 time=$(date +%s) before=0
 read -r before 2>/dev/null <"$healed"
 if ((time - before >= 0 && time - before < at_once)); then
