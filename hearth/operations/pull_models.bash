@@ -149,6 +149,10 @@ pull() {
       local reason=${line#*'"error":'}
       reason=${reason#\"}
       reason=${reason%\"\}*}
+      # For people: a registry's lines in one, its quotes as quotes. All else stays JSON, control characters above all.
+      reason=${reason//\\[nt]/ }
+      while [[ $reason == *'  '* ]]; do reason=${reason//'  '/ }; done
+      reason=${reason//\\\"/\"}
       echo "$model: ${reason:0:500}" >&2
       sort_error "$reason"
       return

@@ -292,10 +292,7 @@ def test_a_registry_out_of_reach_is_tried_as_often_as_asked() -> None:
 
 
 MANIFEST = "pull model manifest: "
-OLD = (
-    '412: {"errors":[{"code":"MANIFEST_INVALID","message":"The model you are attempting to pull requires a newer '
-    'version of Ollama that may be in pre-release."}]}'
-)
+OLD = "412: The model you are attempting to pull requires a newer version of Ollama that may be in pre-release."
 FULL = "write /root/.ollama/models/blobs/sha256-0-partial: no space left on device"
 DENIED = "open /root/.ollama/models/blobs/sha256-0-partial: permission denied"
 TRUST = 'Get "https://r/v2/": tls: failed to verify certificate: x509: certificate signed by unknown authority'
@@ -329,7 +326,7 @@ def test_what_no_retry_can_cure_ends_at_once_with_what_to_do(reason: str, advice
     pulled = real([answer({"status": "pulling manifest"}, {"error": reason})])
     assert (pulled.code, pulled.waits, len(pulled.requests)) == (1, [], 1)
     first, last = pulled.err.splitlines()
-    assert json.loads(f'"{first}"') == f"tinyllama: {reason}", "the reason as Ollama wrote it, in JSON's notation"
+    assert first.replace("\\u003c", "<").replace("\\u003e", ">") == f"tinyllama: {reason}"
     assert last.startswith(f"Could not pull tinyllama from Ollama's library: {advice}")
 
 
@@ -383,6 +380,14 @@ def test_one_attempts_reason_is_not_the_next_ones() -> None:
 def test_the_registry_that_is_named_is_the_models_own(model: str, source: str, registry: str) -> None:
     pulled = real([answer({"error": "not found"})], model, source, "pull")
     assert f"Could not pull {model} from {registry}: the registry does not have it" in pulled.err
+
+
+@needs_private_network
+def test_a_registrys_lines_become_one_and_control_characters_stay_harmless() -> None:
+    body = '\n\nThe model requires a newer version of Ollama.\n\n\t{"see":"there"}\x1b[2J'
+    pulled = real([answer({"error": MANIFEST + "412:" + body})])
+    told = 'The model requires a newer version of Ollama. {"see":"there"}\\u001b[2J'
+    assert pulled.err.splitlines()[0] == f"tinyllama: {MANIFEST}412: {told}"
 
 
 @needs_private_network

@@ -23,10 +23,11 @@ from tests.proxy.ollama import Ollama
 
 SCRIPT = Path(models.__file__).with_name("pull_models.bash").read_text()
 RETRIES = 2
+# As Ollama's own library and Hugging Face write them.
 NEWER = (
-    '{"errors":[{"code":"MANIFEST_INVALID","message":"The model you are attempting to pull requires a newer version of '
-    'Ollama.\\n\\nPlease download the latest version at:\\n\\n\\thttps://ollama.com/download\\n"}]}'
+    "\nThe model you are attempting to pull requires a newer version of Ollama.\n\nPlease download the latest version\n"
 )
+LIMITED = '{"error":"We had to rate limit your IP (192.0.2.1). To continue using our service, log in"}'
 BLOB = b"{}"
 DIGEST = f"sha256:{hashlib.sha256(BLOB).hexdigest()}"
 MANIFEST = json.dumps({"schemaVersion": 2, "config": {"digest": DIGEST, "size": len(BLOB)}, "layers": []})
@@ -145,10 +146,10 @@ BEARER = 'Bearer realm="URL/token",service="r",scope="s"'
         ((403, "Access to this model is gated"), {}, "403: Access to", [], ": the registry wants a login"),
         ((404, "{}"), {}, "file does not exist", [], ": the registry does not have it"),
         ((410, "gone"), {}, "410: gone", [], ": the registry does not have it"),
-        ((412, NEWER), {}, "412: ", [], ": it requires a newer version of Ollama. Set ollama_image"),
+        ((412, NEWER), {}, "The model you are", [], ": it requires a newer version of Ollama. Set ollama_image"),
         ((416, ""), {}, "416: ", [], ": asking again can't change the answer"),
         ((200, "<html>log in to this network</html>"), {}, "invalid character", [], ": asking again can't change"),
-        ((429, "too many requests"), {}, "429: too many", [30, 60], ": the registry limits how much"),
+        ((429, LIMITED), {}, "We had to rate limit", [30, 60], ": the registry limits how much"),
         ((429, "Retry-After: 7"), {}, "429: Retry", [7, 7], ": the registry limits how much"),
         ((500, "file not found"), {}, "500: file", [3, 6], ". Check the name (ollama_models) and the host's internet"),
         ((503, ""), {}, "503: ", [3, 6], ". Check the name (ollama_models) and the host's internet"),
