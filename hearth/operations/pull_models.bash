@@ -7,6 +7,7 @@ set -u
 patience=$1 retries=$2
 shift 2
 store=${OLLAMA_MODELS:-/root/.ollama/models}
+longest_pause=120 # seconds between two attempts, whatever a registry asks for
 
 # One request to the server; the answer can be read from 3. HTTP/1.0, so that none comes in chunks.
 request() {
@@ -60,9 +61,81 @@ tell() {
   echo "$text"
 }
 
-# Prints status changes, every tenth percent, and a line every ten seconds as long as something comes. Returns 0 when pulled, 1 when that may be tried again, 2 when not.
+# What stands in the way, into `why`, from the text of an error; `pause` is how long to wait before trying again, if
+# longer than usual. Returns 2 when no retry can cure it, else 1. Ollama hands on a registry's answer as
+# "pull model manifest: 412: …", but says of a 404 only "file does not exist". A status comes first: a page of 502 may
+# well have "not found" in it.
+sort_error() {
+  local text=${1,,} code=''
+  why='' pause=0
+  [[ $text =~ ^(pull model manifest: |unexpected status code |status )?([45][0-9][0-9])(:|$) ]] && code=${BASH_REMATCH[2]}
+  case $code in
+    401 | 403) why=login ;;
+    404 | 410) why=missing ;;
+    412) why=old ;;
+    429)
+      why=limited pause=-1
+      # Ollama does not hand on the header Retry-After; some registries say it in their text, too.
+      [[ $text =~ retry[-_\ ]?after[^0-9]{0,5}([0-9]{1,6}) ]] && pause=$((10#${BASH_REMATCH[1]}))
+      ((pause > longest_pause)) && pause=$longest_pause
+      ;;
+    408 | 425 | 5??) ;;
+    4??) why=refused ;;
+    '')
+      case $text in
+        *'requires a newer version of ollama'*) why=old ;;
+        *x509* | *'failed to verify certificate'*) why=certificate ;;
+        *'http response to https client'* | *'does not look like a tls handshake'*) why=plain ;;
+        *'no space left'* | *'quota exceeded'*) why=full ;;
+        # What was sent was not what was asked for, or broke off: the next attempt gets it again.
+        *'digest mismatch'* | *'max retries exceeded'*) ;;
+        *'permission denied'* | *'read-only file system'* | *'input/output error'*) why=store ;;
+        *unauthorized* | *'realm host'* | *denied*) why=login ;;
+        *'does not exist'* | *'not found'*) why=missing ;;
+        *'invalid model name'*) why=name ;;
+        *invalid*) why=refused ;;
+      esac
+      ;;
+  esac
+  [[ -z $why || $why == limited ]] && return 1
+  return 2
+}
+
+# The last sentence about a model that was not pulled: what to do next.
+advise() {
+  local what
+  case $why in
+    old) what=": it requires a newer version of Ollama. Set ollama_image to a newer version (the release's trial rolls back if it does not work)." ;;
+    login) what=": the registry wants a login, so the model is private or gated, or its name is wrong. Choose one that everybody may pull (ollama_models)." ;;
+    missing) what=": the registry does not have it. Check the name (ollama_models)." ;;
+    name) what=": Ollama takes no such name. Check it (ollama_models)." ;;
+    certificate) what=": its certificate is not trusted. Either something between this host and the registry inspects TLS, or the certificate is not from a public authority, or the host's clock is wrong." ;;
+    plain) what=": it answers http and was asked with https. Set ollama_model_registry to its address with http://." ;;
+    full) what=": the disk is full. Free space there, or set ollama_models_dir to a directory on a larger disk, then deploy again: what arrived is kept." ;;
+    store) what=": Ollama can't use the directory that models are kept in. Check the disk and its mount (ollama_models_dir), then deploy again." ;;
+    limited) what=": the registry limits how much may be pulled. Try later: what arrived is kept." ;;
+    refused) what=": asking again can't change the answer above. Check the name (ollama_models) and whether that is a registry for models." ;;
+    *) what=". Check the name (ollama_models) and the host's internet access, then deploy again: what arrived is kept." ;;
+  esac
+  echo "Could not pull $model from $from$what" >&2
+}
+
+# Into `from`: whose registry a model is pulled from. Only a name of three parts begins with a registry's address.
+registry_of() {
+  local rest=${1#*://}
+  from="Ollama's library"
+  if [[ $1 == *://* ]]; then
+    from=${1%"$rest"}${rest%%/*}
+  elif [[ $1 == */*/* && $1 != registry.ollama.ai/* ]]; then
+    from=${1%%/*}
+  fi
+}
+
+# Prints status changes, every tenth percent, and a line every ten seconds as long as something comes. Returns 0 when
+# pulled, 1 when that may be tried again, 2 when not; then `why` and `pause` are as sort_error leaves them.
 pull() {
   local line status said='' last=-1 completed total percent moved=-1 since=$SECONDS start=0 begun=0 told=0 shown=0
+  why='' pause=0
   request POST /api/pull "{\"model\":\"$source\",\"insecure\":$insecure,\"stream\":true}" || return 1
   while true; do
     # An error's JSON has no newline after it: then read ends with a failure and a line all the same.
@@ -75,9 +148,14 @@ pull() {
     if [[ $line == *'"error":'* ]]; then
       local reason=${line#*'"error":'}
       reason=${reason#\"}
-      echo "$model: ${reason%\"\}*}" >&2
-      [[ $reason == *'does not exist'* || $reason == *'not found'* || $reason == *nauthorized* || $reason == *'no space left'* || $reason == *invalid* ]] && return 2
-      return 1
+      reason=${reason%\"\}*}
+      # For people: a registry's lines in one, its quotes as quotes. All else stays JSON, control characters above all.
+      reason=${reason//\\[nt]/ }
+      while [[ $reason == *'  '* ]]; do reason=${reason//'  '/ }; done
+      reason=${reason//\\\"/\"}
+      echo "$model: ${reason:0:500}" >&2
+      sort_error "$reason"
+      return
     fi
     field status || continue
     [[ $status == success ]] && return 0
@@ -105,20 +183,23 @@ pull() {
 
 # The whole of it for one model: attempts, and its plain name.
 get() {
-  local attempt result from="Ollama's library" insecure=false bare previous answer
-  [[ $source == "$model" ]] || from=${source%/*}
+  local attempt result from why='' pause=0 insecure=false bare previous answer
+  registry_of "$source"
   [[ $source == http://* ]] && insecure=true
   for ((attempt = 0; attempt <= retries; attempt++)); do
     if ((attempt > 0)); then
-      echo "$model: trying again ($attempt of $retries), from where it was …"
-      sleep $((attempt * 3))
+      # A registry that limits pulls counts those that come too early, too.
+      ((pause >= 0)) || pause=$((attempt * 30 > longest_pause ? longest_pause : attempt * 30))
+      ((pause > attempt * 3)) || pause=$((attempt * 3))
+      echo "$model: trying again ($attempt of $retries) in $pause s, from where it was …"
+      sleep "$pause"
     fi
     pull
     result=$?
     exec 3>&-
     ((result == 0)) && break
     if ((result == 2 || attempt == retries)); then
-      echo "Model $model could not be had from $from. Check its name (ollama_models) and the host's way out, then deploy again: what arrived is kept." >&2
+      advise
       return 1
     fi
   done

@@ -108,8 +108,7 @@ def test_a_configuration_that_httpd_refuses_never_goes_live() -> None:
 def test_a_model_that_cannot_be_had_fails_the_run_and_is_named() -> None:
     run = deploy('ollama_models=["tinyllama","nosuchmodel:1b"]', "ollama_pull_retries=1")
     assert run.code != 0
-    assert "nosuchmodel:1b" in run.output
-    assert "could not be had" in run.output, run.output
+    assert "Could not pull nosuchmodel:1b from" in run.output, run.output
     assert call(url(), "POST", R, {"model": "tinyllama", "prompt": "hi", "stream": False}, timeout=300).status == 200
 
 

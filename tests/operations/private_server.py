@@ -2,7 +2,7 @@
 
 Run inside `unshare -rn`. Standard input: {"answers": [{status, body, then, pause}, …], "command": [words]}; without
 answers, nothing listens. Standard output: {"code", "out", "err", "requests": [[request line, body], …],
-"waits": how often sleep was called}. `pause`: seconds between lines.
+"waits": [seconds of each call of sleep, in which no time passes]}. `pause`: seconds between lines.
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         waits = Path(directory, "waits")
         sleep = Path(directory, "sleep")
-        sleep.write_text(f"#!/bin/sh\necho >> {waits}\n")
+        sleep.write_text(f'#!/bin/sh\necho "$1" >> {waits}\n')
         sleep.chmod(0o755)
         environment = os.environ | {"PATH": f"{directory}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
         done = subprocess.run(job["command"], capture_output=True, text=True, env=environment, timeout=30)
-        slept = waits.read_text().count("\n") if waits.exists() else 0
+        slept = [int(line) for line in waits.read_text().split()] if waits.exists() else []
     json.dump(
         {"code": done.returncode, "out": done.stdout, "err": done.stderr, "requests": requests, "waits": slept},
         sys.stdout,

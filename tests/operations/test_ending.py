@@ -112,14 +112,14 @@ def test_a_change_and_what_it_would_be(checkout: Path) -> None:
 
 def test_a_failure_and_a_host_that_nobody_reaches(checkout: Path) -> None:
     deploy = """runs(name='Change', command='true')
-streams(name='Pull', script='echo progress; echo Model x could not be had. >&2; exit 1')
+streams(name='Pull', script='echo progress; echo Could not pull x. >&2; exit 1')
 runs(name='Never', command='true')
 """
     *said, _ = last_words(checkout, deploy + END, "-y", inventory=INVENTORY + NOBODY, code=1)
     said = [line for line in said if "No hosts remaining" not in line]
     here, away = said.index("--> @local:"), said.index("--> nobody:")
     assert said[here + 1 : here + 4] == [
-        "failed at “Pull”: Model x could not be had.",
+        "failed at “Pull”: Could not pull x.",
         "now: done before it: Change",
         "next: put right what it names, then run the same command again: it goes on from there",
     ]

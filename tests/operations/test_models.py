@@ -192,13 +192,13 @@ needs_private_network = pytest.mark.skipif(not _private_network(), reason="no ri
 
 @dataclass
 class Pulled:
-    """How the script ended, what it said, what the server was asked, and how often the script waited."""
+    """How the script ended, what it said, what the server was asked, and the seconds of each of its waits."""
 
     code: int
     out: str
     err: str
     requests: list[tuple[str, Any]]
-    waits: int
+    waits: list[int]
 
 
 def answer(*lines: dict[str, Any] | str, status: int = 200, end: str = "\n", then: str = "close") -> dict[str, Any]:
@@ -277,8 +277,8 @@ def test_a_connection_that_ends_is_taken_up_again() -> None:
     pulled = real([answer({"status": "pulling manifest"}), SUCCESS])
     assert pulled.code == 0
     assert len(pulled.requests) == 2
-    assert pulled.waits == 1
-    assert "trying again (1 of 2)" in pulled.out
+    assert pulled.waits == [3]
+    assert "trying again (1 of 2) in 3 s" in pulled.out
 
 
 @needs_private_network
@@ -287,20 +287,113 @@ def test_a_registry_out_of_reach_is_tried_as_often_as_asked() -> None:
     assert pulled.code == 1
     assert len(pulled.requests) == 3
     assert pulled.err.count("i/o timeout") == 3
-    assert "Model tinyllama could not be had" in pulled.err
+    assert "Could not pull tinyllama from Ollama's library. Check the name" in pulled.err
     assert "ollama_models" in pulled.err
+
+
+MANIFEST = "pull model manifest: "
+OLD = "412: The model you are attempting to pull requires a newer version of Ollama that may be in pre-release."
+FULL = "write /root/.ollama/models/blobs/sha256-0-partial: no space left on device"
+DENIED = "open /root/.ollama/models/blobs/sha256-0-partial: permission denied"
+TRUST = 'Get "https://r/v2/": tls: failed to verify certificate: x509: certificate signed by unknown authority'
 
 
 @needs_private_network
 @pytest.mark.parametrize(
-    "reason", ["pull model manifest: file does not exist", "unauthorized", "write /x: no space left on device"]
+    ("reason", "advice"),
+    [
+        (MANIFEST + "file does not exist", "the registry does not have it. Check the name (ollama_models)"),
+        ("model not found", "the registry does not have it"),
+        (MANIFEST + "410: gone", "the registry does not have it"),
+        (MANIFEST + OLD, "it requires a newer version of Ollama. Set ollama_image to a newer version"),
+        (MANIFEST + "412", "it requires a newer version of Ollama"),
+        (MANIFEST + "unauthorized: access denied", "the registry wants a login"),
+        (MANIFEST + "401: who are you", "the registry wants a login"),
+        (MANIFEST + "403: <h1>Page not found</h1>", "the registry wants a login"),
+        (MANIFEST + 'realm host "a" does not match original host "b"', "the registry wants a login"),
+        (MANIFEST + "400: bad", "asking again can't change the answer above"),
+        ("unexpected status code 416", "asking again can't change the answer above"),
+        (MANIFEST + "invalid character '<' looking for beginning of value", "asking again can't change"),
+        ("invalid model name", "Ollama takes no such name"),
+        (MANIFEST + TRUST, "its certificate is not trusted. Either something between this host and the registry"),
+        ("max retries exceeded: " + TRUST, "its certificate is not trusted"),
+        (MANIFEST + "http: server gave HTTP response to HTTPS client", "it answers http and was asked with"),
+        (FULL, "the disk is full. Free space there, or set ollama_models_dir"),
+        (DENIED, "Ollama can't use the directory that models are kept in"),
+    ],
 )
-def test_what_no_retry_can_cure_is_not_tried_again(reason: str) -> None:
+def test_what_no_retry_can_cure_ends_at_once_with_what_to_do(reason: str, advice: str) -> None:
     pulled = real([answer({"status": "pulling manifest"}, {"error": reason})])
-    assert pulled.code == 1
-    assert pulled.waits == 0
-    assert len(pulled.requests) == 1
-    assert f"tinyllama: {reason}" in pulled.err
+    assert (pulled.code, pulled.waits, len(pulled.requests)) == (1, [], 1)
+    first, last = pulled.err.splitlines()
+    assert first.replace("\\u003c", "<").replace("\\u003e", ">") == f"tinyllama: {reason}"
+    assert last.startswith(f"Could not pull tinyllama from Ollama's library: {advice}")
+
+
+@needs_private_network
+@pytest.mark.parametrize(
+    ("reason", "waits", "advice"),
+    [
+        (
+            MANIFEST + "500: file does not exist",
+            [3, 6],
+            ". Check the name (ollama_models) and the host's internet access",
+        ),
+        (MANIFEST + "502: <h1>invalid, not found</h1>", [3, 6], ". Check the name"),
+        (MANIFEST + "408: slow", [3, 6], ". Check the name"),
+        (MANIFEST + "dial tcp: lookup r: no such host", [3, 6], ". Check the name"),
+        ("context deadline exceeded", [3, 6], ". Check the name"),
+        ("digest mismatch, file must be downloaded again: want sha256:a, got sha256:b", [3, 6], ". Check the name"),
+        ("max retries exceeded: file not found", [3, 6], ". Check the name"),
+        (MANIFEST + "429: too many", [30, 60], ": the registry limits how much may be pulled. Try later"),
+        (MANIFEST + "429: Retry-After: 45", [45, 45], ": the registry limits"),
+        (MANIFEST + '429: {"retry_after": 08}', [8, 8], ": the registry limits"),
+        (MANIFEST + "429: retry after 999999 s", [120, 120], ": the registry limits"),
+    ],
+)
+def test_what_a_retry_may_cure_is_tried_again_with_the_right_patience(
+    reason: str, waits: list[int], advice: str
+) -> None:
+    pulled = real([answer({"error": reason})] * 3)
+    assert (pulled.code, pulled.waits, len(pulled.requests)) == (1, waits, 3)
+    assert pulled.err.splitlines()[-1].startswith(f"Could not pull tinyllama from Ollama's library{advice}")
+
+
+@needs_private_network
+def test_one_attempts_reason_is_not_the_next_ones() -> None:
+    pulled = real([answer({"error": MANIFEST + "429: slow down"}), answer({"status": "x"}), SUCCESS])
+    assert (pulled.code, pulled.waits) == (0, [30, 6])
+
+
+@needs_private_network
+@pytest.mark.parametrize(
+    ("model", "source", "registry"),
+    [
+        ("hf.co/some/model:q4", "hf.co/some/model:q4", "hf.co"),
+        ("10.0.0.1:5000/some/model", "10.0.0.1:5000/some/model", "10.0.0.1:5000"),
+        ("some/model", "some/model", "Ollama's library"),
+        ("registry.ollama.ai/library/x", "registry.ollama.ai/library/x", "Ollama's library"),
+        ("x", "http://10.0.0.1:5000/library/x", "http://10.0.0.1:5000"),
+        ("some/model", "https://[fd00::1]:5000/some/model", "https://[fd00::1]:5000"),
+    ],
+)
+def test_the_registry_that_is_named_is_the_models_own(model: str, source: str, registry: str) -> None:
+    pulled = real([answer({"error": "not found"})], model, source, "pull")
+    assert f"Could not pull {model} from {registry}: the registry does not have it" in pulled.err
+
+
+@needs_private_network
+def test_a_registrys_lines_become_one_and_control_characters_stay_harmless() -> None:
+    body = '\n\nThe model requires a newer version of Ollama.\n\n\t{"see":"there"}\x1b[2J'
+    pulled = real([answer({"error": MANIFEST + "412:" + body})])
+    told = 'The model requires a newer version of Ollama. {"see":"there"}\\u001b[2J'
+    assert pulled.err.splitlines()[0] == f"tinyllama: {MANIFEST}412: {told}"
+
+
+@needs_private_network
+def test_a_registrys_page_is_cut_short() -> None:
+    pulled = real([answer({"error": MANIFEST + "404: " + "x" * 9000})])
+    assert len(pulled.err) < 800
 
 
 @needs_private_network
@@ -308,7 +401,7 @@ def test_an_error_without_a_newline_is_an_error_too() -> None:
     """As Ollama sends it when it refuses at once."""
     pulled = real([answer({"error": "invalid model name"}, status=400, end="")])
     assert pulled.code == 1
-    assert pulled.waits == 0
+    assert pulled.waits == []
     assert len(pulled.requests) == 1
     assert "tinyllama: invalid model name" in pulled.err
 
@@ -353,14 +446,8 @@ def test_a_renaming_that_fails_fails_the_pull() -> None:
 def test_a_server_that_is_not_there_is_tried_again_and_then_named() -> None:
     pulled = real([], retries=1)
     assert pulled.code == 1
-    assert pulled.waits == 1
-    assert "Model tinyllama could not be had" in pulled.err
-
-
-@needs_private_network
-def test_the_last_word_does_not_call_the_model_its_own_source() -> None:
-    pulled = real([answer({"error": "not found"})])
-    assert "from tinyllama" not in pulled.err
+    assert pulled.waits == [3]
+    assert "Could not pull tinyllama from Ollama's library. Check the name" in pulled.err
 
 
 @needs_private_network

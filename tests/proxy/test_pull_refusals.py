@@ -1,0 +1,207 @@
+"""What a real Ollama makes of a registry's answers, and what the script that pulls models makes of that."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import ssl
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hearth.operations import models
+from tests.proxy.ollama import Ollama
+
+SCRIPT = Path(models.__file__).with_name("pull_models.bash").read_text()
+RETRIES = 2
+# As Ollama's own library and Hugging Face write them.
+NEWER = (
+    "\nThe model you are attempting to pull requires a newer version of Ollama.\n\nPlease download the latest version\n"
+)
+LIMITED = '{"error":"We had to rate limit your IP (192.0.2.1). To continue using our service, log in"}'
+BLOB = b"{}"
+DIGEST = f"sha256:{hashlib.sha256(BLOB).hexdigest()}"
+MANIFEST = json.dumps({"schemaVersion": 2, "config": {"digest": DIGEST, "size": len(BLOB)}, "layers": []})
+
+
+class Registry(ThreadingHTTPServer):
+    """Answers every manifest with `status`, `body` and the challenge for a login, and counts the requests by path.
+
+    Attributes:
+        token: status of the answer to who asks for a token.
+        spoilt: so many blobs come with another content; counted down.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, status: int, body: str, challenge: str = "", token: int = 200, spoilt: int = 0) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.status, self.body, self.token, self.spoilt = status, body, token, spoilt
+        self.challenge = challenge.replace("URL", self.url)
+        self.asked: Counter[str] = Counter()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Registry
+
+    def do_HEAD(self) -> None:
+        self._answer(200, BLOB)
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        kind = path.split("/")[-2] if path.startswith("/v2/") else path
+        self.server.asked[kind] += 1
+        if kind == "manifests":
+            self._answer(self.server.status, self.server.body.encode(), {"WWW-Authenticate": self.server.challenge})
+        elif kind == "blobs":
+            # The first GET only looks where the content is: Ollama reads `Location` of a 200, too.
+            self._answer(200, BLOB, {"Location": f"{self.server.url}/content"})
+        elif kind == "/content":
+            spoilt = self.server.spoilt > 0
+            self.server.spoilt -= spoilt
+            self._answer(200, b"[]" if spoilt else BLOB)
+        else:
+            self._answer(self.server.token, b'{"token":"t"}')
+
+    def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            if value:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the tests look at what was counted."""
+
+
+@contextmanager
+def registry(*args: Any, **more: Any) -> Iterator[Registry]:
+    with Registry(*args, **more) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+
+
+@dataclass
+class Pulled:
+    """How the script ended, what it said on standard error, and the seconds of each of its waits."""
+
+    code: int
+    err: str
+    waits: list[int]
+
+
+@pytest.fixture
+def pull(ollama: Ollama, tmp_path: Path) -> Any:
+    """Pulls a model from an address with the real script, whose waits take no time."""
+    # All tests share the machine's loopback: Ollama is at an address of its own. Nothing else of the script differs.
+    assert SCRIPT.count("/dev/tcp/127.0.0.1/") == 1
+    script = SCRIPT.replace("/dev/tcp/127.0.0.1/", f"/dev/tcp/{ollama.address}/")
+    waits = tmp_path / "waits"
+    (tmp_path / "sleep").write_text(f'#!/bin/sh\necho "$1" >> {waits}\n')
+    (tmp_path / "sleep").chmod(0o755)
+    # It flushes the store to the disk at its end, which takes its time on a busy machine and is not what this is about.
+    (tmp_path / "sync").symlink_to("/bin/true")
+
+    def run(source: str) -> Pulled:
+        done = subprocess.run(
+            ["bash", "-s", "--", "20", str(RETRIES), "refused", source, "pull"],
+            input=script,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "OLLAMA_MODELS": str(tmp_path)},
+            timeout=60,
+        )
+        return Pulled(
+            done.returncode, done.stderr, [int(line) for line in waits.read_text().split()] if waits.exists() else []
+        )
+
+    return run
+
+
+BEARER = 'Bearer realm="URL/token",service="r",scope="s"'
+
+
+@pytest.mark.parametrize(
+    ("answer", "more", "reason", "waits", "advice"),
+    [
+        ((401, ""), {}, "realm host", [], ": the registry wants a login"),
+        ((401, ""), {"challenge": BEARER}, "unauthorized: access denied", [], ": the registry wants a login"),
+        ((401, ""), {"challenge": BEARER, "token": 403}, "403: ", [], ": the registry wants a login"),
+        ((403, "Access to this model is gated"), {}, "403: Access to", [], ": the registry wants a login"),
+        ((404, "{}"), {}, "file does not exist", [], ": the registry does not have it"),
+        ((410, "gone"), {}, "410: gone", [], ": the registry does not have it"),
+        ((412, NEWER), {}, "The model you are", [], ": it requires a newer version of Ollama. Set ollama_image"),
+        ((416, ""), {}, "416: ", [], ": asking again can't change the answer"),
+        ((200, "<html>log in to this network</html>"), {}, "invalid character", [], ": asking again can't change"),
+        ((429, LIMITED), {}, "We had to rate limit", [30, 60], ": the registry limits how much"),
+        ((429, "Retry-After: 7"), {}, "429: Retry", [7, 7], ": the registry limits how much"),
+        ((500, "file not found"), {}, "500: file", [3, 6], ". Check the name (ollama_models) and the host's internet"),
+        ((503, ""), {}, "503: ", [3, 6], ". Check the name (ollama_models) and the host's internet"),
+        ((200, MANIFEST), {"spoilt": 9}, "digest mismatch", [3, 6], ". Check the name (ollama_models) and the"),
+    ],
+    ids=lambda value: f"{value[0]}" if isinstance(value, tuple) else "",
+)
+def test_each_answer_gets_its_patience_and_its_sentence(
+    pull: Any, answer: tuple[int, str], more: dict[str, Any], reason: str, waits: list[int], advice: str
+) -> None:
+    with registry(*answer, **more) as server:
+        pulled = pull(f"{server.url}/library/refused")
+    assert pulled.code == 1
+    assert reason in pulled.err, pulled.err
+    assert pulled.waits == waits, pulled.err
+    assert pulled.err.splitlines()[-1].startswith(f"Could not pull refused from {server.url}{advice}"), pulled.err
+    logins = 2 if more.get("challenge") and more.get("token", 200) == 200 else 1
+    assert server.asked["manifests"] == (len(waits) + 1) * logins
+
+
+def test_a_file_that_came_damaged_once_is_fetched_again(pull: Any) -> None:
+    with registry(200, MANIFEST, spoilt=1) as server:
+        pulled = pull(f"{server.url}/library/refused")
+    assert "digest mismatch" in pulled.err
+    assert (pulled.code, pulled.waits) == (0, [3]), pulled.err
+
+
+def test_a_registry_that_is_not_there_is_tried_again(pull: Any) -> None:
+    with registry(200, "") as server:
+        pass
+    pulled = pull(f"{server.url}/library/refused")
+    assert "connection refused" in pulled.err
+    assert pulled.waits == [3, 6]
+
+
+def test_http_where_https_is_asked_for_is_told(pull: Any) -> None:
+    with registry(200, "") as server:
+        pulled = pull(f"{server.url.replace('http:', 'https:')}/library/refused")
+    assert pulled.waits == [], pulled.err
+    assert "Set ollama_model_registry to its address with http://" in pulled.err, pulled.err
+
+
+def test_a_certificate_that_is_not_trusted_is_told(pull: Any, tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subject = ["-subj", "/CN=registry", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1"]
+    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", *subject]
+    subprocess.run([*new, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with registry(200, "") as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        pulled = pull(f"{server.url.replace('http:', 'https:')}/library/refused")
+    assert "x509" in pulled.err, pulled.err
+    assert pulled.waits == [], pulled.err
+    assert "its certificate is not trusted" in pulled.err.splitlines()[-1]
