@@ -64,7 +64,8 @@ def build_actionlint(root: Path, out: Path, log: Path) -> None:
 def fetch_compose(root: Path, out: Path, log: Path) -> None:
     """Fill `out`: the program `docker-compose`, of the version that the guest gets; it asks no engine for `config`."""
     work = _workspace(out)
-    shutil.copy(builder.RECIPES / "compose.sh", work)
+    for name in ("compose.sh", "apt.sh"):
+        shutil.copy(builder.RECIPES / name, work)
     builder.run_inside(root, work, ["bash", "/work/compose.sh"], log, timeout=300)
     _keep(work, out)
 
