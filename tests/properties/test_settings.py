@@ -160,7 +160,8 @@ def check_compose(settings: Settings, read: Read) -> None:
     }
     assert published == settings.published_ports
     if settings.ollama_models_dir:
-        assert ollama["volumes"][0]["source"] == settings.ollama_models_dir
+        [models] = [one["source"] for one in ollama["volumes"] if one["target"] == "/root/.ollama"]
+        assert models == settings.ollama_models_dir
     # Everything else is as the template has it: Compose put nothing of its environment into it.
     assert "$" not in json.dumps(yaml.safe_load(text)).replace("$$", ""), text
 

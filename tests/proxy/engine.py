@@ -12,13 +12,20 @@ from types import TracebackType
 
 from hearth.render import render_tree
 from hearth.settings import Settings
-from lab import registry
+from lab import images, registry
 from tests.proxy.container import Done, Inside
+from tests.shipped import shipped_settings
 
 ADDRESS = "198.51.100.1"  # of engine.sh
 _ENTER = Path(__file__).with_name("engine.sh")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CLONE_NEWNET = 0x40000000  # sched.h
+
+
+def lab_settings(parts: Mapping[str, Path], **changed: object) -> Settings:
+    """The shipped settings with the lab's images, which need not be the shipped ones."""
+    tags = images.tags(parts["images"])
+    return shipped_settings(ollama_image=tags["ollama"], proxy_image=tags["httpd"], **changed)
 
 
 class Engine(Inside):

@@ -47,7 +47,9 @@ def tried(web: Httpd, directory: Path) -> Done:
     wanted = probe(web.settings)
     words = (f"{web.address}/{web.port}", wanted.path, wanted.body, " ".join(wanted.models))
     program = releases.SCRIPT.read_text()
-    variables = "root=/nowhere httpd=hearth-httpd prompt_patience=60"
+    variables = (
+        "root=/nowhere httpd=hearth-httpd ollama=hearth-ollama conf=- patience=60 prompt_patience=60 keep=2 by=test"
+    )
     directory.chmod(0o755)  # httpd is not root
     (directory / "run").write_text(f"{variables}\n{program}\n{DOCKER}\nworks {shlex.join(words)}\n")
     return web.execute(f"bash {TRIAL}/run")

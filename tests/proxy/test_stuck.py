@@ -18,9 +18,8 @@ from hearth.containers import find_drift
 from hearth.operations.project import converge_script
 from lab import artefacts
 from lab.progress import Stages
-from tests.proxy.engine import Engine
+from tests.proxy.engine import Engine, lab_settings
 from tests.proxy.stuck_host import OLLAMA, StuckHost
-from tests.shipped import shipped_settings
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="an engine of its own takes root")
 QUICK = 12  # s of patience in the sample
@@ -40,7 +39,7 @@ def deployed(
 ) -> Iterator[StuckHost]:
     with Engine(parts, factory.mktemp("engine")) as engine:
         host = StuckHost(engine, parts["models"], patience)
-        host.deploy(shipped_settings(ollama_heal_stuck=heals))
+        host.deploy(lab_settings(parts, ollama_heal_stuck=heals))
         try:
             yield host
         finally:

@@ -17,8 +17,7 @@ from hearth.operations.project import converge_script
 from lab import artefacts
 from lab.progress import Stages
 from tests.gates.behaviour import wait_until
-from tests.proxy.engine import Engine
-from tests.shipped import shipped_settings
+from tests.proxy.engine import Engine, lab_settings
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="an engine of its own takes root")
 
@@ -29,7 +28,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     with Stages() as stages:
         parts = artefacts.build(("engine", "images", "tools"), stages)
     with Engine(parts, tmp_path_factory.mktemp("engine")) as one:
-        settings = shipped_settings()
+        settings = lab_settings(parts)
         one.write(settings)
         compose = one.project / "compose.yaml"
         often = compose.read_text()

@@ -11,11 +11,10 @@ import pytest
 from hearth.containers import Drift
 from hearth.operations.project import converge_script
 from hearth.settings import Settings
-from lab import artefacts, images
+from lab import artefacts
 from lab.progress import Stages
 from tests.lab.clients import Knocker
-from tests.proxy.engine import ADDRESS, Engine
-from tests.shipped import shipped_settings
+from tests.proxy.engine import ADDRESS, Engine, lab_settings
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="an engine of its own takes root")
 PORT = 85
@@ -31,9 +30,7 @@ def parts() -> artefacts.Paths:
 
 @pytest.fixture(scope="module")
 def settings(parts: artefacts.Paths) -> Settings:
-    """The shipped settings with the lab's images, which need not be the shipped ones."""
-    tags = images.tags(parts["images"])
-    return shipped_settings(ollama_image=tags["ollama"], proxy_image=tags["httpd"])
+    return lab_settings(parts)
 
 
 @pytest.fixture(scope="module")
