@@ -35,9 +35,9 @@ def httpd_image(parts: artefacts.Paths) -> Path:
     return parts["roots"] / "httpd"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ollama(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ollama]:
-    """One real Ollama for the whole run."""
+    """A real Ollama for each module: tests that leave in mid-stream can get it stuck for ever (ollama#17131)."""
     directory = tmp_path_factory.mktemp("ollama")
     with Ollama(parts["roots"] / "ollama", directory, parts["models"]) as server:
         yield server
