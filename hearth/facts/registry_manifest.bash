@@ -3,7 +3,8 @@
 complaints=$(mktemp) && trap 'rm -f "$complaints"' EXIT || exit
 accept='application/vnd.docker.distribution.manifest.v2+json'
 patience=20
-location=$'\nlocation: *([^\n]+)' # the header of a redirect, as a regular expression
+# Headers, as regular expressions: of a redirect, and how long to wait before the next request.
+location=$'\nlocation: *([^\n]+)' later=$'\nretry-after: *([0-9]+)'
 
 # HTTP/1.0, so that no answer comes in chunks. A host has neither curl nor wget; openssl comes with ca-certificates.
 ask() { # address, port, request, scheme
@@ -18,6 +19,41 @@ ask() { # address, port, request, scheme
   fi
 }
 
+# Why a registry gave no answer, from what bash or openssl (by its numbers of verify errors) says of the connection.
+silent() { # host, text
+  case $2 in
+    *verify\ error:num=9:* | *verify\ error:num=10:*)
+      echo "the certificate of $1 has expired or is not yet valid: check the host's clock"
+      ;;
+    *verify\ error:num=62:* | *verify\ error:num=64:*)
+      echo "the certificate is not valid for $1: check that address, and whether a firewall or proxy inspects TLS"
+      ;;
+    *verify\ error:num=18:* | *verify\ error:num=19:* | *verify\ error:num=2[01]:*)
+      echo "the certificate of $1 is signed by an unknown authority: does a firewall or proxy inspect TLS?"
+      ;;
+    *'not known'* | *'name resolution'*) echo "the name $1 could not be resolved: check it and the host's DNS" ;;
+    *onnection\ refused*) echo "no answer: $1 refused the connection" ;;
+    *) echo "no answer: ${2:0:300}" ;;
+  esac
+}
+
+# Why a registry refuses, from the status and the head of its answer.
+refusal() { # host, status, head
+  case $2 in
+    401) echo "$1 requires a login (401)" ;;
+    403 | 451) echo "$1 denies access ($2)" ;;
+    404 | 410) echo "the registry does not have it ($2)" ;;
+    412) echo 'it requires a newer version of Ollama (412): raise ollama_image' ;;
+    429)
+      local wait=''
+      [[ $3 =~ $later ]] && wait=", try again in ${BASH_REMATCH[1]} s"
+      echo "$1 limits the rate of requests (429)$wait"
+      ;;
+    5??) echo "$1 is temporarily unavailable ($2)" ;;
+    *) echo "$1 answered with status $2" ;;
+  esac
+}
+
 fetch() { # url, redirects left
   local scheme=${1%%://*} rest=${1#*://} place port request answer code status head
   [[ $scheme == http ]] && port=80 || port=443
@@ -29,7 +65,7 @@ fetch() { # url, redirects left
   code=$?
   if [[ ! $answer =~ ^HTTP/1\.[01]\ ([0-9]+) ]]; then
     answer=$(printf %s "$answer" | cat - "$complaints" | tr -s '\n\0' '  ')
-    if ((code == 124)); then echo "no answer within $patience s"; else echo "no answer: ${answer:0:300}"; fi
+    if ((code == 124)); then echo "no answer within $patience s"; else silent "$place" "$answer"; fi
     return
   fi
   status=${BASH_REMATCH[1]} head=${answer%%$'\n\n'*}
@@ -41,10 +77,8 @@ fetch() { # url, redirects left
   elif [[ $status == 200 ]]; then
     echo 200
     printf '%s\n' "${answer#*$'\n\n'}"
-  elif [[ $status == 404 ]]; then
-    echo 'the registry does not have it (404)'
   else
-    echo "the registry answered $status"
+    refusal "$place" "$status" "$head"
   fi
 }
 

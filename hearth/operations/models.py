@@ -63,10 +63,9 @@ def pulled(
         yield streamed(pull_script(tasks, registry, timeout, retries))
     if state.unknown:
         yield refused(
-            "ollama_update_models = True, and it can't be known whether these models were changed: "
+            "ollama_update_models = True, but Hearth could not check whether these models have changed: "
             + "; ".join(f"{model} ({why})" for model, why in sorted(state.unknown.items()))
-            + ". What is there stays as it is. Deploy again when the registry answers, or set "
-            "ollama_update_models = False"
+            + ". They stay as they are. Fix that and deploy again, or set ollama_update_models = False"
         )
 
 

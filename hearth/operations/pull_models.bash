@@ -61,17 +61,22 @@ tell() {
   echo "$text"
 }
 
-# What stands in the way, into `why`, from the text of an error; `pause` is how long to wait before trying again, if
-# longer than usual. Returns 2 when no retry can cure it, else 1. Ollama hands on a registry's answer as
-# "pull model manifest: 412: …", but says of a 404 only "file does not exist". A status comes first: a page of 502 may
-# well have "not found" in it.
+# Why a pull failed, into `why`, from the text of an error; `pause` is how long to wait before trying again, if longer
+# than usual, and `server` is set to the host that was asked, where the text names one. Returns 2 when no retry can cure
+# it, else 1. Ollama hands on a registry's status as "pull model manifest: 412: …" (of a file: "403: "), but turns a 404
+# into "file does not exist". A status comes before words: a page of 502 may well have "not found" in it.
 sort_error() {
-  local text=${1,,} code=''
+  local text=${1,,} code='' of=file
   why='' pause=0
-  [[ $text =~ ^(pull model manifest: |unexpected status code |status )?([45][0-9][0-9])(:|$) ]] && code=${BASH_REMATCH[2]}
+  [[ $text == 'pull model manifest: '* ]] && of=manifest
+  [[ $text =~ ^(pull model manifest: |max retries exceeded: )?(unexpected status code |status )?([345][0-9][0-9])(:|$) ]] &&
+    code=${BASH_REMATCH[3]}
+  # A connection that failed: Get "https://HOST/…": … Files often come from another host than the registry's.
+  [[ -z $code && $text =~ (get|head)\ \"https?://([^/\"]+) ]] && server=${BASH_REMATCH[2]}
   case $code in
-    401 | 403) why=login ;;
-    404 | 410) why=missing ;;
+    401) why=login ;;
+    403 | 451) why=denied ;;
+    404 | 410) [[ $of == manifest ]] && why=missing || why=incomplete ;;
     412) why=old ;;
     429)
       why=limited pause=-1
@@ -79,55 +84,81 @@ sort_error() {
       [[ $text =~ retry[-_\ ]?after[^0-9]{0,5}([0-9]{1,6}) ]] && pause=$((10#${BASH_REMATCH[1]}))
       ((pause > longest_pause)) && pause=$longest_pause
       ;;
-    408 | 425 | 5??) ;;
-    4??) why=refused ;;
+    408 | 425) ;;
+    5??) why=down ;;
+    3?? | 4??) why=refused ;;
     '')
+      # An address says nothing about the error: a model may be called "unauthorized".
+      while [[ $text =~ \"[^\"]*\" ]]; do text=${text/"${BASH_REMATCH[0]}"/}; done
       case $text in
-        *'requires a newer version of ollama'*) why=old ;;
-        *x509* | *'failed to verify certificate'*) why=certificate ;;
+        *'x509: '*'unknown authority'*) why=authority ;;
+        *'x509: certificate has expired'*) why=expired ;;
+        *'x509: '* | *'failed to verify certificate'*) why=certificate ;;
         *'http response to https client'* | *'does not look like a tls handshake'*) why=plain ;;
         *'no space left'* | *'quota exceeded'*) why=full ;;
-        # What was sent was not what was asked for, or broke off: the next attempt gets it again.
-        *'digest mismatch'* | *'max retries exceeded'*) ;;
-        *'permission denied'* | *'read-only file system'* | *'input/output error'*) why=store ;;
-        *unauthorized* | *'realm host'* | *denied*) why=login ;;
-        *'does not exist'* | *'not found'*) why=missing ;;
+        *': permission denied' | *': read-only file system' | *': input/output error')
+          # Of a file, whose path is told; a connection may be denied as well.
+          [[ $text =~ [a-z]\ /[^:]*:\ [^:]*$ ]] && why=store
+          ;;
+        *'lookup '*': no such host' | *'lookup '*': server misbehaving') why=dns ;;
+        *'dial tcp'* | *'max retries exceeded'*) ;;
+        *'digest mismatch'* | *'size mismatch'*) why=damaged ;;
+        *'requires a newer version of ollama'*) why=old ;;
+        *'requires mlx'*) why=mlx ;;
+        *'no location header'*) why=location ;;
         *'invalid model name'*) why=name ;;
-        *invalid*) why=refused ;;
+        *'invalid character'* | *'cannot unmarshal'*) why=page ;;
+        *unauthorized* | *'realm host'*) why=login ;;
+        *'does not exist'*) [[ $of == manifest ]] && why=missing || why=incomplete ;;
+        *redirects*) why=refused ;;
       esac
       ;;
   esac
-  [[ -z $why || $why == limited ]] && return 1
-  return 2
+  case $why in
+    '' | limited | down | dns | damaged) return 1 ;;
+    *) return 2 ;;
+  esac
 }
 
 # The last sentence about a model that was not pulled: what to do next.
 advise() {
-  local what
+  local what kept='what arrived is kept'
   case $why in
-    old) what=": it requires a newer version of Ollama. Set ollama_image to a newer version (the release's trial rolls back if it does not work)." ;;
-    login) what=": the registry wants a login, so the model is private or gated, or its name is wrong. Choose one that everybody may pull (ollama_models)." ;;
+    old) what=": it requires a newer version of Ollama. Set ollama_image to a newer version and deploy again; if that version does not work, Hearth rolls back." ;;
+    mlx) what=": this variant runs on Apple's MLX only. Choose another tag (ollama_models)." ;;
+    login) what=": it requires a login. The model is private or gated, or its name is wrong. Check the name, or choose a public model (ollama_models)." ;;
+    denied) what=": access is denied. The model is private or gated, or a firewall or proxy blocks the request. Choose a public model (ollama_models), or allow $server in that firewall or proxy." ;;
     missing) what=": the registry does not have it. Check the name (ollama_models)." ;;
-    name) what=": Ollama takes no such name. Check it (ollama_models)." ;;
-    certificate) what=": its certificate is not trusted. Either something between this host and the registry inspects TLS, or the certificate is not from a public authority, or the host's clock is wrong." ;;
-    plain) what=": it answers http and was asked with https. Set ollama_model_registry to its address with http://." ;;
-    full) what=": the disk is full. Free space there, or set ollama_models_dir to a directory on a larger disk, then deploy again: what arrived is kept." ;;
-    store) what=": Ollama can't use the directory that models are kept in. Check the disk and its mount (ollama_models_dir), then deploy again." ;;
-    limited) what=": the registry limits how much may be pulled. Try later: what arrived is kept." ;;
-    refused) what=": asking again can't change the answer above. Check the name (ollama_models) and whether that is a registry for models." ;;
-    *) what=". Check the name (ollama_models) and the host's internet access, then deploy again: what arrived is kept." ;;
+    incomplete) what=": the registry lacks one of its files. Choose another tag (ollama_models), or push the model to the registry again." ;;
+    name) what=": Ollama does not accept this name. Correct it (ollama_models)." ;;
+    authority) what=": the certificate of $server is signed by an unknown authority (x509), so a firewall or proxy probably inspects TLS. Exempt $server from that. A registry of your own needs a certificate from a public authority, or http:// (ollama_model_registry)." ;;
+    expired) what=": the certificate of $server has expired or is not yet valid (x509). Check the host's clock with timedatectl; if it is correct, the certificate has to be renewed." ;;
+    certificate) what=": the certificate is not valid for $server (x509). Check that address (ollama_models, ollama_model_registry), and whether a firewall or proxy inspects TLS." ;;
+    plain) what=": $server uses http, not https. Set ollama_model_registry to its address with http://." ;;
+    location) what=": its responses lack the Location header that Ollama needs. Add the header \"Location: ?\" to them in the registry's configuration (docs/decisions/0003)." ;;
+    page) what=": the response is not a model but, for example, the sign-in page of a network. Check the host's internet access and the name (ollama_models)." ;;
+    full) what=": the disk is full. Free up space, or set ollama_models_dir to a directory on a larger disk, then deploy again: $kept." ;;
+    store) what=": Ollama can't use its models directory. Check that disk and its mount (ollama_models_dir), then deploy again." ;;
+    refused) what=": the registry refused the request, and a retry won't change that. Check the name and tag (ollama_models), and that this registry serves models." ;;
+    limited) what=": the registry limits the rate of pulls. Deploy again later: $kept." ;;
+    down) what=": the registry is temporarily unavailable. Deploy again later: $kept." ;;
+    dns) what=": the name $server could not be resolved. Check that name and the host's DNS, then deploy again: $kept." ;;
+    damaged) what=": the download does not match its checksum. Deploy again later; if that does not help, something on the way changes it, or the registry's copy is damaged." ;;
+    ollama) what=": Ollama does not respond. See its log (sudo docker logs hearth-ollama), then deploy again: $kept." ;;
+    *) what=". Check the name (ollama_models) and the host's internet access, then deploy again: $kept." ;;
   esac
   echo "Could not pull $model from $from$what" >&2
 }
 
-# Into `from`: whose registry a model is pulled from. Only a name of three parts begins with a registry's address.
+# Into `from`: whose registry a model is pulled from, for people; into `server`, its host. Only a name of three parts
+# begins with a registry's address.
 registry_of() {
   local rest=${1#*://}
-  from="Ollama's library"
+  from="Ollama's library" server=registry.ollama.ai
   if [[ $1 == *://* ]]; then
-    from=${1%"$rest"}${rest%%/*}
+    from=${1%"$rest"}${rest%%/*} server=${rest%%/*}
   elif [[ $1 == */*/* && $1 != registry.ollama.ai/* ]]; then
-    from=${1%%/*}
+    from=${1%%/*} server=${1%%/*}
   fi
 }
 
@@ -136,7 +167,7 @@ registry_of() {
 pull() {
   local line status said='' last=-1 completed total percent moved=-1 since=$SECONDS start=0 begun=0 told=0 shown=0
   why='' pause=0
-  request POST /api/pull "{\"model\":\"$source\",\"insecure\":$insecure,\"stream\":true}" || return 1
+  request POST /api/pull "{\"model\":\"$source\",\"insecure\":$insecure,\"stream\":true}" || { why=ollama && return 1; }
   while true; do
     # An error's JSON has no newline after it: then read ends with a failure and a line all the same.
     IFS= read -r -t "$patience" line <&3
@@ -183,7 +214,7 @@ pull() {
 
 # The whole of it for one model: attempts, and its plain name.
 get() {
-  local attempt result from why='' pause=0 insecure=false bare previous answer
+  local attempt result from server why='' pause=0 insecure=false bare previous answer
   registry_of "$source"
   [[ $source == http://* ]] && insecure=true
   for ((attempt = 0; attempt <= retries; attempt++)); do

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from hearth.facts import models
+from tests.self_signed import LONG_AGO, self_signed
 
 SCRIPT = Path(models.__file__).with_name("registry_manifest.bash")
 MANIFEST = '{"layers": [{"digest": "sha256:aa"}],\n "config": null}'
@@ -28,6 +29,8 @@ class Registry(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         if status in (301, 302, 307, 308):
             self.send_header("location", {301: "/v2/library/x/manifests/latest"}.get(status, self.path))
+        if status == 429:
+            self.send_header("Retry-After", "7")
         self.end_headers()
         self.wfile.write(MANIFEST.encode() if status == 200 else b'{"errors": "200"}')
 
@@ -79,10 +82,36 @@ def test_each_is_asked_for_by_itself() -> None:
     assert [answer[0] for answer in answers] == [
         "the registry does not have it (404)",
         "200",
-        "the registry answered 503",
+        "localhost is temporarily unavailable (503)",
         "200",
-        "the registry answered 302",  # round and round
+        "localhost answered with status 302",  # round and round
     ]
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        (400, "localhost answered with status 400"),
+        (401, "localhost requires a login (401)"),
+        (403, "localhost denies access (403)"),
+        (410, "the registry does not have it (410)"),
+        (412, "it requires a newer version of Ollama (412): raise ollama_image"),
+        (429, "localhost limits the rate of requests (429), try again in 7 s"),
+        (500, "localhost is temporarily unavailable (500)"),
+    ],
+)
+def test_a_refusal_says_whose_it_is_and_what_it_means(status: int, why: str) -> None:
+    with serving() as port:
+        (answer,) = ask(f"http://localhost:{port}/v2/library/{status}/manifests/latest")
+    assert answer == [why]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_name_that_cannot_be_resolved_is_told(scheme: str) -> None:
+    """With a label that is too long for DNS, so that no server is asked."""
+    name = f"{'x' * 64}.invalid"
+    (answer,) = ask(f"{scheme}://{name}/v2/library/x/manifests/latest")
+    assert answer == [f"the name {name} could not be resolved: check it and the host's DNS"]
 
 
 def test_a_port_where_nobody_listens_is_told() -> None:
@@ -117,23 +146,13 @@ def test_what_is_no_http_is_told() -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Key and certificate of `localhost` and 127.0.0.1, signed by itself."""
-    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
-            *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", path, "-out", f"{path}.crt"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
-    return path
+    return self_signed(tmp_path_factory.mktemp("tls") / "localhost.pem", ("localhost", "127.0.0.1"))
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_over_tls_a_trusted_registry_is_read(certificate: Path, host: str) -> None:
     with serving(certificate) as port:
-        (answer,) = ask(f"https://{host}:{port}/v2/library/x/manifests/latest", SSL_CERT_FILE=f"{certificate}.crt")
+        (answer,) = ask(f"https://{host}:{port}/v2/library/x/manifests/latest", SSL_CERT_FILE=str(certificate))
     assert answer == ["200", *MANIFEST.splitlines()]
 
 
@@ -141,12 +160,24 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Path) -> 
     before = len(seen)
     with serving(certificate) as port:
         (answer,) = ask(f"https://localhost:{port}/v2/library/x/manifests/latest")
-    assert "no answer: " in answer[0]
-    assert "certificate" in answer[0]
+    assert answer == [
+        "the certificate of localhost is signed by an unknown authority: does a firewall or proxy inspect TLS?"
+    ]
     assert len(seen) == before
 
 
-def test_a_certificate_of_another_name_is_refused(certificate: Path) -> None:
-    with serving(certificate) as port:
-        (answer,) = ask(f"https://127.0.0.2:{port}/v2/library/x/manifests/latest", SSL_CERT_FILE=f"{certificate}.crt")
-    assert "no answer: " in answer[0]
+def test_a_certificate_that_has_expired_is_refused(tmp_path: Path) -> None:
+    expired = self_signed(tmp_path / "expired.pem", begin=LONG_AGO)
+    with serving(expired) as port:
+        (answer,) = ask(f"https://127.0.0.1:{port}/v2/library/x/manifests/latest", SSL_CERT_FILE=str(expired))
+    assert answer == ["the certificate of 127.0.0.1 has expired or is not yet valid: check the host's clock"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_a_certificate_of_another_name_is_refused(tmp_path: Path, host: str) -> None:
+    other = self_signed(tmp_path / "other.pem", ("other.example", "192.0.2.1"))
+    with serving(other) as port:
+        (answer,) = ask(f"https://{host}:{port}/v2/library/x/manifests/latest", SSL_CERT_FILE=str(other))
+    assert answer == [
+        f"the certificate is not valid for {host}: check that address, and whether a firewall or proxy inspects TLS"
+    ]

@@ -291,64 +291,115 @@ def test_a_registry_out_of_reach_is_tried_as_often_as_asked() -> None:
     assert "ollama_models" in pulled.err
 
 
+# --- what Ollama says of registries' answers --------------------------------------------------------------------------
+# Recorded from 0.17.4, but for what a registry says itself, permissions and quotas, and lookups behind Docker's
+# resolver; "status 403" and MLX are as 0.32.15's source has them.
+
 MANIFEST = "pull model manifest: "
+GET = MANIFEST + 'Get "https://registry.ollama.ai/v2/library/tinyllama/manifests/latest": '
+TLS = GET + "tls: failed to verify certificate: x509: "
+FILE = "/root/.ollama/models/blobs/sha256-0-partial"
+CDN = 'max retries exceeded: Get "https://cdn.example:8443/x": '
+UNKNOWN = (
+    'certificate signed by unknown authority (possibly because of "x509: ECDSA verification failure" while trying to '
+    'verify candidate authority certificate "r")'
+)
+EXPIRED = "certificate has expired or is not yet valid: current time 2026-11-28T07:08:26Z is after 2021-01-01T00:00:00Z"
+NO_ADDRESS = "cannot validate certificate for 127.0.0.1 because it doesn't contain any IP SANs"
 OLD = "412: The model you are attempting to pull requires a newer version of Ollama that may be in pre-release."
-FULL = "write /root/.ollama/models/blobs/sha256-0-partial: no space left on device"
-DENIED = "open /root/.ollama/models/blobs/sha256-0-partial: permission denied"
-TRUST = 'Get "https://r/v2/": tls: failed to verify certificate: x509: certificate signed by unknown authority'
+REALM = 'realm host "huggingface.co" does not match original host "hf.co"'
+GATED = '403: {"error":"Access to model x/y is restricted. See https://hf.co/x/y"}'
+LIMITED = '429: {"error":"We had to rate limit your IP (192.0.2.1)."}'
+NOT_GGUF = '400: {"error":"Repository is not GGUF or is not compatible with llama.cpp"}'
+BAD_PAGE = "502: <h1>invalid, not found, x509: unknown authority</h1>"
+MLX = "this model requires MLX support, but the MLX runtime is not available"
 
 
 @needs_private_network
 @pytest.mark.parametrize(
     ("reason", "advice"),
     [
+        (MANIFEST + OLD, "it requires a newer version of Ollama. Set ollama_image to a newer version and deploy again"),
+        (MANIFEST + "412: ", "it requires a newer version of Ollama"),
         (MANIFEST + "file does not exist", "the registry does not have it. Check the name (ollama_models)"),
-        ("model not found", "the registry does not have it"),
         (MANIFEST + "410: gone", "the registry does not have it"),
-        (MANIFEST + OLD, "it requires a newer version of Ollama. Set ollama_image to a newer version"),
-        (MANIFEST + "412", "it requires a newer version of Ollama"),
-        (MANIFEST + "unauthorized: access denied", "the registry wants a login"),
-        (MANIFEST + "401: who are you", "the registry wants a login"),
-        (MANIFEST + "403: <h1>Page not found</h1>", "the registry wants a login"),
-        (MANIFEST + 'realm host "a" does not match original host "b"', "the registry wants a login"),
-        (MANIFEST + "400: bad", "asking again can't change the answer above"),
-        ("unexpected status code 416", "asking again can't change the answer above"),
-        (MANIFEST + "invalid character '<' looking for beginning of value", "asking again can't change"),
-        ("invalid model name", "Ollama takes no such name"),
-        (MANIFEST + TRUST, "its certificate is not trusted. Either something between this host and the registry"),
-        ("max retries exceeded: " + TRUST, "its certificate is not trusted"),
-        (MANIFEST + "http: server gave HTTP response to HTTPS client", "it answers http and was asked with"),
-        (FULL, "the disk is full. Free space there, or set ollama_models_dir"),
-        (DENIED, "Ollama can't use the directory that models are kept in"),
+        ("file does not exist", "the registry lacks one of its files. Choose another tag (ollama_models)"),
+        ("410: ", "the registry lacks one of its files"),
+        (MANIFEST + "unauthorized: access denied", "it requires a login. The model is private or gated"),
+        (MANIFEST + "401", "it requires a login"),
+        (MANIFEST + REALM, "it requires a login"),
+        (MANIFEST + GATED, "access is denied. The model is private or gated, or a firewall or proxy blocks"),
+        ("403: ", "access is denied. The model is private or gated"),
+        (MANIFEST + "451: x", "access is denied"),
+        (
+            MANIFEST + NOT_GGUF,
+            "the registry refused the request, and a retry won't change that. Check the name",
+        ),
+        (MANIFEST + "407: ", "the registry refused the request"),
+        (MANIFEST + "416: ", "the registry refused the request"),
+        ("unexpected status code 301", "the registry refused the request"),
+        (MANIFEST + 'Get "/v2/x": stopped after 10 redirects', "the registry refused the request"),
+        ("http: no Location header in response", "its responses lack the Location header that Ollama needs. Add the"),
+        (MANIFEST + "invalid character '<' looking for beginning of value", "the response is not a model but"),
+        (MANIFEST + "json: cannot unmarshal array into Go value of type manifest.Manifest", "the response is not a"),
+        ("invalid model name", "Ollama does not accept this name. Correct it (ollama_models)"),
+        (
+            TLS + UNKNOWN,
+            "the certificate of registry.ollama.ai is signed by an unknown authority (x509), so",
+        ),
+        (CDN + "tls: failed to verify certificate: x509: " + UNKNOWN, "the certificate of cdn.example:8443 is signed"),
+        (TLS + EXPIRED, "the certificate of registry.ollama.ai has expired or is not yet valid (x509). Check the host"),
+        (TLS + NO_ADDRESS, "the certificate is not valid for registry.ollama.ai (x509). Check that address"),
+        (TLS + "certificate is valid for a.example, not b.example", "the certificate is not valid for registry.oll"),
+        (GET + "http: server gave HTTP response to HTTPS client", "registry.ollama.ai uses http, not https. Set"),
+        (f"write {FILE}: no space left on device", "the disk is full. Free up space, or set ollama_models_dir"),
+        (f"write {FILE}-0: disk quota exceeded", "the disk is full"),
+        (f"open {FILE}: permission denied", "Ollama can't use its models directory. Check that disk and its mount"),
+        (f"max retries exceeded: write {FILE}: input/output error", "Ollama can't use its models directory"),
+        (MLX, "this variant runs on Apple's MLX only. Choose another tag (ollama_models)"),
+        ("max retries exceeded: status 403", "access is denied"),
     ],
 )
 def test_what_no_retry_can_cure_ends_at_once_with_what_to_do(reason: str, advice: str) -> None:
     pulled = real([answer({"status": "pulling manifest"}, {"error": reason})])
     assert (pulled.code, pulled.waits, len(pulled.requests)) == (1, [], 1)
     first, last = pulled.err.splitlines()
-    assert first.replace("\\u003c", "<").replace("\\u003e", ">") == f"tinyllama: {reason}"
+    assert first == f"tinyllama: {reason}"
     assert last.startswith(f"Could not pull tinyllama from Ollama's library: {advice}")
+
+
+LOOKUP = "dial tcp: lookup registry.ollama.ai on 127.0.0.11:53: "
+GENERAL = ". Check the name (ollama_models) and the host's internet access, then deploy again: what arrived is kept."
+DNS = ": the name registry.ollama.ai could not be resolved. Check that name and the host's DNS"
+DOWN = ": the registry is temporarily unavailable. Deploy again later"
+RATE = ": the registry limits the rate of pulls. Deploy again later"
+SUM = "digest mismatch, file must be downloaded again: want sha256:a, got sha256:b"
 
 
 @needs_private_network
 @pytest.mark.parametrize(
     ("reason", "waits", "advice"),
     [
-        (
-            MANIFEST + "500: file does not exist",
-            [3, 6],
-            ". Check the name (ollama_models) and the host's internet access",
-        ),
-        (MANIFEST + "502: <h1>invalid, not found</h1>", [3, 6], ". Check the name"),
-        (MANIFEST + "408: slow", [3, 6], ". Check the name"),
-        (MANIFEST + "dial tcp: lookup r: no such host", [3, 6], ". Check the name"),
-        ("context deadline exceeded", [3, 6], ". Check the name"),
-        ("digest mismatch, file must be downloaded again: want sha256:a, got sha256:b", [3, 6], ". Check the name"),
-        ("max retries exceeded: file not found", [3, 6], ". Check the name"),
-        (MANIFEST + "429: too many", [30, 60], ": the registry limits how much may be pulled. Try later"),
-        (MANIFEST + "429: Retry-After: 45", [45, 45], ": the registry limits"),
-        (MANIFEST + '429: {"retry_after": 08}', [8, 8], ": the registry limits"),
-        (MANIFEST + "429: retry after 999999 s", [120, 120], ": the registry limits"),
+        (MANIFEST + "500: file does not exist", [3, 6], DOWN),
+        (MANIFEST + BAD_PAGE, [3, 6], DOWN),
+        ("503: ", [3, 6], DOWN),
+        (MANIFEST + "408: slow", [3, 6], GENERAL),
+        (GET + LOOKUP + "no such host", [3, 6], DNS),
+        (GET + LOOKUP + "server misbehaving", [3, 6], DNS),
+        (GET + LOOKUP + "i/o timeout", [3, 6], GENERAL),
+        (GET.replace("tinyllama", "denied-unauthorized") + "EOF", [3, 6], GENERAL),
+        (GET + "dial tcp 192.0.2.1:443: connect: connection refused", [3, 6], GENERAL),
+        (GET + "dial tcp 192.0.2.1:443: connect: permission denied", [3, 6], GENERAL),
+        (GET + "net/http: TLS handshake timeout", [3, 6], GENERAL),
+        (CDN + "dial tcp 192.0.2.1:8443: connect: connection refused", [3, 6], GENERAL),
+        ("max retries exceeded: EOF", [3, 6], GENERAL),
+        ("context deadline exceeded", [3, 6], GENERAL),
+        (SUM, [3, 6], ": the download does not match its checksum. Deploy again later; if that does not help"),
+        (MANIFEST + LIMITED, [30, 60], RATE),
+        ("429: ", [30, 60], RATE),
+        (MANIFEST + "429: Retry-After: 45", [45, 45], RATE),
+        (MANIFEST + '429: {"retry_after": 08}', [8, 8], RATE),
+        (MANIFEST + "429: retry after 999999 s", [120, 120], RATE),
     ],
 )
 def test_what_a_retry_may_cure_is_tried_again_with_the_right_patience(
@@ -378,7 +429,7 @@ def test_one_attempts_reason_is_not_the_next_ones() -> None:
     ],
 )
 def test_the_registry_that_is_named_is_the_models_own(model: str, source: str, registry: str) -> None:
-    pulled = real([answer({"error": "not found"})], model, source, "pull")
+    pulled = real([answer({"error": MANIFEST + "file does not exist"})], model, source, "pull")
     assert f"Could not pull {model} from {registry}: the registry does not have it" in pulled.err
 
 
@@ -447,7 +498,7 @@ def test_a_server_that_is_not_there_is_tried_again_and_then_named() -> None:
     pulled = real([], retries=1)
     assert pulled.code == 1
     assert pulled.waits == [3]
-    assert "Could not pull tinyllama from Ollama's library. Check the name" in pulled.err
+    assert "Could not pull tinyllama from Ollama's library: Ollama does not respond. See its log" in pulled.err
 
 
 @needs_private_network

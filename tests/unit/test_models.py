@@ -100,7 +100,7 @@ def test_a_model_that_is_not_there_is_neither_changed_nor_unknown() -> None:
     ("answer", "why"),
     [
         ("no answer within 20 s", "no answer within 20 s"),
-        ("the registry answered 503", "503"),
+        ("hf.co is temporarily unavailable (503)", "503"),
         ("", "no answer"),
         ("200\n<html>Sign in to the hotel's network</html>", "can't be read"),
         ('200\n{"layers": []}', "can't be read"),
