@@ -7,7 +7,7 @@ import json
 import re
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -26,6 +26,7 @@ class Ollama:
         weights: the directory with each model's `NAME.gguf`.
         at: the loopback address to listen at; a free one by default.
         names: other models than those of `lab.models.NAMES`.
+        volumes: where it appears in the container → a path, or the options of a tmpfs.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Ollama:
         weights: Path,
         at: str | None = None,
         names: Sequence[str] = models.NAMES,
+        volumes: Mapping[str, Path | str] | None = None,
     ) -> None:
         self._names = names
         self.address = at or free_address(OLLAMA_PORT)
@@ -45,7 +47,7 @@ class Ollama:
             directory,
             "ollama",
             ("/bin/ollama", "serve"),
-            {},
+            volumes or {},
             {"OLLAMA_HOST": f"{self.address}:{OLLAMA_PORT}", "OLLAMA_NO_CLOUD": "1", "OLLAMA_KEEP_ALIVE": "-1"},
             lambda: answers(self.address, OLLAMA_PORT),
         )

@@ -10,7 +10,7 @@ import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,7 +19,9 @@ from typing import Any
 import pytest
 
 from hearth.operations import models
+from lab import artefacts
 from tests.proxy.ollama import Ollama
+from tests.self_signed import LONG_AGO, self_signed
 
 SCRIPT = Path(models.__file__).with_name("pull_models.bash").read_text()
 RETRIES = 2
@@ -29,8 +31,14 @@ NEWER = (
 )
 LIMITED = '{"error":"We had to rate limit your IP (192.0.2.1). To continue using our service, log in"}'
 BLOB = b"{}"
-DIGEST = f"sha256:{hashlib.sha256(BLOB).hexdigest()}"
-MANIFEST = json.dumps({"schemaVersion": 2, "config": {"digest": DIGEST, "size": len(BLOB)}, "layers": []})
+
+
+def manifest_with(blob: bytes) -> str:
+    digest = f"sha256:{hashlib.sha256(blob).hexdigest()}"
+    return json.dumps({"schemaVersion": 2, "config": {"digest": digest, "size": len(blob)}, "layers": []})
+
+
+MANIFEST = manifest_with(BLOB)
 
 
 class Registry(ThreadingHTTPServer):
@@ -38,15 +46,29 @@ class Registry(ThreadingHTTPServer):
 
     Attributes:
         token: status of the answer to who asks for a token.
-        spoilt: so many blobs come with another content; counted down.
+        spoilt: so many files come with another content; counted down.
+        head: status of the answer to who asks how large a file is.
+        found: status and `Location` of the answer to who asks where its content is.
+        blob: the content of the only file.
     """
 
     daemon_threads = True
 
-    def __init__(self, status: int, body: str, challenge: str = "", token: int = 200, spoilt: int = 0) -> None:
+    def __init__(
+        self,
+        status: int,
+        body: str,
+        challenge: str = "",
+        token: int = 200,
+        spoilt: int = 0,
+        head: int = 200,
+        found: tuple[int, str] = (200, "URL/content"),
+        blob: bytes = BLOB,
+    ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
-        self.status, self.body, self.token, self.spoilt = status, body, token, spoilt
+        self.status, self.body, self.token, self.spoilt, self.head = status, body, token, spoilt, head
+        self.found, self.location, self.blob = found[0], found[1].replace("URL", self.url), blob
         self.challenge = challenge.replace("URL", self.url)
         self.asked: Counter[str] = Counter()
 
@@ -55,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Registry
 
     def do_HEAD(self) -> None:
-        self._answer(200, BLOB)
+        self._answer(self.server.head, self.server.blob)
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
@@ -65,11 +87,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(self.server.status, self.server.body.encode(), {"WWW-Authenticate": self.server.challenge})
         elif kind == "blobs":
             # The first GET only looks where the content is: Ollama reads `Location` of a 200, too.
-            self._answer(200, BLOB, {"Location": f"{self.server.url}/content"})
+            self._answer(self.server.found, self.server.blob, {"Location": self.server.location})
         elif kind == "/content":
             spoilt = self.server.spoilt > 0
             self.server.spoilt -= spoilt
-            self._answer(200, b"[]" if spoilt else BLOB)
+            self._answer(200, b"[]" if spoilt else self.server.blob)
         else:
             self._answer(self.server.token, b'{"token":"t"}')
 
@@ -81,7 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command == "GET":
-            self.wfile.write(body)
+            with suppress(OSError):  # Ollama goes away when its disk is full
+                self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: the tests look at what was counted."""
@@ -106,8 +129,7 @@ class Pulled:
     waits: list[int]
 
 
-@pytest.fixture
-def pull(ollama: Ollama, tmp_path: Path) -> Any:
+def puller(ollama: Ollama, tmp_path: Path) -> Any:
     """Pulls a model from an address with the real script, whose waits take no time."""
     # All tests share the machine's loopback: Ollama is at an address of its own. Nothing else of the script differs.
     assert SCRIPT.count("/dev/tcp/127.0.0.1/") == 1
@@ -134,26 +156,44 @@ def pull(ollama: Ollama, tmp_path: Path) -> Any:
     return run
 
 
+@pytest.fixture
+def pull(ollama: Ollama, tmp_path: Path) -> Any:
+    return puller(ollama, tmp_path)
+
+
 BEARER = 'Bearer realm="URL/token",service="r",scope="s"'
+LOGIN = ": it requires a login"
+DENIED = ": access is denied"
+REFUSED = ": the registry refused the request"
+LIMIT = ": the registry limits the rate of pulls"
+DOWN = ": the registry is temporarily unavailable"
 
 
 @pytest.mark.parametrize(
     ("answer", "more", "reason", "waits", "advice"),
     [
-        ((401, ""), {}, "realm host", [], ": the registry wants a login"),
-        ((401, ""), {"challenge": BEARER}, "unauthorized: access denied", [], ": the registry wants a login"),
-        ((401, ""), {"challenge": BEARER, "token": 403}, "403: ", [], ": the registry wants a login"),
-        ((403, "Access to this model is gated"), {}, "403: Access to", [], ": the registry wants a login"),
+        ((401, ""), {}, "realm host", [], LOGIN),
+        ((401, ""), {"challenge": BEARER}, "unauthorized: access denied", [], LOGIN),
+        ((401, ""), {"challenge": BEARER, "token": 403}, "403: ", [], DENIED),
+        ((403, "Access to this model is gated"), {}, "403: Access to", [], DENIED),
         ((404, "{}"), {}, "file does not exist", [], ": the registry does not have it"),
         ((410, "gone"), {}, "410: gone", [], ": the registry does not have it"),
         ((412, NEWER), {}, "The model you are", [], ": it requires a newer version of Ollama. Set ollama_image"),
-        ((416, ""), {}, "416: ", [], ": asking again can't change the answer"),
-        ((200, "<html>log in to this network</html>"), {}, "invalid character", [], ": asking again can't change"),
-        ((429, LIMITED), {}, "We had to rate limit", [30, 60], ": the registry limits how much"),
-        ((429, "Retry-After: 7"), {}, "429: Retry", [7, 7], ": the registry limits how much"),
-        ((500, "file not found"), {}, "500: file", [3, 6], ". Check the name (ollama_models) and the host's internet"),
-        ((503, ""), {}, "503: ", [3, 6], ". Check the name (ollama_models) and the host's internet"),
-        ((200, MANIFEST), {"spoilt": 9}, "digest mismatch", [3, 6], ". Check the name (ollama_models) and the"),
+        ((416, ""), {}, "416: ", [], REFUSED),
+        ((200, "<html>log in to this network</html>"), {}, "invalid character", [], ": the response is not a model"),
+        ((429, LIMITED), {}, "We had to rate limit", [30, 60], LIMIT),
+        ((429, "Retry-After: 7"), {}, "429: Retry", [7, 7], LIMIT),
+        ((500, "file not found"), {}, "500: file", [3, 6], DOWN),
+        ((502, "<h1>invalid</h1>"), {}, "502: ", [3, 6], DOWN),
+        ((503, ""), {}, "503: ", [3, 6], DOWN),
+        ((200, ""), {}, "EOF", [3, 6], ". Check the name (ollama_models) and the host's internet access"),
+        ((200, MANIFEST), {"spoilt": 9}, "digest mismatch", [3, 6], ": the download does not match its checksum"),
+        ((200, MANIFEST), {"head": 404}, "refused: file does not exist", [], ": the registry lacks one of its files"),
+        ((200, MANIFEST), {"head": 403}, "refused: 403: ", [], DENIED),
+        ((200, MANIFEST), {"head": 429}, "refused: 429: ", [30, 60], LIMIT),
+        ((200, MANIFEST), {"head": 503}, "refused: 503: ", [3, 6], DOWN),
+        ((200, MANIFEST), {"found": (200, "")}, "no Location header", [], ": its responses lack the Location header"),
+        ((200, MANIFEST), {"found": (301, "http://127.0.0.3:9/")}, "unexpected status code 301", [], REFUSED),
     ],
     ids=lambda value: f"{value[0]}" if isinstance(value, tuple) else "",
 )
@@ -185,23 +225,68 @@ def test_a_registry_that_is_not_there_is_tried_again(pull: Any) -> None:
     assert pulled.waits == [3, 6]
 
 
+def test_a_name_that_cannot_be_resolved_is_told(pull: Any) -> None:
+    """With a label that is too long for DNS, so that no server is asked."""
+    name = f"{'x' * 64}.invalid"
+    pulled = pull(f"https://{name}/library/refused")
+    assert "no such host" in pulled.err, pulled.err
+    assert pulled.waits == [3, 6]
+    assert f"the name {name} could not be resolved" in pulled.err.splitlines()[-1]
+
+
+def test_a_name_that_ollama_does_not_accept_is_told(pull: Any) -> None:
+    pulled = pull("https://registry.example/hf.co/someone/model:q4")
+    assert pulled.waits == [], pulled.err
+    assert "Ollama does not accept this name" in pulled.err.splitlines()[-1]
+
+
 def test_http_where_https_is_asked_for_is_told(pull: Any) -> None:
     with registry(200, "") as server:
         pulled = pull(f"{server.url.replace('http:', 'https:')}/library/refused")
     assert pulled.waits == [], pulled.err
-    assert "Set ollama_model_registry to its address with http://" in pulled.err, pulled.err
+    assert f"127.0.0.1:{server.server_port} uses http, not https. Set ollama_model_registry" in pulled.err, pulled.err
 
 
-def test_a_certificate_that_is_not_trusted_is_told(pull: Any, tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subject = ["-subj", "/CN=registry", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1"]
-    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", *subject]
-    subprocess.run([*new, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+@pytest.mark.parametrize(
+    ("more", "advice"),
+    [
+        ({}, "the certificate of HOST is signed by an unknown authority (x509), so a firewall or proxy probably"),
+        ({"begin": LONG_AGO}, "the certificate of HOST has expired or is not yet valid (x509). Check the host's clock"),
+        ({"names": ["192.0.2.1"]}, "the certificate is not valid for HOST (x509)"),
+        ({"names": ["other.example"]}, "the certificate is not valid for HOST (x509)"),
+    ],
+)
+def test_a_certificate_that_is_not_trusted_is_told(
+    pull: Any, tmp_path: Path, more: dict[str, Any], advice: str
+) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(self_signed(tmp_path / "certificate.pem", **more))
     with registry(200, "") as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         pulled = pull(f"{server.url.replace('http:', 'https:')}/library/refused")
     assert "x509" in pulled.err, pulled.err
     assert pulled.waits == [], pulled.err
-    assert "its certificate is not trusted" in pulled.err.splitlines()[-1]
+    assert advice.replace("HOST", f"127.0.0.1:{server.server_port}") in pulled.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("volumes", "reason", "advice"),
+    [
+        ({"models": "size=2m"}, "no space left on device", "the disk is full. Free up space, or set ollama_models_dir"),
+        ({"models/blobs": "ro"}, "read-only file system", "Ollama can't use its models directory. Check that disk"),
+    ],
+)
+def test_a_disk_that_takes_no_more_is_told(
+    parts: artefacts.Paths, tmp_path: Path, volumes: dict[str, str], reason: str, advice: str
+) -> None:
+    blob = bytes(3_000_000)
+    (directory := tmp_path / "ollama").mkdir()
+    disk = {f"/root/.ollama/{place}": options for place, options in volumes.items()}
+    with (
+        Ollama(parts["roots"] / "ollama", directory, parts["models"], names=(), volumes=disk) as ollama,
+        registry(200, manifest_with(blob), blob=blob) as server,
+    ):
+        pulled = puller(ollama, tmp_path)(f"{server.url}/library/refused")
+    assert reason in pulled.err
+    assert pulled.waits == [], pulled.err
+    assert advice in pulled.err.splitlines()[-1]
