@@ -74,7 +74,7 @@ def test_a_model_that_was_changed_under_its_name_is_pulled_again(tmp_path: Path)
         quiet(*data)
     run = deploy(*data)
     assert run.code != 0
-    assert "ollama_update_models = True, and it can't be known" in run.output, run.output
+    assert "ollama_update_models = True, but Hearth could not check" in run.output, run.output
     assert "tinyllama (no answer" in run.output, run.output
     quiet()
 
