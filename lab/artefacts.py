@@ -50,11 +50,11 @@ def _ollama(paths: Paths, out: Path, log: Path) -> None:
 
 
 def _pebble(paths: Paths, out: Path, log: Path) -> None:
-    programs.build_pebble(paths["builder"] / "root", out, log)
+    programs.build_go_program(programs.PEBBLE, versions.PEBBLE, paths["builder"] / "root", out, log)
 
 
 def _actionlint(paths: Paths, out: Path, log: Path) -> None:
-    programs.build_actionlint(paths["builder"] / "root", out, log)
+    programs.build_go_program(programs.ACTIONLINT, versions.ACTIONLINT, paths["builder"] / "root", out, log)
 
 
 def _compose(paths: Paths, out: Path, log: Path) -> None:
@@ -131,7 +131,7 @@ ALL = {
         Artefact(
             "pebble",
             f"Build the ACME server Pebble {versions.PEBBLE}",
-            lambda: [builder.recipe("pebble.sh"), versions.PEBBLE],
+            lambda: [builder.recipe("go_program.sh"), programs.PEBBLE, versions.PEBBLE],
             _pebble,
             ("builder",),
         ),
@@ -145,7 +145,7 @@ ALL = {
         Artefact(
             "actionlint",
             f"Build actionlint {versions.ACTIONLINT}",
-            lambda: [builder.recipe("actionlint.sh"), versions.ACTIONLINT],
+            lambda: [builder.recipe("go_program.sh"), programs.ACTIONLINT, versions.ACTIONLINT],
             _actionlint,
             ("builder",),
         ),

@@ -10,6 +10,8 @@ from lab import builder, httpd_source, origin, python_index, shell, versions
 from lab.errors import LabError
 
 HTTPD_RECIPES = ("httpd.sh", "finish_httpd.sh", "httpd_package.sh", "apt.sh")
+PEBBLE = "github.com/letsencrypt/pebble/v2/cmd/pebble"  # an ACME server
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint"  # for `make check` on a machine without Go
 _VERSION = "version"  # a file of the httpd artefact
 
 
@@ -45,19 +47,11 @@ def build_ollama(root: Path, out: Path, log: Path, recipe: str = "ollama.sh") ->
     _keep(work, out)
 
 
-def build_pebble(root: Path, out: Path, log: Path) -> None:
-    """Fill `out`: the program `pebble`, which needs nothing of the root that it runs in."""
+def build_go_program(package: str, version: str, root: Path, out: Path, log: Path) -> None:
+    """Fill `out`: the program of that Go package, under its last name; it needs nothing of the root that it runs in."""
     work = _workspace(out)
-    shutil.copy(builder.RECIPES / "pebble.sh", work)
-    builder.run_inside(root, work, ["bash", "/work/pebble.sh", versions.PEBBLE], log, timeout=900)
-    _keep(work, out)
-
-
-def build_actionlint(root: Path, out: Path, log: Path) -> None:
-    """Fill `out`: the program `actionlint`, for `make check` on a machine without Go."""
-    work = _workspace(out)
-    shutil.copy(builder.RECIPES / "actionlint.sh", work)
-    builder.run_inside(root, work, ["bash", "/work/actionlint.sh", versions.ACTIONLINT], log, timeout=900)
+    shutil.copy(builder.RECIPES / "go_program.sh", work)
+    builder.run_inside(root, work, ["bash", "/work/go_program.sh", package, version], log, timeout=900)
     _keep(work, out)
 
 

@@ -13,12 +13,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab import artefacts, cache, versions
+from lab import artefacts, cache, programs, versions
 from lab.errors import LabError
 
 ROOT = Path(__file__).resolve().parent.parent
 _SHEBANG = re.compile(rb"#!\s*/\S*?(/env\s+)?(/|\b)(ba|da)?sh\b")
-_ACTIONLINT = f"github.com/rhysd/actionlint/cmd/actionlint@v{versions.ACTIONLINT}"
+_ACTIONLINT = f"{programs.ACTIONLINT}@v{versions.ACTIONLINT}"
 # As in the lab's recipes: Debian's Go takes no newer one by itself, which actionlint may want.
 _GO = {"GOFLAGS": "", "GOTOOLCHAIN": "auto"}
 
