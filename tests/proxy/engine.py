@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from hearth.operations.project import converge_script
 from hearth.render import render_tree
 from hearth.settings import Settings
 from lab import images, registry
@@ -64,6 +65,14 @@ class Engine(Inside):
         """Run a shell script there; 80 s at most."""
         (self.project / "script").write_text(script)
         return self.execute("sh /opt/hearth/script")
+
+    def bring_up(self, settings: Settings) -> None:
+        """Pull the images of these settings, and bring the project's containers up as a deploy does."""
+        for image in (settings.ollama_image, settings.proxy_image):
+            pulled = self.execute(f"docker pull -q {image}")
+            assert pulled.code == 0, pulled.output
+        done = self.run(converge_script([], 60, "docker compose logs", 0))
+        assert done.code == 0, done.output
 
     def enter_network(self) -> None:
         """Let this thread's sockets be in the engine's network from now on."""

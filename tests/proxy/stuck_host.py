@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 from hearth.containers import Container, parse_container
 from hearth.host_paths import CONTAINERS
-from hearth.operations.project import converge_script
 from hearth.settings import Settings
 from lab import models
 from tests.proxy.engine import ADDRESS, Engine
@@ -48,10 +47,7 @@ class StuckHost:
         self._engine.write(settings)
         if self._patience is not None:
             self._hurry(self._patience)
-        for image in (settings.ollama_image, settings.proxy_image):
-            self.execute(f"docker pull -q {image}")
-        done = self._engine.run(converge_script([], 60, "docker compose logs", 0))
-        assert done.code == 0, done.output
+        self._engine.bring_up(settings)
         for name in models.NAMES:
             self.client(self._add, name).result(60)
 

@@ -36,11 +36,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
             often, count = re.subn(rf"(?m)^( +{name}:) \d+s$", rf"\1 {value}s", often)
             assert count == 2
         compose.write_text(often)
-        for image in (settings.ollama_image, settings.proxy_image):
-            pulled = one.execute(f"docker pull -q {image}")
-            assert pulled.code == 0, pulled.output
-        done = one.run(converge_script([], 60, "docker compose logs", 0))
-        assert done.code == 0, done.output
+        one.bring_up(settings)
         yield one
 
 

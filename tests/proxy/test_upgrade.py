@@ -38,11 +38,7 @@ def engine(parts: artefacts.Paths, settings: Settings, tmp_path_factory: pytest.
     """An engine on which they are deployed, as far as containers go."""
     with Engine(parts, tmp_path_factory.mktemp("engine")) as one:
         one.write(settings)
-        for image in (settings.ollama_image, settings.proxy_image):
-            pulled = one.execute(f"docker pull {image}")
-            assert pulled.code == 0, pulled.output
-        done = one.run(converge_script([], 60, "docker compose logs", 0))
-        assert done.code == 0, done.output
+        one.bring_up(settings)
         yield one
 
 
