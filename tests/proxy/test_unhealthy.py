@@ -67,9 +67,10 @@ def test_the_doctor_reads_what_a_real_engine_says(engine: Engine) -> None:
         assert (state["status"], state["trouble"], state["restarts"]) == ("running", "", 0)
         assert 0 <= state["up_seconds"] < 600
     assert len(found["containers"]) == 2
+    # What takes the memory is what the kernel is to kill, and not Ollama beside it, which Docker would start again.
     greedy = (
-        "docker update --memory 100m --memory-swap 100m hearth-ollama && "
-        "docker exec hearth-ollama bash -c 'head -c 300000000 /dev/zero | tail >/dev/null'"
+        "docker update --memory 100m --memory-swap 100m hearth-ollama && docker exec hearth-ollama bash -c "
+        "'echo 1000 >/proc/self/oom_score_adj && head -c 300000000 /dev/zero | tail >/dev/null'"
     )
     assert engine.execute(greedy).code != 0
     assert engine.execute("docker network disconnect hearth-back hearth-ollama").code == 0
