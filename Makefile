@@ -85,16 +85,16 @@ drift: $(VENV)/.deploy ## say what differs on the hosts of INVENTORY from the se
 	@$(BIN)/python -m hearth.drift $(INVENTORY)
 
 rollback: $(VENV)/.deploy ## put back the release that served before, on the hosts of INVENTORY
-	@$(BIN)/pyinfra $(INVENTORY) hearth/deploys/rollback.py
+	@$(BIN)/pyinfra $(INVENTORY) deploys/rollback.py
 
 backup: $(VENV)/.deploy ## back up the hosts of INVENTORY to TO (default backups); WITH_MODELS=1 takes the models' data, too
-	@$(BIN)/pyinfra -y $(INVENTORY) hearth/deploys/backup.py --data 'x_backup_to=$(TO)' --data 'x_backup_models=$(WITH_MODELS)'
+	@$(BIN)/pyinfra -y $(INVENTORY) deploys/backup.py --data 'x_backup_to=$(TO)' --data 'x_backup_models=$(WITH_MODELS)'
 
 restore: $(VENV)/.deploy ## put the backup FROM (a file, or a directory with one for each host) onto the hosts of INVENTORY
-	@$(BIN)/pyinfra $(INVENTORY) hearth/deploys/restore.py --data 'x_restore_from=$(FROM)'
+	@$(BIN)/pyinfra $(INVENTORY) deploys/restore.py --data 'x_restore_from=$(FROM)'
 
 uninstall: $(VENV)/.deploy ## take Hearth off the hosts of INVENTORY; models stay, unless MODELS=delete
-	@$(BIN)/pyinfra $(INVENTORY) hearth/deploys/uninstall.py --data 'x_uninstall_models=$(MODELS)'
+	@$(BIN)/pyinfra $(INVENTORY) deploys/uninstall.py --data 'x_uninstall_models=$(MODELS)'
 
 verify: $(VENV)/.deploy ## look at the hosts of INVENTORY from outside and inside, and change nothing
 	@$(BIN)/pytest -p no:cacheprovider tests/acceptance --inventory $(INVENTORY)

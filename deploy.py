@@ -16,18 +16,18 @@ if Path.cwd() != Path(__file__).resolve().parent:
         f"Hearth's own directory: `cd {Path(__file__).resolve().parent}` first"
     )
 
-from hearth.connection import watch_connection
-from hearth.ending import prepared
-from hearth.lock import hold
-from hearth.roles.access import access
-from hearth.roles.boot import boot
-from hearth.roles.docker import docker
-from hearth.roles.firewall import announce, firewall, narrow
-from hearth.roles.models import models
-from hearth.roles.preflight import become, check_settings, preflight
-from hearth.roles.release import release
-from hearth.roles.stack import stack
-from hearth.roles.tls import read_material
+from hearth.access.deploy import access
+from hearth.boot.deploy import boot
+from hearth.cli.summary import prepared
+from hearth.docker.deploy import docker
+from hearth.firewall.deploy import announce, firewall, narrow
+from hearth.models.deploy import models
+from hearth.preflight.deploy import become, check_settings, preflight
+from hearth.releases.deploy import release
+from hearth.runtime.keepalive import watch_connection
+from hearth.runtime.lock import hold
+from hearth.stack.deploy import stack
+from hearth.tls.deploy import read_material
 
 everyone = check_settings(state.inventory)
 settings = everyone[host.name]

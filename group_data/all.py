@@ -4,7 +4,7 @@ Change nothing here: put what differs for your hosts into the inventory file, or
 group_data/<group>.py (a file that has the name of one of the inventory's groups). A value given
 there replaces the one here as a whole; lists and tables are not merged.
 
-`hearth/settings.py` checks every value before anything on a host is changed, and says what would
+`hearth/settings/model.py` checks every value before anything on a host is changed, and says what would
 be right. Sizes are "256m" or "2g", times are in seconds, or Go durations ("5m") where Ollama wants them.
 """
 

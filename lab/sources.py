@@ -19,7 +19,7 @@ from lab.errors import LabError
 _LAB = Path(__file__).resolve().parent
 _GO = "1.24"  # the builder's
 _ASK_AT_ONCE = 24
-# What Hearth itself installs in a guest, see hearth/platforms.py.
+# What Hearth itself installs in a guest, see hearth/host/platform.py.
 _DOCKER = ("docker.io", "docker-cli", "docker-compose", "iptables", "ca-certificates")
 
 OK, INSTEAD, MISSING, UNKNOWN = "ok", "instead", "missing", "unknown"

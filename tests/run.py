@@ -45,21 +45,21 @@ def check() -> None:
     run("ruff", "check", "--quiet", ".")
     run("ruff", "format", "--quiet", "--check", ".")
     run("mypy")
-    run("python", "-m", "tests.checks")
+    run("python", "-m", "tests.support.checks")
 
 
 def unit() -> None:
     # Apart: pyinfra-testing patches the standard library for gevent.
     # Four at a time, also on two processors: the doctor's tests are mostly about waiting.
     run("pytest", "-q", "-n", "4", "tests/unit")
-    run("pytest", "-q", "tests/facts", "tests/operations")
+    run("pytest", "-q", "tests/pyinfra")
 
 
 def proxy() -> None:
     # Built where what it takes is shown; the tests themselves would build it in silence.
     run("python", "-m", "lab", "build")
     run("python", "-m", "lab", "build", "roots", "engine", "compose", "pebble")
-    run("pytest", "-q", "-m", "not long", "tests/proxy", "tests/properties")
+    run("pytest", "-q", "-m", "not long", "tests/proxy")
 
 
 def long_proxy() -> None:

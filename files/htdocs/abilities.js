@@ -1,6 +1,6 @@
 // What models can do: which answer questions, which see pictures. Knows nothing of the page.
 
-const EMBEDS = /bert|embed/i; // as hearth/doctor/abilities.py has it
+const EMBEDS = /bert|embed/i; // as hearth/doctor/checks/capabilities.py has it
 const SEES = /clip|mllama|vl$|vl[:-]|llama4|mistral3|vision|minicpm-?v|llava|moondream/i;
 
 const named = ({ name = "", details }, pattern) =>

@@ -12,13 +12,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from hearth.doctor.checks.host_over_ssh import look_inside
+from hearth.doctor.checks.result import Step
+from hearth.doctor.client_environment import look_around
 from hearth.doctor.credentials import KEY, PASSWORD, authorization
-from hearth.doctor.inside import look_inside
-from hearth.doctor.place import look_around
 from hearth.doctor.report import UNKNOWN, exit_code, for_people, for_programs, lines
-from hearth.doctor.step import Step
+from hearth.doctor.runner import Options, Walk
 from hearth.doctor.target import parse_target
-from hearth.doctor.walk import Options, Walk
 
 
 def main(arguments: list[str] | None = None) -> int:

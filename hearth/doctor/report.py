@@ -8,8 +8,8 @@ from itertools import groupby
 from typing import Any
 
 from hearth import __version__
-from hearth.doctor.cause import Finding
-from hearth.doctor.step import Step
+from hearth.doctor.causes.cause import Finding
+from hearth.doctor.checks.result import Step
 
 OK, PROBLEM, UNKNOWN = 0, 1, 2
 _MARKS = {"ok": "ok", "warning": "NOTE", "problem": "PROBLEM"}

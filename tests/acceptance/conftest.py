@@ -20,9 +20,9 @@ from urllib.parse import urlencode, urlsplit
 import docker
 import pytest
 
-from hearth.callers import read_callers
-from hearth.settings import Settings, SettingsError
-from hearth.sources import SourceError
+from hearth.access.credentials import read_callers
+from hearth.settings.model import Settings, SettingsError
+from hearth.settings.secret_source import SourceError
 from tests.acceptance.api import CREDENTIALS, basic, bearer
 from tests.acceptance.engine import engine_tunnel
 from tests.acceptance.models import abilities

@@ -7,7 +7,7 @@ from typing import Any
 
 import docker
 
-from hearth.host_paths import CONTAINERS
+from hearth.paths import CONTAINERS
 
 # One HTTP/1.0 request to Ollama: $1 path, $2 body. The end of the answer is the end of the connection.
 _ASK = (

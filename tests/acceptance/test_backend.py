@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hearth.settings import Settings
+from hearth.settings.model import Settings
 from tests.acceptance.api import call
 from tests.acceptance.conftest import Target
 from tests.lab.backend import ANSWER, PORT, RECORD, UNIT

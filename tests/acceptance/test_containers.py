@@ -8,9 +8,9 @@ import docker
 import pytest
 from docker.models.containers import Container
 
-from hearth.host_paths import CONTAINERS, HTTPD_USER, MODELS_VOLUME, PROJECT, SERVICE_NETWORKS
-from hearth.origins import ollama_origins
-from hearth.settings import Settings
+from hearth.paths import CONTAINERS, HTTPD_USER, MODELS_VOLUME, PROJECT, SERVICE_NETWORKS
+from hearth.settings.model import Settings
+from hearth.settings.origins import ollama_origins
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hearth.settings import Settings
+from hearth.settings.model import Settings
 from tests.acceptance.api import CREDENTIALS
 from tests.acceptance.conftest import Target
 from tests.acceptance.test_proxy import FOREIGN, exact_origins

@@ -6,10 +6,10 @@ import hashlib
 import json
 from typing import Any
 
-from hearth.host_paths import DAEMON_JSON, RELOAD_PENDING, ROOT
-from hearth.listeners import parse_listeners
-from hearth.render import render_tree
-from hearth.settings import Settings
+from hearth.host.ports import parse_listeners
+from hearth.paths import DAEMON_JSON, RELOAD_PENDING, ROOT
+from hearth.render.stack_files import render_tree
+from hearth.settings.model import Settings
 
 
 def test_docker_runs_and_starts_at_boot(host: Any) -> None:

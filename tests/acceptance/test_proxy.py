@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hearth.host_paths import CONTAINERS
-from hearth.model_names import full_name
-from hearth.settings import Settings
+from hearth.models.names import full_name
+from hearth.paths import CONTAINERS
+from hearth.settings.model import Settings
 from tests.acceptance.api import Answer, call
 from tests.acceptance.conftest import Target
-from tests.gates.cases import GROUPS, failures
-from tests.gates.place import Place
+from tests.support.gates.cases import GROUPS, failures
+from tests.support.gates.place import Place
 
 FOREIGN = "http://evil.example"
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from hearth.certificate import WARN_DAYS, days_left, today, uncovered
-from hearth.host_paths import TLS, TLS_FILES, TLS_LIVE
-from hearth.settings import Settings
+from hearth.paths import TLS, TLS_FILES, TLS_LIVE
+from hearth.settings.model import Settings
+from hearth.tls.certificate import WARN_DAYS, days_left, today, uncovered
 from tests.acceptance.api import call
 from tests.acceptance.conftest import Target
 

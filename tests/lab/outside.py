@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from hearth.listeners import parse_listeners
+from hearth.host.ports import parse_listeners
 from tests.lab.machine import on_guest
 
 NETWORKS = {"listed": "10.9.0", "foreign": "10.8.0"}

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hearth.host_paths import ROOT, SECRETS
+from hearth.paths import ROOT, SECRETS
 from tests.acceptance.api import CREDENTIALS, Answer, basic, bearer, call, stream
 from tests.lab.machine import (
     HTTPD_IMAGE,
@@ -180,7 +180,7 @@ def test_off_again_and_the_way_back(keys: Keys) -> None:
     right_then_quiet()
     assert ask(NOBODY, "/").status == 200
     assert on_guest(f"sudo ls {SECRETS}/httpd").split() == ["people", "programs.conf"]
-    back = pyinfra("hearth/deploys/rollback.py")
+    back = pyinfra("deploys/rollback.py")
     assert back.code == 0, back.output
     assert ask(NOBODY, "/").status == 401
     assert ask(basic("anna", ANNA), "/").status == 200

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from hearth.archive_reader import Archive
-from hearth.host_paths import ROOT
+from hearth.backup.reader import Archive
+from hearth.paths import ROOT
 from tests.acceptance.api import call
 from tests.lab.machine import Run, deploy, listed_on_guest, on_guest, pyinfra, restore, url
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
-BACKUP, RESTORE = "hearth/deploys/backup.py", "hearth/deploys/restore.py"
+BACKUP, RESTORE = "deploys/backup.py", "deploys/restore.py"
 PULL = "Restore | Pull the models that did not come with the backup"
 # Without the records, which each host makes anew.
 DIGESTS = f"cd {ROOT} && sudo find . -type f ! -name 'images.*' ! -name engine.json -exec sha256sum {{}} +"

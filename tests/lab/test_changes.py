@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hearth.host_paths import ROOT
+from hearth.paths import ROOT
 from tests.acceptance.api import Line, call, stream
 from tests.lab.machine import HTTPD_IMAGE, deploy, on_guest, reboot, url, wait_until
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hearth.host_paths import ROOT as HOST_ROOT
+from hearth.paths import ROOT as HOST_ROOT
 from tests.acceptance.api import call
 from tests.lab.machine import INVENTORY, ROOT, on_guest, restore, url, wait_until
 

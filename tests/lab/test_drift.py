@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from hearth.host_paths import DAEMON_JSON, ROOT
+from hearth.paths import DAEMON_JSON, ROOT
 from tests.acceptance.api import call
 from tests.lab.machine import HTTPD_IMAGE, NEXT_OLLAMA, OLLAMA_IMAGE, Run, deploy, listed_on_guest, on_guest, url
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import lab
-from hearth.host_paths import ROOT as HOST_ROOT
-from hearth.sentences import listed
+from hearth.paths import ROOT as HOST_ROOT
+from hearth.runtime.text import listed
 from tests.lab.machine import INVENTORY, PYINFRA, ROOT, deploy, listed_on_guest, on_guest, restore
 
 pytestmark = pytest.mark.scenario

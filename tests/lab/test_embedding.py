@@ -7,7 +7,7 @@ import json
 import pytest
 from playwright.sync_api import expect
 
-from hearth.host_paths import RELEASE_LOG
+from hearth.paths import RELEASE_LOG
 from lab.models import EMBEDDING, EMBEDDING_WIDTH
 from tests.acceptance.api import call
 from tests.acceptance.test_doctor import doctor, found

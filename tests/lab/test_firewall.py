@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hearth.firewall import TABLE
-from hearth.host_paths import FIREWALL_LOADED, FIREWALL_RULES, FIREWALL_SERVICE, FIREWALL_UNIT, FRONT, OUT
+from hearth.firewall.rules import TABLE
+from hearth.paths import FIREWALL_LOADED, FIREWALL_RULES, FIREWALL_SERVICE, FIREWALL_UNIT, FRONT, OUT
 from tests.acceptance.api import call
 from tests.lab.machine import deploy, deployed_with, on_guest, pyinfra, reboot, url, wait_until
 from tests.lab.outside import address_of, attach, others, scan, status
@@ -148,11 +148,11 @@ def test_it_goes_without_a_trace_when_the_setting_is_emptied() -> None:
 @pytest.mark.long
 def test_it_goes_with_hearth() -> None:
     deployed_with(LISTED)
-    run = pyinfra("hearth/deploys/uninstall.py")
+    run = pyinfra("deploys/uninstall.py")
     assert run.code == 0, run.output
     assert "will remove: the firewall" in run.output
     assert on_guest(TRACES, check=False) == ""
-    assert pyinfra("hearth/deploys/uninstall.py").changed == ()
+    assert pyinfra("deploys/uninstall.py").changed == ()
 
 
 @pytest.mark.long
@@ -166,7 +166,7 @@ def test_a_port_that_is_given_up_is_limited_to_its_end() -> None:
     quiet = deploy(LISTED, "proxy_port=8085")
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output
     assert status("foreign", "fd08::1", 8085) == 0
-    back = pyinfra("hearth/deploys/rollback.py", LISTED, "proxy_port=8085")
+    back = pyinfra("deploys/rollback.py", LISTED, "proxy_port=8085")
     assert back.code == 0, back.output
     for address in ("10.8.0.1", "fd08::1"):
         assert status("foreign", address, 85) == 0, address

@@ -1,7 +1,7 @@
 """The table of cases against the deployed stack, from outside the guest: what `tests/acceptance` leaves out.
 
 The other groups run in `tests/acceptance/test_proxy.py`, all of them on loopback in `tests/proxy`. Rows that have tests
-of their own stand in `ELSEWHERE` in `tests/gates/cases.py`.
+of their own stand in `ELSEWHERE` in `tests/support/gates/cases.py`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import re
 import pytest
 
 import lab
-from hearth.host_paths import CONTAINERS, ROOT
-from hearth.settings import Settings
-from tests.gates import behaviour
-from tests.gates.cases import failures
-from tests.gates.place import Place
+from hearth.paths import CONTAINERS, ROOT
+from hearth.settings.model import Settings
 from tests.lab.machine import on_guest
-from tests.shipped import shipped_settings
+from tests.support.gates import behaviour
+from tests.support.gates.cases import failures
+from tests.support.gates.place import Place
+from tests.support.shipped import shipped_settings
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hearth.host_paths import DEPLOY_LOCK
+from hearth.paths import DEPLOY_LOCK
 from tests.lab.machine import INVENTORY, PYINFRA, ROOT, deploy, on_guest, url, wait_until
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]

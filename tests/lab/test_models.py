@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import lab
-from hearth.host_paths import MODELS_DISK, PULLING_MODELS
+from hearth.paths import MODELS_DISK, PULLING_MODELS
 from tests.acceptance.api import call
 from tests.lab.machine import deploy, on_guest, reboot, url, wait_until
 from tests.lab.model_registry import own_registry, seen_by_guest

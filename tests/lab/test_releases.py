@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hearth.host_paths import ACCEPTED, IMAGES_LOCK, RELEASE_LOG
+from hearth.paths import ACCEPTED, IMAGES_LOCK, RELEASE_LOG
 from tests.acceptance.api import call
 from tests.lab.machine import HTTPD_IMAGE, NEXT_HTTPD, NEXT_OLLAMA, OLLAMA_IMAGE, Run, deploy, on_guest, pyinfra, url
 
@@ -66,7 +66,7 @@ def test_an_upgrade_is_accepted_and_can_be_rolled_back() -> None:
     again = deploy(f'proxy_image="{NEXT_HTTPD}"', 'chat_title="Upgraded"')
     assert (again.code, again.changed) == (0, ()), again.output
 
-    back = pyinfra("hearth/deploys/rollback.py")
+    back = pyinfra("deploys/rollback.py")
     assert back.code == 0, back.output
     serves()
     assert b"Upgraded" not in call(url(), "GET", "/").body
@@ -77,7 +77,7 @@ def test_an_upgrade_is_accepted_and_can_be_rolled_back() -> None:
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output
     print(f"\nupgrade {upgrade.seconds:.1f} s, rollback {back.seconds:.1f} s, then quiet in {quiet.seconds:.1f} s")
 
-    none = pyinfra("hearth/deploys/rollback.py")
+    none = pyinfra("deploys/rollback.py")
     assert none.code != 0
     assert "no release to go back to" in none.output
 

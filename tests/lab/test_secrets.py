@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hearth.host_paths import ROOT, SECRETS
+from hearth.paths import ROOT, SECRETS
 from tests.acceptance.api import basic, bearer, call
 from tests.lab.files_with import files_with
 from tests.lab.machine import INVENTORY, PYINFRA, deploy, on_guest, pyinfra, url
@@ -158,7 +158,7 @@ def test_what_somebody_did_to_them_is_put_right(gated: Deployed) -> None:
 
 def test_no_backup_has_them_and_an_uninstall_leaves_none(gated: Deployed, tmp_path: Path) -> None:
     every = hashes()
-    run = pyinfra("hearth/deploys/backup.py", f"x_backup_to={tmp_path / 'backups'}", *gated.settings)
+    run = pyinfra("deploys/backup.py", f"x_backup_to={tmp_path / 'backups'}", *gated.settings)
     assert run.code == 0, run.output
     assert "secrets: left out" in run.output
     (path,) = (tmp_path / "backups").iterdir()
@@ -166,10 +166,10 @@ def test_no_backup_has_them_and_an_uninstall_leaves_none(gated: Deployed, tmp_pa
     assert b"proxy_people" in content, "where they come from is in the settings"
     for word in (*SECRET, *every):
         assert word.encode() not in content
-    gone = pyinfra("hearth/deploys/uninstall.py", *gated.settings)
+    gone = pyinfra("deploys/uninstall.py", *gated.settings)
     assert gone.code == 0, gone.output
     assert on_guest(f"sudo ls -d {ROOT}", check=False) == ""
-    back = pyinfra("hearth/deploys/restore.py", f"x_restore_from={path}")
+    back = pyinfra("deploys/restore.py", f"x_restore_from={path}")
     assert back.code == 0, back.output
     assert call(url(), "GET", "/api/tags").status == 401
     assert call(url(), "GET", "/api/tags", headers=basic("ben", BEN)).status == 200

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 
 import lab
-from hearth.authority import Authority, load_authority
-from hearth.certificate import days_left, fingerprint, names_of, parse_chain, today
-from hearth.host_paths import ROOT, TLS_LIVE
+from hearth.paths import ROOT, TLS_LIVE
+from hearth.tls.certificate import days_left, fingerprint, names_of, parse_chain, today
+from hearth.tls.local_ca import Authority, load_authority
 from lab import artefacts
 from lab.progress import Stages
 from tests.acceptance.api import call
@@ -177,7 +177,7 @@ def test_tls_is_switched_off_and_rolled_back_to(home: Home) -> None:
     assert b"<title>" in call(url(), "GET", "/").body
     with pytest.raises((OSError, ssl.SSLError)):
         home.client.shake_hands()
-    back = pyinfra("hearth/deploys/rollback.py")
+    back = pyinfra("deploys/rollback.py")
     assert back.code == 0, back.output
     assert home.client.call("/").status == 200
     assert call(url(), "GET", "/").status == 308
@@ -209,7 +209,7 @@ def test_a_restart_of_the_host_needs_nobody(home: Home) -> None:
 
 
 def test_an_uninstall_takes_the_keys_away(home: Home) -> None:
-    run = pyinfra("hearth/deploys/uninstall.py", *home.settings)
+    run = pyinfra("deploys/uninstall.py", *home.settings)
     assert run.code == 0, run.output
     assert on_guest(f"sudo ls -A {ROOT} 2>/dev/null", check=False) == ""
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from hearth.host_paths import DAEMON_JSON, DEPLOY_LOCK, ROOT
+from hearth.paths import DAEMON_JSON, DEPLOY_LOCK, ROOT
 from tests.acceptance.api import call
 from tests.lab.machine import HTTPD_IMAGE, Run, deploy, on_guest, pyinfra, restore, url
 
@@ -37,7 +37,7 @@ sudo sha256sum {ROOT}/htdocs/notes.txt
 
 
 def uninstall(*data: str) -> Run:
-    run = pyinfra("hearth/deploys/uninstall.py", *data)
+    run = pyinfra("deploys/uninstall.py", *data)
     assert run.code == 0, run.output
     return run
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from hearth.host_paths import BACK, CONTAINERS, FRONT, OUT, ROOT
+from hearth.paths import BACK, CONTAINERS, FRONT, OUT, ROOT
 from tests.acceptance.api import call, stream
 from tests.lab.machine import HTTPD_IMAGE, OLLAMA_IMAGE, deploy, deployed_with, on_guest, restore, url
 from tests.lab.outside import address_of, attach, status

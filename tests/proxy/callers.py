@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from hearth.caller_files import renew
-from hearth.callers import Callers
-from hearth.host_paths import HTTPD_SECRET_FILES
+from hearth.access.credential_files import renew
+from hearth.access.credentials import Callers
+from hearth.paths import HTTPD_SECRET_FILES
 from tests.proxy.httpd import PREFIX
 
 ANNA, BEN = "the-password-of-anna", "Bens Paßwort: mit Leerzeichen"

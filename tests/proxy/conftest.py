@@ -17,7 +17,7 @@ from lab import artefacts
 from lab.progress import Stages
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
-from tests.shipped import shipped_settings
+from tests.support.shipped import shipped_settings
 
 Serve = Callable[..., Httpd]
 

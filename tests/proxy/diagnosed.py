@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hearth.doctor.place import Place
+from hearth.doctor.client_environment import Place
 from hearth.doctor.report import found
+from hearth.doctor.runner import Options, Walk
 from hearth.doctor.target import parse_target
-from hearth.doctor.walk import Options, Walk
 
 
 def causes(url: str, **options: Any) -> list[str]:

@@ -10,12 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from hearth.operations.project import converge_script
-from hearth.render import render_tree
-from hearth.settings import Settings
+from hearth.render.stack_files import render_tree
+from hearth.settings.model import Settings
+from hearth.stack.container_operations import converge_script
 from lab import images, registry
 from tests.proxy.container import Done, Inside
-from tests.shipped import shipped_settings
+from tests.support.shipped import shipped_settings
 
 ADDRESS = "198.51.100.1"  # of engine.sh
 _ENTER = Path(__file__).with_name("engine.sh")

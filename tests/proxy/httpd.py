@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from hearth.host_paths import HTTPD_CONF
-from hearth.render import render_compose, render_tree
-from hearth.settings import Settings
+from hearth.paths import HTTPD_CONF
+from hearth.render.stack_files import render_compose, render_tree
+from hearth.settings.model import Settings
 from lab import shell
 from tests.proxy.address import answers, free_address
 from tests.proxy.container import Container, Done

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from hearth.authority import make_authority
-from hearth.certificate import today
+from hearth.tls.certificate import today
+from hearth.tls.local_ca import make_authority
 from tests.proxy.address import answers, free_address
 from tests.proxy.container import Container
 

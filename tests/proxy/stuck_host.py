@@ -13,9 +13,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hearth.containers import Container, parse_container
-from hearth.host_paths import CONTAINERS
-from hearth.settings import Settings
+from hearth.paths import CONTAINERS
+from hearth.settings.model import Settings
+from hearth.stack.containers import Container, parse_container
 from lab import models
 from tests.proxy.engine import ADDRESS, Engine
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from hearth.access import _WORDS
-from hearth.authority import make_authority
-from hearth.callers import Callers
-from hearth.certificate import today
+from hearth.access.credentials import Callers
+from hearth.settings.access import _WORDS
+from hearth.tls.certificate import today
+from hearth.tls.local_ca import make_authority
 from tests.acceptance.api import Answer, basic, bearer, call
 from tests.proxy.callers import ANNA, BEN, CALLERS, KEY, MOUNT, OTHER_KEY, SETTINGS, put
 from tests.proxy.conftest import Serve

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hearth.certificate import fingerprint, names_of
+from hearth.tls.certificate import fingerprint, names_of
 from lab import artefacts
 from lab.progress import Stages
 from tests.proxy.address import free_address

@@ -11,12 +11,12 @@ import pytest
 
 from lab import artefacts
 from tests.acceptance.api import call, stream
-from tests.gates import behaviour
-from tests.gates.place import Place
 from tests.proxy.conftest import Serve
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
 from tests.proxy.upstream import Upstream, whole, words
+from tests.support.gates import behaviour
+from tests.support.gates.place import Place
 
 R = "/api/ollama"
 

@@ -17,12 +17,12 @@ from playwright._impl._driver import compute_driver_executable
 
 from lab.models import TINYLLAMA_SENTENCE
 from tests.acceptance.api import call
-from tests.documented import blocks
 from tests.proxy.address import answers
 from tests.proxy.callers import KEY, MOUNT, SETTINGS, put
 from tests.proxy.conftest import Serve
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
+from tests.support.documented import blocks
 
 CALLING, FLASK, README = "docs/calling.md", "docs/flask.md", "README.md"
 WITH_KEY = "With a key, or a password"

@@ -16,7 +16,7 @@ from tests.proxy.conftest import Serve
 from tests.proxy.diagnosed import causes
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
-from tests.shipped import PROJECT
+from tests.support.shipped import PROJECT
 
 GUARDED = {**SETTINGS, "proxy_access": "people or programs"}
 

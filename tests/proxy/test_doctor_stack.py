@@ -15,7 +15,7 @@ from tests.lab.held import held
 from tests.proxy.conftest import Serve
 from tests.proxy.diagnosed import causes
 from tests.proxy.ollama import Ollama
-from tests.shipped import PROJECT
+from tests.support.shipped import PROJECT
 
 FOREIGN = "http://192.168.1.20:8080"
 

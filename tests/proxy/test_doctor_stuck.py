@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from hearth.doctor.host_state import why_stuck
+from hearth.doctor.checks.host_state import why_stuck
 from lab import artefacts
-from tests.doctor.work import work_of
-from tests.gates.behaviour import wait_until
 from tests.proxy.conftest import Serve
 from tests.proxy.diagnosed import causes
 from tests.proxy.httpd import OLLAMA_PORT
 from tests.proxy.ollama import Ollama
 from tests.proxy.test_stop import main_process
+from tests.support.doctor.work import work_of
+from tests.support.gates.behaviour import wait_until
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="looks at another user's process")
 MODEL = "tinystory"  # it never ends by itself

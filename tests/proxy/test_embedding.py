@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from hearth.operations import releases
-from hearth.releases import probe
+from hearth.releases import operations as releases
+from hearth.releases.release import probe
 from lab import artefacts
 from lab.models import EMBEDDING, EMBEDDING_WIDTH
 from tests.acceptance.api import call
-from tests.gates.behaviour import wait_until
 from tests.lab.held import held
 from tests.proxy.conftest import Serve
 from tests.proxy.container import Done
 from tests.proxy.diagnosed import causes
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
+from tests.support.gates.behaviour import wait_until
 
 BOTH = (EMBEDDING, "tinyllama")
 EMBED_ROUTE = [{"path": "/api/embed", "to": "/api/embed", "methods": ["POST"]}]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.acceptance.api import call
-from tests.gates.case import Case
-from tests.gates.cases import GROUPS
-from tests.gates.place import Place
 from tests.proxy.conftest import Serve
 from tests.proxy.ollama import Ollama
+from tests.support.gates.case import Case
+from tests.support.gates.cases import GROUPS
+from tests.support.gates.place import Place
 
 CASES = [
     pytest.param(case, id=f"{group}-{case.number}-{case.name}") for group, cases in GROUPS.items() for case in cases

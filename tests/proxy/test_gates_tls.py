@@ -8,12 +8,12 @@ import pytest
 
 from tests.acceptance.api import call
 from tests.acceptance.tunnel import Tunnel
-from tests.gates.case import Case
-from tests.gates.place import Place
 from tests.proxy.conftest import Serve
 from tests.proxy.ollama import Ollama
 from tests.proxy.test_gates import CASES
 from tests.proxy.test_tls import Site
+from tests.support.gates.case import Case
+from tests.support.gates.place import Place
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,12 @@ from typing import Any
 
 import pytest
 
-from hearth.operations import models
+from hearth.models import operations as models
 from lab import artefacts
 from tests.proxy.ollama import Ollama
-from tests.self_signed import LONG_AGO, self_signed
+from tests.support.self_signed import LONG_AGO, self_signed
 
-SCRIPT = Path(models.__file__).with_name("pull_models.bash").read_text()
+SCRIPT = Path(models.__file__).with_name("pull.bash").read_text()
 RETRIES = 2
 # As Ollama's own library and Hugging Face write them.
 NEWER = (

@@ -6,9 +6,9 @@ import json
 
 from lab.models import TINYLLAMA_SENTENCE
 from tests.acceptance.api import call, stream
-from tests.gates.behaviour import wait_until
 from tests.proxy.conftest import Serve
 from tests.proxy.ollama import Ollama
+from tests.support.gates.behaviour import wait_until
 
 QUESTION = {"model": "tinyllama", "prompt": "hi"}
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from hearth.operations.project import BRING_UP
+from hearth.stack.container_operations import BRING_UP
 from tests.proxy.conftest import Serve
 from tests.proxy.httpd import Httpd
 

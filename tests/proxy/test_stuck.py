@@ -14,8 +14,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from hearth.containers import find_drift
-from hearth.operations.project import converge_script
+from hearth.stack.container_operations import converge_script
+from hearth.stack.containers import find_drift
 from lab import artefacts
 from lab.progress import Stages
 from tests.proxy.engine import Engine, lab_settings

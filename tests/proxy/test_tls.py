@@ -20,9 +20,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hearth.authority import Authority, make_authority
-from hearth.certificate import fingerprint, general_name, today
-from hearth.render import render_httpd_conf
+from hearth.render.stack_files import render_httpd_conf
+from hearth.tls.certificate import fingerprint, general_name, today
+from hearth.tls.local_ca import Authority, make_authority
 from tests.acceptance.api import basic, bearer, call
 from tests.lab.machine import wait_until
 from tests.proxy.address import free_address
@@ -32,7 +32,7 @@ from tests.proxy.container import Container
 from tests.proxy.httpd import PREFIX, Httpd
 from tests.proxy.ollama import Ollama
 from tests.proxy.secure import VERSIONS, Client
-from tests.shipped import shipped_settings
+from tests.support.shipped import shipped_settings
 
 NAMES = ["pi.local", "pi", "192.168.1.189"]
 QUESTION = {"model": "tinyllama", "prompt": "hi"}

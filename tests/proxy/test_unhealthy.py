@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from hearth.containers import Drift, find_drift
-from hearth.doctor.host_state import judge
-from hearth.facts.project import Project
-from hearth.facts.symptoms import Symptoms
-from hearth.operations.project import converge_script
+from hearth.doctor.checks.host_state import judge
+from hearth.stack.container_facts import Project
+from hearth.stack.container_operations import converge_script
+from hearth.stack.containers import Drift, find_drift
+from hearth.stack.health_facts import Symptoms
 from lab import artefacts
 from lab.progress import Stages
-from tests.gates.behaviour import wait_until
 from tests.proxy.engine import Engine, lab_settings
+from tests.support.gates.behaviour import wait_until
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="an engine of its own takes root")
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from hearth.containers import Drift
-from hearth.operations.project import converge_script
-from hearth.settings import Settings
+from hearth.settings.model import Settings
+from hearth.stack.container_operations import converge_script
+from hearth.stack.containers import Drift
 from lab import artefacts
 from lab.progress import Stages
 from tests.lab.clients import Knocker

@@ -9,8 +9,8 @@ from typing import Any
 import hypothesis
 import pytest
 
-from hearth.settings import Settings
-from tests import shipped
+from hearth.settings.model import Settings
+from tests.support import shipped
 
 # The machine may be busy with virtual machines: a slow example is no failure.
 hypothesis.settings.register_profile("hearth", deadline=None)

@@ -23,13 +23,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
-from hearth.authority import make_authority
-from hearth.certificate import today
+from hearth.tls.certificate import today
+from hearth.tls.local_ca import make_authority
 from lab import artefacts, cache, images, ports, process, registry
 from tests.lab import registry_copy
 from tests.lab.machine import on_guest
 from tests.lab.registry_fault import SEEN_FROM_GUEST
-from tests.shipped import defaults
+from tests.support.shipped import defaults
 
 IMAGES, TOKENS, MODELS = NAMES = ("registry-1.docker.io", "auth.docker.io", "registry.ollama.ai")
 _GUESTS_NAME_SERVER = "10.0.2.3"  # QEMU's, which asks this machine's

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hearth.host_paths import CONTAINERS
+from hearth.paths import CONTAINERS
 from tests.lab.machine import on_guest
 from tests.lab.places import place
 

@@ -20,7 +20,7 @@ from tests.lab.machine import deploy, on_guest, restore, url
 from tests.lab.places import hub_stand_in
 from tests.lab.places.hub_stand_in import IMAGES, MODELS, TOKENS, StandIn
 from tests.lab.verdict import serves
-from tests.shipped import defaults
+from tests.support.shipped import defaults
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.guest("trixie")]
 

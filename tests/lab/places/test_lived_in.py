@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import lab
-from hearth.host_paths import DAEMON_JSON
+from hearth.paths import DAEMON_JSON
 from tests.acceptance.api import call
 from tests.lab import backend
 from tests.lab.machine import deploy, on_guest, restore

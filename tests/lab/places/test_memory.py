@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hearth.containers import TOO_LIMITED, UNLIMITED
-from hearth.memory_cgroup import OFF
+from hearth.boot.memory_cgroup import OFF
+from hearth.stack.containers import TOO_LIMITED, UNLIMITED
 from tests.lab.machine import ROOT, deploy, on_guest, pyinfra
 from tests.lab.verdict import right_then_quiet
 
@@ -83,10 +83,10 @@ def test_a_run_that_restarts_the_machine_goes_on_and_holds_it_again(tmp_path: Pa
     file = tmp_path / "restart.py"
     file.write_text(
         "from pyinfra.operations import server\n"
-        "from hearth.connection import watch_connection\n"
-        "from hearth.lock import hold\n"
-        "from hearth.operations import boot\n"
-        "from hearth.roles.preflight import become\n"
+        "from hearth.runtime.keepalive import watch_connection\n"
+        "from hearth.runtime.lock import hold\n"
+        "from hearth.boot import operations as boot\n"
+        "from hearth.preflight.deploy import become\n"
         "watch_connection()\n"
         "root = become()\n"
         "hold(root)\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import lab
-from hearth.platforms import DOCKER_CE, docker_source, identify
+from hearth.host.platform import DOCKER_CE, docker_source, identify
 from lab import arm64, artefacts, docker_repository, guest, guests, mirrors, qemu, report, servers, ssh, state
 from lab.__main__ import main
 

@@ -21,7 +21,7 @@ from lab.artefact import Artefact
 from lab.errors import Unavailable
 from lab.progress import Stages
 from tests import run
-from tests.shipped import PROJECT, defaults
+from tests.support.shipped import PROJECT, defaults
 
 CHALLENGE = 'Bearer realm="https://auth.docker.io/token",service="registry.docker.io"'
 # What the real services answer, and what a network answers that lets nobody out before they signed in.

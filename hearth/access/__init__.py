@@ -1,0 +1,1 @@
+"""Passwords and API keys of those who may call."""

@@ -1,0 +1,52 @@
+"""Ollama's store of models: manifests by name, data (blobs) by digest. Pure rules."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from hearth.backup.manifest import Model
+from hearth.models.names import name_from_manifest
+
+
+def blobs_of(manifest: bytes) -> dict[str, int]:
+    """Blobs (`sha256-…`, the name of its file) that a model consists of, with their sizes in bytes.
+
+    Raises:
+        ValueError: that is no manifest.
+    """
+    try:
+        document = json.loads(manifest)
+        parts = [document["config"], *document["layers"]]
+        return {part["digest"].replace(":", "-"): int(part["size"]) for part in parts}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no manifest of a model: {error!r}") from None
+
+
+def list_models(manifests: Mapping[str, bytes]) -> tuple[Model, ...]:
+    """The models of a store.
+
+    Args:
+        manifests: path below `manifests/` → content.
+
+    Raises:
+        ValueError: one is no manifest.
+    """
+    return tuple(
+        Model(
+            name=name_from_manifest(path),
+            digest=hashlib.sha256(content).hexdigest(),
+            size=sum(blobs_of(content).values()),
+        )
+        for path, content in sorted(manifests.items())
+    )
+
+
+def missing_blobs(manifests: Mapping[str, bytes], blobs: Mapping[str, int]) -> dict[str, list[str]]:
+    """Model → those of its blobs that are not among `blobs` (name → bytes). Models that lack none are left out."""
+    lacking = {
+        name_from_manifest(path): [name for name, size in blobs_of(content).items() if blobs.get(name) != size]
+        for path, content in manifests.items()
+    }
+    return {name: names for name, names in lacking.items() if names}

@@ -1,0 +1,156 @@
+"""Put a backup onto a host: images by their digests, models with their data; and look whether all is there."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pyinfra import host, logger
+from pyinfra.api import FunctionCommand, operation
+from pyinfra.api.exceptions import FactPreconditionError
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+
+from hearth.backup.manifest import Image
+from hearth.backup.reader import Archive
+from hearth.backup.restore_plan import find_differences, find_surprises, models_to_send
+from hearth.footprint.facts import Footprint
+from hearth.runtime.byte_stream import ChannelError, write_to
+from hearth.runtime.commands import connection_arguments, refused, streamed
+from hearth.runtime.shell import quote
+from hearth.stack.file_facts import Tree
+from hearth.stack.image_facts import Images
+from hearth.stack.image_operations import FUNCTIONS
+
+
+@operation()
+def images_pulled(images: Mapping[str, Image], timeout: int) -> Generator[FunctionCommand, None, None]:
+    """Pull the very images that the host of the backup had, by their digests, as far as a registry still has them.
+
+    What can't be had so is left to the ordinary pull, by name.
+
+    Args:
+        images: reference → what that host had.
+        timeout: seconds for one attempt.
+    """
+    try:
+        state = host.get_fact(Images, references=tuple(images))
+    except FactPreconditionError as error:
+        yield refused(str(error))
+        return
+    wanted = {reference: image for reference, image in images.items() if image.digests and "@" not in reference}
+    missing = [reference for reference in wanted if reference in state.missing(wanted)]
+    if not missing:
+        host.noop("images are there")
+    for reference in missing:
+        yield streamed(pull_script(reference, wanted[reference], timeout))
+
+
+def pull_script(reference: str, image: Image, timeout: int) -> str:
+    """Shell script that pulls an image by its digests, one after another, and gives it its name.
+
+    Where none can be had it says so and succeeds: the ordinary pull comes next, which also knows what to do about an
+    image whose pull was cut off by a loss of power.
+    """
+    name = quote(reference)
+    gone = f"No registry has {reference} as it was backed up any more: what its name leads to today will be taken."
+    return f"""set -e
+{FUNCTIONS}
+if suspect {name}; then exit 0; fi
+begin {name}
+for digest in {quote(*image.digests)}; do
+  for attempt in 1 2 3; do
+    if timeout {timeout} docker pull "$digest" && docker tag "$digest" {name}; then
+      sync
+      id=$(docker image inspect --format '{{{{.Id}}}}' {name})
+      record "$lock" {name} "$id"
+      forget {name}
+      exit 0
+    fi
+    sleep $attempt
+  done
+done
+forget {name}
+echo {quote(gone)}"""
+
+
+@operation()
+def models_sent(archive: Archive, models_dir: str) -> Generator[FunctionCommand, None, None]:
+    """Send the models that are in the backup and not on the host; each file counts only when its SHA-256 is right.
+
+    Args:
+        archive: with or without the models' data. Without, nothing is done: they are pulled.
+        models_dir: the setting: "" for the volume.
+    """
+    try:
+        state = host.get_fact(Footprint, models_dir=models_dir)
+    except FactPreconditionError as error:
+        yield refused(str(error))
+        return
+    names = models_to_send(archive.manifest, state)
+    if not names:
+        host.noop("models in the backup are there" if archive.manifest.has_blobs else "the backup has no models' data")
+        return
+    for name in names:
+        yield FunctionCommand(_send, (archive.path, archive, name, state.store, connection_arguments()), {})
+
+
+def _send(state: State, host: Host, path: Path, archive: Archive, name: str, store: str, root: dict[str, Any]) -> bool:
+    member = archive.manifest.members[name]
+    if member.size > 10_000_000:
+        logger.info(f"{host.print_prefix}sending {name.rpartition('/')[2][:19]}… ({member.size / 1e6:.0f} MB)")
+    try:
+        with archive.open(name) as source:
+            write_to(state, host, receive_script(store, name.removeprefix("models/"), member.sha256), root, source)
+    except (ChannelError, OSError) as error:
+        logger.error(
+            f"{host.print_prefix}{name} of {path} did not arrive: {error}; restore again, what arrived is kept"
+        )
+        return False
+    return True
+
+
+def receive_script(store: str, path: str, sha256: str) -> str:
+    """Shell script that writes its standard input to a file in the store of models, if that has the right SHA-256.
+
+    It is written once, on the disk where it stays, and takes its place by a rename: half a model is never seen.
+    """
+    incoming, place = quote(f"{store}/.hearth-incoming"), quote(f"{store}/{path}")
+    return f"""set -e
+umask 022
+[ -d {quote(store)} ] || mkdir {quote(store)}
+trap 'rm -f {incoming}' EXIT
+cat > {incoming}
+if [ "$(sha256sum < {incoming} | cut -c -64)" != {sha256} ]; then
+  echo 'it arrived with another content' >&2
+  exit 1
+fi
+mkdir -p {quote(f"{store}/{path}".rpartition("/")[0])}
+sync {incoming}
+mv -f {incoming} {place}"""
+
+
+@operation()
+def verified(archive: Archive, models_dir: str) -> Generator[FunctionCommand, None, None]:
+    """Compare every restored file on the host with the backup, by SHA-256; say what of the rest is not the same.
+
+    Args:
+        archive: what was restored.
+        models_dir: the setting: "" for the volume.
+    """
+    files = {name.removeprefix("files/"): archive.manifest.members[name].sha256 for name in archive.names("files/")}
+    try:
+        there = host.get_fact(Tree, paths=tuple(sorted(files)))
+        state = host.get_fact(Footprint, models_dir=models_dir)
+    except FactPreconditionError as error:
+        yield refused(str(error))
+        return
+    if differences := find_differences(archive.manifest, files, there.digests, state):
+        yield refused("not as in the backup: " + "; ".join(differences))
+        return
+    for line in find_surprises(archive.manifest, state):
+        logger.warning(f"{host.print_prefix}{line}")
+    blobs = len(archive.names("models/"))
+    also = f" and {blobs} files of models" if archive.manifest.has_blobs else ""
+    host.noop(f"{len(files)} files{also} are byte for byte as in the backup")

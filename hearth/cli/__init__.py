@@ -1,0 +1,1 @@
+"""What a run prints: start-up checks, summary, login errors."""

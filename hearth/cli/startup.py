@@ -1,0 +1,54 @@
+"""The beginning of every run of pyinfra in this directory: what can't be meant ends it with a sentence.
+
+pyinfra itself takes an inventory that is not there, or a `--limit` that matches nothing, for no hosts, and succeeds.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from pyinfra import logger
+from pyinfra.api.exceptions import PyinfraError
+
+from hearth.cli.inventory_check import Groups, find_mistake
+from hearth.runtime.command_line import CommandLine, read_command_line
+
+# Of those that pyinfra does not bring with it.
+_NEEDED = ("pydantic", "yaml")
+
+
+def begin() -> None:
+    """Look at the command line, the inventory and the settings for groups.
+
+    Raises:
+        PyinfraError: with what can't be right, and what would be.
+    """
+    if missing := [name for name in _NEEDED if find_spec(name) is None]:
+        raise PyinfraError(
+            f"nothing was changed: this pyinfra is another one than Hearth's: it lacks the Python packages "
+            f"{', '.join(missing)}. Run `make setup` once, and then .venv/bin/pyinfra in place of pyinfra"
+        )
+    from hearth.cli.summary import watch_end  # needs them
+
+    asked = read_command_line()
+    if asked.operations and all(name.endswith(".py") for name in asked.operations):
+        watch_end(asked)
+    if asked.inventory and (mistake := find_mistake(asked, Path.cwd(), lambda: _load(asked))):
+        raise PyinfraError(f"nothing was changed: {mistake}")
+
+
+def _load(asked: CommandLine) -> Groups | None:
+    """The groups of the inventory, as pyinfra reads it. What is wrong in it, pyinfra says when it reads it."""
+    from pyinfra_cli.inventory import make_inventory  # type: ignore[import-untyped]
+
+    hostname = {"ssh_hostname": ""} if any(word.startswith("ssh_hostname=") for word in asked.data) else {}
+    logger.disabled = True
+    try:
+        inventory = make_inventory(asked.inventory, override_data=hostname, cwd=str(Path.cwd()))
+    except Exception:
+        return None
+    finally:
+        logger.disabled = False
+    groups = {name: [host.name for host in hosts] for name, hosts in inventory.groups.items() if hosts}
+    return groups | {"all": [host.name for host in inventory]}

@@ -1,0 +1,195 @@
+"""The end of a run: what serves on each host and what was changed there, or what failed and what to do.
+
+pyinfra has no last word that deploy code could add to, and an operation for it would count as a change. So it is said
+when the process ends. What is told of a host was learned from facts that were asked anyway; only where something was
+changed, the host is asked once more.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from pyinfra import host, logger
+from pyinfra.api import StringCommand
+from pyinfra.api.host import Host
+from pyinfra.api.operation import OperationMeta
+from pyinfra.api.state import BaseStateCallback, State, StateStage
+from pyinfra.context import ctx_state
+
+from hearth.cli.login_errors import why_unreached
+from hearth.cli.summary_text import Ending, Result, Step, image_version, page_places, tell_end, took
+from hearth.doctor.client_environment import look_around
+from hearth.models.facts import model_sizes
+from hearth.models.names import full_name
+from hearth.paths import CONTAINERS
+from hearth.runtime.command_line import CommandLine
+from hearth.runtime.explain import REPORT
+from hearth.runtime.sections import parse_sections
+from hearth.settings.model import Settings
+
+_ASK = (
+    "echo @@docker; timeout 40 docker version --format '{{.Server.Version}}' 2>/dev/null; "
+    f"echo @@models; timeout 40 docker exec {CONTAINERS['ollama']} ollama list 2>/dev/null; true"
+)
+
+
+@dataclass
+class _Known:
+    """What a run has learned of a host."""
+
+    prepared: bool = False
+    settings: Settings | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    reasons: list[str] = field(default_factory=list)
+    sizes: dict[str, str] = field(default_factory=dict)
+    docker: str = ""
+
+
+_known: WeakKeyDictionary[State, dict[str, _Known]] = WeakKeyDictionary()
+
+
+def _of(state: State, name: str) -> _Known:
+    return _known.setdefault(state, {}).setdefault(name, _Known())
+
+
+def _current() -> _Known:
+    return _of(ctx_state.get(), host.name)  # type: ignore[no-untyped-call]
+
+
+def watch_end(asked: CommandLine) -> None:
+    """Have the last words said when this process ends. `python -m hearth.drift` has words of its own."""
+    if not os.environ.get(REPORT):
+        state: State = ctx_state.get()  # type: ignore[no-untyped-call]
+        _listen(state)
+        atexit.register(_say, state, asked, time.monotonic())
+
+
+def prepared(settings: Settings | None = None, root: Mapping[str, Any] | None = None) -> None:
+    """To be called as the last thing of a deploy file: the current host can be changed.
+
+    Args:
+        settings: of a deploy, whose end tells what serves.
+        root: pyinfra arguments with which commands run as root.
+    """
+    known = _current()
+    known.prepared, known.settings, known.arguments = True, settings, root or {}
+    state: State = ctx_state.get()  # type: ignore[no-untyped-call]
+    if not any(isinstance(one, _Asker) for one in state.callback_handlers):
+        state.add_callback_handler(_Asker())  # type: ignore[no-untyped-call]
+
+
+def learned(sizes: Mapping[str, str] | None = None, docker: str = "") -> None:
+    """What an operation has seen of the current host: models' full names to sizes, the engine's version."""
+    known = _current()
+    known.sizes |= sizes or {}
+    known.docker = docker or known.docker
+
+
+def blame(one: Host, lines: Iterable[str]) -> None:
+    """What a host said when something failed there; the last of it is told at the end."""
+    state = one.state
+    _of(state, one.name).reasons = [line.strip() for line in lines if line.strip()][-3:]
+
+
+def _listen(state: State) -> None:
+    """Hear why a host could not be connected to.
+
+    pyinfra forgets its callbacks once it has the inventory, and connects before a deploy file can add one.
+    """
+    tell = state.trigger_callbacks
+
+    def listened(name: str, *arguments: Any) -> None:
+        if name == "host_connect_error":
+            _unreached(state, *arguments)
+        tell(name, *arguments)
+
+    state.trigger_callbacks = listened  # type: ignore[method-assign,assignment]
+
+
+def _unreached(state: State, one: Host, error: Exception) -> None:
+    if one in state.activated_hosts:
+        return  # while a host restarts, there is no connection for some time
+    data = one.data.dict()  # type: ignore[no-untyped-call]
+    user, port = str(data.get("ssh_user") or ""), int(data.get("ssh_port") or 22)
+    told = why_unreached(error, look_around(), _address(one, data), user, port)
+    blame(one, [f"{error}.", f"{told}."] if told else [f"{error}."])
+
+
+class _Asker(BaseStateCallback):
+    """Asks a host for what a run that changed something has made, after its last operation."""
+
+    @staticmethod
+    def operation_host_success(state: State, host: Host, op_hash: str, retry_count: int = 0) -> None:  # noqa: ARG004
+        known = _of(state, host.name)
+        if known.settings is None or not host.op_hash_order or op_hash != host.op_hash_order[-1]:
+            return
+        metas = [data.operation_meta for data in state.ops[host].values()]
+        if any(meta.is_complete() and meta.did_change() for meta in metas):
+            _, output = host.run_shell_command(StringCommand(_ASK), **known.arguments)
+            sections = parse_sections(output.stdout_lines)
+            # Without an engine, Docker's client prints an empty line.
+            known.docker = next(iter(sections.get("docker", [])), "") or known.docker
+            known.sizes |= model_sizes(sections.get("models", []))
+
+
+def _say(state: State, asked: CommandLine, begun: float) -> None:
+    if not state.initialised:
+        return
+    hosts = [one for one in state.inventory if state.is_host_in_limit(one)]
+    looked = asked.only_looks or state.current_stage < StateStage.Execute
+    ends = [(one, _end(state, one)) for one in hosts]
+    if not hosts:
+        logger.info("--> Nothing was done: the inventory has no hosts")
+    for one, end in ends:
+        if end.places or end.failed or any(step.result == "not done" for step in end.steps):
+            (logger.error if end.failed else logger.info)("--> " + f"{one.name}:")
+            for line in tell_end(end, looked):
+                logger.info(f"    {line}")
+    word = "Ended after" if any(end.failed for _, end in ends) else "Looked at in" if looked else "Done in"
+    logger.info(f"--> {word} {took(time.monotonic() - begun)}")
+
+
+def _end(state: State, one: Host) -> Ending:
+    known = _of(state, one.name)
+    settings = known.settings
+    metas = {key: state.ops[one][key].operation_meta for key in one.op_hash_order if key in state.ops[one]}
+    steps = [Step(", ".join(sorted(state.op_meta[key].names)), _result(state, meta)) for key, meta in metas.items()]
+    reason = " ".join(known.reasons)
+    for meta in metas.values():
+        if not reason and meta.is_complete() and meta.did_error():
+            reason = " ".join(line.strip() for line in meta.stderr_lines[-3:])
+    connected = one in state.activated_hosts
+    if settings is None:
+        return Ending(one.name, "execute" if connected else "connect", known.prepared, steps, reason)
+    data = one.data.dict()  # type: ignore[no-untyped-call]
+    address = _address(one, data)
+    forwards = {str(port): here for port, here in data.get("x_forwards", {}).items()}
+    versions = [f"Ollama {image_version(settings.ollama_image)}", f"httpd {image_version(settings.proxy_image)}"]
+    return Ending(
+        one.name,
+        "execute",
+        known.prepared,
+        steps,
+        reason,
+        page_places(settings, address, forwards),
+        {name: known.sizes.get(full_name(name), "") for name in settings.ollama_models},
+        [*versions, f"Docker {known.docker}"] if known.docker else versions,
+    )
+
+
+def _address(one: Host, data: Mapping[str, Any]) -> str:
+    return str(data.get("ssh_hostname") or ("localhost" if one.name == "@local" else one.name))
+
+
+def _result(state: State, meta: OperationMeta) -> Result:
+    if meta.is_complete():
+        return "failed" if meta.did_error() else "changed" if meta.did_change() else "same"
+    if state.current_stage < StateStage.Execute:
+        return "changed" if meta._maybe_is_change else "same"  # what change detection saw; it asks nobody again
+    return "not done"

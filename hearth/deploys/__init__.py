@@ -1,1 +1,0 @@
-"""What pyinfra runs besides deploy.py; `make help` has a target for each."""

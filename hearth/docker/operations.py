@@ -1,0 +1,134 @@
+"""The Docker engine: its packages, its configuration, its service."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Generator
+from pathlib import Path
+
+from pyinfra import host
+from pyinfra.api import FileUploadCommand, FunctionCommand, StringCommand, operation
+
+from hearth.cli.summary import learned
+from hearth.docker.daemon_json import dump_config, merge_config, parse_config, wanted_config
+from hearth.docker.facts import Engine
+from hearth.host.platform import DockerSource
+from hearth.paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING, ROOT
+from hearth.runtime.commands import refused, streamed
+from hearth.runtime.explain import explain
+from hearth.runtime.shell import quote
+from hearth.runtime.text import about_daemon, about_packages, about_service
+from hearth.settings.model import Settings
+
+Commands = Generator[StringCommand | FunctionCommand | FileUploadCommand, None, None]
+
+_APT = Path(__file__).with_name("apt.sh")
+_KEYRING = "/etc/apt/keyrings/docker.asc"
+_SOURCES = "/etc/apt/sources.list.d/docker.sources"
+# Other people's containers would stop with an engine that has no live-restore yet. That is one of the few things that
+# it takes over without a restart, after which it can be restarted for the others.
+_TAKE_OVER = (
+    "systemctl reload docker.service && for _ in 1 2 3 4 5 6 7 8 9 10; do "
+    "[ \"$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)\" = true ] && break; sleep 0.5; done || true"
+)
+
+
+@operation()
+def installed(source: DockerSource, codename: str, keep_existing: bool, timeout: int) -> Commands:
+    """Install the Docker engine and its Compose plugin with apt, and finish first what an interrupted apt left.
+
+    Args:
+        source: packages, and the repository they come from.
+        codename: the release's apt name, for Docker's own repository.
+        keep_existing: leave a Docker with Compose plugin alone that came from elsewhere.
+        timeout: seconds to wait for others who use apt.
+    """
+    state = host.get_fact(Engine, packages=source.packages)
+    complete = set(source.packages) <= state.packages
+    if complete or (keep_existing and state.has_engine and state.has_compose and not state.half_installed):
+        host.noop("Docker and its Compose plugin are installed")
+        return
+    explain(about_packages([name for name in source.packages if name not in state.packages], source.repository))
+    yield streamed(install_script(source, codename, timeout))
+
+
+def install_script(source: DockerSource, codename: str, timeout: int) -> str:
+    """Shell script that installs the packages, adding Docker's repository first if they come from there."""
+    lines = ["set -e", f"apt_timeout={timeout}", _APT.read_text(), "apt_finish"]
+    if source.repository:
+        deb822 = (
+            f"Types: deb\nURIs: {source.repository}\nSuites: {codename}\nComponents: stable\nSigned-By: {_KEYRING}\n"
+        )
+        lines += [
+            "apt_update",
+            "apt_install ca-certificates",
+            "install -d -m 0755 /etc/apt/keyrings",
+            # apt's own downloader: a fresh host has neither curl nor wget.
+            f"/usr/lib/apt/apt-helper download-file {quote(source.repository + '/gpg')} {_KEYRING}.new",
+            f"mv {_KEYRING}.new {_KEYRING}",
+            f"printf %s {quote(deb822)} > {_SOURCES}",
+            f"sync {_KEYRING} {_SOURCES}",
+        ]
+    lines += [
+        "apt_update",
+        f"apt_install {quote(*source.packages)}",
+        "systemctl enable --now docker.service",
+        # Of an engine that was configured while its package was half installed.
+        f"if [ -e {ENGINE_PENDING} ]; then systemctl restart docker.service; rm -f {ENGINE_PENDING}; fi",
+    ]
+    return "\n".join(lines)
+
+
+@operation()
+def configured(settings: Settings, source: DockerSource) -> Commands:
+    """Merge the engine's configuration into daemon.json, and have the engine run with it, also after a reboot.
+
+    What a person put into daemon.json stays. The engine is restarted only when its configuration changed. Where there
+    is none yet, it finds its configuration when it is installed, and is started once.
+    """
+    state = host.get_fact(Engine, packages=source.packages)
+    learned(docker=state.version)
+    try:
+        current = parse_config(state.config, DAEMON_JSON)
+        recorded = parse_config(state.record, DAEMON_RECORD)
+    except ValueError as error:
+        yield refused(str(error))
+        return
+    merged, ours = merge_config(current, recorded, wanted_config(settings, current))
+    do_write = merged != current
+    do_record = ours != recorded
+    # An engine whose package is half installed is started by the operation that installs it.
+    usable = state.has_engine and not state.half_installed
+    do_restart = usable and (do_write or state.pending)
+    explain(*about_daemon(current, merged, do_restart))
+    if usable and not do_restart:
+        explain(*about_service(state.active, state.enabled))
+    if do_write or do_record:
+        yield from _write(dump_config(merged) if do_write else "", json.dumps(ours) + "\n", state.has_engine)
+    if do_restart and state.active and merged.get("live-restore") is True:
+        yield StringCommand(_TAKE_OVER)
+    if do_restart:
+        # The mark goes last: a run that dies before it leaves it, and the next run restarts.
+        yield StringCommand(f"systemctl restart docker.service && rm -f {ENGINE_PENDING}")
+    if usable and (not state.enabled or (not state.active and not do_restart)):
+        yield StringCommand("systemctl enable --now docker.service")
+
+
+def _write(config: str, record: str, mark: bool) -> Commands:
+    """Put both files, each whole or not at all; the mark for the restart comes before the change.
+
+    Each is on the disk before it takes its place: a power cut could leave an empty file there, and an empty record
+    would make a person's values of all that Hearth put there.
+    """
+    yield StringCommand(f"install -d -m 0755 {ROOT} {DAEMON_JSON.rpartition('/')[0]}")
+    yield FileUploadCommand(io.BytesIO(record.encode()), f"{DAEMON_RECORD}.new")
+    if config:
+        yield FileUploadCommand(io.BytesIO(config.encode()), f"{DAEMON_JSON}.new")
+        yield StringCommand(
+            f"chmod 0644 {DAEMON_JSON}.new && sync {DAEMON_RECORD}.new {DAEMON_JSON}.new && "
+            f"{f'touch {ENGINE_PENDING} && ' if mark else ''}"
+            f"mv {DAEMON_RECORD}.new {DAEMON_RECORD} && mv {DAEMON_JSON}.new {DAEMON_JSON}"
+        )
+    else:
+        yield StringCommand(f"sync {DAEMON_RECORD}.new && mv {DAEMON_RECORD}.new {DAEMON_RECORD}")

@@ -1,0 +1,49 @@
+"""Whether those who know can be asked: the engine of the images and containers, Ollama of the models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from pyinfra.api import FactBase
+from typing_extensions import override
+
+from hearth.paths import CONTAINERS
+
+
+@dataclass(frozen=True)
+class AnswersState:
+    """Who answers on a host.
+
+    Attributes:
+        engine: `absent` (not installed), `silent` (installed, and does not answer) or `answers`.
+        ollama: `answers`, else the status of its container (`running`, `exited`, …), "" if there is none.
+    """
+
+    engine: Literal["absent", "silent", "answers"] = "absent"
+    ollama: str = ""
+
+
+class Answers(FactBase[AnswersState]):
+    """Why other facts show nothing while pyinfra prepares: it takes `EngineUnreachable` for "not yet" there."""
+
+    @staticmethod
+    @override
+    def default() -> AnswersState:
+        return AnswersState()
+
+    @override
+    def command(self) -> str:
+        name = CONTAINERS["ollama"]
+        return (
+            "command -v docker >/dev/null || exit 0; "
+            "timeout 30 docker version --format '{{.Server.Version}}' >/dev/null 2>&1 || { echo silent; exit 0; }; "
+            f"echo answers; timeout 30 docker exec {name} ollama list >/dev/null 2>&1 && echo answers || "
+            f"docker inspect --type container --format '{{{{.State.Status}}}}' {name} 2>/dev/null; true"
+        )
+
+    @override
+    def process(self, output: Iterable[str]) -> AnswersState:
+        engine, *ollama = (line.strip() for line in output)
+        return AnswersState("answers" if engine == "answers" else "silent", next(filter(None, ollama), ""))

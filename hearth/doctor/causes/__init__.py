@@ -1,0 +1,1 @@
+"""Every cause that the doctor knows, with its cure."""

@@ -1,0 +1,56 @@
+"""From a name to addresses."""
+
+from __future__ import annotations
+
+import socket
+
+from hearth.doctor.address import Address, addresses_of
+from hearth.doctor.causes import network as causes
+from hearth.doctor.causes.cause import Cause, Finding
+from hearth.doctor.checks.result import Step
+from hearth.doctor.client_environment import Place
+from hearth.doctor.target import Target, parse_ip
+from hearth.paths import CONTAINERS
+
+# Names that only mean something inside Docker.
+_DOCKER_NAMES = frozenset({"ollama", "httpd", *CONTAINERS.values()})
+
+
+def resolve(target: Target, place: Place, timeout: float) -> tuple[Step, list[Address]]:
+    """The step, and the addresses; none where it failed."""
+    words = {"host": target.host, "port": target.port, "how_mdns": causes.HOW_MDNS.get(_kind(place), "")}
+    try:
+        addresses = addresses_of(target.host, target.port, timeout)
+    except (OSError, TimeoutError) as error:
+        seen = f"{target.host}: {error.strerror if isinstance(error, socket.gaierror) else error}"
+        return Step("name", seen, (Finding(unresolved(target.host, error), seen, words),), ends=True), []
+    texts = [address.text for address in addresses]
+    seen = f"{target.host} is {', '.join(texts)}" if target.is_name else f"{target.host} is an address, not a name"
+    findings = []
+    ip = parse_ip(target.host)
+    if ip is not None and ip.is_unspecified:
+        findings.append(Finding(causes.UNSPECIFIED_ADDRESS, seen, words))
+    elif target.is_name and target.host != "localhost" and all(address.is_loopback for address in addresses):
+        findings.append(Finding(causes.NAME_IS_LOOPBACK, seen, words))
+    elif target.is_name and "." not in target.host and not any(a.is_private or a.is_loopback for a in addresses):
+        findings.append(Finding(causes.NAME_IS_PUBLIC, seen, words))
+    return Step("name", seen, tuple(findings), {"addresses": texts}), addresses
+
+
+def _kind(place: Place) -> str:
+    return "WSL" if place.is_wsl else place.system
+
+
+def unresolved(host: str, error: OSError) -> Cause:
+    """Why a name has no address.
+
+    Args:
+        error: a `socket.gaierror`, or TimeoutError where the resolver gave no answer.
+    """
+    if host in _DOCKER_NAMES or host == "host.docker.internal":
+        return causes.DOCKER_NAME
+    if host.endswith(".local"):
+        return causes.MDNS_NAME_UNKNOWN
+    if isinstance(error, TimeoutError) or error.errno == socket.EAI_AGAIN:
+        return causes.DNS_SILENT
+    return causes.NAME_UNKNOWN

@@ -1,0 +1,1 @@
+"""Whether hosts match their settings: `python -m hearth.drift INVENTORY`."""

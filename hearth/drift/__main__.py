@@ -1,0 +1,99 @@
+"""Whether hosts are what the settings say: `python -m hearth.drift INVENTORY`. Changes nothing.
+
+Exit codes: 0 every host is as it should be, 1 at least one differs, 2 of at least one it can't be known (it can't be
+reached, a setting is refused, it is not ready, it took too long). Where both are so, 2, as with `diff`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+from hearth.drift.verdict import Verdict, exit_code, hosts_of, judge, parse_report, pattern, tell, why
+from hearth.runtime.explain import REPORT
+
+_ROOT = Path(__file__).resolve().parents[2]
+# Of the caller's environment: what would make pyinfra execute, or look at other hosts.
+_NOT_PASSED_ON = ("PYINFRA_YES", "PYINFRA_LIMIT", "PYINFRA_EXCLUDE", "PYINFRA_DRY", "PYINFRA_JSON")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Look at the hosts, print a verdict on each, and return the exit code."""
+    options = _parser().parse_args(arguments)
+    inventory = str(Path(options.inventory).resolve()) if Path(options.inventory).exists() else options.inventory
+    code, output, errors = _pyinfra(inventory, "debug-inventory", "--json", timeout=options.timeout)
+    hosts = hosts_of(output, options.limit) if code == 0 else []
+    if not hosts:
+        problem = why(errors) if code else "no host of the inventory matches" if options.limit else why(errors)
+        print(f"{options.inventory}: {problem or 'no hosts'}", file=sys.stderr)
+        return 2
+    # One at a time where a person sits, who may be asked for a password.
+    with ThreadPoolExecutor(1 if sys.stdin.isatty() else options.parallel) as pool:
+        verdicts = dict(zip(hosts, pool.map(lambda name: look(inventory, name, options), hosts), strict=True))
+    if options.json:
+        print(json.dumps({name: asdict(verdict) for name, verdict in verdicts.items()}, indent=2, ensure_ascii=False))
+    else:
+        for name, verdict in verdicts.items():
+            if not options.quiet or verdict.state != "same":
+                print(tell(name, verdict))
+    return exit_code(verdicts.values())
+
+
+def look(inventory: str, name: str, options: argparse.Namespace) -> Verdict:
+    """Compare one host. A run of its own, since pyinfra ends the run of all hosts when one is not ready."""
+    with tempfile.TemporaryDirectory(prefix="hearth-drift-") as directory:
+        report = Path(directory) / "report"
+        words = [word for value in options.data for word in ("--data", value)]
+        code, output, errors = _pyinfra(
+            inventory, "deploy.py", "--dry", "--json", "--limit", pattern(name), *words,
+            timeout=options.timeout, report=str(report),
+        )  # fmt: skip
+        said = parse_report(report.read_text(encoding="utf-8")) if report.exists() else []
+    return judge(code, output, errors, said)
+
+
+def _pyinfra(inventory: str, *words: str, timeout: float, report: str = "") -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a run of pyinfra in the project's directory."""
+    environment = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pyinfra", inventory, *words],
+            cwd=_ROOT,
+            env=environment | {REPORT: report},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return -1, "", f"no end after {timeout:g} s (--timeout)"
+    return done.returncode, done.stdout, done.stderr
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m hearth.drift",
+        description="Compare hosts with their settings, say what differs, and change nothing.",
+        epilog="Exit codes: 0 every host is as it should be; 1 at least one differs; 2 of at least one it can't be "
+        "known (also where others differ).",
+    )
+    parser.add_argument("inventory", metavar="INVENTORY", help="as pyinfra takes it: inventory/pi.py")
+    parser.add_argument("--limit", action="append", default=[], metavar="PATTERN", help="only these hosts or groups")
+    parser.add_argument("--data", action="append", default=[], metavar="NAME=VALUE", help="another value of a setting")
+    parser.add_argument("--json", action="store_true", help='print {host: {"state": …, "reasons": […]}}')
+    parser.add_argument("--quiet", action="store_true", help="leave out hosts that are as they should be")
+    parser.add_argument("--timeout", type=float, default=300, metavar="SECONDS", help="per host (default 300)")
+    parser.add_argument("--parallel", type=int, default=4, metavar="N", help="hosts at a time (default 4)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

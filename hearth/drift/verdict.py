@@ -1,0 +1,121 @@
+"""What a `pyinfra --dry --json` of one host means: it is right, it differs, or that can't be known. Pure rules.
+
+pyinfra's exit code says none of it: 0 with changes pending, for a host that it does not know, and after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from glob import escape
+from typing import Any, Literal
+
+State = Literal["same", "differs", "unknown"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A host's state, and why: sentences, none where it is the same."""
+
+    state: State
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Said:
+    """A sentence of `hearth.runtime.explain.explain`, of kind `differs` or `unknown`."""
+
+    kind: str
+    text: str
+
+
+def parse_report(text: str) -> list[Said]:
+    """What was said during a run, from its report: a JSON object a line."""
+    return [Said(one["kind"], one["text"]) for one in map(json.loads, text.splitlines())]
+
+
+def judge(code: int, output: str, errors: str, said: Sequence[Said]) -> Verdict:
+    """The verdict on one host.
+
+    Args:
+        code, output, errors: of `pyinfra --dry --json`, limited to that host.
+        said: the sentences of that run.
+    """
+    plan = _plan(output)
+    if code != 0 or not plan:
+        return Verdict("unknown", (why(errors) or "pyinfra ended early and gave no reason",))
+    # What a condition guards is not evaluated in a dry run: `hosts_with_conditional_change` says nothing.
+    changed = [one["name"] for one in plan if one["hosts_with_change"]]
+    reasons = tuple(dict.fromkeys(one.text for one in said))
+    if not changed:
+        return Verdict("unknown", reasons) if any(one.kind == "unknown" for one in said) else Verdict("same")
+    if said and all(one.kind == "unknown" for one in said):
+        return Verdict("unknown", reasons)
+    return Verdict("differs", reasons or tuple(changed))
+
+
+def _plan(output: str) -> list[dict[str, Any]]:
+    """The operations of the one JSON document in the output; none where it was not printed, or is broken off."""
+    try:
+        document = json.loads(output)
+    except ValueError:
+        return []
+    plan = document.get("plan") if isinstance(document, dict) else None
+    return plan if isinstance(plan, list) else []
+
+
+def why(errors: str) -> str:
+    """The reason in what pyinfra wrote to standard error, without its headings and places in the code; "" if none."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in errors.splitlines()]
+    failed = [index for index, line in enumerate(lines) if re.match(r"--> .*\berror\b", line)]
+    if failed:
+        begin = failed[-1]
+        first = re.sub(r"^--> (?:[^:]*? in .+? line \d+|[^:]*error): ", "", lines[begin])
+        rest = [line for line in lines[begin + 1 :] if line.strip() and not line.startswith("-->")]
+        if "No hosts remaining" not in first:
+            return "\n".join([first, *rest])
+    about_host = [line.strip() for line in lines if line.lstrip().startswith("[") and not line.endswith("Connected")]
+    if about_host:
+        return "\n".join(re.sub(r"^\[[^\]]*\]\s*", "", line) for line in about_host)
+    others = [line.strip() for line in lines if line.strip() and not line.startswith("-->")]
+    return others[-1] if others else ""
+
+
+def hosts_of(inventory: str, limits: Sequence[str]) -> list[str]:
+    """Names of the hosts that `pyinfra debug-inventory --json` shows and that one of the limits lets through, if any.
+
+    Args:
+        limits: names of groups, or patterns of hosts' names, as pyinfra's `--limit` takes them.
+    """
+    try:
+        hosts = json.loads(inventory)
+    except ValueError:
+        return []
+    return [
+        host["name"]
+        for host in hosts
+        if not limits or any(limit in host["groups"] or fnmatch(host["name"], limit) for limit in limits)
+    ]
+
+
+def pattern(name: str) -> str:
+    """A `--limit` that matches this host alone: a bare name could also be that of a group."""
+    return f"[{name[0]}]{escape(name[1:])}"
+
+
+def tell(name: str, verdict: Verdict) -> str:
+    """The verdict for a person: a line, and one for each reason."""
+    heads = {"same": "is as it should be", "differs": "differs", "unknown": "it can't be known"}
+    if not verdict.reasons:
+        return f"{name}: {heads[verdict.state]}"
+    lines = [line for reason in verdict.reasons for line in reason.splitlines()]
+    return "\n".join([f"{name}: {heads[verdict.state]}:", *(f"  {line}" for line in lines)])
+
+
+def exit_code(verdicts: Iterable[Verdict]) -> int:
+    """0 if all are the same, 2 if one can't be known, else 1."""
+    states = {verdict.state for verdict in verdicts}
+    return 2 if "unknown" in states else 1 if "differs" in states else 0

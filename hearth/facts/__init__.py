@@ -1,1 +1,0 @@
-"""What hosts show: one class per question, each asked in one round trip."""

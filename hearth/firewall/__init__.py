@@ -1,0 +1,1 @@
+"""Which ports are reachable from the network."""

@@ -1,0 +1,54 @@
+"""The firewall of a host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pyinfra.api import FactBase
+from typing_extensions import override
+
+from hearth.firewall.rules import TABLE, FirewallState
+from hearth.paths import FIREWALL_LOADED, FIREWALL_RULES, FIREWALL_SERVICE, FIREWALL_UNIT
+from hearth.runtime.sections import parse_sections
+
+
+class Firewall(FactBase[FirewallState]):
+    """Files, service and rules in force, in one round trip. Only asked where there is a firewall, or one is wanted."""
+
+    @staticmethod
+    @override
+    def default() -> FirewallState:
+        return FirewallState()
+
+    @override
+    def command(self) -> str:
+        return "; ".join(
+            [
+                "echo @@nft; command -v nft",
+                f"echo @@rules; sha256sum {FIREWALL_RULES} 2>/dev/null",
+                f"echo @@unit; sha256sum {FIREWALL_UNIT} 2>/dev/null",
+                f"echo @@service; s={FIREWALL_SERVICE}; systemctl is-active $s; systemctl is-enabled $s 2>/dev/null",
+                # How what is in force is listed now; then from which file it was loaded, and how it was listed then.
+                f"echo @@now; nft -s list table {TABLE} 2>/dev/null | sha256sum",
+                f"echo @@then; cat {FIREWALL_LOADED} 2>/dev/null",
+                "true",
+            ]
+        )
+
+    @override
+    def process(self, output: Iterable[str]) -> FirewallState:
+        sections = parse_sections(output)
+
+        def digest(name: str, line: int = 0) -> str:
+            lines = sections.get(name, [])
+            return lines[line].split()[0] if len(lines) > line else ""
+
+        return FirewallState(
+            has_nft=bool(sections.get("nft")),
+            rules=digest("rules"),
+            unit=digest("unit"),
+            active="active" in sections.get("service", []),
+            enabled="enabled" in sections.get("service", []),
+            loaded=digest("then"),
+            intact=bool(digest("then", 1)) and digest("then", 1) == digest("now"),
+        )

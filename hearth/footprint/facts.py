@@ -1,0 +1,215 @@
+"""Everything of Hearth that a host has, and what of other people's touches it: for backup, restore and uninstall."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pyinfra.api import FactBase
+from typing_extensions import override
+
+from hearth.backup.manifest import Image
+from hearth.docker.facts import EngineUnreachable
+from hearth.firewall.rules import FIREWALL_TRACES
+from hearth.paths import (
+    BOOT_LINE_BEFORE,
+    DAEMON_JSON,
+    DAEMON_RECORD,
+    ENGINE_PENDING,
+    IMAGES_FOUND,
+    IMAGES_LOCK,
+    MODELS_VOLUME,
+    NETWORKS,
+    ROOT,
+)
+from hearth.runtime.sections import parse_sections
+from hearth.runtime.shell import DOCKER_ANSWERS, quote
+from hearth.stack.image_facts import image_ids
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A container, anybody's.
+
+    Attributes:
+        id, name: of the container.
+        image: id of its image.
+        project, directory: its Compose project and where that was started from; "" without one.
+        networks, volumes: names of what it is attached to.
+    """
+
+    id: str
+    name: str
+    image: str
+    project: str = ""
+    directory: str = ""
+    networks: frozenset[str] = frozenset()
+    volumes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Owned:
+    """A network or a volume: the Compose project that made it ("" for none), and where its data is."""
+
+    project: str = ""
+    mount: str = ""
+
+
+@dataclass(frozen=True)
+class FootprintState:
+    """What a host has of Hearth.
+
+    Attributes:
+        known: the host was asked. pyinfra gives the default while it prepares, also where the engine does not answer.
+        has_root: there is an `/opt/hearth`.
+        files: paths below it, of anybody's, that are no directories.
+        directories: paths below it.
+        config, record: text of the engine's `daemon.json` and of what of it is Hearth's.
+        pending: a changed `daemon.json` waits for the engine's restart.
+        lock, found: reference → id of the images that Hearth uses, and of those that were there before it.
+        has_docker: the command is there, and the engine answers.
+        containers: all there are.
+        boot: Hearth added a word to the line that the host is started with.
+        firewall: there is something of Hearth's firewall.
+        networks: those with Hearth's names, by name.
+        volume: the one with Hearth's name; None where there is none.
+        images: reference → what it leads to now, of those in `lock`.
+        store: directory of the models, with or without `blobs` and `manifests` in it; "" where there is no volume.
+        store_files: path below it → bytes; without what is still being pulled.
+        manifests: path below `manifests` in it → SHA-256 (hex), which is the model's digest.
+    """
+
+    known: bool = True
+    has_root: bool = False
+    files: frozenset[str] = frozenset()
+    directories: frozenset[str] = frozenset()
+    config: str = ""
+    record: str = ""
+    pending: bool = False
+    lock: dict[str, str] = field(default_factory=dict)
+    found: dict[str, str] = field(default_factory=dict)
+    has_docker: bool = False
+    containers: tuple[Neighbour, ...] = ()
+    boot: bool = False
+    firewall: bool = False
+    networks: dict[str, Owned] = field(default_factory=dict)
+    volume: Owned | None = None
+    images: dict[str, Image] = field(default_factory=dict)
+    store: str = ""
+    store_files: dict[str, int] = field(default_factory=dict)
+    manifests: dict[str, str] = field(default_factory=dict)
+
+
+_LABELS = "{{json .Labels}}"
+
+
+class Footprint(FactBase[FootprintState]):
+    """All of Hearth on a host, in one round trip. Works on a host that never had it, or has no Docker.
+
+    Raises:
+        EngineUnreachable: Docker is installed and does not answer.
+    """
+
+    @staticmethod
+    @override
+    def default() -> FootprintState:
+        return FootprintState(known=False)
+
+    @override
+    def command(self, models_dir: str) -> str:
+        container = (
+            "[{{json .Id}},{{json .Name}},{{json .Image}},{{json .Config.Labels}},{{json .NetworkSettings.Networks}},"
+            "{{json .Mounts}}]"
+        )
+        volume = f"docker volume inspect {MODELS_VOLUME}"
+        networks = f"docker network inspect {' '.join(NETWORKS)} --format '[{{{{json .Name}}}},{_LABELS}]'"
+        mount = f"m={quote(models_dir)}" if models_dir else f"m=$({volume} --format '{{{{.Mountpoint}}}}' 2>/dev/null)"
+        return "; ".join(
+            [
+                f"[ -d {ROOT} ] && echo @@root",
+                f"echo @@files; find {ROOT} -mindepth 1 -printf '%y %P\\n' 2>/dev/null",
+                f"echo @@config; cat {DAEMON_JSON} 2>/dev/null",
+                f"echo; echo @@record; cat {DAEMON_RECORD} 2>/dev/null",
+                f"echo; echo @@pending; ls {ENGINE_PENDING} 2>/dev/null",
+                f"echo @@lock; cat {IMAGES_LOCK} 2>/dev/null",
+                f"echo @@found; cat {IMAGES_FOUND} 2>/dev/null",
+                f"echo @@boot; ls {BOOT_LINE_BEFORE} 2>/dev/null",
+                f"echo @@firewall; {FIREWALL_TRACES}",
+                "command -v docker >/dev/null || exit 0",
+                f"{DOCKER_ANSWERS}echo @@complaints",
+                'ids=$(docker ps --all --quiet --no-trunc 2>&1) || { echo "$ids"; exit 0; }',
+                f"echo @@containers; [ -z \"$ids\" ] || docker inspect --format '{container}' $ids 2>/dev/null",
+                f"echo @@networks; {networks} 2>/dev/null",
+                f"echo @@volume; {volume} --format '[{_LABELS},{{{{json .Mountpoint}}}}]' 2>/dev/null",
+                f"echo @@images; cut -d ' ' -f 1 {IMAGES_LOCK} 2>/dev/null | while read -r name; do "
+                'docker image inspect --format "$name {{.Id}} {{json .RepoDigests}}" "$name" 2>/dev/null; done',
+                f'echo @@store; {mount}; echo "$m"; [ "$m" ] && cd "$m/models" 2>/dev/null && '
+                "find blobs manifests -type f ! -name '*-partial*' -printf '%s %p\\n' 2>/dev/null",
+                'echo @@manifests; [ "$m" ] && cd "$m/models/manifests" 2>/dev/null && '
+                "find . -type f -printf '%P\\0' | xargs -0 -r sha256sum",
+                "true",
+            ]
+        )
+
+    @override
+    def process(self, output: Iterable[str]) -> FootprintState:
+        sections = parse_sections(output)
+        if complaints := sections.get("complaints"):
+            raise EngineUnreachable(type(self), " ".join(complaints))
+
+        def lines(name: str) -> list[str]:
+            # `docker … inspect` prints an empty line for what is not there.
+            return [line for line in sections.get(name, []) if line.strip()]
+
+        entries = [line.partition(" ") for line in lines("files")]
+        mount, *stored = sections.get("store") or [""]
+        sizes = (line.partition(" ") for line in stored)
+        digests = (line.partition("  ") for line in lines("manifests"))
+        return FootprintState(
+            has_root="root" in sections,
+            files=frozenset(path for kind, _, path in entries if kind != "d"),
+            directories=frozenset(path for kind, _, path in entries if kind == "d"),
+            config="\n".join(lines("config")),
+            record="\n".join(lines("record")),
+            pending=bool(lines("pending")),
+            lock=image_ids(lines("lock")),
+            found=image_ids(lines("found")),
+            boot=bool(lines("boot")),
+            firewall=bool(lines("firewall")),
+            has_docker="complaints" in sections,
+            containers=tuple(_container(line) for line in lines("containers")),
+            networks={name: Owned(_project(labels)) for name, labels in map(json.loads, lines("networks"))},
+            volume=next((_volume(line) for line in lines("volume")), None),
+            images=dict(_image(line) for line in lines("images")),
+            store=f"{mount}/models" if mount else "",
+            store_files={path: int(size) for size, _, path in sizes},
+            manifests={path: digest for digest, _, path in digests},
+        )
+
+
+def _project(labels: dict[str, str] | None) -> str:
+    return (labels or {}).get("com.docker.compose.project", "")
+
+
+def _container(line: str) -> Neighbour:
+    identity, name, image, labels, networks, mounts = json.loads(line)
+    return Neighbour(
+        id=identity,
+        name=name.removeprefix("/"),
+        image=image,
+        project=_project(labels),
+        directory=(labels or {}).get("com.docker.compose.project.working_dir", ""),
+        networks=frozenset(networks or {}),
+        volumes=frozenset(mount["Name"] for mount in mounts or [] if mount.get("Type") == "volume"),
+    )
+
+
+def _volume(line: str) -> Owned:
+    labels, mount = json.loads(line)
+    return Owned(_project(labels), mount)
+
+
+def _image(line: str) -> tuple[str, Image]:
+    reference, identity, digests = line.split(maxsplit=2)
+    return reference, Image(id=identity, digests=tuple(json.loads(digests) or ()))

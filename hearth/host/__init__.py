@@ -1,0 +1,1 @@
+"""A machine as found: hardware, operating system, listening ports."""

@@ -1,0 +1,1 @@
+"""Ollama's models: names, sizes, disk, pulls."""

@@ -1,0 +1,161 @@
+"""How much memory a model wants: what is known, what is guessed from its name, what it takes at least. Pure rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hearth.models.download_size import GB, billion_weights, model_gb
+from hearth.models.names import name_key
+
+# GB of models as Ollama's library has them (docs/versions.md has the sources).
+LIBRARY = {
+    "codellama": 3.8,
+    "deepseek-r1": 5.2,
+    "deepseek-r1:1.5b": 1.1,
+    "deepseek-r1:14b": 9.0,
+    "deepseek-r1:32b": 20.0,
+    "deepseek-r1:671b": 404.0,
+    "deepseek-r1:70b": 43.0,
+    "deepseek-r1:7b": 4.7,
+    "deepseek-r1:8b": 5.2,
+    "embeddinggemma": 0.622,
+    "gemma2": 5.5,
+    "gemma2:27b": 16.0,
+    "gemma2:2b": 1.6,
+    "gemma3": 3.3,
+    "gemma3:12b": 8.1,
+    "gemma3:1b": 0.815,
+    "gemma3:270m": 0.292,
+    "gemma3:27b": 17.0,
+    "gemma3:4b": 3.3,
+    "gemma3n": 7.5,
+    "gemma3n:e2b": 5.6,
+    "gemma3n:e4b": 7.5,
+    "gemma4": 6.6,
+    "gemma4:12b": 7.6,
+    "gemma4:26b": 17.0,
+    "gemma4:31b": 20.0,
+    "gemma4:e2b": 4.6,
+    "gemma4:e4b": 6.6,
+    "gpt-oss": 14.0,
+    "gpt-oss:120b": 65.0,
+    "gpt-oss:20b": 14.0,
+    "lfm2.5-thinking": 0.731,
+    "lfm2.5-thinking:1.2b": 0.731,
+    "lfm2.5:8b": 5.2,
+    "llama2-uncensored": 3.8,
+    "llama3.1": 4.9,
+    "llama3.1:405b": 231.0,
+    "llama3.1:70b": 40.0,
+    "llama3.1:8b": 4.9,
+    "llama3.2": 2.0,
+    "llama3.2-vision": 7.9,
+    "llama3.2-vision:90b": 55.0,
+    "llama3.2:1b": 1.3,
+    "llama3.2:3b": 2.0,
+    "llama3.3": 43.0,
+    "llava": 4.5,
+    "ministral-3:3b": 3.0,
+    "ministral-3:8b": 6.0,
+    "mistral": 4.4,
+    "mistral:7b": 4.4,
+    "moondream": 0.829,
+    "neural-chat": 4.1,
+    "nomic-embed-text": 0.274,
+    "phi3": 2.3,
+    "phi3:medium": 7.9,
+    "phi4": 9.1,
+    "phi4-mini": 2.5,
+    "qwen2.5:0.5b": 0.398,
+    "qwen2.5:1.5b": 0.986,
+    "qwen2.5:3b": 1.9,
+    "qwen2.5:7b": 4.7,
+    "qwen3": 5.2,
+    "qwen3-vl:2b": 1.9,
+    "qwen3-vl:4b": 3.3,
+    "qwen3-vl:8b": 6.1,
+    "qwen3.5": 6.6,
+    "qwen3.5:0.8b": 1.0,
+    "qwen3.5:2b": 2.7,
+    "qwen3.5:4b": 3.4,
+    "qwen3.5:9b": 6.6,
+    "qwen3:0.6b": 0.523,
+    "qwen3:1.7b": 1.4,
+    "qwen3:14b": 9.3,
+    "qwen3:30b": 19.0,
+    "qwen3:32b": 20.0,
+    "qwen3:4b": 2.5,
+    "qwen3:8b": 5.2,
+    "qwq": 20.0,
+    "smollm2": 1.8,
+    "smollm2:1.7b": 1.8,
+    "smollm2:135m": 0.271,
+    "smollm2:360m": 0.726,
+    "solar": 6.1,
+    "starling-lm": 4.1,
+}
+# Models to suggest, the largest first.
+COMMON = (
+    *("gpt-oss:20b", "qwen3.5:9b", "gemma4:e4b", "qwen3:8b", "gemma4:e2b", "qwen3.5:4b", "qwen3:4b"),
+    *("llama3.2:3b", "qwen3:1.7b", "llama3.2:1b", "gemma3:1b", "qwen3:0.6b", "smollm2:135m"),
+)
+# A listed size may be that of an earlier file under the same name.
+_LISTED_AT_LEAST = 0.9
+# Bytes a weight, at least, by what the name says of the quantisation. Without a word on it, it is one of about 4.5
+# bits; of "8x7b" a part is shared between the experts (26 GB for 56 billion).
+_LEAST_BYTES = {"1": 0.18, "2": 0.25, "3": 0.35, "4": 0.45, "5": 0.55, "6": 0.7, "8": 0.95, "16": 1.9}
+_QUANTISATION = re.compile(r"(?:^|[:\-_.])(?:(?:i?q|ud-i?q)([1-8])|[fb]{1,2}(16))(?:$|[:\-_.])")
+# The context (KV cache): bytes a token for each GB of the model. At least: qwen2.5:7b has 12 kB, models with experts or
+# a sliding window less. Mostly: llama3.2:1b and llama3.1:8b have 25 to 27 kB, llama3.2:3b 56.
+_CONTEXT_LEAST, _CONTEXT_LEAST_CAP, _CONTEXT_MOSTLY = 4096, 49152, 30720
+
+
+@dataclass(frozen=True)
+class Need:
+    """GB of memory that a model wants: its weights, and the context that it is loaded with."""
+
+    model: float
+    context: float
+
+    @property
+    def sum(self) -> float:
+        return self.model + self.context
+
+
+def likely_need(name: str, sizes: Mapping[str, float], tokens: int) -> Need:
+    """What a model will want, by the best guess.
+
+    Args:
+        sizes: the setting `ollama_model_sizes_gb`, which wins.
+        tokens: of all contexts that one model has (`ollama_context_length` × `ollama_num_parallel`).
+    """
+    listed = _listed(name)
+    size = sizes[name] if name in sizes else model_gb(name, {}) if listed is None else listed
+    return Need(size, size * _CONTEXT_MOSTLY * tokens / GB)
+
+
+def least_need(name: str, sizes: Mapping[str, float], tokens: int) -> Need | None:
+    """What a model wants at the very least; None where its name says nothing about it. As above."""
+    listed = _listed(name)
+    if name in sizes:
+        size = sizes[name]
+    elif listed is not None:
+        size = listed * _LISTED_AT_LEAST
+    else:
+        weights = billion_weights(name)
+        if weights is None:
+            return None
+        size = weights * _least_bytes(name)
+    return Need(size, min(size * _CONTEXT_LEAST, _CONTEXT_LEAST_CAP) * tokens / GB)
+
+
+def _listed(name: str) -> float | None:
+    key = name_key(name)
+    return LIBRARY.get(key.removesuffix(":latest"))
+
+
+def _least_bytes(name: str) -> float:
+    said = [bits for match in _QUANTISATION.finditer(name.lower()) for bits in match.groups() if bits]
+    return min((_LEAST_BYTES.get(bits, 0.18) for bits in said), default=_LEAST_BYTES["4"])

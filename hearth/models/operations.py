@@ -1,0 +1,115 @@
+"""Models of the running Ollama."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from pathlib import Path
+
+from pyinfra import host
+from pyinfra.api import FunctionCommand, StringCommand, operation
+from pyinfra.api.exceptions import FactPreconditionError
+
+from hearth.cli.summary import learned
+from hearth.models.disk import ModelDisk
+from hearth.models.facts import Models
+from hearth.models.names import manifest_url, source_name
+from hearth.models.plan import Task, plan_pulls, unlisted_models
+from hearth.paths import CONTAINERS, MODELS_DISK, PULLING_MODELS, ROOT
+from hearth.runtime.commands import refused, streamed
+from hearth.runtime.explain import explain
+from hearth.runtime.shell import quote
+from hearth.stack.image_operations import PUT
+from hearth.stack.messages import explain_models, explain_unlisted
+
+_SCRIPT = Path(__file__).with_name("pull.bash")
+
+
+@operation()
+def pulled(
+    models: tuple[str, ...], registry: str, timeout: int, retries: int, update: bool = False, models_dir: str = ""
+) -> Generator[FunctionCommand | StringCommand, None, None]:
+    """Pull the models that Ollama does not have, through the running server, with live progress.
+
+    Models whose pull was cut off before are looked at first, and pulled again where they were damaged. When one can't
+    be had, the others are pulled all the same, and then the operation fails.
+
+    Args:
+        models: names as in Ollama's library (`llama3.2:1b`).
+        registry: address of another registry to take them from, or "".
+        timeout: seconds without progress after which a pull is taken up again.
+        retries: how often that happens; what arrived is kept.
+        update: also pull those that are there, and have another content in the registry.
+        models_dir: the directory that models live in, or ""; which disk that is on is written down.
+    """
+    manifests = tuple((model, manifest_url(model, registry)) for model in models) if update else ()
+    try:
+        state = host.get_fact(Models, models_dir=models_dir, manifests=manifests)
+    except FactPreconditionError as error:
+        yield refused(str(error))
+        return
+    learned(sizes=state.sizes)
+    tasks = plan_pulls(models, state.present, state.interrupted, state.changed)
+    do_record = state.disk is not None and (
+        state.recorded_disk is None or state.recorded_disk.directory != state.disk.directory
+    )
+    if not tasks and not state.unknown and not do_record:
+        host.noop("models are there")
+    explain_models(state.present, tasks)
+    if state.disk is not None and do_record:
+        explain(f"models live on {state.disk}; that is written down, so that another disk is noticed")
+        # Before the pull: one that is cut off has put something on that disk already.
+        yield StringCommand(record_script(state.disk))
+    if tasks:
+        yield streamed(pull_script(tasks, registry, timeout, retries))
+    if state.unknown:
+        yield refused(
+            "ollama_update_models = True, but Hearth could not check whether these models have changed: "
+            + "; ".join(f"{model} ({why})" for model, why in sorted(state.unknown.items()))
+            + ". They stay as they are. Fix that and deploy again, or set ollama_update_models = False"
+        )
+
+
+@operation()
+def pruned(models: tuple[str, ...]) -> Generator[FunctionCommand, None, None]:
+    """Remove the models that Ollama has and `models` does not list. Files that listed models share with them stay."""
+    try:
+        state = host.get_fact(Models)
+    except FactPreconditionError as error:
+        yield refused(str(error))
+        return
+    unlisted = unlisted_models(models, state.present)
+    if not models:
+        yield refused("an empty list of models is no reason to remove all of them")
+    elif unlisted:
+        explain_unlisted(unlisted)
+        yield streamed(_inside([(model, model, "remove") for model in unlisted], 0, 0))
+    else:
+        host.noop("all models that are there are listed")
+
+
+def record_script(disk: ModelDisk) -> str:
+    """Shell script that writes down which disk models are on."""
+    return f"{PUT}printf %s {quote(disk.dump())} | put {MODELS_DISK}"
+
+
+def pull_script(tasks: Sequence[Task], registry: str, timeout: int, retries: int) -> str:
+    """Shell script that pulls models from inside Ollama's container, where bash is and curl is not.
+
+    All in one `docker exec`, which is slow to start on a small host. The mark that tells the next run of a pull that
+    was cut off is on the disk before the pull begins, and is removed when the script came to its end, whether or not
+    the models could be had: then everything that arrived was flushed.
+    """
+    names = quote(*(task.model for task in tasks))
+    triples = [(task.model, source_name(task.model, registry), task.what) for task in tasks]
+    return f"""mkdir -p {ROOT} && printf '%s\\n' {names} >> {PULLING_MODELS} && sync {PULLING_MODELS} || exit 2
+{_inside(triples, timeout, retries)}
+code=$?
+[ $code -gt 1 ] || rm -f {PULLING_MODELS}
+exit $code"""
+
+
+def _inside(triples: Iterable[tuple[str, str, str]], timeout: int, retries: int) -> str:
+    """Command that runs the script in the container; (model, name to pull it by, task) for each model."""
+    words = ["docker", "exec", "-i", CONTAINERS["ollama"], "bash", "-s", "--", str(timeout), str(retries)]
+    words += [word for triple in triples for word in triple]
+    return f"{quote(*words)} <<'HEARTH'\n{_SCRIPT.read_text()}HEARTH"

@@ -1,1 +1,0 @@
-"""What Hearth does on hosts. Each operation looks first, and yields nothing where nothing is to be done."""

@@ -1,0 +1,165 @@
+"""Whether a host can take the deploy: rules over what the host shows. No host is asked or changed here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hearth.host.platform import docker_source, identify, untested
+from hearth.models.disk import disk_obstacles, kind_obstacles
+from hearth.models.download_size import GB
+from hearth.models.memory_need import likely_need
+from hearth.models.plan import missing_models
+from hearth.models.required_ollama import version_obstacles
+from hearth.paths import DOCKER_DIR
+from hearth.preflight.existing_services import neighbour_notes, neighbour_obstacles
+from hearth.preflight.facts import CheckupState
+from hearth.preflight.lxc import confinement_notes, confinement_obstacles
+from hearth.preflight.memory import memory_obstacles, memory_warnings
+from hearth.preflight.raspberry_pi import about_userland, board_warnings
+from hearth.settings.model import Settings
+
+# Seconds. A wrong time zone is not a wrong clock, and certificates and package lists are valid for days.
+CLOCK_TOLERANCE = 86400
+
+
+def paths_to_check(settings: Settings) -> tuple[str, ...]:
+    """Paths whose file systems need room."""
+    return (DOCKER_DIR, settings.ollama_models_dir) if settings.ollama_models_dir else (DOCKER_DIR,)
+
+
+def find_obstacles(settings: Settings, host: CheckupState) -> list[str]:
+    """Every reason not to begin, each one sentence that says what would be right; empty if there is none."""
+    return [
+        *confinement_obstacles(host.confinement, bool(host.published)),
+        *_platform(settings, host),
+        *_ports(settings, host),
+        *_models_dir(settings, host),
+        *version_obstacles(settings.ollama_models, host.models, settings.ollama_model_registry, settings.ollama_image),
+        *_disk(settings, host),
+        *memory_obstacles(settings, host.board),
+    ]
+
+
+def find_notes(settings: Settings, host: CheckupState) -> list[str]:
+    """What was found on a host that Hearth has not been on yet, and what becomes of it: a line each."""
+    if host.images or host.published:
+        return []
+    others = neighbour_notes(host.neighbours, settings.docker_live_restore, settings.ollama_models_dir, host.listeners)
+    return [*confinement_notes(host.confinement), *others]
+
+
+def find_warnings(settings: Settings, host: CheckupState) -> list[str]:
+    """What a person should know before a deploy that nothing stops, a sentence each."""
+    return [*_untested(host), *board_warnings(host.board), *memory_warnings(settings, host.board)]
+
+
+def wrong_clock(clock: int, now: float, confined: bool = False) -> list[str]:
+    """The obstacle that a host's clock is, if it is one.
+
+    Args:
+        clock: the host's time, in seconds since 1970.
+        now: the control machine's time at that moment.
+        confined: the host is a container, which has its clock from the machine below.
+    """
+    if abs(clock - now) <= CLOCK_TOLERANCE:
+        return []
+    there, here = (f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC" for time in (clock, now))
+    cure = (
+        "A container has its clock from the machine that it runs on: set that one's (`timedatectl set-ntp true` on the "
+        "Proxmox node)"
+        if confined
+        else "If it is the host's that is wrong (a Pi has no battery to keep time, and asks the network), run "
+        "`sudo timedatectl set-ntp true` there and wait a minute, or set it: "
+        f"`sudo date -u -s '@{now:.0f}'`"
+    )
+    return [
+        f"the host's clock says {there}, and this computer's {here}: with a wrong clock, apt refuses package lists and "
+        f"TLS refuses certificates as expired or not valid yet. {cure}"
+    ]
+
+
+def _platform(settings: Settings, host: CheckupState) -> list[str]:
+    try:
+        platform = identify(host.os_release, host.architecture)
+        source = docker_source(platform, settings.docker_source, settings.docker_apt_url)
+    except ValueError as error:
+        return [str(error) + about_userland(host.board, host.architecture)]
+    return neighbour_obstacles(host.neighbours, settings, source, host.listeners)
+
+
+def _untested(host: CheckupState) -> list[str]:
+    try:
+        return untested(identify(host.os_release, host.architecture))
+    except ValueError:
+        return []  # refused, with its own sentence
+
+
+def _ports(settings: Settings, host: CheckupState) -> list[str]:
+    obstacles = []
+    names = {settings.proxy_port: f"proxy_port = {settings.proxy_port}"}
+    if settings.proxy_tls != "off":
+        names[settings.proxy_tls_port] = f"proxy_tls_port = {settings.proxy_tls_port}"
+    for address, port in sorted(settings.published_ports):
+        if port in host.published:
+            continue  # our own containers hold it
+        holder = next((one for one in host.listeners if one.collides(address, port)), None)
+        if holder is None or (holder.program == "docker-proxy" and not host.engine_answers):
+            continue  # free; or a container's, and only an engine that answers can say whose
+        who = f"{holder.program} (process {holder.pid})" if holder.program else "another program"
+        if holder.program == "ollama":
+            cure = (
+                "this is an Ollama installed on the host itself; stop it with "
+                "`sudo systemctl disable --now ollama`, or set ollama_publish to another port"
+                + host.neighbours.adopting(settings.ollama_models_dir)
+            )
+        elif holder.program == "docker-proxy" and (container := host.neighbours.holder(port)):
+            cure = f"that is the container {container}; remove it, or set another port"
+        elif holder.program == "docker-proxy":
+            cure = "`sudo docker ps` on the host shows which container; remove it, or set another port"
+        else:
+            cure = "stop it, or set another port"
+        setting = names.get(port, f"ollama_publish = {settings.ollama_publish!r}")
+        obstacles.append(f"{setting}: the port is held by {who}; {cure}")
+    return obstacles
+
+
+def _models_dir(settings: Settings, host: CheckupState) -> list[str]:
+    directory = settings.ollama_models_dir
+    if not directory:
+        return []
+    obstacles = disk_obstacles(directory, host.not_mounted, host.models_disk, host.recorded_disk)
+    missing = missing_models(settings.ollama_models, host.models)
+    sizes = {model: likely_need(model, settings.ollama_model_sizes_gb, 0).model for model in missing}
+    obstacles += kind_obstacles(directory, host.models_file_system, sizes)
+    if obstacles or directory in host.existing:
+        return obstacles
+    return [
+        f"ollama_models_dir = {directory!r}: there is no such directory on the host; mount the disk, "
+        'create the directory, or use "" for Docker\'s own storage'
+    ]
+
+
+def _disk(settings: Settings, host: CheckupState) -> list[str]:
+    """Space wanted per file system, with the arithmetic in the message."""
+    wanted: dict[str, list[tuple[str, float]]] = {}
+    free: dict[str, int] = {}
+    for path in paths_to_check(settings):
+        free[host.file_system.get(path, path)] = host.free_bytes.get(path, 0)
+    docker = host.file_system.get(DOCKER_DIR, DOCKER_DIR)
+    models = host.file_system.get(settings.ollama_models_dir, docker)
+    if not {settings.ollama_image, settings.proxy_image} <= host.images:
+        wanted.setdefault(docker, []).append(("images", settings.docker_images_gb))
+    for model in missing_models(settings.ollama_models, host.models):
+        size = likely_need(model, settings.ollama_model_sizes_gb, 0).model
+        wanted.setdefault(models, []).append((model, size))
+    obstacles = []
+    for mount, parts in wanted.items():
+        total = sum(size for _, size in parts)
+        if total * GB > free[mount]:
+            sum_of = " + ".join(f"{name} {size:.1f}" for name, size in parts)
+            obstacles.append(
+                f"the disk at {mount} has {free[mount] / GB:.1f} GB free, and {total:.1f} GB are needed ({sum_of}); "
+                "make room, choose smaller models, or put models elsewhere with ollama_models_dir. "
+                "Where the guess is wrong: docker_images_gb, ollama_model_sizes_gb"
+            )
+    return obstacles

@@ -1,0 +1,198 @@
+"""What preflight wants to know of a host, before anything is changed on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyinfra.api import FactBase
+from typing_extensions import override
+
+from hearth.firewall.rules import FIREWALL_TRACES
+from hearth.host.hardware import BOARD_QUESTIONS, Board, parse_board
+from hearth.host.ports import Listener, parse_listeners
+from hearth.models.disk import (
+    FINDMNT,
+    ModelDisk,
+    kind_of_mount,
+    not_mounted,
+    parse_findmnt,
+    parse_mount_points,
+    parse_record,
+)
+from hearth.models.names import name_from_manifest
+from hearth.paths import DAEMON_JSON, DOCKER_DIR, IMAGES_LOCK, MODELS_DISK, MODELS_VOLUME
+from hearth.preflight.existing_services import CONTAINERS_FORMAT, Neighbours, parse_containers, parse_neighbours
+from hearth.preflight.lxc import Confinement, parse_confinement
+from hearth.runtime.sections import parse_assignments, parse_sections
+
+
+def _script(name: str) -> str:
+    """A script beside this file, without its comments: they would travel to the host every time."""
+    lines = Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+
+
+_CONFINEMENT, _NEIGHBOURS = _script("lxc_probe.sh"), _script("existing_services_probe.sh")
+
+
+@dataclass(frozen=True)
+class Privileges:
+    """Who we are on the host.
+
+    Attributes:
+        user_id: numeric.
+        has_sudo: the command is there.
+        client: the address that we come from, as ssh sees it; "" without ssh.
+    """
+
+    user_id: int = -1
+    has_sudo: bool = False
+    client: str = ""
+
+
+class Login(FactBase[Privileges]):
+    """The user that pyinfra logged in as."""
+
+    @override
+    def command(self) -> str:
+        return 'id -u; command -v sudo; echo "from ${SSH_CONNECTION%% *}"'
+
+    @override
+    def process(self, output: Iterable[str]) -> Privileges:
+        user_id, *sudo, client = list(output)
+        return Privileges(int(user_id), bool(sudo), client.removeprefix("from").strip())
+
+
+@dataclass(frozen=True)
+class CheckupState:
+    """A host before the deploy.
+
+    Attributes:
+        os_release: `/etc/os-release` as names to values.
+        architecture: as dpkg names it (`arm64`).
+        free_bytes: path asked for → free bytes on its file system (that of its nearest existing parent). Where
+            `/var/lib/docker` is asked for, it stands for Docker's data-root.
+        file_system: path asked for → the file system's mount point.
+        existing: those of the paths asked for that exist.
+        listeners: TCP sockets that listen, with the program that holds them.
+        engine_answers: `docker ps` worked.
+        published: ports that Hearth's own containers publish.
+        images: references of the images that Hearth has pulled.
+        models: `name:tag` of the models in Hearth's store.
+        not_mounted: mount points at or above the models' directory that fstab lists, with nothing mounted there.
+        models_disk: the file system that the models' directory is on.
+        models_file_system: its kind (`ext4`); "" if unknown.
+        recorded_disk: the one that models were put on by an earlier deploy.
+        clock: the host's time, in seconds since 1970.
+        firewall: there is something of Hearth's firewall.
+        confinement: the container that the host is.
+        neighbours: who lives there beside Hearth.
+        board: hardware, memory and kernel.
+    """
+
+    os_release: dict[str, str] = field(default_factory=dict)
+    architecture: str = ""
+    free_bytes: dict[str, int] = field(default_factory=dict)
+    file_system: dict[str, str] = field(default_factory=dict)
+    existing: frozenset[str] = frozenset()
+    listeners: tuple[Listener, ...] = ()
+    engine_answers: bool = False
+    published: frozenset[int] = frozenset()
+    images: frozenset[str] = frozenset()
+    models: frozenset[str] = frozenset()
+    not_mounted: tuple[str, ...] = ()
+    models_disk: ModelDisk | None = None
+    models_file_system: str = ""
+    recorded_disk: ModelDisk | None = None
+    clock: int = 0
+    firewall: bool = False
+    confinement: Confinement = field(default_factory=Confinement)
+    neighbours: Neighbours = field(default_factory=Neighbours)
+    board: Board = field(default_factory=Board)
+
+
+class Checkup(FactBase[CheckupState]):
+    """Everything that preflight looks at, in one round trip. Works on a host that has nothing of Hearth yet."""
+
+    @staticmethod
+    @override
+    def default() -> CheckupState:
+        return CheckupState()
+
+    @override
+    def command(self, paths: tuple[str, ...], models_dir: str) -> str:
+        # Read, not asked of Docker: the engine may be down, and every question takes its time on a slow host.
+        root = (
+            f'root=$(sed -n \'s/.*"data-root" *: *"\\([^"]*\\)".*/\\1/p\' {DAEMON_JSON} 2>/dev/null | head -n 1); '
+            f"root=${{root:-{DOCKER_DIR}}}"
+        )
+        store = f"{models_dir or f'$root/volumes/{MODELS_VOLUME}/_data'}/models/manifests"
+        disk = (
+            f's="$p"; [ "$s" != {DOCKER_DIR} ] || s="$root"; '
+            'e="$s"; while [ ! -e "$e" ]; do e=$(dirname "$e"); done; [ "$e" = "$s" ] && x=yes || x=no; '
+            'df -Pk "$e" | awk -v p="$p" -v x=$x \'NR==2 {print p, x, $4, $6}\''
+        )
+        # After the disk section, which makes an automatic mount happen.
+        mounts = [
+            f"echo @@place; echo {models_dir}; readlink -m {models_dir}",
+            "echo @@fstab; cat /etc/fstab 2>/dev/null",
+            "echo @@mounts; cat /proc/mounts",
+            f"echo @@models_disk; echo {models_dir}; {FINDMNT} {models_dir} 2>/dev/null",
+            f"echo @@recorded_disk; cat {MODELS_DISK} 2>/dev/null",
+        ]
+        return "; ".join(
+            [
+                root,
+                "echo @@clock; date +%s",
+                "echo @@os; cat /etc/os-release",
+                "echo @@architecture; dpkg --print-architecture 2>/dev/null || uname -m",
+                f"echo @@disk; for p in {' '.join(paths)}; do {disk}; done",
+                "echo @@listeners; ss -H -ltnp 2>/dev/null",
+                "echo @@containers; command -v docker >/dev/null && timeout 40 docker ps "
+                f"--format {CONTAINERS_FORMAT} 2>/dev/null && echo @@answers",
+                f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",
+                f"echo @@firewall; {FIREWALL_TRACES}",
+                BOARD_QUESTIONS,
+                f"echo @@models; cd \"{store}\" 2>/dev/null && find . -type f -printf '%P\\n'",
+                *(mounts if models_dir else []),
+                _CONFINEMENT,
+                f"[ -e {IMAGES_LOCK} ] || {{\n{_NEIGHBOURS}\n}}",
+                "true",
+            ]
+        )
+
+    @override
+    def process(self, output: Iterable[str]) -> CheckupState:
+        sections = parse_sections(output)
+        disk = [line.split() for line in sections["disk"]]
+        published, others = parse_containers(sections["containers"])
+        models_disk = parse_findmnt(sections.get("models_disk", []))
+        return CheckupState(
+            os_release=parse_assignments(sections["os"]),
+            architecture=next(iter(sections["architecture"]), ""),
+            free_bytes={path: int(free) * 1024 for path, _, free, _ in disk},
+            file_system={path: mount for path, _, _, mount in disk},
+            existing=frozenset(path for path, exists, _, _ in disk if exists == "yes"),
+            listeners=parse_listeners(sections["listeners"]),
+            engine_answers="answers" in sections,
+            published=published,
+            images=frozenset(line.split()[0] for line in sections["images"] if line.strip()),
+            models=frozenset(name_from_manifest(path) for path in sections["models"]),
+            not_mounted=tuple(
+                not_mounted(
+                    sections.get("place", []),
+                    parse_mount_points(sections.get("fstab", [])),
+                    parse_mount_points(sections.get("mounts", [])),
+                )
+            ),
+            models_disk=models_disk,
+            models_file_system=kind_of_mount(sections.get("mounts", []), models_disk.mount) if models_disk else "",
+            recorded_disk=parse_record(sections.get("recorded_disk", [])),
+            clock=int(sections["clock"][0]),
+            firewall=bool(sections.get("firewall")),
+            confinement=parse_confinement(sections.get("container", [])),
+            neighbours=parse_neighbours(sections, others),
+            board=parse_board(sections),
+        )

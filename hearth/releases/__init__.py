@@ -1,0 +1,1 @@
+"""Releases: what is served, its trial, and the way back."""

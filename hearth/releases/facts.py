@@ -1,0 +1,68 @@
+"""The release that a host accepted last, and what is in place there now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pyinfra.api import FactBase
+from typing_extensions import override
+
+from hearth.paths import ACCEPTED, IMAGES_LOCK, RELEASES, ROOT
+from hearth.releases.release import Release, parse_release
+from hearth.runtime.sections import Sections, parse_sections
+from hearth.runtime.shell import quote
+from hearth.stack.image_facts import image_ids
+
+# Prints the section that `accepted_release` reads.
+SHOW_ACCEPTED = f'echo @@accepted; id=$(cat {ACCEPTED} 2>/dev/null) && cat "{RELEASES}/$id/release.json" 2>/dev/null'
+
+
+def accepted_release(sections: Sections) -> Release | None:
+    """The release that a host accepted last; None before the first, or where its record can't be read."""
+    try:
+        return parse_release("\n".join(sections.get("accepted", [])))
+    except (ValueError, TypeError):
+        return None
+
+
+@dataclass(frozen=True)
+class ReleasesState:
+    """Releases of a host.
+
+    Attributes:
+        accepted: the one that serves; None before the first, or where its record can't be read.
+        files: path relative to `/opt/hearth` → SHA-256 (hex) of what is there now.
+        images: reference → id, as pulled.
+    """
+
+    accepted: Release | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
+
+
+class Releases(FactBase[ReleasesState]):
+    """The accepted release, and digests of `paths` and images as they are now."""
+
+    @staticmethod
+    @override
+    def default() -> ReleasesState:
+        return ReleasesState()
+
+    @override
+    def command(self, paths: tuple[str, ...]) -> str:
+        return (
+            f"cd {ROOT} 2>/dev/null || exit 0; echo @@images; cat {IMAGES_LOCK} 2>/dev/null; "
+            f"echo @@digests; sha256sum {quote(*paths)} 2>/dev/null; "
+            f"{SHOW_ACCEPTED}; true"
+        )
+
+    @override
+    def process(self, output: Iterable[str]) -> ReleasesState:
+        sections = parse_sections(output)
+        lines = (line.partition("  ") for line in sections.get("digests", []))
+        return ReleasesState(
+            accepted=accepted_release(sections),
+            files={path: digest for digest, _, path in lines},
+            images=image_ids(sections.get("images", [])),
+        )

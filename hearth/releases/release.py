@@ -1,0 +1,119 @@
+"""Releases: what a deploy made of a host, and what decides whether that is a new one. Pure rules."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from hearth.settings.model import Settings
+
+# At the end of a commit's name: the deploy came from files that were edited since.
+CHANGED = "+changes"
+
+
+@dataclass(frozen=True)
+class Release:
+    """One state of the stack that was accepted on a host.
+
+    Attributes:
+        id: sorts by time: `20261122T035004Z-7d0fd9a`.
+        created: when it was accepted, UTC, ISO 8601.
+        commit: short commit of the deploy that made it, with `+changes` if its files were edited; "" if unknown.
+        by: `user@machine` that deployed.
+        images: reference → id (`sha256:…`).
+        files: path relative to `/opt/hearth` → SHA-256, hex.
+        settings: every setting, as primitives. There are no secrets among them.
+    """
+
+    id: str = ""
+    created: str = ""
+    commit: str = ""
+    by: str = ""
+    images: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """What it is, apart from when, by whom and from which commit: releases with equal digests are the same."""
+        return content_digest(self.files, self.images)
+
+
+def content_digest(files: Mapping[str, str], images: Mapping[str, str]) -> str:
+    """SHA-256 (hex) over files and images, whatever their order."""
+    text = json.dumps({"files": dict(files), "images": dict(images)}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def dump_release(release: Release) -> str:
+    """`release.json`, as a person would read it."""
+    return json.dumps(asdict(release), indent=2) + "\n"
+
+
+def parse_release(text: str) -> Release:
+    """A release from its `release.json`; names that this version does not know are left out.
+
+    Raises:
+        ValueError: it is no JSON object.
+    """
+    document = json.loads(text)
+    if not isinstance(document, dict):
+        raise ValueError("release.json is no JSON object")
+    return Release(**{name: document[name] for name in Release.__dataclass_fields__ if name in document})
+
+
+def new_release(now: datetime, commit: str, by: str) -> Release:
+    """A release that is made now; what it consists of is known on the host only.
+
+    Args:
+        now: with a time zone.
+    """
+    utc = now.astimezone(UTC)
+    suffix = f"-{commit.removesuffix(CHANGED)}" if commit else ""
+    return Release(id=f"{utc:%Y%m%dT%H%M%SZ}{suffix}", created=utc.isoformat(timespec="seconds"), commit=commit, by=by)
+
+
+def needs_prompt(before: Release | None, now: Release) -> bool:
+    """Whether a model must answer before the release is accepted: not when the page alone has changed.
+
+    A prompt loads a model, which takes a minute on a small host.
+    """
+    if before is None or before.images != now.images:
+        return True
+    paths = before.files.keys() | now.files.keys()
+    return any(before.files.get(path) != now.files.get(path) for path in paths if not path.startswith("htdocs/"))
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How a release is tried with a model. Which model is decided on the host, where Ollama says what each can do.
+
+    Attributes:
+        models: the declared ones, as Ollama knows them, in their order.
+        path: of a route over which a model says something, "" where there is none.
+        body: JSON of a question for that route, to the first of the models; "" without either.
+    """
+
+    models: tuple[str, ...] = ()
+    path: str = ""
+    body: str = ""
+
+
+def probe(settings: Settings) -> Probe:
+    """The probe for these settings."""
+    models = settings.ollama_models
+    if not models:
+        return Probe()
+    # Enough for a word after what a model that thinks begins with.
+    question: dict[str, Any] = {"model": models[0], "options": {"num_predict": 16}, "stream": True}
+    for route in settings.routes:
+        if "POST" in route.methods and route.to == "/api/generate":
+            return Probe(models, route.path, json.dumps(question | {"prompt": "Say hello."}))
+        if "POST" in route.methods and route.to == "/api/chat":
+            messages = [{"role": "user", "content": "Say hello."}]
+            return Probe(models, route.path, json.dumps(question | {"messages": messages}))
+    return Probe(models)

@@ -1,0 +1,1 @@
+"""Settings to files: compose.yaml, httpd.conf, the chat page."""

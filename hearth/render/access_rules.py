@@ -1,0 +1,40 @@
+"""Which paths are guarded how. Pure rules."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from hearth.settings.access import Access
+from hearth.settings.model import Settings
+from hearth.settings.routes import Route
+
+# Whose form errors have: Ollama's own, that of OpenAI (whose library shows no other), or a backend's.
+Form = Literal["ollama", "openai", "backend"]
+# Who is let in, a regular expression (PCRE) for paths, and the form of their errors.
+Gate = tuple[Access, str, Form]
+
+
+def find_gates(settings: Settings) -> list[Gate]:
+    """One gate for each way in, if there is anything but open doors; no path belongs to two of them."""
+    if all(access.anyone for access in settings.accesses):
+        return []
+    gates: dict[tuple[Access, Form], list[str]] = {}
+    for route in settings.routes:
+        form: Form = "backend" if not route.is_ollama else "openai" if route.to.startswith("/v1/") else "ollama"
+        key = (settings.access_of(route), form)
+        gates.setdefault(key, []).append(_own_paths(route, settings.routes))
+    return [(access, f"^(?:{'|'.join(patterns)})$", form) for (access, form), patterns in gates.items()]
+
+
+def _own_paths(route: Route, routes: tuple[Route, ...]) -> str:
+    """The paths of a route without those below it that belong to another."""
+    if not route.is_prefix or route.is_upload:
+        return route.pattern
+    below = [other for other in routes if other is not route and other.path.startswith(route.path)]
+    if not below:
+        return route.pattern
+    others = "|".join(
+        other.pattern.removeprefix(re.escape(route.path)) + ("" if other.is_prefix else "$") for other in below
+    )
+    return f"{re.escape(route.path)}(?!{others}).*"

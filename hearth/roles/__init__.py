@@ -1,1 +1,0 @@
-"""The parts of a deploy, in the order of deploy.py."""

@@ -1,0 +1,50 @@
+"""Commands that operations yield, beyond pyinfra's own: with live output, or failing with a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyinfra import host, logger
+from pyinfra.api import FunctionCommand, StringCommand
+from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+
+from hearth.cli.summary import blame
+from hearth.runtime.explain import explain, is_preparing
+
+
+def streamed(script: str) -> FunctionCommand:
+    """Run a shell script on the host and show its output line by line as it comes.
+
+    pyinfra shows output of ordinary commands only with -v; what takes minutes must not look dead without it.
+    Connection arguments (sudo …) are those of the operation that yields this: function commands get none by
+    themselves (pyinfra#1839).
+    """
+    return FunctionCommand(_run, (script, connection_arguments()), {})
+
+
+def connection_arguments() -> dict[str, Any]:
+    """Arguments of the operation that runs now which say how commands run on the host (sudo …)."""
+    given: Any = host.current_op_global_arguments or {}
+    return {key: value for key, value in given.items() if key in CONNECTOR_ARGUMENT_KEYS}
+
+
+def _run(state: State, host: Host, script: str, arguments: dict[str, Any]) -> bool:  # noqa: ARG001
+    succeeded, output = host.run_shell_command(StringCommand(script), print_output=True, **arguments)
+    if not succeeded:
+        blame(host, output.stderr_lines)
+    return succeeded
+
+
+def refused(message: str) -> FunctionCommand:
+    """Fail the operation on this host alone, with a sentence. (An exception would end the run on all hosts.)"""
+    if is_preparing():
+        explain(message, kind="unknown")
+    return FunctionCommand(_refuse, (message,), {})
+
+
+def _refuse(state: State, host: Host, message: str) -> bool:  # noqa: ARG001
+    logger.error(f"{host.print_prefix}{message}")
+    blame(host, [message])
+    return False

@@ -1,0 +1,1 @@
+"""The containers: files, images, Compose."""

@@ -1,0 +1,75 @@
+"""The Compose project of a host."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pyinfra.api import FactBase
+from typing_extensions import override
+
+from hearth.docker.facts import EngineUnreachable
+from hearth.paths import CONTAINERS, IMAGES_LOCK, PROJECT, RELOAD_PENDING, ROOT
+from hearth.runtime.sections import parse_sections
+from hearth.runtime.shell import DOCKER_ANSWERS
+from hearth.stack.containers import Container, parse_container
+from hearth.stack.image_facts import image_ids
+
+
+@dataclass(frozen=True)
+class ProjectState:
+    """What a host has of the stack.
+
+    Attributes:
+        hashes: service → hash of its configuration in the host's compose.yaml.
+        containers: of the project, or with one of its containers' names.
+        images: reference → id of the images as they were pulled.
+        reload_pending: httpd.conf was changed and httpd has not been told yet.
+    """
+
+    hashes: dict[str, str] = field(default_factory=dict)
+    containers: tuple[Container, ...] = ()
+    images: dict[str, str] = field(default_factory=dict)
+    reload_pending: bool = False
+
+
+class Project(FactBase[ProjectState]):
+    """Expected configuration hashes and existing containers, in one round trip.
+
+    Raises:
+        EngineUnreachable: Docker is installed and does not answer.
+    """
+
+    @staticmethod
+    @override
+    def default() -> ProjectState:
+        return ProjectState()
+
+    @override
+    def command(self) -> str:
+        names = "|".join(CONTAINERS.values())
+        mine = f"^[0-9a-f]{{64}} ({PROJECT} |[^ ]* ({names})$)"
+        return (
+            f"cd {ROOT} 2>/dev/null && [ -f compose.yaml ] && command -v docker >/dev/null || exit 0; {DOCKER_ANSWERS}"
+            f"echo @@pending; ls {RELOAD_PENDING} 2>/dev/null; echo @@pulled; cat {IMAGES_LOCK} 2>/dev/null; "
+            # A broken file, or no plugin, gives no hashes: then `up` runs, and shows what Compose says of it.
+            "echo @@hashes; docker compose config --hash '*' 2>/dev/null; "
+            "echo @@complaints; "
+            "all=$(docker ps --all --no-trunc --format "
+            '\'{{.ID}} {{.Label "com.docker.compose.project"}} {{.Names}}\' 2>&1) || echo "$all"; '
+            f"echo @@project; ids=$(echo \"$all\" | grep -E '{mine}' | cut -c -64); "
+            "[ -z \"$ids\" ] || docker inspect --format '{{json .}}' $ids 2>/dev/null; true"
+        )
+
+    @override
+    def process(self, output: Iterable[str]) -> ProjectState:
+        sections = parse_sections(output)
+        if complaints := sections["complaints"]:
+            raise EngineUnreachable(type(self), " ".join(complaints))
+        return ProjectState(
+            hashes=dict(line.split(maxsplit=1) for line in sections["hashes"]),
+            containers=tuple(parse_container(json.loads(line)) for line in sections["project"]),
+            images=image_ids(sections["pulled"]),
+            reload_pending=bool(sections["pending"]),
+        )

@@ -1,0 +1,58 @@
+"""Files that Hearth keeps on a host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pyinfra.api import FactBase
+from typing_extensions import override
+
+from hearth.paths import ROOT
+from hearth.releases.facts import SHOW_ACCEPTED, accepted_release
+from hearth.releases.release import Release
+from hearth.runtime.sections import parse_sections
+from hearth.runtime.shell import quote
+
+
+@dataclass(frozen=True)
+class TreeState:
+    """Files of a host.
+
+    Attributes:
+        digests: path → SHA-256 (hex) of those that are there. One with another owner than root or another mode than
+            0644 has the digest "" and so counts as different.
+        accepted: the release that was accepted last; None before the first, or where its record can't be read.
+    """
+
+    digests: dict[str, str] = field(default_factory=dict)
+    accepted: Release | None = None
+
+
+class Tree(FactBase[TreeState]):
+    """Digests of `paths`, which are relative to `/opt/hearth`, and the release they should belong to."""
+
+    @staticmethod
+    @override
+    def default() -> TreeState:
+        return TreeState()
+
+    @override
+    def command(self, paths: tuple[str, ...]) -> str:
+        names = quote(*paths)
+        return (
+            f"cd {ROOT} 2>/dev/null || exit 0; echo @@modes; stat -c '%a:%U:%F %n' {names} 2>/dev/null; "
+            f"echo @@digests; sha256sum {names} 2>/dev/null; "
+            f"{SHOW_ACCEPTED}; true"
+        )
+
+    @override
+    def process(self, output: Iterable[str]) -> TreeState:
+        sections = parse_sections(output)
+        digests = {path: digest for digest, _, path in (line.partition("  ") for line in sections["digests"])}
+        lines = [line.replace("regular empty file", "regular file", 1) for line in sections["modes"]]
+        prefix = "644:root:regular file "
+        right = {line.removeprefix(prefix) for line in lines if line.startswith(prefix)}
+        return TreeState(
+            {path: digest if path in right else "" for path, digest in digests.items()}, accepted_release(sections)
+        )

@@ -1,0 +1,164 @@
+"""What the doctor wants to know of a host from inside, in one round trip; primitives, since it is printed as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pyinfra.api import FactBase
+from typing_extensions import override
+
+from hearth.docker.facts import EngineUnreachable
+from hearth.paths import CONTAINERS, DOCKER_DIR
+from hearth.preflight.facts import Checkup
+from hearth.runtime.sections import parse_sections
+from hearth.runtime.shell import DOCKER_ANSWERS, quote
+from hearth.stack.container_facts import Project
+from hearth.stack.containers import find_drift
+
+_WORK = Path(__file__).with_name("health_probe.sh")
+
+# What logs have when something failed: Ollama's and httpd's levels, a crash, Ollama's 5xx, and the health check.
+_WRONG = r"level=ERROR|^panic:|^fatal error|^hearth: |\| 5[0-9][0-9] \||\[[a-z_0-9]+:(error|crit|alert|emerg)\]"
+# Ollama's words about a model's process that somebody else killed, most often the kernel. (Ollama kills them as well.)
+KILLED = r"(no longer running|Load failed).*signal: killed"
+
+
+class Symptoms(FactBase[dict[str, Any]]):
+    """How the host and its containers are.
+
+    It takes up to half a minute where a question is in flight and nothing seems to be done for it.
+
+    `access` is False where the login may not look (sudo wants a password), and nothing else is there then. `engine`
+    is "" or why Docker does not answer; `deployed`; `drift`: sentences; `containers`: name → status, oom, exit_code,
+    restarts, `trouble` (the health check's words where it is unhealthy, else ""), `up_seconds` (None where it does
+    not run); `work`: of Ollama, None where no question of httpd's is in flight, else `questions`, `models`
+    (processes), and what these did in `seconds`: `cpu_seconds`, `read_bytes`; `kills`: processes of Ollama's
+    container that were ended for want of memory, by the kernel's count since its start, where it counts, else by the
+    last hour's log; `way`: "" or why httpd does not get an answer from Ollama, None where not both run; `origins`:
+    OLLAMA_ORIGINS in force, None if unknown; `memory_limits`: whether Docker can limit memory, None if unknown;
+    `memory`: kB by /proc/meminfo's names; `free_bytes` of Docker's disk, `models_free_bytes` of that of the models'
+    directory, None where there is none; `listeners`: [address, port, program]; `errors`: recent lines of the
+    containers' logs, each with the container's name before it.
+    """
+
+    @staticmethod
+    @override
+    def default() -> dict[str, Any]:
+        return {}
+
+    @override
+    def command(self, models_dir: str = "") -> str:
+        paths = (DOCKER_DIR, models_dir) if models_dir else (DOCKER_DIR,)
+        names = " ".join(CONTAINERS.values())
+        state = " ".join(
+            f"{{{{.{name}}}}}"
+            for name in ("Name", "State.Status", "State.OOMKilled", "State.ExitCode", "RestartCount", "State.StartedAt")
+        )
+        environment = "{{range .Config.Env}}{{println .}}{{end}}"
+        script = "\n".join(
+            [
+                DOCKER_ANSWERS.strip().removesuffix(";"),
+                "limits=$(timeout 40 docker info --format '{{.MemoryLimit}}' 2>/dev/null); answered=$?",
+                # An engine that hangs is not asked again: each question would take its time in vain.
+                "[ $answered != 124 ] || timeout() { return 124; }",
+                f"({Checkup().command(tuple(map(quote, paths)), '')})",
+                f"({Project().command()})",
+                "echo @@memory; grep -E '^(Mem|Swap)' /proc/meminfo",
+                # It also prints "false" where no engine answers, and then fails.
+                "[ $answered = 0 ] || exit 0; echo @@limits; echo $limits",
+                f"echo @@states; docker inspect --type container --format '{state}' {names} 2>/dev/null",
+                f"echo @@environment; docker inspect --format '{environment}' {CONTAINERS['ollama']} 2>/dev/null",
+                f"ollama={CONTAINERS['ollama']} httpd={CONTAINERS['httpd']} groups=/sys/fs/cgroup",
+                f"killed={quote(KILLED)}",
+                _WORK.read_text(),
+                "echo @@errors",
+                f"for name in {names}; do docker logs --since 1h --tail 1000 $name 2>&1 | "
+                f"grep -E '{_WRONG}' | tail -n 3 | cut -c -300 | sed \"s/^/$name: /\"; done",
+                "true",
+            ]
+        )
+        # The login's own: the doctor can't know, before it asked, whether it needs sudo, and answers no password.
+        become = '[ "$(id -u)" = 0 ] && s= || s="sudo -n"; $s true 2>/dev/null || exit 0; echo @@access; $s '
+        return become + quote("sh", "-c", script)
+
+    @override
+    def process(self, output: Iterable[str]) -> dict[str, Any]:
+        lines = list(output)
+        sections = parse_sections(lines)
+        if "access" not in sections:
+            return {"access": False}
+        checkup = Checkup().process(lines)
+        engine, drift, deployed = "", [], False
+        troubles: dict[str, str] = {}
+        if "complaints" in sections:
+            deployed = True
+            try:
+                project = Project().process(lines)
+                troubles = {one.name: one.trouble for one in project.containers if one.health == "unhealthy"}
+                found = find_drift(project.hashes, list(project.containers), {})
+                drift = [f"{one.name} {one.what}" for one in found]
+            except EngineUnreachable as error:
+                engine = error.reason
+        # Where there is no such container, an empty line stands for it.
+        states = [line.split() for line in sections.get("states", ()) if line.strip()]
+        origins = [line for line in sections.get("environment", ()) if line.startswith("OLLAMA_ORIGINS=")]
+        limits = next(iter(sections.get("limits", ())), "")
+        memory = (line.split() for line in sections.get("memory", ()))
+        return {
+            "access": True,
+            "engine": engine,
+            "deployed": deployed,
+            "drift": drift,
+            "containers": {
+                name.removeprefix("/"): {
+                    "status": status,
+                    "oom": oom == "true",
+                    "exit_code": int(code),
+                    "restarts": int(restarts),
+                    "trouble": troubles.get(name.removeprefix("/"), ""),
+                    "up_seconds": _seconds_since(started, checkup.clock) if status == "running" else None,
+                }
+                for name, status, oom, code, restarts, started in states
+            },
+            "work": _work(sections.get("work", ())),
+            "kills": _kills(sections.get("kills", ())),
+            "way": next(("" if line == "ok" else line for line in sections.get("way", ())), None),
+            "origins": origins[0].partition("=")[2]
+            if origins
+            else ""
+            if any(sections.get("environment", ()))
+            else None,
+            "memory_limits": {"true": True, "false": False}.get(limits),
+            "memory": {words[0].rstrip(":"): int(words[1]) for words in memory},
+            "models_free_bytes": next((free for path, free in checkup.free_bytes.items() if path != DOCKER_DIR), None),
+            "free_bytes": checkup.free_bytes.get(DOCKER_DIR, 0),
+            "listeners": [[one.address, one.port, one.program] for one in checkup.listeners],
+            "errors": sections.get("errors", []),
+        }
+
+
+def _work(lines: Iterable[str]) -> dict[str, Any] | None:
+    for line in lines:
+        questions, models, seconds, ticks, read = map(int, line.split())
+        return {
+            "questions": questions,
+            "models": models,
+            "seconds": seconds,
+            "cpu_seconds": ticks / 100,
+            "read_bytes": read,
+        }
+    return None
+
+
+def _kills(lines: Iterable[str]) -> int:
+    """By the kernel, where it counts; else by the log."""
+    counts = {who: int(count) for who, count in (line.split() for line in lines)}
+    return counts.get("kernel", counts.get("log", 0))
+
+
+def _seconds_since(stamp: str, now: float) -> int:
+    """From an engine's time, which has nanoseconds and is in UTC, to the host's own clock."""
+    return max(0, int(now - datetime.fromisoformat(f"{stamp[:19]}+00:00").timestamp()))

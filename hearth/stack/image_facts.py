@@ -1,0 +1,90 @@
+"""Container images of a host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pyinfra.api import FactBase
+from typing_extensions import override
+
+from hearth.docker.facts import EngineUnreachable
+from hearth.paths import IMAGES_LOCK, PULLING
+from hearth.runtime.sections import parse_sections
+from hearth.runtime.shell import DOCKER_ANSWERS, quote
+
+
+@dataclass(frozen=True)
+class ImagesState:
+    """Ids (`sha256:…`) of images by reference.
+
+    Attributes:
+        present: as the engine has them now.
+        pulled: as they came from the registry.
+        unfinished: references whose pull was begun, and not seen to its end: the run was cut off.
+    """
+
+    present: dict[str, str] = field(default_factory=dict)
+    pulled: dict[str, str] = field(default_factory=dict)
+    unfinished: frozenset[str] = frozenset()
+
+    def missing(self, references: Iterable[str]) -> list[str]:
+        """The references that are not there, lead to another image than the one that was pulled, or may be broken."""
+        return [
+            reference
+            for reference in references
+            if reference not in self.present
+            or reference in self.unfinished
+            or self.pulled.get(reference, self.present[reference]) != self.present[reference]
+        ]
+
+    def unrecorded(self, references: Iterable[str]) -> dict[str, str]:
+        """Those that were there before Hearth (`docker load` on a site without internet, say), to their ids."""
+        return {
+            reference: self.present[reference]
+            for reference in references
+            if reference in self.present and reference not in self.pulled and reference not in self.unfinished
+        }
+
+
+class Images(FactBase[ImagesState]):
+    """Whether the images of `references` are there, and are the ones that were pulled.
+
+    Raises:
+        EngineUnreachable: Docker is installed and does not answer.
+    """
+
+    @staticmethod
+    @override
+    def default() -> ImagesState:
+        return ImagesState()
+
+    @override
+    def command(self, references: tuple[str, ...]) -> str:
+        # One call for all where all are there, which prints their ids in order; else one call for each.
+        names = quote(*references)
+        return (
+            f"command -v docker >/dev/null || exit 0; {DOCKER_ANSWERS}"
+            f"echo @@pulled; cat {IMAGES_LOCK} 2>/dev/null; echo @@unfinished; cat {PULLING} 2>/dev/null; "
+            f"echo @@present; set -- {names}; "
+            'if ids=$(docker image inspect --format "{{.Id}}" "$@" 2>/dev/null); then '
+            'for id in $ids; do [ $# = 0 ] || { echo "$1 $id"; shift; }; done; '
+            'elif [ $? = 124 ]; then echo "$ids"; else '
+            'for name; do docker image inspect --format "$name {{.Id}}" "$name" 2>&1; done; fi; true'
+        )
+
+    @override
+    def process(self, output: Iterable[str]) -> ImagesState:
+        sections = parse_sections(output)
+        for line in sections["present"]:
+            if "docker daemon" in line.lower() or "docker.sock" in line:
+                raise EngineUnreachable(type(self), line)
+        # "boot reference": what the boot is for, pull_images.sh says.
+        unfinished = frozenset(fields[1] for line in sections["unfinished"] if len(fields := line.split()) == 2)
+        return ImagesState(image_ids(sections["present"]), image_ids(sections["pulled"]), unfinished)
+
+
+def image_ids(lines: Iterable[str]) -> dict[str, str]:
+    """`reference id` lines as a table; other lines are left out."""
+    fields = (line.split() for line in lines)
+    return {pair[0]: pair[1] for pair in fields if len(pair) == 2 and pair[1].startswith("sha256:")}

@@ -1,0 +1,67 @@
+"""Container images."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+from pyinfra import host
+from pyinfra.api import FunctionCommand, StringCommand, operation
+from pyinfra.api.exceptions import FactPreconditionError
+
+from hearth.paths import IMAGES_FOUND, IMAGES_LOCK
+from hearth.runtime.commands import refused, streamed
+from hearth.runtime.shell import quote
+from hearth.stack.image_facts import Images
+from hearth.stack.messages import explain_images
+
+PUT = (Path(__file__).parents[1] / "runtime/write_file.sh").read_text()
+# For scripts that pull images; see there.
+FUNCTIONS = PUT + Path(__file__).with_name("pull_images.sh").read_text()
+
+
+@operation()
+def pulled(
+    references: tuple[str, ...], timeout: int, stall: int, retries: int
+) -> Generator[FunctionCommand | StringCommand, None, None]:
+    """Pull the images that are missing, whose tag was moved on the host, or whose pull was cut off.
+
+    Args:
+        references: `name:tag` or `name@sha256:…`.
+        timeout: seconds for one attempt at one image.
+        stall: seconds without progress after which an attempt is given up.
+        retries: further attempts; layers that arrived are kept between them.
+    """
+    try:
+        state = host.get_fact(Images, references=references)
+    except FactPreconditionError as error:
+        yield refused(str(error))
+        return
+    missing = state.missing(references)
+    unrecorded = state.unrecorded(references)
+    if not missing and not unrecorded:
+        host.noop("images are there")
+    explain_images(state, missing, unrecorded)
+    for reference, image_id in unrecorded.items():
+        yield StringCommand(record_script(reference, quote(image_id), IMAGES_FOUND, IMAGES_LOCK))
+    if missing:
+        yield streamed(pull_script(missing, timeout, stall, retries))
+
+
+def record_script(reference: str, image_id: str, *tables: str) -> str:
+    """Shell script that writes down which image a reference leads to.
+
+    Args:
+        image_id: a word of the shell.
+        tables: files to write it into, IMAGES_LOCK without any.
+    """
+    records = [f"record {table} {quote(reference)} {image_id}" for table in tables or (IMAGES_LOCK,)]
+    return "\n".join(["set -e", FUNCTIONS, *records])
+
+
+def pull_script(references: Sequence[str], timeout: int, stall: int, retries: int) -> str:
+    """Shell script that pulls images at the same time and records their ids; fails if one can't be had."""
+    return (
+        f"set -e\nattempt_seconds={timeout} stall_seconds={stall} retries={retries}\n"
+        f"{FUNCTIONS}pull_all {quote(*references)}"
+    )

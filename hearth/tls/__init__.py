@@ -1,0 +1,1 @@
+"""Certificates: local CA, own files, ACME."""

@@ -1,0 +1,99 @@
+"""What a host has of TLS."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pyinfra.api import FactBase
+from typing_extensions import override
+
+from hearth.paths import ACME, ACME_STORE, ROOT, TLS, TLS_FILES, TLS_LIVE
+from hearth.runtime.sections import parse_sections
+from hearth.runtime.shell import quote
+
+# Path → mode and owner (numbers: user, group).
+DIRECTORIES = {TLS: "700:0:0", TLS_LIVE: "755:0:0", ACME: "700:0:0", ACME_STORE: "700:33:33"}
+
+
+@dataclass(frozen=True)
+class CertificatesState:
+    """Certificates of a host.
+
+    Attributes:
+        digests: name of a file in `/opt/hearth/tls/live` → SHA-256 (hex); "" for one with a wrong owner or mode.
+        recorded: digest of `server.pem`, as a deploy wrote it.
+        chain: PEM text of the certificates in it.
+        directories: those of `DIRECTORIES` that are as they should be.
+        acme_chain: PEM text of what the authority gave last.
+        acme_errors: how often in a row asking it has failed.
+        acme_trouble: what was wrong last, in httpd's words.
+    """
+
+    digests: dict[str, str] = field(default_factory=dict)
+    recorded: str = ""
+    chain: str = ""
+    directories: frozenset[str] = frozenset()
+    acme_chain: str = ""
+    acme_errors: int = 0
+    acme_trouble: str = ""
+
+
+class Certificates(FactBase[CertificatesState]):
+    """Files of TLS. Of a key nothing is shown but its file's digest. `acme_name`: the first of ACME's names, or ""."""
+
+    @staticmethod
+    @override
+    def default() -> CertificatesState:
+        return CertificatesState()
+
+    @override
+    def command(self, acme_name: str) -> str:
+        names = quote(*TLS_FILES)
+        acme = [
+            f"echo @@acme; cat {quote(f'{ACME_STORE}/domains/{acme_name}')}/pubcert*.pem 2>/dev/null",
+            f"echo @@job; cat {quote(f'{ACME_STORE}/staging/{acme_name}/job.json')} 2>/dev/null",
+        ]
+        return "; ".join(
+            [
+                f"[ -d {ROOT} ] || exit 0",
+                f"echo @@directories; stat -c '%a:%u:%g:%F %n' {quote(*DIRECTORIES)} 2>/dev/null",
+                *(acme if acme_name else []),
+                f"cd {TLS_LIVE} 2>/dev/null || exit 0",
+                f"echo @@modes; stat -c '%a:%u:%g:%F %n' {names} 2>/dev/null",
+                f"echo @@digests; sha256sum {names} 2>/dev/null",
+                "echo @@recorded; cat server.sha256 2>/dev/null",
+                "echo @@chain; sed -n '/^-----BEGIN CERT/,/^-----END CERT/p' server.pem 2>/dev/null",
+                "true",
+            ]
+        )
+
+    @override
+    def process(self, output: Iterable[str]) -> CertificatesState:
+        sections = defaultdict(list, parse_sections(output))
+        files = {f"{mode}:regular file {name}": name for name, mode in TLS_FILES.items()}
+        right = {files[line] for line in sections["modes"] if line in files}
+        directories = {f"{mode}:directory {path}": path for path, mode in DIRECTORIES.items()}
+        digests = (line.partition("  ") for line in sections["digests"])
+        errors, trouble = _job("\n".join(sections["job"]))
+        return CertificatesState(
+            digests={name: digest if name in right else "" for digest, _, name in digests},
+            recorded=next(iter(sections["recorded"]), "").partition(" ")[0],
+            chain="\n".join(sections["chain"]),
+            directories=frozenset(directories[line] for line in sections["directories"] if line in directories),
+            acme_chain="\n".join(sections["acme"]),
+            acme_errors=errors,
+            acme_trouble=trouble,
+        )
+
+
+def _job(text: str) -> tuple[int, str]:
+    """Failures in a row, and the last one in words, of a job of httpd's mod_md; it may just be writing it."""
+    try:
+        job = json.loads(text)
+        last = job.get("last", {})
+        return int(job.get("errors", 0)), str(last.get("detail") or last.get("status-description", ""))
+    except (ValueError, AttributeError, TypeError):
+        return 0, ""

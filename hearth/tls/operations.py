@@ -1,0 +1,136 @@
+"""Certificates and keys on the host."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+
+from pyinfra import host, logger
+from pyinfra.api import FunctionCommand, StringCommand, operation
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+
+from hearth.paths import RELOAD_PENDING, ROOT, TLS, TLS_FILES, TLS_LIVE
+from hearth.runtime.byte_stream import ChannelError, write_to
+from hearth.runtime.commands import connection_arguments, refused
+from hearth.runtime.explain import explain
+from hearth.runtime.shell import quote
+from hearth.settings.model import Settings
+from hearth.tls.certificate import CertificateError, fingerprint, parse_chain, today
+from hearth.tls.facts import DIRECTORIES, Certificates
+from hearth.tls.local_ca import make_authority
+from hearth.tls.local_files import Material
+from hearth.tls.plan import Plan, plan_certificates
+
+
+@operation()
+def provided(settings: Settings, material: Material) -> Generator[FunctionCommand | StringCommand, None, None]:
+    """Put the host's certificate and key where httpd reads them, if what is there is not right or ends soon.
+
+    A key goes from memory here to a file there, through the connection's encrypted channel: it is on no command line,
+    in no other file and in no log. httpd reloads afterwards by the mark that is left.
+
+    Args:
+        settings: with TLS.
+        material: what this computer has of it.
+    """
+    acme_name = settings.proxy_tls_names[0] if settings.proxy_tls == "acme" else ""
+    state = host.get_fact(Certificates, acme_name=acme_name)
+    plan = plan_certificates(settings, material, state, today())
+    explain(*plan.doubts, kind="unknown")
+    if plan.refusal:
+        yield refused(plan.refusal)
+        return
+    if not plan.put and not plan.make:
+        host.noop("certificates are as they should be")
+        return
+    explain(*plan.reasons)
+    if plan.make:
+        yield StringCommand(directories_script(plan.make))
+    if plan.put:
+        yield FunctionCommand(_send, (settings, material, plan, connection_arguments()), {})
+
+
+def _send(
+    state: State, host: Host, settings: Settings, material: Material, plan: Plan, arguments: dict[str, Any]
+) -> bool:
+    try:
+        files = _contents(host, settings, material, plan)
+        write_to(state, host, receive_script(sorted(files)), arguments, io.BytesIO(pack(files)))
+    except (CertificateError, ChannelError, OSError) as error:
+        logger.error(f"{host.print_prefix}the certificate was not put: {error}")
+        return False
+    return True
+
+
+def _contents(host: Host, settings: Settings, material: Material, plan: Plan) -> dict[str, bytes]:
+    """The files to put. Here, and not earlier, the local authority is made and signs: a run that looks does not."""
+    if settings.proxy_tls == "acme":
+        return {"acme-trust.pem": material.trust}
+    if settings.proxy_tls == "files":
+        return _with_digest(material.pair)
+    authority = material.authority
+    if authority is None:
+        authority = make_authority(material.directory, material.everyone, today())
+        logger.info(
+            f"{host.print_prefix}a local authority was made in {material.directory}: keep a copy of that. Devices "
+            f"trust it when you tell them (docs/tls.md). SHA-256 fingerprint: {fingerprint(authority.certificate)}"
+        )
+    files = {"ca.crt": authority.pem}
+    if plan.issue:
+        pair = authority.issue(settings.proxy_tls_names, today())
+        ends = parse_chain(pair, "the new certificate")[0].not_valid_after_utc
+        logger.info(f"{host.print_prefix}a certificate until {ends:%Y-%m-%d} was issued")
+        files |= _with_digest(pair)
+    return files
+
+
+def _with_digest(pair: bytes) -> dict[str, bytes]:
+    return {"server.pem": pair, "server.sha256": f"{hashlib.sha256(pair).hexdigest()}  server.pem\n".encode()}
+
+
+def directories_script(paths: Sequence[str]) -> str:
+    """Shell script that makes directories, or sets right who may enter them."""
+    lines = [f"install -d -m 0755 {ROOT}"]
+    for path in paths:
+        mode, user, group = DIRECTORIES[path].split(":")
+        lines.append(f"install -d -m {mode} -o {user} -g {group} {path}")
+    return " && ".join(lines)
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """A tar archive of files of `/opt/hearth/tls/live`, each with its owner and mode."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name in sorted(files):
+            member = tarfile.TarInfo(name)
+            mode, user, group = TLS_FILES[name].split(":")
+            member.size, member.mode, member.uid, member.gid = len(files[name]), int(mode, 8), int(user), int(group)
+            archive.addfile(member, io.BytesIO(files[name]))
+    return buffer.getvalue()
+
+
+def receive_script(names: list[str]) -> str:
+    """Shell script that takes the files' archive from its standard input, and puts each whole or not at all.
+
+    Certificate and key are one file, so that httpd never finds one without the other. The mark for its reload comes
+    first: a run that dies in between leaves it.
+    """
+    incoming = f"{TLS}/.incoming"
+    places = [quote(f"{incoming}/{name}") for name in names]
+    return "\n".join(
+        [
+            "set -e",
+            "umask 077",
+            f"rm -rf {incoming}",
+            f"mkdir {incoming}",
+            f"trap 'rm -rf {incoming}' EXIT",
+            f"tar -xmf - -C {incoming} --same-owner --same-permissions --numeric-owner",
+            f"sync {' '.join(places)}",
+            f"touch {RELOAD_PENDING}",
+            *(f"mv -f {place} {TLS_LIVE}/" for place in places),
+        ]
+    )

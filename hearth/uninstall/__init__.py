@@ -1,0 +1,1 @@
+"""Removing Hearth from a host."""

@@ -1,0 +1,50 @@
+"""The way back: what Hearth put on a host is taken away again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyinfra import host, logger
+from pyinfra.api import DeployError, deploy
+
+from hearth.render.stack_files import render_tree
+from hearth.settings.model import Settings
+from hearth.uninstall import operations
+
+
+def announce(settings: Settings, delete_models: bool, root: dict[str, Any]) -> None:
+    """Say what will go and what stays, before pyinfra asks whether to begin.
+
+    Args:
+        root: pyinfra arguments with which commands run as root.
+
+    Raises:
+        DeployError: it can't be known what is Hearth's.
+    """
+    try:
+        _, removal = operations.look(_files(settings), settings.ollama_models_dir, delete_models, **root)
+    except ValueError as error:
+        raise DeployError(f"{host.name}: {error}") from None
+    for line in removal.lines or ["nothing: there is nothing of Hearth's on this host"]:
+        logger.info(f"{host.print_prefix}will remove: {line}")
+    for line in removal.kept:
+        logger.info(f"{host.print_prefix}stays: {line}")
+
+
+@deploy("Uninstall")
+def uninstall(settings: Settings, delete_models: bool) -> None:
+    """Containers, networks and images first, the records by which they are known last. Docker itself stays."""
+    files, models_dir = _files(settings), settings.ollama_models_dir
+    operations.stack_removed(
+        name="Remove the containers, the networks and the images",
+        files=files,
+        models_dir=models_dir,
+        delete_models=delete_models,
+    )
+    operations.engine_released(name="Take Hearth out of daemon.json", files=files, models_dir=models_dir)
+    operations.boot_released(name="Take Hearth out of the boot line", files=files, models_dir=models_dir)
+    operations.files_removed(name="Remove the files", files=files, models_dir=models_dir)
+
+
+def _files(settings: Settings) -> frozenset[str]:
+    return frozenset(render_tree(settings))

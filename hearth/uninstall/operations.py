@@ -1,0 +1,172 @@
+"""Take away what Hearth put on a host, and nothing else.
+
+Each operation looks anew at what is there, so that a run that was cut off is finished by the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from pyinfra import host
+from pyinfra.api import FunctionCommand, StringCommand, operation
+from pyinfra.api.exceptions import FactPreconditionError
+
+from hearth.boot.operations import remove_script
+from hearth.docker.daemon_json import dump_config, parse_config
+from hearth.docker.facts import EngineUnreachable
+from hearth.firewall.operations import removal_script
+from hearth.footprint.facts import Footprint, FootprintState
+from hearth.paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING, MODELS_VOLUME, ROOT
+from hearth.runtime.commands import refused, streamed
+from hearth.runtime.shell import quote
+from hearth.uninstall.plan import STORE_ENTRIES, Removal, plan_removal
+
+Commands = Generator[StringCommand | FunctionCommand, None, None]
+
+
+def look(files: frozenset[str], models_dir: str, delete_models: bool, **root: Any) -> tuple[FootprintState, Removal]:
+    """The host, and what an uninstall does to it.
+
+    Args:
+        files: paths below `/opt/hearth` that this version of Hearth puts there.
+        root: pyinfra arguments with which commands run as root, outside an operation.
+
+    Raises:
+        ValueError: that can't be known: the engine does not answer, or `daemon.json` is no JSON.
+    """
+    try:
+        state = host.get_fact(Footprint, models_dir=models_dir, **root)
+        if not state.known:  # while pyinfra prepares, the error below is taken for "not yet"
+            raise EngineUnreachable(Footprint, "it gave no list of its containers")
+    except FactPreconditionError as error:
+        raise ValueError(f"{error}; start it, then uninstall again: what it runs can't be known without it") from None
+    return state, plan_removal(state, files, models_dir, delete_models)
+
+
+@operation()
+def stack_removed(files: frozenset[str], models_dir: str, delete_models: bool) -> Commands:
+    """Remove Hearth's containers, networks, firewall, the images that it pulled, and the models if they are to go."""
+    try:
+        _, removal = look(files, models_dir, delete_models)
+    except ValueError as error:
+        yield refused(str(error))
+        return
+    if script := stack_script(removal):
+        yield streamed(script)
+    else:
+        host.noop("nothing of the stack is there")
+
+
+def stack_script(removal: Removal) -> str:
+    """Shell script that does so; "" where nothing is to be done."""
+    lines = []
+    if ids := [identity for identity, _ in removal.containers]:
+        # Stopped first: running answers may end. Volumes without a name go with their containers, others stay.
+        lines += [f"docker stop {quote(*ids)} >/dev/null", f"docker rm --force --volumes {quote(*ids)} >/dev/null"]
+        lines += [f"echo {quote(f'Removed the container {name}')}" for _, name in removal.containers]
+    for name in removal.networks:
+        lines += [f"docker network rm {name} >/dev/null", f"echo 'Removed the network {name}'"]
+    if removal.firewall:
+        lines.append(removal_script())
+    # Without force: the engine itself refuses to remove what a container uses.
+    for one in removal.images:
+        lines += [f"docker rmi {quote(one)} >/dev/null", f"echo {quote(f'Removed the image {one}')}"]
+    if removal.volume:
+        lines += [f"docker volume rm {MODELS_VOLUME} >/dev/null", f"echo 'Removed the volume {MODELS_VOLUME}'"]
+    if removal.store:
+        names = quote(*(f"{removal.store}/{entry}" for entry in STORE_ENTRIES))
+        lines += [f"rm -rf {names}", f"rmdir {quote(f'{removal.store}/models')} 2>/dev/null || true"]
+    return "\n".join(["set -e", *lines]) if lines else ""
+
+
+@operation()
+def engine_released(files: frozenset[str], models_dir: str) -> Commands:
+    """Take Hearth's part out of daemon.json. The engine is restarted only where its configuration changed."""
+    try:
+        state, removal = look(files, models_dir, False)
+    except ValueError as error:
+        yield refused(str(error))
+        return
+    if removal.config is None:
+        host.noop(f"nothing in {DAEMON_JSON} is Hearth's")
+        return
+    yield streamed(release_script(state, removal.config))
+
+
+def release_script(state: FootprintState, final: dict[str, Any]) -> str:
+    """Shell script that makes `final` the engine's configuration.
+
+    Where Hearth had the engine keep containers running through its restart, it does so for this last one as well, or
+    other people's containers would be stopped: that one key is taken out when the engine is back.
+    """
+    current = parse_config(state.config, DAEMON_JSON)
+    key = "live-restore"
+    ours = parse_config(state.record, DAEMON_RECORD).get(key) is True and current.get(key) is True
+    between = final | {key: True} if ours else final
+    lines = ["set -e"]
+    if state.has_docker and (between != current or state.pending):
+        lines += [
+            f"touch {ENGINE_PENDING}",
+            *_put(DAEMON_RECORD, dump_config({key: True} if ours else {})),
+            *_put(DAEMON_JSON, dump_config(between)),
+            "echo 'Restarting the engine …'",
+            "systemctl restart docker.service",
+            f"rm -f {ENGINE_PENDING}",
+        ]
+    lines += _put(DAEMON_JSON, dump_config(final)) if final else [f"rm -f {DAEMON_JSON}"]
+    lines += [f"rm -f {DAEMON_RECORD} {ENGINE_PENDING}", f"echo 'Took Hearth out of {DAEMON_JSON}'"]
+    return "\n".join(lines)
+
+
+@operation()
+def boot_released(files: frozenset[str], models_dir: str) -> Commands:
+    """Take Hearth's word out of the line that a Raspberry Pi is started with. The host is not restarted for it."""
+    try:
+        _, removal = look(files, models_dir, False)
+    except ValueError as error:
+        yield refused(str(error))
+        return
+    if not removal.boot:
+        host.noop("nothing in the line that the host is started with is Hearth's")
+        return
+    yield streamed(remove_script())
+
+
+def _put(path: str, content: str) -> list[str]:
+    """Shell commands that write a file, whole or not at all, where the first that fails ends the script."""
+    return [
+        f"mkdir -p {path.rpartition('/')[0]}",
+        f"printf %s {quote(content)} > {path}.new",
+        f"chmod 0644 {path}.new",
+        f"sync {path}.new",
+        f"mv -f {path}.new {path}",
+    ]
+
+
+@operation()
+def files_removed(files: frozenset[str], models_dir: str) -> Commands:
+    """Remove the files that Hearth put into /opt/hearth, and the directories that are empty then."""
+    try:
+        _, removal = look(files, models_dir, False)
+    except ValueError as error:
+        yield refused(str(error))
+        return
+    if script := files_script(removal):
+        yield StringCommand(script)
+    else:
+        host.noop("nothing of Hearth's is there")
+
+
+def files_script(removal: Removal) -> str:
+    """Shell script that does so; "" where nothing is to be done. Records of what else was there go with the rest."""
+    if not (removal.files or removal.directories or removal.root):
+        return ""
+    lines = ["set -e", f"cd {ROOT}"]
+    if removal.files:
+        lines.append(f"rm -f -- {quote(*(f'./{path}' for path in removal.files))}")
+    if removal.directories:
+        lines.append(f"rmdir -- {quote(*(f'./{path}' for path in removal.directories))}")
+    if removal.root:
+        lines += ["cd /", f"rmdir {ROOT}"]
+    return "\n".join(lines)

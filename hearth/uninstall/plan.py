@@ -1,0 +1,199 @@
+"""What an uninstall removes of what a host has, and what it leaves, and why. Pure rules."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from hearth.boot.memory_cgroup import WORD
+from hearth.docker.daemon_json import Config, merge_config, parse_config
+from hearth.footprint.facts import FootprintState, Neighbour
+from hearth.footprint.owned_files import OWN_DIRECTORIES, our_files, own_names
+from hearth.paths import (
+    BOOT_LINE,
+    DAEMON_JSON,
+    DAEMON_RECORD,
+    MODELS_VOLUME,
+    PROJECT,
+    RELEASES,
+    ROOT,
+)
+
+_RELEASES = RELEASES.removeprefix(f"{ROOT}/")
+# What Ollama keeps in its directory, beside the models.
+STORE_ENTRIES = ("models/blobs", "models/manifests", "id_ed25519", "id_ed25519.pub", "history")
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What goes, and what stays.
+
+    Attributes:
+        containers: ids and names.
+        networks: names.
+        firewall: Hearth's own is to go.
+        images: references.
+        volume: the models' volume is to go.
+        store: directory whose models are to go; "" for none.
+        files, directories: below `/opt/hearth`; directories with the deepest first.
+        root: `/opt/hearth` itself.
+        boot: Hearth's word in the line that a Raspberry Pi is started with is to go.
+        config: `daemon.json` without Hearth's part; None where it is to stay as it is.
+        kept: sentences about what stays.
+    """
+
+    containers: tuple[tuple[str, str], ...] = ()
+    networks: tuple[str, ...] = ()
+    firewall: bool = False
+    images: tuple[str, ...] = ()
+    volume: bool = False
+    store: str = ""
+    files: tuple[str, ...] = ()
+    directories: tuple[str, ...] = ()
+    root: bool = False
+    boot: bool = False
+    config: Config | None = None
+    kept: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        """What goes, a line each, for a person."""
+        return [
+            *(f"container {name}" for _, name in self.containers),
+            *(f"network {name}" for name in self.networks),
+            *(["the firewall (nftables itself stays)"] if self.firewall else []),
+            *(f"image {reference}" for reference in self.images),
+            *([f"volume {MODELS_VOLUME}, with all models"] if self.volume else []),
+            *([f"all models in {self.store}"] if self.store else []),
+            *([f"{WORD} in {BOOT_LINE}, from the next restart on"] if self.boot else []),
+            *([f"Hearth's part of {DAEMON_JSON}"] if self.config is not None else []),
+            *([f"{len(self.files)} files in {ROOT}"] if self.files else []),
+            *([f"the directory {ROOT}"] if self.root else []),
+        ]
+
+
+def plan_removal(host: FootprintState, files: frozenset[str], models_dir: str, delete_models: bool) -> Removal:
+    """What an uninstall does to a host.
+
+    Args:
+        files: paths below `/opt/hearth` that this version of Hearth puts there, beside its records.
+        models_dir: the setting: "" for the volume.
+        delete_models: models go, too.
+
+    Raises:
+        ValueError: `daemon.json` can't be read, so that nothing can be taken out of it.
+    """
+    ours, others = _split(host)
+    kept: list[str] = []
+    gone, directories, root = _files(host, files, kept)
+    return Removal(
+        containers=tuple((one.id, one.name) for one in ours),
+        networks=_networks(host, others, kept),
+        firewall=host.firewall,
+        images=_images(host, others, kept),
+        volume=_volume(host, others, models_dir, delete_models, kept),
+        store=_store(host, models_dir, delete_models, kept),
+        boot=host.boot,
+        config=_config(host),
+        files=gone,
+        directories=directories,
+        root=root,
+        kept=tuple(kept),
+    )
+
+
+def _split(host: FootprintState) -> tuple[list[Neighbour], list[Neighbour]]:
+    """Hearth's containers, and all others: a project of somebody else's may be called hearth, too."""
+    ours = [one for one in host.containers if one.project == PROJECT and one.directory == ROOT]
+    return ours, [one for one in host.containers if one not in ours]
+
+
+def _networks(host: FootprintState, others: list[Neighbour], kept: list[str]) -> tuple[str, ...]:
+    remove = []
+    for name, owned in sorted(host.networks.items()):
+        guests = sorted(one.name for one in others if name in one.networks)
+        if owned.project != PROJECT:
+            kept.append(f"network {name}: it was not made by Hearth")
+        elif guests:
+            kept.append(f"network {name}: {', '.join(guests)} is on it; then `docker network rm {name}` removes it")
+        else:
+            remove.append(name)
+    return tuple(remove)
+
+
+def _images(host: FootprintState, others: list[Neighbour], kept: list[str]) -> tuple[str, ...]:
+    remove = []
+    for reference, pulled in sorted(host.lock.items()):
+        if reference not in host.images:
+            continue
+        now = host.images[reference].id
+        users = sorted(one.name for one in others if one.image == now)
+        if host.found.get(reference) == now:
+            kept.append(f"image {reference}: it was there before Hearth")
+        elif now != pulled:
+            kept.append(f"image {reference}: the name leads to another image than the one that Hearth pulled")
+        elif users:
+            kept.append(f"image {reference}: {', '.join(users)} was made from it")
+        else:
+            remove.append(reference)
+    return tuple(remove)
+
+
+def _volume(
+    host: FootprintState, others: list[Neighbour], models_dir: str, delete_models: bool, kept: list[str]
+) -> bool:
+    if host.volume is None:
+        return False
+    if users := sorted(one.name for one in others if MODELS_VOLUME in one.volumes):
+        kept.append(f"volume {MODELS_VOLUME}: {', '.join(users)} uses it")
+        return False
+    if delete_models and not models_dir:
+        return True
+    kept.append(
+        f"models in the volume {MODELS_VOLUME} ({host.volume.mount}): "
+        f"`make uninstall MODELS=delete`, or `docker volume rm {MODELS_VOLUME}` on the host, removes them"
+    )
+    return False
+
+
+def _store(host: FootprintState, models_dir: str, delete_models: bool, kept: list[str]) -> str:
+    if not models_dir or not host.store_files:
+        return ""
+    if delete_models:
+        return models_dir
+    kept.append(
+        f"models in {host.store}: `make uninstall MODELS=delete`, or `rm -r {host.store}` on the host, removes them"
+    )
+    return ""
+
+
+def _config(host: FootprintState) -> Config | None:
+    """`daemon.json` without what Hearth put there; None where there is nothing of Hearth's in it."""
+    recorded = parse_config(host.record, DAEMON_RECORD)
+    if not recorded:
+        return None
+    current = parse_config(host.config, DAEMON_JSON)
+    merged, _ = merge_config(current, recorded, {})
+    return merged if merged != current or host.pending else None
+
+
+def _files(
+    host: FootprintState, files: frozenset[str], kept: list[str]
+) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    """Files and directories below `/opt/hearth` that go, and whether it goes itself."""
+    remove = our_files(host.files, files)
+    strangers = host.files - remove
+    homes = _parents(own_names(host.files, files) | remove) | {_RELEASES}
+    # An empty directory that a person made is a person's, too.
+    theirs = {
+        path for path in host.directories if path not in homes and not path.startswith((*OWN_DIRECTORIES, _RELEASES))
+    }
+    above = _parents(strangers | theirs)
+    directories = sorted(host.directories - above - theirs, key=lambda path: (-path.count("/"), path))
+    kept += [f"{ROOT}/{path}: it was not put there by Hearth" for path in sorted(strangers | (theirs - above))]
+    return tuple(sorted(remove)), tuple(directories), host.has_root and not strangers and not theirs
+
+
+def _parents(paths: Set[str]) -> set[str]:
+    return {str(parent) for path in paths for parent in PurePosixPath(path).parents}

@@ -1,0 +1,99 @@
+"""Texts that reach a shell stay the words they were, and no settings make scripts with more words than others."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+from hypothesis import HealthCheck, assume, example, given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+
+from hearth.docker import operations as engine
+from hearth.docker.daemon_json import dump_config, wanted_config
+from hearth.firewall import operations as firewall
+from hearth.firewall.rules import render_rules
+from hearth.host.platform import DockerSource
+from hearth.models import operations as models
+from hearth.models.plan import Task
+from hearth.releases import operations as releases
+from hearth.render.stack_files import render_tree
+from hearth.runtime.shell import quote
+from hearth.settings.model import Settings, SettingsError
+from hearth.stack import container_operations as project
+from hearth.stack import file_operations as tree
+from hearth.stack import image_operations as images
+from tests.proxy.properties.shape import tame, unlike
+from tests.proxy.properties.values import HOSTILE, PHASES, changed
+from tests.pyinfra.shell import check_syntax
+from tests.support.shipped import defaults
+
+QUICK = profile(
+    max_examples=150,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=PHASES,
+    suppress_health_check=list(HealthCheck),
+)
+WORD = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
+SAYABLE = [word for word in HOSTILE if "\0" not in word and "\ud800" not in word]
+
+
+@QUICK
+@given(st.lists(st.one_of(WORD, st.sampled_from(SAYABLE)), min_size=1, max_size=5))
+@example(SAYABLE)
+def test_words_arrive_as_they_were(said: list[str]) -> None:
+    for shell in ("sh", "bash"):
+        # As pyinfra does it: the command is itself a word of a shell's command line.
+        command = quote(shell, "-c", f"printf '%s\\0' {quote(*said)}")
+        done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=20, check=True)
+        assert done.stdout.decode().split("\0")[:-1] == said
+
+
+def scripts(settings: Settings) -> dict[str, str]:
+    """Every script that is made with texts of the settings, by what it does."""
+    paths = sorted(render_tree(settings))
+    tasks = [Task(model, "pull") for model in settings.ollama_models]
+    refused = releases.refuse_script(settings, tuple(paths), "somebody")
+    directories = (settings.ollama_models_dir,) if settings.ollama_models_dir else ()
+    return {
+        "docker": engine.install_script(DockerSource(("docker-ce",), settings.docker_apt_url), "trixie", 60),
+        "images": images.pull_script((settings.ollama_image, settings.proxy_image), 60, 60, 1),
+        "record": images.record_script(settings.ollama_image, "id"),
+        "models": models.pull_script(tasks, settings.ollama_model_registry, 60, 1),
+        "files": tree.swap_script(paths, "/tmp/upload", settings.proxy_image),
+        "containers": project.converge_script([], settings.docker_health_timeout, refused, 0, directories),
+        "firewall": firewall.limit_script(
+            render_rules(settings.firewall_allow_from or ("10.0.0.0/8",), settings.published_ports), False, 60
+        ),
+    }
+
+
+@QUICK
+@given(changed())
+def test_scripts(data: dict[str, Any]) -> None:
+    try:
+        settings = Settings.from_data(defaults() | data)
+    except SettingsError:
+        assume(False)
+    plain = scripts(tame(settings))
+    for what, script in scripts(settings).items():
+        check_syntax(script)
+        assert unlike(script, plain[what]) == []
+
+
+@QUICK
+@given(changed())
+def test_the_engine_s_configuration(data: dict[str, Any]) -> None:
+    try:
+        settings = Settings.from_data(defaults() | data)
+    except SettingsError:
+        assume(False)
+    read = json.loads(dump_config(wanted_config(settings, {})))
+    assert read.get("registry-mirrors", []) == list(settings.docker_registry_mirrors)
+    assert read["log-opts"] == {
+        "max-size": settings.docker_log_max_size,
+        "max-file": str(settings.docker_log_max_files),
+    }

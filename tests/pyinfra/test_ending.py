@@ -1,0 +1,154 @@
+"""The last words of a run, with the real pyinfra: on this machine, and on a host that nobody reaches."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hearth.cli.summary_text import image_version
+from hearth.runtime.explain import REPORT
+from tests.support.shipped import PROJECT, shipped_settings
+
+INVENTORY = """
+here = [("@local", {"ollama_models": ["tinyllama"]})]
+"""
+NOBODY = """
+away = [("nobody", {"ssh_hostname": "127.0.0.1", "ssh_port": 1, "ssh_user": "pi"})]
+"""
+# As deploy.py, with operations that touch nothing.
+DEPLOY = """
+from pyinfra import host, state
+from pyinfra.api import StringCommand, operation
+
+from hearth.runtime.commands import refused, streamed
+from hearth.cli.summary import learned, prepared
+from hearth.preflight.deploy import check_settings
+
+settings = check_settings(state.inventory)[host.name]
+
+
+@operation()
+def runs(command):
+    learned(sizes={"tinyllama:latest": "637 MB"}, docker="26.1.5")
+    if command:
+        yield StringCommand(command)
+    else:
+        host.noop("nothing to do")
+
+
+@operation()
+def streams(script):
+    yield streamed(script)
+
+
+@operation()
+def refuses():
+    yield refused("the engine does not answer")
+
+
+"""
+
+
+@pytest.fixture(name="checkout")
+def _checkout(tmp_path: Path) -> Path:
+    shutil.copy(PROJECT / "config.py", tmp_path)
+    for name in ("hearth", "files", "group_data"):
+        (tmp_path / name).symlink_to(PROJECT / name)
+    (tmp_path / "inventory").mkdir()
+    return tmp_path
+
+
+def last_words(checkout: Path, deploy: str, *words: str, inventory: str = INVENTORY, code: int = 0) -> list[str]:
+    """Lines after pyinfra's own last one."""
+    (checkout / "inventory" / "home.py").write_text(inventory)
+    (checkout / "deploy.py").write_text(DEPLOY + deploy)
+    done = subprocess.run(
+        [sys.executable, "-B", "-m", "pyinfra", "inventory/home.py", "deploy.py", *words],
+        cwd=checkout,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={name: value for name, value in os.environ.items() if name != REPORT},
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    after = next(at for at, line in enumerate(lines) if "Disconnecting from hosts" in line)
+    return lines[after + 1 :]
+
+
+END = "prepared(settings)\n"
+SHIPPED = shipped_settings()
+OLLAMA, HTTPD = image_version(SHIPPED.ollama_image), image_version(SHIPPED.proxy_image)
+SERVES = [
+    "--> @local:",
+    "the chat page: http://localhost:85/",
+    "models: tinyllama (637 MB)",
+    f"versions: Ollama {OLLAMA}, httpd {HTTPD}, Docker 26.1.5",
+]
+
+
+def test_nothing_to_do(checkout: Path) -> None:
+    *said, took = last_words(checkout, "runs(name='Look', command='')\n" + END, "-y")
+    assert said == [*SERVES, "changed: nothing"]
+    assert took.startswith("--> Done in ")
+
+
+def test_a_change_and_what_it_would_be(checkout: Path) -> None:
+    deploy = "runs(name='Change', command='true')\nruns(name='Look', command='')\n" + END
+    *said, took = last_words(checkout, deploy, "--dry")
+    assert said == [*SERVES, "would be changed: Change"]
+    assert took.startswith("--> Looked at in ")
+    # Where something was changed the host is asked; this one has no engine and no Ollama.
+    assert last_words(checkout, deploy, "-y", "--serial")[:-1] == [*SERVES, "changed: Change"]
+    assert last_words(checkout, deploy, "-y", "--no-wait")[:-1] == [*SERVES, "changed: Change"]
+
+
+def test_a_failure_and_a_host_that_nobody_reaches(checkout: Path) -> None:
+    deploy = """runs(name='Change', command='true')
+streams(name='Pull', script='echo progress; echo Could not pull x. >&2; exit 1')
+runs(name='Never', command='true')
+"""
+    *said, _ = last_words(checkout, deploy + END, "-y", inventory=INVENTORY + NOBODY, code=1)
+    said = [line for line in said if "No hosts remaining" not in line]
+    here, away = said.index("--> @local:"), said.index("--> nobody:")
+    assert said[here + 1 : here + 4] == [
+        "failed at “Pull”: Could not pull x.",
+        "now: done before it: Change",
+        "next: put right what it names, then run the same command again: it goes on from there",
+    ]
+    assert said[away + 1].startswith("there was no connection to it, and nothing was changed there: Could not ")
+    assert "takes no ssh on port" in said[away + 1]
+
+
+@pytest.mark.parametrize(
+    ("operation", "reason"),
+    [
+        ("refuses(name='Pull')", "the engine does not answer"),
+        ("runs(name='Pull', command='echo disk full >&2; false')", "disk full"),
+    ],
+)
+def test_every_kind_of_failure_has_its_reason(checkout: Path, operation: str, reason: str) -> None:
+    assert f"failed at “Pull”: {reason}" in last_words(checkout, f"{operation}\n{END}", "-y", code=1)
+
+
+def test_a_refusal_before_anything_is_changed(checkout: Path) -> None:
+    said = last_words(checkout, END, "-y", "--data", "proxy_port=0", code=1)
+    assert any("proxy_port" in line for line in said)
+    assert "nothing was changed. Put right what is said above, then run the same command again" in said
+
+
+def test_the_drift_command_has_words_of_its_own(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (checkout / "inventory" / "home.py").write_text(INVENTORY)
+    (checkout / "deploy.py").write_text(DEPLOY + END)
+    monkeypatch.setenv(REPORT, str(checkout / "report"))
+    words = [sys.executable, "-B", "-m", "pyinfra", "inventory/home.py", "deploy.py", "--dry", "--json"]
+    done = subprocess.run(words, cwd=checkout, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0
+    assert "Looked at" not in done.stderr

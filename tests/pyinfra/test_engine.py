@@ -1,0 +1,407 @@
+"""Operations on the Docker engine: installed, configured."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from hearth.docker import operations as engine
+from hearth.docker.daemon_json import dump_config, wanted_config
+from hearth.docker.facts import Engine, EngineState
+from hearth.host.platform import DOCKER_CE, DockerSource
+from hearth.settings.model import Settings
+from tests.pyinfra.conftest import Result, Run
+from tests.pyinfra.shell import HOSTILE, Sandbox, check_syntax
+
+DEBIAN = DockerSource(("docker.io", "docker-compose"), "")
+DOCKER = DockerSource(DOCKER_CE, "https://download.docker.com/linux/debian")
+
+RELOAD = (
+    "systemctl reload docker.service && for _ in 1 2 3 4 5 6 7 8 9 10; do "
+    "[ \"$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)\" = true ] && break; sleep 0.5; done || true"
+)
+RESTART = "systemctl restart docker.service && rm -f /run/hearth-engine-restart"
+ENABLE = "systemctl enable --now docker.service"
+
+
+# --- installed ------------------------------------------------------------------------------------
+
+
+def install(run: Run, state: EngineState, source: DockerSource = DEBIAN, keep: bool = True) -> Result:
+    arguments = {"source": source, "codename": "trixie", "keep_existing": keep, "timeout": 60}
+    return run(engine.installed, {Engine: state}, **arguments)
+
+
+def test_installed_packages_are_not_installed_again(run: Run) -> None:
+    result = install(run, EngineState(packages=frozenset(DEBIAN.packages)), keep=False)
+    assert result.commands == []
+    assert result.noop
+
+
+def test_a_docker_from_elsewhere_is_kept_where_any_will_do(run: Run) -> None:
+    assert install(run, EngineState(has_engine=True, has_compose=True)).commands == []
+
+
+@pytest.mark.parametrize(
+    ("state", "keep"),
+    [
+        (EngineState(), True),
+        (EngineState(packages=frozenset({"docker.io"})), True),
+        (EngineState(has_engine=True), True),
+        (EngineState(has_compose=True), True),
+        (EngineState(has_engine=True, has_compose=True), False),
+        (EngineState(has_engine=True, has_compose=True, half_installed=frozenset({"docker.io"})), True),
+    ],
+)
+def test_what_is_incomplete_is_installed(run: Run, state: EngineState, keep: bool) -> None:
+    (script,) = install(run, state, keep=keep).scripts
+    assert script.splitlines()[-3:-1] == ["apt_install docker.io docker-compose", ENABLE]
+
+
+def test_the_distributions_packages_need_no_repository(run: Run) -> None:
+    (script,) = install(run, EngineState()).scripts
+    assert "sources.list.d" not in script
+    assert "gpg" not in script
+
+
+def test_dockers_repository_is_added_before_it_is_used(run: Run) -> None:
+    (script,) = install(run, EngineState(), DOCKER).scripts
+    order = [
+        script.rindex(part) for part in ("install -d", "/gpg", "docker.sources", "apt_update", "docker-compose-plugin")
+    ]
+    assert order == sorted(order)
+    assert (
+        "Types: deb\nURIs: https://download.docker.com/linux/debian\nSuites: trixie\nComponents: stable\n"
+        "Signed-By: /etc/apt/keyrings/docker.asc\n" in script
+    )
+
+
+@pytest.mark.parametrize("source", [DEBIAN, DOCKER, DockerSource((HOSTILE,), HOSTILE)])
+def test_the_script_is_good_shell(source: DockerSource) -> None:
+    check_syntax(engine.install_script(source, HOSTILE, 60))
+
+
+@pytest.fixture(name="host")
+def _host(tmp_path: Path) -> Sandbox:
+    """A host whose dpkg and apt do what they are asked."""
+    sandbox = Sandbox(tmp_path)
+    for program in ("apt-get", "dpkg", "systemctl", "sleep"):
+        sandbox.program(program)
+    sandbox.program("dpkg-query", "echo installed ok")
+    for directory in ("dpkg/updates", "apt/lists", "apt/archives"):
+        (tmp_path / directory).mkdir(parents=True)
+    return sandbox
+
+
+def installs(sandbox: Sandbox, source: DockerSource = DEBIAN, timeout: int = 60) -> subprocess.CompletedProcess[str]:
+    script = engine.install_script(source, "trixie", timeout)
+    return sandbox.run(
+        script.replace("/var/lib/", f"{sandbox.directory}/")
+        .replace("/var/cache/", f"{sandbox.directory}/")
+        .replace("/run/", f"{sandbox.directory}/")
+    )
+
+
+def changes(sandbox: Sandbox) -> list[str]:
+    """What was asked of apt and dpkg, and of systemd: options of every call left out."""
+    calls = [call for call in sandbox.calls if call.startswith(("apt-get", "dpkg ", "systemctl"))]
+    return [re.sub(r"-o \S+ |-qq ", "", call) for call in calls]
+
+
+INSTALLED = [
+    "apt-get update",
+    "apt-get -y --no-install-recommends install docker.io docker-compose",
+    ENABLE,
+]
+
+
+def test_a_fresh_host_gets_its_packages(host: Sandbox) -> None:
+    done = installs(host)
+    assert done.returncode == 0, done.stderr
+    assert changes(host) == INSTALLED
+    assert done.stdout == "Reading the package lists …\nInstalling docker.io, docker-compose …\n"
+
+
+def test_the_script_stops_at_the_first_failure(host: Sandbox) -> None:
+    host.program("apt-get", "echo 'E: no network'; exit 100")
+    done = installs(host, DockerSource((HOSTILE,), ""))
+    assert done.returncode == 1
+    assert changes(host) == ["apt-get update"]
+    assert done.stdout == "Reading the package lists …\nE: no network\n"
+    assert not host.pwned()
+
+
+def test_apt_fails_also_where_the_disk_has_no_room_for_its_report(host: Sandbox) -> None:
+    host.program("apt-get", "echo 'E: You do not have enough free space'; exit 100")
+    host.program("tee", "cat; exit 1")  # as it does when it can't write: it passes on what it reads
+    done = installs(host)
+    assert done.returncode == 1
+    assert changes(host) == ["apt-get update"]
+    assert "not have enough free space" in done.stdout
+
+
+def test_packages_reach_apt_as_they_are(host: Sandbox) -> None:
+    assert installs(host, DockerSource((HOSTILE, "b"), "")).returncode == 0
+    assert changes(host)[-2].endswith(f"install {HOSTILE} b")
+    assert not host.pwned()
+
+
+def test_an_engine_that_was_configured_while_half_installed_is_restarted(host: Sandbox) -> None:
+    (host.directory / "hearth-engine-restart").touch()
+    assert installs(host).returncode == 0
+    assert changes(host)[-1] == "systemctl restart docker.service"
+    assert not (host.directory / "hearth-engine-restart").exists()
+
+
+@pytest.mark.parametrize(
+    "status", ["unpacked ok", "half-configured ok", "half-installed ok", "installed reinstreq", "triggers-pending ok"]
+)
+def test_an_interrupted_installation_is_finished_first(host: Sandbox, status: str) -> None:
+    host.program("dpkg-query", f"echo installed ok; [ -e {host.directory}/repaired ] || echo {status}")
+    host.program("dpkg", f"touch {host.directory}/repaired")
+    done = installs(host)
+    assert done.returncode == 0, done.stderr
+    assert changes(host) == ["dpkg --configure -a --force-confdef --force-confold", *INSTALLED]
+    assert "interrupted" in done.stdout
+
+
+def test_what_dpkg_cannot_finish_is_repaired_by_apt(host: Sandbox) -> None:
+    host.program("dpkg-query", "echo half-installed reinstreq")
+    host.program("dpkg", "exit 1")
+    assert installs(host).returncode == 0
+    assert changes(host)[1:] == ["apt-get update", "apt-get -y -f install", *INSTALLED[1:]]
+
+
+def test_a_journal_of_dpkg_is_an_interrupted_installation(host: Sandbox) -> None:
+    (host.directory / "dpkg/updates/0001").touch()
+    host.program("dpkg", f"rm {host.directory}/dpkg/updates/0001")
+    assert installs(host).returncode == 0
+    assert changes(host)[0] == "dpkg --configure -a --force-confdef --force-confold"
+
+
+def test_a_broken_archive_is_fetched_again(host: Sandbox) -> None:
+    """apt looks at the size of an archive alone, and a power cut leaves files full of zeros."""
+    host.program(
+        "apt-get",
+        f"""case "$*" in
+        *clean) touch {host.directory}/clean;;
+        *install\\ docker*) [ -e {host.directory}/clean ] || {{
+          echo "dpkg-deb: error: '/var/x.deb' is not a Debian format archive" >&2; exit 100; }};;
+        esac""".replace("\\\\", "\\"),
+    )
+    done = installs(host)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert changes(host) == [
+        *INSTALLED[:2],
+        "apt-get clean",
+        "apt-get -y -f install",
+        *INSTALLED[1:],
+    ]
+    assert "not a Debian format archive" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "E: Release file for http://archive.example/dists/trixie/InRelease is not valid yet (invalid for another 3d).",
+        "E: Release file for http://archive.example/dists/trixie-updates/InRelease is expired (invalid since 9d 3h).",
+        "  Certificate verification failed: The certificate chain uses expired certificate.",
+    ],
+)
+def test_words_of_apt_about_dates_are_explained(host: Sandbox, words: str) -> None:
+    host.program("apt-get", f'echo "{words}" >&2; exit 100')
+    done = installs(host)
+    assert done.returncode == 1
+    assert words in done.stdout
+    assert f"the host's clock says {datetime.now(UTC):%Y-%m-%d}" in done.stderr
+    assert "timedatectl set-ntp true" in done.stderr
+
+
+def test_other_words_of_apt_stand_for_themselves(host: Sandbox) -> None:
+    host.program("apt-get", "echo 'E: Unable to locate package docker.io' >&2; exit 100")
+    assert "clock" not in installs(host).stderr
+
+
+@pytest.fixture(name="busy")
+def _busy(host: Sandbox) -> Iterator[subprocess.Popen[str]]:
+    """Another program that holds apt's lock, as apt itself does: by fcntl."""
+    lock = host.directory / "dpkg/lock-frontend"
+    holder = (
+        "import fcntl, sys; lock = open(sys.argv[1], 'w'); "
+        "fcntl.lockf(lock, fcntl.LOCK_EX); print('held', flush=True); "
+        "sys.stdin.read()"
+    )
+    words = [sys.executable, "-c", holder, str(lock)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "held\n"
+        yield program
+        program.kill()
+
+
+def called(program: subprocess.Popen[str]) -> str:
+    """Its name as the kernel knows it: python3 here, python3.11 where the environment was made with another one's."""
+    return Path(f"/proc/{program.pid}/comm").read_text().strip()
+
+
+def test_another_apt_is_waited_for_and_named(host: Sandbox, busy: subprocess.Popen[str]) -> None:
+    name = re.escape(called(busy))
+    # The third look finds it gone.
+    host.program("sleep", f"[ $(grep -c sleep {host.directory}/calls) -lt 2 ] || kill {busy.pid}; /bin/sleep 0.2")
+    done = installs(host)
+    assert done.returncode == 0, done.stderr
+    # Whole seconds are counted: the first look may already be in the second one.
+    assert re.search(rf"Waiting for apt, which {name} \(process {busy.pid}\) is using; up to (60|59) s …", done.stdout)
+    assert done.stdout.count("Waiting") == 1, "once, and again only after 30 s"
+    assert changes(host) == INSTALLED
+
+
+def test_waiting_for_another_apt_has_an_end(host: Sandbox, busy: subprocess.Popen[str]) -> None:
+    host.program("sleep", "/bin/sleep 0.3")
+    done = installs(host, timeout=1)
+    assert done.returncode == 1
+    assert f"still in use by {called(busy)} (process {busy.pid}) after 1 s (docker_apt_timeout)" in done.stderr
+    assert changes(host) == []
+
+
+def test_a_lock_that_nobody_holds_is_not_waited_for(host: Sandbox) -> None:
+    for lock in ("dpkg/lock", "dpkg/lock-frontend", "apt/lists/lock", "apt/archives/lock"):
+        (host.directory / lock).touch()
+    done = installs(host)
+    assert done.returncode == 0
+    assert "Waiting" not in done.stdout
+
+
+# --- configured -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(name="settings")
+def _settings(make_settings: Callable[..., Settings]) -> Settings:
+    return make_settings(docker_registry_mirrors=["http://10.0.0.1:5000"])
+
+
+@pytest.fixture(name="right")
+def _right(settings: Settings) -> EngineState:
+    """An engine that Hearth configured, and that runs."""
+    config = wanted_config(settings, {})
+    return EngineState(
+        has_engine=True, config=dump_config(config), record=json.dumps(config), active=True, enabled=True
+    )
+
+
+def configure(run: Run, settings: Settings, state: EngineState) -> Result:
+    return run(engine.configured, {Engine: state}, settings=settings, source=DEBIAN)
+
+
+def test_a_configured_engine_is_left_alone(run: Run, settings: Settings, right: EngineState) -> None:
+    assert configure(run, settings, right).commands == []
+
+
+def test_a_fresh_engine_is_configured_and_restarted_once(run: Run, settings: Settings) -> None:
+    config = wanted_config(settings, {})
+    assert configure(run, settings, EngineState(has_engine=True, active=True, enabled=True)).commands == [
+        "install -d -m 0755 /opt/hearth /etc/docker",
+        ["upload", json.dumps(config) + "\n", "/opt/hearth/engine.json.new"],
+        ["upload", dump_config(config), "/etc/docker/daemon.json.new"],
+        "chmod 0644 /etc/docker/daemon.json.new && "
+        "sync /opt/hearth/engine.json.new /etc/docker/daemon.json.new && touch /run/hearth-engine-restart && "
+        "mv /opt/hearth/engine.json.new /opt/hearth/engine.json && "
+        "mv /etc/docker/daemon.json.new /etc/docker/daemon.json",
+        RELOAD,
+        RESTART,
+    ]
+
+
+def test_an_engine_that_is_still_to_come_finds_its_configuration_and_is_not_restarted(
+    run: Run, settings: Settings
+) -> None:
+    commands = configure(run, settings, EngineState()).commands
+    assert [command[2] for command in commands if command[0] == "upload"][-1] == "/etc/docker/daemon.json.new"
+    assert not [command for command in commands if "systemctl" in command or "hearth-engine-restart" in command]
+    config = wanted_config(settings, {})
+    again = EngineState(config=dump_config(config), record=json.dumps(config))
+    assert configure(run, settings, again).commands == []
+
+
+def test_a_restart_that_a_run_died_before_is_done(run: Run, settings: Settings, right: EngineState) -> None:
+    assert configure(run, settings, replace(right, pending=True)).commands == [RELOAD, RESTART]
+
+
+def test_an_engine_without_live_restore_takes_that_over_first_for_the_sake_of_others(
+    run: Run, settings: Settings, right: EngineState, host: Sandbox
+) -> None:
+    """Containers of a person's own would stop with it, and only some come back."""
+    theirs = replace(right, config='{"data-root": "/mnt/docker"}', record="")
+    assert configure(run, settings, theirs).commands[-2:] == [RELOAD, RESTART]
+    refuses = replace(theirs, config='{"live-restore": false}')
+    assert RELOAD not in configure(run, settings, refuses).commands, "a person's word stays"
+    host.program("systemctl")
+    host.program("docker", "echo true")
+    assert host.run(RELOAD).returncode == 0
+    assert host.calls == ["systemctl reload docker.service", "docker info --format {{.LiveRestoreEnabled}}"]
+
+
+def test_an_engine_that_cannot_reload_is_restarted_all_the_same(host: Sandbox) -> None:
+    host.program("systemctl", "exit 1")
+    assert host.run(RELOAD).returncode == 0
+
+
+def test_a_stopped_engine_is_started(run: Run, settings: Settings, right: EngineState) -> None:
+    assert configure(run, settings, replace(right, active=False)).commands == [ENABLE]
+
+
+def test_an_engine_that_would_not_come_back_after_a_reboot(run: Run, settings: Settings, right: EngineState) -> None:
+    assert configure(run, settings, replace(right, enabled=False)).commands == [ENABLE]
+    assert configure(run, settings, EngineState(has_engine=True)).commands[-2:] == [RESTART, ENABLE]
+
+
+def test_an_engine_that_is_half_installed_is_left_to_the_installation(
+    run: Run, settings: Settings, right: EngineState
+) -> None:
+    half = replace(right, half_installed=frozenset({"docker.io"}), active=False, enabled=False, pending=True)
+    assert configure(run, settings, half).commands == []
+    commands = configure(run, settings, replace(half, config="", record="")).commands
+    assert "touch /run/hearth-engine-restart" in commands[-1], "the installation restarts it"
+
+
+def test_without_a_record_what_stands_there_is_a_persons(run: Run, settings: Settings, right: EngineState) -> None:
+    assert configure(run, settings, replace(right, record="")).commands == []
+
+
+def test_a_record_that_changes_alone_needs_no_restart(run: Run, settings: Settings, right: EngineState) -> None:
+    """A person edited one of our values: it is theirs from now on."""
+    theirs = json.loads(right.config) | {"live-restore": False}
+    commands = configure(run, settings, replace(right, config=json.dumps(theirs))).commands
+    assert [command[2] for command in commands if command[0] == "upload"] == ["/opt/hearth/engine.json.new"]
+    assert commands[-1] == "sync /opt/hearth/engine.json.new && mv /opt/hearth/engine.json.new /opt/hearth/engine.json"
+
+
+def test_a_persons_configuration_is_merged(run: Run, settings: Settings) -> None:
+    theirs = '{"data-root": "/mnt/docker", "live-restore": false}'
+    commands = configure(run, settings, EngineState(has_engine=True, config=theirs, active=True, enabled=True)).commands
+    uploads = {command[2]: json.loads(command[1]) for command in commands if command[0] == "upload"}
+    merged = uploads["/etc/docker/daemon.json.new"]
+    assert merged["data-root"] == "/mnt/docker"
+    assert merged["live-restore"] is False
+    assert merged["registry-mirrors"] == ["http://10.0.0.1:5000"]
+    assert not {"data-root", "live-restore"} & set(uploads["/opt/hearth/engine.json.new"])
+
+
+@pytest.mark.parametrize("broken", ["{", "[]", "# comment"])
+def test_a_broken_daemon_json_is_refused_and_not_touched(run: Run, settings: Settings, broken: str) -> None:
+    result = configure(run, settings, EngineState(has_engine=True, config=broken, active=True, enabled=True))
+    assert len(result.commands) == 1
+    assert "/etc/docker/daemon.json" in result.refusals[0]
+
+
+def test_a_broken_record_is_refused_by_its_own_path(run: Run, settings: Settings) -> None:
+    (refusal,) = configure(run, settings, EngineState(has_engine=True, record="{")).refusals
+    assert "/opt/hearth/engine.json" in refusal

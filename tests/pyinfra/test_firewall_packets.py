@@ -1,0 +1,148 @@
+"""The firewall's rules in a real kernel: a host that publishes as Docker does, a listed machine and a foreign one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hearth.firewall.rules import TABLE, render_rules
+
+WORLD = Path(__file__).with_name("walled_host.py")
+SBIN = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
+PORTS = frozenset({("0.0.0.0", 85), ("127.0.0.1", 11434)})
+
+# Docker's own rules for two published ports, of version 26: port 85 everywhere, port 11434 on the loopback.
+DOCKER = """
+table ip docker {
+  chain prerouting {
+    type nat hook prerouting priority dstnat
+    fib daddr type local iifname != "hearth-front" tcp dport 85 dnat to 172.21.0.2:80
+    ip daddr 127.0.0.1 iifname != "hearth-out" tcp dport 11434 dnat to 172.19.0.2:11434
+  }
+  chain output {
+    type nat hook output priority -100
+    ip daddr != 127.0.0.0/8 fib daddr type local tcp dport 85 dnat to 172.21.0.2:80
+  }
+  chain postrouting {
+    type nat hook postrouting priority srcnat
+    ip saddr 172.16.0.0/12 oifname != "hearth-*" masquerade
+  }
+  chain forward {
+    type filter hook forward priority filter; policy drop
+    oifname "hearth-*" ct state established,related accept
+    iifname "hearth-*" accept
+    ip daddr 172.21.0.2 oifname "hearth-front" tcp dport 80 accept
+    ip daddr 172.19.0.2 oifname "hearth-out" tcp dport 11434 accept
+  }
+}
+"""
+# Who, where to, which port → who answers without a firewall, and with one that lets 10.9.0.0/24 in.
+PROBES: dict[tuple[str, str, int], tuple[str, str]] = {
+    ("listed", "10.9.0.1", 85): ("front", "front"),
+    ("foreign", "10.8.0.1", 85): ("front", "refused"),
+    # The host's other address makes no difference.
+    ("foreign", "10.9.0.1", 85): ("front", "refused"),
+    # docker-proxy takes IPv6, and no network of that is listed.
+    ("listed", "fd09::1", 85): ("host", "refused"),
+    ("foreign", "fd08::1", 85): ("host", "refused"),
+    # Straight to the containers, past what is published: open in Docker before 28, for those who add a route.
+    ("listed", "172.21.0.2", 80): ("front", "refused"),
+    ("foreign", "172.21.0.2", 80): ("front", "refused"),
+    ("listed", "172.19.0.2", 11434): ("out", "refused"),
+    ("foreign", "172.19.0.2", 11434): ("out", "refused"),
+    # Ports that are not Hearth's: ssh, and 11434 on an address that Hearth does not publish it on.
+    ("listed", "10.9.0.1", 22): ("host", "host"),
+    ("foreign", "10.8.0.1", 22): ("host", "host"),
+    ("foreign", "10.9.0.1", 11434): ("host", "host"),
+    # The host itself, by all its names.
+    ("host", "127.0.0.1", 11434): ("host", "host"),
+    ("host", "::1", 85): ("host", "host"),
+    ("host", "10.9.0.1", 85): ("front", "front"),
+    ("host", "172.21.0.2", 80): ("front", "front"),
+    # The containers' ways out, to a registry on a foreign network.
+    ("out", "10.8.0.20", 5000): ("a registry", "a registry"),
+    ("front", "10.8.0.20", 5000): ("a registry", "a registry"),
+}
+
+
+@cache
+def obstacle() -> str:
+    """Why there can be no such host on this machine; "" if there can."""
+    if not shutil.which("nft", path=SBIN):
+        return "nft is not installed (apt-get install nftables)"
+    script = 'echo "table inet t { chain c { type filter hook input priority 0; }; }" | nft -f -'
+    try:
+        done = subprocess.run(
+            ["unshare", "-rnm", "sh", "-c", script], capture_output=True, text=True, env=os.environ | {"PATH": SBIN}
+        )
+    except OSError as error:
+        return f"unshare: {error}"
+    return f"no network of one's own here: {done.stderr.strip()}" if done.returncode else ""
+
+
+def play(*steps: dict[str, Any]) -> list[Any]:
+    """What came of each step, on a new host."""
+    if why := obstacle():
+        pytest.skip(why)
+    done = subprocess.run(
+        ["unshare", "-rnm", "--kill-child", "--pid", "--fork", "--mount-proc", sys.executable, str(WORLD)],
+        input=json.dumps(steps),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | {"PATH": SBIN},
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    answers: list[Any] = json.loads(done.stdout)
+    return answers
+
+
+def load(rules: str) -> dict[str, Any]:
+    return {"run": f"nft -f - <<'RULES'\n{rules}\nRULES"}
+
+
+def test_only_listed_networks_come_in_and_all_else_is_as_it_was() -> None:
+    everything = {"probe": list(PROBES)}
+    rules = load(render_rules(["10.9.0.0/24"], PORTS))
+    theirs = {"run": "nft list table ip docker", "show": True}
+    answers = play(
+        load(DOCKER), everything, theirs,
+        rules, everything, theirs,
+        rules, {"run": "nft list tables", "show": True},
+        {"run": f"nft delete table {TABLE}"}, everything,
+    )  # fmt: skip
+    without, with_it, after = answers[1], answers[4], answers[9]
+    assert dict(zip(PROBES, without, strict=True)) == {probe: expected[0] for probe, expected in PROBES.items()}
+    assert dict(zip(PROBES, with_it, strict=True)) == {probe: expected[1] for probe, expected in PROBES.items()}
+    assert after == without, "nothing of it stays"
+    assert answers[5] == answers[2], "Docker's rules are Docker's"
+    assert answers[7].count(TABLE) == 1, "loaded twice, it is there once"
+
+
+def test_networks_of_both_kinds_and_single_machines() -> None:
+    probes = [["listed", "10.9.0.1", 85], ["listed", "fd09::1", 85]]
+    probes += [["foreign", "10.8.0.1", 85], ["foreign", "fd08::1", 85]]
+    cases = {
+        ("10.8.0.20",): ["refused", "refused", "front", "refused"],
+        ("fd09::/64",): ["refused", "host", "refused", "refused"],
+        ("10.9.0.0/24", "10.9.0.128/25", "10.8.0.20", "fd08::20"): ["front", "refused", "front", "host"],
+    }
+    steps = [step for networks in cases for step in (load(render_rules(networks, PORTS)), {"probe": probes})]
+    _, *answers = play(load(DOCKER), *steps)
+    assert dict(zip(cases, answers[1::2], strict=True)) == cases
+
+
+def test_the_engine_may_flush_and_rebuild_its_rules() -> None:
+    """As it does when it is restarted."""
+    again = {"run": f"nft delete table ip docker; nft -f - <<'RULES'\n{DOCKER}\nRULES"}
+    probes = [["listed", "10.9.0.1", 85], ["foreign", "10.8.0.1", 85], ["foreign", "172.19.0.2", 11434]]
+    *_, found = play(load(DOCKER), load(render_rules(["10.9.0.0/24"], PORTS)), again, {"probe": probes})
+    assert found == ["front", "refused", "refused"]

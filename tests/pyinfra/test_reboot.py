@@ -1,0 +1,72 @@
+"""A run that restarts its host and goes on: pyinfra's own program, over ssh, to a server that really goes away."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.shipped import PROJECT
+
+DEPLOY = """
+from pyinfra.operations import server
+
+from hearth.runtime.keepalive import watch_connection
+from hearth.runtime.lock import hold
+from hearth.boot import operations as boot
+
+boot._DELAY = 1
+watch_connection()
+hold({})
+server.shell(name="Before", commands=["echo before $(flock -n lock true && echo free || echo held) >> said"])
+boot.rebooted(name="Restart the host")
+server.shell(name="After", commands=["echo after $(flock -n lock true && echo free || echo held) >> said"])
+"""
+
+
+@pytest.fixture(name="machine")
+def _machine(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A directory for what the host keeps, and its port."""
+    for name, script in (("reboot", "touch rebooting"), ("systemctl", 'echo "$@" >> said')):
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.pyinfra.restarting_server", str(tmp_path)],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdout
+    yield tmp_path, server.stdout.readline().strip()
+    server.kill()
+    server.wait()
+
+
+def test_a_run_goes_on_after_a_restart_and_holds_the_host_again(machine: tuple[Path, str]) -> None:
+    directory, port = machine
+    data = {"ssh_port": int(port), "ssh_user": "pi", "ssh_password": "x", "ssh_look_for_keys": False}
+    data |= {"ssh_allow_agent": False, "ssh_known_hosts_file": str(directory / "known_hosts")}
+    (directory / "inventory.py").write_text(f"pi = [('127.0.0.1', {data!r})]\n")
+    (directory / "deploy.py").write_text(DEPLOY)
+    run = subprocess.run(
+        [sys.executable, "-m", "pyinfra", "-y", str(directory / "inventory.py"), str(directory / "deploy.py")],
+        cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (directory / "said").read_text().splitlines() == [
+        "before held",
+        "is-system-running --wait",
+        "after held",
+    ], run.stderr
+    assert "restarting; it has 15 minutes to come back" in run.stderr
+    assert "no sign of life" not in run.stderr

@@ -1,0 +1,485 @@
+"""Releases: accepted when they work, put back when the next one does not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from hearth.releases import operations as releases
+from hearth.releases.facts import Releases, ReleasesState
+from hearth.releases.release import Release, dump_release
+from hearth.settings.model import Settings
+from tests.pyinfra.conftest import Run
+from tests.pyinfra.shell import HOSTILE, Sandbox, check_syntax
+from tests.support.shipped import shipped_settings
+
+OLLAMA, HTTPD = shipped_settings().ollama_image, shipped_settings().proxy_image
+FILES = {"compose.yaml": "new compose", "httpd/httpd.conf": "new conf", "htdocs/index.html": "new page"}
+DIGESTS = {path: hashlib.sha256(text.encode()).hexdigest() for path, text in FILES.items()}
+IMAGES = {OLLAMA: "sha256:1", HTTPD: "sha256:2"}
+PATHS = tuple(sorted(FILES))
+NOW = Release(id="20261122T120000Z-abc", created="2026-11-22T12:00:00+00:00", commit="abc", by="anna@laptop")
+BEFORE = "20261101T000000Z-old"
+Make = Callable[..., Settings]
+
+
+def accept(run: Run, settings: Settings, state: ReleasesState) -> list[str]:
+    return run(releases.accepted, {Releases: state}, settings=settings, paths=PATHS, release=NOW).scripts
+
+
+def test_what_was_accepted_is_not_tried_again(run: Run, make_settings: Make) -> None:
+    there = Release(id="1", files=DIGESTS, images=IMAGES)
+    assert accept(run, make_settings(), ReleasesState(there, DIGESTS, IMAGES)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "asks"),
+    [
+        ({"htdocs/index.html": "other"}, False),
+        ({"httpd/httpd.conf": "other"}, True),
+        ({"compose.yaml": "other"}, True),
+    ],
+)
+def test_a_model_is_asked_unless_the_page_alone_changed(
+    run: Run, make_settings: Make, change: dict[str, str], asks: bool
+) -> None:
+    there = Release(id="1", files=DIGESTS | change, images=IMAGES)
+    (script,) = accept(run, make_settings(), ReleasesState(there, DIGESTS, IMAGES))
+    assert ("works 85 /api/ollama" in script) is asks
+    assert "works 85" in script
+
+
+def test_a_first_release_and_another_image_are_asked_for_words(run: Run, make_settings: Make) -> None:
+    for there in (None, Release(id="1", files=DIGESTS, images=IMAGES | {OLLAMA: "sha256:old"})):
+        (script,) = accept(run, make_settings(), ReleasesState(there, DIGESTS, IMAGES))
+        assert "works 85 /api/ollama" in script
+
+
+def test_scripts_are_good_shell(make_settings: Make) -> None:
+    settings = make_settings(ollama_models=["llama3.2:1b"])
+    hostile = Release(id="1", by=HOSTILE, images={HOSTILE: "sha256:1"}, files={f"htdocs/{HOSTILE}": "1"})
+    for script in (
+        releases.accept_script(settings, hostile, True),
+        releases.refuse_script(settings, tuple(hostile.files), HOSTILE),
+    ):
+        check_syntax(script)
+        # The inner script, too, which is mere text for the outer shell.
+        inner = script.partition("\n")[2].rpartition("\n")[0]
+        checked = subprocess.run(["bash", "-n"], input=inner, capture_output=True, text=True)
+        assert checked.returncode == 0, checked.stderr
+
+
+# --- On a host ------------------------------------------------------------------------------------
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Answers as the deployed proxy would, and Ollama behind it; `said` is the body of an answer to a prompt.
+
+    `abilities`: what `/api/show` says of models. Of others it says nothing, as an old Ollama. `embedded`: the body of
+    an embedding.
+    """
+
+    said = '{"response":"Hello","done":false}\n{"response":"","done":true}\n'
+    abilities: Mapping[str, list[str]] = {}
+    embedded = '{"embeddings":[[-0.5,0.5]]}'
+    page = 200
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self._answer(self.page, "<html>")
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        if self.path == "/api/show":
+            known = self.abilities.get(json.loads(body)["model"])
+            # As Ollama writes it: without spaces.
+            self._answer(
+                200, json.dumps({"license": "…"} | ({"capabilities": known} if known else {}), separators=(",", ":"))
+            )
+            return
+        type(self).asked.append(body)
+        self._answer(200, self.embedded if self.path == "/api/embed" else self.said)
+
+    def _answer(self, status: int, body: str) -> None:
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, format: str, *values: object) -> None:
+        pass
+
+
+@pytest.fixture(name="proxy")
+def _proxy() -> Iterator[tuple[type[Proxy], int]]:
+    handler = type("Handler", (Proxy,), {"asked": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield handler, server.server_address[1]
+        server.shutdown()
+
+
+DOCKER = """case "$1 $2" in
+"image inspect") case "$5" in
+  httpd:*|sha256:2) echo sha256:2;; ollama/*|sha256:1) echo sha256:1;;
+  sha256:0) [ -e {gone} ] || echo sha256:0;; *) exit 1;; esac;;
+esac"""
+
+
+@pytest.fixture(name="host")
+def _host(tmp_path: Path) -> Sandbox:
+    """A host with the new files in place and an older release accepted."""
+    sandbox = Sandbox(tmp_path)
+    sandbox.program("docker", DOCKER.replace("{gone}", str(tmp_path / "gone")))
+    old = sandbox.root / "releases" / BEFORE
+    for path, text in FILES.items():
+        for place in (sandbox.root / path, old / "tree" / path):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text if place == sandbox.root / path else f"old {path}")
+    (sandbox.root / "htdocs/added.js").write_text("only in the new release")
+    (old / "release.json").write_text(dump_release(Release(id=BEFORE)))
+    (old / "images").write_text(f"{OLLAMA} sha256:1\n{HTTPD} sha256:0\n")
+    (old / "previous").touch()
+    (sandbox.root / "releases/accepted").write_text(f"{BEFORE}\n")
+    (sandbox.root / "images.lock").write_text(f"{OLLAMA} sha256:1\n{HTTPD} sha256:2\n")
+    return sandbox
+
+
+def release_of(settings: Settings) -> Release:
+    return Release(
+        **(
+            vars(NOW)
+            | {
+                "files": DIGESTS | {"htdocs/added.js": "1"},
+                "images": IMAGES,
+                "settings": settings.model_dump(mode="json"),
+            }
+        )
+    )
+
+
+def test_a_release_that_works_is_written_down(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make
+) -> None:
+    handler, port = proxy
+    settings = make_settings(proxy_port=port)
+    release = release_of(settings)
+    done = host.run(releases.accept_script(settings, release, True))
+    assert done.returncode == 0, done.stderr
+    assert (host.root / "releases/accepted").read_text().strip() == NOW.id
+    kept = host.root / "releases" / NOW.id
+    assert {path: (kept / "tree" / path).read_text() for path in FILES} == FILES
+    assert json.loads((kept / "release.json").read_text())["settings"]["proxy_port"] == port
+    assert (kept / "images").read_text() == f"{OLLAMA} sha256:1\n{HTTPD} sha256:2\n"
+    assert (kept / "previous").read_text().strip() == BEFORE
+    assert '"accepted"' in (host.root / "releases/log.jsonl").read_text()
+    assert json.loads(handler.asked[0])["model"] == settings.ollama_models[0]
+
+
+# What can't be written on a full disk: a directory has the name.
+FULL = {
+    "the release": 'cp "$@" && mkdir -p {releases}/.new/release.json',
+    "its acceptance": 'cp "$@" && mkdir -p {releases}/accepted.new',
+}
+
+
+@pytest.mark.parametrize("full", FULL.values(), ids=FULL)
+def test_a_release_that_could_not_be_written_down_is_not_accepted(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, full: str
+) -> None:
+    host.program("cp", f"/bin/{full}".replace("{releases}", str(host.root / "releases")))
+    settings = make_settings(proxy_port=proxy[1])
+    done = host.run(releases.accept_script(settings, release_of(settings), False))
+    assert done.returncode == 1
+    assert "is accepted" not in done.stdout
+    assert (host.root / "releases/accepted").read_text().strip() == BEFORE
+    assert not (host.root / "releases/log.jsonl").exists()
+
+
+def test_a_disk_that_does_not_list_a_release_is_no_proof_that_it_serves(host: Sandbox, make_settings: Make) -> None:
+    host.program("find", "exit 1")
+    done = host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop"))
+    assert done.returncode == 1
+    assert f"Release {BEFORE} did not come up either" in done.stderr
+    assert "something else" not in done.stderr
+
+
+GATED = {"proxy_access": "people", "proxy_people": {"anna": {"env": "HEARTH_ANNA"}}}
+# `docker exec CONTAINER COMMAND …` runs the command here, where the test's server is that of the container.
+INSIDE = """if [ "$1 $3" = 'exec bash' ]; then
+  script=$(printf '%s\\n' "$5" | sed 's/ask 80/ask {port}/; s,ask ollama/11434,ask {port},')
+  shift 5
+  exec bash -c "$script" "$@"
+fi
+"""
+
+
+def test_where_callers_sign_in_a_release_is_tried_from_inside(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make
+) -> None:
+    """And so is one that it is rolled back to: the trial has no password."""
+    host.program("docker", INSIDE.replace("{port}", str(proxy[1])) + DOCKER.replace("{gone}", "/no"))
+    settings = make_settings(**GATED, proxy_port=1, ollama_models=["tinyllama"])
+    done = host.run(releases.accept_script(settings, release_of(settings), True))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(proxy[0].asked[0])["model"] == "tinyllama"
+    assert any(call.startswith("docker exec hearth-httpd bash -c ") for call in host.calls)
+    probe = (host.root / "releases" / NOW.id / "probe").read_text().splitlines()
+    assert probe[0] == "inside"
+    proxy[0].page = 401
+    refused = host.run(releases.accept_script(settings, release_of(settings), True))
+    assert refused.returncode == 1
+    assert "The chat page does not come: HTTP/1.0 401" in refused.stderr
+
+
+@pytest.fixture(name="inside")
+def _inside(host: Sandbox, proxy: tuple[type[Proxy], int]) -> Sandbox:
+    """The host, from whose httpd container Ollama is reached."""
+    host.program("docker", INSIDE.replace("{port}", str(proxy[1])) + DOCKER.replace("{gone}", "/no"))
+    return host
+
+
+ABILITIES = {
+    "minilm": ["embedding"],
+    "hf.co/some/vectors:1b": ["embedding"],
+    "llama3.2:1b": ["completion", "tools"],
+    "picture": ["image"],
+}
+
+
+@pytest.mark.parametrize("models", [["minilm", "llama3.2:1b"], ["hf.co/some/vectors:1b", "llama3.2:1b", "minilm"]])
+def test_the_first_model_that_talks_is_asked(
+    inside: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, models: list[str]
+) -> None:
+    handler, port = proxy
+    handler.abilities = ABILITIES
+    settings = make_settings(proxy_port=port, ollama_models=models)
+    done = inside.run(releases.accept_script(settings, release_of(settings), True))
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(body)["model"] for body in handler.asked] == ["llama3.2:1b"]
+    assert "a prompt streams through the proxy" in done.stdout
+
+
+def test_a_release_of_models_for_embeddings_is_accepted_by_an_embedding(
+    inside: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, run: Run
+) -> None:
+    """So is the one that it is rolled back to, and no embedding is no release."""
+    handler, port = proxy
+    handler.abilities = ABILITIES
+    routes = [{"path": "/api/embed", "to": "/api/embed", "methods": ["POST"]}]
+    settings = make_settings(proxy_port=port, ollama_models=["picture", "minilm"], proxy_routes=routes)
+    done = inside.run(releases.accept_script(settings, release_of(settings), True))
+    assert done.returncode == 0, done.stderr
+    assert "minilm makes embeddings. No model in ollama_models answers questions" in done.stdout
+    assert [json.loads(body) for body in handler.asked] == [{"model": "minilm", "input": "hello"}]
+    (inside.root / "releases" / BEFORE / "probe").write_text(f"{port}\n\n\nminilm\n")
+    (script,) = run(releases.rolled_back, {}, settings=settings, by="anna@laptop").scripts
+    assert "minilm makes embeddings" in inside.run(script).stdout
+    handler.embedded = '{"error":"llama runner process has terminated"}'
+    refused = inside.run(releases.accept_script(settings, release_of(settings), True))
+    assert refused.returncode == 1
+    assert 'minilm did not make an embedding: HTTP/1.0 200 OK … {"error":"llama runner' in refused.stderr
+
+
+def test_models_that_do_neither_are_not_tried(
+    inside: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make
+) -> None:
+    proxy[0].abilities = ABILITIES
+    settings = make_settings(proxy_port=proxy[1], ollama_models=["picture"])
+    done = inside.run(releases.accept_script(settings, release_of(settings), True))
+    assert done.returncode == 0, done.stderr
+    assert "none of picture answers questions or makes embeddings" in done.stdout
+    assert proxy[0].asked == []
+
+
+@pytest.mark.parametrize(("keeps", "kept"), [("compose.yaml", True), ("release", True), ("", False)])
+def test_passwords_and_keys_go_with_the_last_release_that_asks_for_any(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, keeps: str, kept: bool
+) -> None:
+    secrets = host.root / "secrets/httpd"
+    secrets.mkdir(parents=True)
+    (secrets / "people").write_text("anna:hash")
+    mount = "source: ./secrets/httpd\n"
+    if keeps == "release":
+        (host.root / "releases" / BEFORE / "tree/compose.yaml").write_text(mount)
+    if keeps == "compose.yaml":
+        (host.root / "compose.yaml").write_text(mount)
+    settings = make_settings(proxy_port=proxy[1])
+    done = host.run(releases.accept_script(settings, release_of(settings), False))
+    assert done.returncode == 0, done.stderr
+    assert (secrets / "people").exists() is kept
+    assert secrets.parent.exists() is kept
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"page": 503},
+        {"said": '{"error":"llama runner has terminated"}\n'},
+        {"said": '{"response":"He'},
+        # A model that ends at once, or was only loaded.
+        {"said": '{"response":"","done":true}\n'},
+        {"said": '{"message":{"content":""},"done":true}\n'},
+    ],
+)
+def test_a_release_that_does_not_work_gives_way_to_the_one_before(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, broken: dict[str, object]
+) -> None:
+    handler, port = proxy
+    for name, value in broken.items():
+        setattr(handler, name, value)
+    settings = make_settings(proxy_port=port)
+    done = host.run(releases.accept_script(settings, release_of(settings), True))
+    assert done.returncode == 1
+    assert f"Release {BEFORE} serves again" in done.stderr
+    assert {path: (host.root / path).read_text() for path in FILES} == {path: f"old {path}" for path in FILES}
+    assert not (host.root / "htdocs/added.js").exists()
+    assert f"docker tag sha256:0 {HTTPD}" in host.calls
+    assert f"{HTTPD} sha256:0" in (host.root / "images.lock").read_text()
+    assert any("compose" in call and "up --detach --wait" in call for call in host.calls)
+    assert (host.root / "releases/accepted").read_text().strip() == BEFORE
+    assert '"refused"' in (host.root / "releases/log.jsonl").read_text()
+    assert any(" logs " in call for call in host.calls)
+
+
+RESTARTING = """case "$*" in
+*"--no-deps ollama") exec /bin/sleep 2;;
+inspect*RestartCount*hearth-httpd*) n=$(cat {looks} 2>/dev/null || echo 0); echo $((n + 3)) > {looks}; echo "id $n";;
+esac
+"""
+
+
+def test_an_httpd_that_ends_again_and_again_does_not_keep_the_one_before_from_its_place(
+    host: Sandbox, make_settings: Make
+) -> None:
+    """It is replaced last, so its restarts say nothing of the Ollama that is waited for first."""
+    docker = RESTARTING.replace("{looks}", str(host.directory / "looks"))
+    host.program("docker", docker + DOCKER.replace("{gone}", str(host.directory / "gone")))
+    host.program("sleep", "exec /bin/sleep 0.05")
+    done = host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop"))
+    assert f"Release {BEFORE} serves again" in done.stderr
+    assert "three times" not in done.stderr
+
+
+def test_an_old_image_that_is_gone_and_has_changed_is_no_way_back(host: Sandbox, make_settings: Make) -> None:
+    (host.directory / "gone").touch()
+    done = host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop"))
+    assert done.returncode == 1
+    assert f"docker pull {HTTPD}" in host.calls
+    assert "leads to another image today" in done.stderr
+    assert "did not come up either" in done.stderr
+    assert (host.root / "compose.yaml").read_text() == "new compose", "half a way back would be worse"
+
+
+def test_where_nothing_was_accepted_there_is_no_way_back(host: Sandbox, make_settings: Make) -> None:
+    (host.root / "releases/accepted").unlink()
+    done = host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop"))
+    assert done.returncode == 1
+    assert "none to go back to" in done.stderr
+    assert (host.root / "compose.yaml").read_text() == "new compose"
+
+
+def test_a_failure_of_what_was_accepted_is_no_reason_to_go_back(host: Sandbox, make_settings: Make) -> None:
+    old = host.root / "releases" / BEFORE
+    for path, text in FILES.items():
+        (old / "tree" / path).write_text(text)
+    (old / "images").write_text(f"{OLLAMA} sha256:1\n{HTTPD} sha256:2\n")
+    done = host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop"))
+    assert done.returncode == 1
+    assert "something else on the host has changed" in done.stderr
+    assert not any("tag" in call for call in host.calls)
+
+
+def test_only_as_many_releases_are_kept_as_the_settings_say(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make
+) -> None:
+    settings = make_settings(proxy_port=proxy[1], releases_kept=1)
+    done = host.run(releases.accept_script(settings, release_of(settings), False))
+    assert done.returncode == 0, done.stderr
+    assert not (host.root / "releases" / BEFORE).exists()
+    assert "docker rmi sha256:0" in host.calls
+    assert "docker rmi sha256:1" not in host.calls, "the release that serves uses it"
+
+
+def test_a_rollback_goes_to_the_release_before_and_back_there_is_none(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, run: Run
+) -> None:
+    settings = make_settings(proxy_port=proxy[1])
+    (host.root / "releases" / BEFORE / "probe").write_text(f'{proxy[1]}\n/api/ollama\n{{"model":"m"}}\n')
+    assert host.run(releases.accept_script(settings, release_of(settings), False)).returncode == 0
+    (script,) = run(releases.rolled_back, {}, settings=settings, by="anna@laptop").scripts
+    done = host.run(script)
+    assert done.returncode == 0, done.stderr
+    assert (host.root / "compose.yaml").read_text() == "old compose.yaml"
+    assert not (host.root / "htdocs/added.js").exists()
+    assert (host.root / "releases/accepted").read_text().strip() == BEFORE
+    again = host.run(script)
+    assert again.returncode == 1
+    assert "no release to go back to" in again.stderr
+
+
+def test_a_rollback_that_could_not_be_written_down_says_so(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, run: Run
+) -> None:
+    settings = make_settings(proxy_port=proxy[1])
+    (host.root / "releases" / BEFORE / "probe").write_text(f'{proxy[1]}\n/api/ollama\n{{"model":"m"}}\n')
+    assert host.run(releases.accept_script(settings, release_of(settings), False)).returncode == 0
+    (host.root / "releases/accepted.new").mkdir()
+    (script,) = run(releases.rolled_back, {}, settings=settings, by="anna@laptop").scripts
+    done = host.run(script)
+    assert done.returncode == 1
+    assert f"Release {BEFORE} serves, but " in done.stderr
+    assert f"still names {NOW.id}" in done.stderr
+    assert "rolled back" not in (host.root / "releases/log.jsonl").read_text()
+
+
+def test_a_rollback_to_what_does_not_work_goes_forward_again(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, run: Run
+) -> None:
+    handler, port = proxy
+    settings = make_settings(proxy_port=port)
+    (host.root / "releases" / BEFORE / "probe").write_text(f'{port}\n/api/ollama\n{{"model":"m"}}\n')
+    assert host.run(releases.accept_script(settings, release_of(settings), False)).returncode == 0
+    handler.said = '{"error":"no"}'
+    (script,) = run(releases.rolled_back, {}, settings=settings, by="anna@laptop").scripts
+    done = host.run(script)
+    assert done.returncode == 1
+    assert f"Release {NOW.id} serves again" in done.stderr
+    assert (host.root / "compose.yaml").read_text() == "new compose"
+    assert (host.root / "htdocs/added.js").exists()
+    assert (host.root / "releases/accepted").read_text().strip() == NOW.id
+
+
+def test_a_release_with_another_port_comes_back_behind_the_firewall(host: Sandbox, make_settings: Make) -> None:
+    ports = '      - "127.0.0.1:11434:11434"\n      - "8085:80"\n      - "85:80"\n'
+    (host.root / "releases" / BEFORE / "tree/compose.yaml").write_text(ports)
+    host.program("nft", 'case "$*" in *" input") echo "        tcp dport 85 goto ask";; esac')
+    assert host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop")).returncode == 1
+    added = [call for call in host.calls if call.startswith("nft add")]
+    assert added == [f"nft add rule inet hearth input tcp dport {port} goto ask" for port in (11434, 8085)]
+    up = next(index for index, call in enumerate(host.calls) if "up --detach" in call)
+    assert host.calls.index(added[-1]) < up
+
+
+def test_a_port_that_the_firewall_does_not_take_is_not_opened_by_going_back(host: Sandbox, make_settings: Make) -> None:
+    ports = '      - "8085:80"\n      - "85:80"\n'
+    (host.root / "releases" / BEFORE / "tree/compose.yaml").write_text(ports)
+    # The last of the ports is no trouble: one failure among several counts.
+    host.program("nft", 'case "$*" in add*) exit 1;; *" input") echo "        tcp dport 85 goto ask";; esac')
+    done = host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop"))
+    assert done.returncode == 1
+    assert f"Release {BEFORE} did not come up either" in done.stderr
+    assert not any("up --detach" in call for call in host.calls)
+
+
+def test_a_host_without_a_firewall_gets_none_by_going_back(host: Sandbox, make_settings: Make) -> None:
+    (host.root / "releases" / BEFORE / "tree/compose.yaml").write_text('      - "8085:80"\n')
+    host.program("nft", "exit 1")
+    assert host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop")).returncode == 1
+    assert not any(call.startswith("nft add") for call in host.calls)

@@ -1,0 +1,326 @@
+"""Operations on files and containers."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hearth.docker.facts import EngineUnreachable
+from hearth.paths import SERVICE_NETWORKS
+from hearth.settings.model import Settings
+from hearth.stack import container_operations as project
+from hearth.stack import file_operations as tree
+from hearth.stack.container_facts import Project, ProjectState
+from hearth.stack.containers import Container, Drift
+from hearth.stack.file_facts import Tree, TreeState
+from hearth.stack.image_facts import Images
+from tests.pyinfra.conftest import Result, Run
+from tests.pyinfra.shell import HOSTILE, Sandbox, check_syntax
+
+OLLAMA, HTTPD = "ollama/ollama:0.17.4", "httpd:2.4.68"
+IDS = {OLLAMA: "sha256:1", HTTPD: "sha256:2"}
+SILENT = EngineUnreachable(Images, "Cannot connect to the Docker daemon")
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+FILES = {"compose.yaml": b"name: hearth\n", "httpd/httpd.conf": b"Listen 80\n", "htdocs/chat.js": b"1"}
+DIGESTS = {path: hashlib.sha256(content).hexdigest() for path, content in FILES.items()}
+
+
+def sync(run: Run, settings: Settings, present: dict[str, str]) -> Result:
+    return run(tree.synced, {Tree: TreeState(present)}, files=FILES, settings=settings)
+
+
+def test_files_that_agree_are_not_sent(run: Run, settings: Settings) -> None:
+    result = sync(run, settings, DIGESTS)
+    assert result.commands == []
+    assert result.noop
+
+
+def test_only_files_that_differ_are_sent(run: Run, settings: Settings) -> None:
+    directory, upload, script = sync(run, settings, DIGESTS | {"htdocs/chat.js": "other"}).commands
+    assert directory == "install -d -m 0755 /opt/hearth"
+    assert upload[0] == "upload"
+    with tarfile.open(fileobj=io.BytesIO(upload[1].encode())) as archive:
+        assert archive.getnames() == ["htdocs/chat.js"]
+    assert script == tree.swap_script(["htdocs/chat.js"], upload[2], HTTPD)
+    assert "docker" not in script, "a page needs no trial"
+
+
+@pytest.mark.parametrize(
+    ("path", "trial"),
+    [("compose.yaml", "docker compose -f /opt/hearth/.incoming/compose.yaml config"), ("httpd/httpd.conf", "httpd -t")],
+)
+def test_configurations_are_tried_before_they_take_their_places(path: str, trial: str) -> None:
+    script = tree.swap_script([path], "/opt/hearth/.incoming.tar", HTTPD)
+    assert script.index(trial) < script.index("mv -f")
+
+
+def test_another_image_is_tried_with_the_configuration_that_is_there() -> None:
+    script = tree.swap_script(["compose.yaml"], "/u.tar", HTTPD)
+    assert f"src=/opt/hearth/httpd,dst=/usr/local/apache2/conf/hearth,readonly {HTTPD} httpd -t" in script
+    assert script.index("httpd -t") < script.index("mv -f")
+    assert "touch" not in script, "httpd is made anew; there is nothing to reload"
+
+
+def test_the_mark_for_a_reload_comes_between_trial_and_change() -> None:
+    script = tree.swap_script(["httpd/httpd.conf"], "/u.tar", HTTPD)
+    assert script.index("httpd -t") < script.index("touch /opt/hearth/.reload-httpd") < script.index("mv -f")
+
+
+def test_an_archive_depends_on_its_files_alone() -> None:
+    assert tree.pack(FILES) == tree.pack(dict(reversed(FILES.items())))
+    with tarfile.open(fileobj=io.BytesIO(tree.pack(FILES))) as archive:
+        assert {member.name: archive.extractfile(member).read() for member in archive} == FILES  # type: ignore[union-attr]
+        assert {(member.mode, member.uid, member.uname) for member in archive} == {(0o644, 0, "root")}
+
+
+@pytest.mark.parametrize("paths", [sorted(FILES), ["a.html"], [HOSTILE, f"d/{HOSTILE}"]])
+def test_the_swap_script_is_good_shell(paths: list[str]) -> None:
+    check_syntax(tree.swap_script(paths, "/u.tar", HOSTILE))
+
+
+@pytest.fixture(name="live")
+def _live(tmp_path: Path) -> Sandbox:
+    """A host with old files, and a docker that finds everything well."""
+    sandbox = Sandbox(tmp_path)
+    sandbox.program("docker")
+    for path in FILES:
+        (sandbox.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (sandbox.root / path).write_text("old")
+    (sandbox.root / ".incoming.tar").write_bytes(tree.pack(FILES))
+    return sandbox
+
+
+SWAP = tree.swap_script(sorted(FILES), "/opt/hearth/.incoming.tar", HTTPD)
+
+
+def contents(sandbox: Sandbox) -> dict[str, bytes]:
+    return {path: (sandbox.root / path).read_bytes() for path in FILES}
+
+
+def test_files_take_their_places_and_nothing_is_left_over(live: Sandbox) -> None:
+    done = live.run(SWAP)
+    assert done.returncode == 0, done.stderr
+    assert contents(live) == FILES
+    assert sorted(path.name for path in live.root.iterdir()) == [".reload-httpd", "compose.yaml", "htdocs", "httpd"]
+    assert {(live.root / path).stat().st_mode & 0o777 for path in FILES} == {0o644}
+
+
+@pytest.mark.parametrize("trial", ["compose", "run"])
+def test_nothing_goes_live_when_one_trial_fails(live: Sandbox, trial: str) -> None:
+    live.program("docker", f'[ "$1" != {trial} ]')
+    assert live.run(SWAP).returncode != 0
+    assert set(contents(live).values()) == {b"old"}
+    assert not (live.root / ".reload-httpd").exists()
+
+
+def test_nothing_goes_live_of_an_upload_that_broke_off(live: Sandbox) -> None:
+    """A full disk, say: tar leaves the last file short."""
+    files = {"htdocs/chat.js": b"x" * 4096}
+    (live.root / ".incoming.tar").write_bytes(tree.pack(files)[:1024])
+    assert live.run(tree.swap_script(sorted(files), "/opt/hearth/.incoming.tar", HTTPD)).returncode != 0
+    assert (live.root / "htdocs/chat.js").read_bytes() == b"old"
+
+
+def test_hostile_names_are_only_names(live: Sandbox) -> None:
+    files = {"htdocs/x'; touch pwned; $(touch pwned).html": b"1"}
+    (live.root / ".incoming.tar").write_bytes(tree.pack(files))
+    assert live.run(tree.swap_script(sorted(files), "/opt/hearth/.incoming.tar", HOSTILE)).returncode == 0
+    assert not live.pwned()
+
+
+# --- containers -----------------------------------------------------------------------------------
+
+
+def container(name: str, service: str, config: str, image: str, **changes: str) -> Container:
+    state = {"status": "running", "health": "healthy"} | changes
+    networks = SERVICE_NETWORKS.get(service, frozenset())
+    return Container(name, service, config, state["status"], state["health"], image, networks)
+
+
+HASHES = {"ollama": "a1", "httpd": "b2"}
+FAILURE = "docker compose logs >&2"
+RUNNING = (
+    container("hearth-ollama", "ollama", "a1", "sha256:1"),
+    container("hearth-httpd", "httpd", "b2", "sha256:2"),
+)
+
+
+def up(run: Run, state: ProjectState) -> Result:
+    facts = {Project: replace(state, images=IDS)}
+    return run(project.up, facts, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60, on_failure=FAILURE)
+
+
+def test_healthy_containers_are_left_alone(run: Run) -> None:
+    result = up(run, ProjectState(HASHES, RUNNING))
+    assert result.commands == []
+    assert result.noop
+
+
+def test_a_reload_alone_touches_no_container(run: Run) -> None:
+    (script,) = up(run, ProjectState(HASHES, RUNNING, reload_pending=True)).scripts
+    assert "up --" not in script
+    assert "docker exec hearth-httpd httpd -f conf/hearth/httpd.conf -k graceful" in script
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        ProjectState(),
+        ProjectState(HASHES, ()),
+        ProjectState(HASHES, RUNNING[:1]),
+        ProjectState(HASHES | {"httpd": "new"}, RUNNING),
+        ProjectState(HASHES, (RUNNING[0], container("hearth-httpd", "httpd", "b2", "sha256:2", status="exited"))),
+        ProjectState(HASHES, (RUNNING[0], container("hearth-httpd", "httpd", "b2", "sha256:old"))),
+    ],
+)
+def test_what_compose_sees_itself_is_left_to_one_up(run: Run, state: ProjectState) -> None:
+    (script,) = up(run, state).scripts
+    assert "if ! { bring_up 60 --remove-orphans hearth-ollama hearth-httpd; }; then" in script
+    assert "force-recreate" not in script
+    assert "docker rm" not in script
+
+
+def test_what_compose_would_not_repair_is_recreated_first(run: Run) -> None:
+    sick = container("hearth-httpd", "httpd", "b2", "sha256:2", health="unhealthy")
+    (script,) = up(run, ProjectState(HASHES, (RUNNING[0], sick))).scripts
+    assert script.index("--force-recreate httpd") < script.index("bring_up 60 --remove-orphans")
+
+
+def test_a_foreign_container_gives_way_first(run: Run) -> None:
+    foreign = container("hearth-ollama", "", "", "sha256:1")
+    (script,) = up(run, ProjectState(HASHES, (foreign, RUNNING[1]))).scripts
+    assert script.index("docker rm --force hearth-ollama") < script.index("if ! {")
+
+
+def test_a_silent_engine_is_an_error_and_not_an_empty_host(run: Run) -> None:
+    result = run(
+        project.up, {Project: SILENT}, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60, on_failure=FAILURE
+    )
+    assert len(result.commands) == 1
+    assert "does not answer" in result.refusals[0]
+
+
+DRIFT = [
+    Drift("hearth-ollama", "was not made by this Compose project", "remove"),
+    Drift("hearth-httpd", "is unhealthy", "recreate"),
+    Drift("hearth-httpd", "is on the networks []", "recreate"),
+]
+
+
+@pytest.mark.parametrize("drift", [None, [], DRIFT, [Drift(HOSTILE, "", "remove")]])
+def test_the_converge_script_is_good_shell(drift: list[Drift] | None) -> None:
+    check_syntax(project.converge_script(drift, 60, FAILURE))
+
+
+def test_all_remedies_in_order(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path)
+    sandbox.root.mkdir()
+    sandbox.program("docker")
+    assert sandbox.run(project.converge_script(DRIFT, 60, FAILURE)).returncode == 0
+    compose = "docker compose --progress plain --ansi never"
+    assert [call for call in sandbox.calls if not call.startswith("docker inspect")] == [
+        "docker rm --force hearth-ollama",
+        f"{compose} up --detach --wait --wait-timeout 60 --pull never --no-deps ollama",
+        f"{compose} up --no-start --no-deps --force-recreate httpd",
+        f"{compose} up --detach --wait --wait-timeout 60 --pull never --remove-orphans",
+    ]
+
+
+def test_containers_that_stay_unhealthy_fail_the_run_and_what_follows_is_done(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path)
+    sandbox.root.mkdir()
+    sandbox.program("docker", 'case "$*" in *"up --detach"*) exit 1;; *logs*) echo "address in use";; esac')
+    done = sandbox.run(project.converge_script([], 60, FAILURE))
+    assert done.returncode == 1
+    assert "did not become healthy" in done.stderr
+    assert "address in use" in done.stderr
+
+
+@pytest.mark.parametrize("httpd", ["b2", "new"])
+def test_ollama_is_replaced_by_itself(run: Run, httpd: str) -> None:
+    """So that the page is there while it starts. On a host that has neither, one call brings both up."""
+    (script,) = up(run, ProjectState({"ollama": "new", "httpd": httpd}, RUNNING)).scripts
+    assert "{ bring_up 60 '--no-deps ollama' hearth-ollama && bring_up 60 --remove-orphans hearth-ollama" in script
+    (script,) = up(run, ProjectState(HASHES, ())).scripts
+    assert "--no-deps ollama" not in script
+
+
+@pytest.mark.parametrize(("established", "waits"), [(True, 3), (False, 0)])
+def test_running_answers_may_end_before_a_container_is_replaced(tmp_path: Path, established: bool, waits: int) -> None:
+    sandbox = Sandbox(tmp_path)
+    sandbox.root.mkdir()
+    sandbox.program("docker", 'case "$*" in *State.Pid*) echo 4194305;; esac')
+    sandbox.program("sleep")
+    table = tmp_path / "tcp"
+    state = "01" if established else "06"
+    table.write_text(f"   0: 030012AC:D2F0 020012AC:2CAA {state} 00000000:00000000 00:00000000 00000000\n")
+    script = project.converge_script([], 60, FAILURE, quiet_wait=3).replace("/proc/$pid/net/tcp", str(table))
+    done = sandbox.run(script)
+    assert done.returncode == 0, done.stderr
+    # The wait for Compose sleeps as well, after its first look.
+    begun = next(index for index, call in enumerate(sandbox.calls) if "RestartCount" in call)
+    assert sandbox.calls[:begun].count("sleep 1") == waits
+    assert ("An answer is running" in done.stdout) is established
+
+
+def test_an_ollama_that_is_stuck_is_recreated_at_once(run: Run) -> None:
+    """Its questions stay open for ever: waiting for them would only make people wait longer."""
+    sick = replace(RUNNING[0], health="unhealthy", trouble="stuck: 1 question(s) wait, and no model has worked")
+    (script,) = up(run, ProjectState(HASHES, (sick, RUNNING[1]))).scripts
+    assert "\nquiet 0 hearth-httpd\n" in script
+    assert script.index("--force-recreate ollama") < script.index("bring_up 60 '--no-deps ollama'")
+    assert "--force-recreate httpd" not in script
+    other = replace(sick, trouble="Health check exceeded timeout (25s)")
+    (script,) = up(run, ProjectState(HASHES, (other, RUNNING[1]))).scripts
+    assert "\nquiet 30 hearth-httpd\n" in script, "it may be busy"
+
+
+CRASHING = """case "$*" in
+*"up --detach"*) exec /bin/sleep 25;;
+inspect*) n=$(cat {0} 2>/dev/null || echo 0); echo $((n + 1)) > {0}
+  echo "old 7"; [ $n = 0 ] || echo "new $((n * {1}))";;
+esac"""
+
+
+@pytest.mark.parametrize(("restarts", "code"), [(1, 1), (0, 0)])
+def test_a_container_that_ends_again_and_again_is_not_waited_for(tmp_path: Path, restarts: int, code: int) -> None:
+    sandbox = Sandbox(tmp_path)
+    sandbox.root.mkdir()
+    script = CRASHING.format(tmp_path / "looks", restarts)
+    sandbox.program("docker", script if code else script.replace("exec /bin/sleep 25", "exec /bin/sleep 2"))
+    sandbox.program("sleep", "exec /bin/sleep 0.05")
+    begun = time.monotonic()
+    done = sandbox.run(project.converge_script([], 60, FAILURE))
+    assert done.returncode == code
+    assert ("three times" in done.stderr) is bool(code)
+    assert time.monotonic() - begun < 20
+
+
+def test_a_reload_that_is_due_is_done_once(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path)
+    sandbox.root.mkdir()
+    (sandbox.root / ".reload-httpd").touch()
+    sandbox.program("docker")
+    for _ in range(2):
+        assert sandbox.run(project.converge_script(None, 60, FAILURE)).returncode == 0
+    assert sandbox.calls == ["docker exec hearth-httpd httpd -f conf/hearth/httpd.conf -k graceful"]
+
+
+def test_a_reload_that_fails_fails_the_run_and_stays_due(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path)
+    sandbox.root.mkdir()
+    (sandbox.root / ".reload-httpd").touch()
+    sandbox.program("docker", "exit 1")
+    done = sandbox.run(project.converge_script(None, 60, FAILURE))
+    assert done.returncode != 0
+    assert "took over" not in done.stdout
+    assert (sandbox.root / ".reload-httpd").exists()

@@ -1,0 +1,215 @@
+"""Operations say what they find and what they do about it before the first command, once, and keep quiet otherwise."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyinfra.api import Config, Inventory, State
+from pyinfra.context import ctx_host, ctx_state
+
+from hearth.docker import operations as engine
+from hearth.docker.daemon_json import wanted_config
+from hearth.docker.facts import Engine, EngineState
+from hearth.docker.reachability import Answers, AnswersState
+from hearth.host.platform import DockerSource
+from hearth.models import operations as models
+from hearth.models.facts import Models, ModelsState
+from hearth.releases.release import Release
+from hearth.render.stack_files import render_tree
+from hearth.runtime.commands import refused
+from hearth.runtime.explain import REPORT, explain, will_put
+from hearth.settings.model import Settings
+from hearth.stack import container_operations as project
+from hearth.stack import file_operations as tree
+from hearth.stack import image_operations as images
+from hearth.stack.container_facts import Project, ProjectState
+from hearth.stack.containers import Drift
+from hearth.stack.file_facts import Tree, TreeState
+from hearth.stack.image_facts import Images, ImagesState
+from hearth.stack.messages import explain_containers
+from hearth.stack.setting_changes import digests
+from tests.pyinfra.conftest import Listener, Run
+from tests.pyinfra.test_stack import HASHES, HTTPD, IDS, OLLAMA, RUNNING, container
+
+SILENT = {Answers: AnswersState("silent")}
+STOPPED = {Answers: AnswersState("answers", "exited")}
+SOURCE = DockerSource(packages=("docker.io", "docker-compose"), repository="")
+CANT_KNOW = "the Docker engine does not answer, so what it has can't be known"
+
+
+def pull(run: Run, state: ImagesState, **others: Any) -> list[str]:
+    facts = {Images: state, **others.get("facts", {})}
+    return run(images.pulled, facts, references=(OLLAMA, HTTPD), timeout=60, stall=30, retries=2).said
+
+
+def test_images_are_told_with_their_reason(run: Run) -> None:
+    assert pull(run, ImagesState(IDS, IDS)) == []
+    assert pull(run, ImagesState({}, {})) == [f"{OLLAMA} and {HTTPD} are not there; they are pulled"]
+    assert pull(run, ImagesState({OLLAMA: "sha256:1", HTTPD: "sha256:9"}, IDS)) == [
+        f"{HTTPD} leads to another image than the one that was pulled; it is pulled again"
+    ]
+    assert pull(run, ImagesState(IDS, {OLLAMA: "sha256:1"})) == [
+        f"{HTTPD}: on the host already, and written down as Hearth's"
+    ]
+
+
+def test_images_of_a_silent_engine_are_not_called_missing(run: Run) -> None:
+    """pyinfra gives the fact's default while it prepares, which looks like a host without images."""
+    assert pull(run, ImagesState(), facts=SILENT) == [CANT_KNOW]
+
+
+def up(run: Run, state: ProjectState, **others: Any) -> list[str]:
+    facts = {Project: replace(state, images=IDS), **others.get("facts", {})}
+    references = {"ollama": OLLAMA, "httpd": HTTPD}
+    return run(project.up, facts, images=references, timeout=60, on_failure="exit 1").said
+
+
+def test_containers_are_told_with_what_is_done(run: Run) -> None:
+    assert up(run, ProjectState(HASHES, RUNNING)) == []
+    stopped = container("hearth-httpd", "httpd", "b2", "sha256:2", status="exited")
+    assert up(run, ProjectState(HASHES, (RUNNING[0], stopped))) == [
+        "hearth-httpd is not running but exited; it is started"
+    ]
+    assert up(run, ProjectState(HASHES, RUNNING, reload_pending=True)) == [
+        "httpd has not taken over its new configuration yet; it reloads gracefully, nothing is cut"
+    ]
+    both = "hearth-httpd and hearth-ollama are not there; they are made and started"
+    assert up(run, ProjectState()) == up(run, ProjectState(HASHES)) == [both]
+
+
+def test_containers_of_a_silent_engine_or_a_broken_compose_file_are_not_called_missing(run: Run) -> None:
+    assert up(run, ProjectState(), facts=SILENT) == [CANT_KNOW]
+    (sentence,) = up(run, ProjectState(), facts=STOPPED)
+    assert sentence.startswith("compose.yaml is missing or broken")
+
+
+def pull_models(run: Run, present: set[str], **others: Any) -> list[str]:
+    facts = {Models: ModelsState(present=frozenset(present)), **others.get("facts", {})}
+    return run(models.pulled, facts, models=("tinyllama",), registry="", timeout=60, retries=1).said
+
+
+def test_models_are_told(run: Run) -> None:
+    assert pull_models(run, {"tinyllama:latest"}) == []
+    assert pull_models(run, {"other:latest"}) == ["tinyllama is not there; it is pulled"]
+    assert pull_models(run, set()) == ["tinyllama is not there; it is pulled"]
+    assert pull_models(run, set(), facts=STOPPED) == [
+        "Ollama does not answer, so it can't be known whether it has tinyllama"
+    ]
+
+
+def test_settings_and_edits_are_told_from_the_record(run: Run, make_settings: Any) -> None:
+    then, now = make_settings(), make_settings(proxy_timeout=1000)
+    accepted = Release(files=digests(render_tree(then)), settings=then.model_dump(mode="json"))
+    state = TreeState(accepted.files | {"compose.yaml": ""}, accepted)
+    effect = "httpd reloads gracefully, nothing is cut"
+    assert run(tree.synced, {Tree: state}, files=render_tree(now), settings=now).said == [
+        f"proxy_timeout 900 → 1000: httpd/httpd.conf; {effect}",
+        "compose.yaml has another owner or mode than root and 0644; it is put anew; containers that are not as it says "
+        "are recreated, running answers end",
+    ]
+    assert run(tree.synced, {Tree: TreeState(accepted.files)}, files=render_tree(then), settings=then).said == []
+
+
+def configure(run: Run, settings: Settings, state: EngineState) -> list[str]:
+    return run(engine.configured, {Engine: state}, settings=settings, source=SOURCE).said
+
+
+def test_the_engine_is_told(run: Run, settings: Settings) -> None:
+    config = wanted_config(settings, {})
+    text = json.dumps(config)
+    there = EngineState(has_engine=True, has_compose=True, config=text, record=text, active=True, enabled=True)
+    assert configure(run, settings, there) == []
+    assert configure(run, settings, replace(there, active=False)) == ["the Docker engine does not run; it is started"]
+    assert configure(run, settings, replace(there, record="{}", config='{"debug": true}')) == [
+        "/etc/docker/daemon.json: live-restore none → true (docker_live_restore), log-driver none → json-file, "
+        "log-opts.max-size none → 10m (docker_log_max_size) and log-opts.max-file none → 3 (docker_log_max_files); "
+        "the engine restarts, containers go on meanwhile"
+    ]
+    assert configure(run, settings, EngineState()) == [
+        "/etc/docker/daemon.json gets live-restore, log-driver and log-opts"
+    ]
+    assert configure(run, settings, replace(there, config="{ broken"))[0].startswith(
+        "/etc/docker/daemon.json on the host is not JSON"
+    )
+
+
+def test_missing_packages_are_told(run: Run) -> None:
+    facts = {Engine: EngineState(packages=frozenset({"docker.io"}))}
+    result = run(engine.installed, facts, source=SOURCE, codename="trixie", keep_existing=True, timeout=60)
+    assert result.said == ["docker-compose is not there; it is installed from the distribution"]
+
+
+# --- Saying itself --------------------------------------------------------------------------------
+
+
+@pytest.fixture(name="state")
+def _state() -> State:
+    inventory = Inventory((["@fake/pi", "@fake/pi2"], {}))  # type: ignore[no-untyped-call]
+    return State(inventory=inventory, config=Config())  # type: ignore[no-untyped-call]
+
+
+def test_a_sentence_is_said_once_for_each_host_also_when_the_body_runs_again(state: State) -> None:
+    pi, pi2 = state.inventory
+    listener = Listener()
+    with listener, ctx_state.use(state):
+        for executing in (False, True):
+            state.is_executing = executing
+            for one in (pi, pi2):
+                with ctx_host.use(one):
+                    explain("a is missing", "b is missing")
+    assert [line.split(maxsplit=1) for line in listener.said] == [
+        [f"[{name}]", f"{what} is missing"] for name in ("@fake/pi", "@fake/pi2") for what in "ab"
+    ]
+
+
+def test_sentences_and_refusals_go_into_the_report(
+    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = tmp_path / "report"
+    monkeypatch.setenv(REPORT, str(report))
+    with ctx_state.use(state), ctx_host.use(next(iter(state.inventory))):
+        explain("compose.yaml → new")
+        refused("daemon.json is broken")
+    assert [json.loads(line) for line in report.read_text().splitlines()] == [
+        {"host": "@fake/pi", "kind": "differs", "text": "compose.yaml → new"},
+        {"host": "@fake/pi", "kind": "unknown", "text": "daemon.json is broken"},
+    ]
+
+
+MADE = "was made from another configuration"
+
+
+def test_what_containers_were_made_from_is_not_compared_with_a_file_that_is_replaced(state: State) -> None:
+    """An edited compose.yaml: the containers differ from it, and will not differ any more when it is put back."""
+    pi, pi2 = state.inventory
+    drift = [
+        Drift("hearth-httpd", MADE, "up"),
+        Drift("hearth-ollama", MADE, "up"),
+        Drift("hearth-ollama", "is paused", "recreate"),
+    ]
+    httpd, both, paused = (
+        f"hearth-httpd {MADE}; it is recreated",
+        f"hearth-ollama {MADE} and is paused; it is recreated",
+        "hearth-ollama is paused; it is recreated",
+    )
+    listener = Listener()
+    with listener, ctx_state.use(state):
+        with ctx_host.use(pi):
+            will_put("compose.yaml")
+        for one in (pi, pi2):
+            with ctx_host.use(one):
+                explain_containers(ProjectState(HASHES, RUNNING), drift)
+        state.is_executing = True
+        with ctx_host.use(pi):
+            explain_containers(ProjectState(HASHES, RUNNING), drift)
+    assert [line.split(maxsplit=1) for line in listener.said] == [
+        ["[@fake/pi]", paused],
+        ["[@fake/pi2]", httpd],
+        ["[@fake/pi2]", both],
+        ["[@fake/pi]", httpd],
+        ["[@fake/pi]", both],
+    ]

@@ -1,0 +1,1 @@
+"""What several kinds of tests share: recorded outputs, case tables, stand-in hosts, checks of the repository."""

@@ -1,0 +1,50 @@
+"""The table of docs/licences.md: `python -m tests.support.licences` prints it, from the metadata of what is installed.
+
+Of the packages in requirements.txt and requirements-dev.txt; those for other systems are not installed, and left out.
+"""
+
+from __future__ import annotations
+
+import re
+from email.message import Message
+from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
+from typing import cast
+
+ROOT = Path(__file__).resolve().parents[2]
+_LOCKED = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
+
+
+def locked(name: str) -> list[str]:
+    """Names of the packages in a file of locked requirements."""
+    return _LOCKED.findall((ROOT / name).read_text())
+
+
+def licence(package: str) -> str:
+    """What a package's own metadata say: the SPDX expression, else the classifiers, else its line on the licence.
+
+    Raises:
+        PackageNotFoundError: it is not installed.
+    """
+    about = cast(Message, metadata(package))
+    if expression := about.get("License-Expression"):
+        return str(expression)
+    classifiers = [str(one) for one in about.get_all("Classifier", [])]
+    named = [one.rpartition(" :: ")[2] for one in classifiers if one.startswith("License :: ")]
+    return ", ".join(named) or str(about.get("License", "")).partition("\n")[0] or "none stated"
+
+
+def rows() -> list[str]:
+    """A line of the table for each package."""
+    runs = set(locked("requirements.txt"))
+    lines = []
+    for package in sorted({*runs, *locked("requirements-dev.txt")}):
+        try:
+            lines.append(f"| {package} | {licence(package)} | {'deploy' if package in runs else 'development'} |")
+        except PackageNotFoundError:
+            continue  # for another system
+    return lines
+
+
+if __name__ == "__main__":
+    print("\n".join(rows()))

@@ -1,0 +1,24 @@
+"""The shipped settings, with single values replaced."""
+
+from __future__ import annotations
+
+import runpy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hearth.settings.model import Settings
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@cache
+def defaults() -> dict[str, Any]:
+    """What `group_data/all.py` sets: name to value."""
+    names = runpy.run_path(str(PROJECT / "group_data" / "all.py"))
+    return {name: value for name, value in names.items() if not name.startswith("__")}
+
+
+def shipped_settings(**values: Any) -> Settings:
+    """Settings as shipped, with the given values instead of the defaults."""
+    return Settings.from_data(defaults() | values)

@@ -1,0 +1,32 @@
+"""docs/reliability.md: what it says was shown has tests that were seen passing; what was not, is said."""
+
+from __future__ import annotations
+
+import re
+
+from tests.support.named import missing, unproven
+from tests.support.shipped import PROJECT
+
+LAB = PROJECT / "tests/lab"
+SHOWN, _, NOT_YET = (PROJECT / "docs/reliability.md").read_text().partition("## Written, and not yet seen passing")
+
+
+def test_what_was_shown_names_tests_that_exist() -> None:
+    names = re.findall(r"`((?:faults/|places/)?test_\w+\.py)::(\w+)", SHOWN)
+    assert len(names) > 20
+    assert missing(PROJECT, [f"tests/lab/{file}::{test}" for file, test in names]) == []
+
+
+def test_who_notices_what_names_tests_that_exist() -> None:
+    rows = NOT_YET.partition("## Who notices")[2].partition("\n## ")[0]
+    whole = re.findall(r"`(tests/[\w/]+\.py::\w+)", rows)
+    assert len(whole) > 10
+    names = [f"tests/lab/{name}" for name in re.findall(r"`((?:faults/)?test_\w+\.py::\w+)", rows)]
+    assert missing(PROJECT, [*whole, *names]) == []
+
+
+def test_what_was_not_yet_seen_is_said() -> None:
+    files = {path.relative_to(LAB).as_posix(): unproven(path) for path in LAB.rglob("test_*.py")}
+    waiting = {name for name, tests in files.items() if tests}
+    said = set(re.findall(r"`((?:\w+/)?test_\w+\.py)", NOT_YET.partition("\n## ")[0]))
+    assert said == waiting

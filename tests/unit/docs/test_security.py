@@ -1,0 +1,22 @@
+"""SECURITY.md: every row names tests, and they exist and were seen passing."""
+
+from __future__ import annotations
+
+import re
+
+from tests.support.named import missing, unproven
+from tests.support.shipped import PROJECT
+
+
+def test_every_threat_names_tests_that_exist() -> None:
+    rows = [line for line in (PROJECT / "SECURITY.md").read_text().splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 10
+    for row in rows:
+        names = re.findall(r"`(tests/[^`]+)`", row)
+        assert names, row
+        assert missing(PROJECT, [name for name in names if "::" in name]) == []
+        for name in names:
+            path, _, test = name.partition("::")
+            assert (PROJECT / path).is_file(), row
+            waiting = unproven(PROJECT / path)
+            assert test not in waiting if test else not waiting, f"{name} was not yet seen passing: {row}"

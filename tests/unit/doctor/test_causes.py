@@ -1,0 +1,233 @@
+"""The doctor's rules: error numbers of three systems, places, names, spellings; and its texts."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from hearth.doctor.address import Address, is_docker_address, same_network
+from hearth.doctor.causes import network as causes
+from hearth.doctor.causes.catalogue import all_causes, markdown
+from hearth.doctor.causes.cause import fill
+from hearth.doctor.checks.dns import unresolved
+from hearth.doctor.checks.prompt import wait_for
+from hearth.doctor.checks.stream import Piece, made_at, pace_of
+from hearth.doctor.client_environment import Place
+from hearth.doctor.socket_errors import reason_of
+from hearth.doctor.target import Target, parse_target
+from hearth.doctor.tcp import Attempt, cause_of
+
+PI = Address(socket.AF_INET, ("192.168.1.189", 85))
+FAR = Address(socket.AF_INET, ("1.1.1.1", 85))
+LOOPBACK = Address(socket.AF_INET, ("127.0.0.1", 85))
+
+
+def judged(number: int, place: Place, address: Address = PI, source: str = "192.168.1.7") -> str:
+    """The cause for a recorded error number of a system."""
+    reason = reason_of(OSError(number, "as recorded"), place.system)
+    return cause_of(Attempt(address.text, reason, source=source), address, place, (), "").id
+
+
+# --- macOS: recorded by others, can't be made here ------------------------------------------------------
+
+
+@pytest.mark.parametrize("terminal", ["iTerm.app", "vscode", "ghostty", ""])
+def test_errno_65_on_the_own_network_is_local_network_privacy(terminal: str) -> None:
+    assert judged(65, Place("Darwin", terminal=terminal)) == "local-network-privacy"
+    assert judged(65, Place("Darwin"), Address(socket.AF_INET6, ("fe80::1%en0", 85, 0, 4))) == "local-network-privacy"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        Place("Darwin", terminal="Apple_Terminal"),
+        Place("Darwin", terminal="iTerm.app", is_root=True),
+        Place("Darwin", terminal="iTerm.app", over_ssh=True),
+    ],
+)
+def test_who_needs_no_permission_has_another_trouble(place: Place) -> None:
+    assert judged(65, place) == "host-unreachable"
+
+
+def test_errno_65_behind_a_router_is_no_privacy() -> None:
+    behind = Address(socket.AF_INET, ("10.20.30.40", 85))
+    assert judged(65, Place("Darwin"), behind) == "host-unreachable"
+    assert judged(65, Place("Darwin"), Address(socket.AF_INET, ("192.168.4.9", 85)), "192.168.7.2") == (
+        "local-network-privacy"
+    ), "a wide network of one's own"
+
+
+def test_errno_65_for_the_internet_is_no_privacy() -> None:
+    assert judged(65, Place("Darwin"), FAR) == "host-unreachable"
+
+
+def test_the_cure_names_the_settings_and_the_terminal() -> None:
+    cure = fill(causes.LOCAL_NETWORK_PRIVACY.cure, {"terminal": "iTerm.app"})
+    assert "System Settings > Privacy & Security > Local Network: switch on iTerm.app" in cure
+
+
+# --- The same trouble on each system ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("linux", "mac", "windows", "cause"),
+    [
+        (111, 61, 10061, "port-refused"),
+        (110, 60, 10060, "host-silent"),
+        (101, 51, 10051, "network-unreachable"),
+        (112, 64, 10064, "host-unreachable"),
+        (13, 13, 10013, "connection-forbidden"),
+        (5, 5, 5, "connection-failed"),
+    ],
+)
+def test_error_numbers(linux: int, mac: int, windows: int, cause: str) -> None:
+    assert judged(linux, Place("Linux")) == cause
+    assert judged(mac, Place("Darwin")) == cause
+    assert judged(windows, Place("Windows")) == cause
+
+
+def test_unreachable_hosts_off_the_mac() -> None:
+    assert judged(113, Place("Linux")) == "host-unreachable"
+    assert judged(10065, Place("Windows")) == "host-unreachable"
+
+
+def test_our_own_patience_is_a_timeout() -> None:
+    assert reason_of(TimeoutError("timed out"), "Windows") == "timeout"
+
+
+def test_what_other_ports_say_decides() -> None:
+    silent = Attempt(PI.text, "timeout", source="192.168.1.7")
+    assert cause_of(silent, PI, Place(), (22,), "").id == "port-filtered"
+    assert cause_of(silent, PI, Place(), (22,), "http://192.168.1.189:85").id == "wrong-port"
+    refused = Attempt(LOOPBACK.text, "refused")
+    assert cause_of(refused, LOOPBACK, Place(in_container=True), (), "").id == "localhost-in-container"
+    assert cause_of(refused, LOOPBACK, Place(), (), "").id == "port-refused"
+    assert cause_of(Attempt(PI.text, "refused"), PI, Place(in_container=True), (), "").id == "port-refused"
+
+
+def test_dockers_addresses_from_outside() -> None:
+    docker = Address(socket.AF_INET, ("172.18.0.3", 80))
+    assert judged(110, Place(), docker) == "docker-address"
+    # On the host itself they can be reached, so the trouble is another one.
+    assert judged(110, Place(), docker, source="172.18.0.1") == "host-silent"
+    assert judged(111, Place(), docker) == "port-refused"
+
+
+def test_addresses() -> None:
+    assert [is_docker_address(text) for text in ("172.16.9.9", "172.17.0.1", "172.31.255.255", "172.32.0.0")] == [
+        *(False, True, True, False)
+    ]
+    assert same_network("192.168.1.7", "192.168.1.189")
+    assert not same_network("10.8.0.2", "192.168.1.189")
+    assert same_network("fe80::1%eth0", "fe80::2")
+    assert not same_network("", "192.168.1.189")
+    assert PI.is_private
+    assert not FAR.is_private
+    assert not LOOPBACK.is_private
+
+
+# --- Names ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("host", "error", "cause"),
+    [
+        ("pi.local", socket.gaierror(socket.EAI_NONAME, ""), "mdns-name-unknown"),
+        ("pi.local", TimeoutError(), "mdns-name-unknown"),
+        ("pi", socket.gaierror(socket.EAI_NONAME, ""), "name-unknown"),
+        ("pi.fritz.box", socket.gaierror(socket.EAI_AGAIN, ""), "dns-silent"),
+        ("ollama", socket.gaierror(socket.EAI_NONAME, ""), "docker-name"),
+        ("hearth-httpd", socket.gaierror(socket.EAI_AGAIN, ""), "docker-name"),
+        ("host.docker.internal", socket.gaierror(socket.EAI_NONAME, ""), "docker-name"),
+    ],
+)
+def test_names_without_an_address(host: str, error: OSError, cause: str) -> None:
+    assert unresolved(host, error).id == cause
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("http://pi.local:85", Target("http", "pi.local", 85)),
+        ("pi.local:85", Target("http", "pi.local", 85)),
+        (" http://PI:85/api/ollama?x ", Target("http", "pi", 85)),
+        ("https://pi.local", Target("https", "pi.local", 443)),
+        ("[fe80::1%eth0]:85", Target("http", "fe80::1%eth0", 85)),
+    ],
+)
+def test_addresses_as_people_write_them(text: str, target: Target) -> None:
+    assert parse_target(text) == target
+
+
+def test_the_host_header_leaves_out_what_browsers_leave_out() -> None:
+    assert parse_target("http://pi:80").netloc == "pi"
+    assert parse_target("[fe80::1%eth0]:85").netloc == "[fe80::1]:85"
+
+
+@pytest.mark.parametrize("text", ["", "http://", "ftp://pi", "http://pi:99999", "http://pi:0", "http://me@pi", "a b"])
+def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ValueError, match=r"http://pi\.local:85"):
+        parse_target(text)
+
+
+# --- Times ------------------------------------------------------------------------------------------------
+
+
+def test_when_a_piece_was_made() -> None:
+    assert made_at("2026-01-01T00:00:00.123456789Z") == pytest.approx(1767225600.123456)
+    assert made_at("2026-01-01T01:00:00+01:00") == 1767225600
+    assert made_at(None) is made_at("yesterday") is None
+
+
+def test_what_a_buffer_looks_like() -> None:
+    made = [float(second) for second in range(10)]
+    streamed = pace_of(tuple(Piece(at + 0.2, at) for at in made))
+    late = pace_of(tuple(Piece(9.1, at) for at in made))
+    halves = pace_of(tuple(Piece(5.0 if at < 5 else 10.0, at) for at in made))
+    assert streamed is not None
+    assert not streamed.is_buffered
+    assert streamed.can_be_told
+    assert late is not None
+    assert late.is_buffered
+    # Two pieces of five seconds each: each word is up to five seconds late, which is half of the time.
+    assert halves is not None
+    assert halves.held == pytest.approx(4.0)
+    assert pace_of((Piece(1.0, None), Piece(2.0, 5.0))) is None
+
+
+def test_how_long_to_wait() -> None:
+    assert [wait_for(text) for text in ("0", "3", "3600", "", "Wed, 21 Oct 2026 07:28:00 GMT")] == [0, 3, 10, 5, 5]
+
+
+# --- Texts ------------------------------------------------------------------------------------------------
+
+
+def test_the_docs_have_every_cause_as_the_doctor_says_it(project: Path) -> None:
+    text = (project / "docs" / "doctor.md").read_text()
+    _, _, made = text.partition("<!-- made by python -m hearth.doctor.causes.catalogue -->\n")
+    assert made == markdown(), (
+        "put what python -m hearth.doctor.causes.catalogue prints below the mark in docs/doctor.md"
+    )
+
+
+def test_ids_are_anchors_and_stand_once() -> None:
+    ids = [cause.id for cause in all_causes()]
+    assert len(ids) == len(set(ids)) > 40
+    assert all(re.fullmatch(r"[a-z0-9-]+", one) for one in ids)
+
+
+def test_every_cause_is_found_by_something(project: Path) -> None:
+    """No text that nothing can ever show."""
+    code = "\n".join(
+        path.read_text() for path in (project / "hearth" / "doctor").glob("*.py") if "_causes" not in path.name
+    )
+    modules = (project / "hearth" / "doctor").glob("*_causes.py")
+    names = [name for path in modules for name in re.findall(r"^([A-Z_]+) = Cause\(", path.read_text(), re.M)]
+    assert [name for name in names if not re.search(rf"\.{name}\b", code)] == []
+
+
+def test_unknown_words_stand_in_capitals_and_optional_ones_are_gone() -> None:
+    assert fill("port {port} of {other_url}{opt_more}.", {"port": 85, "other_url": ""}) == "port 85 of OTHER URL."

@@ -1,0 +1,161 @@
+"""The doctor's judgement of a host from inside, and how it gets there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hearth.doctor.checks.host_over_ssh import InsideError, choose, look_inside
+from hearth.doctor.checks.host_state import judge
+from hearth.doctor.target import Target
+
+RUNS = {"status": "running", "oom": False, "exit_code": 0, "restarts": 0, "trouble": "", "up_seconds": 5000}
+SAID = "stuck: 2 question(s) wait, and no model has worked or was read for 90 s; ollama_heal_stuck is off"
+IDLE = {"questions": 1, "models": 1, "seconds": 30, "cpu_seconds": 0.0, "read_bytes": 0}
+WELL: dict[str, Any] = {
+    "access": True,
+    "engine": "",
+    "deployed": True,
+    "drift": [],
+    "containers": {
+        "hearth-ollama": {**RUNS, "restarts": 1},
+        "hearth-httpd": RUNS,
+    },
+    "work": None,
+    "kills": 0,
+    "way": "",
+    "origins": "http://a.example,http://b.example",
+    "memory_limits": True,
+    "memory": {"MemTotal": 4_000_000, "MemAvailable": 2_000_000, "SwapTotal": 200_000, "SwapFree": 200_000},
+    "free_bytes": 20_000_000_000,
+    "listeners": [["0.0.0.0", 85, "docker-proxy"], ["127.0.0.1", 11434, "docker-proxy"]],
+    "errors": [],
+}
+DATA = {"allowed_origins": ["http://a.example", "http://b.example"]}
+TARGET = Target("http", "192.168.1.189", 85)
+
+
+def test_a_host_that_is_well() -> None:
+    assert judge("pi", WELL, DATA) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "cause", "words"),
+    [
+        ({"engine": "the Docker engine does not answer: timeout"}, "engine-silent", "timeout"),
+        ({"deployed": False, "origins": None}, "not-deployed", "pi"),
+        ({"drift": ["hearth-ollama is not running but exited"]}, "container-wrong", "exited"),
+        (
+            {"containers": {"hearth-ollama": RUNS | {"status": "exited", "oom": True, "up_seconds": None}}},
+            "container-out-of-memory",
+            "ended hearth-ollama itself:",
+        ),
+        (
+            {"containers": {"hearth-ollama": RUNS | {"oom": True}}, "kills": 3},
+            "container-out-of-memory",
+            "ended 3 processes in hearth-ollama:",
+        ),
+        (
+            {"containers": {"hearth-ollama": RUNS | {"restarts": 3, "up_seconds": 12}}},
+            "container-keeps-ending",
+            "hearth-ollama ended 3 times, the last time 12 s ago, and",
+        ),
+        ({"way": "ollama: Name or service not known"}, "ollama-unreachable", "Name or service not known. Deploy"),
+        (
+            {
+                "containers": {"hearth-ollama": RUNS | {"trouble": SAID}},
+                "drift": [f'hearth-ollama is unhealthy ("{SAID}")'],
+            },
+            "model-server-stuck",
+            f'the health check of hearth-ollama says "{SAID}". A slow model',
+        ),
+        ({"work": IDLE}, "model-server-stuck", "1 question(s) wait, and for 30 s the model's process used 0.0 s"),
+        ({"models_free_bytes": 90_000_000}, "disk-full", "The models' disk has 90 MB left"),
+        ({"memory_limits": False}, "memory-limits-off", "cgroup"),
+        ({"memory": {"MemTotal": 1_000_000, "MemAvailable": 20_000}}, "host-memory-low", "20 MiB of 977 MiB"),
+        (
+            {"memory": {"MemTotal": 1_000_000, "MemAvailable": 500_000, "SwapTotal": 500_000, "SwapFree": 300_000}},
+            "host-memory-low",
+            "195 MiB were moved to disk",
+        ),
+        ({"free_bytes": 400_000_000}, "disk-full", "400 MB"),
+        ({"origins": "http://a.example"}, "origins-not-in-force", "http://a.example,http://b.example"),
+        ({"origins": ""}, "origins-not-in-force", "(none)"),
+        ({"listeners": [["127.0.0.1", 11434, "ollama"]]}, "native-ollama", "127.0.0.1:11434"),
+        ({"errors": ["hearth-ollama: level=ERROR msg=x"]}, "errors-in-logs", "msg=x"),
+        ({"access": False}, "host-not-looked-at", "sudo asks for a password"),
+    ],
+)
+def test_what_is_wrong_with_a_host(changed: dict[str, Any], cause: str, words: str) -> None:
+    (finding,) = judge("pi", WELL | changed, DATA)
+    assert finding.cause.id == cause
+    assert words in f"{finding.why} {finding.cure}"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"work": IDLE | {"cpu_seconds": 0.3}},
+        {"work": IDLE | {"read_bytes": 2_000_000}},
+        {"work": IDLE | {"seconds": 4}},
+        {"work": IDLE | {"models": 0}},
+        {"containers": {"hearth-ollama": RUNS | {"restarts": 2, "up_seconds": 12}}},
+        {"containers": {"hearth-ollama": RUNS | {"restarts": 30, "up_seconds": 700}}},
+    ],
+)
+def test_what_is_slow_or_over_is_not_wrong(changed: dict[str, Any]) -> None:
+    assert judge("pi", WELL | changed, DATA) == []
+
+
+def test_what_is_unknown_is_not_wrong() -> None:
+    assert judge("pi", WELL | {"origins": None, "memory_limits": None, "memory": {}, "way": None}, DATA) == []
+
+
+def host(name: str, **data: str) -> dict[str, Any]:
+    return {"name": name, "data": data}
+
+
+def test_which_host_is_looked_at() -> None:
+    pis = [host("192.168.1.189"), host("kitchen", ssh_hostname="192.168.1.7")]
+    assert choose(pis, "", TARGET) is pis[0]
+    assert choose(pis, "", Target("http", "192.168.1.7", 85)) is pis[1]
+    assert choose(pis, "kitchen", TARGET) is pis[1]
+    assert choose(pis[1:], "", TARGET) is pis[1]
+    with pytest.raises(InsideError, match=r"--host: 192\.168\.1\.189, kitchen"):
+        choose(pis, "", Target("http", "pi.local", 85))
+    with pytest.raises(InsideError, match="--host"):
+        choose(pis, "bathroom", TARGET)
+    with pytest.raises(InsideError, match="no hosts"):
+        choose([], "", TARGET)
+
+
+def test_an_inventory_that_is_not_there_is_a_note_with_pyinfras_reason(tmp_path: Path) -> None:
+    step = look_inside(str(tmp_path / "no.py"), "", TARGET, 60)
+    assert [finding.cause.id for finding in step.findings] == ["host-not-looked-at"]
+    assert step.state == "warning"
+    assert "Traceback" not in step.seen
+
+
+def test_a_host_that_can_not_be_reached_is_a_note(tmp_path: Path) -> None:
+    inventory = tmp_path / "pi.py"
+    inventory.write_text('pi = [("127.0.0.1", {"ssh_port": 9, "ssh_user": "pi", "ssh_connect_retries": 0})]\n')
+    step = look_inside(str(inventory), "", TARGET, 60)
+    assert [finding.cause.id for finding in step.findings] == ["host-not-looked-at"], step
+    assert "Traceback" not in step.seen
+
+
+def test_without_pyinfra_it_is_a_note(project: Path) -> None:
+    if (project / ".venv").exists():
+        pytest.skip("this checkout has an environment of its own, which the doctor finds")
+    code = (
+        "import json; from hearth.doctor.checks.host_over_ssh import look_inside; "
+        "from hearth.doctor.target import Target; "
+        "print(json.dumps(look_inside('inventory/pi.py', '', Target('http', 'pi', 85), 9).seen))"
+    )
+    done = subprocess.run([sys.executable, "-S", "-c", code], cwd=project, capture_output=True, text=True, check=True)
+    assert "make setup" in json.loads(done.stdout)

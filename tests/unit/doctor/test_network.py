@@ -1,0 +1,206 @@
+"""The doctor in networks that are broken for real: namespaces with routes, names and ports of their own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.support.shipped import PROJECT
+
+PRIVATE_NETWORK = PROJECT / "tests/support/doctor/private_network.py"
+LOOPBACK = "ip link set lo up"
+# A network with nobody in it: a cable whose other end is up and holds no address.
+WIRE = (
+    "ip link add wire type veth peer name far; ip addr add 192.168.7.2/24 dev wire; "
+    "ip link set wire up; ip link set far up"
+)
+
+
+def namespaces_work() -> bool:
+    if not shutil.which("unshare") or not shutil.which("ip"):
+        return False
+    return subprocess.run(["unshare", "-rnm", "true"], capture_output=True, timeout=10).returncode == 0
+
+
+pytestmark = pytest.mark.skipif(not namespaces_work(), reason="needs user namespaces (unshare -rnm) and ip")
+
+
+def doctor(*arguments: str, setup: str = LOOPBACK, **job: Any) -> dict[str, Any]:
+    """The doctor's document, from a network that is set up like that."""
+    words = ["--timeout", "1", "--tries", "1", "--patience", "3", *arguments]
+    done = subprocess.run(
+        ["unshare", "-rnm", sys.executable, str(PRIVATE_NETWORK)],
+        input=json.dumps({"setup": setup, "arguments": words, **job}),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def only(document: dict[str, Any], cause: str) -> dict[str, Any]:
+    """The one finding."""
+    assert [finding["id"] for finding in document["findings"]] == [cause], document
+    finding: dict[str, Any] = document["findings"][0]
+    return finding
+
+
+def number(document: dict[str, Any]) -> int:
+    """The system's error number of the first attempt."""
+    step = next(step for step in document["steps"] if step["name"] == "connection")
+    found: int = step["data"]["attempts"][0]["number"]
+    return found
+
+
+# --- Routes -------------------------------------------------------------------------------------------
+
+
+def test_no_network_at_all() -> None:
+    document = doctor("http://192.168.1.189:85")
+    only(document, "network-unreachable")
+    assert number(document) == 101
+
+
+def test_a_route_that_says_unreachable() -> None:
+    document = doctor("http://192.168.1.189:85", setup=f"{LOOPBACK}; ip route add unreachable 192.168.0.0/16")
+    only(document, "host-unreachable")
+    assert number(document) == 113
+
+
+def test_a_route_that_is_prohibited() -> None:
+    document = doctor("http://192.168.1.189:85", setup=f"{LOOPBACK}; ip route add prohibit 192.168.0.0/16")
+    only(document, "connection-forbidden")
+    assert number(document) == 13
+
+
+def test_nobody_on_the_own_network_has_the_address() -> None:
+    document = doctor("http://192.168.7.9:85", "--timeout", "8", setup=f"{LOOPBACK}; {WIRE}")
+    finding = only(document, "host-unreachable")
+    assert number(document) == 113
+    assert "your router lists it" in finding["cure"]
+
+
+def test_a_host_that_says_nothing_behind_a_router() -> None:
+    silent = f"{LOOPBACK}; {WIRE}; ip neigh add 192.168.7.1 lladdr 02:00:00:00:00:01 dev wire; "
+    document = doctor("http://10.20.30.40:85", setup=silent + "ip route add default via 192.168.7.1")
+    finding = only(document, "host-silent")
+    assert "this machine calls from 192.168.7.2, another network" in finding["seen"]
+
+
+def test_an_address_of_dockers_own_network() -> None:
+    silent = f"{LOOPBACK}; {WIRE}; ip neigh add 192.168.7.1 lladdr 02:00:00:00:00:01 dev wire; "
+    document = doctor("http://172.18.0.3:80", setup=silent + "ip route add default via 192.168.7.1")
+    only(document, "docker-address")
+
+
+def test_an_ipv6_address_without_ipv6() -> None:
+    only(doctor("http://[fd00::189]:85"), "network-unreachable")
+
+
+# --- Firewalls ----------------------------------------------------------------------------------------
+
+
+def firewalls_work() -> bool:
+    if not shutil.which("iptables"):
+        return False
+    return subprocess.run(["unshare", "-rnm", "iptables", "-S"], capture_output=True, timeout=10).returncode == 0
+
+
+@pytest.mark.skipif(not firewalls_work(), reason="needs iptables")
+@pytest.mark.parametrize(
+    ("target", "error", "cause"),
+    [
+        ("DROP", 0, "port-filtered"),
+        ("REJECT --reject-with icmp-host-prohibited", 113, "port-filtered"),
+        ("REJECT --reject-with tcp-reset", 111, "port-refused"),
+    ],
+)
+def test_a_firewall_on_the_host(target: str, error: int, cause: str) -> None:
+    setup = f"{LOOPBACK}; {WIRE}; iptables -A INPUT -p tcp --dport 85 -j {target}"
+    servers = [["0.0.0.0", 85, "hearth"], ["0.0.0.0", 22, "ollama"]]
+    # Not loopback, which in a container would be the container.
+    document = doctor("http://192.168.7.2:85", setup=setup, servers=servers)
+    assert number(document) == error
+    only(document, cause)
+
+
+# --- Ports --------------------------------------------------------------------------------------------
+
+
+def test_a_port_that_swallows_calls_on_a_host_that_is_there() -> None:
+    document = doctor("http://127.0.0.1:85", servers=[["127.0.0.1", 85, "black hole"], ["127.0.0.1", 22, "ollama"]])
+    assert "its port 22 answered" in only(document, "port-filtered")["cause"]
+
+
+def test_the_wrong_port_of_the_right_host() -> None:
+    servers = [["127.0.0.1", 85, "hearth"], ["127.0.0.1", 11434, "ollama"]]
+    assert only(doctor("http://127.0.0.1", servers=servers), "wrong-port")["cure"] == "Use http://127.0.0.1:85."
+
+
+def test_ollamas_port_beside_hearths() -> None:
+    servers = [["127.0.0.1", 85, "hearth"], ["127.0.0.1", 11434, "ollama"]]
+    document = doctor("http://127.0.0.1:11434", "--origin", "http://page.example", servers=servers)
+    assert [finding["id"] for finding in document["findings"]] == ["ollama-itself", "ollama-refuses-origin"]
+    for finding in document["findings"]:
+        assert "Hearth's port instead (http://127.0.0.1:85)" in finding["cure"]
+
+
+def test_zero_is_no_place() -> None:
+    document = doctor("http://0.0.0.0:85", servers=[["0.0.0.0", 85, "hearth"]])
+    assert document["findings"][0]["id"] == "unspecified-address"
+
+
+def test_localhost_inside_a_container() -> None:
+    document = doctor("http://localhost:85", container=True)
+    assert "host.docker.internal" in only(document, "localhost-in-container")["cure"]
+
+
+# --- Names --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [("pi.fritz.box", "name-unknown"), ("pi.local", "mdns-name-unknown"), ("hearth-ollama", "docker-name")],
+)
+def test_a_name_that_nobody_knows(name: str, cause: str) -> None:
+    document = doctor(f"http://{name}:85", dns="nothing")
+    only(document, cause)
+    skipped = {step["name"] for step in document["steps"] if step["state"] == "skipped"}
+    assert {"connection", "page", "prompt"} <= skipped
+
+
+def test_a_dns_server_that_is_silent() -> None:
+    only(doctor("http://pi.fritz.box:85", dns="silent"), "dns-silent")
+
+
+def test_a_name_with_an_address_that_does_not_answer() -> None:
+    hosts = "127.0.0.3 pi\n127.0.0.2 pi\n"
+    document = doctor("http://pi:85", hosts=hosts, servers=[["127.0.0.2", 85, "hearth"]])
+    found = {finding["id"]: finding for finding in document["findings"]}
+    assert set(found) == {"some-addresses-fail", "name-is-loopback"}
+    assert "127.0.0.3 can't be reached" in found["some-addresses-fail"]["cause"]
+    assert document["exit_code"] == 0
+    assert {step["name"]: step["state"] for step in document["steps"]}["prompt"] == "ok"
+
+
+def test_a_single_word_that_leads_into_the_internet() -> None:
+    setup = f"{LOOPBACK}; ip addr add 93.184.215.14/32 dev lo"
+    document = doctor("http://pi:85", setup=setup, hosts="93.184.215.14 pi\n", servers=[["0.0.0.0", 85, "hearth"]])
+    only(document, "name-is-public")
+
+
+def test_only_a_proxy_leads_there() -> None:
+    environment = {"HTTP_PROXY": "http://127.0.0.1:3128"}
+    servers = [["127.0.0.1", 3128, "proxy that reaches a hearth"]]
+    document = doctor("http://192.168.7.2:85", environment=environment, servers=servers)
+    ids = [finding["id"] for finding in document["findings"]]
+    assert ids == ["network-unreachable", "only-through-proxy"]
+    assert "http://127.0.0.1:3128 (HTTP_PROXY) it answers" in document["findings"][1]["cause"]

@@ -1,0 +1,153 @@
+"""What pyinfra's output means, with the output it really gives (pyinfra 3.10)."""
+
+from __future__ import annotations
+
+import json
+from fnmatch import fnmatchcase
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hearth.drift.verdict import Said, Verdict, exit_code, hosts_of, judge, parse_report, pattern, tell, why
+
+UNREACHABLE = """--> Loading config...
+--> Loading inventory...
+--> Connecting to hosts...
+    Failed to load host keys from /root/.ssh/known_hosts: [Errno 2] No such file or directory
+    [pi] Could not connect ([Errno None] Unable to connect to port 22 on 10.0.0.9)
+
+--> Disconnecting from hosts...
+--> pyinfra error: No hosts remaining!
+"""
+NOT_READY = """--> Preparing operation files...
+    Loading: deploy.py
+
+--> Disconnecting from hosts...
+--> pyinfra error in /srv/hearth/hearth/preflight/deploy.py line 77: pi is not ready, and nothing was changed:
+  proxy_port = 85: the port is held by nginx (process 7); stop it, or set another port
+"""
+CRASHED = """--> An exception occurred in: deploy.py:
+
+Traceback (most recent call last):
+  File "deploy.py", line 8, in <module>
+    import hearth.nothing
+ModuleNotFoundError: No module named 'hearth.nothing'
+"""
+UNKNOWN_HOST = """--> Loading inventory...
+    No host matches found for --limit pattern: nosuch
+
+--> Connecting to hosts...
+"""
+
+
+def plan(*changed: str, conditional: tuple[str, ...] = ()) -> str:
+    names = ("Docker | Configure the engine", "Stack | Put the files")
+    operations = [
+        {
+            "name": name,
+            "hosts_with_change": ["pi"] if name in changed else [],
+            "hosts_with_conditional_change": ["pi"] if name in conditional else [],
+        }
+        for name in names
+    ]
+    return json.dumps({"plan": operations, "results": None})
+
+
+FILES = "Stack | Put the files"
+DIFFERENCE = Said("differs", "compose.yaml is missing; it is put back")
+SILENCE = Said("unknown", "the Docker engine does not answer, so what it has can't be known")
+
+
+@pytest.mark.parametrize(
+    ("code", "output", "errors", "said", "verdict"),
+    [
+        (0, plan(), "", [], Verdict("same")),
+        (0, plan(conditional=(FILES,)), "", [], Verdict("same")),
+        (0, plan(FILES), "", [DIFFERENCE], Verdict("differs", (DIFFERENCE.text,))),
+        (0, plan(FILES), "", [DIFFERENCE, DIFFERENCE, SILENCE], Verdict("differs", (DIFFERENCE.text, SILENCE.text))),
+        (0, plan(FILES), "", [], Verdict("differs", (FILES,))),
+        (0, plan(FILES), "", [SILENCE], Verdict("unknown", (SILENCE.text,))),
+        (0, plan(), "", [SILENCE], Verdict("unknown", (SILENCE.text,))),
+    ],
+)
+def test_a_plan_is_judged_by_its_changes(
+    code: int, output: str, errors: str, said: list[Said], verdict: Verdict
+) -> None:
+    assert judge(code, output, errors, said) == verdict
+
+
+@pytest.mark.parametrize(
+    ("code", "output", "errors", "reason"),
+    [
+        (1, "", UNREACHABLE, "Could not connect ([Errno None] Unable to connect to port 22 on 10.0.0.9)"),
+        (0, '{"plan": [], "results": null}', UNKNOWN_HOST, "No host matches found for --limit pattern: nosuch"),
+        (0, "Exiting upon user request!\n", "", "pyinfra ended early and gave no reason"),
+        (1, "", CRASHED, "ModuleNotFoundError: No module named 'hearth.nothing'"),
+        (-1, "", "no end after 300 s (--timeout)", "no end after 300 s (--timeout)"),
+        (1, plan(), "", "pyinfra ended early and gave no reason"),
+        (0, plan()[:-9], "", "pyinfra ended early and gave no reason"),
+    ],
+)
+def test_what_ended_early_is_unknown_whatever_the_exit_code(code: int, output: str, errors: str, reason: str) -> None:
+    assert judge(code, output, errors, []) == Verdict("unknown", (reason,))
+
+
+def test_an_obstacle_keeps_all_its_lines_and_loses_the_place_in_the_code() -> None:
+    assert why(NOT_READY) == (
+        "pi is not ready, and nothing was changed:\n"
+        "  proxy_port = 85: the port is held by nginx (process 7); stop it, or set another port"
+    )
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        (["same", "same"], 0),
+        (["same", "differs"], 1),
+        (["same", "unknown"], 2),
+        (["differs", "unknown"], 2),
+    ],
+)
+def test_the_exit_code(states: list[str], code: int) -> None:
+    assert exit_code(Verdict(state) for state in states) == code  # type: ignore[arg-type]
+
+
+HOSTS = json.dumps(
+    [
+        {"name": "pi", "groups": ["all", "kitchen"]},
+        {"name": "10.0.0.2", "groups": ["all"]},
+        {"name": "pi2", "groups": []},
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("limits", "names"),
+    [
+        ([], ["pi", "10.0.0.2", "pi2"]),
+        (["kitchen"], ["pi"]),
+        (["pi*"], ["pi", "pi2"]),
+        (["10.0.0.2", "pi"], ["pi", "10.0.0.2"]),
+        (["nosuch"], []),
+    ],
+)
+def test_hosts_are_limited_as_pyinfra_does(limits: list[str], names: list[str]) -> None:
+    assert hosts_of(HOSTS, limits) == names
+
+
+@given(st.text(st.characters(codec="ascii", exclude_categories=["C", "Z"], exclude_characters="!"), min_size=1))
+def test_a_host_s_pattern_matches_it_alone_and_is_no_group_s_name(name: str) -> None:
+    assert fnmatchcase(name, pattern(name))
+    assert not fnmatchcase(f"{name}x", pattern(name))
+    assert pattern(name) != name
+
+
+def test_a_verdict_is_read_by_people() -> None:
+    assert tell("pi", Verdict("same")) == "pi: is as it should be"
+    assert tell("pi", Verdict("differs", ("a", "b\n  c"))) == "pi: differs:\n  a\n  b\n    c"
+
+
+def test_a_report_is_read_line_by_line() -> None:
+    text = '{"host": "pi", "kind": "differs", "text": "a → b"}\n{"host": "pi", "kind": "unknown", "text": "c"}\n'
+    assert parse_report(text) == [Said("differs", "a → b"), Said("unknown", "c")]

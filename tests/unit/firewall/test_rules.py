@@ -1,0 +1,161 @@
+"""The firewall: what its files say, and what is done about a host that differs. Packets: tests/pyinfra."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hearth.firewall.rules import TABLE, UNIT, FirewallState, digest, find_differences, given_up, lets_in, render_rules
+from hearth.paths import FIREWALL_LOADED, FIREWALL_RULES, NETWORKS, SERVICE_NETWORKS
+from hearth.settings.model import Settings, SettingsError
+
+Make = Callable[..., Settings]
+PORTS = frozenset({("0.0.0.0", 85), ("127.0.0.1", 11434), ("192.168.1.5", 11435)})
+RULES = render_rules(["192.168.1.0/24"], PORTS)
+RIGHT = FirewallState(
+    has_nft=True, rules=digest(RULES), unit=digest(UNIT), enabled=True, active=True, loaded=digest(RULES), intact=True
+)
+
+
+# --- the rules ------------------------------------------------------------------------------------
+
+
+def lines(rules: str) -> list[str]:
+    return [line.strip() for line in rules.splitlines()]
+
+
+def test_rules_replace_those_that_are_there_in_one_step() -> None:
+    code = [line for line in lines(RULES) if not line.startswith("#")]
+    assert code[:3] == [f"table {TABLE}", f"delete table {TABLE}", f"table {TABLE} {{"]
+    assert "flush" not in RULES, "everybody else's rules are not ours"
+
+
+def test_ports_are_limited_where_they_are_published() -> None:
+    rules = [line for line in lines(RULES) if "dport" in line]
+    assert rules == [
+        "tcp dport 85 goto ask",
+        "ip daddr 127.0.0.1 tcp dport 11434 goto refuse",
+        "ip daddr 192.168.1.5 tcp dport 11435 goto ask",
+    ]
+
+
+def test_networks_are_sorted_by_kind_and_joined_where_one_has_the_other_in_it() -> None:
+    rules = render_rules(["10.0.0.0/8", "fd00::/8", "10.1.0.0/16", "fd12::/16", "192.168.1.20"], PORTS)
+    assert [line for line in lines(rules) if line.startswith("elements")] == [
+        "elements = { 10.0.0.0/8, 192.168.1.20/32 }",
+        "elements = { fd00::/8 }",
+    ]
+
+
+def test_bridges_are_all_known_by_their_beginning() -> None:
+    assert all(network.startswith("hearth-") for network in frozenset.union(*SERVICE_NETWORKS.values()))
+    assert set(NETWORKS) > frozenset.union(*SERVICE_NETWORKS.values())
+    assert RULES.count('"hearth-*"') == 2
+
+
+def test_the_service_loads_the_file_and_notes_it() -> None:
+    assert f"ExecStart=/usr/sbin/nft -f {FIREWALL_RULES}\n" in UNIT
+    assert UNIT.count(f"> {FIREWALL_LOADED}'\n") == 2
+    assert f"delete table {TABLE}\n" in UNIT
+    assert "$" not in UNIT, "systemd would fill it in"
+
+
+# --- what differs ---------------------------------------------------------------------------------
+
+
+def test_a_right_host_has_no_difference() -> None:
+    assert find_differences(RIGHT, RULES, "…") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"has_nft": False, "rules": "", "unit": ""}, ["nftables is not there", "is not there; it is put up: …"]),
+        ({"rules": digest("old"), "loaded": digest("old")}, ["has other rules; they are replaced in one step: …"]),
+        # A run that was cut between file and service, or a service that somebody stopped.
+        ({"loaded": digest("old")}, ["are not in force; they are loaded: …"]),
+        ({"loaded": "", "intact": False}, ["are not in force"]),
+        ({"active": False}, ["are not in force"]),
+        ({"intact": False}, ["were changed on the host; they are loaded anew"]),
+        ({"enabled": False}, ["does not come up when the host does"]),
+        ({"unit": digest("old")}, ["service is another one"]),
+        ({"unit": "", "enabled": False}, ["service is another one"]),
+    ],
+)  # fmt: skip
+def test_what_differs_is_said(changes: dict[str, Any], expected: list[str]) -> None:
+    found = find_differences(replace(RIGHT, **changes), RULES, "…")
+    assert len(found) == len(expected)
+    for sentence, part in zip(found, expected, strict=True):
+        assert part in sentence
+
+
+@pytest.mark.parametrize(
+    ("client", "expected"),
+    [
+        ("192.168.1.20", True),
+        ("192.168.2.20", False),
+        ("::ffff:192.168.1.20", True),
+        ("fd00::1", False),
+        ("fe80::1%eth0; flush ruleset", False),
+    ],
+)
+def test_who_is_let_in(client: str, expected: bool) -> None:
+    assert lets_in(["192.168.1.0/24"], client) is expected
+
+
+def test_an_interface_s_own_addresses() -> None:
+    assert lets_in(["fe80::/10"], "fe80::1%eth0")
+
+
+def test_ports_that_are_given_up_stay_limited_until_then() -> None:
+    assert given_up(PORTS, [85, 11434]) == set()
+    assert given_up(PORTS, [80, 85, 11434]) == {("0.0.0.0", 80)}
+    assert given_up(PORTS, []) == set()
+
+
+# --- the setting ----------------------------------------------------------------------------------
+
+
+def test_networks_and_machines_are_taken_as_they_are_written(make_settings: Make) -> None:
+    networks = ("192.168.1.0/24", "192.168.2.7", "fd12:3456:789a::/48", "fd12::7")
+    assert make_settings(firewall_allow_from=list(networks)).firewall_allow_from == networks
+
+
+def test_there_is_no_firewall_unless_asked_for(settings: Settings) -> None:
+    assert settings.firewall_allow_from == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("192.168.1.5/24", 'write "192.168.1.0/24"'),
+        ("192.168.1.0/255.255.255.0", 'write "192.168.1.0/24"'),
+        ("FD12::/16", 'write "fd12::/16"'),
+        ("0.0.0.0/0", "every network there is"),
+        ("::/0", "every network there is"),
+        ("::ffff:192.168.1.0/120", "is written as one"),
+        ("lan", 'a network is "192.168.1.0/24"'),
+        ("", 'a network is "192.168.1.0/24"'),
+        ("192.168.1.0/24; flush ruleset", 'a network is "192.168.1.0/24"'),
+        ("fe80::1%eth0", 'a network is "192.168.1.0/24"'),
+    ],
+)
+def test_what_is_no_network_is_refused(make_settings: Make, value: str, message: str) -> None:
+    with pytest.raises(SettingsError, match="firewall_allow_from") as refused:
+        make_settings(firewall_allow_from=[value])
+    assert message in str(refused.value)
+
+
+@given(st.text())
+def test_nothing_but_networks_gets_into_the_rules(make_settings: Make, value: str) -> None:
+    try:
+        networks = make_settings(firewall_allow_from=[value]).firewall_allow_from
+    except SettingsError:
+        return
+    assert set(value) <= set("0123456789abcdef.:/")
+    assert render_rules(networks, PORTS).count("{") == RULES.count("{")

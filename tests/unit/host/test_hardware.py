@@ -1,0 +1,99 @@
+"""Reading what a board shows, from outputs that real Raspberry Pis printed (tests/support/recorded)."""
+
+from __future__ import annotations
+
+import pytest
+
+from hearth.host.hardware import Board, Swap, parse_board
+from hearth.host.platform import identify
+from hearth.runtime.sections import parse_assignments, parse_sections
+from tests.support.recorded import raspberry_pi as recorded
+
+PI_5 = f"""@@board
+Raspberry Pi 5 Model B Rev 1.0
+@@kernel
+aarch64
+{recorded.PAGE_SIZE_PI_5}
+@@meminfo
+MemTotal:        8252518 kB
+SwapTotal:       4943360 kB
+@@swaps
+Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority
+/dev/zram0                              partition\t4089446\t\t0\t\t100
+/var/swap                               file\t\t853914\t\t0\t\t-2
+@@controllers
+{recorded.CONTROLLERS_WITHOUT_MEMORY}
+@@cmdline
+{recorded.CMDLINE_DISABLED}
+@@boot_line
+{recorded.BOOT_LINE}
+@@reboot_due
+@@firmware
+throttled=0x50005
+temp=38.6'C
+"""
+
+
+def test_a_pi_is_read() -> None:
+    board = parse_board(parse_sections(PI_5.splitlines()))
+    assert board == Board(
+        model="Raspberry Pi 5 Model B Rev 1.0",
+        kernel="aarch64",
+        page_size=16384,
+        memory=8252518 * 1024,
+        swaps=(Swap("/dev/zram0", 4089446 * 1024), Swap("/var/swap", 853914 * 1024)),
+        counts_memory=False,
+        cmdline=tuple(recorded.CMDLINE_DISABLED.split()),
+        boot_line=recorded.BOOT_LINE,
+        throttled=0x50005,
+        temperature=38.6,
+    )
+    assert board.is_pi
+    assert [swap.in_memory for swap in board.swaps] == [True, False]
+
+
+def test_nothing_is_known_of_a_host_that_said_nothing() -> None:
+    assert parse_board({}) == Board()
+    assert not Board().is_pi
+
+
+@pytest.mark.parametrize(
+    ("controllers", "expected"),
+    [
+        (recorded.CONTROLLERS_WITH_MEMORY, True),
+        (recorded.CONTROLLERS_WITHOUT_MEMORY, False),
+        ("", False),
+        ("cpu memory_like", False),
+    ],
+)
+def test_what_counts_is_what_is_in_force(controllers: str, expected: bool) -> None:
+    assert parse_board({"controllers": controllers.splitlines()}).counts_memory is expected
+
+
+@pytest.mark.parametrize("model", recorded.MODELS)
+def test_a_model_is_a_pi(model: str) -> None:
+    assert parse_board({"board": [model]}).is_pi
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (recorded.FIRMWARE_WELL, (0, 62.3)),
+        (recorded.FIRMWARE_WAS_HOT, (0x80008, None)),
+        (("VCHI initialization failed",), (None, None)),
+        (('error=2 error_msg="Invalid arguments"', "temp=x'C"), (None, None)),
+        ((), (None, None)),
+    ],
+)
+def test_the_firmware_is_read_or_not(lines: tuple[str, ...], expected: tuple[int | None, float | None]) -> None:
+    board = parse_board({"firmware": list(lines)})
+    assert (board.throttled, board.temperature) == expected
+
+
+@pytest.mark.parametrize(
+    ("os_release", "codename"),
+    [(recorded.OS_RELEASE_BOOKWORM, "bookworm"), (recorded.OS_RELEASE_TRIXIE, "trixie")],
+)
+def test_raspberry_pi_os_is_the_debian_that_it_says_it_is(os_release: str, codename: str) -> None:
+    platform = identify(parse_assignments(os_release.splitlines()), "arm64")
+    assert (platform.family, platform.codename) == ("debian", codename)

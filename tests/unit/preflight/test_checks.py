@@ -1,0 +1,357 @@
+"""Preflight: what stands in the way, and the sentence that says how to get past it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pyinfra.api import DeployError
+
+from hearth.host.ports import Listener, parse_listeners, parse_published
+from hearth.models.disk import ModelDisk, kind_of_mount
+from hearth.models.download_size import model_gb
+from hearth.models.names import name_from_manifest
+from hearth.preflight import deploy as preflight_role
+from hearth.preflight.checks import find_obstacles, paths_to_check, wrong_clock
+from hearth.preflight.facts import Checkup, CheckupState
+from hearth.settings.model import Settings
+
+Make = Callable[..., Settings]
+
+PI = CheckupState(
+    os_release={
+        "ID": "debian",
+        "VERSION_ID": "13",
+        "VERSION_CODENAME": "trixie",
+        "PRETTY_NAME": "Debian GNU/Linux 13 (trixie)",
+    },
+    architecture="arm64",
+    free_bytes={"/var/lib/docker": 50 * 10**9},
+    file_system={"/var/lib/docker": "/"},
+    listeners=(Listener("0.0.0.0", 22, "sshd", 700),),
+)
+
+
+def test_a_fresh_pi_is_ready(settings: Settings) -> None:
+    assert find_obstacles(settings, PI) == []
+
+
+# --- ports ----------------------------------------------------------------------------------------
+
+
+def test_a_native_ollama_is_named_with_its_cure(settings: Settings) -> None:
+    host = replace(PI, listeners=(Listener("127.0.0.1", 11434, "ollama", 812),))
+    (obstacle,) = find_obstacles(settings, host)
+    assert "ollama_publish = '127.0.0.1:11434': the port is held" in obstacle
+    assert "ollama (process 812)" in obstacle
+    assert "sudo systemctl disable --now ollama" in obstacle
+
+
+@pytest.mark.parametrize(
+    ("listener", "who", "cure"),
+    [
+        (Listener("0.0.0.0", 85, "nginx", 5), "nginx (process 5)", "stop it"),
+        (Listener("[::]", 85, "", 0), "another program", "another port"),
+        (Listener("*", 85, "docker-proxy", 9), "docker-proxy (process 9)", "docker ps`"),
+        (Listener("192.168.1.189", 85, "apache2", 6), "apache2 (process 6)", "another port"),
+    ],
+)
+def test_a_held_port_is_named_with_its_holder(settings: Settings, listener: Listener, who: str, cure: str) -> None:
+    (obstacle,) = find_obstacles(settings, replace(PI, listeners=(listener,), engine_answers=True))
+    assert "proxy_port = 85" in obstacle
+    assert who in obstacle
+    assert cure in obstacle
+
+
+def test_without_the_engine_nobody_knows_whose_container_holds_a_port(settings: Settings) -> None:
+    """With live-restore, Hearth's own containers hold their ports while the engine is down."""
+    held = (Listener("0.0.0.0", 85, "docker-proxy", 1), Listener("127.0.0.1", 11434, "ollama", 2))
+    (obstacle,) = find_obstacles(settings, replace(PI, listeners=held, engine_answers=False))
+    assert "11434" in obstacle
+
+
+def test_our_own_containers_do_not_count(settings: Settings) -> None:
+    held = (Listener("0.0.0.0", 85, "docker-proxy", 1), Listener("127.0.0.1", 11434, "docker-proxy", 2))
+    assert (
+        find_obstacles(settings, replace(PI, listeners=held, engine_answers=True, published=frozenset({85, 11434})))
+        == []
+    )
+
+
+def test_one_of_ours_does_not_excuse_another(settings: Settings) -> None:
+    held = (Listener("0.0.0.0", 85, "docker-proxy", 1), Listener("127.0.0.1", 11434, "ollama", 2))
+    (obstacle,) = find_obstacles(settings, replace(PI, listeners=held, published=frozenset({85})))
+    assert "11434" in obstacle
+
+
+def test_a_listener_on_another_address_is_no_obstacle(settings: Settings) -> None:
+    assert find_obstacles(settings, replace(PI, listeners=(Listener("192.168.1.189", 11434, "ollama", 1),))) == []
+
+
+def test_the_reserved_backend_is_no_obstacle(settings: Settings) -> None:
+    assert find_obstacles(settings, replace(PI, listeners=(Listener("0.0.0.0", 5001, "python3", 1),))) == []
+
+
+@pytest.mark.parametrize(
+    ("listening", "wanted", "expected"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.1", "0.0.0.0", True),
+        ("0.0.0.0", "127.0.0.1", True),
+        ("*", "127.0.0.1", True),
+        ("[::]", "127.0.0.1", True),
+        ("127.0.0.53", "127.0.0.1", False),
+        ("10.0.0.1", "127.0.0.1", False),
+    ],
+)
+def test_collisions(listening: str, wanted: str, expected: bool) -> None:
+    assert Listener(listening, 85, "", 0).collides(wanted, 85) is expected
+    assert not Listener(listening, 86, "", 0).collides(wanted, 85)
+
+
+def test_listeners_as_ss_shows_them() -> None:
+    lines = [
+        'LISTEN 0      4096   127.0.0.53%lo:53        0.0.0.0:*    users:(("systemd-resolve",pid=590,fd=15))',
+        'LISTEN 0      128          0.0.0.0:22        0.0.0.0:*    users:(("sshd",pid=733,fd=3),("sshd",pid=9,fd=4))',
+        "LISTEN 0      128             [::]:22           [::]:*",
+        'LISTEN 0      511                *:80              *:*    users:(("apache2",pid=1001,fd=4))',
+        "",
+    ]
+    assert parse_listeners(lines) == (
+        Listener("127.0.0.53", 53, "systemd-resolve", 590),
+        Listener("0.0.0.0", 22, "sshd", 733),
+        Listener("[::]", 22, "", 0),
+        Listener("*", 80, "apache2", 1001),
+    )
+
+
+@pytest.mark.parametrize(
+    ("ports", "expected"),
+    [
+        ("", set()),
+        ("80/tcp", set()),
+        ("0.0.0.0:85->80/tcp, [::]:85->80/tcp", {85}),
+        ("127.0.0.1:11434->11434/tcp", {11434}),
+        ("0.0.0.0:8000-8002->8000-8002/tcp, 443/tcp", {8000, 8001, 8002}),
+    ],
+)
+def test_ports_as_docker_shows_them(ports: str, expected: set[int]) -> None:
+    assert parse_published(ports) == expected
+
+
+# --- disk -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("llama3.2:1b", 1.1),
+        ("qwen2.5:0.5b", 0.75),
+        ("gemma3:270m", 0.589),
+        ("llama3.1:70b-instruct-q4_0", 49.4),
+        ("MODEL:7B", 5.3),
+        ("mistral", 5.0),
+        ("phi3:mini", 5.0),
+        ("mymodel", 12.5),
+    ],
+)
+def test_the_guess_at_a_models_size(name: str, expected: float) -> None:
+    assert model_gb(name, {"mymodel": 12.5}) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("mixtral:8x7b", 20),  # eight times seven billion: 26 GB in the library
+        ("someone/model-13b:latest", 8),
+    ],
+)
+def test_a_size_in_the_name_is_not_overlooked(name: str, least: float) -> None:
+    assert model_gb(name, {}) > least
+
+
+def test_a_full_disk_is_told_with_the_arithmetic(make_settings: Make) -> None:
+    settings = make_settings(docker_images_gb=6.0, ollama_models=["llama3.2:1b", "mistral"])
+    (obstacle,) = find_obstacles(settings, replace(PI, free_bytes={"/var/lib/docker": 3_200_000_000}))
+    assert (
+        "the disk at / has 3.2 GB free, and 11.7 GB are needed (images 6.0 + llama3.2:1b 1.3 + mistral 4.4)" in obstacle
+    )
+    assert "ollama_models_dir" in obstacle
+    assert "ollama_model_sizes_gb" in obstacle
+
+
+@pytest.mark.parametrize(("free", "obstacles"), [(7_300_000_000, 0), (7_299_999_999, 1)])
+def test_just_enough_is_enough(make_settings: Make, free: int, obstacles: int) -> None:
+    settings = make_settings(docker_images_gb=6.0, ollama_models=["llama3.2:1b"])
+    assert len(find_obstacles(settings, replace(PI, free_bytes={"/var/lib/docker": free}))) == obstacles
+
+
+def test_what_is_there_already_wants_no_room(settings: Settings) -> None:
+    full = replace(PI, free_bytes={"/var/lib/docker": 0})
+    there = replace(
+        full,
+        images=frozenset({settings.ollama_image, settings.proxy_image}),
+        models=frozenset({"llama3.2:1b"}),
+    )
+    assert find_obstacles(settings, there) == []
+    assert "images 6.0" not in find_obstacles(settings, replace(there, models=frozenset()))[0]
+    assert "llama3.2:1b" not in find_obstacles(settings, replace(there, images=frozenset()))[0]
+
+
+def test_a_model_without_tag_is_there_as_latest(make_settings: Make) -> None:
+    settings = make_settings(ollama_models=["tinyllama"])
+    images = frozenset({settings.ollama_image, settings.proxy_image})
+    host = replace(PI, free_bytes={"/var/lib/docker": 0}, images=images, models=frozenset({"tinyllama:latest"}))
+    assert find_obstacles(settings, host) == []
+
+
+def ssd(free_root: int, free_ssd: int, mount: str = "/mnt/ssd") -> CheckupState:
+    return replace(
+        PI,
+        free_bytes={"/var/lib/docker": free_root, "/mnt/ssd/ollama": free_ssd},
+        file_system={"/var/lib/docker": "/", "/mnt/ssd/ollama": mount},
+        existing=frozenset({"/mnt/ssd/ollama"}),
+    )
+
+
+def test_models_elsewhere_want_room_there(make_settings: Make) -> None:
+    settings = make_settings(ollama_models_dir="/mnt/ssd/ollama")
+    assert paths_to_check(settings) == ("/var/lib/docker", "/mnt/ssd/ollama")
+    assert find_obstacles(settings, ssd(6 * 10**9, 2 * 10**9)) == []
+    (obstacle,) = find_obstacles(settings, ssd(6 * 10**9, 10**9))
+    assert "the disk at /mnt/ssd has 1.0 GB free, and 1.3 GB are needed (llama3.2:1b 1.3)" in obstacle
+
+
+def test_one_file_system_is_asked_for_the_sum(make_settings: Make) -> None:
+    settings = make_settings(ollama_models_dir="/mnt/ssd/ollama")
+    (obstacle,) = find_obstacles(settings, ssd(7 * 10**9, 7 * 10**9, mount="/"))
+    assert "7.3 GB are needed" in obstacle
+
+
+def test_a_models_directory_that_is_not_there(make_settings: Make) -> None:
+    settings = make_settings(ollama_models_dir="/mnt/ssd/ollama")
+    (obstacle,) = find_obstacles(settings, replace(ssd(10**12, 10**12), existing=frozenset()))
+    assert "ollama_models_dir = '/mnt/ssd/ollama'" in obstacle
+    assert "mount the disk" in obstacle
+
+
+# --- clock ----------------------------------------------------------------------------------------
+
+NOON = 1_769_860_800  # 2026-01-31 12:00 UTC
+
+
+@pytest.mark.parametrize("seconds", [0, 3600, -3600, 86_400, -86_400])
+def test_a_clock_that_is_a_day_off_at_most_will_do(seconds: int) -> None:
+    assert wrong_clock(NOON + seconds, NOON) == []
+
+
+def test_a_clock_in_the_past_is_told_with_both_times_and_the_cure() -> None:
+    (obstacle,) = wrong_clock(NOON - 365 * 86_400, NOON + 0.4)
+    assert "the host's clock says 2025-01-31 12:00 UTC, and this computer's 2026-01-31 12:00 UTC" in obstacle
+    assert "sudo timedatectl set-ntp true" in obstacle
+    assert f"sudo date -u -s '@{NOON}'" in obstacle
+
+
+@pytest.mark.parametrize("clock", [NOON + 86_401, NOON - 86_401, 0, 2**31])
+def test_a_clock_that_is_more_than_a_day_off_is_an_obstacle(clock: int) -> None:
+    assert len(wrong_clock(clock, NOON)) == 1
+
+
+# --- several --------------------------------------------------------------------------------------
+
+
+def test_an_unsupported_system_is_told(settings: Settings) -> None:
+    (obstacle,) = find_obstacles(settings, replace(PI, architecture="armhf"))
+    assert "64-bit" in obstacle
+
+
+def test_a_source_that_the_system_does_not_have(make_settings: Make) -> None:
+    bookworm: dict[str, Any] = PI.os_release | {"VERSION_ID": "12", "VERSION_CODENAME": "bookworm"}
+    (obstacle,) = find_obstacles(make_settings(docker_source="distribution"), replace(PI, os_release=bookworm))
+    assert 'docker_source = "distribution"' in obstacle
+
+
+def test_all_obstacles_are_told_at_once(make_settings: Make) -> None:
+    settings = make_settings(ollama_models_dir="/mnt/ssd/ollama")
+    host = replace(
+        ssd(0, 0),
+        architecture="riscv64",
+        existing=frozenset(),
+        listeners=(Listener("*", 85, "nginx", 1), Listener("*", 11434, "ollama", 2)),
+    )
+    assert len(find_obstacles(settings, host)) == 6
+
+
+def test_a_model_from_another_registry_that_is_there_wants_no_room(make_settings: Make) -> None:
+    settings = make_settings(ollama_models=["hf.co/someone/model:q4"])
+    images = frozenset({settings.ollama_image, settings.proxy_image})
+    models = frozenset({name_from_manifest("hf.co/someone/model/q4")})
+    host = replace(PI, free_bytes={"/var/lib/docker": 0}, images=images, models=models)
+    assert find_obstacles(settings, host) == []
+
+
+def test_a_disk_that_is_not_mounted_stops_the_deploy(make_settings: Make) -> None:
+    settings = make_settings(ollama_models_dir="/mnt/ssd/ollama", ollama_models=[])
+    host = replace(PI, not_mounted=("/mnt/ssd",))
+    (obstacle,) = find_obstacles(settings, host)
+    assert "`sudo mount /mnt/ssd`" in obstacle
+    assert find_obstacles(make_settings(ollama_models=[]), host) == [], "models are in Docker's own storage"
+
+
+def test_another_disk_than_before_stops_the_deploy(make_settings: Make) -> None:
+    settings = make_settings(ollama_models_dir="/mnt/ssd", ollama_models=[])
+    before = ModelDisk("/mnt/ssd", "4f68", "/dev/sda1", "/mnt/ssd")
+    host = replace(PI, existing=frozenset({"/mnt/ssd"}), models_disk=replace(before, uuid="5e3d"), recorded_disk=before)
+    (obstacle,) = find_obstacles(settings, host)
+    assert "UUID 4f68" in obstacle
+    assert find_obstacles(settings, replace(host, models_disk=before)) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "models", "obstacles"),
+    [
+        ("vfat", ["llama3.1:8b"], 1),
+        ("vfat", ["llama3.2:3b"], 0),
+        ("ext4", ["llama3.1:8b"], 0),
+        ("", ["llama3.1:8b"], 0),
+    ],
+)
+def test_a_disk_with_fat_holds_no_large_model(
+    make_settings: Make, kind: str, models: list[str], obstacles: int
+) -> None:
+    settings = make_settings(ollama_models_dir="/mnt/ssd/ollama", ollama_models=models)
+    host = replace(ssd(10**12, 10**12), models_file_system=kind)
+    found = find_obstacles(settings, host)
+    assert len(found) == obstacles
+    assert all("FAT file system (vfat), which holds no file above 4.3 GB" in one for one in found)
+    assert all("ext4 would be right" in one for one in found)
+    there = replace(host, models=frozenset(models))
+    assert find_obstacles(settings, there) == []
+
+
+def test_the_kind_of_file_system_is_that_of_the_last_mount() -> None:
+    lines = ["/dev/root / ext4 rw 0 0", "none /mnt/ssd autofs rw 0 0", "/dev/sda1 /mnt/ssd vfat rw 0 0", ""]
+    assert [kind_of_mount(lines, place) for place in ("/", "/mnt/ssd", "/mnt")] == ["ext4", "vfat", ""]
+
+
+def test_a_name_in_other_case_needs_no_room(make_settings: Make) -> None:
+    settings = make_settings(ollama_models=["Llama3.2:1B"])
+    host = replace(PI, free_bytes={"/var/lib/docker": 10**9}, models=frozenset({"llama3.2:1b"}))
+    images = frozenset({settings.ollama_image, settings.proxy_image})
+    assert find_obstacles(settings, replace(host, images=images)) == []
+
+
+# --- a look that failed ---------------------------------------------------------------------------
+
+
+def test_a_host_that_could_not_be_looked_at_is_not_judged(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the script fails on one of several hosts, pyinfra gives what it has for nothing found, and goes on."""
+    nothing = SimpleNamespace(name="pi", get_fact=lambda *_, **__: Checkup.default())
+    monkeypatch.setattr(preflight_role, "host", nothing)
+    with pytest.raises(DeployError) as refused:
+        preflight_role.preflight(settings, {})
+    assert str(refused.value).startswith("pi could not be looked at, and nothing was changed;")
+    assert "clock" not in str(refused.value)

@@ -1,0 +1,209 @@
+"""A host that others live on: what is said, what is refused, and that nobody is harmed unasked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from hearth.host.platform import DOCKER_CE, DockerSource
+from hearth.host.ports import Listener
+from hearth.preflight.checks import find_notes, find_obstacles
+from hearth.preflight.existing_services import (
+    Neighbours,
+    neighbour_notes,
+    neighbour_obstacles,
+    parse_containers,
+    parse_neighbours,
+)
+from hearth.settings.model import Settings
+from tests.unit.preflight.test_checks import PI
+
+Make = Callable[..., Settings]
+DEBIAN = DockerSource(("docker.io", "docker-cli", "docker-compose"), "")
+DOCKER = DockerSource(DOCKER_CE, "https://download.docker.com/linux/debian")
+STORE = "/usr/share/ollama/.ollama"
+OLLAMA = Neighbours(stores={STORE: ("llama3.2:1b", "mistral:latest")}, marks=frozenset({"service"}))
+BUSY = Neighbours(containers={"home-assistant": frozenset({8123}), "old-blog": frozenset()})
+
+
+def test_containers_as_docker_shows_them() -> None:
+    lines = [
+        "hearth|hearth-httpd|0.0.0.0:85->80/tcp, [::]:85->80/tcp",
+        "hearth|hearth-ollama|127.0.0.1:11434->11434/tcp",
+        "home|home-assistant|0.0.0.0:8123->8123/tcp",
+        "|old-blog|",
+    ]
+    assert parse_containers(lines) == (
+        frozenset({85, 11434}),
+        {"home-assistant": frozenset({8123}), "old-blog": frozenset()},
+    )
+
+
+def test_a_daemon_json_that_is_none_is_left_to_the_operation_that_refuses_it() -> None:
+    assert parse_neighbours({"daemon": ["{ broken"]}, {}) == Neighbours()
+
+
+def test_the_engine_says_its_version() -> None:
+    assert parse_neighbours({"neighbours": ["engine 24.0.7", "compose"]}, {}) == Neighbours(
+        compose=True, engine="24.0.7"
+    )
+
+
+def test_a_host_of_its_own_has_nothing_to_say(settings: Settings) -> None:
+    assert find_notes(settings, PI) == []
+    assert neighbour_obstacles(Neighbours(), settings, DEBIAN, ()) == []
+
+
+@pytest.mark.parametrize("engine", ["", "25.0.0", "28.3.3", "26.1.5+dfsg1", "master-dockerproject"])
+def test_an_engine_that_is_new_enough_or_says_nothing_is_no_obstacle(settings: Settings, engine: str) -> None:
+    host = Neighbours(packages=frozenset({"docker-ce"}), compose=True, engine=engine)
+    assert neighbour_obstacles(host, settings, DEBIAN, ()) == []
+
+
+@pytest.mark.parametrize(
+    ("packages", "compose", "source", "install"),
+    [
+        ({"docker-ce"}, True, DEBIAN, " ".join(DOCKER_CE)),
+        ({"docker-ce"}, False, DOCKER, " ".join(DOCKER_CE)),
+        ({"docker.io"}, True, DOCKER, "docker.io"),
+    ],
+)
+def test_an_engine_that_stays_and_is_too_old_is_refused(
+    settings: Settings, packages: set[str], compose: bool, source: DockerSource, install: str
+) -> None:
+    host = Neighbours(packages=frozenset(packages), compose=compose, engine="24.0.7")
+    (said,) = neighbour_obstacles(host, settings, source, ())
+    assert "the Docker engine is 24.0.7, and Hearth's containers need 25 or later" in said
+    assert f"apt-get install {install}`" in said
+
+
+def test_an_engine_that_gives_way_may_be_old(settings: Settings) -> None:
+    host = Neighbours(packages=frozenset({"docker.io"}), engine="20.10.24+dfsg1")
+    assert neighbour_obstacles(host, settings, DOCKER, ()) == []
+
+
+# --- said -----------------------------------------------------------------------------------------
+
+
+def test_all_that_lives_there_is_said(settings: Settings) -> None:
+    listeners = (
+        Listener("0.0.0.0", 22, "sshd", 1),
+        Listener("*", 80, "apache2", 801),
+        Listener("[::]", 80, "apache2", 801),
+        Listener("0.0.0.0", 5001, "python3", 902),
+        Listener("127.0.0.1", 3306, "mariadbd", 5),
+    )
+    host = replace(
+        BUSY, daemon={"data-root": "/mnt/docker"}, marks=frozenset({"ufw", "service"}), stores={STORE: ("llama3.2:1b",)}
+    )
+    notes = find_notes(settings, replace(PI, listeners=listeners, neighbours=host))
+    assert "other containers, which go on: home-assistant, old-blog" in notes
+    assert any("daemon.json with settings of your own (data-root)" in note for note in notes)
+    assert any("ufw" in note and "docs/firewall.md" in note for note in notes)
+    assert "programs that others reach, which are left alone: apache2 on 80, python3 on 5001" in notes
+    assert any(f"ollama_models_dir = {STORE!r}" in note and "llama3.2:1b" in note for note in notes)
+    assert any("ollama.service" in note for note in notes)
+    assert len(notes) == 6
+
+
+def test_it_is_said_at_the_first_deploy_alone(settings: Settings) -> None:
+    host = replace(PI, neighbours=BUSY)
+    assert find_notes(settings, host)
+    assert find_notes(settings, replace(host, published=frozenset({85}))) == []
+
+
+def test_models_that_are_adopted_already_are_not_offered() -> None:
+    assert any(STORE in note for note in neighbour_notes(OLLAMA, True, "", ()))
+    assert not any(STORE in note for note in neighbour_notes(OLLAMA, True, STORE, ()))
+
+
+def test_many_models_are_counted() -> None:
+    host = Neighbours(stores={STORE: tuple(f"m{number}:latest" for number in range(7))})
+    (note,) = neighbour_notes(host, True, "", ())
+    assert "m3:latest and 3 more" in note
+
+
+@pytest.mark.parametrize(
+    ("daemon", "wanted", "said"),
+    [
+        ({}, True, False),
+        ({"live-restore": False}, True, True),
+        ({}, False, True),
+        ({"live-restore": True}, False, False),
+    ],
+)
+def test_containers_that_would_stop_are_warned_of(daemon: dict[str, object], wanted: bool, said: bool) -> None:
+    notes = neighbour_notes(replace(BUSY, daemon=daemon), wanted, "", ())
+    assert any("live-restore is off" in note for note in notes) is said
+
+
+# --- refused --------------------------------------------------------------------------------------
+
+
+def test_a_container_that_holds_a_port_is_named(make_settings: Make) -> None:
+    host = replace(PI, listeners=(Listener("0.0.0.0", 8123, "docker-proxy", 7),), engine_answers=True, neighbours=BUSY)
+    (obstacle,) = find_obstacles(make_settings(proxy_port=8123), host)
+    assert "that is the container home-assistant" in obstacle
+
+
+def test_a_native_ollama_on_the_port_is_named_with_the_way_to_keep_its_models(settings: Settings) -> None:
+    host = replace(PI, listeners=(Listener("127.0.0.1", 11434, "ollama", 812),), neighbours=OLLAMA)
+    (obstacle,) = find_obstacles(settings, host)
+    assert "sudo systemctl disable --now ollama" in obstacle
+    assert f"ollama_models_dir = {STORE!r}" in obstacle
+
+
+def test_two_ollamas_in_one_directory_are_refused(make_settings: Make) -> None:
+    """On another port, so that nothing else would stop it."""
+    settings = make_settings(ollama_models_dir=STORE, ollama_publish="", ollama_models=[])
+    native = Listener("127.0.0.1", 11434, "ollama", 812)
+    (obstacle,) = neighbour_obstacles(OLLAMA, settings, DEBIAN, (native,))
+    assert "process 812" in obstacle
+    assert "sudo systemctl disable --now ollama" in obstacle
+    assert neighbour_obstacles(OLLAMA, settings, DEBIAN, ()) == [], "stopped, its models are adopted"
+    elsewhere = make_settings(ollama_models_dir="/mnt/ssd/ollama", ollama_publish="")
+    assert neighbour_obstacles(OLLAMA, elsewhere, DEBIAN, (native,)) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "word"),
+    [
+        (Neighbours(marks=frozenset({"snap"})), "sudo snap remove docker"),
+        (Neighbours(packages=frozenset({"podman-docker"})), "sudo apt remove podman-docker"),
+        (Neighbours(marks=frozenset({"swarm"})), "docker_live_restore = False"),
+    ],
+)
+def test_dockers_that_hearth_can_not_share(settings: Settings, host: Neighbours, word: str) -> None:
+    (obstacle,) = neighbour_obstacles(host, settings, DEBIAN, ())
+    assert word in obstacle
+
+
+def test_a_swarm_without_live_restore_is_fine(make_settings: Make) -> None:
+    swarm = Neighbours(marks=frozenset({"swarm"}))
+    assert neighbour_obstacles(swarm, make_settings(docker_live_restore=False), DEBIAN, ()) == []
+    assert neighbour_obstacles(replace(swarm, daemon={"live-restore": False}), make_settings(), DEBIAN, ()) == []
+
+
+@pytest.mark.parametrize(
+    ("packages", "compose", "source", "choice", "refused"),
+    [
+        ("docker.io", False, DOCKER, "auto", True),  # Debian 12 with its own Docker
+        ("docker.io", True, DOCKER, "auto", False),  # the plugin was put there: it is kept
+        ("docker.io", True, DOCKER, "docker", True),
+        ("docker-ce", True, DEBIAN, "distribution", True),
+        ("docker-ce", True, DEBIAN, "auto", False),
+        ("docker.io", True, DEBIAN, "distribution", False),
+        ("docker-ce", True, DOCKER, "docker", False),
+    ],
+)
+def test_a_docker_with_containers_is_not_replaced(
+    make_settings: Make, packages: str, compose: bool, source: DockerSource, choice: str, refused: bool
+) -> None:
+    host = replace(BUSY, packages=frozenset({packages}), compose=compose)
+    settings = make_settings(docker_source=choice)
+    obstacles = neighbour_obstacles(host, settings, source, ())
+    assert bool(obstacles) is refused
+    assert not refused or f"the place of {packages}" in obstacles[0]
+    assert neighbour_obstacles(replace(host, containers={}), settings, source, ()) == [], "nobody is harmed"

@@ -1,0 +1,150 @@
+"""A host that is a container: what stands in the way, and the Proxmox setting that the sentence names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hearth.preflight.checks import find_notes, find_obstacles, wrong_clock
+from hearth.preflight.facts import CheckupState
+from hearth.preflight.lxc import Confinement, confinement_notes, confinement_obstacles, parse_confinement
+from hearth.settings.model import Settings
+from tests.unit.preflight.test_checks import PI
+
+READY = Confinement("lxc", nesting=True, storage="ext2/ext3")
+
+
+def only(host: Confinement) -> str:
+    (sentence,) = confinement_obstacles(host, serves=False)
+    return sentence
+
+
+def test_a_machine_is_no_container() -> None:
+    assert parse_confinement([]) == Confinement()
+    assert confinement_obstacles(Confinement(), False) == []
+    assert confinement_notes(Confinement()) == []
+
+
+def test_a_container_with_all_it_needs() -> None:
+    assert confinement_obstacles(READY, False) == []
+    (note,) = confinement_notes(READY)
+    assert note.startswith("an unprivileged LXC container")
+
+
+def test_what_could_not_be_tried_is_no_fault() -> None:
+    """No perl, a kernel without fsopen, a full disk."""
+    found = parse_confinement(["kind lxc"])
+    assert (found.kind, found.proc, found.sysctl, found.has_keyctl, found.overlay) == ("lxc", "", 0, True, "")
+    assert confinement_obstacles(found, False) == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["mount: /var/lib: mount point does not exist.", "unshare: failed to execute mount: No such file or directory"],
+)
+def test_a_trial_that_went_wrong_is_no_refusal(said: str) -> None:
+    """The first was seen in a real LXC container that had no such directory."""
+    assert parse_confinement(["kind lxc", f"proc {said}", f"overlay {said}"]) == Confinement("lxc")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "mount: /var/lib: permission denied.",
+        "unshare: unshare failed: Operation not permitted",
+        "mount: /x/merged: wrong fs type, bad option, bad superblock on overlay, missing codepage or helper program",
+        "mount: /x/merged: fsconfig system call failed: overlay: filesystem on /x not supported as upperdir.",
+        "mount: /x/merged: unknown filesystem type 'overlay'.",
+    ],
+)
+def test_a_refusal_in_all_its_words(said: str) -> None:
+    found = parse_confinement(["kind lxc", f"proc {said}", f"overlay {said}"])
+    assert (found.proc, found.overlay) == (said, said)
+
+
+@pytest.mark.parametrize(
+    ("uids", "privileged"),
+    [("0 0 4294967295", True), ("         0     100000      65536", False), ("0 0 65536", False)],
+)
+def test_a_privileged_one_has_all_ids_of_the_machine(uids: str, privileged: bool) -> None:
+    assert parse_confinement(["kind lxc", f"uids {uids}"]).privileged is privileged
+
+
+def test_without_nesting() -> None:
+    sentence = only(replace(READY, nesting=False, proc="mount: /var/lib: permission denied."))
+    assert "may not mount a proc of its own (mount: /var/lib: permission denied.)" in sentence
+    assert "on the Proxmox node" in sentence
+    assert "`pct set ID -features nesting=1,keyctl=1`, then `pct reboot ID`" in sentence
+
+
+def test_nesting_that_something_else_undoes() -> None:
+    assert "lxc.apparmor.profile" in only(replace(READY, proc="mount: /var/lib: permission denied."))
+
+
+def test_a_container_of_another_kind_hears_nothing_of_proxmox() -> None:
+    host = Confinement("docker", proc="mount: /var/lib: permission denied.", storage="overlayfs")
+    assert not [sentence for sentence in confinement_obstacles(host, False) if "pct" in sentence]
+
+
+def test_apparmor_and_a_current_runc() -> None:
+    sentence = only(replace(READY, sysctl=13))
+    assert "opencontainers/runc#4968" in sentence
+    assert "lxc-pve 6.0.5-2" in sentence
+
+
+def test_without_nesting_every_node_refuses_the_sysctl() -> None:
+    """Seen in a real LXC container: an update of the node would not help."""
+    sentence = only(replace(READY, nesting=False, sysctl=13))
+    assert "`pct set ID -features nesting=1,keyctl=1`, then `pct reboot ID`" in sentence
+    assert "apt full-upgrade" not in sentence
+
+
+def test_one_cause_has_one_sentence() -> None:
+    """Without nesting, AppArmor may refuse both."""
+    assert "nesting=1" in only(replace(READY, nesting=False, proc="mount: /var/lib: permission denied.", sysctl=13))
+
+
+@pytest.mark.parametrize("change", [{"proc": "mount: /var/lib: permission denied."}, {"sysctl": 13}])
+def test_what_works_with_the_runc_that_is_there_is_let_be(change: dict[str, str | int]) -> None:
+    assert confinement_obstacles(replace(READY, **change), serves=True) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("storage", ["zfs", "nfs", "overlayfs"])
+def test_a_file_system_that_docker_puts_no_overlay_on(storage: str) -> None:
+    sentence = only(replace(READY, storage=storage))
+    assert f"({storage})" in sentence
+    assert "`pct set ID -mp0 STORAGE:32,mp=/var/lib/docker`" in sentence
+
+
+def test_an_overlay_that_the_kernel_refuses() -> None:
+    assert "ext2/ext3; mount: unknown filesystem type" in only(
+        replace(READY, overlay="mount: unknown filesystem type 'overlay'.")
+    )
+
+
+def test_keyctl_that_is_off_is_said_and_refuses_nothing() -> None:
+    """runc goes on where the call does not exist (standard_init_linux.go)."""
+    host = replace(READY, has_keyctl=False)
+    assert confinement_obstacles(host, False) == []
+    assert "keyctl=1" in confinement_notes(host)[-1]
+
+
+def test_a_privileged_one_is_warned_of() -> None:
+    assert "root on the Proxmox node" in confinement_notes(replace(READY, privileged=True))[1]
+
+
+def test_preflight_refuses_and_says(settings: Settings) -> None:
+    host: CheckupState = replace(PI, confinement=replace(READY, sysctl=13))
+    assert len(find_obstacles(settings, host)) == 1
+    assert find_obstacles(settings, replace(host, confinement=READY)) == []
+    assert any("LXC" in note for note in find_notes(settings, host))
+    assert find_notes(settings, replace(host, images=frozenset({"httpd:2.4.68"}))) == [], (
+        "said once, at the first deploy"
+    )
+
+
+def test_a_containers_clock_is_set_on_the_node() -> None:
+    (sentence,) = wrong_clock(0, 1_769_860_800, confined=True)
+    assert "Proxmox node" in sentence
+    assert "sudo date" not in sentence

@@ -1,0 +1,80 @@
+"""When a state of the stack is a new release, what it is called, and how it is tried."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from hearth.releases.release import (
+    Probe,
+    Release,
+    content_digest,
+    dump_release,
+    needs_prompt,
+    new_release,
+    parse_release,
+    probe,
+)
+from hearth.settings.model import Settings
+
+FILES = {"compose.yaml": "a", "httpd/httpd.conf": "b", "htdocs/index.html": "c"}
+IMAGES = {"httpd:2.4.68": "sha256:1"}
+RELEASE = Release("id", "2026-11-22T12:00:00+00:00", "abc", "anna@laptop", IMAGES, FILES, {"proxy_port": 85})
+
+
+def test_a_release_survives_its_record() -> None:
+    assert parse_release(dump_release(RELEASE)) == RELEASE
+
+
+def test_a_record_of_a_later_version_is_read() -> None:
+    document = json.loads(dump_release(RELEASE)) | {"weather": "fine"}
+    assert parse_release(json.dumps(document)) == RELEASE
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '"id"'])
+def test_a_damaged_record_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError, match=r"Expecting|object"):
+        parse_release(text)
+
+
+def test_the_digest_is_of_files_and_images_alone() -> None:
+    later = Release("other", "later", "def", "bert@laptop", dict(IMAGES), dict(reversed(FILES.items())), {})
+    assert later.digest == RELEASE.digest
+    assert content_digest(FILES | {"compose.yaml": "b"}, IMAGES) != RELEASE.digest
+    assert content_digest(FILES, {"httpd:2.4.68": "sha256:2"}) != RELEASE.digest
+
+
+def test_names_sort_by_time_whatever_the_time_zone() -> None:
+    early = new_release(datetime(2026, 11, 22, 12, 0, tzinfo=timezone(timedelta(hours=2))), "abc+changes", "a@b")
+    late = new_release(datetime(2026, 11, 22, 10, 0, 1, tzinfo=UTC), "", "a@b")
+    assert early.id == "20261122T100000Z-abc"
+    assert early.commit == "abc+changes"
+    assert late.id == "20261122T100001Z"
+    assert early.id < late.id
+
+
+def test_a_new_page_needs_no_prompt_and_everything_else_does() -> None:
+    page = Release(images=IMAGES, files=FILES | {"htdocs/index.html": "new", "htdocs/more.js": "1"})
+    assert not needs_prompt(RELEASE, page)
+    assert needs_prompt(None, page)
+    assert needs_prompt(RELEASE, Release(images=IMAGES, files=FILES | {"compose.yaml": "new"}))
+    assert needs_prompt(RELEASE, Release(images={"httpd:2.4.68": "sha256:2"}, files=FILES))
+
+
+def test_the_probe_goes_through_a_route_that_exists(make_settings: Callable[..., Settings]) -> None:
+    tried = probe(make_settings(ollama_models=["a:1b", "b"]))
+    assert (tried.models, tried.path, json.loads(tried.body)["model"]) == (("a:1b", "b"), "/api/ollama", "a:1b")
+    chat = [{"path": "/talk", "to": "/api/chat", "methods": ["POST"]}]
+    tried = probe(make_settings(proxy_routes=chat))
+    assert tried.path == "/talk"
+    assert json.loads(tried.body)["messages"][0]["role"] == "user"
+
+
+def test_without_a_model_or_a_route_there_is_no_prompt(make_settings: Callable[..., Settings]) -> None:
+    tags = [{"path": "/api/tags", "to": "/api/tags", "methods": ["GET"]}]
+    assert probe(make_settings(ollama_models=[])) == Probe()
+    # Models for embeddings are tried all the same, which takes no route.
+    assert probe(make_settings(proxy_routes=tags, ollama_models=["a"])) == Probe(("a",))

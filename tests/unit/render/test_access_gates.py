@@ -1,0 +1,60 @@
+"""Which paths are guarded how: each path by one gate, and none by none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from hearth.render.access_rules import find_gates
+from hearth.settings.model import Settings
+
+Make = Callable[..., Settings]
+ANNA = {"anna": {"env": "HEARTH_ANNA"}}
+BACKEND = "http://host.docker.internal:5001"
+
+
+def test_open_doors_need_no_gate(settings: Settings) -> None:
+    assert find_gates(settings) == []
+
+
+def test_every_route_has_one_gate_as_soon_as_there_is_any(make_settings: Make) -> None:
+    extra = [
+        {"path": "/a/", "to": f"{BACKEND}/a/", "methods": ["GET"]},
+        {"path": "/a/open", "to": f"{BACKEND}/o", "methods": ["GET"], "access": "anyone"},
+        {"path": "/a/b/", "to": f"{BACKEND}/b/", "methods": ["GET"], "access": "anyone"},
+        {"path": "/a/b/c/", "to": f"{BACKEND}/c/", "methods": ["GET"]},
+        {"path": "/a/b/c.d", "to": f"{BACKEND}/d", "methods": ["GET"]},
+        {"path": "/api/blobs/", "to": "/api/blobs/", "methods": ["POST"]},
+    ]
+    settings = make_settings(proxy_access="people", proxy_people=ANNA, proxy_extra_routes=extra)
+    blob = f"/api/blobs/sha256:{'0' * 64}"
+    expected = {
+        "/a/": ("people", "backend"),
+        "/a/x/y": ("people", "backend"),
+        "/a/opened": ("people", "backend"),
+        "/a/open/x": ("people", "backend"),
+        "/a/open": ("anyone", "backend"),
+        "/a/b/": ("anyone", "backend"),
+        "/a/b/x": ("anyone", "backend"),
+        "/a/b/cxd": ("anyone", "backend"),
+        "/a/b/c/x": ("people", "backend"),
+        "/a/b/c.d": ("people", "backend"),
+        "/api/tags": ("people", "ollama"),
+        "/v1/models": ("people", "openai"),
+        blob: ("people", "ollama"),
+    }
+    gates = find_gates(settings)
+    for path, (words, form) in expected.items():
+        found = [(access.people, access.anyone, form) for access, pattern, form in gates if re.match(pattern, path)]
+        assert found == [(words == "people", words == "anyone", form)], path
+    for path in ("/", "/chat.js", "/api/tagsx", "/api/blobs/x", f"{blob}/x", "/b"):
+        assert not any(re.match(pattern, path) for _, pattern, _ in gates), path
+
+
+@pytest.mark.parametrize("access", ["anyone", "people"])
+def test_a_gate_in_one_route_is_enough(make_settings: Make, access: str) -> None:
+    route = {"path": "/x", "to": "/api/chat", "methods": ["POST"], "access": "people"}
+    gates = find_gates(make_settings(proxy_access=access, proxy_people=ANNA, proxy_extra_routes=[route]))
+    assert any(re.match(pattern, "/x") and gate.people for gate, pattern, _ in gates)

@@ -1,0 +1,38 @@
+"""Settings that the docs have for copying: each block is one that Hearth takes."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hearth.settings.model import Settings
+from tests.support.documented import blocks
+from tests.support.shipped import PROJECT
+
+DOCS = PROJECT / "docs"
+PAGES = [path for path in sorted(DOCS.glob("*.md")) if "```python\n" in path.read_text(encoding="utf-8")]
+# What a block needs that another place of its page says.
+BESIDE: dict[str, dict[str, Any]] = {
+    "access.md": {"proxy_programs": {"notebook": {"env": "HEARTH_NOTEBOOK"}}},
+    "tls.md": {"proxy_tls_names": ["pi.example.org"]},
+}
+BLOCKS = [
+    pytest.param(path.name, block, id=f"{path.stem}-{number}")
+    for path in PAGES
+    for number, block in enumerate(blocks(f"docs/{path.name}", "python"))
+    if block.lstrip().startswith(('"', "(", "{"))
+]
+
+
+@pytest.mark.parametrize(("page", "block"), BLOCKS)
+def test_a_block_of_settings_is_taken(page: str, block: str, make_settings: Callable[..., Settings]) -> None:
+    values = ast.literal_eval("{" + block + "}")
+    assert values
+    make_settings(**BESIDE.get(page, {}) | values)
+
+
+def test_there_are_blocks() -> None:
+    assert len(BLOCKS) > 5

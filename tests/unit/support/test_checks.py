@@ -1,0 +1,133 @@
+"""Which files `make check` looks at, and what it does where a program is missing."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support import checks
+
+
+@pytest.fixture(name="checkout")
+def _checkout(tmp_path: Path) -> Path:
+    """A git checkout with shell of every kind, and other files."""
+    root = tmp_path / "a checkout"
+    files = {
+        "by ending.sh": "echo",
+        "b.bash": "echo",
+        "dash": "#!/bin/dash\n",
+        "env": "#!/usr/bin/env bash\n",
+        "options": "#! /bin/sh -eu\n",
+        "python": "#!/usr/bin/env python3\n",
+        "fish": "#!/usr/bin/fish\n",
+        "empty": "",
+        "ignored.sh": "echo",
+        "gone.sh": "echo",
+        ".gitignore": "ignored.sh\n",
+        ".github/workflows/ci.yml": "",
+        ".github/dependabot.yml": "",
+    }
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    for words in (["init", "-q"], ["add", "gone.sh", "dash", ".gitignore"]):
+        subprocess.run(["git", *words], cwd=root, check=True)
+    (root / "gone.sh").unlink()
+    return root
+
+
+def test_shell_is_found_by_its_ending_or_its_first_line(checkout: Path) -> None:
+    names = checks.repository_files(checkout)
+    assert checks.shell_files(names, checkout) == ["b.bash", "by ending.sh", "dash", "env", "options"]
+    assert checks.workflows(names) == [".github/workflows/ci.yml"]
+
+
+def test_where_there_is_no_checkout_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with pytest.raises(SystemExit, match=r"needs a git checkout.*not a git repository"):
+        checks.repository_files(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit, match=r"needs a git checkout.*'git'"):
+        checks.repository_files(tmp_path)
+
+
+def test_this_repositorys_shell_is_found() -> None:
+    found = set(checks.shell_files(checks.repository_files()))
+    assert {".ci/run", "lab/machine.sh", "hearth/releases/release.bash", "lab/images/httpd/httpd-foreground"} <= found
+
+
+@pytest.fixture(name="bare")
+def _bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PATH without Go, and a lab that has built nothing. The directory on the PATH."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("HEARTH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("CI", raising=False)
+    return tmp_path
+
+
+def go(bare: Path, version: str, then: str = "exit 1") -> None:
+    """A Go of that version, which builds nothing."""
+    program = bare / "go"
+    program.write_text(f'#!/bin/sh\n[ "$1" = run ] || {{ echo "go version go{version} linux/amd64"; exit; }}\n{then}\n')
+    program.chmod(0o755)
+
+
+def test_with_an_old_go_actionlint_is_skipped_with_the_reason(bare: Path) -> None:
+    go(bare, "1.19.8")
+    with pytest.raises(checks.Skipped, match=r"no Go 1\.21 or later"):
+        checks.actionlint()
+
+
+def test_without_any_go_too_and_where_the_lab_cannot_be_built(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(bare))
+    with pytest.raises(checks.Skipped, match=r"no Go 1\.21 or later.*and the lab has"):
+        checks.actionlint()
+
+
+def test_a_go_that_cannot_build_it_is_a_reason_too(bare: Path) -> None:
+    go(bare, "1.26.0", "echo 'dial tcp: no route to host' >&2; exit 1")
+    with pytest.raises(checks.Skipped, match="no route to host"):
+        checks.actionlint()
+
+
+def test_a_go_that_can_is_taken(bare: Path) -> None:
+    go(bare, "1.24.4", '[ "$GOTOOLCHAIN" = auto ]')
+    assert checks.actionlint()[:2] == ["go", "run"]
+
+
+def test_nothing_is_skipped_in_ci(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def none() -> list[str]:
+        raise checks.Skipped("no Go")
+
+    monkeypatch.setattr(checks, "actionlint", none)
+    monkeypatch.setattr(checks, "_run", lambda _: 0)
+    for ci, code in (("", 0), ("true", 1)):
+        monkeypatch.setenv("CI", ci)
+        assert checks.main() == code
+        assert "actionlint: skipped: no Go" in capsys.readouterr().out
+
+
+def test_actions_are_pinned_by_commit_with_their_version_beside() -> None:
+    names = checks.workflows(checks.repository_files())
+    used = [line.strip() for name in names for line in (checks.ROOT / name).read_text().splitlines() if "uses:" in line]
+    assert used
+    for line in used:
+        assert re.fullmatch(r"- uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
+
+
+def test_a_fault_in_shell_fails_the_check(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the real shellcheck; where there is none for the machine, it is skipped."""
+    try:
+        checks.shellcheck()
+    except checks.Skipped as why:
+        pytest.skip(str(why))
+    monkeypatch.setattr(checks, "ROOT", checkout)
+    monkeypatch.setattr(checks, "workflows", lambda _: [])
+    monkeypatch.setattr(checks, "repository_files", lambda: ["dash"])
+    monkeypatch.setattr(checks, "shell_files", lambda _: ["dash"])
+    assert checks.main() == 0
+    (checkout / "dash").write_text("#!/bin/dash\ncd $1\n")
+    assert checks.main() == 1

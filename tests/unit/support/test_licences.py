@@ -1,0 +1,29 @@
+"""docs/licences.md has every Python package that is locked, with the licence that its metadata state."""
+
+from __future__ import annotations
+
+import tomllib
+
+from tests.support import licences
+from tests.support.shipped import PROJECT
+
+PAGE = (PROJECT / "docs/licences.md").read_text()
+
+
+def test_the_table_is_what_the_packages_say() -> None:
+    rows = licences.rows()
+    assert len(rows) > 40
+    assert PAGE.partition("## Python packages")[2].rstrip().endswith("\n".join(rows)), (
+        "run: python -m tests.support.licences, and put it at the end of docs/licences.md"
+    )
+
+
+def test_what_is_locked_and_not_installed_is_said() -> None:
+    names = {*licences.locked("requirements.txt"), *licences.locked("requirements-dev.txt")}
+    assert {name for name in names if f"| {name} |" not in PAGE and name not in PAGE} == set()
+
+
+def test_the_licence_of_hearth_itself() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert (project["license"], project["license-files"]) == ("MIT", ["LICENSE"])
+    assert (PROJECT / "LICENSE").read_text().startswith("MIT License\n\nCopyright (c) 2026 The Hearth developers\n")

@@ -1,0 +1,366 @@
+"""Certificates, the local authority, and what is to be done about a host's."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from hearth.settings.model import Settings
+from hearth.tls.certificate import (
+    CertificateError,
+    days_left,
+    is_issued_by,
+    join_pair,
+    names_of,
+    parse_chain,
+    uncovered,
+)
+from hearth.tls.facts import DIRECTORIES, CertificatesState
+from hearth.tls.local_ca import LEAF_DAYS, Authority, load_authority, make_authority
+from hearth.tls.local_files import Material, gather
+from hearth.tls.plan import Plan, plan_certificates
+
+Make = Callable[..., Settings]
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+NAMES = ("pi.local", "192.168.1.189", "pi")
+LOCAL = {"proxy_tls": "local-ca", "proxy_tls_names": list(NAMES)}
+ACME = {
+    "proxy_tls": "acme",
+    "proxy_tls_names": ["chat.example.org"],
+    "proxy_acme_terms": "accepted",
+    "proxy_acme_contact": "anna@example.org",
+}
+
+
+@pytest.fixture(name="authority", scope="module")
+def _authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return make_authority(tmp_path_factory.mktemp("ca"), NAMES, NOW)
+
+
+def split(pair: bytes) -> tuple[bytes, bytes]:
+    """Certificates and key."""
+    chain, marker, key = pair.partition(b"-----BEGIN PRIVATE KEY-----")
+    return chain, marker + key
+
+
+# --- the authority --------------------------------------------------------------------------------
+
+
+def test_an_authority_is_made_once_and_found_again(tmp_path: Path) -> None:
+    directory = tmp_path / "deep/ca"
+    assert load_authority(directory) is None
+    made = make_authority(directory, NAMES, NOW)
+    again = make_authority(directory, NAMES, NOW)
+    found = load_authority(directory)
+    assert found is not None
+    assert made.pem == again.pem == found.pem == (directory / "hearth-ca.crt").read_bytes()
+    assert sorted(path.name for path in directory.iterdir()) == ["authority.pem", "hearth-ca.crt"]
+    assert (directory / "authority.pem").stat().st_mode & 0o777 == 0o600
+    assert directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_its_key_shows_in_no_text(authority: Authority) -> None:
+    assert "key" not in repr(authority)
+    assert "PRIVATE" not in repr(Material(pair=b"PRIVATE", authority=authority))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda path: path.chmod(0o644), "chmod 600"),
+        (lambda path: path.write_text("x"), "no certificate"),
+        (lambda path: path.write_bytes(split(path.read_bytes())[0]), "no private key"),
+        (lambda path: path.write_bytes(path.read_bytes() and _other(path)), "do not belong together"),
+    ],
+)
+def test_a_damaged_authority_is_named(tmp_path: Path, damage: Callable[[Path], object], said: str) -> None:
+    make_authority(tmp_path, NAMES, NOW)
+    damage(tmp_path / "authority.pem")
+    with pytest.raises(CertificateError, match=said):
+        load_authority(tmp_path)
+
+
+def _other(path: Path) -> bytes:
+    other = make_authority(path.parent / "other", [], NOW)
+    key = other.key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return split(path.read_bytes())[0] + key
+
+
+def test_a_certificate_is_what_devices_take(authority: Authority) -> None:
+    leaf = parse_chain(authority.issue(NAMES, NOW), "it")[0]
+    assert names_of(leaf) == set(NAMES)
+    assert is_issued_by(leaf, authority.certificate)
+    assert leaf.not_valid_after_utc - leaf.not_valid_before_utc <= timedelta(days=LEAF_DAYS)
+    assert leaf.not_valid_before_utc < NOW - timedelta(hours=23), "a clock that is behind"
+    assert leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca is False
+    key = leaf.public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    assert key.curve.name == "secp256r1"
+
+
+def test_a_certificate_does_not_outlive_its_authority(authority: Authority) -> None:
+    late = authority.certificate.not_valid_after_utc - timedelta(days=100)
+    assert parse_chain(authority.issue(NAMES, late), "it")[0].not_valid_after_utc == late + timedelta(days=100)
+
+
+@pytest.mark.parametrize(
+    ("name", "inside"),
+    [
+        *[(name, True) for name in ("other.local", "a.b.home.arpa", "10.9.8.7", "fd00::1", "fe80::1", "pi", "x.pi")],
+        *[(name, False) for name in ("example.org", "notlocal", "8.8.8.8", "2606:4700::1111", "mypi", "local.example")],
+    ],
+)
+def test_an_authority_vouches_for_private_names_and_declared_ones_alone(
+    authority: Authority, name: str, inside: bool
+) -> None:
+    assert authority.outside([name]) == ([] if inside else [name])
+    if not inside:
+        with pytest.raises(CertificateError, match="does not vouch"):
+            authority.issue([name], NOW)
+
+
+def test_declared_public_names_and_addresses_are_among_them(tmp_path: Path) -> None:
+    made = make_authority(tmp_path, ["chat.example.org", "203.0.113.7", "2001:db8::7"], NOW)
+    assert made.outside(["chat.example.org", "203.0.113.7", "2001:db8::7"]) == []
+    assert made.outside(["example.org", "203.0.113.8", "2001:db8::8"]) == ["example.org", "203.0.113.8", "2001:db8::8"]
+
+
+# --- files of one's own ---------------------------------------------------------------------------
+
+
+def test_a_pair_is_joined(authority: Authority) -> None:
+    certificate, key = split(authority.issue(NAMES, NOW))
+    joined = join_pair(certificate + authority.pem, key, NAMES, NOW, ("a", "b"))
+    assert len(parse_chain(joined, "it")) == 2
+    assert split(joined)[1].strip() == key.strip()
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("foreign key", "is not the key of the first certificate"),
+        ("order", "is not the key of the first certificate"),
+        ("stranger in the chain", "out of order"),
+        ("names", "has other.local as well"),
+        ("ended", "ended on 2026-11-"),
+        ("not yet", "not yet"),
+        ("no key", "no private key"),
+        ("no certificate", "no certificate"),
+        ("password", "is encrypted"),
+    ],
+)
+def test_a_pair_that_can_not_be_right_is_refused(tmp_path: Path, authority: Authority, case: str, said: str) -> None:
+    certificate, key = split(authority.issue(NAMES, NOW))
+    names, now = list(NAMES), NOW
+    match case:
+        case "foreign key":
+            key = split(authority.issue(NAMES, NOW))[1]
+        case "order":
+            certificate = authority.pem + certificate
+        case "stranger in the chain":
+            certificate += make_authority(tmp_path, [], NOW).pem
+        case "names":
+            names.append("other.local")
+        case "ended":
+            now = NOW + timedelta(days=400)
+        case "not yet":
+            now = NOW - timedelta(days=2)
+        case "no key":
+            key = certificate
+        case "no certificate":
+            certificate = key
+        case "password":
+            secret = serialization.load_pem_private_key(key, None)
+            encryption = serialization.BestAvailableEncryption(b"x")
+            key = secret.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+    with pytest.raises(CertificateError) as error:
+        join_pair(certificate, key, names, now, ("proxy_tls_certificate", "proxy_tls_key"))
+    if case == "ended":
+        said = "ended on 2027-"
+    assert said in str(error.value)
+    assert "proxy_tls_" in str(error.value)
+    assert "PRIVATE KEY-----\nM" not in str(error.value)
+
+
+def test_a_wildcard_is_for_one_label(tmp_path: Path) -> None:
+    authority = make_authority(tmp_path, ["example.org"], NOW)
+    leaf = parse_chain(authority.issue(["*.example.org"], NOW), "it")[0]
+    assert uncovered(leaf, ["a.example.org", "a.b.example.org", "example.org"]) == ["a.b.example.org", "example.org"]
+
+
+# --- what this computer has -----------------------------------------------------------------------
+
+
+def test_own_files_are_read_and_named_where_they_can_not_be(
+    make_settings: Make, tmp_path: Path, authority: Authority
+) -> None:
+    certificate, key = split(authority.issue(NAMES, NOW))
+    (tmp_path / "pi.pem").write_bytes(certificate)
+    (tmp_path / "pi.key").write_bytes(key)
+    (tmp_path / "pi.key").chmod(0o600)
+    values = {
+        "proxy_tls": "files",
+        "proxy_tls_certificate": str(tmp_path / "pi.pem"),
+        "proxy_tls_key": {"file": str(tmp_path / "pi.key")},
+    }
+    assert gather(make_settings(**values), [], NOW).pair == certificate + key
+    with pytest.raises(CertificateError, match=r"proxy_tls_certificate = .*nothing.pem.*No such file"):
+        gather(make_settings(**values | {"proxy_tls_certificate": str(tmp_path / "nothing.pem")}), [], NOW)
+    with pytest.raises(CertificateError, match=r"proxy_tls_key: the file .*nothing.key"):
+        gather(make_settings(**values | {"proxy_tls_key": {"file": str(tmp_path / "nothing.key")}}), [], NOW)
+
+
+def test_an_authority_is_to_be_made_for_all_hosts_and_not_by_looking(make_settings: Make, tmp_path: Path) -> None:
+    here = make_settings(**LOCAL, proxy_tls_ca=str(tmp_path / "ca"))
+    there = make_settings(**LOCAL | {"proxy_tls_names": ["nuc"]}, proxy_tls_ca=str(tmp_path / "ca"))
+    other = make_settings(**LOCAL | {"proxy_tls_names": ["else"]}, proxy_tls_ca=str(tmp_path / "other"))
+    material = gather(here, [here, there, other, make_settings()], NOW)
+    assert material.everyone == (*NAMES, "nuc")
+    assert material.authority is None
+    assert not (tmp_path / "ca").exists()
+
+
+def test_a_name_that_the_authority_does_not_vouch_for_is_refused_at_once(make_settings: Make, tmp_path: Path) -> None:
+    make_authority(tmp_path, NAMES, NOW)
+    settings = make_settings(**LOCAL | {"proxy_tls_names": ["nuc"]}, proxy_tls_ca=str(tmp_path))
+    with pytest.raises(CertificateError, match=r"proxy_tls_names has nuc, .*`mv "):
+        gather(settings, [settings], NOW)
+
+
+# --- what is to be done ---------------------------------------------------------------------------
+
+
+def on_host(pair: bytes, authority: Authority | None = None, **more: str) -> CertificatesState:
+    digest = hashlib.sha256(pair).hexdigest()
+    own = {"ca.crt": hashlib.sha256(authority.pem).hexdigest()} if authority else {}
+    return CertificatesState(
+        digests={"server.pem": digest} | own | more,
+        recorded=digest,
+        chain=split(pair)[0].decode(),
+        directories=frozenset(DIRECTORIES),
+    )
+
+
+def local(make_settings: Make, state: CertificatesState, authority: Authority | None, now: datetime = NOW) -> Plan:
+    return plan_certificates(make_settings(**LOCAL), Material(authority=authority), state, now)
+
+
+def test_a_right_certificate_is_left_alone(make_settings: Make, authority: Authority) -> None:
+    state = on_host(authority.issue(NAMES, NOW), authority)
+    assert local(make_settings, state, authority) == Plan()
+
+
+def test_a_fresh_host_gets_one_and_the_authority_is_made(make_settings: Make, authority: Authority) -> None:
+    plan = local(make_settings, CertificatesState(), None)
+    assert (plan.put, plan.issue, plan.refusal) == (True, True, "")
+    assert plan.make == ("/opt/hearth/tls", "/opt/hearth/tls/live")
+    assert "a local authority is made" in plan.reasons[0]
+    assert "a local authority is made" not in local(make_settings, CertificatesState(), authority).reasons[0]
+
+
+@pytest.mark.parametrize(("days", "issue"), [(31, False), (29, True), (0, True), (-1, True)])
+def test_it_is_renewed_when_its_end_is_near(make_settings: Make, authority: Authority, days: int, issue: bool) -> None:
+    pair = authority.issue(NAMES, NOW)
+    end = parse_chain(pair, "it")[0].not_valid_after_utc
+    now = end - timedelta(days=days, hours=1)
+    assert days_left(parse_chain(pair, "it")[0], now) == days
+    plan = local(make_settings, on_host(pair, authority), authority, now)
+    assert plan.issue is issue
+    if issue:
+        assert ("ended on" if days < 0 else f"ends in {days} days") in plan.reasons[0]
+        assert "nothing is cut" in plan.reasons[0]
+
+
+def test_other_names_or_another_authority_or_damage_give_a_new_one(
+    make_settings: Make, authority: Authority, tmp_path: Path
+) -> None:
+    pair = authority.issue(["pi.local"], NOW)
+    assert "is for pi.local" in local(make_settings, on_host(pair, authority), authority).reasons[0]
+    other = make_authority(tmp_path, NAMES, NOW)
+    assert "another authority" in local(make_settings, on_host(other.issue(NAMES, NOW)), authority).reasons[0]
+    right = on_host(authority.issue(NAMES, NOW), authority)
+    for damaged in (
+        CertificatesState(right.digests | {"server.pem": "f" * 64}, right.recorded, right.chain, right.directories),
+        CertificatesState(right.digests | {"server.pem": ""}, right.recorded, right.chain, right.directories),
+        CertificatesState(right.digests, right.recorded, "", right.directories),
+    ):
+        assert local(make_settings, damaged, authority).issue
+
+
+def test_another_computer_without_the_authority_leaves_a_right_one_and_refuses_to_begin_anew(
+    make_settings: Make, authority: Authority
+) -> None:
+    state = on_host(authority.issue(NAMES, NOW), authority)
+    assert local(make_settings, state, None) == Plan()
+    plan = local(make_settings, state, None, NOW + timedelta(days=380))
+    assert not plan.put
+    assert "is not on this computer" in plan.refusal
+
+
+def test_the_authoritys_certificate_is_put_back_alone(make_settings: Make, authority: Authority) -> None:
+    plan = local(make_settings, on_host(authority.issue(NAMES, NOW)), authority)
+    assert (plan.put, plan.issue) == (True, False)
+
+
+def test_directories_that_are_open_to_others_are_closed(make_settings: Make, authority: Authority) -> None:
+    state = on_host(authority.issue(NAMES, NOW), authority)
+    opened = CertificatesState(state.digests, state.recorded, state.chain, frozenset({"/opt/hearth/tls/live"}))
+    plan = local(make_settings, opened, authority)
+    assert (plan.put, plan.make) == (False, ("/opt/hearth/tls",))
+    assert "/opt/hearth/tls" in plan.reasons[0]
+
+
+def test_own_files_are_put_when_they_differ(make_settings: Make, authority: Authority) -> None:
+    pair = authority.issue(NAMES, NOW)
+    settings = make_settings(proxy_tls="files", proxy_tls_certificate="~/pi.pem", proxy_tls_key={"file": "~/pi.key"})
+
+    def plan(state: CertificatesState, now: datetime = NOW) -> Plan:
+        return plan_certificates(settings, Material(pair=pair), state, now)
+
+    assert plan(on_host(pair)) == Plan()
+    assert "no certificate yet" in plan(CertificatesState()).reasons[0]
+    assert "another certificate or key" in plan(on_host(authority.issue(NAMES, NOW))).reasons[0]
+    soon = plan(on_host(pair), NOW + timedelta(days=390))
+    assert not soon.put
+    assert "~/pi.pem ends in 6 days" in soon.doubts[0]
+
+
+def test_acme_needs_its_store_and_says_what_is_wrong(make_settings: Make, authority: Authority) -> None:
+    settings = make_settings(**ACME)
+    stores = ("/opt/hearth/acme", "/opt/hearth/acme/store")
+
+    def plan(now: datetime = NOW, directories: tuple[str, ...] = stores, chain: bytes = b"", errors: int = 0) -> Plan:
+        state = CertificatesState(
+            directories=frozenset(directories),
+            acme_chain=chain.decode(),
+            acme_errors=errors,
+            acme_trouble="DNS problem",
+        )
+        return plan_certificates(settings, Material(), state, now)
+
+    assert plan(directories=()).make == stores
+    assert plan() == Plan(), "the first one comes by itself"
+    assert "no certificate yet" in plan(errors=3).doubts[0]
+    assert "(3 times in a row): DNS problem" in plan(errors=3).doubts[0]
+    chain = split(authority.issue(NAMES, NOW))[0]
+    assert plan(chain=chain, errors=3) == Plan(), "there is time"
+    late = NOW + timedelta(days=390)
+    assert plan(late, chain=chain, errors=3).doubts == (
+        "the certificate ends in 6 days; the authority refuses or can't be reached (3 times in a row): DNS problem",
+    )
+
+
+def test_what_an_acme_server_is_trusted_by_is_put(make_settings: Make, authority: Authority) -> None:
+    settings = make_settings(**ACME, proxy_acme_trust="~/root.pem")
+    plan = plan_certificates(settings, Material(trust=authority.pem), CertificatesState(), NOW)
+    assert plan.put
+    assert plan.make == ("/opt/hearth/tls", "/opt/hearth/tls/live", "/opt/hearth/acme", "/opt/hearth/acme/store")
