@@ -1,6 +1,11 @@
-"""Where things are on a host, and what the stack's parts are called. Templates and tests use the same names."""
+"""Where things are, on a host and here, and what the stack's parts are called. Templates and tests use the same."""
 
 from __future__ import annotations
+
+from pathlib import Path
+
+# Of this machine: the project's own directory.
+CHECKOUT = Path(__file__).resolve().parents[1]
 
 ROOT = "/opt/hearth"
 PROJECT = "hearth"

@@ -24,7 +24,7 @@ from hearth.runtime.byte_stream import ChannelError, read_from, write_to
 from hearth.runtime.commands import connection_arguments, refused
 from hearth.runtime.explain import explain
 from hearth.runtime.sections import parse_sections
-from hearth.stack.file_operations import pack
+from hearth.runtime.tar import pack
 
 _INCOMING = f"{SECRETS}/.incoming"
 _LONGEST = 1 << 20

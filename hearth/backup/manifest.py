@@ -15,6 +15,8 @@ import time
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hearth.footprint.image import Image
+
 FORMAT = 1
 MANIFEST = "manifest.json"
 SETTINGS = "settings.json"
@@ -35,14 +37,6 @@ class Member(BaseModel):
     model_config = ConfigDict(frozen=True)
     size: int = Field(ge=0)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
-
-
-class Image(BaseModel):
-    """An image as the host had it: its id, and the digests under which its registry has it (`name@sha256:…`)."""
-
-    model_config = ConfigDict(frozen=True)
-    id: str
-    digests: tuple[str, ...]
 
 
 class Model(BaseModel):

@@ -17,7 +17,8 @@ from hearth.backup.selection import settings_to_use
 from hearth.models import operations as model_operations
 from hearth.releases import operations as releases
 from hearth.runtime.checkout import deployer
-from hearth.settings.model import Settings, SettingsError
+from hearth.settings.load import SettingsError, load_settings
+from hearth.settings.model import Settings
 from hearth.stack import container_operations as project
 from hearth.stack import file_operations as tree
 from hearth.stack import image_operations as images
@@ -76,7 +77,7 @@ def choose_settings(archive: Archive, inventory: Settings) -> Settings:
     for line in lines:
         logger.info(f"{host.print_prefix}{line}")
     try:
-        return Settings.from_data(used, host.name)
+        return load_settings(used, host.name)
     except SettingsError as error:
         raise DeployError(f"settings in the backup can't be used by this version of Hearth:\n  {error}") from None
 

@@ -12,10 +12,10 @@ from pyinfra.api.exceptions import FactPreconditionError
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
-from hearth.backup.manifest import Image
 from hearth.backup.reader import Archive
 from hearth.backup.restore_plan import find_differences, find_surprises, models_to_send
 from hearth.footprint.facts import Footprint
+from hearth.footprint.image import Image
 from hearth.runtime.byte_stream import ChannelError, write_to
 from hearth.runtime.commands import connection_arguments, refused, streamed
 from hearth.runtime.shell import quote

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hearth.backup.manifest import BackupError, Image, check_member
+from hearth.backup.manifest import BackupError, check_member
 from hearth.footprint.facts import FootprintState
+from hearth.footprint.image import Image
 from hearth.footprint.owned_files import is_secret, lasting_files
 from hearth.paths import DAEMON_RECORD, IMAGES_FOUND, IMAGES_LOCK, ROOT
 

@@ -10,12 +10,10 @@ from __future__ import annotations
 import atexit
 import os
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
-from weakref import WeakKeyDictionary
 
-from pyinfra import host, logger
+from pyinfra import logger
 from pyinfra.api import StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.operation import OperationMeta
@@ -30,6 +28,7 @@ from hearth.models.names import full_name
 from hearth.paths import CONTAINERS
 from hearth.runtime.command_line import CommandLine
 from hearth.runtime.explain import REPORT
+from hearth.runtime.journal import blame, current_journal, journal_of
 from hearth.runtime.sections import parse_sections
 from hearth.settings.model import Settings
 
@@ -37,29 +36,6 @@ _ASK = (
     "echo @@docker; timeout 40 docker version --format '{{.Server.Version}}' 2>/dev/null; "
     f"echo @@models; timeout 40 docker exec {CONTAINERS['ollama']} ollama list 2>/dev/null; true"
 )
-
-
-@dataclass
-class _Known:
-    """What a run has learned of a host."""
-
-    prepared: bool = False
-    settings: Settings | None = None
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    reasons: list[str] = field(default_factory=list)
-    sizes: dict[str, str] = field(default_factory=dict)
-    docker: str = ""
-
-
-_known: WeakKeyDictionary[State, dict[str, _Known]] = WeakKeyDictionary()
-
-
-def _of(state: State, name: str) -> _Known:
-    return _known.setdefault(state, {}).setdefault(name, _Known())
-
-
-def _current() -> _Known:
-    return _of(ctx_state.get(), host.name)  # type: ignore[no-untyped-call]
 
 
 def watch_end(asked: CommandLine) -> None:
@@ -77,24 +53,11 @@ def prepared(settings: Settings | None = None, root: Mapping[str, Any] | None = 
         settings: of a deploy, whose end tells what serves.
         root: pyinfra arguments with which commands run as root.
     """
-    known = _current()
+    known = current_journal()
     known.prepared, known.settings, known.arguments = True, settings, root or {}
     state: State = ctx_state.get()  # type: ignore[no-untyped-call]
     if not any(isinstance(one, _Asker) for one in state.callback_handlers):
         state.add_callback_handler(_Asker())  # type: ignore[no-untyped-call]
-
-
-def learned(sizes: Mapping[str, str] | None = None, docker: str = "") -> None:
-    """What an operation has seen of the current host: models' full names to sizes, the engine's version."""
-    known = _current()
-    known.sizes |= sizes or {}
-    known.docker = docker or known.docker
-
-
-def blame(one: Host, lines: Iterable[str]) -> None:
-    """What a host said when something failed there; the last of it is told at the end."""
-    state = one.state
-    _of(state, one.name).reasons = [line.strip() for line in lines if line.strip()][-3:]
 
 
 def _listen(state: State) -> None:
@@ -126,7 +89,7 @@ class _Asker(BaseStateCallback):
 
     @staticmethod
     def operation_host_success(state: State, host: Host, op_hash: str, retry_count: int = 0) -> None:  # noqa: ARG004
-        known = _of(state, host.name)
+        known = journal_of(state, host.name)
         if known.settings is None or not host.op_hash_order or op_hash != host.op_hash_order[-1]:
             return
         metas = [data.operation_meta for data in state.ops[host].values()]
@@ -156,7 +119,7 @@ def _say(state: State, asked: CommandLine, begun: float) -> None:
 
 
 def _end(state: State, one: Host) -> Ending:
-    known = _of(state, one.name)
+    known = journal_of(state, one.name)
     settings = known.settings
     metas = {key: state.ops[one][key].operation_meta for key in one.op_hash_order if key in state.ops[one]}
     steps = [Step(", ".join(sorted(state.op_meta[key].names)), _result(state, meta)) for key, meta in metas.items()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyinfra.api import deploy
 
 from hearth.docker import operations as engine
-from hearth.host.platform import DockerSource
+from hearth.docker.packages import DockerSource
 from hearth.settings.model import Settings
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 from pyinfra import host
 from pyinfra.api import FileUploadCommand, FunctionCommand, StringCommand, operation
 
-from hearth.cli.summary import learned
 from hearth.docker.daemon_json import dump_config, merge_config, parse_config, wanted_config
 from hearth.docker.facts import Engine
-from hearth.host.platform import DockerSource
+from hearth.docker.messages import about_daemon, about_packages, about_service
+from hearth.docker.packages import DockerSource
 from hearth.paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING, ROOT
 from hearth.runtime.commands import refused, streamed
 from hearth.runtime.explain import explain
+from hearth.runtime.journal import learned
 from hearth.runtime.shell import quote
-from hearth.runtime.text import about_daemon, about_packages, about_service
 from hearth.settings.model import Settings
 
 Commands = Generator[StringCommand | FunctionCommand | FileUploadCommand, None, None]

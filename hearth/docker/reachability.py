@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from pyinfra import host
 from pyinfra.api import FactBase
 from typing_extensions import override
 
 from hearth.paths import CONTAINERS
+from hearth.runtime.explain import is_preparing
 
 
 @dataclass(frozen=True)
@@ -47,3 +49,11 @@ class Answers(FactBase[AnswersState]):
     def process(self, output: Iterable[str]) -> AnswersState:
         engine, *ollama = (line.strip() for line in output)
         return AnswersState("answers" if engine == "answers" else "silent", next(filter(None, ollama), ""))
+
+
+ENGINE_SILENT = "the Docker engine does not answer, so what it has can't be known"
+
+
+def who_answers() -> AnswersState:
+    """Who can be asked. Only while preparing: what executes has asked, and got an answer or an error."""
+    return host.get_fact(Answers) if is_preparing() else AnswersState("answers", "answers")

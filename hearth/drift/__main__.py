@@ -16,10 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from hearth.drift.verdict import Verdict, exit_code, hosts_of, judge, parse_report, pattern, tell, why
+from hearth.drift.verdict import Verdict, exit_code, judge, parse_report, tell
 from hearth.runtime.explain import REPORT
+from hearth.runtime.pyinfra_process import hosts_of, pattern, run_pyinfra, why
 
-_ROOT = Path(__file__).resolve().parents[2]
 # Of the caller's environment: what would make pyinfra execute, or look at other hosts.
 _NOT_PASSED_ON = ("PYINFRA_YES", "PYINFRA_LIMIT", "PYINFRA_EXCLUDE", "PYINFRA_DRY", "PYINFRA_JSON")
 
@@ -61,18 +61,9 @@ def look(inventory: str, name: str, options: argparse.Namespace) -> Verdict:
 
 def _pyinfra(inventory: str, *words: str, timeout: float, report: str = "") -> tuple[int, str, str]:
     """Exit code, standard output and standard error of a run of pyinfra in the project's directory."""
-    environment = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
+    environment = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON} | {REPORT: report}
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "pyinfra", inventory, *words],
-            cwd=_ROOT,
-            env=environment | {REPORT: report},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        done = run_pyinfra(inventory, *words, timeout=timeout, environment=environment)
     except subprocess.TimeoutExpired:
         return -1, "", f"no end after {timeout:g} s (--timeout)"
     return done.returncode, done.stdout, done.stderr

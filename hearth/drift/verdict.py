@@ -6,12 +6,11 @@ pyinfra's exit code says none of it: 0 with changes pending, for a host that it 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
-from glob import escape
 from typing import Any, Literal
+
+from hearth.runtime.pyinfra_process import why
 
 State = Literal["same", "differs", "unknown"]
 
@@ -65,45 +64,6 @@ def _plan(output: str) -> list[dict[str, Any]]:
         return []
     plan = document.get("plan") if isinstance(document, dict) else None
     return plan if isinstance(plan, list) else []
-
-
-def why(errors: str) -> str:
-    """The reason in what pyinfra wrote to standard error, without its headings and places in the code; "" if none."""
-    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in errors.splitlines()]
-    failed = [index for index, line in enumerate(lines) if re.match(r"--> .*\berror\b", line)]
-    if failed:
-        begin = failed[-1]
-        first = re.sub(r"^--> (?:[^:]*? in .+? line \d+|[^:]*error): ", "", lines[begin])
-        rest = [line for line in lines[begin + 1 :] if line.strip() and not line.startswith("-->")]
-        if "No hosts remaining" not in first:
-            return "\n".join([first, *rest])
-    about_host = [line.strip() for line in lines if line.lstrip().startswith("[") and not line.endswith("Connected")]
-    if about_host:
-        return "\n".join(re.sub(r"^\[[^\]]*\]\s*", "", line) for line in about_host)
-    others = [line.strip() for line in lines if line.strip() and not line.startswith("-->")]
-    return others[-1] if others else ""
-
-
-def hosts_of(inventory: str, limits: Sequence[str]) -> list[str]:
-    """Names of the hosts that `pyinfra debug-inventory --json` shows and that one of the limits lets through, if any.
-
-    Args:
-        limits: names of groups, or patterns of hosts' names, as pyinfra's `--limit` takes them.
-    """
-    try:
-        hosts = json.loads(inventory)
-    except ValueError:
-        return []
-    return [
-        host["name"]
-        for host in hosts
-        if not limits or any(limit in host["groups"] or fnmatch(host["name"], limit) for limit in limits)
-    ]
-
-
-def pattern(name: str) -> str:
-    """A `--limit` that matches this host alone: a bare name could also be that of a group."""
-    return f"[{name[0]}]{escape(name[1:])}"
 
 
 def tell(name: str, verdict: Verdict) -> str:

@@ -9,7 +9,7 @@ from pyinfra.api import deploy
 
 from hearth.firewall import operations
 from hearth.firewall.rules import given_up, lets_in
-from hearth.preflight.facts import Login
+from hearth.host.login import Login
 from hearth.settings.model import Settings
 
 

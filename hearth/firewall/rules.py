@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 
 from hearth.paths import BRIDGES, FIREWALL_RULES, FIREWALL_SERVICE, FIREWALL_UNIT
-from hearth.render.stack_files import FILES, render
+from hearth.render.templates import FILES, render
 
 TABLE = "inet hearth"
 # Prints what there is of the firewall on a host, a line each.

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pyinfra.api import FactBase
 from typing_extensions import override
 
-from hearth.backup.manifest import Image
 from hearth.docker.facts import EngineUnreachable
+from hearth.docker.image_lock import image_ids
 from hearth.firewall.rules import FIREWALL_TRACES
+from hearth.footprint.image import Image
 from hearth.paths import (
     BOOT_LINE_BEFORE,
     DAEMON_JSON,
@@ -25,7 +26,6 @@ from hearth.paths import (
 )
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.shell import DOCKER_ANSWERS, quote
-from hearth.stack.image_facts import image_ids
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 ARCHITECTURES = ("amd64", "arm64")
-# The first whose health checks know `start_interval`; Compose fails where one with it meets an older engine.
-OLDEST_ENGINE = 25
-# Releases whose own packages have an engine that is new enough, and the Compose plugin of version 2.
-_DISTRIBUTION_DOCKER = {
-    "debian": (13, ("docker.io", "docker-cli", "docker-compose", "iptables", "ca-certificates")),
-    "ubuntu": (24, ("docker.io", "docker-compose-v2", "iptables", "ca-certificates")),
-}
 _OLDEST = {"debian": 12, "ubuntu": 22}
 # Releases that Hearth was deployed to and tested on (README.md says how), and the newest that it was made for.
 _TESTED = {"debian": (12, 13)}
 _NEWEST = {"debian": 13, "ubuntu": 24}
-DOCKER_CE = ("docker-ce", "docker-ce-cli", "containerd.io", "docker-compose-plugin")
 
 
 @dataclass(frozen=True)
@@ -71,39 +63,3 @@ def untested(platform: Platform) -> list[str]:
     if platform.version not in _TESTED.get(platform.family, ()):
         return [f"{name} should work, but Hearth was not tested on it, only on Debian 12 and 13. The deploy goes on"]
     return []
-
-
-def is_too_old(engine: str) -> bool:
-    """Whether a Docker engine of that version can't have Hearth's containers; one that can't be read may be right."""
-    major = engine.partition(".")[0]
-    return major.isdigit() and int(major) < OLDEST_ENGINE
-
-
-@dataclass(frozen=True)
-class DockerSource:
-    """Packages to install, and the apt repository they come from (`""`: the distribution's own)."""
-
-    packages: tuple[str, ...]
-    repository: str
-
-
-def docker_source(platform: Platform, choice: str, apt_url: str) -> DockerSource:
-    """Where Docker comes from on a platform.
-
-    Args:
-        choice: the setting `docker_source`: `auto`, `distribution` or `docker`.
-        apt_url: the setting `docker_apt_url`, without a slash at its end.
-
-    Raises:
-        ValueError: the distribution was asked for, but its packages are too old.
-    """
-    oldest, packages = _DISTRIBUTION_DOCKER[platform.family]
-    suffices = platform.version >= oldest
-    if choice == "distribution" and not suffices:
-        raise ValueError(
-            f'docker_source = "distribution": {platform.pretty_name} has no Compose plugin of its own; '
-            '"docker" or "auto" would be right'
-        )
-    if suffices and choice != "docker":
-        return DockerSource(packages, "")
-    return DockerSource(DOCKER_CE, f"{apt_url}/{platform.family}")

@@ -9,17 +9,17 @@ from pyinfra import host
 from pyinfra.api import FunctionCommand, StringCommand, operation
 from pyinfra.api.exceptions import FactPreconditionError
 
-from hearth.cli.summary import learned
 from hearth.models.disk import ModelDisk
 from hearth.models.facts import Models
+from hearth.models.messages import explain_models, explain_unlisted
 from hearth.models.names import manifest_url, source_name
 from hearth.models.plan import Task, plan_pulls, unlisted_models
 from hearth.paths import CONTAINERS, MODELS_DISK, PULLING_MODELS, ROOT
 from hearth.runtime.commands import refused, streamed
 from hearth.runtime.explain import explain
+from hearth.runtime.journal import learned
 from hearth.runtime.shell import quote
-from hearth.stack.image_operations import PUT
-from hearth.stack.messages import explain_models, explain_unlisted
+from hearth.runtime.write_file import WRITE_FILE
 
 _SCRIPT = Path(__file__).with_name("pull.bash")
 
@@ -89,7 +89,7 @@ def pruned(models: tuple[str, ...]) -> Generator[FunctionCommand, None, None]:
 
 def record_script(disk: ModelDisk) -> str:
     """Shell script that writes down which disk models are on."""
-    return f"{PUT}printf %s {quote(disk.dump())} | put {MODELS_DISK}"
+    return f"{WRITE_FILE}printf %s {quote(disk.dump())} | put {MODELS_DISK}"
 
 
 def pull_script(tasks: Sequence[Task], registry: str, timeout: int, retries: int) -> str:

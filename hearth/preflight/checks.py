@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from hearth.host.platform import docker_source, identify, untested
+from hearth.docker.packages import docker_source
+from hearth.host.platform import identify, untested
 from hearth.models.disk import disk_obstacles, kind_obstacles
 from hearth.models.download_size import GB
 from hearth.models.memory_need import likely_need

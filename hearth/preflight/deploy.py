@@ -12,10 +12,13 @@ from pyinfra.api.host import Host
 
 from hearth.boot.deploy import can_reboot
 from hearth.boot.memory_cgroup import about_counting
-from hearth.host.platform import DockerSource, docker_source, identify
+from hearth.docker.packages import DockerSource, docker_source
+from hearth.host.login import Login
+from hearth.host.platform import identify
 from hearth.preflight.checks import find_notes, find_obstacles, find_warnings, paths_to_check, wrong_clock
-from hearth.preflight.facts import Checkup, CheckupState, Login
-from hearth.settings.model import Settings, SettingsError
+from hearth.preflight.facts import Checkup, CheckupState
+from hearth.settings.load import SettingsError, load_settings
+from hearth.settings.model import Settings
 
 
 def check_settings(hosts: Iterable[Host]) -> dict[str, Settings]:
@@ -28,7 +31,7 @@ def check_settings(hosts: Iterable[Host]) -> dict[str, Settings]:
     wrong: list[str] = []
     for one in hosts:
         try:
-            settings[one.name] = Settings.from_data(_data(one), one.name)
+            settings[one.name] = load_settings(_data(one), one.name)
         except SettingsError as error:
             wrong.append(str(error))
     if wrong:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from hearth.docker.daemon_json import parse_config
-from hearth.host.platform import DOCKER_CE, OLDEST_ENGINE, DockerSource, is_too_old
+from hearth.docker.packages import DOCKER_CE, OLDEST_ENGINE, DockerSource, is_too_old
 from hearth.host.ports import Listener, parse_published
 from hearth.models.names import name_from_manifest
 from hearth.paths import DAEMON_JSON, PROJECT

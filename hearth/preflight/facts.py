@@ -38,34 +38,6 @@ _CONFINEMENT, _NEIGHBOURS = _script("lxc_probe.sh"), _script("existing_services_
 
 
 @dataclass(frozen=True)
-class Privileges:
-    """Who we are on the host.
-
-    Attributes:
-        user_id: numeric.
-        has_sudo: the command is there.
-        client: the address that we come from, as ssh sees it; "" without ssh.
-    """
-
-    user_id: int = -1
-    has_sudo: bool = False
-    client: str = ""
-
-
-class Login(FactBase[Privileges]):
-    """The user that pyinfra logged in as."""
-
-    @override
-    def command(self) -> str:
-        return 'id -u; command -v sudo; echo "from ${SSH_CONNECTION%% *}"'
-
-    @override
-    def process(self, output: Iterable[str]) -> Privileges:
-        user_id, *sudo, client = list(output)
-        return Privileges(int(user_id), bool(sudo), client.removeprefix("from").strip())
-
-
-@dataclass(frozen=True)
 class CheckupState:
     """A host before the deploy.
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pyinfra.api import FactBase
 from typing_extensions import override
 
+from hearth.docker.image_lock import image_ids
 from hearth.paths import ACCEPTED, IMAGES_LOCK, RELEASES, ROOT
 from hearth.releases.release import Release, parse_release
 from hearth.runtime.sections import Sections, parse_sections
 from hearth.runtime.shell import quote
-from hearth.stack.image_facts import image_ids
 
 # Prints the section that `accepted_release` reads.
 SHOW_ACCEPTED = f'echo @@accepted; id=$(cat {ACCEPTED} 2>/dev/null) && cat "{RELEASES}/$id/release.json" 2>/dev/null'

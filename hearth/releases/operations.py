@@ -9,14 +9,14 @@ from pathlib import Path
 from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
 
+from hearth.docker.compose_up import COMPOSE_UP
 from hearth.paths import CONTAINERS, HTTPD_CONF, ROOT
 from hearth.releases.facts import Releases
 from hearth.releases.release import Release, content_digest, dump_release, needs_prompt, probe
 from hearth.runtime.commands import streamed
 from hearth.runtime.shell import quote
+from hearth.runtime.write_file import WRITE_FILE
 from hearth.settings.model import Settings
-from hearth.stack.container_operations import BRING_UP
-from hearth.stack.image_operations import PUT
 
 SCRIPT = Path(__file__).with_name("release.bash")
 
@@ -95,7 +95,7 @@ def _script(calls: str, settings: Settings, paths: tuple[str, ...], by: str) -> 
         "paths": "\n".join(f"./{path}" for path in paths),
     }
     header = "\n".join(f"{name}={quote(value)}" for name, value in variables.items())
-    programs = PUT + BRING_UP.read_text() + SCRIPT.read_text()
+    programs = WRITE_FILE + COMPOSE_UP.read_text() + SCRIPT.read_text()
     # For bash, whatever the login shell is: the scripts talk to the proxy through /dev/tcp. Nothing that runs may read
     # from standard input, which is the script itself.
     return f"bash -s <<'HEARTH'\n{header}\n{programs}\nmain() {{\n{calls}\n}}\nmain </dev/null\nHEARTH"

@@ -9,10 +9,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from hearth.runtime.checkout import CHANGED
 from hearth.settings.model import Settings
-
-# At the end of a commit's name: the deploy came from files that were edited since.
-CHANGED = "+changes"
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
-"""Who deploys, and from which commit: for the release record."""
+"""The checkout that a run was started from, who deploys, and from which commit."""
 
 from __future__ import annotations
 
 import getpass
 import platform
 import subprocess
-from pathlib import Path
 
-from hearth.releases.release import CHANGED
+from hearth.paths import CHECKOUT
 
-_ROOT = Path(__file__).resolve().parents[2]
+# At the end of a commit's name: the deploy came from files that were edited since.
+CHANGED = "+changes"
 
 
 def deployer() -> str:
@@ -30,7 +30,7 @@ def commit() -> str:
 def _git(*words: str) -> str:
     try:
         done = subprocess.run(
-            ["git", "-C", str(_ROOT), *words], capture_output=True, text=True, timeout=20, check=False
+            ["git", "-C", str(CHECKOUT), *words], capture_output=True, text=True, timeout=20, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

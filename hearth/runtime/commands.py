@@ -10,8 +10,8 @@ from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
-from hearth.cli.summary import blame
 from hearth.runtime.explain import explain, is_preparing
+from hearth.runtime.journal import blame
 
 
 def streamed(script: str) -> FunctionCommand:

@@ -13,7 +13,7 @@ from pyinfra import logger
 from pyinfra.api.host import Host
 from pyinfra.context import ctx_host
 
-from hearth.cli.summary import blame
+from hearth.runtime.journal import blame
 
 # Seconds. Generous: a Pi that swaps, or a wireless network that comes back, is not given up.
 PAUSE, PATIENCE = 15, 105

@@ -10,13 +10,13 @@ import ast
 import re
 import typing
 from dataclasses import dataclass
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal
 
 from annotated_types import Ge, Gt, Le, MaxLen
 from pydantic.fields import FieldInfo
 
+from hearth.paths import CHECKOUT
 from hearth.settings import model as settings
 from hearth.settings import tls
 from hearth.settings import types as values
@@ -24,7 +24,7 @@ from hearth.settings.model import Settings
 from hearth.settings.routes import Route
 from hearth.settings.secret_source import Source
 
-ALL = Path(__file__).resolve().parents[2] / "group_data" / "all.py"
+ALL = CHECKOUT / "group_data" / "all.py"
 MARK = "<!-- made by python -m hearth.settings.reference_page -->\n"
 
 # What a type takes, where its limits are a function's and so can't be read off it.

@@ -10,11 +10,11 @@ from pyinfra.api import FactBase
 from typing_extensions import override
 
 from hearth.docker.facts import EngineUnreachable
+from hearth.docker.image_lock import image_ids
 from hearth.paths import CONTAINERS, IMAGES_LOCK, PROJECT, RELOAD_PENDING, ROOT
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.shell import DOCKER_ANSWERS
 from hearth.stack.containers import Container, parse_container
-from hearth.stack.image_facts import image_ids
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from pathlib import Path
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
 from pyinfra.api.exceptions import FactPreconditionError
 
+from hearth.docker.compose_up import COMPOSE_UP
 from hearth.paths import CONTAINERS, HTTPD_CONF, RELOAD_PENDING, ROOT
 from hearth.runtime.commands import refused, streamed
 from hearth.runtime.shell import quote
 from hearth.stack.container_facts import Project
 from hearth.stack.containers import MISSING, Drift, find_drift
 from hearth.stack.messages import explain_containers
-
-BRING_UP = Path(__file__).parents[1] / "docker/compose_up.sh"
 
 
 @operation()
@@ -76,7 +74,7 @@ def converge_script(
         lines += [f"[ -d {quote(one)} ] || mkdir {quote(one)}" for one in directories]
         if any(one.is_hung for one in drift):
             quiet_wait = 0
-        lines += [BRING_UP.read_text(), f"quiet {quiet_wait} {CONTAINERS['httpd']}"]
+        lines += [COMPOSE_UP.read_text(), f"quiet {quiet_wait} {CONTAINERS['httpd']}"]
         anew = "docker compose --progress plain --ansi never up --no-start --no-deps --force-recreate"
         if remove:
             lines.append(f"docker rm --force {quote(*remove)}")

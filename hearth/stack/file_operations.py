@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tarfile
 from collections.abc import Generator, Mapping
 
 from pyinfra import host
@@ -12,6 +11,7 @@ from pyinfra.api import FileUploadCommand, StringCommand, operation
 from hearth.paths import HTTPD_CONF, HTTPD_USER, RELOAD_PENDING, ROOT, TLS_LIVE
 from hearth.runtime.explain import explain, will_put
 from hearth.runtime.shell import quote
+from hearth.runtime.tar import pack
 from hearth.settings.model import Settings
 from hearth.stack.file_facts import Tree
 from hearth.stack.file_messages import about_files
@@ -45,17 +45,6 @@ def synced(files: Mapping[str, bytes], settings: Settings) -> Generator[StringCo
     yield StringCommand(f"install -d -m 0755 {ROOT}")
     yield FileUploadCommand(io.BytesIO(archive), upload)
     yield StringCommand(swap_script(sorted(differing), upload, settings.proxy_image, settings.has_tls_files))
-
-
-def pack(files: Mapping[str, bytes]) -> bytes:
-    """A tar archive of the files, owned by root, mode 0644, always the same bytes for the same files."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for path in sorted(files):
-            member = tarfile.TarInfo(path)
-            member.size, member.mode, member.uname, member.gname = len(files[path]), 0o644, "root", "root"
-            archive.addfile(member, io.BytesIO(files[path]))
-    return buffer.getvalue()
 
 
 def swap_script(paths: list[str], upload: str, proxy_image: str, has_tls_files: bool = False) -> str:

@@ -9,6 +9,7 @@ from pyinfra.api import FactBase
 from typing_extensions import override
 
 from hearth.docker.facts import EngineUnreachable
+from hearth.docker.image_lock import image_ids
 from hearth.paths import IMAGES_LOCK, PULLING
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.shell import DOCKER_ANSWERS, quote
@@ -82,9 +83,3 @@ class Images(FactBase[ImagesState]):
         # "boot reference": what the boot is for, pull_images.sh says.
         unfinished = frozenset(fields[1] for line in sections["unfinished"] if len(fields := line.split()) == 2)
         return ImagesState(image_ids(sections["present"]), image_ids(sections["pulled"]), unfinished)
-
-
-def image_ids(lines: Iterable[str]) -> dict[str, str]:
-    """`reference id` lines as a table; other lines are left out."""
-    fields = (line.split() for line in lines)
-    return {pair[0]: pair[1] for pair in fields if len(pair) == 2 and pair[1].startswith("sha256:")}

@@ -12,12 +12,12 @@ from pyinfra.api.exceptions import FactPreconditionError
 from hearth.paths import IMAGES_FOUND, IMAGES_LOCK
 from hearth.runtime.commands import refused, streamed
 from hearth.runtime.shell import quote
+from hearth.runtime.write_file import WRITE_FILE
 from hearth.stack.image_facts import Images
 from hearth.stack.messages import explain_images
 
-PUT = (Path(__file__).parents[1] / "runtime/write_file.sh").read_text()
 # For scripts that pull images; see there.
-FUNCTIONS = PUT + Path(__file__).with_name("pull_images.sh").read_text()
+FUNCTIONS = WRITE_FILE + Path(__file__).with_name("pull_images.sh").read_text()
 
 
 @operation()

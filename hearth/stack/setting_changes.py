@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from hearth.render.stack_files import render_tree
-from hearth.settings.model import Settings, SettingsError
+from hearth.settings.load import SettingsError, load_settings
+from hearth.settings.model import Settings
 
 COMPOSE = "compose.yaml"
 # Path relative to `/opt/hearth` → content.
@@ -68,7 +69,7 @@ def _with_and_without(
 
 def _render(data: Mapping[str, Any]) -> Files | None:
     try:
-        return render_tree(Settings.from_data(data))
+        return render_tree(load_settings(data))
     except SettingsError:  # a combination that is refused, or a value that this version no longer takes
         return None
 

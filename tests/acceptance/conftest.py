@@ -21,7 +21,8 @@ import docker
 import pytest
 
 from hearth.access.credentials import read_callers
-from hearth.settings.model import Settings, SettingsError
+from hearth.settings.load import SettingsError, load_settings
+from hearth.settings.model import Settings
 from hearth.settings.secret_source import SourceError
 from tests.acceptance.api import CREDENTIALS, basic, bearer
 from tests.acceptance.engine import engine_tunnel
@@ -64,7 +65,7 @@ class Target:
 
 def make_target(name: str, data: dict[str, Any]) -> Target:
     """A target from a host's data as pyinfra has it. `x_forwards` maps ports that are reached elsewhere (the lab)."""
-    settings = Settings.from_data(data, name)
+    settings = load_settings(data, name)
     address = data.get("ssh_hostname", name)
     forwards = {int(port): ("127.0.0.1", int(here)) for port, here in data.get("x_forwards", {}).items()}
     url, page, trust = _ways(settings, address, forwards)

@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from hearth.paths import HTTPD_CONF
-from hearth.render.stack_files import render_compose, render_tree
+from hearth.render.compose import render_compose
+from hearth.render.stack_files import render_tree
 from hearth.settings.model import Settings
 from lab import shell
 from tests.proxy.address import answers, free_address

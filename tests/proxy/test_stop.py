@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from hearth.stack.container_operations import BRING_UP
+from hearth.docker.compose_up import COMPOSE_UP
 from tests.proxy.conftest import Serve
 from tests.proxy.httpd import Httpd
 
@@ -47,7 +47,7 @@ def main_process(httpd: Httpd) -> int:
 @contextmanager
 def hastened(main: int, seconds: int = 10) -> Iterator[None]:
     """What runs on a host beside Compose, which takes that long here."""
-    script = BRING_UP.read_text().replace(":0050 ", f":{PORT:04X} ")
+    script = COMPOSE_UP.read_text().replace(":0050 ", f":{PORT:04X} ")
     assert script.count(f":{PORT:04X} ") == 1
     with subprocess.Popen(["sh", "-c", f"{script}\nsleep {seconds} & hasten $! {main}; kill $!"]) as hastening:
         yield

@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hearth.render.stack_files import render_httpd_conf
+from hearth.render.httpd_conf import render_httpd_conf
 from hearth.tls.certificate import fingerprint, general_name, today
 from hearth.tls.local_ca import Authority, make_authority
 from tests.acceptance.api import basic, bearer, call

@@ -15,6 +15,7 @@ from pyinfra_testing.operations import parse_commands
 from pyinfra_testing.util import FakeState, create_host
 
 from hearth.docker.reachability import Answers, AnswersState
+from hearth.settings.load import load_settings
 from hearth.settings.model import Settings
 
 Run = Callable[..., "Result"]
@@ -88,7 +89,7 @@ def make_settings() -> Callable[..., Settings]:
     defaults = {name: value for name, value in names.items() if not name.startswith("__")}
 
     def make(**values: Any) -> Settings:
-        return Settings.from_data(defaults | values)
+        return load_settings(defaults | values)
 
     return make
 

@@ -17,12 +17,14 @@ from pyinfra.api.host import Host
 
 from hearth.backup import operations as backup
 from hearth.backup import restore_operations as restore
-from hearth.backup.manifest import BackupError, Image
+from hearth.backup.manifest import BackupError
 from hearth.backup.reader import Archive
 from hearth.backup.selection import Plan
 from hearth.backup.writer import Writer
 from hearth.footprint.facts import Footprint, FootprintState
+from hearth.footprint.image import Image
 from hearth.runtime.byte_stream import CHUNK, ChannelError, read_from, write_to
+from hearth.settings.load import load_settings
 from hearth.settings.model import Settings
 from hearth.stack.file_facts import Tree, TreeState
 from hearth.stack.image_facts import Images, ImagesState
@@ -129,7 +131,7 @@ def test_a_backup_has_what_the_host_has(archive: Archive, settings: Settings) ->
     assert archive.tree() == {"compose.yaml": b"name: hearth\n", "htdocs/index.html": b"<p>\xff"}
     assert archive.read("records/images.lock") == b"httpd:2.4.68 sha256:1\n"
     assert archive.read(f"models/blobs/{BLOB_NAME}") == BLOB
-    assert Settings.from_data(archive.settings) == settings
+    assert load_settings(archive.settings) == settings
     (model,) = archive.manifest.models
     assert (model.name, model.digest) == ("tinyllama:latest", hashlib.sha256(MANIFEST).hexdigest())
     assert (archive.manifest.host, archive.manifest.commit) == ("@local", "7d0fd9a")

@@ -26,7 +26,8 @@ from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 
 from hearth.runtime.commands import refused, streamed
-from hearth.cli.summary import learned, prepared
+from hearth.cli.summary import prepared
+from hearth.runtime.journal import learned
 from hearth.preflight.deploy import check_settings
 
 settings = check_settings(state.inventory)[host.name]

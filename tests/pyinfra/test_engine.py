@@ -16,7 +16,7 @@ import pytest
 from hearth.docker import operations as engine
 from hearth.docker.daemon_json import dump_config, wanted_config
 from hearth.docker.facts import Engine, EngineState
-from hearth.host.platform import DOCKER_CE, DockerSource
+from hearth.docker.packages import DOCKER_CE, DockerSource
 from hearth.settings.model import Settings
 from tests.pyinfra.conftest import Result, Run
 from tests.pyinfra.shell import HOSTILE, Sandbox, check_syntax

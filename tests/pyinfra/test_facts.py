@@ -22,9 +22,10 @@ from hearth.docker.reachability import Answers, AnswersState
 from hearth.firewall.facts import Firewall
 from hearth.footprint.facts import Footprint, FootprintState, Owned
 from hearth.host.hardware import BOARD_QUESTIONS, parse_board
+from hearth.host.login import Login
 from hearth.models.facts import Models, ModelsState
 from hearth.paths import BOOT_LINE, DAEMON_JSON, DOCKER_DIR, MODELS_VOLUME, REBOOT_DUE, ROOT
-from hearth.preflight.facts import Checkup, Login
+from hearth.preflight.facts import Checkup
 from hearth.releases.facts import Releases, ReleasesState
 from hearth.runtime.sections import parse_sections
 from hearth.stack.container_facts import Project, ProjectState
@@ -45,7 +46,7 @@ TestAnswers = harness.make_fact_tests("hearth.docker", "reachability.Answers", _
 TestCertificates = harness.make_fact_tests("hearth.tls", "facts.Certificates", _FOLDER / "certificates")
 TestCheckup = harness.make_fact_tests("hearth.preflight", "facts.Checkup", _FOLDER / "checkup")
 TestFirewall = harness.make_fact_tests("hearth.firewall", "facts.Firewall", _FOLDER / "firewall")
-TestLogin = harness.make_fact_tests("hearth.preflight", "facts.Login", _FOLDER / "login")
+TestLogin = harness.make_fact_tests("hearth.host", "login.Login", _FOLDER / "login")
 TestEngine = harness.make_fact_tests("hearth.docker", "facts.Engine", _FOLDER / "engine")
 TestFootprint = harness.make_fact_tests("hearth.footprint", "facts.Footprint", _FOLDER / "footprint")
 TestImages = harness.make_fact_tests("hearth.stack", "image_facts.Images", _FOLDER / "images")

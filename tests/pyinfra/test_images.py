@@ -10,6 +10,7 @@ import pytest
 
 from hearth.docker.facts import EngineUnreachable
 from hearth.docker.reachability import Answers, AnswersState
+from hearth.runtime.write_file import WRITE_FILE
 from hearth.stack import image_operations as images
 from hearth.stack.image_facts import Images, ImagesState
 from tests.pyinfra.conftest import Result, Run
@@ -302,7 +303,7 @@ def test_what_could_not_be_completed_is_not_removed_and_the_others_are_fetched_a
 def test_two_scripts_that_write_at_once_do_not_take_each_others_file(tmp_path: Path) -> None:
     """As when the network went away during a run, and its script is not at its end when the next run begins."""
     writer = 'for i in 1 2 3 4 5 6 7 8; do echo "whole $i" | put "$1/lock"; done'
-    words = ["sh", "-ec", f"{images.PUT}\n{writer}", "sh", str(tmp_path / "hearth")]
+    words = ["sh", "-ec", f"{WRITE_FILE}\n{writer}", "sh", str(tmp_path / "hearth")]
     writers = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(6)]
     assert [writer.communicate(timeout=60)[1] for writer in writers] == [""] * 6
     assert [writer.returncode for writer in writers] == [0] * 6

@@ -13,6 +13,7 @@ import pytest
 
 from hearth.docker.facts import EngineUnreachable
 from hearth.paths import SERVICE_NETWORKS
+from hearth.runtime.tar import pack
 from hearth.settings.model import Settings
 from hearth.stack import container_operations as project
 from hearth.stack import file_operations as tree
@@ -76,8 +77,8 @@ def test_the_mark_for_a_reload_comes_between_trial_and_change() -> None:
 
 
 def test_an_archive_depends_on_its_files_alone() -> None:
-    assert tree.pack(FILES) == tree.pack(dict(reversed(FILES.items())))
-    with tarfile.open(fileobj=io.BytesIO(tree.pack(FILES))) as archive:
+    assert pack(FILES) == pack(dict(reversed(FILES.items())))
+    with tarfile.open(fileobj=io.BytesIO(pack(FILES))) as archive:
         assert {member.name: archive.extractfile(member).read() for member in archive} == FILES  # type: ignore[union-attr]
         assert {(member.mode, member.uid, member.uname) for member in archive} == {(0o644, 0, "root")}
 
@@ -95,7 +96,7 @@ def _live(tmp_path: Path) -> Sandbox:
     for path in FILES:
         (sandbox.root / path).parent.mkdir(parents=True, exist_ok=True)
         (sandbox.root / path).write_text("old")
-    (sandbox.root / ".incoming.tar").write_bytes(tree.pack(FILES))
+    (sandbox.root / ".incoming.tar").write_bytes(pack(FILES))
     return sandbox
 
 
@@ -125,14 +126,14 @@ def test_nothing_goes_live_when_one_trial_fails(live: Sandbox, trial: str) -> No
 def test_nothing_goes_live_of_an_upload_that_broke_off(live: Sandbox) -> None:
     """A full disk, say: tar leaves the last file short."""
     files = {"htdocs/chat.js": b"x" * 4096}
-    (live.root / ".incoming.tar").write_bytes(tree.pack(files)[:1024])
+    (live.root / ".incoming.tar").write_bytes(pack(files)[:1024])
     assert live.run(tree.swap_script(sorted(files), "/opt/hearth/.incoming.tar", HTTPD)).returncode != 0
     assert (live.root / "htdocs/chat.js").read_bytes() == b"old"
 
 
 def test_hostile_names_are_only_names(live: Sandbox) -> None:
     files = {"htdocs/x'; touch pwned; $(touch pwned).html": b"1"}
-    (live.root / ".incoming.tar").write_bytes(tree.pack(files))
+    (live.root / ".incoming.tar").write_bytes(pack(files))
     assert live.run(tree.swap_script(sorted(files), "/opt/hearth/.incoming.tar", HOSTILE)).returncode == 0
     assert not live.pwned()
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from pyinfra.api.exceptions import FactPreconditionError
 
-from hearth.backup.manifest import Image
 from hearth.docker.facts import EngineUnreachable
 from hearth.footprint.facts import Footprint, FootprintState, Neighbour, Owned
+from hearth.footprint.image import Image
 from hearth.paths import BACK, FRONT, PROJECT, ROOT
 from hearth.uninstall import operations as uninstall
 from hearth.uninstall.plan import Removal

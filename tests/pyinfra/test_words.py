@@ -14,8 +14,8 @@ from pyinfra.context import ctx_host, ctx_state
 from hearth.docker import operations as engine
 from hearth.docker.daemon_json import wanted_config
 from hearth.docker.facts import Engine, EngineState
+from hearth.docker.packages import DockerSource
 from hearth.docker.reachability import Answers, AnswersState
-from hearth.host.platform import DockerSource
 from hearth.models import operations as models
 from hearth.models.facts import Models, ModelsState
 from hearth.releases.release import Release

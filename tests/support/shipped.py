@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hearth.settings.load import load_settings
 from hearth.settings.model import Settings
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -21,4 +22,4 @@ def defaults() -> dict[str, Any]:
 
 def shipped_settings(**values: Any) -> Settings:
     """Settings as shipped, with the given values instead of the defaults."""
-    return Settings.from_data(defaults() | values)
+    return load_settings(defaults() | values)

@@ -13,7 +13,7 @@ from pyinfra.api import FactBase
 from pyinfra.api.arguments import all_argument_meta
 
 import hearth
-from hearth.settings.model import Settings
+from hearth.settings.load import load_settings
 from tests.support.shipped import PROJECT
 
 # lab.py asks the running lab for its address, so it can't be read here.
@@ -31,7 +31,7 @@ def test_every_host_of_an_inventory_has_valid_settings(defaults: dict[str, Any],
     hosts = [entry for group in groups(inventory).values() for entry in group]
     assert hosts
     for name, data in hosts:
-        Settings.from_data(defaults | data, name)
+        load_settings(defaults | data, name)
 
 
 def test_every_file_in_group_data_is_a_group_of_some_inventory() -> None:

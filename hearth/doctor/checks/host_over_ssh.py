@@ -15,9 +15,9 @@ from hearth.doctor.causes.cause import Finding
 from hearth.doctor.checks.host_state import is_idle, judge
 from hearth.doctor.checks.result import Step
 from hearth.doctor.target import Target
-from hearth.drift.verdict import pattern, why
+from hearth.paths import CHECKOUT
+from hearth.runtime.pyinfra_process import pattern, run_pyinfra, why
 
-_ROOT = Path(__file__).resolve().parents[3]
 _FACT = "hearth.stack.health_facts.Symptoms"
 
 
@@ -34,7 +34,7 @@ def _python() -> str:
     if importlib.util.find_spec("pyinfra"):
         return sys.executable
     for name in ("bin/python", "Scripts/python.exe"):
-        if (path := _ROOT / ".venv" / name).exists():
+        if (path := CHECKOUT / ".venv" / name).exists():
             return str(path)
     raise InsideError("pyinfra is not installed here; `make setup` does it")
 
@@ -46,15 +46,7 @@ def _pyinfra(timeout: float, *words: str) -> Any:
         InsideError: it failed, or printed none; with its own reason.
     """
     try:
-        done = subprocess.run(
-            [_python(), "-m", "pyinfra", "--json", *words],
-            cwd=_ROOT,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        done = run_pyinfra("--json", *words, timeout=timeout, python=_python())
     except subprocess.TimeoutExpired:
         raise InsideError(f"pyinfra gave no answer within {timeout:g} s") from None
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import lab
-from hearth.host.platform import DOCKER_CE
+from hearth.docker.packages import DOCKER_CE
 from tests.lab.machine import deploy, on_guest, restore
 from tests.lab.places import place
 from tests.lab.verdict import refused, serves

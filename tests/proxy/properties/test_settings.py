@@ -19,8 +19,11 @@ import yaml
 from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 
-from hearth.render.stack_files import render_compose, render_httpd_conf, render_page
-from hearth.settings.model import Settings, SettingsError
+from hearth.render.chat_page import render_page
+from hearth.render.compose import render_compose
+from hearth.render.httpd_conf import render_httpd_conf
+from hearth.settings.load import SettingsError, load_settings
+from hearth.settings.model import Settings
 from hearth.settings.types import size_in_bytes
 from lab import artefacts
 from lab.progress import Stages
@@ -92,7 +95,7 @@ def test_settings(read_conf: Dump, read_compose: Read) -> None:
     @given(changed())
     def run(data: dict[str, Any]) -> None:
         try:
-            settings = Settings.from_data(defaults() | data, "pi")
+            settings = load_settings(defaults() | data, "pi")
         except SettingsError as error:
             seen["refused"] += 1
             clear(str(error), data)

@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 
 from hearth.docker import operations as engine
 from hearth.docker.daemon_json import dump_config, wanted_config
+from hearth.docker.packages import DockerSource
 from hearth.firewall import operations as firewall
 from hearth.firewall.rules import render_rules
-from hearth.host.platform import DockerSource
 from hearth.models import operations as models
 from hearth.models.plan import Task
 from hearth.releases import operations as releases
 from hearth.render.stack_files import render_tree
 from hearth.runtime.shell import quote
-from hearth.settings.model import Settings, SettingsError
+from hearth.settings.load import SettingsError, load_settings
+from hearth.settings.model import Settings
 from hearth.stack import container_operations as project
 from hearth.stack import file_operations as tree
 from hearth.stack import image_operations as images
@@ -75,7 +76,7 @@ def scripts(settings: Settings) -> dict[str, str]:
 @given(changed())
 def test_scripts(data: dict[str, Any]) -> None:
     try:
-        settings = Settings.from_data(defaults() | data)
+        settings = load_settings(defaults() | data)
     except SettingsError:
         assume(False)
     plain = scripts(tame(settings))
@@ -88,7 +89,7 @@ def test_scripts(data: dict[str, Any]) -> None:
 @given(changed())
 def test_the_engine_s_configuration(data: dict[str, Any]) -> None:
     try:
-        settings = Settings.from_data(defaults() | data)
+        settings = load_settings(defaults() | data)
     except SettingsError:
         assume(False)
     read = json.loads(dump_config(wanted_config(settings, {})))

@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 
-from hearth.backup.manifest import BackupError, Image, Manifest, Member
+from hearth.backup.manifest import BackupError, Manifest, Member
 from hearth.backup.model_store import blobs_of, list_models, missing_blobs
 from hearth.backup.restore_plan import find_differences, find_surprises, image_references, models_to_send
 from hearth.backup.selection import member_name, plan_backup, settings_to_use
 from hearth.footprint.facts import FootprintState
+from hearth.footprint.image import Image
 from hearth.footprint.owned_files import lasting_files, our_files
-from hearth.render.stack_files import render_compose, render_tree
+from hearth.render.compose import render_compose
+from hearth.render.stack_files import render_tree
+from hearth.settings.load import load_settings
 from hearth.settings.model import Settings
 
 RENDERED = frozenset({"compose.yaml", "httpd/httpd.conf", "htdocs/index.html"})
@@ -104,7 +107,7 @@ def test_settings_survive_a_backup(make_settings: Callable[..., Settings]) -> No
         proxy_extra_routes=[{"path": "/flask/", "to": "http://host.docker.internal:5001/", "methods": ["GET"]}],
     )
     archived = json.loads(json.dumps(settings.model_dump(mode="json")))
-    assert Settings.from_data(archived) == settings
+    assert load_settings(archived) == settings
     assert settings_to_use(archived, settings.model_dump(mode="json")) == (archived, [])
 
 

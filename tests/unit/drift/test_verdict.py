@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearth.drift.verdict import Said, Verdict, exit_code, hosts_of, judge, parse_report, pattern, tell, why
+from hearth.drift.verdict import Said, Verdict, exit_code, judge, parse_report, tell
+from hearth.runtime.pyinfra_process import hosts_of, pattern, why
 
 UNREACHABLE = """--> Loading config...
 --> Loading inventory...

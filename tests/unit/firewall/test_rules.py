@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from hearth.firewall.rules import TABLE, UNIT, FirewallState, digest, find_differences, given_up, lets_in, render_rules
 from hearth.paths import FIREWALL_LOADED, FIREWALL_RULES, NETWORKS, SERVICE_NETWORKS
-from hearth.settings.model import Settings, SettingsError
+from hearth.settings.load import SettingsError
+from hearth.settings.model import Settings
 
 Make = Callable[..., Settings]
 PORTS = frozenset({("0.0.0.0", 85), ("127.0.0.1", 11434), ("192.168.1.5", 11435)})

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from hearth.host.platform import DOCKER_CE, docker_source, identify, untested
+from hearth.docker.packages import DOCKER_CE, docker_source
+from hearth.host.platform import identify, untested
 
 URL = "https://download.docker.com/linux"
 DEBIAN_13 = {"ID": "debian", "VERSION_ID": "13", "VERSION_CODENAME": "trixie", "PRETTY_NAME": "Debian GNU/Linux 13"}

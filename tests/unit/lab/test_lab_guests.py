@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import lab
-from hearth.host.platform import DOCKER_CE, docker_source, identify
+from hearth.docker.packages import DOCKER_CE, docker_source
+from hearth.host.platform import identify
 from lab import arm64, artefacts, docker_repository, guest, guests, mirrors, qemu, report, servers, ssh, state
 from lab.__main__ import main
 

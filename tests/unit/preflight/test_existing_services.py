@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from hearth.host.platform import DOCKER_CE, DockerSource
+from hearth.docker.packages import DOCKER_CE, DockerSource
 from hearth.host.ports import Listener
 from hearth.preflight.checks import find_notes, find_obstacles
 from hearth.preflight.existing_services import (

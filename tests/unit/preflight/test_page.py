@@ -17,7 +17,14 @@ ROWS = {line: [f"tests/{name}" for name in NAME.findall(line)] for line in LINES
 # They look at a host themselves; all other rules are in modules that the two of the preflight import.
 LOOKING = ("hearth.runtime.lock", "hearth.preflight.checks", "hearth.preflight.deploy")
 # Shell, names of operations, sentences of other moments: settings (no host is asked) and pulls of models.
-NOT_OF_IT = ("hearth.preflight.facts", "hearth.boot.deploy", "hearth.settings.model", "hearth.models.plan")
+NOT_OF_IT = (
+    "hearth.preflight.facts",
+    "hearth.boot.deploy",
+    "hearth.host.login",
+    "hearth.settings.load",
+    "hearth.settings.model",
+    "hearth.models.plan",
+)
 
 
 def module(name: str) -> ast.Module:

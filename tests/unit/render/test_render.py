@@ -13,15 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hearth.paths import CONTAINERS, HTTPD_CONF, HTTPD_USER, MODELS_VOLUME, NETWORKS, PROJECT, SERVICE_NETWORKS
-from hearth.render.stack_files import (
-    _compose_string,
-    path_pattern,
-    render_compose,
-    render_httpd_conf,
-    render_page,
-    render_tree,
-)
-from hearth.settings.model import Settings, SettingsError
+from hearth.render.chat_page import render_page
+from hearth.render.compose import render_compose
+from hearth.render.httpd_conf import path_pattern, render_httpd_conf
+from hearth.render.stack_files import render_tree
+from hearth.render.templates import _compose_string
+from hearth.settings.load import SettingsError, load_settings
+from hearth.settings.model import Settings
 from hearth.settings.routes import OLLAMA_ENDPOINTS, OLLAMA_MANAGEMENT
 
 Make = Callable[..., Settings]
@@ -432,7 +430,7 @@ def test_no_setting_breaks_out_of_its_directive(
     defaults: dict[str, Any], make_settings: Make, changed: dict[str, Any]
 ) -> None:
     try:
-        accepted = Settings.from_data(defaults | changed)
+        accepted = load_settings(defaults | changed)
     except SettingsError:
         return
     plain = render_httpd_conf(make_settings(proxy_extra_routes=[FLASK]))
@@ -453,7 +451,7 @@ def test_no_setting_breaks_out_of_its_directive(
 @given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1, max_size=80))
 def test_the_title_is_text_and_nothing_else(defaults: dict[str, Any], title: str) -> None:
     try:
-        settings = Settings.from_data(defaults | {"chat_title": title})
+        settings = load_settings(defaults | {"chat_title": title})
     except SettingsError:
         return
     page = render_page(settings)["index.html"].decode()

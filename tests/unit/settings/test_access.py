@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from hearth.settings.access import Access, check_network, parse_access
-from hearth.settings.model import Settings, SettingsError
+from hearth.settings.load import SettingsError, load_settings
+from hearth.settings.model import Settings
 
 Make = Callable[..., Settings]
 
@@ -248,4 +249,4 @@ def test_sources_go_into_records_as_they_were_written(make_settings: Make, sourc
     settings = make_settings(proxy_access="people", proxy_people={"anna": source})
     dumped = settings.model_dump(mode="json")
     assert dumped["proxy_people"] == {"anna": source}
-    assert Settings.from_data(dumped) == settings
+    assert load_settings(dumped) == settings

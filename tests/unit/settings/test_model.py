@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearth.settings.model import Settings, SettingsError
+from hearth.settings.load import SettingsError, load_settings
+from hearth.settings.model import Settings
 
 Make = Callable[..., Settings]
 
@@ -36,7 +37,7 @@ def test_defaults_are_primitives_that_pyinfra_can_print(defaults: dict[str, Any]
 
 
 def test_no_value_changes_on_its_way_in(defaults: dict[str, Any]) -> None:
-    assert Settings.from_data(defaults).model_dump(mode="json") == defaults
+    assert load_settings(defaults).model_dump(mode="json") == defaults
 
 
 def test_settings_can_not_be_changed_afterwards(settings: Settings) -> None:
@@ -129,7 +130,7 @@ def test_a_refusal_points_into_lists_and_tables(make_settings: Make, name: str, 
 
 def test_all_wrong_settings_are_told_at_once(defaults: dict[str, Any]) -> None:
     with pytest.raises(SettingsError) as caught:
-        Settings.from_data(defaults | {"proxy_port": 0, "ollama_models_dir": "x", "chat_title": ""}, "kitchen")
+        load_settings(defaults | {"proxy_port": 0, "ollama_models_dir": "x", "chat_title": ""}, "kitchen")
     lines = str(caught.value).splitlines()
     assert len(lines) == 3
     assert all(line.startswith("kitchen: ") for line in lines)
@@ -151,17 +152,17 @@ def test_an_unknown_name_like_no_other_leads_to_the_list(make_settings: Make) ->
 def test_a_missing_default_is_named(defaults: dict[str, Any]) -> None:
     some = {name: value for name, value in defaults.items() if name != "proxy_timeout"}
     with pytest.raises(SettingsError, match=r"^host: proxy_timeout is not set; group_data/all\.py has its default"):
-        Settings.from_data(some)
+        load_settings(some)
 
 
 def test_without_group_data_the_message_says_where_to_run() -> None:
     with pytest.raises(SettingsError, match="--chdir"):
-        Settings.from_data({"ssh_user": "pi", "_sudo": True})
+        load_settings({"ssh_user": "pi", "_sudo": True})
 
 
 def test_connection_data_and_a_users_own_are_left_alone(defaults: dict[str, Any], settings: Settings) -> None:
     foreign = {"ssh_user": "pi", "ssh_config_file": "x", "_sudo": True, "x_room": "kitchen"}
-    assert Settings.from_data(defaults | foreign) == settings
+    assert load_settings(defaults | foreign) == settings
 
 
 @pytest.mark.parametrize(
@@ -241,7 +242,7 @@ def test_whatever_stands_in_a_setting_only_a_settings_error_comes_out(
 ) -> None:
     refused = ""
     try:
-        Settings.from_data(defaults | {name: value})
+        load_settings(defaults | {name: value})
     except SettingsError as error:
         refused = str(error)
     assert not refused or name in refused

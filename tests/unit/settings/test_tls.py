@@ -12,8 +12,10 @@ import yaml
 from hearth.host.ports import Listener
 from hearth.preflight.checks import find_obstacles
 from hearth.preflight.facts import CheckupState
-from hearth.render.stack_files import render_compose, render_httpd_conf
-from hearth.settings.model import Settings, SettingsError
+from hearth.render.compose import render_compose
+from hearth.render.httpd_conf import render_httpd_conf
+from hearth.settings.load import SettingsError
+from hearth.settings.model import Settings
 
 Make = Callable[..., Settings]
 

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from hearth.docker.messages import about_daemon, about_packages, about_service
 from hearth.paths import SERVICE_NETWORKS
-from hearth.runtime.text import about_containers, about_daemon, about_packages, about_service, listed, step
+from hearth.runtime.text import listed, step
+from hearth.stack.container_messages import about_containers
 from hearth.stack.containers import Container, find_drift
 
 IDS = {"ollama": "sha256:1", "httpd": "sha256:2"}

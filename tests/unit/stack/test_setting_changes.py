@@ -12,7 +12,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from hearth.releases.release import Release
-from hearth.render.stack_files import render_compose, render_tree
+from hearth.render.compose import render_compose
+from hearth.render.stack_files import render_tree
 from hearth.settings.model import Settings
 from hearth.stack.file_messages import about_files
 from hearth.stack.setting_changes import Files, digests, find_changes, services_between

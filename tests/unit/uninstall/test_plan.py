@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from hearth.backup.manifest import Image
 from hearth.footprint.facts import FootprintState, Neighbour, Owned
+from hearth.footprint.image import Image
 from hearth.paths import BACK, FRONT, OUT, PROJECT, ROOT
 from hearth.uninstall.plan import Removal, plan_removal
 

@@ -1,0 +1,67 @@
+"""What changes about the engine, in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hearth.paths import DAEMON_JSON
+from hearth.runtime.text import listed, there
+
+_SETTINGS = {
+    "live-restore": "docker_live_restore",
+    "log-opts.max-size": "docker_log_max_size",
+    "log-opts.max-file": "docker_log_max_files",
+    "registry-mirrors": "docker_registry_mirrors",
+}
+
+
+def about_packages(missing: Sequence[str], repository: str) -> str:
+    """Packages that are to come, and from where."""
+    source = f"Docker's own repository, {repository}" if repository else "the distribution"
+    return f"{there(missing)} installed from {source}"
+
+
+def about_service(active: bool, enabled: bool) -> list[str]:
+    """What systemd has wrong about an engine that is there."""
+    if not active:
+        return ["the Docker engine does not run; it is started"]
+    return [] if enabled else ["the Docker engine does not start when the host does; it is enabled"]
+
+
+def about_daemon(current: Mapping[str, Any], merged: Mapping[str, Any], restarts: bool) -> list[str]:
+    """What changes in daemon.json, key by key, and what becomes of containers meanwhile.
+
+    Args:
+        restarts: the engine is there and takes its configuration over; with nothing changed, from a run that was cut.
+    """
+    old, new = _flat(current), _flat(merged)
+    keys = [key for key in (*old, *(key for key in new if key not in old)) if old.get(key) != new.get(key)]
+    if not restarts:
+        return [f"{DAEMON_JSON} gets {listed(dict.fromkeys(key.partition('.')[0] for key in keys))}"] if keys else []
+    goes_on = merged.get("live-restore") is True
+    effect = "the engine restarts, " + (
+        "containers go on meanwhile" if goes_on else "and containers with it: running answers end"
+    )
+    if not keys:
+        return [f"a change of {DAEMON_JSON} still waits for the engine; {effect}"]
+    steps = [
+        f"{key} {_json(old, key)} → {_json(new, key)}{f' ({_SETTINGS[key]})' if key in _SETTINGS else ''}"
+        for key in keys
+    ]
+    return [f"{DAEMON_JSON}: {listed(steps)}; {effect}"]
+
+
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Objects one level down as `outer.inner`."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        flat |= {f"{key}.{inner}": item for inner, item in value.items()} if isinstance(value, dict) else {key: value}
+    return flat
+
+
+def _json(config: Mapping[str, Any], key: str) -> str:
+    """A value as the file has it, strings without their quotes."""
+    value = config.get(key)
+    return "none" if key not in config else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,40 @@
+"""Settings to `compose.yaml`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from hearth.render.templates import environment
+from hearth.settings.model import Settings
+from hearth.settings.origins import ollama_origins
+
+
+def render_compose(settings: Settings) -> str:
+    """`compose.yaml` of the stack.
+
+    Raises:
+        ValueError: the rendered text is not a Compose file with our services.
+    """
+    text = (
+        environment(html=False)
+        .get_template("compose.yaml.j2")
+        .render(
+            **dict(settings),
+            ollama_origins=ollama_origins(settings.allowed_origins),
+            needs_host_gateway=settings.needs_host_gateway,
+            keeps_secrets=settings.keeps_secrets,
+            uses_networks=any_access(settings, "networks"),
+            has_tls_files=settings.has_tls_files,
+        )
+    )
+    document: Any = yaml.safe_load(text)
+    if set(document["services"]) != {"ollama", "httpd"}:
+        raise ValueError(f"compose.yaml.j2 gives the services {sorted(document['services'])}, not ollama and httpd")
+    return text
+
+
+def any_access(settings: Settings, word: str) -> bool:
+    """Whether the page or a route has that word in its access policy."""
+    return any(getattr(access, word) for access in settings.accesses)

@@ -1,0 +1,76 @@
+"""pyinfra as a program of its own: started from the checkout, and what it says read. Standard library only."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
+from glob import escape
+
+from hearth.paths import CHECKOUT
+
+
+def run_pyinfra(
+    *words: str, timeout: float, python: str = sys.executable, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A run of pyinfra in the project's directory that asks nobody anything.
+
+    Args:
+        python: one that has pyinfra.
+        environment: None for this process's own.
+
+    Raises:
+        subprocess.TimeoutExpired: it did not end within `timeout` seconds.
+    """
+    return subprocess.run(
+        [python, "-m", "pyinfra", *words],
+        cwd=CHECKOUT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def why(errors: str) -> str:
+    """The reason in what pyinfra wrote to standard error, without its headings and places in the code; "" if none."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in errors.splitlines()]
+    failed = [index for index, line in enumerate(lines) if re.match(r"--> .*\berror\b", line)]
+    if failed:
+        begin = failed[-1]
+        first = re.sub(r"^--> (?:[^:]*? in .+? line \d+|[^:]*error): ", "", lines[begin])
+        rest = [line for line in lines[begin + 1 :] if line.strip() and not line.startswith("-->")]
+        if "No hosts remaining" not in first:
+            return "\n".join([first, *rest])
+    about_host = [line.strip() for line in lines if line.lstrip().startswith("[") and not line.endswith("Connected")]
+    if about_host:
+        return "\n".join(re.sub(r"^\[[^\]]*\]\s*", "", line) for line in about_host)
+    others = [line.strip() for line in lines if line.strip() and not line.startswith("-->")]
+    return others[-1] if others else ""
+
+
+def hosts_of(inventory: str, limits: Sequence[str]) -> list[str]:
+    """Names of the hosts that `pyinfra debug-inventory --json` shows and that one of the limits lets through, if any.
+
+    Args:
+        limits: names of groups, or patterns of hosts' names, as pyinfra's `--limit` takes them.
+    """
+    try:
+        hosts = json.loads(inventory)
+    except ValueError:
+        return []
+    return [
+        host["name"]
+        for host in hosts
+        if not limits or any(limit in host["groups"] or fnmatch(host["name"], limit) for limit in limits)
+    ]
+
+
+def pattern(name: str) -> str:
+    """A `--limit` that matches this host alone: a bare name could also be that of a group."""
+    return f"[{name[0]}]{escape(name[1:])}"

@@ -1,0 +1,102 @@
+"""Settings from a host's data, with errors that name each setting, its value and what to write instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from hearth.settings.model import Settings
+from hearth.settings.rules import check
+from hearth.settings.types import is_text
+
+# Host data that is not ours: pyinfra's connection settings, its per-operation arguments, and the user's own (x_…).
+_FOREIGN_PREFIXES = ("ssh_", "_", "x_")
+# Whoever mistakes these may have put a secret there: no message shows what stands in them.
+_NOT_SHOWN = frozenset({"proxy_people", "proxy_programs"})
+
+
+class SettingsError(ValueError):
+    """Settings of a host that can't be used; the message names each setting, its value and what would be right."""
+
+
+def load_settings(data: Mapping[str, Any], host: str = "host") -> Settings:
+    """Build the settings from a host's data as pyinfra has it.
+
+    Args:
+        data: names to primitives; names that begin with `ssh_`, `_` or `x_` are left out.
+        host: the host's name, for messages.
+
+    Raises:
+        SettingsError: one line per setting that is missing, unknown or wrong.
+    """
+    own = {name: value for name, value in data.items() if not name.startswith(_FOREIGN_PREFIXES)}
+    if len(own.keys() & Settings.model_fields) < len(Settings.model_fields) / 2:
+        raise SettingsError(
+            f"{host}: {'hardly any' if own else 'no'} settings at all: group_data/all.py was not found. Run "
+            "pyinfra in the project's own directory, or with --chdir DIRECTORY."
+        )
+    if broken := [name for name, value in own.items() if not is_text(value)]:
+        lines = (f"{host}: {_plain(name)}: has bytes in it that are no text (UTF-8)" for name in broken)
+        raise SettingsError("\n".join(lines))
+    try:
+        settings = Settings.model_validate(own)
+    except ValidationError as error:
+        raise SettingsError("\n".join(f"{host}: {line}" for line in _explain(error, own))) from None
+    try:
+        check(settings)
+    except ValueError as error:
+        raise SettingsError(f"{host}: {_one_line(str(error))}") from None
+    return settings
+
+
+def _explain(error: ValidationError, data: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for problem in error.errors(include_url=False):
+        location = [str(part) for part in problem["loc"]]
+        message = problem["msg"].removeprefix("Value error, ")
+        if not location:
+            lines.append(message)
+            continue
+        name = location[0]
+        where = _plain(name) + "".join(f"[{_plain(part)}]" for part in location[1:] if part != "[key]")
+        if problem["type"] == "extra_forbidden" and len(location) == 1:
+            close = difflib.get_close_matches(name, Settings.model_fields, n=1)
+            hint = f'; did you mean "{close[0]}"?' if close else "; group_data/all.py lists the settings there are"
+            value = "…" if _NOT_SHOWN.intersection(close) else _short(data[name])
+            lines.append(f"{where} = {value}: there is no such setting{hint}")
+        elif problem["type"] == "missing" and len(location) == 1:
+            lines.append(f"{name} is not set; group_data/all.py has its default (is it whole?)")
+        elif name in _NOT_SHOWN:
+            lines.append(f"{where}: {message}")
+        else:
+            lines.append(f"{where} = {_short(_value_at(data, problem['loc']))}: {message}")
+    return [_one_line(line) for line in lines]
+
+
+def _plain(name: str) -> str:
+    """A name as it is, or as Python writes it if it would not stay on the line."""
+    return name if name.isprintable() and name else repr(name)
+
+
+def _one_line(text: str) -> str:
+    """The text with everything escaped that is no plain character: messages may quote what was given."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def _short(value: Any) -> str:
+    """A value as Python writes it; of a long one, the beginning."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def _value_at(data: Any, location: tuple[int | str, ...]) -> Any:
+    """The value that a pydantic location points to, or the nearest one above it that exists."""
+    for part in location:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            break
+    return data
