@@ -3,31 +3,21 @@
 Models stay; with `--data x_uninstall_models=delete` they go as well. It lists what it would remove, and asks.
 """
 
+import sys
 from pathlib import Path
 
-from pyinfra import host, state
-from pyinfra.api import DeployError
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as in deploy.py
 
-# First of all, as in deploy.py.
-if Path.cwd() != Path(__file__).resolve().parents[1]:
-    raise DeployError(
-        f"{host.name}: nothing was changed: pyinfra was started in {Path.cwd()}, and finds Hearth's settings only in "
-        f"Hearth's own directory: `cd {Path(__file__).resolve().parents[1]}` first"
-    )
+from pyinfra import host
 
-from hearth.cli.summary import prepared
-from hearth.preflight.deploy import become, check_settings
-from hearth.runtime.keepalive import watch_connection
-from hearth.runtime.lock import hold
-from hearth.runtime.options import choice
-from hearth.uninstall.deploy import announce, uninstall
+from hearth.cli.session import check_directory, close_session, open_session
+from hearth.runtime.options import read_choice
+from hearth.uninstall.deploy import show_plan, uninstall
 
-settings = check_settings(state.inventory)[host.name]
-delete_models = choice("MODELS", host.data.get("x_uninstall_models"), ("keep", "delete")) == "delete"
-watch_connection()
-root = become()
-hold(root)
+check_directory()
+delete_models = read_choice("MODELS", host.data.get("x_uninstall_models"), ("keep", "delete")) == "delete"
 
-announce(settings, delete_models, root)
-uninstall(settings=settings, delete_models=delete_models, **root)
-prepared()
+session = open_session()
+show_plan(session.settings, delete_models, session.root)
+uninstall(settings=session.settings, delete_models=delete_models, **session.root)
+close_session(session)

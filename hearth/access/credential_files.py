@@ -17,9 +17,9 @@ from collections.abc import Mapping
 import bcrypt
 from pydantic import SecretStr
 
-from hearth.access.credentials import Callers
+from hearth.access.credentials import Credentials
 from hearth.paths import HTTPD_SECRET_FILES
-from hearth.runtime.text import listed
+from hearth.runtime.text import join_words
 
 PEOPLE, PROGRAMS = FILES = HTTPD_SECRET_FILES
 # Doublings of work per check: some 80 ms of one core of an ordinary computer.
@@ -33,7 +33,7 @@ _HEAD = "# Written by Hearth. Hashes of API keys: who holds a key is known by it
 Contents = Mapping[str, SecretStr]
 
 
-def renew(present: Contents, callers: Callers) -> dict[str, SecretStr]:
+def renew(present: Contents, callers: Credentials) -> dict[str, SecretStr]:
     """What the files should be. Where a password or key is the one that it was, its hash stays what it was."""
     return {
         PEOPLE: SecretStr(_people(_text(present, PEOPLE), callers.people)),
@@ -60,12 +60,12 @@ def about(present: Contents, wanted: Contents) -> list[str]:
             ),
             *_part([name for name in old if name not in new], "is let in no more", "are let in no more"),
         ]
-        sentences.append(f"{listed(parts) if parts else f'secrets/httpd/{file} was changed on the host'}; {effect}")
+        sentences.append(f"{join_words(parts) if parts else f'secrets/httpd/{file} was changed on the host'}; {effect}")
     return sentences
 
 
 def _part(names: list[str], one: str, several: str) -> list[str]:
-    return [f"{listed(names)} {one if len(names) == 1 else several}"] if names else []
+    return [f"{join_words(names)} {one if len(names) == 1 else several}"] if names else []
 
 
 def _text(contents: Contents, file: str) -> str:

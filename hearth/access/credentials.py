@@ -18,14 +18,14 @@ _SHORTEST_KEY, _LONGEST_KEY = 20, 512
 
 
 @dataclass(frozen=True)
-class Callers:
+class Credentials:
     """Names and what proves them; neither shows in any `repr`."""
 
     people: Mapping[str, SecretStr] = field(default_factory=dict)
     programs: Mapping[str, SecretStr] = field(default_factory=dict)
 
 
-def read_callers(settings: Settings) -> Callers:
+def read_credentials(settings: Settings) -> Credentials:
     """Read every password and key that the settings name.
 
     Raises:
@@ -41,7 +41,7 @@ def read_callers(settings: Settings) -> Callers:
             wrong.append(f"proxy_programs[{name}]: it has the same key as {other}; give each its own")
     if wrong:
         raise SourceError("\n".join(wrong))
-    return Callers(people, programs)
+    return Credentials(people, programs)
 
 
 def _read(

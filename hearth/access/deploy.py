@@ -6,7 +6,7 @@ from pyinfra import host
 from pyinfra.api import DeployError, deploy
 
 from hearth.access import operations
-from hearth.access.credentials import read_callers
+from hearth.access.credentials import read_credentials
 from hearth.settings.model import Settings
 from hearth.settings.secret_source import SourceError
 
@@ -21,8 +21,8 @@ def access(settings: Settings) -> None:
     if not settings.keeps_secrets:
         return
     try:
-        callers = read_callers(settings)
+        callers = read_credentials(settings)
     except SourceError as error:
         lines = "\n  ".join(f"{host.name}: {line}" for line in str(error).splitlines())
         raise DeployError(f"these passwords and keys can't be had, and nothing was changed:\n  {lines}") from None
-    operations.known(name="Let in people and programs", callers=callers)
+    operations.install_credentials(name="Let in people and programs", callers=callers)

@@ -18,13 +18,13 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 from hearth.access.credential_files import FILES, PROGRAMS, about, renew
-from hearth.access.credentials import Callers
+from hearth.access.credentials import Credentials
 from hearth.paths import HTTPD_GROUP, HTTPD_SECRETS, RELOAD_PENDING, ROOT, SECRETS
 from hearth.runtime.byte_stream import ChannelError, read_from, write_to
-from hearth.runtime.commands import connection_arguments, refused
+from hearth.runtime.commands import connection_arguments, refused_command
 from hearth.runtime.explain import explain
 from hearth.runtime.sections import parse_sections
-from hearth.runtime.tar import pack
+from hearth.runtime.tar import pack_files
 
 _INCOMING = f"{SECRETS}/.incoming"
 _LONGEST = 1 << 20
@@ -38,16 +38,16 @@ _RIGHTS = {
 
 
 @operation()
-def known(callers: Callers) -> Generator[FunctionCommand, None, None]:
+def install_credentials(callers: Credentials) -> Generator[FunctionCommand, None, None]:
     """Let httpd know people and programs; a password or key that stays what it is changes nothing.
 
     Args:
         callers: everybody who may sign in. Whoever is not among them is forgotten.
     """
     try:
-        present, has_rights = look(connection_arguments())
+        present, has_rights = read_installed(connection_arguments())
     except (ChannelError, OSError) as error:
-        yield refused(f"{SECRETS} can't be looked at: {error}")
+        yield refused_command(f"{SECRETS} can't be looked at: {error}")
         return
     wanted = renew(present, callers)
     if present == wanted and has_rights:
@@ -60,7 +60,7 @@ def known(callers: Callers) -> Generator[FunctionCommand, None, None]:
     yield FunctionCommand(_put, (wanted, reload, connection_arguments()), {})
 
 
-def look(root: dict[str, Any]) -> tuple[dict[str, SecretStr], bool]:
+def read_installed(root: dict[str, Any]) -> tuple[dict[str, SecretStr], bool]:
     """What the host has: name of a file → content, and whether owners and modes are right.
 
     Args:
@@ -69,7 +69,7 @@ def look(root: dict[str, Any]) -> tuple[dict[str, SecretStr], bool]:
     Raises:
         ChannelError: the host could not be asked.
     """
-    with read_from(state, host, look_script(), root) as reader:
+    with read_from(state, host, read_installed_script(), root) as reader:
         sections = parse_sections(reader.read(_LONGEST).decode(errors="replace").splitlines())
     contents = {name: SecretStr("".join(f"{line}\n" for line in sections[name])) for name in FILES if name in sections}
     rights = dict(line.split(" ", 1) for line in sections.get("rights", []))
@@ -77,7 +77,7 @@ def look(root: dict[str, Any]) -> tuple[dict[str, SecretStr], bool]:
     return contents, right == _RIGHTS
 
 
-def look_script() -> str:
+def read_installed_script() -> str:
     """Shell script that prints the files with their owners and modes; nothing where there are none."""
     lines = ["echo @@rights", f"stat -c '%n %a:%u:%g:%F' {' '.join(_RIGHTS)} 2>/dev/null"]
     for name in FILES:
@@ -87,7 +87,7 @@ def look_script() -> str:
 
 
 def _put(state: State, host: Host, contents: Mapping[str, SecretStr], reload: bool, root: dict[str, Any]) -> bool:
-    archive = pack({name: secret.get_secret_value().encode() for name, secret in contents.items()})
+    archive = pack_files({name: secret.get_secret_value().encode() for name, secret in contents.items()})
     try:
         write_to(state, host, put_script(reload), root, io.BytesIO(archive))
     except (ChannelError, OSError) as error:

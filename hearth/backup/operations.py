@@ -21,13 +21,13 @@ from hearth.backup.writer import Writer
 from hearth.footprint.facts import Footprint
 from hearth.paths import ROOT
 from hearth.runtime.byte_stream import CHUNK, ChannelError, read_from
-from hearth.runtime.commands import connection_arguments, refused
+from hearth.runtime.commands import connection_arguments, refused_command
 from hearth.runtime.shell import quote
 from hearth.settings.model import Settings
 
 
 @operation(is_idempotent=False)
-def saved(
+def write_backup(
     settings: Settings, files: frozenset[str], into: Path, about: dict[str, str], with_models: bool
 ) -> Generator[FunctionCommand, None, None]:
     """Write a backup of the host.
@@ -42,7 +42,7 @@ def saved(
         state = host.get_fact(Footprint, models_dir=settings.ollama_models_dir)
         plan = plan_backup(state, files, with_models)
     except (FactPreconditionError, BackupError) as error:
-        yield refused(f"{error}; no backup was written")
+        yield refused_command(f"{error}; no backup was written")
         return
     yield FunctionCommand(_save, (settings, plan, into, about, connection_arguments()), {})
 
@@ -51,7 +51,7 @@ def _save(
     state: State, host: Host, settings: Settings, plan: Plan, into: Path, about: dict[str, str], root: dict[str, Any]
 ) -> bool:
     try:
-        manifest = write_backup(state, host, settings, plan, into, about, root)
+        manifest = build_archive(state, host, settings, plan, into, about, root)
     except (BackupError, ChannelError, OSError, tarfile.TarError) as error:
         logger.error(f"{host.print_prefix}no backup was written: {error}")
         return False
@@ -73,7 +73,7 @@ def stream_script(plan: Plan) -> str:
     return quote(*words)
 
 
-def write_backup(
+def build_archive(
     state: State, host: Host, settings: Settings, plan: Plan, into: Path, about: dict[str, str], root: dict[str, Any]
 ) -> Manifest:
     """Stream what the plan names from the host into a backup, a piece at a time.

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import gevent
-from pyinfra import host, logger
+from pyinfra import host, logger, state
 from pyinfra.api import DeployError, deploy
 
 from hearth.backup import restore_operations as operations
@@ -14,16 +14,12 @@ from hearth.backup.manifest import BackupError, file_name
 from hearth.backup.reader import Archive
 from hearth.backup.restore_plan import image_references
 from hearth.backup.selection import settings_to_use
-from hearth.models import operations as model_operations
-from hearth.releases import operations as releases
-from hearth.runtime.checkout import deployer
+from hearth.models.deploy import pull_listed_models
+from hearth.runtime.options import read_required
 from hearth.settings.load import SettingsError, load_settings
 from hearth.settings.model import Settings
-from hearth.stack import container_operations as project
-from hearth.stack import file_operations as tree
-from hearth.stack import image_operations as images
-from hearth.tls import operations as certificate
-from hearth.tls.local_files import Material
+from hearth.stack.deploy import put_stack
+from hearth.tls.local_files import TlsInputs
 
 _STAMP = len("-20261122T035004Z.tar")
 
@@ -34,16 +30,16 @@ def _load(path: Path) -> Archive:
     return Archive.load(path, breathe=lambda: gevent.sleep(0))
 
 
-def open_backup(path: Path, hosts: int) -> Archive:
+def open_backup() -> Archive:
     """The backup for this host, read whole once: damage is found before anything is asked of a host.
 
-    Args:
-        path: a file, or a directory of which each host gets its newest.
-        hosts: how many the run is for.
+    `x_restore_from` names a file, or a directory of which each host gets its newest.
 
     Raises:
         DeployError: there is none, or it can't be used.
     """
+    path = Path(read_required("FROM", host.data.get("x_restore_from"), "backups/….tar"))
+    hosts = sum(1 for one in state.inventory if state.is_host_in_limit(one))
     try:
         if path.is_dir():
             return _load(_newest(path, host.name))
@@ -65,12 +61,13 @@ def _newest(directory: Path, name: str) -> Path:
     return found[-1]
 
 
-def choose_settings(archive: Archive, inventory: Settings) -> Settings:
+def choose_settings(inventory: Settings) -> Settings:
     """The backup's settings; says which of the inventory's are not used.
 
     Raises:
         DeployError: this version of Hearth can't use them.
     """
+    archive = open_backup()
     of = archive.manifest
     logger.info(f"{host.print_prefix}backup of {of.host} from {of.created}, {len(of.members)} members, all whole")
     used, lines = settings_to_use(archive.settings, inventory.model_dump(mode="json"))
@@ -83,42 +80,17 @@ def choose_settings(archive: Archive, inventory: Settings) -> Settings:
 
 
 @deploy("Restore")
-def restore(archive: Archive, settings: Settings, material: Material) -> None:
+def restore(archive: Archive, settings: Settings, tls_inputs: TlsInputs) -> None:
     files = archive.tree()
     references = image_references(files["compose.yaml"])
     known = {name: image for name, image in archive.manifest.images.items() if name in references.values()}
-    operations.images_pulled(
+    operations.pull_saved_images(
         name="Pull the images that were backed up", images=known, timeout=settings.docker_pull_timeout
     )
-    images.pulled(
-        name="Pull the others",
-        references=tuple(references.values()),
-        timeout=settings.docker_pull_timeout,
-        stall=settings.docker_pull_stall,
-        retries=settings.docker_pull_retries,
-    )
-    if settings.proxy_tls != "off":  # secrets are in no backup
-        certificate.provided(name="Put the certificate", settings=settings, material=material)
     # The image that will run tries httpd.conf, also where somebody had edited the host that was backed up.
     trying = settings.model_copy(update={"proxy_image": references["httpd"]})
-    tree.synced(name="Put the files", files=files, settings=trying)
-    project.up(
-        name="Bring the containers up",
-        images=references,
-        timeout=settings.docker_health_timeout,
-        on_failure=releases.refuse_script(settings, tuple(sorted(files)), deployer()),
-        quiet_wait=settings.docker_quiet_wait,
-        directories=(f"{settings.ollama_models_dir}/models",) if settings.ollama_models_dir else (),
-    )
-    operations.models_sent(name="Send the models", archive=archive, models_dir=settings.ollama_models_dir)
-    model_operations.pulled(
-        name="Pull the models that did not come with the backup",
-        models=settings.ollama_models,
-        registry=settings.ollama_model_registry,
-        timeout=settings.ollama_pull_timeout,
-        retries=settings.ollama_pull_retries,
-        # Never newer ones, whatever the settings say: this is to be as it was.
-        update=False,
-        models_dir=settings.ollama_models_dir,
-    )
-    operations.verified(name="Compare with the backup", archive=archive, models_dir=settings.ollama_models_dir)
+    put_stack(trying, tls_inputs, files, references)
+    operations.send_models(name="Send the models", archive=archive, models_dir=settings.ollama_models_dir)
+    # Never newer ones, whatever the settings say: this is to be as it was.
+    pull_listed_models(settings, update=False, title="Pull the models that did not come with the backup")
+    operations.verify_restore(name="Compare with the backup", archive=archive, models_dir=settings.ollama_models_dir)

@@ -17,7 +17,7 @@ from hearth.backup.restore_plan import find_differences, find_surprises, models_
 from hearth.footprint.facts import Footprint
 from hearth.footprint.image import Image
 from hearth.runtime.byte_stream import ChannelError, write_to
-from hearth.runtime.commands import connection_arguments, refused, streamed
+from hearth.runtime.commands import connection_arguments, refused_command, streamed_command
 from hearth.runtime.shell import quote
 from hearth.stack.file_facts import Tree
 from hearth.stack.image_facts import Images
@@ -25,7 +25,7 @@ from hearth.stack.image_operations import FUNCTIONS
 
 
 @operation()
-def images_pulled(images: Mapping[str, Image], timeout: int) -> Generator[FunctionCommand, None, None]:
+def pull_saved_images(images: Mapping[str, Image], timeout: int) -> Generator[FunctionCommand, None, None]:
     """Pull the very images that the host of the backup had, by their digests, as far as a registry still has them.
 
     What can't be had so is left to the ordinary pull, by name.
@@ -37,14 +37,14 @@ def images_pulled(images: Mapping[str, Image], timeout: int) -> Generator[Functi
     try:
         state = host.get_fact(Images, references=tuple(images))
     except FactPreconditionError as error:
-        yield refused(str(error))
+        yield refused_command(str(error))
         return
     wanted = {reference: image for reference, image in images.items() if image.digests and "@" not in reference}
     missing = [reference for reference in wanted if reference in state.missing(wanted)]
     if not missing:
         host.noop("images are there")
     for reference in missing:
-        yield streamed(pull_script(reference, wanted[reference], timeout))
+        yield streamed_command(pull_script(reference, wanted[reference], timeout))
 
 
 def pull_script(reference: str, image: Image, timeout: int) -> str:
@@ -76,7 +76,7 @@ echo {quote(gone)}"""
 
 
 @operation()
-def models_sent(archive: Archive, models_dir: str) -> Generator[FunctionCommand, None, None]:
+def send_models(archive: Archive, models_dir: str) -> Generator[FunctionCommand, None, None]:
     """Send the models that are in the backup and not on the host; each file counts only when its SHA-256 is right.
 
     Args:
@@ -86,7 +86,7 @@ def models_sent(archive: Archive, models_dir: str) -> Generator[FunctionCommand,
     try:
         state = host.get_fact(Footprint, models_dir=models_dir)
     except FactPreconditionError as error:
-        yield refused(str(error))
+        yield refused_command(str(error))
         return
     names = models_to_send(archive.manifest, state)
     if not names:
@@ -132,7 +132,7 @@ mv -f {incoming} {place}"""
 
 
 @operation()
-def verified(archive: Archive, models_dir: str) -> Generator[FunctionCommand, None, None]:
+def verify_restore(archive: Archive, models_dir: str) -> Generator[FunctionCommand, None, None]:
     """Compare every restored file on the host with the backup, by SHA-256; say what of the rest is not the same.
 
     Args:
@@ -144,10 +144,10 @@ def verified(archive: Archive, models_dir: str) -> Generator[FunctionCommand, No
         there = host.get_fact(Tree, paths=tuple(sorted(files)))
         state = host.get_fact(Footprint, models_dir=models_dir)
     except FactPreconditionError as error:
-        yield refused(str(error))
+        yield refused_command(str(error))
         return
     if differences := find_differences(archive.manifest, files, there.digests, state):
-        yield refused("not as in the backup: " + "; ".join(differences))
+        yield refused_command("not as in the backup: " + "; ".join(differences))
         return
     for line in find_surprises(archive.manifest, state):
         logger.warning(f"{host.print_prefix}{line}")

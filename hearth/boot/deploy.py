@@ -7,7 +7,7 @@ from pyinfra.api import deploy
 
 from hearth.boot import operations
 from hearth.boot.memory_cgroup import judge, limited_services, will_reboot
-from hearth.host.hardware import Board
+from hearth.host.hardware import Hardware
 from hearth.settings.model import Settings
 
 
@@ -17,15 +17,15 @@ def can_reboot(settings: Settings) -> bool:
 
 
 @deploy("Boot")
-def boot(settings: Settings, board: Board) -> None:
+def boot(settings: Settings, hardware: Hardware) -> None:
     """First of all: containers that are made after it have their limits.
 
     Args:
-        board: as preflight saw it. Nothing else of a deploy changes it.
+        hardware: as preflight saw it. Nothing else of a deploy changes it.
     """
     if not limited_services(settings):
         return
-    if judge(board) == "no word":
-        operations.memory_counted(name="Have the kernel count memory for containers")
-    if will_reboot(board, can_reboot(settings)):
-        operations.rebooted(name="Restart the host")
+    if judge(hardware) == "no word":
+        operations.enable_memory_cgroup(name="Have the kernel count memory for containers")
+    if will_reboot(hardware, can_reboot(settings)):
+        operations.reboot_host(name="Restart the host")

@@ -11,11 +11,11 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 from pyinfra.operations import server
 
-from hearth.boot.memory_cgroup import WORD
+from hearth.boot.memory_cgroup import ENABLE_OPTION
 from hearth.paths import BOOT_LINE, BOOT_LINE_BEFORE, REBOOT_DUE
-from hearth.runtime.commands import connection_arguments, streamed
+from hearth.runtime.commands import connection_arguments, streamed_command
 from hearth.runtime.explain import explain
-from hearth.runtime.lock import hold, release_hold
+from hearth.runtime.lock import acquire_deploy_lock, forget_deploy_lock
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
 
@@ -25,13 +25,13 @@ _DELAY, _BACK, _STARTED = 15, 900, 300
 
 
 @operation()
-def memory_counted() -> Commands:
+def enable_memory_cgroup() -> Commands:
     """Have the kernel count memory for containers from the next start on. To be called where the word is not there."""
     explain(
-        f"the kernel does not count memory for containers, so their limits have no effect: {WORD} is added to "
+        f"the kernel does not count memory for containers, so their limits have no effect: {ENABLE_OPTION} is added to "
         f"{BOOT_LINE} (as it was: {BOOT_LINE_BEFORE})"
     )
-    yield streamed(add_script())
+    yield streamed_command(add_script())
 
 
 def add_script() -> str:
@@ -50,20 +50,20 @@ fi
 line=$(grep '[^[:space:]]' "$file" | tr -d '\\r' | sed 's/[[:space:]]*$//')
 [ -n "$line" ] # a pipeline tells of its last part alone, and without this line the Pi would not start
 case " $line " in
-  *" {WORD} "*) echo "$file has the word already"; exit 0 ;;
+  *" {ENABLE_OPTION} "*) echo "$file has the word already"; exit 0 ;;
 esac
 if [ ! -e "$before" ]; then
   cp "$file" "$before.new"
   sync "$before.new"
   mv -f "$before.new" "$before"
 fi
-printf '%s {WORD}\\n' "$line" > "$file.new"
+printf '%s {ENABLE_OPTION}\\n' "$line" > "$file.new"
 sync "$file.new"
-[ "$(cat "$file.new")" = "$line {WORD}" ]
+[ "$(cat "$file.new")" = "$line {ENABLE_OPTION}" ]
 touch {REBOOT_DUE}
 mv -f "$file.new" "$file"
 sync "$file"
-echo "Added {WORD} to $file"
+echo "Added {ENABLE_OPTION} to $file"
 """
 
 
@@ -72,7 +72,7 @@ def remove_script() -> str:
     return f"""set -e
 file={BOOT_LINE} before={BOOT_LINE_BEFORE}
 if [ -s "$file" ]; then
-  sed 's/ {WORD}\\([[:space:]]\\|$\\)/\\1/' "$file" > "$file.new"
+  sed 's/ {ENABLE_OPTION}\\([[:space:]]\\|$\\)/\\1/' "$file" > "$file.new"
   # Where nothing else was changed, it is again what it was to the last byte.
   was=$(tr -d '\\r' < "$before" | sed 's/[[:space:]]*$//')
   if [ "$was" = "$(cat "$file.new")" ]; then cp "$before" "$file.new"; fi
@@ -82,12 +82,12 @@ if [ -s "$file" ]; then
 fi
 rm -f "$before" "$before.new" {REBOOT_DUE}
 sync "$(dirname "$file")"
-echo "Took {WORD} out of $file; it counts from the next restart on"
+echo "Took {ENABLE_OPTION} out of $file; it counts from the next restart on"
 """
 
 
 @operation(is_idempotent=False)
-def rebooted() -> Commands:
+def reboot_host() -> Commands:
     """Restart the host, wait for it and its services, and hold it again for the rest of the run."""
     explain("the host is restarted (host_reboot = True), which takes a minute or two; running answers end")
     for command in server.reboot._inner(delay=_DELAY, reboot_timeout=_BACK):
@@ -114,9 +114,9 @@ def _wait(state: State, host: Host, wait: Callable[[State, Host], None]) -> bool
 
 def _take_up_again(state: State, host: Host, root: dict[str, Any]) -> bool:  # noqa: ARG001
     """The old connection is gone, and with it what held the host."""
-    release_hold(host)
+    forget_deploy_lock(host)
     try:
-        hold(root)
+        acquire_deploy_lock(root)
     except DeployError as error:  # it would end the run on all hosts
         logger.error(f"{host.print_prefix}{error}")
         return False

@@ -13,13 +13,13 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from hearth.runtime.command_line import CommandLine
-from hearth.runtime.text import listed
+from hearth.runtime.text import join_words
 
 # Names of groups, to the names of their hosts.
 Groups = Mapping[str, Sequence[str]]
 
 
-def find_mistake(asked: CommandLine, directory: Path, load: Callable[[], Groups | None]) -> str:
+def find_invocation_error(asked: CommandLine, directory: Path, load: Callable[[], Groups | None]) -> str:
     """What can't be meant in a command line, in a sentence that says what would be right; "" if nothing.
 
     Args:
@@ -129,7 +129,7 @@ def _choice(directory: Path) -> str:
 
 def _some(names: Iterable[str]) -> str:
     first, more = list(names)[:8], list(names)[8:]
-    return f"{', '.join(first)} …" if more else listed(first)
+    return f"{', '.join(first)} …" if more else join_words(first)
 
 
 def _short(path: Path, directory: Path) -> str:

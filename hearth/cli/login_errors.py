@@ -9,7 +9,7 @@ from paramiko.ssh_exception import AuthenticationException, BadHostKeyException,
 
 from hearth.doctor.causes.cause import fill
 from hearth.doctor.causes.network import LOCAL_NETWORK_PRIVACY
-from hearth.doctor.client_environment import Place
+from hearth.doctor.client_environment import ClientEnvironment
 from hearth.doctor.socket_errors import reason_of
 from hearth.doctor.target import parse_ip
 
@@ -19,7 +19,7 @@ _SILENT = (
 )
 
 
-def why_unreached(error: BaseException, place: Place, address: str, user: str, port: int) -> str:
+def explain_login_error(error: BaseException, place: ClientEnvironment, address: str, user: str, port: int) -> str:
     """What a failed login means, and what to do about it; "" where that is not known.
 
     Args:
@@ -43,7 +43,7 @@ def _made_of(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _meaning(error: BaseException, place: Place, address: str) -> str:
+def _meaning(error: BaseException, place: ClientEnvironment, address: str) -> str:
     match error:
         case gaierror():
             return (
@@ -65,7 +65,7 @@ def _meaning(error: BaseException, place: Place, address: str) -> str:
     return ""
 
 
-def _meaning_of_number(error: OSError, place: Place, address: str) -> str:
+def _meaning_of_number(error: OSError, place: ClientEnvironment, address: str) -> str:
     reason = reason_of(error, place.system)
     ip = parse_ip(address)
     # A name may well be one of the local network's.

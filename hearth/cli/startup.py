@@ -11,14 +11,14 @@ from pathlib import Path
 from pyinfra import logger
 from pyinfra.api.exceptions import PyinfraError
 
-from hearth.cli.inventory_check import Groups, find_mistake
+from hearth.cli.inventory_check import Groups, find_invocation_error
 from hearth.runtime.command_line import CommandLine, read_command_line
 
 # Of those that pyinfra does not bring with it.
 _NEEDED = ("pydantic", "yaml")
 
 
-def begin() -> None:
+def check_invocation() -> None:
     """Look at the command line, the inventory and the settings for groups.
 
     Raises:
@@ -29,12 +29,12 @@ def begin() -> None:
             f"nothing was changed: this pyinfra is another one than Hearth's: it lacks the Python packages "
             f"{', '.join(missing)}. Run `make setup` once, and then .venv/bin/pyinfra in place of pyinfra"
         )
-    from hearth.cli.summary import watch_end  # needs them
+    from hearth.cli.summary import print_summary_at_exit  # needs them
 
     asked = read_command_line()
     if asked.operations and all(name.endswith(".py") for name in asked.operations):
-        watch_end(asked)
-    if asked.inventory and (mistake := find_mistake(asked, Path.cwd(), lambda: _load(asked))):
+        print_summary_at_exit(asked)
+    if asked.inventory and (mistake := find_invocation_error(asked, Path.cwd(), lambda: _load(asked))):
         raise PyinfraError(f"nothing was changed: {mistake}")
 
 

@@ -20,15 +20,23 @@ from pyinfra.api.operation import OperationMeta
 from pyinfra.api.state import BaseStateCallback, State, StateStage
 from pyinfra.context import ctx_state
 
-from hearth.cli.login_errors import why_unreached
-from hearth.cli.summary_text import Ending, Result, Step, image_version, page_places, tell_end, took
-from hearth.doctor.client_environment import look_around
+from hearth.cli.login_errors import explain_login_error
+from hearth.cli.summary_text import (
+    HostSummary,
+    Result,
+    Step,
+    format_duration,
+    format_summary,
+    image_version,
+    page_addresses,
+)
+from hearth.doctor.client_environment import inspect_client
 from hearth.models.facts import model_sizes
 from hearth.models.names import full_name
 from hearth.paths import CONTAINERS
 from hearth.runtime.command_line import CommandLine
-from hearth.runtime.explain import REPORT
-from hearth.runtime.journal import blame, current_journal, journal_of
+from hearth.runtime.explain import EXPLAIN_LOG
+from hearth.runtime.journal import current_journal, journal_of, record_failure
 from hearth.runtime.sections import parse_sections
 from hearth.settings.model import Settings
 
@@ -38,15 +46,15 @@ _ASK = (
 )
 
 
-def watch_end(asked: CommandLine) -> None:
+def print_summary_at_exit(asked: CommandLine) -> None:
     """Have the last words said when this process ends. `python -m hearth.drift` has words of its own."""
-    if not os.environ.get(REPORT):
+    if not os.environ.get(EXPLAIN_LOG):
         state: State = ctx_state.get()  # type: ignore[no-untyped-call]
         _listen(state)
         atexit.register(_say, state, asked, time.monotonic())
 
 
-def prepared(settings: Settings | None = None, root: Mapping[str, Any] | None = None) -> None:
+def mark_ready(settings: Settings | None = None, root: Mapping[str, Any] | None = None) -> None:
     """To be called as the last thing of a deploy file: the current host can be changed.
 
     Args:
@@ -80,8 +88,8 @@ def _unreached(state: State, one: Host, error: Exception) -> None:
         return  # while a host restarts, there is no connection for some time
     data = one.data.dict()  # type: ignore[no-untyped-call]
     user, port = str(data.get("ssh_user") or ""), int(data.get("ssh_port") or 22)
-    told = why_unreached(error, look_around(), _address(one, data), user, port)
-    blame(one, [f"{error}.", f"{told}."] if told else [f"{error}."])
+    told = explain_login_error(error, inspect_client(), _address(one, data), user, port)
+    record_failure(one, [f"{error}.", f"{told}."] if told else [f"{error}."])
 
 
 class _Asker(BaseStateCallback):
@@ -112,13 +120,13 @@ def _say(state: State, asked: CommandLine, begun: float) -> None:
     for one, end in ends:
         if end.places or end.failed or any(step.result == "not done" for step in end.steps):
             (logger.error if end.failed else logger.info)("--> " + f"{one.name}:")
-            for line in tell_end(end, looked):
+            for line in format_summary(end, looked):
                 logger.info(f"    {line}")
     word = "Ended after" if any(end.failed for _, end in ends) else "Looked at in" if looked else "Done in"
-    logger.info(f"--> {word} {took(time.monotonic() - begun)}")
+    logger.info(f"--> {word} {format_duration(time.monotonic() - begun)}")
 
 
-def _end(state: State, one: Host) -> Ending:
+def _end(state: State, one: Host) -> HostSummary:
     known = journal_of(state, one.name)
     settings = known.settings
     metas = {key: state.ops[one][key].operation_meta for key in one.op_hash_order if key in state.ops[one]}
@@ -129,18 +137,18 @@ def _end(state: State, one: Host) -> Ending:
             reason = " ".join(line.strip() for line in meta.stderr_lines[-3:])
     connected = one in state.activated_hosts
     if settings is None:
-        return Ending(one.name, "execute" if connected else "connect", known.prepared, steps, reason)
+        return HostSummary(one.name, "execute" if connected else "connect", known.prepared, steps, reason)
     data = one.data.dict()  # type: ignore[no-untyped-call]
     address = _address(one, data)
     forwards = {str(port): here for port, here in data.get("x_forwards", {}).items()}
     versions = [f"Ollama {image_version(settings.ollama_image)}", f"httpd {image_version(settings.proxy_image)}"]
-    return Ending(
+    return HostSummary(
         one.name,
         "execute",
         known.prepared,
         steps,
         reason,
-        page_places(settings, address, forwards),
+        page_addresses(settings, address, forwards),
         {name: known.sizes.get(full_name(name), "") for name in settings.ollama_models},
         [*versions, f"Docker {known.docker}"] if known.docker else versions,
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from hearth.runtime.text import listed
+from hearth.runtime.text import join_words
 from hearth.settings.model import Settings
 
 Result = Literal["changed", "same", "failed", "not done"]
@@ -47,7 +47,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Ending:
+class HostSummary:
     """What is known of a host when a run ends.
 
     Attributes:
@@ -74,7 +74,7 @@ class Ending:
         return self.stage == "connect" or not self.prepared or any(step.result == "failed" for step in self.steps)
 
 
-def tell_end(end: Ending, looked: bool) -> list[str]:
+def format_summary(end: HostSummary, looked: bool) -> list[str]:
     """Lines about a host, without its name.
 
     Args:
@@ -97,7 +97,7 @@ def tell_end(end: Ending, looked: bool) -> list[str]:
         return _tell_failure(end, failed, changed, undone)
     lines = []
     if end.places:
-        lines.append(f"the chat page: {listed(end.places)}")
+        lines.append(f"the chat page: {join_words(end.places)}")
     if end.models:
         shown = [f"{name} ({size})" if size else name for name, size in end.models.items()]
         lines.append(f"models: {', '.join(shown)}")
@@ -107,7 +107,7 @@ def tell_end(end: Ending, looked: bool) -> list[str]:
     return lines
 
 
-def _tell_failure(end: Ending, failed: str, changed: Sequence[str], undone: Sequence[str]) -> list[str]:
+def _tell_failure(end: HostSummary, failed: str, changed: Sequence[str], undone: Sequence[str]) -> list[str]:
     reason = _PYINFRAS_OWN.sub("", end.reason)
     reason = reason if len(reason) <= _LONG else f"… {reason[-_LONG:]}"
     if failed:
@@ -121,7 +121,7 @@ def _tell_failure(end: Ending, failed: str, changed: Sequence[str], undone: Sequ
     return lines
 
 
-def page_places(settings: Settings, address: str, forwards: Mapping[str, Any]) -> list[str]:
+def page_addresses(settings: Settings, address: str, forwards: Mapping[str, Any]) -> list[str]:
     """Where the chat page is opened.
 
     Args:
@@ -148,7 +148,7 @@ def image_version(reference: str) -> str:
     return tag or digest[: len("sha256:") + 12]
 
 
-def took(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """`9.3 s`, `3 min 47 s`."""
     if seconds < 60:
         return f"{seconds:.1f} s"

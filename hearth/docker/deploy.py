@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from pyinfra.api import deploy
 
-from hearth.docker import operations as engine
-from hearth.docker.packages import DockerSource
+from hearth.docker import operations
+from hearth.docker.packages import docker_source
+from hearth.host.platform import Platform
 from hearth.settings.model import Settings
 
 
 @deploy("Docker")
-def docker(settings: Settings, source: DockerSource, codename: str) -> None:
-    engine.configured(name="Configure the engine", settings=settings, source=source)
-    engine.installed(
+def docker(settings: Settings, platform: Platform) -> None:
+    source = docker_source(platform, settings.docker_source, settings.docker_apt_url)
+    operations.configure_engine(name="Configure the engine", settings=settings, source=source)
+    operations.install_engine(
         name="Install the engine and Compose",
         source=source,
-        codename=codename,
+        codename=platform.codename,
         keep_existing=settings.docker_source == "auto",
         timeout=settings.docker_apt_timeout,
     )

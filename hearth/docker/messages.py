@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hearth.paths import DAEMON_JSON
-from hearth.runtime.text import listed, there
+from hearth.runtime.text import are_missing, join_words
 
 _SETTINGS = {
     "live-restore": "docker_live_restore",
@@ -17,20 +17,20 @@ _SETTINGS = {
 }
 
 
-def about_packages(missing: Sequence[str], repository: str) -> str:
+def describe_packages(missing: Sequence[str], repository: str) -> str:
     """Packages that are to come, and from where."""
     source = f"Docker's own repository, {repository}" if repository else "the distribution"
-    return f"{there(missing)} installed from {source}"
+    return f"{are_missing(missing)} installed from {source}"
 
 
-def about_service(active: bool, enabled: bool) -> list[str]:
+def describe_service(active: bool, enabled: bool) -> list[str]:
     """What systemd has wrong about an engine that is there."""
     if not active:
         return ["the Docker engine does not run; it is started"]
     return [] if enabled else ["the Docker engine does not start when the host does; it is enabled"]
 
 
-def about_daemon(current: Mapping[str, Any], merged: Mapping[str, Any], restarts: bool) -> list[str]:
+def describe_daemon_config(current: Mapping[str, Any], merged: Mapping[str, Any], restarts: bool) -> list[str]:
     """What changes in daemon.json, key by key, and what becomes of containers meanwhile.
 
     Args:
@@ -39,7 +39,9 @@ def about_daemon(current: Mapping[str, Any], merged: Mapping[str, Any], restarts
     old, new = _flat(current), _flat(merged)
     keys = [key for key in (*old, *(key for key in new if key not in old)) if old.get(key) != new.get(key)]
     if not restarts:
-        return [f"{DAEMON_JSON} gets {listed(dict.fromkeys(key.partition('.')[0] for key in keys))}"] if keys else []
+        return (
+            [f"{DAEMON_JSON} gets {join_words(dict.fromkeys(key.partition('.')[0] for key in keys))}"] if keys else []
+        )
     goes_on = merged.get("live-restore") is True
     effect = "the engine restarts, " + (
         "containers go on meanwhile" if goes_on else "and containers with it: running answers end"
@@ -50,7 +52,7 @@ def about_daemon(current: Mapping[str, Any], merged: Mapping[str, Any], restarts
         f"{key} {_json(old, key)} → {_json(new, key)}{f' ({_SETTINGS[key]})' if key in _SETTINGS else ''}"
         for key in keys
     ]
-    return [f"{DAEMON_JSON}: {listed(steps)}; {effect}"]
+    return [f"{DAEMON_JSON}: {join_words(steps)}; {effect}"]
 
 
 def _flat(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from pyinfra.api import FileUploadCommand, FunctionCommand, StringCommand, opera
 
 from hearth.docker.daemon_json import dump_config, merge_config, parse_config, wanted_config
 from hearth.docker.facts import Engine
-from hearth.docker.messages import about_daemon, about_packages, about_service
+from hearth.docker.messages import describe_daemon_config, describe_packages, describe_service
 from hearth.docker.packages import DockerSource
 from hearth.paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING, ROOT
-from hearth.runtime.commands import refused, streamed
+from hearth.runtime.commands import refused_command, streamed_command
 from hearth.runtime.explain import explain
-from hearth.runtime.journal import learned
+from hearth.runtime.journal import record_versions
 from hearth.runtime.shell import quote
 from hearth.settings.model import Settings
 
@@ -35,7 +35,7 @@ _TAKE_OVER = (
 
 
 @operation()
-def installed(source: DockerSource, codename: str, keep_existing: bool, timeout: int) -> Commands:
+def install_engine(source: DockerSource, codename: str, keep_existing: bool, timeout: int) -> Commands:
     """Install the Docker engine and its Compose plugin with apt, and finish first what an interrupted apt left.
 
     Args:
@@ -49,8 +49,8 @@ def installed(source: DockerSource, codename: str, keep_existing: bool, timeout:
     if complete or (keep_existing and state.has_engine and state.has_compose and not state.half_installed):
         host.noop("Docker and its Compose plugin are installed")
         return
-    explain(about_packages([name for name in source.packages if name not in state.packages], source.repository))
-    yield streamed(install_script(source, codename, timeout))
+    explain(describe_packages([name for name in source.packages if name not in state.packages], source.repository))
+    yield streamed_command(install_script(source, codename, timeout))
 
 
 def install_script(source: DockerSource, codename: str, timeout: int) -> str:
@@ -81,19 +81,19 @@ def install_script(source: DockerSource, codename: str, timeout: int) -> str:
 
 
 @operation()
-def configured(settings: Settings, source: DockerSource) -> Commands:
+def configure_engine(settings: Settings, source: DockerSource) -> Commands:
     """Merge the engine's configuration into daemon.json, and have the engine run with it, also after a reboot.
 
     What a person put into daemon.json stays. The engine is restarted only when its configuration changed. Where there
     is none yet, it finds its configuration when it is installed, and is started once.
     """
     state = host.get_fact(Engine, packages=source.packages)
-    learned(docker=state.version)
+    record_versions(docker=state.version)
     try:
         current = parse_config(state.config, DAEMON_JSON)
         recorded = parse_config(state.record, DAEMON_RECORD)
     except ValueError as error:
-        yield refused(str(error))
+        yield refused_command(str(error))
         return
     merged, ours = merge_config(current, recorded, wanted_config(settings, current))
     do_write = merged != current
@@ -101,9 +101,9 @@ def configured(settings: Settings, source: DockerSource) -> Commands:
     # An engine whose package is half installed is started by the operation that installs it.
     usable = state.has_engine and not state.half_installed
     do_restart = usable and (do_write or state.pending)
-    explain(*about_daemon(current, merged, do_restart))
+    explain(*describe_daemon_config(current, merged, do_restart))
     if usable and not do_restart:
-        explain(*about_service(state.active, state.enabled))
+        explain(*describe_service(state.active, state.enabled))
     if do_write or do_record:
         yield from _write(dump_config(merged) if do_write else "", json.dumps(ours) + "\n", state.has_engine)
     if do_restart and state.active and merged.get("live-restore") is True:

@@ -15,7 +15,7 @@ from hearth.runtime.explain import is_preparing
 
 
 @dataclass(frozen=True)
-class AnswersState:
+class ReachabilityState:
     """Who answers on a host.
 
     Attributes:
@@ -27,13 +27,13 @@ class AnswersState:
     ollama: str = ""
 
 
-class Answers(FactBase[AnswersState]):
+class Reachability(FactBase[ReachabilityState]):
     """Why other facts show nothing while pyinfra prepares: it takes `EngineUnreachable` for "not yet" there."""
 
     @staticmethod
     @override
-    def default() -> AnswersState:
-        return AnswersState()
+    def default() -> ReachabilityState:
+        return ReachabilityState()
 
     @override
     def command(self) -> str:
@@ -46,14 +46,14 @@ class Answers(FactBase[AnswersState]):
         )
 
     @override
-    def process(self, output: Iterable[str]) -> AnswersState:
+    def process(self, output: Iterable[str]) -> ReachabilityState:
         engine, *ollama = (line.strip() for line in output)
-        return AnswersState("answers" if engine == "answers" else "silent", next(filter(None, ollama), ""))
+        return ReachabilityState("answers" if engine == "answers" else "silent", next(filter(None, ollama), ""))
 
 
 ENGINE_SILENT = "the Docker engine does not answer, so what it has can't be known"
 
 
-def who_answers() -> AnswersState:
+def find_reachability() -> ReachabilityState:
     """Who can be asked. Only while preparing: what executes has asked, and got an answer or an error."""
-    return host.get_fact(Answers) if is_preparing() else AnswersState("answers", "answers")
+    return host.get_fact(Reachability) if is_preparing() else ReachabilityState("answers", "answers")

@@ -12,12 +12,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from hearth.doctor.checks.host_over_ssh import look_inside
+from hearth.doctor.checks.host_over_ssh import inspect_host
 from hearth.doctor.checks.result import Step
-from hearth.doctor.client_environment import look_around
+from hearth.doctor.client_environment import inspect_client
 from hearth.doctor.credentials import KEY, PASSWORD, authorization
-from hearth.doctor.report import UNKNOWN, exit_code, for_people, for_programs, lines
-from hearth.doctor.runner import Options, Walk
+from hearth.doctor.report import UNKNOWN, exit_code, format_json, format_text, lines
+from hearth.doctor.runner import Diagnosis, Options
 from hearth.doctor.target import parse_target
 
 
@@ -30,9 +30,9 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return UNKNOWN
-    walk = Walk(
+    walk = Diagnosis(
         target,
-        look_around(),
+        inspect_client(),
         Options(
             timeout=options.timeout,
             patience=0 if options.no_prompt else options.patience,
@@ -50,17 +50,17 @@ def main(arguments: list[str] | None = None) -> int:
             steps.append(step)
             yield step
         if options.inventory:
-            steps.append(look_inside(options.inventory, options.host, target, options.inside_timeout))
+            steps.append(inspect_host(options.inventory, options.host, target, options.inside_timeout))
             yield steps[-1]
 
     if options.json:
         list(taken())
-        print(json.dumps(for_programs(target.url, steps), indent=2, ensure_ascii=False))
+        print(json.dumps(format_json(target.url, steps), indent=2, ensure_ascii=False))
         return exit_code(steps)
     print(f"Looking at {target.url} …", flush=True)
     for line in lines(taken()):
         print(line, flush=True)
-    print(f"\n{for_people(steps)}")
+    print(f"\n{format_text(steps)}")
     return exit_code(steps)
 
 

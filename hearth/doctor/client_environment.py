@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Place:
+class ClientEnvironment:
     """The machine that the doctor runs on.
 
     Attributes:
@@ -39,9 +39,9 @@ class Place:
         return self.is_root or self.over_ssh or self.terminal == "Apple_Terminal"
 
 
-def look_around() -> Place:
+def inspect_client() -> ClientEnvironment:
     """The place this process runs in."""
-    return Place(
+    return ClientEnvironment(
         system=platform.system(),
         in_container=any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv"))
         or "KUBERNETES_SERVICE_HOST" in os.environ,

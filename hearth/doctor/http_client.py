@@ -23,7 +23,7 @@ _LONGEST = 1 << 20
 
 
 @dataclass(frozen=True)
-class Way:
+class Endpoint:
     """How to reach the host: over one of its addresses, or through a proxy.
 
     Attributes:
@@ -136,7 +136,7 @@ def _tunnel(plain: socket.socket, target: Target, headers: Mapping[str, str]) ->
 
 
 def call(
-    way: Way,
+    way: Endpoint,
     method: str,
     path: str,
     body: Mapping[str, Any] | None = None,
@@ -161,7 +161,7 @@ def call(
 
 
 def _call(
-    way: Way, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None
+    way: Endpoint, method: str, path: str, body: Mapping[str, Any] | None, headers: Mapping[str, str] | None
 ) -> Answer:
     begun = time.monotonic()
     connection = way.open()

@@ -44,7 +44,7 @@ def found(steps: Sequence[Step]) -> list[tuple[str, Finding]]:
     return sorted(single, key=lambda pair: pair[1].cause.severity != "problem")
 
 
-def for_people(steps: Sequence[Step]) -> str:
+def format_text(steps: Sequence[Step]) -> str:
     """The findings, each with cause and cure; to stand below the steps' lines."""
     findings = found(steps)
     if not findings:
@@ -66,7 +66,7 @@ def for_people(steps: Sequence[Step]) -> str:
     return "\n\n".join(blocks)
 
 
-def for_programs(url: str, steps: Sequence[Step]) -> dict[str, Any]:
+def format_json(url: str, steps: Sequence[Step]) -> dict[str, Any]:
     """The same as primitives. `verdict` is `ok` or `problem`, as the exit code says it."""
     code = exit_code(steps)
     return {

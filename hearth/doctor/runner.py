@@ -8,21 +8,21 @@ from datetime import UTC, datetime
 from functools import cached_property
 
 from hearth.doctor.address import Address
-from hearth.doctor.checks.api import look_at_models, look_at_version, size_of
-from hearth.doctor.checks.client_proxy import Setting, look_at_proxies, proxy_for
-from hearth.doctor.checks.clock import look_at_clock
-from hearth.doctor.checks.connection import reach
-from hearth.doctor.checks.dns import resolve
-from hearth.doctor.checks.embedding import look_at_embedding
-from hearth.doctor.checks.origin import look_at_origin, look_at_own_origin
-from hearth.doctor.checks.other_ports import Neighbours, look_beside
-from hearth.doctor.checks.page import look_at_page
-from hearth.doctor.checks.prompt import look_at_prompt
+from hearth.doctor.checks.api import check_models, check_version, size_of
+from hearth.doctor.checks.client_proxy import Setting, check_proxies, proxy_for
+from hearth.doctor.checks.clock import check_clock
+from hearth.doctor.checks.connection import check_connection
+from hearth.doctor.checks.dns import check_name
+from hearth.doctor.checks.embedding import check_embedding
+from hearth.doctor.checks.origin import check_own_origin, check_page_origin
+from hearth.doctor.checks.other_ports import OtherPorts, scan_other_ports
+from hearth.doctor.checks.page import check_page
+from hearth.doctor.checks.prompt import check_prompt
 from hearth.doctor.checks.result import Step
-from hearth.doctor.checks.server_identity import owner_of
-from hearth.doctor.checks.tls import look_at_tls
-from hearth.doctor.client_environment import Place
-from hearth.doctor.http_client import Way
+from hearth.doctor.checks.server_identity import identify_server
+from hearth.doctor.checks.tls import check_tls
+from hearth.doctor.client_environment import ClientEnvironment
+from hearth.doctor.http_client import Endpoint
 from hearth.doctor.http_response import Answer
 from hearth.doctor.target import Target
 
@@ -50,10 +50,10 @@ class Options:
     authority: str = ""
 
 
-class Walk:
+class Diagnosis:
     """One look at a target; `steps` gives each step when it is done."""
 
-    def __init__(self, target: Target, place: Place, options: Options) -> None:
+    def __init__(self, target: Target, place: ClientEnvironment, options: Options) -> None:
         self.target = target
         self.place = place
         self.options = options
@@ -62,31 +62,33 @@ class Walk:
         self.address: Address | None = None
 
     @cached_property
-    def _beside(self) -> Neighbours:
+    def _beside(self) -> OtherPorts:
         """The host's other ports, looked at once and only if something asks."""
         address = self.address or self.addresses[0]
-        return look_beside(self.target, address, min(self.options.timeout, 2.0), self.place)
+        return scan_other_ports(self.target, address, min(self.options.timeout, 2.0), self.place)
 
     def steps(self) -> Iterator[Step]:
         """The steps of the walk; after one that ends it, those that were not tried are skipped steps."""
-        step, self.addresses = resolve(self.target, self.place, self.options.timeout)
+        step, self.addresses = check_name(self.target, self.place, self.options.timeout)
         yield step
         self.setting = proxy_for(self.target, [address.text for address in self.addresses])
         if step.ends:
             # A proxy looks names up itself, so it may reach what this machine can't.
-            yield look_at_proxies(None, self.setting, self.target, self.options.timeout)
+            yield check_proxies(None, self.setting, self.target, self.options.timeout)
             yield from _skipped("the name has no address", "connection", *self._later)
             return
-        step, self.address = reach(self.target, self.addresses, self.place, self.options.timeout, self.options.tries)
+        step, self.address = check_connection(
+            self.target, self.addresses, self.place, self.options.timeout, self.options.tries
+        )
         yield step
         if self.address is None:
-            yield look_at_proxies(None, self.setting, self.target, self.options.timeout)
+            yield check_proxies(None, self.setting, self.target, self.options.timeout)
             yield from _skipped("there is no connection", *self._later)
             return
-        way = Way(self.target, self.address, self.options.timeout)
-        yield look_at_proxies(way, self.setting, self.target, self.options.timeout)
+        way = Endpoint(self.target, self.address, self.options.timeout)
+        yield check_proxies(way, self.setting, self.target, self.options.timeout)
         if self.target.scheme == "https":
-            step, way = look_at_tls(way, self.options.authority)
+            step, way = check_tls(way, self.options.authority)
             yield step
             if step.ends:
                 yield from _skipped("there is no TLS", *self._later[1:])
@@ -99,10 +101,10 @@ class Walk:
         origin = ("origin",) if self.options.origin else ()
         return (*first, "page", "own page", *origin, "version", "models", "prompt", "clock")
 
-    def _ask(self, way: Way) -> Iterator[Step]:
+    def _ask(self, way: Endpoint) -> Iterator[Step]:
         options = self.options
         way = replace(way, authorization=options.authorization)
-        step, front = look_at_page(way, options.tries, lambda: self._beside)
+        step, front = check_page(way, options.tries, lambda: self._beside)
         now = datetime.now(UTC)
         yield step
         if step.ends:
@@ -110,33 +112,33 @@ class Walk:
         else:
             yield from self._question(way, front)
         if front is not None:
-            yield look_at_clock(front, now)
+            yield check_clock(front, now)
 
-    def _question(self, way: Way, front: Answer | None) -> Iterator[Step]:
+    def _question(self, way: Endpoint, front: Answer | None) -> Iterator[Step]:
         options = self.options
-        is_ollama = front is not None and owner_of(front) == "ollama"
+        is_ollama = front is not None and identify_server(front) == "ollama"
         path = "/api/generate" if is_ollama else "/api/ollama"
-        yield look_at_own_origin(way, path)
+        yield check_own_origin(way, path)
         if options.origin:
-            yield look_at_origin(way, path, options.origin, self._beside.hearth if is_ollama else "")
-        step = look_at_version(way, options.tries)
+            yield check_page_origin(way, path, options.origin, self._beside.hearth if is_ollama else "")
+        step = check_version(way, options.tries)
         yield step
         if step.ends:
             yield from _skipped("Ollama does not answer", "models", "prompt")
             return
-        step, model = look_at_models(way, options.model, options.tries)
+        step, model = check_models(way, options.model, options.tries)
         yield step
         if not model:
             yield from _skipped("there is no model to ask", "prompt")
         elif not options.patience:
             yield from _skipped("as you asked", "prompt")
         elif step.data.get("talks") is False:
-            yield look_at_embedding(way, model, options.patience)
+            yield check_embedding(way, model, options.patience)
         else:
-            yield look_at_prompt(way, path, model, options.patience, size=size_of(model, step))
+            yield check_prompt(way, path, model, options.patience, size=size_of(model, step))
             if self.setting.url and not self.setting.bypassed and not way.authorization:
                 through = replace(way, address=None, proxy=self.setting.url)
-                yield look_at_prompt(through, path, model, options.patience, "prompt through the proxy")
+                yield check_prompt(through, path, model, options.patience, "prompt through the proxy")
 
 
 def _skipped(why: str, *names: str) -> Iterator[Step]:

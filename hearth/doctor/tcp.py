@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hearth.doctor.address import Address, is_docker_address, same_network, stays_here
 from hearth.doctor.causes import network as causes
 from hearth.doctor.causes.cause import Cause
-from hearth.doctor.client_environment import Place
+from hearth.doctor.client_environment import ClientEnvironment
 from hearth.doctor.socket_errors import reason_of
 from hearth.doctor.target import parse_ip
 
@@ -62,7 +62,7 @@ def source_of(address: Address) -> str:
         return ""
 
 
-def attempt(address: Address, port: int, timeout: float, place: Place, tries: int = 1) -> Attempt:
+def attempt(address: Address, port: int, timeout: float, place: ClientEnvironment, tries: int = 1) -> Attempt:
     """Connect and hang up; what timed out or was reset is tried again."""
     while True:
         begun = time.monotonic()
@@ -79,7 +79,9 @@ def attempt(address: Address, port: int, timeout: float, place: Place, tries: in
         return Attempt(address.text, seconds=time.monotonic() - begun, source=source_of(address))
 
 
-def cause_of(tried: Attempt, address: Address, place: Place, open_ports: Sequence[int], other_url: str) -> Cause:
+def connection_cause(
+    tried: Attempt, address: Address, place: ClientEnvironment, open_ports: Sequence[int], other_url: str
+) -> Cause:
     """What a failed attempt means. Pure: recorded errors of other systems are judged the same.
 
     Args:
@@ -125,7 +127,7 @@ def _is_direct(tried: Attempt) -> bool:
     return not tried.source or same_network(tried.source, tried.address, bits=16)
 
 
-def told(tried: Attempt, port: int) -> str:
+def describe_attempt(tried: Attempt, port: int) -> str:
     """An attempt as a sentence."""
     if not tried.reason:
         return f"{tried.address} port {port} took the call after {tried.seconds * 1000:.0f} ms"

@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
-from hearth.drift.verdict import Verdict, exit_code, judge, parse_report, tell
-from hearth.runtime.explain import REPORT
-from hearth.runtime.pyinfra_process import hosts_of, pattern, run_pyinfra, why
+from hearth.drift.verdict import Verdict, exit_code, format_verdict, judge, parse_report
+from hearth.runtime.explain import EXPLAIN_LOG
+from hearth.runtime.pyinfra_process import failure_reason, limit_pattern, run_pyinfra, select_hosts
 
 # Of the caller's environment: what would make pyinfra execute, or look at other hosts.
 _NOT_PASSED_ON = ("PYINFRA_YES", "PYINFRA_LIMIT", "PYINFRA_EXCLUDE", "PYINFRA_DRY", "PYINFRA_JSON")
@@ -29,30 +29,36 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     inventory = str(Path(options.inventory).resolve()) if Path(options.inventory).exists() else options.inventory
     code, output, errors = _pyinfra(inventory, "debug-inventory", "--json", timeout=options.timeout)
-    hosts = hosts_of(output, options.limit) if code == 0 else []
+    hosts = select_hosts(output, options.limit) if code == 0 else []
     if not hosts:
-        problem = why(errors) if code else "no host of the inventory matches" if options.limit else why(errors)
+        problem = (
+            failure_reason(errors)
+            if code
+            else "no host of the inventory matches"
+            if options.limit
+            else failure_reason(errors)
+        )
         print(f"{options.inventory}: {problem or 'no hosts'}", file=sys.stderr)
         return 2
     # One at a time where a person sits, who may be asked for a password.
     with ThreadPoolExecutor(1 if sys.stdin.isatty() else options.parallel) as pool:
-        verdicts = dict(zip(hosts, pool.map(lambda name: look(inventory, name, options), hosts), strict=True))
+        verdicts = dict(zip(hosts, pool.map(lambda name: inspect_host(inventory, name, options), hosts), strict=True))
     if options.json:
         print(json.dumps({name: asdict(verdict) for name, verdict in verdicts.items()}, indent=2, ensure_ascii=False))
     else:
         for name, verdict in verdicts.items():
             if not options.quiet or verdict.state != "same":
-                print(tell(name, verdict))
+                print(format_verdict(name, verdict))
     return exit_code(verdicts.values())
 
 
-def look(inventory: str, name: str, options: argparse.Namespace) -> Verdict:
+def inspect_host(inventory: str, name: str, options: argparse.Namespace) -> Verdict:
     """Compare one host. A run of its own, since pyinfra ends the run of all hosts when one is not ready."""
     with tempfile.TemporaryDirectory(prefix="hearth-drift-") as directory:
         report = Path(directory) / "report"
         words = [word for value in options.data for word in ("--data", value)]
         code, output, errors = _pyinfra(
-            inventory, "deploy.py", "--dry", "--json", "--limit", pattern(name), *words,
+            inventory, "deploy.py", "--dry", "--json", "--limit", limit_pattern(name), *words,
             timeout=options.timeout, report=str(report),
         )  # fmt: skip
         said = parse_report(report.read_text(encoding="utf-8")) if report.exists() else []
@@ -61,7 +67,9 @@ def look(inventory: str, name: str, options: argparse.Namespace) -> Verdict:
 
 def _pyinfra(inventory: str, *words: str, timeout: float, report: str = "") -> tuple[int, str, str]:
     """Exit code, standard output and standard error of a run of pyinfra in the project's directory."""
-    environment = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON} | {REPORT: report}
+    environment = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON} | {
+        EXPLAIN_LOG: report
+    }
     try:
         done = run_pyinfra(inventory, *words, timeout=timeout, environment=environment)
     except subprocess.TimeoutExpired:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hearth.runtime.pyinfra_process import why
+from hearth.runtime.pyinfra_process import failure_reason
 
 State = Literal["same", "differs", "unknown"]
 
@@ -24,19 +24,19 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Said:
+class ReportedReason:
     """A sentence of `hearth.runtime.explain.explain`, of kind `differs` or `unknown`."""
 
     kind: str
     text: str
 
 
-def parse_report(text: str) -> list[Said]:
+def parse_report(text: str) -> list[ReportedReason]:
     """What was said during a run, from its report: a JSON object a line."""
-    return [Said(one["kind"], one["text"]) for one in map(json.loads, text.splitlines())]
+    return [ReportedReason(one["kind"], one["text"]) for one in map(json.loads, text.splitlines())]
 
 
-def judge(code: int, output: str, errors: str, said: Sequence[Said]) -> Verdict:
+def judge(code: int, output: str, errors: str, said: Sequence[ReportedReason]) -> Verdict:
     """The verdict on one host.
 
     Args:
@@ -45,7 +45,7 @@ def judge(code: int, output: str, errors: str, said: Sequence[Said]) -> Verdict:
     """
     plan = _plan(output)
     if code != 0 or not plan:
-        return Verdict("unknown", (why(errors) or "pyinfra ended early and gave no reason",))
+        return Verdict("unknown", (failure_reason(errors) or "pyinfra ended early and gave no reason",))
     # What a condition guards is not evaluated in a dry run: `hosts_with_conditional_change` says nothing.
     changed = [one["name"] for one in plan if one["hosts_with_change"]]
     reasons = tuple(dict.fromkeys(one.text for one in said))
@@ -66,7 +66,7 @@ def _plan(output: str) -> list[dict[str, Any]]:
     return plan if isinstance(plan, list) else []
 
 
-def tell(name: str, verdict: Verdict) -> str:
+def format_verdict(name: str, verdict: Verdict) -> str:
     """The verdict for a person: a line, and one for each reason."""
     heads = {"same": "is as it should be", "differs": "differs", "unknown": "it can't be known"}
     if not verdict.reasons:

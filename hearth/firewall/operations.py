@@ -11,16 +11,16 @@ from pyinfra.api import FunctionCommand, operation
 from hearth.firewall.facts import Firewall
 from hearth.firewall.rules import TABLE, UNIT, find_differences, render_rules
 from hearth.paths import FIREWALL_LOADED, FIREWALL_RULES, FIREWALL_SERVICE, FIREWALL_UNIT, ROOT
-from hearth.runtime.commands import streamed
+from hearth.runtime.commands import streamed_command
 from hearth.runtime.explain import explain
 from hearth.runtime.shell import quote
-from hearth.runtime.text import listed
+from hearth.runtime.text import join_words
 
 _APT = Path(__file__).parents[1] / "docker/apt.sh"
 
 
 @operation()
-def limited(
+def apply_firewall(
     networks: tuple[str, ...], ports: frozenset[tuple[str, int]], timeout: int
 ) -> Generator[FunctionCommand, None, None]:
     """Let only these networks reach these ports; also after a reboot, and whatever the engine does.
@@ -35,13 +35,13 @@ def limited(
     state = host.get_fact(Firewall)
     rules = render_rules(networks, ports)
     open_to_others = sorted({port for address, port in ports if not address.startswith("127.")})
-    about = f"only {listed(networks)} may reach {listed(str(port) for port in open_to_others)}"
+    about = f"only {join_words(networks)} may reach {join_words(str(port) for port in open_to_others)}"
     differences = find_differences(state, rules, about)
     if not differences:
         host.noop(about)
         return
     explain(*differences)
-    yield streamed(limit_script(rules, not state.has_nft, timeout))
+    yield streamed_command(limit_script(rules, not state.has_nft, timeout))
 
 
 def limit_script(rules: str, install: bool, timeout: int) -> str:
@@ -78,10 +78,10 @@ def limit_script(rules: str, install: bool, timeout: int) -> str:
 
 
 @operation()
-def removed() -> Generator[FunctionCommand, None, None]:
+def remove_firewall() -> Generator[FunctionCommand, None, None]:
     """Take Hearth's firewall away: its table, its service and its file. nftables itself stays."""
     explain("firewall_allow_from = []: the firewall is taken away; whoever reaches the host reaches Hearth's ports")
-    yield streamed(removal_script())
+    yield streamed_command(removal_script())
 
 
 def removal_script() -> str:

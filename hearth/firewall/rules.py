@@ -106,7 +106,7 @@ def lets_in(networks: Iterable[str], client: str) -> bool:
     return any(address in ip_network(network) for network in networks)
 
 
-def given_up(wanted: Iterable[tuple[str, int]], published: Iterable[int]) -> frozenset[tuple[str, int]]:
+def unused_ports(wanted: Iterable[tuple[str, int]], published: Iterable[int]) -> frozenset[tuple[str, int]]:
     """Ports that Hearth's containers publish at present and will not any more, as ports of all addresses.
 
     Args:

@@ -1,4 +1,4 @@
-"""What a host is made of: its board, memory, swap and kernel. The questions, and how their answers are read."""
+"""What a host is made of: its hardware, memory, swap and kernel. The questions, and how their answers are read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hearth.paths import BOOT_LINE, REBOOT_DUE
 
 # In sections, for the fact that asks. The model ends with a zero byte; a boot line may end without a newline.
-BOARD_QUESTIONS = "; ".join(
+HARDWARE_QUESTIONS = "; ".join(
     [
         r"echo @@board; { tr -d '\0' </proc/device-tree/model && echo; } 2>/dev/null",
         "echo @@kernel; uname -m; getconf PAGESIZE",
@@ -42,7 +42,7 @@ class Swap:
 
 
 @dataclass(frozen=True)
-class Board:
+class Hardware:
     """A host's hardware and kernel, as the host shows it.
 
     Attributes:
@@ -76,13 +76,13 @@ class Board:
         return self.model.startswith("Raspberry Pi")
 
 
-def parse_board(sections: Mapping[str, list[str]]) -> Board:
-    """The board from the sections that `BOARD_QUESTIONS` prints."""
+def parse_hardware(sections: Mapping[str, list[str]]) -> Hardware:
+    """The board from the sections that `HARDWARE_QUESTIONS` prints."""
     meminfo = {words[0]: int(words[1]) * _KB for words in map(str.split, sections.get("meminfo", [])) if len(words) > 1}
     kernel, page_size, *_ = [*sections.get("kernel", []), "", ""]
     boot_line = sections.get("boot_line")
     throttled, temperature = _firmware(sections.get("firmware", []))
-    return Board(
+    return Hardware(
         model=next(iter(sections.get("board", [])), "").strip(),
         kernel=kernel,
         page_size=int(page_size) if page_size.isdigit() else 0,

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from pyinfra.api import deploy
 
-from hearth.models import operations
+from hearth.models.operations import prune_models, pull_models
 from hearth.settings.model import Settings
 
 
 @deploy("Models")
 def models(settings: Settings) -> None:
-    operations.pulled(
-        name="Pull the models",
+    pull_listed_models(settings, update=settings.ollama_update_models)
+    # A setting, not a fact: no operation, and so no question to the host, where it is off.
+    if settings.ollama_prune_models:
+        prune_models(name="Remove the models that are not listed", models=settings.ollama_models)
+
+
+def pull_listed_models(settings: Settings, update: bool, title: str = "Pull the models") -> None:
+    """The operation that pulls what is missing.
+
+    Args:
+        update: also pull models that changed in the registry.
+        title: name of the operation.
+    """
+    pull_models(
+        name=title,
         models=settings.ollama_models,
         registry=settings.ollama_model_registry,
         timeout=settings.ollama_pull_timeout,
         retries=settings.ollama_pull_retries,
-        update=settings.ollama_update_models,
+        update=update,
         models_dir=settings.ollama_models_dir,
     )
-    # A setting, not a fact: no operation, and so no question to the host, where it is off.
-    if settings.ollama_prune_models:
-        operations.pruned(name="Remove the models that are not listed", models=settings.ollama_models)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from hearth.docker.reachability import who_answers
+from hearth.docker.reachability import find_reachability
 from hearth.models.plan import Task
 from hearth.runtime.explain import explain
-from hearth.runtime.text import listed, there
+from hearth.runtime.text import are_missing, join_words
 
 
 def explain_models(present: Collection[str], tasks: Sequence[Task]) -> None:
@@ -20,13 +20,13 @@ def explain_models(present: Collection[str], tasks: Sequence[Task]) -> None:
     missing = [task.model for task in tasks if task.what == "pull"]
     if not missing:
         return
-    if not present and (answers := who_answers()).engine != "absent" and answers.ollama != "answers":
+    if not present and (answers := find_reachability()).engine != "absent" and answers.ollama != "answers":
         why = "the Docker engine does not answer" if answers.engine == "silent" else "Ollama does not answer"
-        explain(f"{why}, so it can't be known whether it has {listed(missing)}", kind="unknown")
+        explain(f"{why}, so it can't be known whether it has {join_words(missing)}", kind="unknown")
         return
-    explain(f"{there(missing)} pulled")
+    explain(f"{are_missing(missing)} pulled")
 
 
 def explain_unlisted(models: Sequence[str]) -> None:
     """Say which models are removed."""
-    explain(f"{listed(models)}: not listed in ollama_models, and ollama_prune_models = True; removed")
+    explain(f"{join_words(models)}: not listed in ollama_models, and ollama_prune_models = True; removed")

@@ -15,9 +15,9 @@ from hearth.models.messages import explain_models, explain_unlisted
 from hearth.models.names import manifest_url, source_name
 from hearth.models.plan import Task, plan_pulls, unlisted_models
 from hearth.paths import CONTAINERS, MODELS_DISK, PULLING_MODELS, ROOT
-from hearth.runtime.commands import refused, streamed
+from hearth.runtime.commands import refused_command, streamed_command
 from hearth.runtime.explain import explain
-from hearth.runtime.journal import learned
+from hearth.runtime.journal import record_versions
 from hearth.runtime.shell import quote
 from hearth.runtime.write_file import WRITE_FILE
 
@@ -25,7 +25,7 @@ _SCRIPT = Path(__file__).with_name("pull.bash")
 
 
 @operation()
-def pulled(
+def pull_models(
     models: tuple[str, ...], registry: str, timeout: int, retries: int, update: bool = False, models_dir: str = ""
 ) -> Generator[FunctionCommand | StringCommand, None, None]:
     """Pull the models that Ollama does not have, through the running server, with live progress.
@@ -45,9 +45,9 @@ def pulled(
     try:
         state = host.get_fact(Models, models_dir=models_dir, manifests=manifests)
     except FactPreconditionError as error:
-        yield refused(str(error))
+        yield refused_command(str(error))
         return
-    learned(sizes=state.sizes)
+    record_versions(sizes=state.sizes)
     tasks = plan_pulls(models, state.present, state.interrupted, state.changed)
     do_record = state.disk is not None and (
         state.recorded_disk is None or state.recorded_disk.directory != state.disk.directory
@@ -60,9 +60,9 @@ def pulled(
         # Before the pull: one that is cut off has put something on that disk already.
         yield StringCommand(record_script(state.disk))
     if tasks:
-        yield streamed(pull_script(tasks, registry, timeout, retries))
+        yield streamed_command(pull_script(tasks, registry, timeout, retries))
     if state.unknown:
-        yield refused(
+        yield refused_command(
             "ollama_update_models = True, but Hearth could not check whether these models have changed: "
             + "; ".join(f"{model} ({why})" for model, why in sorted(state.unknown.items()))
             + ". They stay as they are. Fix that and deploy again, or set ollama_update_models = False"
@@ -70,19 +70,19 @@ def pulled(
 
 
 @operation()
-def pruned(models: tuple[str, ...]) -> Generator[FunctionCommand, None, None]:
+def prune_models(models: tuple[str, ...]) -> Generator[FunctionCommand, None, None]:
     """Remove the models that Ollama has and `models` does not list. Files that listed models share with them stay."""
     try:
         state = host.get_fact(Models)
     except FactPreconditionError as error:
-        yield refused(str(error))
+        yield refused_command(str(error))
         return
     unlisted = unlisted_models(models, state.present)
     if not models:
-        yield refused("an empty list of models is no reason to remove all of them")
+        yield refused_command("an empty list of models is no reason to remove all of them")
     elif unlisted:
         explain_unlisted(unlisted)
-        yield streamed(_inside([(model, model, "remove") for model in unlisted], 0, 0))
+        yield streamed_command(_inside([(model, model, "remove") for model in unlisted], 0, 0))
     else:
         host.noop("all models that are there are listed")
 

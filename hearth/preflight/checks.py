@@ -12,11 +12,11 @@ from hearth.models.memory_need import likely_need
 from hearth.models.plan import missing_models
 from hearth.models.required_ollama import version_obstacles
 from hearth.paths import DOCKER_DIR
-from hearth.preflight.existing_services import neighbour_notes, neighbour_obstacles
-from hearth.preflight.facts import CheckupState
-from hearth.preflight.lxc import confinement_notes, confinement_obstacles
+from hearth.preflight.existing_services import existing_service_notes, existing_service_obstacles
+from hearth.preflight.facts import HostFactsState
+from hearth.preflight.lxc import container_notes, container_obstacles
 from hearth.preflight.memory import memory_obstacles, memory_warnings
-from hearth.preflight.raspberry_pi import about_userland, board_warnings
+from hearth.preflight.raspberry_pi import board_warnings, userland_obstacles
 from hearth.settings.model import Settings
 
 # Seconds. A wrong time zone is not a wrong clock, and certificates and package lists are valid for days.
@@ -28,30 +28,32 @@ def paths_to_check(settings: Settings) -> tuple[str, ...]:
     return (DOCKER_DIR, settings.ollama_models_dir) if settings.ollama_models_dir else (DOCKER_DIR,)
 
 
-def find_obstacles(settings: Settings, host: CheckupState) -> list[str]:
+def find_obstacles(settings: Settings, host: HostFactsState) -> list[str]:
     """Every reason not to begin, each one sentence that says what would be right; empty if there is none."""
     return [
-        *confinement_obstacles(host.confinement, bool(host.published)),
+        *container_obstacles(host.confinement, bool(host.published)),
         *_platform(settings, host),
         *_ports(settings, host),
         *_models_dir(settings, host),
         *version_obstacles(settings.ollama_models, host.models, settings.ollama_model_registry, settings.ollama_image),
         *_disk(settings, host),
-        *memory_obstacles(settings, host.board),
+        *memory_obstacles(settings, host.hardware),
     ]
 
 
-def find_notes(settings: Settings, host: CheckupState) -> list[str]:
+def find_notes(settings: Settings, host: HostFactsState) -> list[str]:
     """What was found on a host that Hearth has not been on yet, and what becomes of it: a line each."""
     if host.images or host.published:
         return []
-    others = neighbour_notes(host.neighbours, settings.docker_live_restore, settings.ollama_models_dir, host.listeners)
-    return [*confinement_notes(host.confinement), *others]
+    others = existing_service_notes(
+        host.neighbours, settings.docker_live_restore, settings.ollama_models_dir, host.listeners
+    )
+    return [*container_notes(host.confinement), *others]
 
 
-def find_warnings(settings: Settings, host: CheckupState) -> list[str]:
+def find_warnings(settings: Settings, host: HostFactsState) -> list[str]:
     """What a person should know before a deploy that nothing stops, a sentence each."""
-    return [*_untested(host), *board_warnings(host.board), *memory_warnings(settings, host.board)]
+    return [*_untested(host), *board_warnings(host.hardware), *memory_warnings(settings, host.hardware)]
 
 
 def wrong_clock(clock: int, now: float, confined: bool = False) -> list[str]:
@@ -79,23 +81,23 @@ def wrong_clock(clock: int, now: float, confined: bool = False) -> list[str]:
     ]
 
 
-def _platform(settings: Settings, host: CheckupState) -> list[str]:
+def _platform(settings: Settings, host: HostFactsState) -> list[str]:
     try:
         platform = identify(host.os_release, host.architecture)
         source = docker_source(platform, settings.docker_source, settings.docker_apt_url)
     except ValueError as error:
-        return [str(error) + about_userland(host.board, host.architecture)]
-    return neighbour_obstacles(host.neighbours, settings, source, host.listeners)
+        return [str(error) + userland_obstacles(host.hardware, host.architecture)]
+    return existing_service_obstacles(host.neighbours, settings, source, host.listeners)
 
 
-def _untested(host: CheckupState) -> list[str]:
+def _untested(host: HostFactsState) -> list[str]:
     try:
         return untested(identify(host.os_release, host.architecture))
     except ValueError:
         return []  # refused, with its own sentence
 
 
-def _ports(settings: Settings, host: CheckupState) -> list[str]:
+def _ports(settings: Settings, host: HostFactsState) -> list[str]:
     obstacles = []
     names = {settings.proxy_port: f"proxy_port = {settings.proxy_port}"}
     if settings.proxy_tls != "off":
@@ -124,7 +126,7 @@ def _ports(settings: Settings, host: CheckupState) -> list[str]:
     return obstacles
 
 
-def _models_dir(settings: Settings, host: CheckupState) -> list[str]:
+def _models_dir(settings: Settings, host: HostFactsState) -> list[str]:
     directory = settings.ollama_models_dir
     if not directory:
         return []
@@ -140,7 +142,7 @@ def _models_dir(settings: Settings, host: CheckupState) -> list[str]:
     ]
 
 
-def _disk(settings: Settings, host: CheckupState) -> list[str]:
+def _disk(settings: Settings, host: HostFactsState) -> list[str]:
     """Space wanted per file system, with the arithmetic in the message."""
     wanted: dict[str, list[tuple[str, float]]] = {}
     free: dict[str, int] = {}

@@ -20,7 +20,7 @@ _USUAL = ("sshd", "systemd", "systemd-resolve", "systemd-resolved", "docker-prox
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class ExistingServices:
     """What lives on a host beside Hearth.
 
     Attributes:
@@ -67,7 +67,7 @@ def parse_containers(lines: Iterable[str]) -> tuple[frozenset[int], dict[str, fr
     return frozenset(ours), others
 
 
-def parse_neighbours(sections: Sections, containers: Mapping[str, frozenset[int]]) -> Neighbours:
+def parse_existing_services(sections: Sections, containers: Mapping[str, frozenset[int]]) -> ExistingServices:
     """From the sections of `existing_services_probe.sh`; where it printed none, of the containers alone."""
     lines = [line.split() for line in sections.get("neighbours", [])]
     stores: dict[str, list[str]] = {}
@@ -79,7 +79,7 @@ def parse_neighbours(sections: Sections, containers: Mapping[str, frozenset[int]
     except ValueError:
         daemon = {}  # the operation that merges it refuses it, and says why
     marks = frozenset(one[0] for one in lines if len(one) == 1)
-    return Neighbours(
+    return ExistingServices(
         containers=containers,
         daemon=daemon,
         packages=frozenset(one[1] for one in lines if one[0] == "package"),
@@ -90,8 +90,8 @@ def parse_neighbours(sections: Sections, containers: Mapping[str, frozenset[int]
     )
 
 
-def neighbour_obstacles(
-    host: Neighbours, settings: Settings, source: DockerSource, listeners: Iterable[Listener]
+def existing_service_obstacles(
+    host: ExistingServices, settings: Settings, source: DockerSource, listeners: Iterable[Listener]
 ) -> list[str]:
     """What would be harmed, or would do harm: a sentence each.
 
@@ -138,17 +138,17 @@ def neighbour_obstacles(
     return obstacles
 
 
-def _stays(host: Neighbours, source: DockerSource, choice: str) -> bool:
+def _stays(host: ExistingServices, source: DockerSource, choice: str) -> bool:
     """Whether a Docker that is there is kept as it is."""
     return _suffices(host, choice) or source.packages[0] in host.packages
 
 
-def _suffices(host: Neighbours, choice: str) -> bool:
+def _suffices(host: ExistingServices, choice: str) -> bool:
     """Whether nothing is installed, since any Docker with a Compose plugin is right."""
     return choice == "auto" and host.compose
 
 
-def _displaced(host: Neighbours, source: DockerSource, choice: str) -> str:
+def _displaced(host: ExistingServices, source: DockerSource, choice: str) -> str:
     """The package of another Docker that apt would remove for the wanted one; "" if none."""
     if _suffices(host, choice):
         return ""
@@ -156,8 +156,8 @@ def _displaced(host: Neighbours, source: DockerSource, choice: str) -> str:
     return other if other in host.packages else ""
 
 
-def neighbour_notes(
-    host: Neighbours, wants_live_restore: bool, models_dir: str, listeners: Iterable[Listener]
+def existing_service_notes(
+    host: ExistingServices, wants_live_restore: bool, models_dir: str, listeners: Iterable[Listener]
 ) -> list[str]:
     """What was found and stays as it is: a line each. For a host that Hearth has not been on yet."""
     notes = []

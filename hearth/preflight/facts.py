@@ -10,7 +10,7 @@ from pyinfra.api import FactBase
 from typing_extensions import override
 
 from hearth.firewall.rules import FIREWALL_TRACES
-from hearth.host.hardware import BOARD_QUESTIONS, Board, parse_board
+from hearth.host.hardware import HARDWARE_QUESTIONS, Hardware, parse_hardware
 from hearth.host.ports import Listener, parse_listeners
 from hearth.models.disk import (
     FINDMNT,
@@ -23,8 +23,13 @@ from hearth.models.disk import (
 )
 from hearth.models.names import name_from_manifest
 from hearth.paths import DAEMON_JSON, DOCKER_DIR, IMAGES_LOCK, MODELS_DISK, MODELS_VOLUME
-from hearth.preflight.existing_services import CONTAINERS_FORMAT, Neighbours, parse_containers, parse_neighbours
-from hearth.preflight.lxc import Confinement, parse_confinement
+from hearth.preflight.existing_services import (
+    CONTAINERS_FORMAT,
+    ExistingServices,
+    parse_containers,
+    parse_existing_services,
+)
+from hearth.preflight.lxc import ContainerHost, parse_container_host
 from hearth.runtime.sections import parse_assignments, parse_sections
 
 
@@ -38,7 +43,7 @@ _CONFINEMENT, _NEIGHBOURS = _script("lxc_probe.sh"), _script("existing_services_
 
 
 @dataclass(frozen=True)
-class CheckupState:
+class HostFactsState:
     """A host before the deploy.
 
     Attributes:
@@ -61,7 +66,7 @@ class CheckupState:
         firewall: there is something of Hearth's firewall.
         confinement: the container that the host is.
         neighbours: who lives there beside Hearth.
-        board: hardware, memory and kernel.
+        hardware: hardware, memory and kernel.
     """
 
     os_release: dict[str, str] = field(default_factory=dict)
@@ -80,18 +85,18 @@ class CheckupState:
     recorded_disk: ModelDisk | None = None
     clock: int = 0
     firewall: bool = False
-    confinement: Confinement = field(default_factory=Confinement)
-    neighbours: Neighbours = field(default_factory=Neighbours)
-    board: Board = field(default_factory=Board)
+    confinement: ContainerHost = field(default_factory=ContainerHost)
+    neighbours: ExistingServices = field(default_factory=ExistingServices)
+    hardware: Hardware = field(default_factory=Hardware)
 
 
-class Checkup(FactBase[CheckupState]):
+class HostFacts(FactBase[HostFactsState]):
     """Everything that preflight looks at, in one round trip. Works on a host that has nothing of Hearth yet."""
 
     @staticmethod
     @override
-    def default() -> CheckupState:
-        return CheckupState()
+    def default() -> HostFactsState:
+        return HostFactsState()
 
     @override
     def command(self, paths: tuple[str, ...], models_dir: str) -> str:
@@ -126,7 +131,7 @@ class Checkup(FactBase[CheckupState]):
                 f"--format {CONTAINERS_FORMAT} 2>/dev/null && echo @@answers",
                 f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",
                 f"echo @@firewall; {FIREWALL_TRACES}",
-                BOARD_QUESTIONS,
+                HARDWARE_QUESTIONS,
                 f"echo @@models; cd \"{store}\" 2>/dev/null && find . -type f -printf '%P\\n'",
                 *(mounts if models_dir else []),
                 _CONFINEMENT,
@@ -136,12 +141,12 @@ class Checkup(FactBase[CheckupState]):
         )
 
     @override
-    def process(self, output: Iterable[str]) -> CheckupState:
+    def process(self, output: Iterable[str]) -> HostFactsState:
         sections = parse_sections(output)
         disk = [line.split() for line in sections["disk"]]
         published, others = parse_containers(sections["containers"])
         models_disk = parse_findmnt(sections.get("models_disk", []))
-        return CheckupState(
+        return HostFactsState(
             os_release=parse_assignments(sections["os"]),
             architecture=next(iter(sections["architecture"]), ""),
             free_bytes={path: int(free) * 1024 for path, _, free, _ in disk},
@@ -164,7 +169,7 @@ class Checkup(FactBase[CheckupState]):
             recorded_disk=parse_record(sections.get("recorded_disk", [])),
             clock=int(sections["clock"][0]),
             firewall=bool(sections.get("firewall")),
-            confinement=parse_confinement(sections.get("container", [])),
-            neighbours=parse_neighbours(sections, others),
-            board=parse_board(sections),
+            confinement=parse_container_host(sections.get("container", [])),
+            neighbours=parse_existing_services(sections, others),
+            hardware=parse_hardware(sections),
         )

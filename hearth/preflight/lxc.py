@@ -20,7 +20,7 @@ _NESTING_ON = f"Switch nesting on, {_NODE}: {_FEATURES}"
 
 
 @dataclass(frozen=True)
-class Confinement:
+class ContainerHost:
     """What was tried in a container.
 
     Attributes:
@@ -48,15 +48,15 @@ class Confinement:
         return self.kind == "lxc"
 
 
-def parse_confinement(lines: Iterable[str]) -> Confinement:
+def parse_container_host(lines: Iterable[str]) -> ContainerHost:
     """From the lines of `hearth/preflight/lxc_probe.sh`: a word and what was found. What was not tried is no fault."""
     found = {name: value for name, _, value in (line.partition(" ") for line in lines)}
     if not found.get("kind"):
-        return Confinement()
+        return ContainerHost()
     uids = [int(number) for number in found.get("uids", "").split()]
     said = {name: found.get(name, "") for name in ("proc", "overlay")}
     refused = {name: words if _REFUSED.search(words) else "" for name, words in said.items()}
-    return Confinement(
+    return ContainerHost(
         kind=found["kind"],
         privileged=uids == [0, 0, _ALL_IDS],
         nesting="nesting" in found,
@@ -68,7 +68,7 @@ def parse_confinement(lines: Iterable[str]) -> Confinement:
     )
 
 
-def confinement_obstacles(host: Confinement, serves: bool) -> list[str]:
+def container_obstacles(host: ContainerHost, serves: bool) -> list[str]:
     """Why Docker could not run containers in this one: a sentence each, with the setting to change.
 
     Args:
@@ -87,7 +87,7 @@ def confinement_obstacles(host: Confinement, serves: bool) -> list[str]:
     return obstacles
 
 
-def _proc_cure(host: Confinement) -> str:
+def _proc_cure(host: ContainerHost) -> str:
     if not host.is_lxc:
         return "Hearth wants a machine, or an LXC container with nesting"
     if host.nesting:
@@ -98,7 +98,7 @@ def _proc_cure(host: Confinement) -> str:
     return _NESTING_ON
 
 
-def _apparmor(host: Confinement) -> str:
+def _apparmor(host: ContainerHost) -> str:
     if not host.is_lxc:
         cure = "Update what runs this container"
     elif not host.nesting:
@@ -116,7 +116,7 @@ def _apparmor(host: Confinement) -> str:
     )
 
 
-def _storage(host: Confinement) -> str:
+def _storage(host: ContainerHost) -> str:
     why = host.storage if host.storage in _NOT_BENEATH_OVERLAY else f"{host.storage}; {host.overlay}"
     cure = (
         f"Give Docker a volume of its own on a storage with ext4 or xfs (LVM, or a directory), {_NODE}: "
@@ -130,7 +130,7 @@ def _storage(host: Confinement) -> str:
     )
 
 
-def confinement_notes(host: Confinement) -> list[str]:
+def container_notes(host: ContainerHost) -> list[str]:
     """What is worth knowing of a container that can take the deploy: a line each, none on a machine."""
     if not host.kind:
         return []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hearth.host.hardware import Board
+from hearth.host.hardware import Hardware
 from hearth.models.download_size import GB
 from hearth.models.memory_need import COMMON, Need, least_need, likely_need
 from hearth.models.required_ollama import needs_newer
@@ -37,26 +37,26 @@ class Room:
         return self.limit != ""
 
 
-def room_for_models(settings: Settings, board: Board) -> Room:
+def room_for_models(settings: Settings, hardware: Hardware) -> Room:
     """What the host has for Ollama. The setting's limit counts only where the kernel obeys it."""
-    memory, limit = board.memory / GB, ""
-    if settings.ollama_memory_limit and board.counts_memory:
+    memory, limit = hardware.memory / GB, ""
+    if settings.ollama_memory_limit and hardware.counts_memory:
         allowed = size_in_bytes(settings.ollama_memory_limit) / GB
         if allowed < memory:
             memory, limit = allowed, f"ollama_memory_limit = {settings.ollama_memory_limit!r}"
     return Room(
         memory,
-        sum(swap.size for swap in board.swaps) / GB,
-        sum(swap.size for swap in board.swaps if swap.in_memory) / GB,
+        sum(swap.size for swap in hardware.swaps) / GB,
+        sum(swap.size for swap in hardware.swaps if swap.in_memory) / GB,
         limit,
     )
 
 
-def memory_obstacles(settings: Settings, board: Board) -> list[str]:
+def memory_obstacles(settings: Settings, hardware: Hardware) -> list[str]:
     """A sentence for each model that can't possibly run here, with the arithmetic and what would."""
-    if not board.memory:
+    if not hardware.memory:
         return []
-    room = room_for_models(settings, board)
+    room = room_for_models(settings, hardware)
     around = OLLAMA + (0 if room.is_limited else SYSTEM_LEAST)
     obstacles = []
     for model in dict.fromkeys(settings.ollama_models):
@@ -71,11 +71,11 @@ def memory_obstacles(settings: Settings, board: Board) -> list[str]:
     return obstacles
 
 
-def memory_warnings(settings: Settings, board: Board) -> list[str]:
+def memory_warnings(settings: Settings, hardware: Hardware) -> list[str]:
     """A sentence for each model that may run, but not well: it does not fit into memory with what else is there."""
-    if not board.memory:
+    if not hardware.memory:
         return []
-    room = room_for_models(settings, board)
+    room = room_for_models(settings, hardware)
     around = OLLAMA + (0 if room.is_limited else SYSTEM_MOSTLY)
     warnings = []
     for model in dict.fromkeys(settings.ollama_models):
@@ -85,7 +85,7 @@ def memory_warnings(settings: Settings, board: Board) -> list[str]:
         warnings.append(
             f"{model} is tight here: it wants about {need.sum + around:.1f} GB "
             f"({_parts(need, room, OLLAMA, SYSTEM_MOSTLY)}), and {_has(room)}. What does not fit is read from the disk "
-            f"again for each word, or Ollama refuses the model; {_instead(settings, room)}{_swap_advice(board)}"
+            f"again for each word, or Ollama refuses the model; {_instead(settings, room)}{_swap_advice(hardware)}"
         )
     return warnings
 
@@ -124,12 +124,12 @@ def _instead(settings: Settings, room: Room) -> str:
     return "no common model fits; a shorter ollama_context_length takes less"
 
 
-def _swap_advice(board: Board) -> str:
+def _swap_advice(hardware: Hardware) -> str:
     """Where swap is set on a Raspberry Pi, by what its release does."""
-    if not board.is_pi:
+    if not hardware.is_pi:
         return ""
-    if any(swap.in_memory for swap in board.swaps):
+    if any(swap.in_memory for swap in hardware.swaps):
         return ". (Swap is zram here, as rpi-swap makes it: `man 5 swap.conf` on the Pi says how to have a file, too)"
-    if any(swap.place == "/var/swap" for swap in board.swaps):
+    if any(swap.place == "/var/swap" for swap in hardware.swaps):
         return ". (Swap is /var/swap here, as dphys-swapfile makes it: CONF_SWAPSIZE in /etc/dphys-swapfile)"
     return ""

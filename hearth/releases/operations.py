@@ -12,8 +12,8 @@ from pyinfra.api import FunctionCommand, operation
 from hearth.docker.compose_up import COMPOSE_UP
 from hearth.paths import CONTAINERS, HTTPD_CONF, ROOT
 from hearth.releases.facts import Releases
-from hearth.releases.release import Release, content_digest, dump_release, needs_prompt, probe
-from hearth.runtime.commands import streamed
+from hearth.releases.release import Release, content_digest, dump_release, needs_trial_prompt, trial_prompt
+from hearth.runtime.commands import streamed_command
 from hearth.runtime.shell import quote
 from hearth.runtime.write_file import WRITE_FILE
 from hearth.settings.model import Settings
@@ -22,7 +22,9 @@ SCRIPT = Path(__file__).with_name("release.bash")
 
 
 @operation()
-def accepted(settings: Settings, paths: tuple[str, ...], release: Release) -> Generator[FunctionCommand, None, None]:
+def accept_release(
+    settings: Settings, paths: tuple[str, ...], release: Release
+) -> Generator[FunctionCommand, None, None]:
     """Accept what serves now as a release, once the page and a prompt came through the proxy (or a
     model for embeddings made one, where none talks); else put the last back.
 
@@ -46,7 +48,7 @@ def accepted(settings: Settings, paths: tuple[str, ...], release: Release) -> Ge
         files=state.files,
         settings=settings.model_dump(mode="json"),
     )
-    yield streamed(accept_script(settings, now, needs_prompt(state.accepted, now)))
+    yield streamed_command(accept_script(settings, now, needs_trial_prompt(state.accepted, now)))
 
 
 def accept_script(settings: Settings, release: Release, prompt: bool) -> str:
@@ -55,7 +57,7 @@ def accept_script(settings: Settings, release: Release, prompt: bool) -> str:
     Args:
         prompt: ask a model, beside the page.
     """
-    tried = probe(settings)
+    tried = trial_prompt(settings)
     models = " ".join(tried.models)
     images = "\n".join(f"{reference} {image}" for reference, image in release.images.items())
     # From inside where callers have to show who they are, since a trial can not, or to speak TLS, since bash does not.
@@ -77,9 +79,9 @@ def refuse_script(settings: Settings, paths: tuple[str, ...], by: str) -> str:
 
 
 @operation(is_idempotent=False)
-def rolled_back(settings: Settings, by: str) -> Generator[FunctionCommand, None, None]:
+def roll_back(settings: Settings, by: str) -> Generator[FunctionCommand, None, None]:
     """Go back to the release before the one that serves: files, images, containers. Models stay as they are."""
-    yield streamed(_script("rollback", settings, (), by))
+    yield streamed_command(_script("rollback", settings, (), by))
 
 
 def _script(calls: str, settings: Settings, paths: tuple[str, ...], by: str) -> str:

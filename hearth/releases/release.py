@@ -75,7 +75,7 @@ def new_release(now: datetime, commit: str, by: str) -> Release:
     return Release(id=f"{utc:%Y%m%dT%H%M%SZ}{suffix}", created=utc.isoformat(timespec="seconds"), commit=commit, by=by)
 
 
-def needs_prompt(before: Release | None, now: Release) -> bool:
+def needs_trial_prompt(before: Release | None, now: Release) -> bool:
     """Whether a model must answer before the release is accepted: not when the page alone has changed.
 
     A prompt loads a model, which takes a minute on a small host.
@@ -87,7 +87,7 @@ def needs_prompt(before: Release | None, now: Release) -> bool:
 
 
 @dataclass(frozen=True)
-class Probe:
+class TrialPrompt:
     """How a release is tried with a model. Which model is decided on the host, where Ollama says what each can do.
 
     Attributes:
@@ -101,17 +101,17 @@ class Probe:
     body: str = ""
 
 
-def probe(settings: Settings) -> Probe:
+def trial_prompt(settings: Settings) -> TrialPrompt:
     """The probe for these settings."""
     models = settings.ollama_models
     if not models:
-        return Probe()
+        return TrialPrompt()
     # Enough for a word after what a model that thinks begins with.
     question: dict[str, Any] = {"model": models[0], "options": {"num_predict": 16}, "stream": True}
     for route in settings.routes:
         if "POST" in route.methods and route.to == "/api/generate":
-            return Probe(models, route.path, json.dumps(question | {"prompt": "Say hello."}))
+            return TrialPrompt(models, route.path, json.dumps(question | {"prompt": "Say hello."}))
         if "POST" in route.methods and route.to == "/api/chat":
             messages = [{"role": "user", "content": "Say hello."}]
-            return Probe(models, route.path, json.dumps(question | {"messages": messages}))
-    return Probe(models)
+            return TrialPrompt(models, route.path, json.dumps(question | {"messages": messages}))
+    return TrialPrompt(models)

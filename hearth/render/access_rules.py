@@ -12,10 +12,10 @@ from hearth.settings.routes import Route
 # Whose form errors have: Ollama's own, that of OpenAI (whose library shows no other), or a backend's.
 Form = Literal["ollama", "openai", "backend"]
 # Who is let in, a regular expression (PCRE) for paths, and the form of their errors.
-Gate = tuple[Access, str, Form]
+AccessRule = tuple[Access, str, Form]
 
 
-def find_gates(settings: Settings) -> list[Gate]:
+def find_access_rules(settings: Settings) -> list[AccessRule]:
     """One gate for each way in, if there is anything but open doors; no path belongs to two of them."""
     if all(access.anyone for access in settings.accesses):
         return []

@@ -6,7 +6,7 @@ import re
 from itertools import groupby
 from typing import Any
 
-from hearth.render.access_rules import find_gates
+from hearth.render.access_rules import find_access_rules
 from hearth.render.compose import any_access
 from hearth.render.templates import environment
 from hearth.settings.model import Settings
@@ -48,7 +48,7 @@ def _access(settings: Settings) -> dict[str, Any]:
     uploads = tuple(route for route in routes if route.is_upload)
     return {
         "page_access": settings.page_access,
-        "gates": find_gates(settings),
+        "gates": find_access_rules(settings),
         "keeps_secrets": settings.keeps_secrets,
         "knows_people": any_access(settings, "people"),
         "knows_programs": any_access(settings, "programs"),

@@ -21,7 +21,7 @@ def deployer() -> str:
     return f"{user}@{platform.node() or 'unknown'}"
 
 
-def commit() -> str:
+def current_commit() -> str:
     """Short name of the checkout's commit, with `+changes` where tracked files were edited; "" without git."""
     name = _git("rev-parse", "--short", "HEAD")
     return f"{name}{CHANGED}" if name and _git("status", "--porcelain", "--untracked-files=no") else name

@@ -11,10 +11,10 @@ from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
 from hearth.runtime.explain import explain, is_preparing
-from hearth.runtime.journal import blame
+from hearth.runtime.journal import record_failure
 
 
-def streamed(script: str) -> FunctionCommand:
+def streamed_command(script: str) -> FunctionCommand:
     """Run a shell script on the host and show its output line by line as it comes.
 
     pyinfra shows output of ordinary commands only with -v; what takes minutes must not look dead without it.
@@ -33,11 +33,11 @@ def connection_arguments() -> dict[str, Any]:
 def _run(state: State, host: Host, script: str, arguments: dict[str, Any]) -> bool:  # noqa: ARG001
     succeeded, output = host.run_shell_command(StringCommand(script), print_output=True, **arguments)
     if not succeeded:
-        blame(host, output.stderr_lines)
+        record_failure(host, output.stderr_lines)
     return succeeded
 
 
-def refused(message: str) -> FunctionCommand:
+def refused_command(message: str) -> FunctionCommand:
     """Fail the operation on this host alone, with a sentence. (An exception would end the run on all hosts.)"""
     if is_preparing():
         explain(message, kind="unknown")
@@ -46,5 +46,5 @@ def refused(message: str) -> FunctionCommand:
 
 def _refuse(state: State, host: Host, message: str) -> bool:  # noqa: ARG001
     logger.error(f"{host.print_prefix}{message}")
-    blame(host, [message])
+    record_failure(host, [message])
     return False

@@ -14,7 +14,7 @@ from pyinfra.context import ctx_state
 
 # Names a file to which every sentence is added, a JSON object a line, for `python -m hearth.drift`: pyinfra's own JSON
 # has no place for them. In the terminal they go to standard error, as all that pyinfra logs.
-REPORT = "HEARTH_REPORT"
+EXPLAIN_LOG = "HEARTH_REPORT"
 
 Kind = Literal["differs", "unknown"]
 
@@ -49,17 +49,17 @@ def explain(*sentences: str, kind: Kind = "differs") -> None:
             continue
         said.add((host.name, sentence))
         logger.info(f"{host.print_prefix}{sentence}")
-        if path := os.environ.get(REPORT):
+        if path := os.environ.get(EXPLAIN_LOG):
             with Path(path).open("a", encoding="utf-8") as report:
                 report.write(json.dumps({"host": host.name, "kind": kind, "text": sentence}) + "\n")
 
 
-def will_put(*paths: str) -> None:
+def will_write(*paths: str) -> None:
     """Remember, while preparing, that these files of the current host are going to be put in place."""
     if is_preparing():
         _put.setdefault(_state(), set()).update((host.name, path) for path in paths)
 
 
-def is_to_be_put(path: str) -> bool:
+def will_be_written(path: str) -> bool:
     """Whether what the host shows of this file, or has made from it, is to be replaced by this very run."""
     return is_preparing() and (host.name, path) in _put.get(_state(), ())

@@ -38,14 +38,14 @@ def current_journal() -> HostJournal:
     return journal_of(ctx_state.get(), host.name)  # type: ignore[no-untyped-call]
 
 
-def learned(sizes: Mapping[str, str] | None = None, docker: str = "") -> None:
+def record_versions(sizes: Mapping[str, str] | None = None, docker: str = "") -> None:
     """What an operation has seen of the current host: models' full names to sizes, the engine's version."""
     known = current_journal()
     known.sizes |= sizes or {}
     known.docker = docker or known.docker
 
 
-def blame(one: Host, lines: Iterable[str]) -> None:
+def record_failure(one: Host, lines: Iterable[str]) -> None:
     """What a host said when something failed there; the last of it is told at the end."""
     state = one.state
     journal_of(state, one.name).reasons = [line.strip() for line in lines if line.strip()][-3:]

@@ -13,13 +13,13 @@ from pyinfra import logger
 from pyinfra.api.host import Host
 from pyinfra.context import ctx_host
 
-from hearth.runtime.journal import blame
+from hearth.runtime.journal import record_failure
 
 # Seconds. Generous: a Pi that swaps, or a wireless network that comes back, is not given up.
 PAUSE, PATIENCE = 15, 105
 
 
-def watch_connection(pause: float = PAUSE, patience: float = PATIENCE) -> gevent.Greenlet | None:
+def start_keepalive(pause: float = PAUSE, patience: float = PATIENCE) -> gevent.Greenlet | None:
     """End the run on the host of this code, with a sentence, once it gave no sign of life for `patience` seconds.
 
     A connection that replaces the first one, as after a restart of the host, is watched as well. Connections that are
@@ -42,7 +42,7 @@ def _watch(host: Host, pause: float, patience: float) -> None:
                 "was done so far stays. Deploy again when it is back: that finishes what was begun."
             )
             logger.error(f"{host.print_prefix}{message}")
-            blame(host, [message])
+            record_failure(host, [message])
             transport.close()  # what waits for the host's output gets its end
             return
         gevent.sleep(pause)

@@ -8,6 +8,7 @@ machine that vanished without a word is noticed by the host, which then ends its
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,7 +48,7 @@ class Answer:
     channel: tuple[Any, Any, Any]
 
 
-def hold(root: dict[str, Any]) -> None:
+def acquire_deploy_lock(root: Mapping[str, Any]) -> None:
     """Keep every other deploy off this host until this run ends. To be called before the host is looked at.
 
     Nothing is held by a run that only looks (`--dry`), nor over connectors that have no lasting channel (`@docker`,
@@ -59,7 +60,7 @@ def hold(root: dict[str, Any]) -> None:
     Raises:
         DeployError: another run holds the host, or the host did not say whether one does.
     """
-    if only_looks() or host.connector_data.get(_KEY):
+    if is_dry_run() or host.connector_data.get(_KEY):
         return
     answer = _ask(root)
     if answer is not None and any(
@@ -71,7 +72,7 @@ def hold(root: dict[str, Any]) -> None:
     if answer is None:
         return
     if answer.said.startswith("held"):
-        raise DeployError(refusal(host.name, answer.said.removeprefix("held").strip()))
+        raise DeployError(format_refusal(host.name, answer.said.removeprefix("held").strip()))
     if answer.said != "taken":
         reason = answer.complaint or answer.said or "the host said nothing"
         raise DeployError(
@@ -82,12 +83,12 @@ def hold(root: dict[str, Any]) -> None:
     host.connector_data[_KEY] = answer.channel
 
 
-def release_hold(host: Host) -> None:
-    """Let go of a hold whose connection is gone, so that `hold` takes the host anew."""
+def forget_deploy_lock(host: Host) -> None:
+    """Let go of a hold whose connection is gone, so that `acquire_deploy_lock` takes the host anew."""
     host.connector_data.pop(_KEY, None)
 
 
-def refusal(name: str, holder: str) -> str:
+def format_refusal(name: str, holder: str) -> str:
     """The sentence for the second of two deploys; `holder` is empty for the moment in which the first one begins."""
     return (
         f"{name} is being deployed to by {holder or 'somebody else, who began this moment'}; nothing was changed. "
@@ -95,24 +96,24 @@ def refusal(name: str, holder: str) -> str:
     )
 
 
-def holder(user: str, machine: str, now: datetime) -> str:
+def format_holder(user: str, machine: str, now: datetime) -> str:
     """Who holds a host since when: `anna@laptop (since 2026-01-31 12:03 UTC)`."""
     return f"{user}@{machine} (since {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC)"
 
 
-def only_looks() -> bool:
+def is_dry_run() -> bool:
     """Whether this run of pyinfra will change nothing: `--dry`, or one of the options that only print."""
     return pyinfra.is_cli and read_command_line().only_looks
 
 
-def _ask(root: dict[str, Any]) -> Answer | None:
+def _ask(root: Mapping[str, Any]) -> Answer | None:
     """Start the program that holds the lock; None where the connector has no channel that lasts.
 
     Raises:
         DeployError: it did not answer in time.
     """
     user, _, machine = deployer().rpartition("@")
-    who = holder(user, machine, datetime.now(UTC))
+    who = format_holder(user, machine, datetime.now(UTC))
     words = ("bash", "-c", _SCRIPT.read_text(), "hearth-lock", DEPLOY_LOCK, who, str(PATIENCE))
     command = StringCommand("exec", *(QuoteString(word) for word in words))
     arguments = _arguments(root)
@@ -146,7 +147,7 @@ def _open(line: str) -> tuple[Any, Any, Any] | None:
     return None
 
 
-def _arguments(root: dict[str, Any]) -> dict[str, Any]:
+def _arguments(root: Mapping[str, Any]) -> dict[str, Any]:
     """Connection arguments (sudo …) as pyinfra's facts get them: ours, the inventory's, the command line's."""
     arguments, _ = pop_global_arguments(state, host, dict(root))
     return {key: value for key, value in arguments.items() if key in CONNECTOR_ARGUMENT_KEYS}

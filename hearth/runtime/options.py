@@ -7,7 +7,7 @@ from typing import Any
 from pyinfra.api import DeployError
 
 
-def choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
+def read_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """One of the choices; the first if none was given.
 
     Args:
@@ -22,7 +22,7 @@ def choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     return chosen
 
 
-def required(name: str, value: Any, example: str) -> str:
+def read_required(name: str, value: Any, example: str) -> str:
     """A text that has to be given.
 
     Raises:

@@ -37,7 +37,7 @@ def run_pyinfra(
     )
 
 
-def why(errors: str) -> str:
+def failure_reason(errors: str) -> str:
     """The reason in what pyinfra wrote to standard error, without its headings and places in the code; "" if none."""
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in errors.splitlines()]
     failed = [index for index, line in enumerate(lines) if re.match(r"--> .*\berror\b", line)]
@@ -54,7 +54,7 @@ def why(errors: str) -> str:
     return others[-1] if others else ""
 
 
-def hosts_of(inventory: str, limits: Sequence[str]) -> list[str]:
+def select_hosts(inventory: str, limits: Sequence[str]) -> list[str]:
     """Names of the hosts that `pyinfra debug-inventory --json` shows and that one of the limits lets through, if any.
 
     Args:
@@ -71,6 +71,6 @@ def hosts_of(inventory: str, limits: Sequence[str]) -> list[str]:
     ]
 
 
-def pattern(name: str) -> str:
+def limit_pattern(name: str) -> str:
     """A `--limit` that matches this host alone: a bare name could also be that of a group."""
     return f"[{name[0]}]{escape(name[1:])}"

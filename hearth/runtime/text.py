@@ -9,18 +9,18 @@ from typing import Any
 _LONG = 60
 
 
-def listed(words: Iterable[str]) -> str:
+def join_words(words: Iterable[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     *others, last = words
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def there(names: Sequence[str]) -> str:
+def are_missing(names: Sequence[str]) -> str:
     """`a is not there; it is`, `a and b are not there; they are`: a verb follows."""
-    return f"{listed(names)} {'is not there; it is' if len(names) == 1 else 'are not there; they are'}"
+    return f"{join_words(names)} {'is not there; it is' if len(names) == 1 else 'are not there; they are'}"
 
 
-def step(old: Any, new: Any) -> str:
+def format_change(old: Any, new: Any) -> str:
     """`900 → 1000`; of lists, what came and what went."""
     if isinstance(old, list) and isinstance(new, list):
         parts = [f"+ {_value(item)}" for item in new if item not in old]

@@ -84,7 +84,7 @@ def parse_access(text: str) -> Access:
     raise ValueError(f"{right} would be right")
 
 
-def check_access(text: str) -> str:
+def check_access_policy(text: str) -> str:
     """`text`, if it says who may call.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hearth.settings.model import Settings
-from hearth.settings.rules import check
+from hearth.settings.rules import check_settings
 from hearth.settings.types import is_text
 
 # Host data that is not ours: pyinfra's connection settings, its per-operation arguments, and the user's own (x_…).
@@ -46,7 +46,7 @@ def load_settings(data: Mapping[str, Any], host: str = "host") -> Settings:
     except ValidationError as error:
         raise SettingsError("\n".join(f"{host}: {line}" for line in _explain(error, own))) from None
     try:
-        check(settings)
+        check_settings(settings)
     except ValueError as error:
         raise SettingsError(f"{host}: {_one_line(str(error))}") from None
     return settings

@@ -17,7 +17,7 @@ from pydantic import (
     PlainSerializer,
 )
 
-from hearth.settings.access import Access, check_access, check_network, parse_access
+from hearth.settings.access import Access, check_access_policy, check_network, parse_access
 from hearth.settings.origins import check_origin
 from hearth.settings.routes import Route
 from hearth.settings.secret_source import Source
@@ -69,7 +69,7 @@ class Settings(BaseModel):
     chat_title: Annotated[str, Field(max_length=80), AfterValidator(_title)]
     allowed_origins: tuple[Origin, ...]
     proxy_host_names: tuple[HostName, ...]
-    proxy_access: Annotated[str, AfterValidator(check_access)]
+    proxy_access: Annotated[str, AfterValidator(check_access_policy)]
     proxy_allow_from: tuple[Annotated[str, AfterValidator(check_network)], ...]
     proxy_people: dict[PersonName, Source]
     proxy_programs: dict[PersonName, Source]

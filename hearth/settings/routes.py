@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from hearth.paths import CONTAINERS
-from hearth.settings.access import check_access
+from hearth.settings.access import check_access_policy
 from hearth.settings.types import check_host_name, is_loopback, is_port
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -84,7 +84,7 @@ class Route(BaseModel):
     path: Annotated[str, AfterValidator(_check_path)]
     to: str
     methods: tuple[Method, ...]
-    access: Annotated[str, AfterValidator(lambda text: check_access(text) if text else text)] = ""
+    access: Annotated[str, AfterValidator(lambda text: check_access_policy(text) if text else text)] = ""
 
     @model_serializer(mode="wrap")
     def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from hearth.settings.tls_rules import check_tls
 from hearth.settings.types import duration_in_seconds
 
 
-def check(settings: Settings) -> None:
+def check_settings(settings: Settings) -> None:
     """Refuse settings that can't work together.
 
     Raises:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hearth.paths import CONTAINERS
-from hearth.runtime.text import listed, there
+from hearth.runtime.text import are_missing, join_words
 from hearth.stack.containers import Drift
 
 
-def about_containers(drift: Sequence[Drift]) -> list[str]:
+def describe_containers(drift: Sequence[Drift]) -> list[str]:
     """One sentence for each container: all that is wrong with it, and what is done."""
     by_name: dict[str, list[Drift]] = {}
     for one in drift:
         by_name.setdefault(one.name, []).append(one)
     if len(by_name) > 1 and all(one.what == "is missing" for one in drift):
-        return [f"{there(sorted(by_name))} made and started"]
-    return [f"{name} {listed(one.what for one in some)}; it is {_deed(some)}" for name, some in by_name.items()]
+        return [f"{are_missing(sorted(by_name))} made and started"]
+    return [f"{name} {join_words(one.what for one in some)}; it is {_deed(some)}" for name, some in by_name.items()]
 
 
 def _deed(drift: Sequence[Drift]) -> str:

@@ -10,7 +10,7 @@ from pyinfra.api.exceptions import FactPreconditionError
 
 from hearth.docker.compose_up import COMPOSE_UP
 from hearth.paths import CONTAINERS, HTTPD_CONF, RELOAD_PENDING, ROOT
-from hearth.runtime.commands import refused, streamed
+from hearth.runtime.commands import refused_command, streamed_command
 from hearth.runtime.shell import quote
 from hearth.stack.container_facts import Project
 from hearth.stack.containers import MISSING, Drift, find_drift
@@ -18,7 +18,7 @@ from hearth.stack.messages import explain_containers
 
 
 @operation()
-def up(
+def compose_up(
     images: Mapping[str, str],
     timeout: int,
     on_failure: str,
@@ -41,7 +41,7 @@ def up(
     try:
         state = host.get_fact(Project)
     except FactPreconditionError as error:
-        yield refused(str(error))
+        yield refused_command(str(error))
         return
     ids = {service: state.images.get(reference, "") for service, reference in images.items()}
     drift = find_drift(state.hashes, list(state.containers), ids, limited)
@@ -50,7 +50,7 @@ def up(
         host.noop("containers are as they should be")
         return
     explain_containers(state, drift)
-    yield streamed(converge_script(drift if do_up else None, timeout, on_failure, quiet_wait, directories))
+    yield streamed_command(converge_script(drift if do_up else None, timeout, on_failure, quiet_wait, directories))
 
 
 def converge_script(

@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pyinfra.api import deploy
 
 from hearth.boot.deploy import can_reboot
 from hearth.boot.memory_cgroup import limits_in_force
-from hearth.host.hardware import Board
-from hearth.releases import operations as releases
+from hearth.host.hardware import Hardware
+from hearth.releases.operations import refuse_script
 from hearth.render.stack_files import render_tree
 from hearth.runtime.checkout import deployer
 from hearth.settings.model import Settings
-from hearth.stack import container_operations as project
-from hearth.stack import file_operations as tree
-from hearth.stack import image_operations as images
-from hearth.tls import operations as certificate
-from hearth.tls.local_files import Material
+from hearth.stack.container_operations import compose_up
+from hearth.stack.file_operations import sync_files
+from hearth.stack.image_operations import pull_images
+from hearth.tls.local_files import TlsInputs
+from hearth.tls.operations import install_certificate
 
 
 @deploy("Stack")
-def stack(settings: Settings, material: Material, board: Board) -> None:
-    references = {"ollama": settings.ollama_image, "httpd": settings.proxy_image}
-    images.pulled(
+def stack(settings: Settings, tls_inputs: TlsInputs, hardware: Hardware) -> None:
+    put_stack(
+        settings,
+        tls_inputs,
+        render_tree(settings),
+        {"ollama": settings.ollama_image, "httpd": settings.proxy_image},
+        limits_in_force(settings, hardware, can_reboot(settings)),
+    )
+
+
+def put_stack(
+    settings: Settings,
+    tls_inputs: TlsInputs,
+    files: Mapping[str, bytes],
+    images: Mapping[str, str],
+    limited: frozenset[str] | None = None,
+) -> None:
+    """The operations that make a host serve these files with these images.
+
+    Args:
+        files: relative path below /opt/hearth to content.
+        images: service to reference.
+        limited: services whose memory limit is in force; None where nobody asked.
+    """
+    pull_images(
         name="Pull the images",
-        references=tuple(references.values()),
+        references=tuple(images.values()),
         timeout=settings.docker_pull_timeout,
         stall=settings.docker_pull_stall,
         retries=settings.docker_pull_retries,
@@ -31,15 +55,14 @@ def stack(settings: Settings, material: Material, board: Board) -> None:
     # A setting, not a fact: no operation, and so no question to the host, where it is off. Before the files, since
     # httpd.conf is tried with the certificate that it names.
     if settings.proxy_tls != "off":
-        certificate.provided(name="Put the certificate", settings=settings, material=material)
-    files = render_tree(settings)
-    tree.synced(name="Put the files", files=files, settings=settings)
-    project.up(
+        install_certificate(name="Put the certificate", settings=settings, tls_inputs=tls_inputs)
+    sync_files(name="Put the files", files=files, settings=settings)
+    compose_up(
         name="Bring the containers up",
-        images=references,
+        images=images,
         timeout=settings.docker_health_timeout,
-        on_failure=releases.refuse_script(settings, tuple(sorted(files)), deployer()),
+        on_failure=refuse_script(settings, tuple(sorted(files)), deployer()),
         quiet_wait=settings.docker_quiet_wait,
-        limited=limits_in_force(settings, board, can_reboot(settings)),
+        limited=limited,
         directories=(f"{settings.ollama_models_dir}/models",) if settings.ollama_models_dir else (),
     )

@@ -7,7 +7,7 @@ from typing import Literal
 
 from hearth.paths import CONTAINERS, ROOT
 from hearth.releases.release import Release
-from hearth.runtime.text import listed, step
+from hearth.runtime.text import format_change, join_words
 from hearth.settings.model import Settings
 from hearth.stack.setting_changes import COMPOSE, Change, Files, digests, find_changes
 
@@ -35,7 +35,9 @@ _REASONS: dict[Reason, tuple[str, str]] = {
 }
 
 
-def about_files(present: Mapping[str, str], wanted: Files, settings: Settings, accepted: Release | None) -> list[str]:
+def describe_files(
+    present: Mapping[str, str], wanted: Files, settings: Settings, accepted: Release | None
+) -> list[str]:
     """One sentence for each setting that changes files, then one for each other reason that they differ for.
 
     Args:
@@ -53,7 +55,7 @@ def about_files(present: Mapping[str, str], wanted: Files, settings: Settings, a
     moved = frozenset(path for path in differing if before.get(path) != right[path])
     changes = find_changes(accepted.settings, settings, wanted) if accepted else []
     explained = frozenset(path for change in changes for path in change.files) & moved
-    sentences = [about_change(change, change.files & moved) for change in changes if change.files & moved]
+    sentences = [describe_change(change, change.files & moved) for change in changes if change.files & moved]
     groups: dict[Reason, list[str]] = {}
     for path in sorted(differing):
         if reason := _reason(present.get(path), before.get(path), path in moved, path in explained):
@@ -84,9 +86,9 @@ def _reason(here: str | None, before: str | None, is_moved: bool, is_explained: 
     return "unknown" if before is None else "version" if is_moved else "edited"
 
 
-def about_change(change: Change, files: frozenset[str]) -> str:
+def describe_change(change: Change, files: frozenset[str]) -> str:
     """`proxy_timeout 900 → 1000: httpd/httpd.conf; httpd reloads gracefully, nothing is cut`."""
-    settings = listed(f"{name} {step(old, new)}" for name, (old, new) in change.settings.items())
+    settings = join_words(f"{name} {format_change(old, new)}" for name, (old, new) in change.settings.items())
     return f"{settings}: {_named(sorted(files))}; {consequence(files, change.services)}"
 
 
@@ -100,7 +102,7 @@ def consequence(files: frozenset[str], services: frozenset[str] | None) -> str:
     if services and COMPOSE in files:
         names = [CONTAINERS.get(service, service) for service in sorted(services)]
         noun, verb = ("containers", "are") if len(names) > 1 else ("container", "is")
-        parts.append(f"the {noun} {listed(names)} {verb} recreated, running answers end")
+        parts.append(f"the {noun} {join_words(names)} {verb} recreated, running answers end")
     elif services is None and COMPOSE in files:
         parts.append("containers that are not as it says are recreated, running answers end")
     elif COMPOSE in files:
@@ -114,4 +116,4 @@ def consequence(files: frozenset[str], services: frozenset[str] | None) -> str:
 
 def _named(paths: Sequence[str]) -> str:
     """Up to three files by their names, more by their number."""
-    return listed(paths) if len(paths) <= 3 else f"{len(paths)} files ({', '.join(paths[:2])}, …)"
+    return join_words(paths) if len(paths) <= 3 else f"{len(paths)} files ({', '.join(paths[:2])}, …)"

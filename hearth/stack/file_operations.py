@@ -9,19 +9,21 @@ from pyinfra import host
 from pyinfra.api import FileUploadCommand, StringCommand, operation
 
 from hearth.paths import HTTPD_CONF, HTTPD_USER, RELOAD_PENDING, ROOT, TLS_LIVE
-from hearth.runtime.explain import explain, will_put
+from hearth.runtime.explain import explain, will_write
 from hearth.runtime.shell import quote
-from hearth.runtime.tar import pack
+from hearth.runtime.tar import pack_files
 from hearth.settings.model import Settings
 from hearth.stack.file_facts import Tree
-from hearth.stack.file_messages import about_files
+from hearth.stack.file_messages import describe_files
 from hearth.stack.setting_changes import digests
 
 _INCOMING = f"{ROOT}/.incoming"
 
 
 @operation()
-def synced(files: Mapping[str, bytes], settings: Settings) -> Generator[StringCommand | FileUploadCommand, None, None]:
+def sync_files(
+    files: Mapping[str, bytes], settings: Settings
+) -> Generator[StringCommand | FileUploadCommand, None, None]:
     """Put the files that differ into /opt/hearth.
 
     All arrive together in a directory beside their places, are tried there (`docker compose config`, `httpd -t` in
@@ -38,9 +40,9 @@ def synced(files: Mapping[str, bytes], settings: Settings) -> Generator[StringCo
     if not differing:
         host.noop("files are as they should be")
         return
-    explain(*about_files(state.digests, files, settings, state.accepted))
-    will_put(*differing)
-    archive = pack(differing)
+    explain(*describe_files(state.digests, files, settings, state.accepted))
+    will_write(*differing)
+    archive = pack_files(differing)
     upload = f"{ROOT}/.incoming.tar"
     yield StringCommand(f"install -d -m 0755 {ROOT}")
     yield FileUploadCommand(io.BytesIO(archive), upload)

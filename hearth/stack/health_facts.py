@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from hearth.docker.facts import EngineUnreachable
 from hearth.paths import CONTAINERS, DOCKER_DIR
-from hearth.preflight.facts import Checkup
+from hearth.preflight.facts import HostFacts
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.shell import DOCKER_ANSWERS, quote
 from hearth.stack.container_facts import Project
@@ -64,7 +64,7 @@ class Symptoms(FactBase[dict[str, Any]]):
                 "limits=$(timeout 40 docker info --format '{{.MemoryLimit}}' 2>/dev/null); answered=$?",
                 # An engine that hangs is not asked again: each question would take its time in vain.
                 "[ $answered != 124 ] || timeout() { return 124; }",
-                f"({Checkup().command(tuple(map(quote, paths)), '')})",
+                f"({HostFacts().command(tuple(map(quote, paths)), '')})",
                 f"({Project().command()})",
                 "echo @@memory; grep -E '^(Mem|Swap)' /proc/meminfo",
                 # It also prints "false" where no engine answers, and then fails.
@@ -90,7 +90,7 @@ class Symptoms(FactBase[dict[str, Any]]):
         sections = parse_sections(lines)
         if "access" not in sections:
             return {"access": False}
-        checkup = Checkup().process(lines)
+        checkup = HostFacts().process(lines)
         engine, drift, deployed = "", [], False
         troubles: dict[str, str] = {}
         if "complaints" in sections:

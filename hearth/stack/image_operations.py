@@ -10,7 +10,7 @@ from pyinfra.api import FunctionCommand, StringCommand, operation
 from pyinfra.api.exceptions import FactPreconditionError
 
 from hearth.paths import IMAGES_FOUND, IMAGES_LOCK
-from hearth.runtime.commands import refused, streamed
+from hearth.runtime.commands import refused_command, streamed_command
 from hearth.runtime.shell import quote
 from hearth.runtime.write_file import WRITE_FILE
 from hearth.stack.image_facts import Images
@@ -21,7 +21,7 @@ FUNCTIONS = WRITE_FILE + Path(__file__).with_name("pull_images.sh").read_text()
 
 
 @operation()
-def pulled(
+def pull_images(
     references: tuple[str, ...], timeout: int, stall: int, retries: int
 ) -> Generator[FunctionCommand | StringCommand, None, None]:
     """Pull the images that are missing, whose tag was moved on the host, or whose pull was cut off.
@@ -35,7 +35,7 @@ def pulled(
     try:
         state = host.get_fact(Images, references=references)
     except FactPreconditionError as error:
-        yield refused(str(error))
+        yield refused_command(str(error))
         return
     missing = state.missing(references)
     unrecorded = state.unrecorded(references)
@@ -45,7 +45,7 @@ def pulled(
     for reference, image_id in unrecorded.items():
         yield StringCommand(record_script(reference, quote(image_id), IMAGES_FOUND, IMAGES_LOCK))
     if missing:
-        yield streamed(pull_script(missing, timeout, stall, retries))
+        yield streamed_command(pull_script(missing, timeout, stall, retries))
 
 
 def record_script(reference: str, image_id: str, *tables: str) -> str:

@@ -82,7 +82,7 @@ def is_local(certificate: x509.Certificate) -> bool:
     return certificate.issuer.rfc4514_string().startswith(f"CN={AUTHORITY_NAME}")
 
 
-def why_replace(
+def replacement_reason(
     chain: Sequence[x509.Certificate], names: Sequence[str], authority: x509.Certificate | None, now: datetime
 ) -> str:
     """Why a host's local certificate is to be replaced; "" where it is right.

@@ -9,10 +9,10 @@ from pyinfra.api import DeployError
 
 from hearth.settings.model import Settings
 from hearth.tls.certificate import CertificateError, today
-from hearth.tls.local_files import Material, gather
+from hearth.tls.local_files import TlsInputs, load_tls_inputs
 
 
-def read_material(settings: Settings, everyone: Iterable[Settings]) -> Material:
+def read_tls_inputs(settings: Settings, everyone: Iterable[Settings]) -> TlsInputs:
     """Certificate, key or authority for the current host.
 
     Args:
@@ -22,6 +22,6 @@ def read_material(settings: Settings, everyone: Iterable[Settings]) -> Material:
         DeployError: something of it is not there, or can't be right.
     """
     try:
-        return gather(settings, everyone, today())
+        return load_tls_inputs(settings, everyone, today())
     except CertificateError as error:
         raise DeployError(f"{host.name}: {error}; nothing was changed") from None

@@ -14,7 +14,7 @@ from hearth.tls.local_ca import Authority, load_authority
 
 
 @dataclass(frozen=True)
-class Material:
+class TlsInputs:
     """Read before any host is changed.
 
     Attributes:
@@ -32,7 +32,7 @@ class Material:
     trust: bytes = b""
 
 
-def gather(settings: Settings, everyone: Iterable[Settings], now: datetime) -> Material:
+def load_tls_inputs(settings: Settings, everyone: Iterable[Settings], now: datetime) -> TlsInputs:
     """Read what a host's settings name on this computer, and look whether it can be right.
 
     Args:
@@ -43,14 +43,14 @@ def gather(settings: Settings, everyone: Iterable[Settings], now: datetime) -> M
     """
     match settings.proxy_tls:
         case "files":
-            return Material(pair=_own_files(settings, now))
+            return TlsInputs(pair=_own_files(settings, now))
         case "local-ca":
             return _authority(settings, everyone)
         case "acme" if settings.proxy_acme_trust:
             trust = _read(settings.proxy_acme_trust, "proxy_acme_trust")
             parse_chain(trust, f"proxy_acme_trust = {settings.proxy_acme_trust!r}")
-            return Material(trust=trust)
-    return Material()
+            return TlsInputs(trust=trust)
+    return TlsInputs()
 
 
 def _own_files(settings: Settings, now: datetime) -> bytes:
@@ -65,7 +65,7 @@ def _own_files(settings: Settings, now: datetime) -> bytes:
     )
 
 
-def _authority(settings: Settings, everyone: Iterable[Settings]) -> Material:
+def _authority(settings: Settings, everyone: Iterable[Settings]) -> TlsInputs:
     directory = Path(settings.proxy_tls_ca).expanduser()
     authority = load_authority(directory)
     if authority is not None and (outside := authority.outside(settings.proxy_tls_names)):
@@ -81,7 +81,7 @@ def _authority(settings: Settings, everyone: Iterable[Settings]) -> Material:
         if one.proxy_tls == "local-ca" and one.proxy_tls_ca == settings.proxy_tls_ca
         for name in one.proxy_tls_names
     ]
-    return Material(
+    return TlsInputs(
         directory=directory, authority=authority, everyone=tuple(dict.fromkeys([*settings.proxy_tls_names, *names]))
     )
 

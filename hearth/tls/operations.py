@@ -15,19 +15,21 @@ from pyinfra.api.state import State
 
 from hearth.paths import RELOAD_PENDING, ROOT, TLS, TLS_FILES, TLS_LIVE
 from hearth.runtime.byte_stream import ChannelError, write_to
-from hearth.runtime.commands import connection_arguments, refused
+from hearth.runtime.commands import connection_arguments, refused_command
 from hearth.runtime.explain import explain
 from hearth.runtime.shell import quote
 from hearth.settings.model import Settings
 from hearth.tls.certificate import CertificateError, fingerprint, parse_chain, today
 from hearth.tls.facts import DIRECTORIES, Certificates
 from hearth.tls.local_ca import make_authority
-from hearth.tls.local_files import Material
+from hearth.tls.local_files import TlsInputs
 from hearth.tls.plan import Plan, plan_certificates
 
 
 @operation()
-def provided(settings: Settings, material: Material) -> Generator[FunctionCommand | StringCommand, None, None]:
+def install_certificate(
+    settings: Settings, tls_inputs: TlsInputs
+) -> Generator[FunctionCommand | StringCommand, None, None]:
     """Put the host's certificate and key where httpd reads them, if what is there is not right or ends soon.
 
     A key goes from memory here to a file there, through the connection's encrypted channel: it is on no command line,
@@ -35,14 +37,14 @@ def provided(settings: Settings, material: Material) -> Generator[FunctionComman
 
     Args:
         settings: with TLS.
-        material: what this computer has of it.
+        tls_inputs: what this computer has of it.
     """
     acme_name = settings.proxy_tls_names[0] if settings.proxy_tls == "acme" else ""
     state = host.get_fact(Certificates, acme_name=acme_name)
-    plan = plan_certificates(settings, material, state, today())
+    plan = plan_certificates(settings, tls_inputs, state, today())
     explain(*plan.doubts, kind="unknown")
     if plan.refusal:
-        yield refused(plan.refusal)
+        yield refused_command(plan.refusal)
         return
     if not plan.put and not plan.make:
         host.noop("certificates are as they should be")
@@ -51,32 +53,32 @@ def provided(settings: Settings, material: Material) -> Generator[FunctionComman
     if plan.make:
         yield StringCommand(directories_script(plan.make))
     if plan.put:
-        yield FunctionCommand(_send, (settings, material, plan, connection_arguments()), {})
+        yield FunctionCommand(_send, (settings, tls_inputs, plan, connection_arguments()), {})
 
 
 def _send(
-    state: State, host: Host, settings: Settings, material: Material, plan: Plan, arguments: dict[str, Any]
+    state: State, host: Host, settings: Settings, tls_inputs: TlsInputs, plan: Plan, arguments: dict[str, Any]
 ) -> bool:
     try:
-        files = _contents(host, settings, material, plan)
-        write_to(state, host, receive_script(sorted(files)), arguments, io.BytesIO(pack(files)))
+        files = _contents(host, settings, tls_inputs, plan)
+        write_to(state, host, receive_script(sorted(files)), arguments, io.BytesIO(pack_certificate(files)))
     except (CertificateError, ChannelError, OSError) as error:
         logger.error(f"{host.print_prefix}the certificate was not put: {error}")
         return False
     return True
 
 
-def _contents(host: Host, settings: Settings, material: Material, plan: Plan) -> dict[str, bytes]:
+def _contents(host: Host, settings: Settings, tls_inputs: TlsInputs, plan: Plan) -> dict[str, bytes]:
     """The files to put. Here, and not earlier, the local authority is made and signs: a run that looks does not."""
     if settings.proxy_tls == "acme":
-        return {"acme-trust.pem": material.trust}
+        return {"acme-trust.pem": tls_inputs.trust}
     if settings.proxy_tls == "files":
-        return _with_digest(material.pair)
-    authority = material.authority
+        return _with_digest(tls_inputs.pair)
+    authority = tls_inputs.authority
     if authority is None:
-        authority = make_authority(material.directory, material.everyone, today())
+        authority = make_authority(tls_inputs.directory, tls_inputs.everyone, today())
         logger.info(
-            f"{host.print_prefix}a local authority was made in {material.directory}: keep a copy of that. Devices "
+            f"{host.print_prefix}a local authority was made in {tls_inputs.directory}: keep a copy of that. Devices "
             f"trust it when you tell them (docs/tls.md). SHA-256 fingerprint: {fingerprint(authority.certificate)}"
         )
     files = {"ca.crt": authority.pem}
@@ -101,7 +103,7 @@ def directories_script(paths: Sequence[str]) -> str:
     return " && ".join(lines)
 
 
-def pack(files: Mapping[str, bytes]) -> bytes:
+def pack_certificate(files: Mapping[str, bytes]) -> bytes:
     """A tar archive of files of `/opt/hearth/tls/live`, each with its owner and mode."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:

@@ -10,11 +10,11 @@ from datetime import datetime
 from cryptography import x509
 
 from hearth.paths import ACME, ACME_STORE, TLS, TLS_LIVE
-from hearth.runtime.text import listed
+from hearth.runtime.text import join_words
 from hearth.settings.model import Settings
-from hearth.tls.certificate import WARN_DAYS, CertificateError, days_left, is_local, parse_chain, why_replace
+from hearth.tls.certificate import WARN_DAYS, CertificateError, days_left, is_local, parse_chain, replacement_reason
 from hearth.tls.facts import CertificatesState
-from hearth.tls.local_files import Material
+from hearth.tls.local_files import TlsInputs
 
 _RELOAD = "httpd reloads gracefully, nothing is cut"
 
@@ -40,30 +40,32 @@ class Plan:
     refusal: str = ""
 
 
-def plan_certificates(settings: Settings, material: Material, state: CertificatesState, now: datetime) -> Plan:
+def plan_certificates(settings: Settings, tls_inputs: TlsInputs, state: CertificatesState, now: datetime) -> Plan:
     """What a host needs, for the way to a certificate that its settings name."""
     needed = [TLS, TLS_LIVE] if settings.has_tls_files else []
     match settings.proxy_tls:
         case "files":
-            plan = _own(settings, material, state, now)
+            plan = _own(settings, tls_inputs, state, now)
         case "local-ca":
-            plan = _local(settings, material, state, now)
+            plan = _local(settings, tls_inputs, state, now)
         case _:
             needed += [ACME, ACME_STORE]
-            plan = _acme(material, state, now)
+            plan = _acme(tls_inputs, state, now)
     make = tuple(path for path in needed if path not in state.directories)
     if not make or plan.refusal:
         return plan
-    reasons = plan.reasons if plan.put else (*plan.reasons, f"{listed(make)}: not there, or open to others; put right")
+    reasons = (
+        plan.reasons if plan.put else (*plan.reasons, f"{join_words(make)}: not there, or open to others; put right")
+    )
     return replace(plan, make=make, reasons=reasons)
 
 
-def _own(settings: Settings, material: Material, state: CertificatesState, now: datetime) -> Plan:
+def _own(settings: Settings, tls_inputs: TlsInputs, state: CertificatesState, now: datetime) -> Plan:
     name = settings.proxy_tls_certificate
-    left = days_left(parse_chain(material.pair, name)[0], now)
+    left = days_left(parse_chain(tls_inputs.pair, name)[0], now)
     doubts = (f"the certificate in {name} ends in {left} days; it needs a newer one",) if left < WARN_DAYS else ()
     here = state.digests.get("server.pem")
-    if here == hashlib.sha256(material.pair).hexdigest():
+    if here == hashlib.sha256(tls_inputs.pair).hexdigest():
         return Plan(doubts=doubts)
     why = {
         None: "the host has no certificate yet",
@@ -73,10 +75,10 @@ def _own(settings: Settings, material: Material, state: CertificatesState, now: 
     return Plan(put=True, reasons=(f"{reason}: the one in {name} is put; {_RELOAD}",), doubts=doubts)
 
 
-def _local(settings: Settings, material: Material, state: CertificatesState, now: datetime) -> Plan:
-    names, authority = settings.proxy_tls_names, material.authority
+def _local(settings: Settings, tls_inputs: TlsInputs, state: CertificatesState, now: datetime) -> Plan:
+    names, authority = settings.proxy_tls_names, tls_inputs.authority
     chain = _chain(state)
-    why = why_replace(chain, names, authority.certificate if authority else None, now)
+    why = replacement_reason(chain, names, authority.certificate if authority else None, now)
     if authority is None and chain and not is_local(chain[0]):
         why = "the host's certificate is from another authority"
     elif authority is None and chain:
@@ -84,8 +86,8 @@ def _local(settings: Settings, material: Material, state: CertificatesState, now
             return Plan()
         return Plan(
             refusal=f"{why}, and the local authority that issued it is not on this computer: put the directory "
-            f"{material.directory} of the computer that made it there. Or, to begin anew with an authority that every "
-            f"device must be told of, remove {TLS} on the host and deploy again"
+            f"{tls_inputs.directory} of the computer that made it there. Or, to begin anew with an authority that "
+            f"every device must be told of, remove {TLS} on the host and deploy again"
         )
     if why:
         made = "" if authority else "a local authority is made, and "
@@ -108,8 +110,8 @@ def _chain(state: CertificatesState) -> Sequence[x509.Certificate]:
         return []
 
 
-def _acme(material: Material, state: CertificatesState, now: datetime) -> Plan:
-    trust = hashlib.sha256(material.trust).hexdigest() if material.trust else state.digests.get("acme-trust.pem")
+def _acme(tls_inputs: TlsInputs, state: CertificatesState, now: datetime) -> Plan:
+    trust = hashlib.sha256(tls_inputs.trust).hexdigest() if tls_inputs.trust else state.digests.get("acme-trust.pem")
     put = state.digests.get("acme-trust.pem") != trust
     reason = f"{TLS_LIVE}/acme-trust.pem is not what proxy_acme_trust says; it is put; {_RELOAD}"
     return Plan(put=put, reasons=(reason,) if put else (), doubts=_acme_doubts(state, now))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pyinfra import host, logger
@@ -12,7 +13,7 @@ from hearth.settings.model import Settings
 from hearth.uninstall import operations
 
 
-def announce(settings: Settings, delete_models: bool, root: dict[str, Any]) -> None:
+def show_plan(settings: Settings, delete_models: bool, root: Mapping[str, Any]) -> None:
     """Say what will go and what stays, before pyinfra asks whether to begin.
 
     Args:
@@ -22,7 +23,7 @@ def announce(settings: Settings, delete_models: bool, root: dict[str, Any]) -> N
         DeployError: it can't be known what is Hearth's.
     """
     try:
-        _, removal = operations.look(_files(settings), settings.ollama_models_dir, delete_models, **root)
+        _, removal = operations.read_footprint(_files(settings), settings.ollama_models_dir, delete_models, **root)
     except ValueError as error:
         raise DeployError(f"{host.name}: {error}") from None
     for line in removal.lines or ["nothing: there is nothing of Hearth's on this host"]:
@@ -35,15 +36,15 @@ def announce(settings: Settings, delete_models: bool, root: dict[str, Any]) -> N
 def uninstall(settings: Settings, delete_models: bool) -> None:
     """Containers, networks and images first, the records by which they are known last. Docker itself stays."""
     files, models_dir = _files(settings), settings.ollama_models_dir
-    operations.stack_removed(
+    operations.remove_stack(
         name="Remove the containers, the networks and the images",
         files=files,
         models_dir=models_dir,
         delete_models=delete_models,
     )
-    operations.engine_released(name="Take Hearth out of daemon.json", files=files, models_dir=models_dir)
-    operations.boot_released(name="Take Hearth out of the boot line", files=files, models_dir=models_dir)
-    operations.files_removed(name="Remove the files", files=files, models_dir=models_dir)
+    operations.restore_engine_config(name="Take Hearth out of daemon.json", files=files, models_dir=models_dir)
+    operations.restore_boot_config(name="Take Hearth out of the boot line", files=files, models_dir=models_dir)
+    operations.remove_files(name="Remove the files", files=files, models_dir=models_dir)
 
 
 def _files(settings: Settings) -> frozenset[str]:

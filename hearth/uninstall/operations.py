@@ -18,14 +18,16 @@ from hearth.docker.facts import EngineUnreachable
 from hearth.firewall.operations import removal_script
 from hearth.footprint.facts import Footprint, FootprintState
 from hearth.paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING, MODELS_VOLUME, ROOT
-from hearth.runtime.commands import refused, streamed
+from hearth.runtime.commands import refused_command, streamed_command
 from hearth.runtime.shell import quote
 from hearth.uninstall.plan import STORE_ENTRIES, Removal, plan_removal
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
 
 
-def look(files: frozenset[str], models_dir: str, delete_models: bool, **root: Any) -> tuple[FootprintState, Removal]:
+def read_footprint(
+    files: frozenset[str], models_dir: str, delete_models: bool, **root: Any
+) -> tuple[FootprintState, Removal]:
     """The host, and what an uninstall does to it.
 
     Args:
@@ -45,15 +47,15 @@ def look(files: frozenset[str], models_dir: str, delete_models: bool, **root: An
 
 
 @operation()
-def stack_removed(files: frozenset[str], models_dir: str, delete_models: bool) -> Commands:
+def remove_stack(files: frozenset[str], models_dir: str, delete_models: bool) -> Commands:
     """Remove Hearth's containers, networks, firewall, the images that it pulled, and the models if they are to go."""
     try:
-        _, removal = look(files, models_dir, delete_models)
+        _, removal = read_footprint(files, models_dir, delete_models)
     except ValueError as error:
-        yield refused(str(error))
+        yield refused_command(str(error))
         return
     if script := stack_script(removal):
-        yield streamed(script)
+        yield streamed_command(script)
     else:
         host.noop("nothing of the stack is there")
 
@@ -81,17 +83,17 @@ def stack_script(removal: Removal) -> str:
 
 
 @operation()
-def engine_released(files: frozenset[str], models_dir: str) -> Commands:
+def restore_engine_config(files: frozenset[str], models_dir: str) -> Commands:
     """Take Hearth's part out of daemon.json. The engine is restarted only where its configuration changed."""
     try:
-        state, removal = look(files, models_dir, False)
+        state, removal = read_footprint(files, models_dir, False)
     except ValueError as error:
-        yield refused(str(error))
+        yield refused_command(str(error))
         return
     if removal.config is None:
         host.noop(f"nothing in {DAEMON_JSON} is Hearth's")
         return
-    yield streamed(release_script(state, removal.config))
+    yield streamed_command(release_script(state, removal.config))
 
 
 def release_script(state: FootprintState, final: dict[str, Any]) -> str:
@@ -120,17 +122,17 @@ def release_script(state: FootprintState, final: dict[str, Any]) -> str:
 
 
 @operation()
-def boot_released(files: frozenset[str], models_dir: str) -> Commands:
+def restore_boot_config(files: frozenset[str], models_dir: str) -> Commands:
     """Take Hearth's word out of the line that a Raspberry Pi is started with. The host is not restarted for it."""
     try:
-        _, removal = look(files, models_dir, False)
+        _, removal = read_footprint(files, models_dir, False)
     except ValueError as error:
-        yield refused(str(error))
+        yield refused_command(str(error))
         return
     if not removal.boot:
         host.noop("nothing in the line that the host is started with is Hearth's")
         return
-    yield streamed(remove_script())
+    yield streamed_command(remove_script())
 
 
 def _put(path: str, content: str) -> list[str]:
@@ -145,12 +147,12 @@ def _put(path: str, content: str) -> list[str]:
 
 
 @operation()
-def files_removed(files: frozenset[str], models_dir: str) -> Commands:
+def remove_files(files: frozenset[str], models_dir: str) -> Commands:
     """Remove the files that Hearth put into /opt/hearth, and the directories that are empty then."""
     try:
-        _, removal = look(files, models_dir, False)
+        _, removal = read_footprint(files, models_dir, False)
     except ValueError as error:
-        yield refused(str(error))
+        yield refused_command(str(error))
         return
     if script := files_script(removal):
         yield StringCommand(script)

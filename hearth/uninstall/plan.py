@@ -6,7 +6,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from hearth.boot.memory_cgroup import WORD
+from hearth.boot.memory_cgroup import ENABLE_OPTION
 from hearth.docker.daemon_json import Config, merge_config, parse_config
 from hearth.footprint.facts import FootprintState, Neighbour
 from hearth.footprint.owned_files import OWN_DIRECTORIES, our_files, own_names
@@ -66,7 +66,7 @@ class Removal:
             *(f"image {reference}" for reference in self.images),
             *([f"volume {MODELS_VOLUME}, with all models"] if self.volume else []),
             *([f"all models in {self.store}"] if self.store else []),
-            *([f"{WORD} in {BOOT_LINE}, from the next restart on"] if self.boot else []),
+            *([f"{ENABLE_OPTION} in {BOOT_LINE}, from the next restart on"] if self.boot else []),
             *([f"Hearth's part of {DAEMON_JSON}"] if self.config is not None else []),
             *([f"{len(self.files)} files in {ROOT}"] if self.files else []),
             *([f"the directory {ROOT}"] if self.root else []),

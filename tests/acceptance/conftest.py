@@ -20,7 +20,7 @@ from urllib.parse import urlencode, urlsplit
 import docker
 import pytest
 
-from hearth.access.credentials import read_callers
+from hearth.access.credentials import read_credentials
 from hearth.settings.load import SettingsError, load_settings
 from hearth.settings.model import Settings
 from hearth.settings.secret_source import SourceError
@@ -123,7 +123,7 @@ def credentials(settings: Settings) -> dict[str, str]:
     """
     if not settings.keeps_secrets:
         return {}
-    callers = read_callers(settings)
+    callers = read_credentials(settings)
     for name, password in callers.people.items():
         return basic(name, password.get_secret_value())
     return bearer(next(iter(callers.programs.values())).get_secret_value())

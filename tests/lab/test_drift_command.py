@@ -12,7 +12,7 @@ import pytest
 
 import lab
 from hearth.paths import ROOT as HOST_ROOT
-from hearth.runtime.text import listed
+from hearth.runtime.text import join_words
 from tests.lab.machine import INVENTORY, PYINFRA, ROOT, deploy, listed_on_guest, on_guest, restore
 
 pytestmark = pytest.mark.scenario
@@ -79,7 +79,7 @@ def test_what_differs_is_named_and_left_as_it_is() -> None:
     assert found["reasons"] == [
         "httpd/httpd.conf was changed on the host; it is put back; httpd reloads gracefully, nothing is cut",
         "hearth-ollama is not running but exited; it is started",
-        f"Ollama does not answer, so it can't be known whether it has {listed(lab.status().models)}",
+        f"Ollama does not answer, so it can't be known whether it has {join_words(lab.status().models)}",
     ]
     assert listed_on_guest(STATE) == before
 

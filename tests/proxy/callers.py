@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from hearth.access.credential_files import renew
-from hearth.access.credentials import Callers
+from hearth.access.credentials import Credentials
 from hearth.paths import HTTPD_SECRET_FILES
 from tests.proxy.httpd import PREFIX
 
@@ -19,13 +19,13 @@ SETTINGS: Mapping[str, Any] = {
     "proxy_people": {"anna": {"env": "A"}, "ben": {"env": "B"}},
     "proxy_programs": {"notebook": {"env": "N"}, "editor": {"env": "E"}},
 }
-CALLERS = Callers(
+CALLERS = Credentials(
     {"anna": SecretStr(ANNA), "ben": SecretStr(BEN)}, {"notebook": SecretStr(KEY), "editor": SecretStr(OTHER_KEY)}
 )
 MOUNT = f"{PREFIX}/conf/secrets"
 
 
-def put(directory: Path, callers: Callers = CALLERS) -> Path:
+def put(directory: Path, callers: Credentials = CALLERS) -> Path:
     """Write the files as a deploy does, each by a rename. (Its owners and modes would need root here.)"""
     directory.mkdir(exist_ok=True)
     present = {

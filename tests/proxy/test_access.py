@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from hearth.access.credentials import Callers
+from hearth.access.credentials import Credentials
 from hearth.settings.access import _WORDS
 from hearth.tls.certificate import today
 from hearth.tls.local_ca import make_authority
@@ -393,11 +393,11 @@ def test_another_password_counts_at_once(serve: Serve, tmp_path: Path) -> None:
     web = serve(volumes={MOUNT: directory}, **VALUES)
     with Upstream(web.address, whole()):
         assert ask(web, "GET", "/api/tags", PERSON).status == 200
-        put(directory, Callers({**CALLERS.people, "anna": SecretStr("another-password")}, CALLERS.programs))
+        put(directory, Credentials({**CALLERS.people, "anna": SecretStr("another-password")}, CALLERS.programs))
         assert ask(web, "GET", "/api/tags", PERSON).status == 401
         assert ask(web, "GET", "/api/tags", basic("anna", "another-password")).status == 200
         assert ask(web, "GET", "/api/tags", basic("ben", BEN)).status == 200
-        put(directory, Callers({}, CALLERS.programs))
+        put(directory, Credentials({}, CALLERS.programs))
         assert ask(web, "GET", "/api/tags", basic("ben", BEN)).status == 401
 
 
@@ -411,7 +411,7 @@ def test_another_key_counts_after_a_reload_that_cuts_nothing(serve: Serve, ollam
     connection.request("POST", "/api/ollama", body, {"Content-Type": "application/json", **PROGRAM})
     answer = connection.getresponse()
     first = answer.readline()
-    put(directory, Callers(CALLERS.people, {"notebook": SecretStr("a-new-key-of-the-notebook")}))
+    put(directory, Credentials(CALLERS.people, {"notebook": SecretStr("a-new-key-of-the-notebook")}))
     assert web.reload().code == 0
     _until(lambda: ask(web, "GET", "/api/tags", bearer("a-new-key-of-the-notebook")).status == 200)
     _until(lambda: [ask(web, "GET", "/api/tags", PROGRAM).status for _ in range(5)] == [401] * 5)

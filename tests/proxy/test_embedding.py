@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hearth.releases import operations as releases
-from hearth.releases.release import probe
+from hearth.releases.release import trial_prompt
 from lab import artefacts
 from lab.models import EMBEDDING, EMBEDDING_WIDTH
 from tests.acceptance.api import call
@@ -44,7 +44,7 @@ def embedding_only(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFact
 
 def tried(web: Httpd, directory: Path) -> Done:
     """The trial of a release, run in httpd's container; `directory` is mounted there as TRIAL."""
-    wanted = probe(web.settings)
+    wanted = trial_prompt(web.settings)
     words = (f"{web.address}/{web.port}", wanted.path, wanted.body, " ".join(wanted.models))
     program = releases.SCRIPT.read_text()
     variables = (

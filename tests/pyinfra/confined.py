@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from hearth.preflight import facts as checkup
-from hearth.preflight.lxc import Confinement, parse_confinement
+from hearth.preflight.lxc import ContainerHost, parse_container_host
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(checkup.__file__).with_name("lxc_probe.sh")
@@ -36,7 +36,7 @@ def obstacle() -> str:
     return f"no namespaces here: {done.stderr.strip()}" if done.returncode else ""
 
 
-def look(before: str = "", inside: str = ROOT_ONE, without: str = "", kind: str = "lxc") -> Confinement:
+def look(before: str = "", inside: str = ROOT_ONE, without: str = "", kind: str = "lxc") -> ContainerHost:
     """What the fact's script finds in a container.
 
     Args:
@@ -52,7 +52,7 @@ def look(before: str = "", inside: str = ROOT_ONE, without: str = "", kind: str 
     done = subprocess.run(["unshare", "--mount", "sh", "-ec", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert not done.stderr, done.stderr
-    return parse_confinement(done.stdout.splitlines())
+    return parse_container_host(done.stdout.splitlines())
 
 
 def main() -> None:

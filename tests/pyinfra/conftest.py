@@ -14,7 +14,7 @@ from pyinfra.context import ctx_host, ctx_state
 from pyinfra_testing.operations import parse_commands
 from pyinfra_testing.util import FakeState, create_host
 
-from hearth.docker.reachability import Answers, AnswersState
+from hearth.docker.reachability import Reachability, ReachabilityState
 from hearth.settings.load import load_settings
 from hearth.settings.model import Settings
 
@@ -68,7 +68,7 @@ def run() -> Run:
 
         def get_fact(fact: type, **asked: Any) -> Any:
             host._check_fact_args(fact, asked)
-            answer = facts.get(fact, AnswersState()) if fact is Answers else facts[fact]
+            answer = facts.get(fact, ReachabilityState()) if fact is Reachability else facts[fact]
             if isinstance(answer, Exception):
                 raise answer
             return answer

@@ -123,7 +123,7 @@ def settings(make_settings: Callable[..., Settings]) -> Settings:
 @pytest.fixture
 def archive(here: Here, plan: Plan, settings: Settings, tmp_path: Path) -> Archive:
     into = tmp_path / "backups" / "pi.tar"
-    backup.write_backup(here.state, here.host, settings, plan, into, ABOUT, {})
+    backup.build_archive(here.state, here.host, settings, plan, into, ABOUT, {})
     return Archive.load(into)
 
 
@@ -139,7 +139,7 @@ def test_a_backup_has_what_the_host_has(archive: Archive, settings: Settings) ->
 
 def fails(here: Here, plan: Plan, settings: Settings, into: Path, match: str) -> None:
     with pytest.raises((BackupError, ChannelError), match=match):
-        backup.write_backup(here.state, here.host, settings, plan, into, ABOUT, {})
+        backup.build_archive(here.state, here.host, settings, plan, into, ABOUT, {})
     assert list(into.parent.iterdir()) == [], "nothing stays of it"
 
 
@@ -163,7 +163,7 @@ def test_a_link_in_place_of_a_file_is_not_followed(here: Here, plan: Plan, setti
 
 def test_a_host_without_hearth_gives_a_sentence(run: Run, settings: Settings) -> None:
     arguments: dict[str, Any] = {"settings": settings, "files": frozenset(), "into": Path("x"), "about": ABOUT}
-    result = run(backup.saved, {Footprint: FootprintState()}, **arguments, with_models=False)
+    result = run(backup.write_backup, {Footprint: FootprintState()}, **arguments, with_models=False)
     assert "Hearth was not deployed to this host; no backup was written" in result.refusals[0]
 
 
@@ -198,9 +198,9 @@ def test_what_is_on_the_host_already_is_not_sent_again(run: Run, archive: Archiv
         store_files={f"blobs/{BLOB_NAME}": len(BLOB)},
         manifests={NAMED.removeprefix("manifests/"): hashlib.sha256(MANIFEST).hexdigest()},
     )
-    result = run(restore.models_sent, {Footprint: there}, archive=archive, models_dir="")
+    result = run(restore.send_models, {Footprint: there}, archive=archive, models_dir="")
     assert result.commands == []
-    result = run(restore.models_sent, {Footprint: FootprintState(store="/store")}, archive=archive, models_dir="")
+    result = run(restore.send_models, {Footprint: FootprintState(store="/store")}, archive=archive, models_dir="")
     assert [command[1][2] for command in result.commands] == [f"models/blobs/{BLOB_NAME}", f"models/{NAMED}"]
 
 
@@ -210,7 +210,7 @@ DOCKER = 'case "$1 $2" in "pull httpd@sha256:2") exit 1;; "image inspect") echo 
 
 
 def test_images_are_pulled_by_the_digests_they_had(run: Run, tmp_path: Path) -> None:
-    result = run(restore.images_pulled, {Images: ImagesState()}, images=BACKED_UP, timeout=60)
+    result = run(restore.pull_saved_images, {Images: ImagesState()}, images=BACKED_UP, timeout=60)
     sandbox = Sandbox(tmp_path)
     sandbox.program("docker", DOCKER)
     sandbox.program("sleep")
@@ -235,7 +235,7 @@ def test_an_image_that_is_gone_is_said_and_left_to_its_name(tmp_path: Path) -> N
 
 def test_images_that_are_there_are_not_pulled(run: Run) -> None:
     state = ImagesState({HTTPD: "sha256:1"}, {HTTPD: "sha256:1"})
-    assert run(restore.images_pulled, {Images: state}, images=BACKED_UP, timeout=60).commands == []
+    assert run(restore.pull_saved_images, {Images: state}, images=BACKED_UP, timeout=60).commands == []
 
 
 def test_the_last_look_finds_what_differs(run: Run, archive: Archive) -> None:
@@ -245,11 +245,14 @@ def test_the_last_look_finds_what_differs(run: Run, archive: Archive) -> None:
         manifests={NAMED.removeprefix("manifests/"): hashlib.sha256(MANIFEST).hexdigest()},
     )
     facts: dict[type, Any] = {Tree: TreeState(digests), Footprint: state}
-    same = run(restore.verified, facts, archive=archive, models_dir="")
+    same = run(restore.verify_restore, facts, archive=archive, models_dir="")
     assert same.commands == []
     assert same.noop == "2 files and 2 files of models are byte for byte as in the backup"
     other = run(
-        restore.verified, facts | {Tree: TreeState(digests | {"compose.yaml": "0"})}, archive=archive, models_dir=""
+        restore.verify_restore,
+        facts | {Tree: TreeState(digests | {"compose.yaml": "0"})},
+        archive=archive,
+        models_dir="",
     )
     assert other.refusals == ["not as in the backup: compose.yaml is another one"]
 

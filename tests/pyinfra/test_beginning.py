@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hearth.cli.inventory_check import find_mistake, group_names
+from hearth.cli.inventory_check import find_invocation_error, group_names
 from hearth.runtime.command_line import CommandLine
 from tests.support.shipped import PROJECT
 
@@ -42,9 +42,9 @@ def _checkout(tmp_path: Path) -> Path:
     """A checkout whose inventories and settings are ours to change."""
     for name in ("config.py", "deploy.py"):
         shutil.copy(PROJECT / name, tmp_path)
-    for name in ("inventory", "group_data"):
+    for name in ("hearth", "inventory", "group_data"):
         shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("hearth", "files", "lab"):
+    for name in ("files", "lab"):
         (tmp_path / name).symlink_to(PROJECT / name)
     return tmp_path
 
@@ -144,14 +144,14 @@ def test_what_may_be_meant_is_let_through(tmp_path: Path) -> None:
         (tmp_path / "group_data" / f"{name}.py").touch()
     (tmp_path / "home.py").write_text("pi = ['a']\n")
     for asked in ("home.py", "a,b", "@local", "@docker/debian"):
-        assert find_mistake(CommandLine(asked), tmp_path, none) == ""
-    assert find_mistake(CommandLine("kitchen", data=("ssh_hostname=a.example",)), tmp_path, none) == ""
-    assert find_mistake(CommandLine("kitchen"), tmp_path, lambda: {"all": ["kitchen"]}) == ""
+        assert find_invocation_error(CommandLine(asked), tmp_path, none) == ""
+    assert find_invocation_error(CommandLine("kitchen", data=("ssh_hostname=a.example",)), tmp_path, none) == ""
+    assert find_invocation_error(CommandLine("kitchen"), tmp_path, lambda: {"all": ["kitchen"]}) == ""
     (tmp_path / "group_data" / "cellar.py").touch()
-    assert "cellar" in find_mistake(CommandLine("home.py"), tmp_path, none)
+    assert "cellar" in find_invocation_error(CommandLine("home.py"), tmp_path, none)
     # A connector may bring groups that no file tells of.
     (tmp_path / "home.py").write_text("pi = ['@terraform']\n")
-    assert find_mistake(CommandLine("home.py"), tmp_path, none) == ""
+    assert find_invocation_error(CommandLine("home.py"), tmp_path, none) == ""
 
 
 def test_patterns_are_those_of_pyinfra(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_patterns_are_those_of_pyinfra(tmp_path: Path) -> None:
     hosts = {"all": ["a1", "a2", "b1"], "pi": ["a1", "b1"]}
 
     def mistake(limit: tuple[str, ...], exclude: tuple[str, ...] = ()) -> str:
-        return find_mistake(CommandLine("home.py", limit=limit, exclude=exclude), tmp_path, lambda: hosts)
+        return find_invocation_error(CommandLine("home.py", limit=limit, exclude=exclude), tmp_path, lambda: hosts)
 
     assert [mistake(limit) for limit in [("a*",), ("pi",), ("[a]1",), ("a1", "b1")]] == [""] * 4
     assert mistake(("a*",), ("b*",)) == mistake((), ("a*",)) == ""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hearth.boot import operations as boot
-from hearth.boot.memory_cgroup import WORD
+from hearth.boot.memory_cgroup import ENABLE_OPTION
 from hearth.footprint.facts import Footprint, FootprintState
 from hearth.paths import BOOT_LINE, REBOOT_DUE
 from hearth.uninstall import operations as uninstall
@@ -50,7 +50,7 @@ def test_the_word_comes_last_in_the_one_line_and_goes_without_a_trace(host: Sand
     line(host).write_bytes(f"{text}{end}".encode())
     done = on(host, boot.add_script())
     assert done.returncode == 0, done.stderr
-    assert line(host).read_text() == f"{text} {WORD}\n"
+    assert line(host).read_text() == f"{text} {ENABLE_OPTION}\n"
     assert (host.directory / "boot/cmdline.txt.before-hearth").read_bytes() == f"{text}{end}".encode()
     assert names(host) == {"cmdline.txt", "cmdline.txt.before-hearth"}
     assert (host.directory / "reboot-due").exists()
@@ -74,7 +74,7 @@ def test_again_it_does_nothing(host: Sandbox) -> None:
 
 
 def test_a_line_that_had_the_word_before_stays_whose_it_is(host: Sandbox) -> None:
-    line(host).write_text(f"{WORD} {recorded.BOOT_LINE}")
+    line(host).write_text(f"{ENABLE_OPTION} {recorded.BOOT_LINE}")
     assert on(host, boot.add_script()).returncode == 0
     assert names(host) == {"cmdline.txt"}, "no copy: an uninstall leaves it"
 
@@ -115,14 +115,14 @@ def test_a_run_that_was_cut_is_finished_by_the_next(host: Sandbox) -> None:
     (host.directory / "boot/cmdline.txt.new").write_text("half a li")
     (host.directory / "boot/cmdline.txt.before-hearth.new").write_text("half a li")
     assert on(host, boot.add_script()).returncode == 0
-    assert line(host).read_text() == f"{recorded.BOOT_LINE} {WORD}\n"
+    assert line(host).read_text() == f"{recorded.BOOT_LINE} {ENABLE_OPTION}\n"
     assert names(host) == {"cmdline.txt", "cmdline.txt.before-hearth"}
 
 
 def test_what_a_person_changed_since_stays(host: Sandbox) -> None:
     line(host).write_text(recorded.BOOT_LINE)
     on(host, boot.add_script())
-    line(host).write_text(f"{recorded.BOOT_LINE} {WORD} usbcore.autosuspend=-1\n")
+    line(host).write_text(f"{recorded.BOOT_LINE} {ENABLE_OPTION} usbcore.autosuspend=-1\n")
     assert on(host, boot.remove_script()).returncode == 0
     assert line(host).read_text() == f"{recorded.BOOT_LINE} usbcore.autosuspend=-1\n"
 
@@ -139,15 +139,15 @@ def test_a_word_that_is_gone_already_is_no_failure(host: Sandbox) -> None:
 
 
 def test_the_word_is_explained_before_it_is_put(run: Run) -> None:
-    result = run(boot.memory_counted, {})
+    result = run(boot.enable_memory_cgroup, {})
     assert result.scripts == [boot.add_script()]
     (said,) = result.said
-    assert f"{WORD} is added to {BOOT_LINE}" in said
+    assert f"{ENABLE_OPTION} is added to {BOOT_LINE}" in said
     assert f"{BOOT_LINE}.before-hearth" in said
 
 
 def test_a_restart_is_waited_for_and_the_host_held_again(run: Run) -> None:
-    result = run(boot.rebooted, {})
+    result = run(boot.reboot_host, {})
     names_ = [command[0] if isinstance(command, list) else command for command in result.commands]
     assert "( sleep 1 && reboot ) </dev/null >/dev/null 2>&1 &" in names_
     order = [names_.index(name) for name in ("_wait", "_take_up_again")]
@@ -170,8 +170,8 @@ def test_a_host_that_does_not_come_back_is_told_of(caplog: pytest.LogCaptureFixt
 
 def test_an_uninstall_takes_it_out_where_hearth_put_it(run: Run) -> None:
     where: dict[str, Any] = {"files": frozenset({"compose.yaml"}), "models_dir": ""}
-    there = run(uninstall.boot_released, {Footprint: FootprintState(boot=True)}, **where)
+    there = run(uninstall.restore_boot_config, {Footprint: FootprintState(boot=True)}, **where)
     assert there.scripts == [boot.remove_script()]
-    elsewhere = run(uninstall.boot_released, {Footprint: FootprintState()}, **where)
+    elsewhere = run(uninstall.restore_boot_config, {Footprint: FootprintState()}, **where)
     assert elsewhere.commands == []
     assert elsewhere.noop

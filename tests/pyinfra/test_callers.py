@@ -15,7 +15,7 @@ from typing import Any
 import bcrypt
 import pytest
 
-from hearth.access.operations import look_script, put_script
+from hearth.access.operations import put_script, read_installed_script
 from hearth.paths import HTTPD_GROUP
 from lab import shell
 from tests.pyinfra.shell import check_syntax
@@ -26,14 +26,14 @@ KEY, NEW_KEY = "nb-4f0c86d1a2b37e5f9c08", "nb-00a1f7d3c5e98b2460ff"
 DEPLOY = """
 from pyinfra import host, state
 from hearth.access.deploy import access
-from hearth.preflight.deploy import become, check_settings
-become()
-access(settings=check_settings(state.inventory)[host.name])
+from hearth.cli.session import load_all_settings, root_arguments
+root_arguments()
+access(settings=load_all_settings(state.inventory)[host.name])
 """
 
 
 def test_scripts_are_good_shell() -> None:
-    for script in (look_script(), put_script(True), put_script(False)):
+    for script in (read_installed_script(), put_script(True), put_script(False)):
         check_syntax(script)
 
 

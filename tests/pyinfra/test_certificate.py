@@ -17,7 +17,7 @@ from hearth.tls import operations as certificate
 from hearth.tls.certificate import today
 from hearth.tls.facts import DIRECTORIES, Certificates, CertificatesState
 from hearth.tls.local_ca import make_authority
-from hearth.tls.local_files import Material
+from hearth.tls.local_files import TlsInputs
 from tests.pyinfra.conftest import Result, Run
 from tests.pyinfra.shell import Sandbox, check_syntax
 from tests.support.shipped import shipped_settings
@@ -26,14 +26,17 @@ LOCAL = {"proxy_tls": "local-ca", "proxy_tls_names": ["pi.local"]}
 FILES = {name: f"content of {name}\n".encode() for name in TLS_FILES}
 
 
-def provide(run: Run, material: Material, state: CertificatesState, **values: Any) -> Result:
+def provide(run: Run, tls_inputs: TlsInputs, state: CertificatesState, **values: Any) -> Result:
     return run(
-        certificate.provided, {Certificates: state}, settings=shipped_settings(**values or LOCAL), material=material
+        certificate.install_certificate,
+        {Certificates: state},
+        settings=shipped_settings(**values or LOCAL),
+        tls_inputs=tls_inputs,
     )
 
 
 def test_a_host_without_a_certificate_gets_directories_and_files(run: Run, tmp_path: Path) -> None:
-    result = provide(run, Material(directory=tmp_path / "ca"), CertificatesState())
+    result = provide(run, TlsInputs(directory=tmp_path / "ca"), CertificatesState())
     directories, sending = result.commands
     assert directories.startswith("install -d -m 0755 /opt/hearth && install -d -m 700 -o 0 -g 0 /opt/hearth/tls && ")
     assert sending[0] == "_send"
@@ -48,7 +51,7 @@ def test_nothing_is_done_where_all_is_right(run: Run) -> None:
         "proxy_acme_terms": "accepted",
         "proxy_acme_contact": "anna@example.org",
     }
-    result = provide(run, Material(), CertificatesState(directories=frozenset(DIRECTORIES)), **acme)
+    result = provide(run, TlsInputs(), CertificatesState(directories=frozenset(DIRECTORIES)), **acme)
     assert (result.commands, result.said) == ([], [])
     assert result.noop
 
@@ -57,7 +60,7 @@ def test_an_authority_that_is_elsewhere_fails_the_host_with_a_sentence(run: Run,
     pair = make_authority(tmp_path, ["other.local"], today()).issue(["other.local"], today())
     chain = pair.decode().partition("-----BEGIN PRIVATE")[0]
     state = CertificatesState({"server.pem": "1"}, "1", chain, frozenset(DIRECTORIES))
-    (refusal,) = provide(run, Material(directory=tmp_path / "ca"), state).refusals
+    (refusal,) = provide(run, TlsInputs(directory=tmp_path / "ca"), state).refusals
     assert "is not on this computer" in refusal
 
 
@@ -66,8 +69,8 @@ def test_no_command_shows_a_key(run: Run, tmp_path: Path) -> None:
     authority = make_authority(tmp_path, ["pi.local"], today())
     pair = authority.issue(["pi.local"], today())
     files = {"proxy_tls": "files", "proxy_tls_certificate": "~/a", "proxy_tls_key": {"file": "~/b"}}
-    for material, values in ((Material(authority=authority), LOCAL), (Material(pair=pair), files)):
-        result = provide(run, material, CertificatesState(), **values)
+    for tls_inputs, values in ((TlsInputs(authority=authority), LOCAL), (TlsInputs(pair=pair), files)):
+        result = provide(run, tls_inputs, CertificatesState(), **values)
         text = f"{result.commands}{result.said}{parse_commands([])}"
         key = pair.decode().partition("-----BEGIN PRIVATE KEY-----\n")[2].splitlines()[0]
         assert "PRIVATE" not in text
@@ -89,7 +92,7 @@ def receive(host: Sandbox, archive: bytes, names: list[str]) -> subprocess.Compl
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users")
 def test_files_arrive_with_their_owners_and_modes(host: Sandbox) -> None:
-    done = receive(host, certificate.pack(FILES), sorted(FILES))
+    done = receive(host, certificate.pack_certificate(FILES), sorted(FILES))
     assert done.returncode == 0, done.stderr
     live = host.root / "tls/live"
     for name, wanted in TLS_FILES.items():
@@ -101,7 +104,7 @@ def test_files_arrive_with_their_owners_and_modes(host: Sandbox) -> None:
 
 
 def test_nothing_takes_its_place_of_what_arrived_in_part(host: Sandbox) -> None:
-    done = receive(host, certificate.pack({"server.pem": b"x" * 4096})[:2000], ["server.pem"])
+    done = receive(host, certificate.pack_certificate({"server.pem": b"x" * 4096})[:2000], ["server.pem"])
     assert done.returncode != 0
     assert (host.root / "tls/live/server.pem").read_text() == "old"
     assert not (host.root / "tls/.incoming").exists()
@@ -114,7 +117,7 @@ def test_the_mark_for_the_reload_comes_before_the_change() -> None:
 
 
 def test_an_archive_has_nothing_but_the_files() -> None:
-    with tarfile.open(fileobj=io.BytesIO(certificate.pack(FILES))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(certificate.pack_certificate(FILES))) as archive:
         assert archive.getnames() == sorted(FILES)
         assert {member.name: f"{member.mode:o}:{member.uid}:{member.gid}" for member in archive} == TLS_FILES
 

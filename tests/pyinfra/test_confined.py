@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from hearth.preflight.lxc import confinement_obstacles
+from hearth.preflight.lxc import container_obstacles
 from tests.pyinfra.confined import NESTED, ROOT_ONE, USER_ONE, look, obstacle
 from tests.pyinfra.shell import check_syntax
 
@@ -27,7 +27,7 @@ def test_a_container_that_lets_docker_be() -> None:
     found = look()
     assert (found.kind, found.privileged, found.has_keyctl, found.sysctl) == ("lxc", True, True, 0)
     assert (found.proc, found.overlay, found.storage) == ("", "", "tmpfs")
-    assert confinement_obstacles(found, False) == []
+    assert container_obstacles(found, False) == []
 
 
 def test_an_unprivileged_one_is_told_by_its_ids() -> None:
@@ -40,7 +40,7 @@ def test_a_second_proc_is_refused_where_the_first_is_covered() -> None:
     """The kernel's own rule, which nesting gets around with /dev/.lxc/proc."""
     found = look(COVERED, WITH_THIS_PROC)
     assert found.proc == "mount: /var/lib: permission denied."
-    (sentence,) = confinement_obstacles(found, False)
+    (sentence,) = container_obstacles(found, False)
     assert "pct set ID -features nesting=1,keyctl=1" in sentence
 
 
@@ -54,7 +54,7 @@ def test_a_sysctl_that_may_not_be_opened_is_noticed() -> None:
     """By root of a user namespace in a network that is not its own: EACCES, which is AppArmor's answer in runc#4968."""
     found = look(inside=NOT_THEIR_NETWORK)
     assert found.sysctl == errno.EACCES
-    (sentence,) = confinement_obstacles(found, False)
+    (sentence,) = container_obstacles(found, False)
     assert "runc#4968" in sentence
 
 
@@ -63,14 +63,14 @@ def test_a_disk_beneath_which_overlay_does_not_work_is_noticed() -> None:
     found = look(OVERLAID)
     assert found.storage == "overlayfs"
     assert "overlay" in found.overlay, found.overlay
-    (sentence,) = confinement_obstacles(found, False)
+    (sentence,) = container_obstacles(found, False)
     assert "pct set ID -mp0" in sentence
 
 
 def test_a_second_proc_that_is_refused_in_spite_of_nesting() -> None:
     found = look(f"{NESTED}; {COVERED}", WITH_THIS_PROC)
     assert found.nesting
-    (sentence,) = confinement_obstacles(found, False)
+    (sentence,) = container_obstacles(found, False)
     assert "Nesting is on, so something else forbids it" in sentence
 
 
@@ -83,7 +83,7 @@ def test_a_second_proc_that_is_refused_in_spite_of_nesting() -> None:
     ],
 )
 def test_a_container_of_another_kind_is_told_what_helps_there(before: str, inside: str, cure: str) -> None:
-    (sentence,) = confinement_obstacles(look(before, inside, kind="docker"), False)
+    (sentence,) = container_obstacles(look(before, inside, kind="docker"), False)
     assert sentence.endswith(cure)
     assert "pct" not in sentence
 
@@ -93,6 +93,6 @@ def test_nothing_is_left_behind() -> None:
 
 
 def test_scripts_are_read_by_the_shells_that_hosts_have() -> None:
-    from hearth.preflight.facts import Checkup
+    from hearth.preflight.facts import HostFacts
 
-    check_syntax(Checkup().command(("/var/lib/docker",), "/mnt/ssd"))
+    check_syntax(HostFacts().command(("/var/lib/docker",), "/mnt/ssd"))

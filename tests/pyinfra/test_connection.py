@@ -19,7 +19,7 @@ import pytest
 from pyinfra.api import State
 from pyinfra.context import ctx_host
 
-from hearth.runtime.keepalive import watch_connection
+from hearth.runtime.keepalive import start_keepalive
 
 
 class Line:
@@ -68,7 +68,7 @@ def watch(host: Any) -> Iterator[Callable[[float], gevent.Greenlet]]:
 
     def begin(patience: float) -> gevent.Greenlet:
         with ctx_host.use(host):
-            watching = watch_connection(pause=0.05, patience=patience)
+            watching = start_keepalive(pause=0.05, patience=patience)
         assert watching is not None
         started.append(watching)
         return watching
@@ -125,4 +125,4 @@ def test_the_connection_after_a_restart_is_watched_as_well(
 
 def test_a_connection_that_is_not_ssh_is_not_watched() -> None:
     with ctx_host.use(SimpleNamespace(connector=SimpleNamespace(), print_prefix="")):
-        assert watch_connection() is None
+        assert start_keepalive() is None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hearth.cli.summary_text import image_version
-from hearth.runtime.explain import REPORT
+from hearth.runtime.explain import EXPLAIN_LOG
 from tests.support.shipped import PROJECT, shipped_settings
 
 INVENTORY = """
@@ -25,17 +25,17 @@ DEPLOY = """
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
 
-from hearth.runtime.commands import refused, streamed
-from hearth.cli.summary import prepared
-from hearth.runtime.journal import learned
-from hearth.preflight.deploy import check_settings
+from hearth.runtime.commands import refused_command, streamed_command
+from hearth.cli.summary import mark_ready
+from hearth.runtime.journal import record_versions
+from hearth.cli.session import load_all_settings
 
-settings = check_settings(state.inventory)[host.name]
+settings = load_all_settings(state.inventory)[host.name]
 
 
 @operation()
 def runs(command):
-    learned(sizes={"tinyllama:latest": "637 MB"}, docker="26.1.5")
+    record_versions(sizes={"tinyllama:latest": "637 MB"}, docker="26.1.5")
     if command:
         yield StringCommand(command)
     else:
@@ -44,12 +44,12 @@ def runs(command):
 
 @operation()
 def streams(script):
-    yield streamed(script)
+    yield streamed_command(script)
 
 
 @operation()
 def refuses():
-    yield refused("the engine does not answer")
+    yield refused_command("the engine does not answer")
 
 
 """
@@ -76,7 +76,7 @@ def last_words(checkout: Path, deploy: str, *words: str, inventory: str = INVENT
         text=True,
         timeout=120,
         check=False,
-        env={name: value for name, value in os.environ.items() if name != REPORT},
+        env={name: value for name, value in os.environ.items() if name != EXPLAIN_LOG},
     )
     assert done.returncode == code, done.stdout + done.stderr
     lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
@@ -84,7 +84,7 @@ def last_words(checkout: Path, deploy: str, *words: str, inventory: str = INVENT
     return lines[after + 1 :]
 
 
-END = "prepared(settings)\n"
+END = "mark_ready(settings)\n"
 SHIPPED = shipped_settings()
 OLLAMA, HTTPD = image_version(SHIPPED.ollama_image), image_version(SHIPPED.proxy_image)
 SERVES = [
@@ -148,7 +148,7 @@ def test_a_refusal_before_anything_is_changed(checkout: Path) -> None:
 def test_the_drift_command_has_words_of_its_own(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (checkout / "inventory" / "home.py").write_text(INVENTORY)
     (checkout / "deploy.py").write_text(DEPLOY + END)
-    monkeypatch.setenv(REPORT, str(checkout / "report"))
+    monkeypatch.setenv(EXPLAIN_LOG, str(checkout / "report"))
     words = [sys.executable, "-B", "-m", "pyinfra", "inventory/home.py", "deploy.py", "--dry", "--json"]
     done = subprocess.run(words, cwd=checkout, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0

@@ -37,7 +37,7 @@ ENABLE = "systemctl enable --now docker.service"
 
 def install(run: Run, state: EngineState, source: DockerSource = DEBIAN, keep: bool = True) -> Result:
     arguments = {"source": source, "codename": "trixie", "keep_existing": keep, "timeout": 60}
-    return run(engine.installed, {Engine: state}, **arguments)
+    return run(engine.install_engine, {Engine: state}, **arguments)
 
 
 def test_installed_packages_are_not_installed_again(run: Run) -> None:
@@ -298,7 +298,7 @@ def _right(settings: Settings) -> EngineState:
 
 
 def configure(run: Run, settings: Settings, state: EngineState) -> Result:
-    return run(engine.configured, {Engine: state}, settings=settings, source=DEBIAN)
+    return run(engine.configure_engine, {Engine: state}, settings=settings, source=DEBIAN)
 
 
 def test_a_configured_engine_is_left_alone(run: Run, settings: Settings, right: EngineState) -> None:

@@ -18,14 +18,14 @@ from pyinfra.api.exceptions import FactPreconditionError
 from pyinfra_testing import facts as harness
 
 from hearth.docker.facts import Engine, EngineUnreachable
-from hearth.docker.reachability import Answers, AnswersState
+from hearth.docker.reachability import Reachability, ReachabilityState
 from hearth.firewall.facts import Firewall
 from hearth.footprint.facts import Footprint, FootprintState, Owned
-from hearth.host.hardware import BOARD_QUESTIONS, parse_board
+from hearth.host.hardware import HARDWARE_QUESTIONS, parse_hardware
 from hearth.host.login import Login
 from hearth.models.facts import Models, ModelsState
 from hearth.paths import BOOT_LINE, DAEMON_JSON, DOCKER_DIR, MODELS_VOLUME, REBOOT_DUE, ROOT
-from hearth.preflight.facts import Checkup
+from hearth.preflight.facts import HostFacts
 from hearth.releases.facts import Releases, ReleasesState
 from hearth.runtime.sections import parse_sections
 from hearth.stack.container_facts import Project, ProjectState
@@ -42,9 +42,9 @@ harness._json_default = lambda value: sorted(value) if isinstance(value, frozens
 
 _FOLDER = Path(__file__).parent / "facts"
 
-TestAnswers = harness.make_fact_tests("hearth.docker", "reachability.Answers", _FOLDER / "answers")
+TestReachability = harness.make_fact_tests("hearth.docker", "reachability.Reachability", _FOLDER / "reachability")
 TestCertificates = harness.make_fact_tests("hearth.tls", "facts.Certificates", _FOLDER / "certificates")
-TestCheckup = harness.make_fact_tests("hearth.preflight", "facts.Checkup", _FOLDER / "checkup")
+TestHostFacts = harness.make_fact_tests("hearth.preflight", "facts.HostFacts", _FOLDER / "host_facts")
 TestFirewall = harness.make_fact_tests("hearth.firewall", "facts.Firewall", _FOLDER / "firewall")
 TestLogin = harness.make_fact_tests("hearth.host", "login.Login", _FOLDER / "login")
 TestEngine = harness.make_fact_tests("hearth.docker", "facts.Engine", _FOLDER / "engine")
@@ -96,7 +96,7 @@ def test_a_host_without_docker_has_nothing() -> None:
     assert Project().default() == ProjectState()
     assert Models().default() == ModelsState()
     assert Releases().default() == ReleasesState()
-    assert Answers().default() == AnswersState("absent")
+    assert Reachability().default() == ReachabilityState("absent")
 
 
 def stub(path: Path, script: str) -> None:
@@ -125,7 +125,7 @@ def test_a_checkup_is_read(tmp_path: Path) -> None:
     store = tmp_path / "models/manifests/registry.ollama.ai/library/tinyllama"
     store.mkdir(parents=True)
     (store / "latest").touch()
-    fact = Checkup()
+    fact = HostFacts()
     state = fact.process(ask(fact.command((str(tmp_path), str(missing)), str(tmp_path))))
     assert state.os_release["ID"]
     assert state.architecture
@@ -134,19 +134,19 @@ def test_a_checkup_is_read(tmp_path: Path) -> None:
     assert state.free_bytes[str(missing)] == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.05)
     assert state.models == {"tinyllama:latest"}
     assert state.clock == pytest.approx(time.time(), abs=30)
-    assert state.board.memory == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    assert state.board.page_size == os.sysconf("SC_PAGE_SIZE")
-    assert state.board.kernel == os.uname().machine
-    assert state.board.counts_memory is not None
-    assert " ".join(state.board.cmdline) == " ".join(Path("/proc/cmdline").read_text().split())
-    assert (state.board.boot_line, state.board.reboot_due) == (None, False)
+    assert state.hardware.memory == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert state.hardware.page_size == os.sysconf("SC_PAGE_SIZE")
+    assert state.hardware.kernel == os.uname().machine
+    assert state.hardware.counts_memory is not None
+    assert " ".join(state.hardware.cmdline) == " ".join(Path("/proc/cmdline").read_text().split())
+    assert (state.hardware.boot_line, state.hardware.reboot_due) == (None, False)
 
 
 @pytest.mark.parametrize(("config", "mount"), [('{"data-root": "/proc/docker"}', "/proc"), ("{}", None)])
 def test_room_is_looked_for_where_docker_keeps_its_data(tmp_path: Path, config: str, mount: str | None) -> None:
     daemon = tmp_path / "daemon.json"
     daemon.write_text(config)
-    fact = Checkup()
+    fact = HostFacts()
     found = fact.process(ask(fact.command((DOCKER_DIR,), "").replace(DAEMON_JSON, str(daemon)))).file_system[DOCKER_DIR]
     assert found == (mount or fact.process(ask(fact.command(("/var/lib",), ""))).file_system["/var/lib"])
 
@@ -157,7 +157,7 @@ def test_models_are_looked_for_where_docker_keeps_its_data(tmp_path: Path) -> No
     store.mkdir(parents=True)
     (store / "latest").touch()
     daemon.write_text(json.dumps({"log-driver": "local", "data-root": str(root)}, indent=2))
-    fact = Checkup()
+    fact = HostFacts()
     command = fact.command((DOCKER_DIR,), "").replace(DAEMON_JSON, str(daemon))
     assert fact.process(ask(command)).models == {"tinyllama:latest"}
 
@@ -174,7 +174,7 @@ def test_a_board_is_read_with_a_zero_byte_a_line_without_end_and_a_firmware(
     cases = "; ".join(f'[ $1 = {name} ] && echo "{answer}"' for name, answer in answers.items())
     stub(tmp_path / "vcgencmd", f"{cases}; true")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    questions = BOARD_QUESTIONS
+    questions = HARDWARE_QUESTIONS
     for path, name in (
         ("/proc/device-tree/model", "model"),
         (BOOT_LINE, "cmdline.txt"),
@@ -183,19 +183,21 @@ def test_a_board_is_read_with_a_zero_byte_a_line_without_end_and_a_firmware(
     ):
         assert path in questions
         questions = questions.replace(path, str(tmp_path / name))
-    board = parse_board(parse_sections(ask(f"{questions}; true")))
-    assert board.model == recorded.MODELS[0]
-    assert (board.boot_line or "").strip() == recorded.BOOT_LINE
-    assert (board.counts_memory, board.reboot_due) == (False, True)
-    assert (board.throttled, board.temperature) == (0x50005, 38.6)
+    hardware = parse_hardware(parse_sections(ask(f"{questions}; true")))
+    assert hardware.model == recorded.MODELS[0]
+    assert (hardware.boot_line or "").strip() == recorded.BOOT_LINE
+    assert (hardware.counts_memory, hardware.reboot_due) == (False, True)
+    assert (hardware.throttled, hardware.temperature) == (0x50005, 38.6)
 
 
 @pytest.mark.parametrize(("line", "counts"), [("", False), ("memory\t0\t70\t0\n", False), ("memory\t0\t70\t1\n", True)])
 def test_the_old_kind_of_cgroups_is_asked_where_there_is_no_other(tmp_path: Path, line: str, counts: bool) -> None:
     (tmp_path / "cgroups").write_text(recorded.CGROUPS_WITHOUT_V1 + line)
-    questions = BOARD_QUESTIONS.replace("/sys/fs/cgroup/cgroup.controllers", str(tmp_path / "none"))
-    board = parse_board(parse_sections(ask(questions.replace("/proc/cgroups", str(tmp_path / "cgroups")) + "; true")))
-    assert board.counts_memory is counts
+    questions = HARDWARE_QUESTIONS.replace("/sys/fs/cgroup/cgroup.controllers", str(tmp_path / "none"))
+    hardware = parse_hardware(
+        parse_sections(ask(questions.replace("/proc/cgroups", str(tmp_path / "cgroups")) + "; true"))
+    )
+    assert hardware.counts_memory is counts
 
 
 def test_a_machine_without_hearth_has_no_firewall_of_it() -> None:
@@ -304,12 +306,12 @@ def test_a_footprint_of_a_host_without_docker_is_read(tmp_path: Path, monkeypatc
 
 
 COMMANDS: list[tuple[FactBase[Any], str]] = [
-    (Answers(), Answers().command()),
+    (Reachability(), Reachability().command()),
     (Firewall(), Firewall().command()),
     (Certificates(), Certificates().command("")),
     (Certificates(), Certificates().command("it's $(reboot).org")),
     (Login(), Login().command()),
-    (Checkup(), Checkup().command(("/a", "/b"), "/b")),
+    (HostFacts(), HostFacts().command(("/a", "/b"), "/b")),
     (Engine(), Engine().command(("docker.io", "docker-compose"))),
     (Footprint(), Footprint().command("")),
     (Footprint(), Footprint().command("/mnt/o'reilly; $(reboot)")),

@@ -24,7 +24,7 @@ RIGHT = FirewallState(
 
 
 def limit(run: Run, state: FirewallState) -> Result:
-    return run(firewall.limited, {Firewall: state}, networks=NETWORKS, ports=PORTS, timeout=60)
+    return run(firewall.apply_firewall, {Firewall: state}, networks=NETWORKS, ports=PORTS, timeout=60)
 
 
 def test_a_right_firewall_is_left_alone(run: Run) -> None:

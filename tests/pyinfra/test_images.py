@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hearth.docker.facts import EngineUnreachable
-from hearth.docker.reachability import Answers, AnswersState
+from hearth.docker.reachability import Reachability, ReachabilityState
 from hearth.runtime.write_file import WRITE_FILE
 from hearth.stack import image_operations as images
 from hearth.stack.image_facts import Images, ImagesState
@@ -24,8 +24,8 @@ OTHER_BOOT = "8c4ad8ae-0000-4000-8000-000000000000"
 
 
 def pull(run: Run, state: Any) -> Result:
-    facts = {Images: state, Answers: AnswersState()}
-    return run(images.pulled, facts, references=(OLLAMA, HTTPD), timeout=60, stall=30, retries=2)
+    facts = {Images: state, Reachability: ReachabilityState()}
+    return run(images.pull_images, facts, references=(OLLAMA, HTTPD), timeout=60, stall=30, retries=2)
 
 
 def script(*references: str, timeout: int = 60, stall: int = 30, retries: int = 2) -> str:

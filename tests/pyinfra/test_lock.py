@@ -17,7 +17,7 @@ from pyinfra.api.state import StateStage
 from pyinfra.context import ctx_host, ctx_state
 
 from hearth.runtime import lock
-from hearth.runtime.lock import hold, holder, only_looks, refusal
+from hearth.runtime.lock import acquire_deploy_lock, format_holder, format_refusal, is_dry_run
 
 SCRIPT = Path(lock.__file__).with_suffix(".bash")
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -88,15 +88,15 @@ def test_a_lock_that_cannot_be_made_is_no_free_lock(tmp_path: Path) -> None:
 
 def test_a_holders_time_is_utc() -> None:
     noon = datetime(2026, 1, 31, 14, 3, tzinfo=timezone(timedelta(hours=2)))
-    assert holder("anna", "laptop", noon) == "anna@laptop (since 2026-01-31 12:03 UTC)"
-    assert holder("anna", "laptop", noon.astimezone(UTC)) == "anna@laptop (since 2026-01-31 12:03 UTC)"
+    assert format_holder("anna", "laptop", noon) == "anna@laptop (since 2026-01-31 12:03 UTC)"
+    assert format_holder("anna", "laptop", noon.astimezone(UTC)) == "anna@laptop (since 2026-01-31 12:03 UTC)"
 
 
 @pytest.mark.parametrize(
     ("who", "expected"), [("anna@laptop (since …)", "by anna@laptop (since …);"), ("", "somebody")]
 )
 def test_a_refusal_says_what_to_do(who: str, expected: str) -> None:
-    sentence = refusal("pi.local", who)
+    sentence = format_refusal("pi.local", who)
     assert sentence.startswith("pi.local is being deployed to")
     assert expected in sentence
     assert "deploy again" in sentence
@@ -120,7 +120,7 @@ def test_a_refusal_says_what_to_do(who: str, expected: str) -> None:
 def test_a_run_that_only_looks_is_known(arguments: list[str], looks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pyinfra, "is_cli", True)
     monkeypatch.setattr(sys, "argv", ["pyinfra", *arguments])
-    assert only_looks() is looks
+    assert is_dry_run() is looks
 
 
 def connected(name: str, **data: Any) -> State:
@@ -135,7 +135,7 @@ def held(state: State, root: dict[str, Any]) -> Any:
     """Take the lock; the channel that holds it."""
     one = next(iter(state.inventory))
     with ctx_state.use(state), ctx_host.use(one):
-        hold(root)
+        acquire_deploy_lock(root)
     return one.connector_data.get("hearth_lock")
 
 

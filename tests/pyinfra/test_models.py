@@ -31,7 +31,7 @@ DISK = ModelDisk("/mnt/ssd/ollama", "4f68-11", "/dev/sda1", "/mnt/ssd")
 
 def pull(run: Run, state: Any, *wanted: str, registry: str = "", update: bool = False, models_dir: str = "") -> Result:
     return run(
-        models.pulled,
+        models.pull_models,
         {Models: state},
         models=wanted,
         registry=registry,
@@ -101,14 +101,14 @@ def test_the_disk_is_written_down_once(run: Run) -> None:
 
 def test_an_ollama_that_does_not_answer_fails_with_a_sentence(run: Run) -> None:
     unknown = FactPreconditionError(Models, "Ollama did not list its models: no such container")
-    for result in (pull(run, unknown, "x"), run(models.pruned, {Models: unknown}, models=("x",))):
+    for result in (pull(run, unknown, "x"), run(models.prune_models, {Models: unknown}, models=("x",))):
         assert len(result.commands) == 1
         assert "did not list its models" in result.refusals[0]
 
 
 def test_only_unlisted_models_are_removed(run: Run) -> None:
     state = having("tinyllama:latest", "Old:1b", "10.0.0.1:5000/library/x:latest")
-    result = run(models.pruned, {Models: state}, models=("TinyLlama", "missing"))
+    result = run(models.prune_models, {Models: state}, models=("TinyLlama", "missing"))
     (script,) = result.scripts
     assert "Old:1b" in result.said[0]
     assert "ollama_prune_models" in result.said[0]
@@ -116,12 +116,12 @@ def test_only_unlisted_models_are_removed(run: Run) -> None:
     assert exec_line(script) == (
         f"docker exec -i hearth-ollama bash -s -- 0 0 {long} {long} remove Old:1b Old:1b remove <<'HEARTH'"
     )
-    result = run(models.pruned, {Models: having("tinyllama:latest")}, models=("tinyllama",))
+    result = run(models.prune_models, {Models: having("tinyllama:latest")}, models=("tinyllama",))
     assert (result.commands, result.noop) == ([], "all models that are there are listed")
 
 
 def test_an_empty_list_removes_nothing(run: Run) -> None:
-    result = run(models.pruned, {Models: having("tinyllama:latest")}, models=())
+    result = run(models.prune_models, {Models: having("tinyllama:latest")}, models=())
     assert not result.scripts
     assert result.refusals
 

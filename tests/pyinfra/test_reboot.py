@@ -14,15 +14,15 @@ from tests.support.shipped import PROJECT
 DEPLOY = """
 from pyinfra.operations import server
 
-from hearth.runtime.keepalive import watch_connection
-from hearth.runtime.lock import hold
+from hearth.runtime.keepalive import start_keepalive
+from hearth.runtime.lock import acquire_deploy_lock
 from hearth.boot import operations as boot
 
 boot._DELAY = 1
-watch_connection()
-hold({})
+start_keepalive()
+acquire_deploy_lock({})
 server.shell(name="Before", commands=["echo before $(flock -n lock true && echo free || echo held) >> said"])
-boot.rebooted(name="Restart the host")
+boot.reboot_host(name="Restart the host")
 server.shell(name="After", commands=["echo after $(flock -n lock true && echo free || echo held) >> said"])
 """
 

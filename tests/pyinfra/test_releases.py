@@ -31,7 +31,7 @@ Make = Callable[..., Settings]
 
 
 def accept(run: Run, settings: Settings, state: ReleasesState) -> list[str]:
-    return run(releases.accepted, {Releases: state}, settings=settings, paths=PATHS, release=NOW).scripts
+    return run(releases.accept_release, {Releases: state}, settings=settings, paths=PATHS, release=NOW).scripts
 
 
 def test_what_was_accepted_is_not_tried_again(run: Run, make_settings: Make) -> None:
@@ -279,7 +279,7 @@ def test_a_release_of_models_for_embeddings_is_accepted_by_an_embedding(
     assert "minilm makes embeddings. No model in ollama_models answers questions" in done.stdout
     assert [json.loads(body) for body in handler.asked] == [{"model": "minilm", "input": "hello"}]
     (inside.root / "releases" / BEFORE / "probe").write_text(f"{port}\n\n\nminilm\n")
-    (script,) = run(releases.rolled_back, {}, settings=settings, by="anna@laptop").scripts
+    (script,) = run(releases.roll_back, {}, settings=settings, by="anna@laptop").scripts
     assert "minilm makes embeddings" in inside.run(script).stdout
     handler.embedded = '{"error":"llama runner process has terminated"}'
     refused = inside.run(releases.accept_script(settings, release_of(settings), True))
@@ -413,7 +413,7 @@ def test_a_rollback_goes_to_the_release_before_and_back_there_is_none(
     settings = make_settings(proxy_port=proxy[1])
     (host.root / "releases" / BEFORE / "probe").write_text(f'{proxy[1]}\n/api/ollama\n{{"model":"m"}}\n')
     assert host.run(releases.accept_script(settings, release_of(settings), False)).returncode == 0
-    (script,) = run(releases.rolled_back, {}, settings=settings, by="anna@laptop").scripts
+    (script,) = run(releases.roll_back, {}, settings=settings, by="anna@laptop").scripts
     done = host.run(script)
     assert done.returncode == 0, done.stderr
     assert (host.root / "compose.yaml").read_text() == "old compose.yaml"
@@ -431,7 +431,7 @@ def test_a_rollback_that_could_not_be_written_down_says_so(
     (host.root / "releases" / BEFORE / "probe").write_text(f'{proxy[1]}\n/api/ollama\n{{"model":"m"}}\n')
     assert host.run(releases.accept_script(settings, release_of(settings), False)).returncode == 0
     (host.root / "releases/accepted.new").mkdir()
-    (script,) = run(releases.rolled_back, {}, settings=settings, by="anna@laptop").scripts
+    (script,) = run(releases.roll_back, {}, settings=settings, by="anna@laptop").scripts
     done = host.run(script)
     assert done.returncode == 1
     assert f"Release {BEFORE} serves, but " in done.stderr
@@ -447,7 +447,7 @@ def test_a_rollback_to_what_does_not_work_goes_forward_again(
     (host.root / "releases" / BEFORE / "probe").write_text(f'{port}\n/api/ollama\n{{"model":"m"}}\n')
     assert host.run(releases.accept_script(settings, release_of(settings), False)).returncode == 0
     handler.said = '{"error":"no"}'
-    (script,) = run(releases.rolled_back, {}, settings=settings, by="anna@laptop").scripts
+    (script,) = run(releases.roll_back, {}, settings=settings, by="anna@laptop").scripts
     done = host.run(script)
     assert done.returncode == 1
     assert f"Release {NOW.id} serves again" in done.stderr

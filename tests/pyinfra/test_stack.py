@@ -13,7 +13,7 @@ import pytest
 
 from hearth.docker.facts import EngineUnreachable
 from hearth.paths import SERVICE_NETWORKS
-from hearth.runtime.tar import pack
+from hearth.runtime.tar import pack_files
 from hearth.settings.model import Settings
 from hearth.stack import container_operations as project
 from hearth.stack import file_operations as tree
@@ -36,7 +36,7 @@ DIGESTS = {path: hashlib.sha256(content).hexdigest() for path, content in FILES.
 
 
 def sync(run: Run, settings: Settings, present: dict[str, str]) -> Result:
-    return run(tree.synced, {Tree: TreeState(present)}, files=FILES, settings=settings)
+    return run(tree.sync_files, {Tree: TreeState(present)}, files=FILES, settings=settings)
 
 
 def test_files_that_agree_are_not_sent(run: Run, settings: Settings) -> None:
@@ -77,8 +77,8 @@ def test_the_mark_for_a_reload_comes_between_trial_and_change() -> None:
 
 
 def test_an_archive_depends_on_its_files_alone() -> None:
-    assert pack(FILES) == pack(dict(reversed(FILES.items())))
-    with tarfile.open(fileobj=io.BytesIO(pack(FILES))) as archive:
+    assert pack_files(FILES) == pack_files(dict(reversed(FILES.items())))
+    with tarfile.open(fileobj=io.BytesIO(pack_files(FILES))) as archive:
         assert {member.name: archive.extractfile(member).read() for member in archive} == FILES  # type: ignore[union-attr]
         assert {(member.mode, member.uid, member.uname) for member in archive} == {(0o644, 0, "root")}
 
@@ -96,7 +96,7 @@ def _live(tmp_path: Path) -> Sandbox:
     for path in FILES:
         (sandbox.root / path).parent.mkdir(parents=True, exist_ok=True)
         (sandbox.root / path).write_text("old")
-    (sandbox.root / ".incoming.tar").write_bytes(pack(FILES))
+    (sandbox.root / ".incoming.tar").write_bytes(pack_files(FILES))
     return sandbox
 
 
@@ -126,14 +126,14 @@ def test_nothing_goes_live_when_one_trial_fails(live: Sandbox, trial: str) -> No
 def test_nothing_goes_live_of_an_upload_that_broke_off(live: Sandbox) -> None:
     """A full disk, say: tar leaves the last file short."""
     files = {"htdocs/chat.js": b"x" * 4096}
-    (live.root / ".incoming.tar").write_bytes(pack(files)[:1024])
+    (live.root / ".incoming.tar").write_bytes(pack_files(files)[:1024])
     assert live.run(tree.swap_script(sorted(files), "/opt/hearth/.incoming.tar", HTTPD)).returncode != 0
     assert (live.root / "htdocs/chat.js").read_bytes() == b"old"
 
 
 def test_hostile_names_are_only_names(live: Sandbox) -> None:
     files = {"htdocs/x'; touch pwned; $(touch pwned).html": b"1"}
-    (live.root / ".incoming.tar").write_bytes(pack(files))
+    (live.root / ".incoming.tar").write_bytes(pack_files(files))
     assert live.run(tree.swap_script(sorted(files), "/opt/hearth/.incoming.tar", HOSTILE)).returncode == 0
     assert not live.pwned()
 
@@ -157,7 +157,7 @@ RUNNING = (
 
 def up(run: Run, state: ProjectState) -> Result:
     facts = {Project: replace(state, images=IDS)}
-    return run(project.up, facts, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60, on_failure=FAILURE)
+    return run(project.compose_up, facts, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60, on_failure=FAILURE)
 
 
 def test_healthy_containers_are_left_alone(run: Run) -> None:
@@ -204,7 +204,7 @@ def test_a_foreign_container_gives_way_first(run: Run) -> None:
 
 def test_a_silent_engine_is_an_error_and_not_an_empty_host(run: Run) -> None:
     result = run(
-        project.up, {Project: SILENT}, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60, on_failure=FAILURE
+        project.compose_up, {Project: SILENT}, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60, on_failure=FAILURE
     )
     assert len(result.commands) == 1
     assert "does not answer" in result.refusals[0]

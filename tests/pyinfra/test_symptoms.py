@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from hearth.doctor.checks.host_state import judge
-from hearth.preflight.facts import Checkup
+from hearth.preflight.facts import HostFacts
 from hearth.stack.health_facts import Symptoms
 from tests.support.doctor.work import work_of
 
@@ -61,7 +61,7 @@ def test_a_login_that_may_not_look() -> None:
 
 def test_an_engine_that_does_not_answer() -> None:
     said = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
-    lines = ["@@access", *ask(Checkup().command(("/var/lib/docker",), ""))]
+    lines = ["@@access", *ask(HostFacts().command(("/var/lib/docker",), ""))]
     lines += ["@@pending", "@@pulled", "@@hashes", "@@complaints", said, "@@project"]
     lines += ["@@memory", "MemTotal: 4000000 kB", "@@limits", "@@states", "", "@@environment", ""]
     symptoms = Symptoms().process([*lines, "@@errors"])

@@ -40,9 +40,9 @@ SILENT = EngineUnreachable(Footprint, "Cannot connect to the Docker daemon")
 def run_all(run: Run, state: Any) -> list[Result]:
     where: dict[str, Any] = {"files": FILES, "models_dir": ""}
     return [
-        run(uninstall.stack_removed, {Footprint: state}, **where, delete_models=False),
-        run(uninstall.engine_released, {Footprint: state}, **where),
-        run(uninstall.files_removed, {Footprint: state}, **where),
+        run(uninstall.remove_stack, {Footprint: state}, **where, delete_models=False),
+        run(uninstall.restore_engine_config, {Footprint: state}, **where),
+        run(uninstall.remove_files, {Footprint: state}, **where),
     ]
 
 

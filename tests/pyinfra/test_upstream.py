@@ -16,7 +16,7 @@ from pyinfra.api.state import StateStage
 from pyinfra.context import ctx_host, ctx_state
 from typing_extensions import override
 
-from hearth.runtime.commands import refused, streamed
+from hearth.runtime.commands import refused_command, streamed_command
 
 
 def fake(responses: dict[str, Any]) -> State:
@@ -88,13 +88,13 @@ def test_facts_are_asked_anew_each_time() -> None:
 
 @operation()
 def refuses() -> Generator[FunctionCommand | StringCommand, None, None]:
-    yield refused("not like this")
+    yield refused_command("not like this")
     yield StringCommand("never-run")
 
 
 @operation()
 def streams() -> Generator[FunctionCommand, None, None]:
-    yield streamed("long-script")
+    yield streamed_command("long-script")
 
 
 @operation()

@@ -15,13 +15,13 @@ from hearth.docker import operations as engine
 from hearth.docker.daemon_json import wanted_config
 from hearth.docker.facts import Engine, EngineState
 from hearth.docker.packages import DockerSource
-from hearth.docker.reachability import Answers, AnswersState
+from hearth.docker.reachability import Reachability, ReachabilityState
 from hearth.models import operations as models
 from hearth.models.facts import Models, ModelsState
 from hearth.releases.release import Release
 from hearth.render.stack_files import render_tree
-from hearth.runtime.commands import refused
-from hearth.runtime.explain import REPORT, explain, will_put
+from hearth.runtime.commands import refused_command
+from hearth.runtime.explain import EXPLAIN_LOG, explain, will_write
 from hearth.settings.model import Settings
 from hearth.stack import container_operations as project
 from hearth.stack import file_operations as tree
@@ -35,15 +35,15 @@ from hearth.stack.setting_changes import digests
 from tests.pyinfra.conftest import Listener, Run
 from tests.pyinfra.test_stack import HASHES, HTTPD, IDS, OLLAMA, RUNNING, container
 
-SILENT = {Answers: AnswersState("silent")}
-STOPPED = {Answers: AnswersState("answers", "exited")}
+SILENT = {Reachability: ReachabilityState("silent")}
+STOPPED = {Reachability: ReachabilityState("answers", "exited")}
 SOURCE = DockerSource(packages=("docker.io", "docker-compose"), repository="")
 CANT_KNOW = "the Docker engine does not answer, so what it has can't be known"
 
 
 def pull(run: Run, state: ImagesState, **others: Any) -> list[str]:
     facts = {Images: state, **others.get("facts", {})}
-    return run(images.pulled, facts, references=(OLLAMA, HTTPD), timeout=60, stall=30, retries=2).said
+    return run(images.pull_images, facts, references=(OLLAMA, HTTPD), timeout=60, stall=30, retries=2).said
 
 
 def test_images_are_told_with_their_reason(run: Run) -> None:
@@ -65,7 +65,7 @@ def test_images_of_a_silent_engine_are_not_called_missing(run: Run) -> None:
 def up(run: Run, state: ProjectState, **others: Any) -> list[str]:
     facts = {Project: replace(state, images=IDS), **others.get("facts", {})}
     references = {"ollama": OLLAMA, "httpd": HTTPD}
-    return run(project.up, facts, images=references, timeout=60, on_failure="exit 1").said
+    return run(project.compose_up, facts, images=references, timeout=60, on_failure="exit 1").said
 
 
 def test_containers_are_told_with_what_is_done(run: Run) -> None:
@@ -89,7 +89,7 @@ def test_containers_of_a_silent_engine_or_a_broken_compose_file_are_not_called_m
 
 def pull_models(run: Run, present: set[str], **others: Any) -> list[str]:
     facts = {Models: ModelsState(present=frozenset(present)), **others.get("facts", {})}
-    return run(models.pulled, facts, models=("tinyllama",), registry="", timeout=60, retries=1).said
+    return run(models.pull_models, facts, models=("tinyllama",), registry="", timeout=60, retries=1).said
 
 
 def test_models_are_told(run: Run) -> None:
@@ -106,16 +106,16 @@ def test_settings_and_edits_are_told_from_the_record(run: Run, make_settings: An
     accepted = Release(files=digests(render_tree(then)), settings=then.model_dump(mode="json"))
     state = TreeState(accepted.files | {"compose.yaml": ""}, accepted)
     effect = "httpd reloads gracefully, nothing is cut"
-    assert run(tree.synced, {Tree: state}, files=render_tree(now), settings=now).said == [
+    assert run(tree.sync_files, {Tree: state}, files=render_tree(now), settings=now).said == [
         f"proxy_timeout 900 → 1000: httpd/httpd.conf; {effect}",
         "compose.yaml has another owner or mode than root and 0644; it is put anew; containers that are not as it says "
         "are recreated, running answers end",
     ]
-    assert run(tree.synced, {Tree: TreeState(accepted.files)}, files=render_tree(then), settings=then).said == []
+    assert run(tree.sync_files, {Tree: TreeState(accepted.files)}, files=render_tree(then), settings=then).said == []
 
 
 def configure(run: Run, settings: Settings, state: EngineState) -> list[str]:
-    return run(engine.configured, {Engine: state}, settings=settings, source=SOURCE).said
+    return run(engine.configure_engine, {Engine: state}, settings=settings, source=SOURCE).said
 
 
 def test_the_engine_is_told(run: Run, settings: Settings) -> None:
@@ -139,7 +139,7 @@ def test_the_engine_is_told(run: Run, settings: Settings) -> None:
 
 def test_missing_packages_are_told(run: Run) -> None:
     facts = {Engine: EngineState(packages=frozenset({"docker.io"}))}
-    result = run(engine.installed, facts, source=SOURCE, codename="trixie", keep_existing=True, timeout=60)
+    result = run(engine.install_engine, facts, source=SOURCE, codename="trixie", keep_existing=True, timeout=60)
     assert result.said == ["docker-compose is not there; it is installed from the distribution"]
 
 
@@ -170,10 +170,10 @@ def test_sentences_and_refusals_go_into_the_report(
     state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = tmp_path / "report"
-    monkeypatch.setenv(REPORT, str(report))
+    monkeypatch.setenv(EXPLAIN_LOG, str(report))
     with ctx_state.use(state), ctx_host.use(next(iter(state.inventory))):
         explain("compose.yaml → new")
-        refused("daemon.json is broken")
+        refused_command("daemon.json is broken")
     assert [json.loads(line) for line in report.read_text().splitlines()] == [
         {"host": "@fake/pi", "kind": "differs", "text": "compose.yaml → new"},
         {"host": "@fake/pi", "kind": "unknown", "text": "daemon.json is broken"},
@@ -199,7 +199,7 @@ def test_what_containers_were_made_from_is_not_compared_with_a_file_that_is_repl
     listener = Listener()
     with listener, ctx_state.use(state):
         with ctx_host.use(pi):
-            will_put("compose.yaml")
+            will_write("compose.yaml")
         for one in (pi, pi2):
             with ctx_host.use(one):
                 explain_containers(ProjectState(HASHES, RUNNING), drift)

@@ -8,10 +8,10 @@ from typing import Any
 from hearth.doctor.causes import ollama as causes
 from hearth.doctor.causes import port as port_causes
 from hearth.doctor.causes.cause import Finding
-from hearth.doctor.checks.capabilities import talks
+from hearth.doctor.checks.capabilities import can_chat
 from hearth.doctor.checks.error_response import cause_of_status, in_words
 from hearth.doctor.checks.result import Step
-from hearth.doctor.http_client import Way, call
+from hearth.doctor.http_client import Endpoint, call
 from hearth.doctor.http_response import Answer
 from hearth.models.names import full_name
 
@@ -19,7 +19,9 @@ VERSION = "/api/version"
 TAGS = "/api/tags"
 
 
-def failed(name: str, path: str, answer: Answer | Exception, way: Way, *, was_up: bool = False, **more: object) -> Step:
+def failed(
+    name: str, path: str, answer: Answer | Exception, way: Endpoint, *, was_up: bool = False, **more: object
+) -> Step:
     """The step of a call that gave no success; the ones after it would fail in the same way."""
     target = way.target
     words = {"path": path, "host": target.host, "port": target.port, "url": target.url} | more
@@ -36,7 +38,7 @@ def failed(name: str, path: str, answer: Answer | Exception, way: Way, *, was_up
     return Step(name, seen, (Finding(cause, seen, words),), ends=True)
 
 
-def _document(way: Way, path: str, tries: int) -> tuple[Answer | Exception, dict[str, Any]]:
+def _document(way: Endpoint, path: str, tries: int) -> tuple[Answer | Exception, dict[str, Any]]:
     try:
         answer = call(way, "GET", path, tries=tries)
     except (OSError, http.client.HTTPException) as error:
@@ -45,7 +47,7 @@ def _document(way: Way, path: str, tries: int) -> tuple[Answer | Exception, dict
     return answer, document if answer.status == 200 and isinstance(document, dict) else {}
 
 
-def look_at_version(way: Way, tries: int) -> Step:
+def check_version(way: Endpoint, tries: int) -> Step:
     """Which Ollama answers behind the proxy."""
     answer, document = _document(way, VERSION, tries)
     if "version" not in document:
@@ -54,7 +56,7 @@ def look_at_version(way: Way, tries: int) -> Step:
     return Step("version", f"Ollama {version} answers behind it", data={"ollama": version})
 
 
-def look_at_models(way: Way, wanted: str, tries: int) -> tuple[Step, str]:
+def check_models(way: Endpoint, wanted: str, tries: int) -> tuple[Step, str]:
     """The step, and the model to ask: the one that is wanted, else the smallest that answers questions.
 
     Where none does, the smallest, and the step's data say `"talks": False`; "" where there is no model to ask.
@@ -79,7 +81,7 @@ def look_at_models(way: Way, wanted: str, tries: int) -> tuple[Step, str]:
         return Step("models", names, data=data), wanted
     smallest_first = sorted(models, key=lambda one: sizes[str(one["name"])])
     for model in smallest_first:
-        if talks(way, model):
+        if can_chat(way, model):
             return Step("models", names, data=data), str(model["name"])
     seen = f"{names}; none of them answers questions, they are for embeddings"
     return Step("models", seen, data={**data, "talks": False}), str(smallest_first[0]["name"])

@@ -7,14 +7,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from hearth.doctor.http_client import Way, call
+from hearth.doctor.http_client import Endpoint, call
 
 SHOW = "/api/show"
 # What is left to judge by where `/api/show` is no route. The page has the same rule (files/htdocs/abilities.js).
 _EMBEDS = re.compile("bert|embed", re.IGNORECASE)
 
 
-def talks(way: Way, model: Mapping[str, Any]) -> bool:
+def can_chat(way: Endpoint, model: Mapping[str, Any]) -> bool:
     """Whether a model of `/api/tags` answers questions, so that it can be asked one.
 
     Ollama says so itself: from 0.30 in the list of models, before in `/api/show`, which reads the model's file. Where
@@ -34,7 +34,7 @@ def _listed(document: Mapping[str, Any]) -> list[Any] | None:
     return found if isinstance(found, list) and found else None
 
 
-def _shown(way: Way, name: str) -> list[Any] | None:
+def _shown(way: Endpoint, name: str) -> list[Any] | None:
     try:
         answer = call(way, "POST", SHOW, {"model": name})
     except (OSError, http.client.HTTPException):

@@ -13,8 +13,8 @@ from urllib.parse import urlunsplit
 from hearth.doctor.causes import port as causes
 from hearth.doctor.causes.cause import Finding
 from hearth.doctor.checks.result import Step
-from hearth.doctor.checks.server_identity import called
-from hearth.doctor.http_client import Way, call, parts_of
+from hearth.doctor.checks.server_identity import server_name
+from hearth.doctor.http_client import Endpoint, call, parts_of
 from hearth.doctor.target import Target, parse_ip
 
 
@@ -83,7 +83,7 @@ def _network_with(ips: Sequence[ipaddress.IPv4Address | ipaddress.IPv6Address], 
     return ""
 
 
-def look_at_proxies(way: Way | None, setting: Setting, target: Target, timeout: float) -> Step:
+def check_proxies(way: Endpoint | None, setting: Setting, target: Target, timeout: float) -> Step:
     """Compare the answer with and without the proxy.
 
     Args:
@@ -97,7 +97,7 @@ def look_at_proxies(way: Way | None, setting: Setting, target: Target, timeout: 
         return Step("proxies", "no proxy is set for programs")
     if setting.bypassed:
         return Step("proxies", f"{setting.shown} is set, and NO_PROXY takes {target.host} out", data={"bypassed": True})
-    through = Way(target, None, timeout, proxy=setting.url)
+    through = Endpoint(target, None, timeout, proxy=setting.url)
     there, worked = _seen(through)
     here, direct = _seen(way) if way else ("can't be reached directly", False)
     words = {"host": target.host, "proxy": setting.shown, "variable": setting.variable, "through": there}
@@ -115,10 +115,10 @@ def look_at_proxies(way: Way | None, setting: Setting, target: Target, timeout: 
     return Step("proxies", seen, tuple(findings), data)
 
 
-def _seen(way: Way) -> tuple[str, bool]:
+def _seen(way: Endpoint) -> tuple[str, bool]:
     """What `GET /` gives in words, and whether it was an answer of the host's own."""
     try:
         front = call(replace(way, tls=None), "GET", "/")
     except (OSError, http.client.HTTPException) as error:
         return f"no answer ({error.strerror or error if isinstance(error, OSError) else error!r})", False
-    return called(front), front.status < 500 and front.status != 407
+    return server_name(front), front.status < 500 and front.status != 407

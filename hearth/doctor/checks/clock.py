@@ -13,7 +13,7 @@ from hearth.doctor.http_response import Answer
 _TOLERATED = 60
 
 
-def look_at_clock(answer: Answer, now: datetime) -> Step:
+def check_clock(answer: Answer, now: datetime) -> Step:
     """Compare the answer's `Date` (whole seconds) with the time at which it came."""
     try:
         there = email.utils.parsedate_to_datetime(answer.header("date"))

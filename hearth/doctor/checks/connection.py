@@ -8,15 +8,15 @@ from dataclasses import asdict
 from hearth.doctor.address import Address, stays_here
 from hearth.doctor.causes import network as causes
 from hearth.doctor.causes.cause import Finding
-from hearth.doctor.checks.other_ports import Neighbours, look_beside
+from hearth.doctor.checks.other_ports import OtherPorts, scan_other_ports
 from hearth.doctor.checks.result import Step
-from hearth.doctor.client_environment import Place
+from hearth.doctor.client_environment import ClientEnvironment
 from hearth.doctor.target import Target
-from hearth.doctor.tcp import Attempt, attempt, cause_of, told
+from hearth.doctor.tcp import Attempt, attempt, connection_cause, describe_attempt
 
 
-def reach(
-    target: Target, addresses: Sequence[Address], place: Place, timeout: float, tries: int
+def check_connection(
+    target: Target, addresses: Sequence[Address], place: ClientEnvironment, timeout: float, tries: int
 ) -> tuple[Step, Address | None]:
     """The step, and the first address that took the call; None if there is none."""
     attempts = [attempt(address, target.port, timeout, place, tries) for address in addresses]
@@ -26,10 +26,10 @@ def reach(
         return _some_fail(target, attempts), working
     # An IPv6 address alone says little: many homes have no way that leads to it.
     address, one = min(tried, key=lambda pair: ":" in pair[1].address)
-    beside = Neighbours()
+    beside = OtherPorts()
     if one.reason in ("refused", "timeout", "host-unreachable"):
-        beside = look_beside(target, address, min(timeout, 2.0), place)
-    cause = cause_of(one, address, place, beside.alive, beside.hearth)
+        beside = scan_other_ports(target, address, min(timeout, 2.0), place)
+    cause = connection_cause(one, address, place, beside.alive, beside.hearth)
     words: dict[str, object] = {
         "host": target.host,
         "port": target.port,
@@ -41,7 +41,7 @@ def reach(
         "open_port": next(iter(beside.alive), ""),
         "what": {"refused": "nothing", "timeout": "no answer"}.get(one.reason, one.error),
     }
-    seen = "; ".join(told(each, target.port) for each in attempts)
+    seen = "; ".join(describe_attempt(each, target.port) for each in attempts)
     if beside.open and not stays_here(one.address):
         seen += f"; its ports {', '.join(map(str, beside.open))} are open"
     seen += "".join(f"; on port {port} there is {name}" for port, name in beside.web)
@@ -53,7 +53,7 @@ def _some_fail(target: Target, attempts: Sequence[Attempt]) -> Step:
     """The step where at least one address took the call."""
     failed = [one for one in attempts if one.reason]
     working = next(one for one in attempts if not one.reason)
-    seen = "; ".join(told(one, target.port) for one in attempts)
+    seen = "; ".join(describe_attempt(one, target.port) for one in attempts)
     words = {
         "host": target.host,
         "failing": ", ".join(one.address for one in failed),

@@ -8,7 +8,7 @@ from hearth.doctor.address import Address, addresses_of
 from hearth.doctor.causes import network as causes
 from hearth.doctor.causes.cause import Cause, Finding
 from hearth.doctor.checks.result import Step
-from hearth.doctor.client_environment import Place
+from hearth.doctor.client_environment import ClientEnvironment
 from hearth.doctor.target import Target, parse_ip
 from hearth.paths import CONTAINERS
 
@@ -16,7 +16,7 @@ from hearth.paths import CONTAINERS
 _DOCKER_NAMES = frozenset({"ollama", "httpd", *CONTAINERS.values()})
 
 
-def resolve(target: Target, place: Place, timeout: float) -> tuple[Step, list[Address]]:
+def check_name(target: Target, place: ClientEnvironment, timeout: float) -> tuple[Step, list[Address]]:
     """The step, and the addresses; none where it failed."""
     words = {"host": target.host, "port": target.port, "how_mdns": causes.HOW_MDNS.get(_kind(place), "")}
     try:
@@ -37,7 +37,7 @@ def resolve(target: Target, place: Place, timeout: float) -> tuple[Step, list[Ad
     return Step("name", seen, tuple(findings), {"addresses": texts}), addresses
 
 
-def _kind(place: Place) -> str:
+def _kind(place: ClientEnvironment) -> str:
     return "WSL" if place.is_wsl else place.system
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from hearth.doctor.checks.api import failed
 from hearth.doctor.checks.result import Step
-from hearth.doctor.http_client import Way, call
+from hearth.doctor.http_client import Endpoint, call
 
 EMBED = "/api/embed"
 # What the proxy says of a path that is none of its routes.
 _NO_ROUTE = (404, 405)
 
 
-def look_at_embedding(way: Way, model: str, patience: float) -> Step:
+def check_embedding(way: Endpoint, model: str, patience: float) -> Step:
     """Have a model make an embedding, where that is a route; where it is none, that is no fault of the host."""
     patient = replace(way, timeout=patience)
     try:

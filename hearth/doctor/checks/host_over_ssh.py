@@ -16,7 +16,7 @@ from hearth.doctor.checks.host_state import is_idle, judge
 from hearth.doctor.checks.result import Step
 from hearth.doctor.target import Target
 from hearth.paths import CHECKOUT
-from hearth.runtime.pyinfra_process import pattern, run_pyinfra, why
+from hearth.runtime.pyinfra_process import failure_reason, limit_pattern, run_pyinfra
 
 _FACT = "hearth.stack.health_facts.Symptoms"
 
@@ -52,10 +52,10 @@ def _pyinfra(timeout: float, *words: str) -> Any:
     try:
         return json.loads(done.stdout)
     except ValueError:
-        raise InsideError(why(done.stderr) or f"pyinfra ended with {done.returncode}") from None
+        raise InsideError(failure_reason(done.stderr) or f"pyinfra ended with {done.returncode}") from None
 
 
-def choose(hosts: Sequence[Mapping[str, Any]], wanted: str, target: Target) -> Mapping[str, Any]:
+def choose_host(hosts: Sequence[Mapping[str, Any]], wanted: str, target: Target) -> Mapping[str, Any]:
     """The host to look at: the one that is named, the only one, or the one with the target's address.
 
     Args:
@@ -75,7 +75,7 @@ def choose(hosts: Sequence[Mapping[str, Any]], wanted: str, target: Target) -> M
     raise InsideError(f"say which host with --host: {names}" if names else "the inventory has no hosts")
 
 
-def look_inside(inventory: str, wanted: str, target: Target, timeout: float) -> Step:
+def inspect_host(inventory: str, wanted: str, target: Target, timeout: float) -> Step:
     """The step: one login, one round trip.
 
     Args:
@@ -84,11 +84,11 @@ def look_inside(inventory: str, wanted: str, target: Target, timeout: float) -> 
     """
     path = str(Path(inventory).resolve()) if Path(inventory).exists() else inventory
     try:
-        host = choose(_pyinfra(timeout, path, "debug-inventory"), wanted, target)
+        host = choose_host(_pyinfra(timeout, path, "debug-inventory"), wanted, target)
         name = host["name"]
         models_dir = host["data"].get("ollama_models_dir", "")
         where = [f"models_dir={models_dir}"] if models_dir else []
-        answer = _pyinfra(timeout, path, "--limit", pattern(name), "fact", _FACT, *where)
+        answer = _pyinfra(timeout, path, "--limit", limit_pattern(name), "fact", _FACT, *where)
         symptoms = next((facts[name] for facts in answer.values() if name in facts), None)
         if symptoms is None:
             raise InsideError(f"{name} gave no answer")

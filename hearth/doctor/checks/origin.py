@@ -10,7 +10,7 @@ from hearth.doctor.causes.cause import Cause, Finding
 from hearth.doctor.checks.api import failed
 from hearth.doctor.checks.error_response import in_words
 from hearth.doctor.checks.result import Step
-from hearth.doctor.http_client import Way, call
+from hearth.doctor.http_client import Endpoint, call
 from hearth.doctor.http_response import Answer
 from hearth.doctor.target import parse_ip
 from hearth.settings.origins import check_origin
@@ -18,12 +18,12 @@ from hearth.settings.origins import check_origin
 _ALLOW = "access-control-allow-origin"
 
 
-def _ask(way: Way, path: str, origin: str) -> Answer:
+def _ask(way: Endpoint, path: str, origin: str) -> Answer:
     """A POST with an origin and without a question: Ollama refuses it (400 or 404), and no model is troubled."""
     return call(way, "POST", path, {}, {"Origin": origin})
 
 
-def look_at_own_origin(way: Way, path: str) -> Step:
+def check_own_origin(way: Endpoint, path: str) -> Step:
     """The page's own questions: browsers send `Origin` with them too."""
     own = way.target.url
     try:
@@ -40,7 +40,7 @@ def look_at_own_origin(way: Way, path: str) -> Step:
     return Step("own page", f"pages of {own} may ask")
 
 
-def look_at_origin(way: Way, path: str, origin: str, elsewhere: str) -> Step:
+def check_page_origin(way: Endpoint, path: str, origin: str, elsewhere: str) -> Step:
     """What a page on another origin meets.
 
     Args:

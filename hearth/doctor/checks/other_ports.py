@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from hearth.doctor.address import Address
-from hearth.doctor.checks.server_identity import called, look, owner_of
-from hearth.doctor.client_environment import Place
-from hearth.doctor.http_client import Way
+from hearth.doctor.checks.server_identity import identify_server, probe_server, server_name
+from hearth.doctor.client_environment import ClientEnvironment
+from hearth.doctor.http_client import Endpoint
 from hearth.doctor.target import DEFAULT_PORT, Target
 from hearth.doctor.tcp import attempt
 
@@ -17,7 +17,7 @@ PORTS = (22, 80, DEFAULT_PORT, 443, 5001, 8080, 11434)
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class OtherPorts:
     """What the other ports showed.
 
     Attributes:
@@ -35,7 +35,7 @@ class Neighbours:
     web: tuple[tuple[int, str], ...] = ()
 
 
-def look_beside(target: Target, address: Address, timeout: float, place: Place) -> Neighbours:
+def scan_other_ports(target: Target, address: Address, timeout: float, place: ClientEnvironment) -> OtherPorts:
     """Try the ports of PORTS but the target's own, all at once."""
     ports = [port for port in PORTS if port != target.port]
     with ThreadPoolExecutor(len(ports)) as pool:
@@ -45,14 +45,14 @@ def look_beside(target: Target, address: Address, timeout: float, place: Place) 
     web: list[tuple[int, str]] = []
     for port in (port for port in opened if port not in (22, 443)):
         there = target.at(port, "http")
-        front = look(Way(there, address, timeout))
+        front = probe_server(Endpoint(there, address, timeout))
         if front is None:
             continue
-        owner = owner_of(front)
-        web.append((port, called(front)))
+        owner = identify_server(front)
+        web.append((port, server_name(front)))
         if owner == "hearth":
             hearth = there.url
         elif owner == "ollama":
             ollama = there.url
     alive = tuple(port for port in ports if tried[port].reason in ("", "refused"))
-    return Neighbours(alive, opened, hearth, ollama, tuple(web))
+    return OtherPorts(alive, opened, hearth, ollama, tuple(web))

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from hearth.doctor.causes import port as causes
 from hearth.doctor.causes.cause import Finding
 from hearth.doctor.checks.error_response import in_words
-from hearth.doctor.checks.other_ports import Neighbours
+from hearth.doctor.checks.other_ports import OtherPorts
 from hearth.doctor.checks.result import Step
-from hearth.doctor.checks.server_identity import called, owner_of, speaks_tls
-from hearth.doctor.http_client import Way, call
+from hearth.doctor.checks.server_identity import identify_server, server_name, speaks_tls
+from hearth.doctor.http_client import Endpoint, call
 from hearth.doctor.http_response import Answer
 
 
-def look_at_page(way: Way, tries: int, beside: Callable[[], Neighbours]) -> tuple[Step, Answer | None]:
+def check_page(way: Endpoint, tries: int, beside: Callable[[], OtherPorts]) -> tuple[Step, Answer | None]:
     """The step, and the answer to `GET /`.
 
     Args:
@@ -27,9 +27,9 @@ def look_at_page(way: Way, tries: int, beside: Callable[[], Neighbours]) -> tupl
         front = call(way, "GET", "/", tries=tries)
     except (OSError, http.client.HTTPException) as error:
         return _no_answer(way, error, words, beside), None
-    what = called(front)
-    data = {"status": front.status, "server": front.header("server"), "owner": owner_of(front)}
-    owner = owner_of(front)
+    what = server_name(front)
+    data = {"status": front.status, "server": front.header("server"), "owner": identify_server(front)}
+    owner = identify_server(front)
     if owner == "hearth" and front.status != 200:
         cause = causes.SIGN_IN if front.status == 401 else causes.ADDRESS_NOT_LISTED
         words["opt_wrong"] = " What the doctor showed is not right." if way.authorization else ""
@@ -66,7 +66,7 @@ def _elsewhere(hearth: str, in_brackets: bool) -> str:
     return f" A Hearth answers on {hearth}." if hearth else ""
 
 
-def _api_answers(way: Way) -> bool:
+def _api_answers(way: Endpoint) -> bool:
     try:
         document = call(way, "GET", "/api/version").json()
     except (OSError, http.client.HTTPException):
@@ -74,7 +74,7 @@ def _api_answers(way: Way) -> bool:
     return isinstance(document, dict) and "version" in document
 
 
-def _no_answer(way: Way, error: Exception, words: dict[str, object], beside: Callable[[], Neighbours]) -> Step:
+def _no_answer(way: Endpoint, error: Exception, words: dict[str, object], beside: Callable[[], OtherPorts]) -> Step:
     target = way.target
     if target.scheme == "http" and not way.proxy and speaks_tls(way):
         words["other_url"] = target.at(target.port, "https").url

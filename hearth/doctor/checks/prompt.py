@@ -11,16 +11,16 @@ from hearth.doctor.causes.cause import Finding
 from hearth.doctor.checks.api import failed
 from hearth.doctor.checks.error_response import cause_of_error
 from hearth.doctor.checks.result import Step
-from hearth.doctor.checks.stream import Streamed, ask, pace_of
-from hearth.doctor.checks.waiting import Silence, comes_back, look_at_silence
-from hearth.doctor.http_client import Way
+from hearth.doctor.checks.stream import Streamed, ask, measure_pace
+from hearth.doctor.checks.waiting import Silence, comes_back, explain_silence
+from hearth.doctor.http_client import Endpoint
 
 _SLOW = 15.0
 # A 503 asks to come back after so many seconds; longer ones are not waited for.
 _LONGEST_WAIT = 10.0
 
 
-def look_at_prompt(way: Way, path: str, model: str, patience: float, name: str = "prompt", size: int = 0) -> Step:
+def check_prompt(way: Endpoint, path: str, model: str, patience: float, name: str = "prompt", size: int = 0) -> Step:
     """Ask; once more if the host was busy, as it says when to come back, or if Ollama was restarted meanwhile.
 
     Args:
@@ -40,7 +40,7 @@ def look_at_prompt(way: Way, path: str, model: str, patience: float, name: str =
     if streamed.answer.status not in (0, 200):
         return failed(name, path, streamed.answer, way, was_up=True, model=model, models="ask `ollama list`")
     if streamed.waiting:
-        return judge(streamed, model, patience, name, look_at_silence(way, path, model, size))
+        return judge(streamed, model, patience, name, explain_silence(way, path, model, size))
     step = judge(streamed, model, patience, name)
     if dropped and step.state != "problem":
         words = {"seconds": f"{dropped:.0f}"}
@@ -84,7 +84,7 @@ def _complete(streamed: Streamed, model: str, name: str) -> Step:
     rate = f", {tokens / making:.1f} tokens per second" if tokens and making else ""
     seen = f"{model}: first word after {first:.1f} s, {len(streamed.pieces)} pieces in {took:.1f} s{rate}"
     findings = []
-    pace = pace_of(streamed.pieces)
+    pace = measure_pace(streamed.pieces)
     if pace and pace.is_buffered:
         via = streamed.answer.header("via")
         words = {

@@ -6,7 +6,7 @@ import http.client
 import ssl
 from typing import Literal
 
-from hearth.doctor.http_client import Way, call
+from hearth.doctor.http_client import Endpoint, call
 from hearth.doctor.http_response import Answer
 
 # Of the page's Content-Security-Policy.
@@ -15,7 +15,7 @@ _POLICY = ("default-src 'none'", "connect-src 'self'", "frame-ancestors 'none'")
 Owner = Literal["hearth", "ollama", "flask", "tls", "other"]
 
 
-def owner_of(front: Answer) -> Owner:
+def identify_server(front: Answer) -> Owner:
     """Whose an answer to `GET /` is."""
     text = front.body[:65536].decode(errors="replace")
     if front.status == 200 and "Ollama is running" in text[:100]:
@@ -41,7 +41,7 @@ def speaks_of_tls(answer: Answer) -> bool:
     )
 
 
-def called(front: Answer) -> str:
+def server_name(front: Answer) -> str:
     """What a person would call the program that gave an answer."""
     names = {
         "hearth": "Hearth's chat page",
@@ -49,12 +49,12 @@ def called(front: Answer) -> str:
         "flask": f"a Flask program ({front.header('server')})",
         "tls": "a server that wants https",
     }
-    owner = owner_of(front)
+    owner = identify_server(front)
     server = f" of {front.header('server')}" if front.header("server") else ""
     return names.get(owner, f"another web server (status {front.status}{server})")
 
 
-def look(way: Way) -> Answer | None:
+def probe_server(way: Endpoint) -> Answer | None:
     """What `GET /` gives, or None where nothing speaks HTTP."""
     try:
         return call(way, "GET", "/")
@@ -62,10 +62,10 @@ def look(way: Way) -> Answer | None:
         return None
 
 
-def speaks_tls(way: Way) -> bool:
+def speaks_tls(way: Endpoint) -> bool:
     """Whether the port takes a TLS handshake."""
     try:
-        Way(way.target.at(way.target.port, "https"), way.address, way.timeout).open().close()
+        Endpoint(way.target.at(way.target.port, "https"), way.address, way.timeout).open().close()
     except (OSError, ssl.SSLError, http.client.HTTPException):
         return False
     return True

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from hearth.doctor.http_client import Way
+from hearth.doctor.http_client import Endpoint
 from hearth.doctor.http_response import Answer, headers_of
 
 # Enough pieces to tell a stream from a buffer, few enough for a slow card.
@@ -50,7 +50,7 @@ class Streamed:
     waiting: bool = False
 
 
-def ask(way: Way, path: str, model: str, patience: float) -> Streamed:
+def ask(way: Endpoint, path: str, model: str, patience: float) -> Streamed:
     """Ask the model for a few words.
 
     Args:
@@ -135,7 +135,7 @@ class Pace:
         return self.made > 1
 
 
-def pace_of(pieces: tuple[Piece, ...]) -> Pace | None:
+def measure_pace(pieces: tuple[Piece, ...]) -> Pace | None:
     """The pace by the times that Ollama wrote into the pieces; None without such times.
 
     The clocks differ by something constant, which the piece that was quickest shows; what others took more is delay.

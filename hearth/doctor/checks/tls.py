@@ -10,8 +10,8 @@ from dataclasses import replace
 from hearth.doctor.causes import port as causes
 from hearth.doctor.causes.cause import Cause, Finding
 from hearth.doctor.checks.result import Step
-from hearth.doctor.checks.server_identity import look
-from hearth.doctor.http_client import Way
+from hearth.doctor.checks.server_identity import probe_server
+from hearth.doctor.http_client import Endpoint
 
 # Public authorities' certificates of 90 days are renewed when 30 are left, and those of a few days are the rarer ones.
 _FEW_DAYS = 14
@@ -31,7 +31,7 @@ def cause_of(error: OSError) -> Cause:
     return causes.TLS_FAILS
 
 
-def look_at_tls(way: Way, authority: str = "") -> tuple[Step, Way]:
+def check_tls(way: Endpoint, authority: str = "") -> tuple[Step, Endpoint]:
     """The step, and the way to go on: without looking at a certificate that was found wrong.
 
     Args:
@@ -48,7 +48,7 @@ def look_at_tls(way: Way, authority: str = "") -> tuple[Step, Way]:
         words = {"host": target.host, "error": reason(error), "other_url": target.at(target.port, "http").url}
         cause = cause_of(error) if isinstance(error, OSError) else causes.TLS_FAILS
         plain = replace(way, target=target.at(target.port, "http"), authorization="")
-        if cause is causes.TLS_FAILS and look(plain) is not None:
+        if cause is causes.TLS_FAILS and probe_server(plain) is not None:
             cause = causes.HTTPS_TO_HTTP
         seen = f"the handshake failed: {words['error']}"
         return Step("tls", seen, (Finding(cause, seen, words),), ends=cause not in _CERTIFICATES), way

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from hearth.doctor.checks.api import VERSION
-from hearth.doctor.http_client import Way, call
+from hearth.doctor.http_client import Endpoint, call
 
 # The slowest cards that are sold for a Pi, and what else belongs to a load: bytes per second, seconds.
 _SLOW_CARD, _BEGINNING = 10_000_000, 60.0
@@ -36,7 +36,7 @@ class Silence:
         return ""
 
 
-def look_at_silence(way: Way, path: str, model: str, size: int) -> Silence:
+def explain_silence(way: Endpoint, path: str, model: str, size: int) -> Silence:
     """Ask for the model to be in memory, which takes no slot: it is answered at once also where questions are not.
 
     Args:
@@ -52,7 +52,7 @@ def look_at_silence(way: Way, path: str, model: str, size: int) -> Silence:
     return Silence(answer.seconds if is_loaded else None, loading)
 
 
-def comes_back(way: Way, seconds: float = _BACK_IN) -> bool:
+def comes_back(way: Endpoint, seconds: float = _BACK_IN) -> bool:
     """Whether Ollama answers a quick question, now or after a restart."""
     until = time.monotonic() + seconds
     while True:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hearth.boot.memory_cgroup import OFF
+from hearth.boot.memory_cgroup import DISABLE_OPTION
 from hearth.stack.containers import TOO_LIMITED, UNLIMITED
 from tests.lab.machine import ROOT, deploy, on_guest, pyinfra
 from tests.lab.verdict import right_then_quiet
@@ -41,7 +41,7 @@ def boot_with(words: str) -> None:
 
 @pytest.fixture
 def without_counting(deployed: None) -> Iterator[None]:  # noqa: ARG001 - in this order: the machine is put back first
-    boot_with(OFF)
+    boot_with(DISABLE_OPTION)
     yield
     # What comes next is restored from a snapshot, which brings its own kernel.
     lab_command("-m", "lab", "down")
@@ -53,7 +53,7 @@ def test_limits_that_do_nothing_are_told_and_come_back_with_the_kernel_that_obey
     repair, quiet = right_then_quiet()
     for run in (repair, quiet):
         assert "proxy_memory_limit has no effect: the kernel does not count memory for containers" in run.output
-        assert f"must not say {OFF}" in run.output
+        assert f"must not say {DISABLE_OPTION}" in run.output
     # The engine does not start it with its limit, so that is not all that is said of it.
     assert f"{TOO_LIMITED}; it is recreated" in repair.output
     assert on_guest(LIMIT) == "0"
@@ -83,14 +83,14 @@ def test_a_run_that_restarts_the_machine_goes_on_and_holds_it_again(tmp_path: Pa
     file = tmp_path / "restart.py"
     file.write_text(
         "from pyinfra.operations import server\n"
-        "from hearth.runtime.keepalive import watch_connection\n"
-        "from hearth.runtime.lock import hold\n"
+        "from hearth.runtime.keepalive import start_keepalive\n"
+        "from hearth.runtime.lock import acquire_deploy_lock\n"
         "from hearth.boot import operations as boot\n"
-        "from hearth.preflight.deploy import become\n"
-        "watch_connection()\n"
-        "root = become()\n"
-        "hold(root)\n"
-        "boot.rebooted(name='Restart the host', **root)\n"
+        "from hearth.cli.session import root_arguments\n"
+        "start_keepalive()\n"
+        "root = root_arguments()\n"
+        "acquire_deploy_lock(root)\n"
+        "boot.reboot_host(name='Restart the host', **root)\n"
         "server.shell(name='Ask the engine', commands=['docker ps'], **root)\n"
         "server.shell(\n"
         "    name='See that the host is held', commands=['! flock -n /run/hearth-deploy.lock true'], **root\n"

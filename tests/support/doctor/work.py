@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from hearth.preflight.facts import Checkup
+from hearth.preflight.facts import HostFacts
 from hearth.runtime.shell import quote
 from hearth.stack import health_facts as symptoms
 
@@ -61,7 +61,7 @@ def work_of(
     script = script.replace(":2CAA$", f"{_hex(address)}:{port:04X}$").replace("-lt 30 ]", f"-lt {patience} ]")
     names = f"PATH={directory}:$PATH ollama=hearth-ollama httpd=hearth-httpd groups={groups}\n"
     names += f"killed={quote(symptoms.KILLED)}\n"
-    told = [_ask(names + script), _ask(Checkup().command(("/var/lib/docker",), ""))]
+    told = [_ask(names + script), _ask(HostFacts().command(("/var/lib/docker",), ""))]
     return symptoms.Symptoms().process(["@@access", *told[1], *told[0], "@@memory"])
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from hearth.access.credential_files import PEOPLE, PROGRAMS, about, renew
-from hearth.access.credentials import Callers, check_key, check_password, read_callers
+from hearth.access.credentials import Credentials, check_key, check_password, read_credentials
 from hearth.settings import secret_source as sources
 from hearth.settings.model import Settings
 from hearth.settings.secret_source import SourceError
@@ -112,7 +112,7 @@ def test_all_that_the_settings_name_is_read(make_settings: Make, place: Any) -> 
         proxy_people={"anna": place("anna", "the password\nnotes")},
         proxy_programs={"notebook": place("notebook", KEY)},
     )
-    callers = read_callers(settings)
+    callers = read_credentials(settings)
     assert {name: secret.get_secret_value() for name, secret in callers.people.items()} == {"anna": "the password"}
     assert {name: secret.get_secret_value() for name, secret in callers.programs.items()} == {"notebook": KEY}
     assert "the password" not in f"{callers} {callers!r}"
@@ -125,7 +125,7 @@ def test_all_that_is_wrong_is_told_at_once_with_settings_and_without_secrets(mak
         proxy_programs={"a": place("a", KEY), "b": place("b", KEY), "c": place("c", "guess me, if you can")},
     )
     with pytest.raises(SourceError) as caught:
-        read_callers(settings)
+        read_credentials(settings)
     lines = str(caught.value).splitlines()
     assert [line.partition(":")[0] for line in lines] == [
         "proxy_people[anna]",
@@ -143,8 +143,8 @@ def test_all_that_is_wrong_is_told_at_once_with_settings_and_without_secrets(mak
 # --- Files ----------------------------------------------------------------------------------------
 
 
-def known(people: dict[str, str] | None = None, programs: dict[str, str] | None = None) -> Callers:
-    return Callers(
+def known(people: dict[str, str] | None = None, programs: dict[str, str] | None = None) -> Credentials:
+    return Credentials(
         {name: SecretStr(value) for name, value in (people or {}).items()},
         {name: SecretStr(value) for name, value in (programs or {}).items()},
     )

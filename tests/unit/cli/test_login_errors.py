@@ -10,14 +10,14 @@ from paramiko import ECDSAKey
 from paramiko.ssh_exception import AuthenticationException, BadHostKeyException, NoValidConnectionsError, SSHException
 from pyinfra.api.exceptions import ConnectError
 
-from hearth.cli.login_errors import why_unreached
-from hearth.doctor.client_environment import Place
+from hearth.cli.login_errors import explain_login_error
+from hearth.doctor.client_environment import ClientEnvironment
 
-LINUX, MAC = Place(), Place(system="Darwin", terminal="iTerm.app")
+LINUX, MAC = ClientEnvironment(), ClientEnvironment(system="Darwin", terminal="iTerm.app")
 PI = "192.168.1.189"
 
 
-def why(made_of: BaseException, place: Place = LINUX, address: str = PI) -> str:
+def why(made_of: BaseException, place: ClientEnvironment = LINUX, address: str = PI) -> str:
     """The sentence for an error as pyinfra raises it: with the one that it was made of as its context."""
     try:
         try:
@@ -25,7 +25,7 @@ def why(made_of: BaseException, place: Place = LINUX, address: str = PI) -> str:
         except type(made_of) as error:
             raise ConnectError(f"Could not connect ({error})")  # noqa: B904 - as pyinfra does it
     except ConnectError as error:
-        return why_unreached(error, place, address, "pi", 22)
+        return explain_login_error(error, place, address, "pi", 22)
 
 
 def of_the_system(number: int, address: str = PI) -> NoValidConnectionsError:
@@ -56,10 +56,10 @@ def test_no_route_on_a_mac_is_its_privacy_as_the_doctor_has_it() -> None:
         assert "System Settings > Privacy & Security > Local Network: switch on iTerm.app" in told
         assert told.endswith("See docs/doctor.md#local-network-privacy")
     assert "Privacy" not in why(of_the_system(65, "8.8.8.8"), MAC, "8.8.8.8")
-    assert "Privacy" not in why(of_the_system(65), Place(system="Darwin", terminal="Apple_Terminal"))
+    assert "Privacy" not in why(of_the_system(65), ClientEnvironment(system="Darwin", terminal="Apple_Terminal"))
     assert "Privacy" not in why(of_the_system(EHOSTUNREACH))
 
 
 def test_what_nobody_knows_stands_for_itself() -> None:
     assert why(SSHException("Error reading SSH protocol banner")) == ""
-    assert why_unreached(ConnectError("odd"), LINUX, PI, "", 22) == ""
+    assert explain_login_error(ConnectError("odd"), LINUX, PI, "", 22) == ""

@@ -14,21 +14,21 @@ from hearth.doctor.causes.catalogue import all_causes, markdown
 from hearth.doctor.causes.cause import fill
 from hearth.doctor.checks.dns import unresolved
 from hearth.doctor.checks.prompt import wait_for
-from hearth.doctor.checks.stream import Piece, made_at, pace_of
-from hearth.doctor.client_environment import Place
+from hearth.doctor.checks.stream import Piece, made_at, measure_pace
+from hearth.doctor.client_environment import ClientEnvironment
 from hearth.doctor.socket_errors import reason_of
 from hearth.doctor.target import Target, parse_target
-from hearth.doctor.tcp import Attempt, cause_of
+from hearth.doctor.tcp import Attempt, connection_cause
 
 PI = Address(socket.AF_INET, ("192.168.1.189", 85))
 FAR = Address(socket.AF_INET, ("1.1.1.1", 85))
 LOOPBACK = Address(socket.AF_INET, ("127.0.0.1", 85))
 
 
-def judged(number: int, place: Place, address: Address = PI, source: str = "192.168.1.7") -> str:
+def judged(number: int, place: ClientEnvironment, address: Address = PI, source: str = "192.168.1.7") -> str:
     """The cause for a recorded error number of a system."""
     reason = reason_of(OSError(number, "as recorded"), place.system)
-    return cause_of(Attempt(address.text, reason, source=source), address, place, (), "").id
+    return connection_cause(Attempt(address.text, reason, source=source), address, place, (), "").id
 
 
 # --- macOS: recorded by others, can't be made here ------------------------------------------------------
@@ -36,32 +36,35 @@ def judged(number: int, place: Place, address: Address = PI, source: str = "192.
 
 @pytest.mark.parametrize("terminal", ["iTerm.app", "vscode", "ghostty", ""])
 def test_errno_65_on_the_own_network_is_local_network_privacy(terminal: str) -> None:
-    assert judged(65, Place("Darwin", terminal=terminal)) == "local-network-privacy"
-    assert judged(65, Place("Darwin"), Address(socket.AF_INET6, ("fe80::1%en0", 85, 0, 4))) == "local-network-privacy"
+    assert judged(65, ClientEnvironment("Darwin", terminal=terminal)) == "local-network-privacy"
+    assert (
+        judged(65, ClientEnvironment("Darwin"), Address(socket.AF_INET6, ("fe80::1%en0", 85, 0, 4)))
+        == "local-network-privacy"
+    )
 
 
 @pytest.mark.parametrize(
     "place",
     [
-        Place("Darwin", terminal="Apple_Terminal"),
-        Place("Darwin", terminal="iTerm.app", is_root=True),
-        Place("Darwin", terminal="iTerm.app", over_ssh=True),
+        ClientEnvironment("Darwin", terminal="Apple_Terminal"),
+        ClientEnvironment("Darwin", terminal="iTerm.app", is_root=True),
+        ClientEnvironment("Darwin", terminal="iTerm.app", over_ssh=True),
     ],
 )
-def test_who_needs_no_permission_has_another_trouble(place: Place) -> None:
+def test_who_needs_no_permission_has_another_trouble(place: ClientEnvironment) -> None:
     assert judged(65, place) == "host-unreachable"
 
 
 def test_errno_65_behind_a_router_is_no_privacy() -> None:
     behind = Address(socket.AF_INET, ("10.20.30.40", 85))
-    assert judged(65, Place("Darwin"), behind) == "host-unreachable"
-    assert judged(65, Place("Darwin"), Address(socket.AF_INET, ("192.168.4.9", 85)), "192.168.7.2") == (
+    assert judged(65, ClientEnvironment("Darwin"), behind) == "host-unreachable"
+    assert judged(65, ClientEnvironment("Darwin"), Address(socket.AF_INET, ("192.168.4.9", 85)), "192.168.7.2") == (
         "local-network-privacy"
     ), "a wide network of one's own"
 
 
 def test_errno_65_for_the_internet_is_no_privacy() -> None:
-    assert judged(65, Place("Darwin"), FAR) == "host-unreachable"
+    assert judged(65, ClientEnvironment("Darwin"), FAR) == "host-unreachable"
 
 
 def test_the_cure_names_the_settings_and_the_terminal() -> None:
@@ -84,14 +87,14 @@ def test_the_cure_names_the_settings_and_the_terminal() -> None:
     ],
 )
 def test_error_numbers(linux: int, mac: int, windows: int, cause: str) -> None:
-    assert judged(linux, Place("Linux")) == cause
-    assert judged(mac, Place("Darwin")) == cause
-    assert judged(windows, Place("Windows")) == cause
+    assert judged(linux, ClientEnvironment("Linux")) == cause
+    assert judged(mac, ClientEnvironment("Darwin")) == cause
+    assert judged(windows, ClientEnvironment("Windows")) == cause
 
 
 def test_unreachable_hosts_off_the_mac() -> None:
-    assert judged(113, Place("Linux")) == "host-unreachable"
-    assert judged(10065, Place("Windows")) == "host-unreachable"
+    assert judged(113, ClientEnvironment("Linux")) == "host-unreachable"
+    assert judged(10065, ClientEnvironment("Windows")) == "host-unreachable"
 
 
 def test_our_own_patience_is_a_timeout() -> None:
@@ -100,20 +103,25 @@ def test_our_own_patience_is_a_timeout() -> None:
 
 def test_what_other_ports_say_decides() -> None:
     silent = Attempt(PI.text, "timeout", source="192.168.1.7")
-    assert cause_of(silent, PI, Place(), (22,), "").id == "port-filtered"
-    assert cause_of(silent, PI, Place(), (22,), "http://192.168.1.189:85").id == "wrong-port"
+    assert connection_cause(silent, PI, ClientEnvironment(), (22,), "").id == "port-filtered"
+    assert connection_cause(silent, PI, ClientEnvironment(), (22,), "http://192.168.1.189:85").id == "wrong-port"
     refused = Attempt(LOOPBACK.text, "refused")
-    assert cause_of(refused, LOOPBACK, Place(in_container=True), (), "").id == "localhost-in-container"
-    assert cause_of(refused, LOOPBACK, Place(), (), "").id == "port-refused"
-    assert cause_of(Attempt(PI.text, "refused"), PI, Place(in_container=True), (), "").id == "port-refused"
+    assert (
+        connection_cause(refused, LOOPBACK, ClientEnvironment(in_container=True), (), "").id == "localhost-in-container"
+    )
+    assert connection_cause(refused, LOOPBACK, ClientEnvironment(), (), "").id == "port-refused"
+    assert (
+        connection_cause(Attempt(PI.text, "refused"), PI, ClientEnvironment(in_container=True), (), "").id
+        == "port-refused"
+    )
 
 
 def test_dockers_addresses_from_outside() -> None:
     docker = Address(socket.AF_INET, ("172.18.0.3", 80))
-    assert judged(110, Place(), docker) == "docker-address"
+    assert judged(110, ClientEnvironment(), docker) == "docker-address"
     # On the host itself they can be reached, so the trouble is another one.
-    assert judged(110, Place(), docker, source="172.18.0.1") == "host-silent"
-    assert judged(111, Place(), docker) == "port-refused"
+    assert judged(110, ClientEnvironment(), docker, source="172.18.0.1") == "host-silent"
+    assert judged(111, ClientEnvironment(), docker) == "port-refused"
 
 
 def test_addresses() -> None:
@@ -184,9 +192,9 @@ def test_when_a_piece_was_made() -> None:
 
 def test_what_a_buffer_looks_like() -> None:
     made = [float(second) for second in range(10)]
-    streamed = pace_of(tuple(Piece(at + 0.2, at) for at in made))
-    late = pace_of(tuple(Piece(9.1, at) for at in made))
-    halves = pace_of(tuple(Piece(5.0 if at < 5 else 10.0, at) for at in made))
+    streamed = measure_pace(tuple(Piece(at + 0.2, at) for at in made))
+    late = measure_pace(tuple(Piece(9.1, at) for at in made))
+    halves = measure_pace(tuple(Piece(5.0 if at < 5 else 10.0, at) for at in made))
     assert streamed is not None
     assert not streamed.is_buffered
     assert streamed.can_be_told
@@ -195,7 +203,7 @@ def test_what_a_buffer_looks_like() -> None:
     # Two pieces of five seconds each: each word is up to five seconds late, which is half of the time.
     assert halves is not None
     assert halves.held == pytest.approx(4.0)
-    assert pace_of((Piece(1.0, None), Piece(2.0, 5.0))) is None
+    assert measure_pace((Piece(1.0, None), Piece(2.0, 5.0))) is None
 
 
 def test_how_long_to_wait() -> None:

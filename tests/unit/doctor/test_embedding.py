@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hearth.doctor.checks.result import Step
-from hearth.doctor.report import exit_code, for_people, found
+from hearth.doctor.report import exit_code, format_text, found
 from hearth.doctor.runner import Options
 from tests.support.doctor.server import Request, serving
 from tests.support.doctor.worlds import Answerer, hearth, reply, says, stream
@@ -62,7 +62,7 @@ def test_the_smallest_that_talks_is_asked() -> None:
     steps, question = look([EMBEDDER, ODD, TALKER], {"/api/show": shows(asked)})
     assert question["model"] == "llama3.2:1b"
     assert asked == ["vectors:1b", "all-minilm:latest", "llama3.2:1b"]
-    assert (exit_code(steps), found(steps)) == (0, []), for_people(steps)
+    assert (exit_code(steps), found(steps)) == (0, []), format_text(steps)
 
 
 def test_a_list_that_says_it_is_believed() -> None:
@@ -93,7 +93,7 @@ def test_where_nothing_says_it_architecture_and_name_do(show: Answerer) -> None:
 def test_a_host_for_embeddings_alone_is_well() -> None:
     steps, question = look([EMBEDDER, ODD], {"/api/show": shows([])})
     assert question == {}
-    assert (exit_code(steps), found(steps)) == (0, []), for_people(steps)
+    assert (exit_code(steps), found(steps)) == (0, []), format_text(steps)
     seen = {step.name: step.seen for step in steps}
     assert "none of them answers questions" in seen["models"]
     assert seen["prompt"].startswith("not tried: no model here answers questions")
@@ -117,5 +117,5 @@ def test_its_embeddings_are_tried_where_they_are_a_route() -> None:
 )
 def test_embeddings_that_fail_are_a_finding(embeds: Answerer, cause: str) -> None:
     steps, _ = look([EMBEDDER], {"/api/show": shows([]), "/api/embed": embeds})
-    assert [finding.cause.id for _, finding in found(steps)] == [cause], for_people(steps)
+    assert [finding.cause.id for _, finding in found(steps)] == [cause], format_text(steps)
     assert exit_code(steps) == 1

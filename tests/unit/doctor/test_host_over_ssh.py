@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hearth.doctor.checks.host_over_ssh import InsideError, choose, look_inside
+from hearth.doctor.checks.host_over_ssh import InsideError, choose_host, inspect_host
 from hearth.doctor.checks.host_state import judge
 from hearth.doctor.target import Target
 
@@ -122,20 +122,20 @@ def host(name: str, **data: str) -> dict[str, Any]:
 
 def test_which_host_is_looked_at() -> None:
     pis = [host("192.168.1.189"), host("kitchen", ssh_hostname="192.168.1.7")]
-    assert choose(pis, "", TARGET) is pis[0]
-    assert choose(pis, "", Target("http", "192.168.1.7", 85)) is pis[1]
-    assert choose(pis, "kitchen", TARGET) is pis[1]
-    assert choose(pis[1:], "", TARGET) is pis[1]
+    assert choose_host(pis, "", TARGET) is pis[0]
+    assert choose_host(pis, "", Target("http", "192.168.1.7", 85)) is pis[1]
+    assert choose_host(pis, "kitchen", TARGET) is pis[1]
+    assert choose_host(pis[1:], "", TARGET) is pis[1]
     with pytest.raises(InsideError, match=r"--host: 192\.168\.1\.189, kitchen"):
-        choose(pis, "", Target("http", "pi.local", 85))
+        choose_host(pis, "", Target("http", "pi.local", 85))
     with pytest.raises(InsideError, match="--host"):
-        choose(pis, "bathroom", TARGET)
+        choose_host(pis, "bathroom", TARGET)
     with pytest.raises(InsideError, match="no hosts"):
-        choose([], "", TARGET)
+        choose_host([], "", TARGET)
 
 
 def test_an_inventory_that_is_not_there_is_a_note_with_pyinfras_reason(tmp_path: Path) -> None:
-    step = look_inside(str(tmp_path / "no.py"), "", TARGET, 60)
+    step = inspect_host(str(tmp_path / "no.py"), "", TARGET, 60)
     assert [finding.cause.id for finding in step.findings] == ["host-not-looked-at"]
     assert step.state == "warning"
     assert "Traceback" not in step.seen
@@ -144,7 +144,7 @@ def test_an_inventory_that_is_not_there_is_a_note_with_pyinfras_reason(tmp_path:
 def test_a_host_that_can_not_be_reached_is_a_note(tmp_path: Path) -> None:
     inventory = tmp_path / "pi.py"
     inventory.write_text('pi = [("127.0.0.1", {"ssh_port": 9, "ssh_user": "pi", "ssh_connect_retries": 0})]\n')
-    step = look_inside(str(inventory), "", TARGET, 60)
+    step = inspect_host(str(inventory), "", TARGET, 60)
     assert [finding.cause.id for finding in step.findings] == ["host-not-looked-at"], step
     assert "Traceback" not in step.seen
 

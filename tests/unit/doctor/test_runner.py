@@ -29,11 +29,11 @@ from hearth.doctor.checks.prompt import judge
 from hearth.doctor.checks.result import Step
 from hearth.doctor.checks.stream import Streamed
 from hearth.doctor.checks.waiting import Silence
-from hearth.doctor.client_environment import Place
-from hearth.doctor.http_client import Way, call
+from hearth.doctor.client_environment import ClientEnvironment
+from hearth.doctor.http_client import Endpoint, call
 from hearth.doctor.http_response import Answer
-from hearth.doctor.report import exit_code, for_people, for_programs, found
-from hearth.doctor.runner import Options, Walk
+from hearth.doctor.report import exit_code, format_json, format_text, found
+from hearth.doctor.runner import Diagnosis, Options
 from hearth.doctor.target import parse_target
 from tests.support.doctor.server import Request, answering, black_hole, closed_port, serving
 from tests.support.doctor.worlds import MODEL, forward_proxy, hearth, ollama, reply, says, silent, stream
@@ -48,8 +48,8 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"{scheme}_proxy".upper(), raising=False)
 
 
-def walk(url: str, options: Options = QUICK, place: Place | None = None) -> list[Step]:
-    return list(Walk(parse_target(url), place or Place(), options).steps())
+def walk(url: str, options: Options = QUICK, place: ClientEnvironment | None = None) -> list[Step]:
+    return list(Diagnosis(parse_target(url), place or ClientEnvironment(), options).steps())
 
 
 def ids(steps: Sequence[Step]) -> list[str]:
@@ -58,7 +58,7 @@ def ids(steps: Sequence[Step]) -> list[str]:
 
 def only(steps: Sequence[Step], cause: str) -> Finding:
     """The one finding; fails with the whole report if it is another, or not alone."""
-    assert ids(steps) == [cause], for_people(steps)
+    assert ids(steps) == [cause], format_text(steps)
     (pair,) = found(steps)
     assert pair[1].seen
     return pair[1]
@@ -109,7 +109,9 @@ def test_a_closed_port_is_refused() -> None:
 
 
 def test_localhost_in_a_container_is_the_container() -> None:
-    finding = only(walk(f"localhost:{closed_port()}", place=Place(in_container=True)), "localhost-in-container")
+    finding = only(
+        walk(f"localhost:{closed_port()}", place=ClientEnvironment(in_container=True)), "localhost-in-container"
+    )
     assert "host.docker.internal" in finding.cure
 
 
@@ -274,7 +276,7 @@ def test_a_wrong_certificate_is_named_and_the_walk_goes_on(
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates / "ca.pem"))
     with serving(hearth(), tls=context(certificates, name)) as port:
         steps = walk(f"https://localhost:{port}")
-    assert cause in ids(steps), for_people(steps)
+    assert cause in ids(steps), format_text(steps)
     assert {step.name: step.state for step in steps}["page"] == "ok"
 
 
@@ -298,7 +300,7 @@ def test_a_certificate_that_ends_soon_is_a_note(certificates: Path) -> None:
         steps = walk(f"https://localhost:{port}", options)
     assert "certificate-ends-soon" in ids(steps)
     assert {step.name: step.state for step in steps}["tls"] == "warning"
-    assert "8 more days" in for_people(steps)
+    assert "8 more days" in format_text(steps)
 
 
 def test_plain_http_that_sends_on_names_the_right_port() -> None:
@@ -597,7 +599,7 @@ def test_a_proxy_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "status 503" in finding.why
         assert "HTTP_PROXY" in finding.why
         assert "NO_PROXY=127.0.0.1" in finding.cure
-        assert "secret" not in json.dumps(for_programs("x", steps)) + for_people(steps)
+        assert "secret" not in json.dumps(format_json("x", steps)) + format_text(steps)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         assert ids(walk(f"127.0.0.1:{port}", Options(timeout=1, patience=0))) == []
 
@@ -608,7 +610,7 @@ def test_a_proxy_that_asks_for_a_password_is_given_the_one_that_programs_give(mo
         monkeypatch.setenv("http_proxy", f"http://me:se%3Acret@127.0.0.1:{proxy}")
         steps = walk(f"127.0.0.1:{port}", Options(timeout=1, patience=0))
         assert ids(steps) == ["proxy-used"]
-        assert "cret" not in json.dumps(for_programs("x", steps)) + for_people(steps)
+        assert "cret" not in json.dumps(format_json("x", steps)) + format_text(steps)
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy}")
         assert "status 407" in only(walk(f"127.0.0.1:{port}", Options(timeout=1, patience=0)), "proxy-in-the-way").why
 
@@ -620,7 +622,7 @@ def test_a_proxy_that_can_not_be_read(monkeypatch: pytest.MonkeyPatch, value: st
         steps = walk(f"127.0.0.1:{port}", Options(timeout=1, patience=0))
     finding = only(steps, "proxy-unreadable")
     assert "unset http_proxy" in finding.cure
-    assert "secret" not in json.dumps(for_programs("x", steps)) + for_people(steps)
+    assert "secret" not in json.dumps(format_json("x", steps)) + format_text(steps)
 
 
 def test_a_proxy_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -696,7 +698,7 @@ def test_nonsense_is_reported_and_never_ends_the_doctor(raw: bytes) -> None:
     with serving(world) as port:
         steps = walk(f"127.0.0.1:{port}", Options(timeout=1, patience=1, tries=1, origin="http://a.example"))
     assert exit_code(steps) == 1
-    assert for_people(steps)
+    assert format_text(steps)
     for path in ("/api/version", "/api/tags", "/api/ollama"):
         with serving(hearth({path: world})) as port:
             assert exit_code(walk(f"127.0.0.1:{port}", Options(timeout=1, patience=1, tries=1))) == 1, path
@@ -742,7 +744,7 @@ def test_a_key_is_shown_to_the_host_and_not_to_what_stands_between(certificates:
 
     with serving(note) as port:
         target = parse_target(f"http://127.0.0.1:{port}")
-        way = Way(target, Address(socket.AF_INET, ("127.0.0.1", port)), 1.0, authorization="Bearer key")
+        way = Endpoint(target, Address(socket.AF_INET, ("127.0.0.1", port)), 1.0, authorization="Bearer key")
         call(way, "GET", "/")
         call(replace(way, proxy=f"http://127.0.0.1:{port}"), "GET", "/")
         assert seen == ["Bearer key", ""]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearth.drift.verdict import Said, Verdict, exit_code, judge, parse_report, tell
-from hearth.runtime.pyinfra_process import hosts_of, pattern, why
+from hearth.drift.verdict import ReportedReason, Verdict, exit_code, format_verdict, judge, parse_report
+from hearth.runtime.pyinfra_process import failure_reason, limit_pattern, select_hosts
 
 UNREACHABLE = """--> Loading config...
 --> Loading inventory...
@@ -56,8 +56,8 @@ def plan(*changed: str, conditional: tuple[str, ...] = ()) -> str:
 
 
 FILES = "Stack | Put the files"
-DIFFERENCE = Said("differs", "compose.yaml is missing; it is put back")
-SILENCE = Said("unknown", "the Docker engine does not answer, so what it has can't be known")
+DIFFERENCE = ReportedReason("differs", "compose.yaml is missing; it is put back")
+SILENCE = ReportedReason("unknown", "the Docker engine does not answer, so what it has can't be known")
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ SILENCE = Said("unknown", "the Docker engine does not answer, so what it has can
     ],
 )
 def test_a_plan_is_judged_by_its_changes(
-    code: int, output: str, errors: str, said: list[Said], verdict: Verdict
+    code: int, output: str, errors: str, said: list[ReportedReason], verdict: Verdict
 ) -> None:
     assert judge(code, output, errors, said) == verdict
 
@@ -95,7 +95,7 @@ def test_what_ended_early_is_unknown_whatever_the_exit_code(code: int, output: s
 
 
 def test_an_obstacle_keeps_all_its_lines_and_loses_the_place_in_the_code() -> None:
-    assert why(NOT_READY) == (
+    assert failure_reason(NOT_READY) == (
         "pi is not ready, and nothing was changed:\n"
         "  proxy_port = 85: the port is held by nginx (process 7); stop it, or set another port"
     )
@@ -134,21 +134,21 @@ HOSTS = json.dumps(
     ],
 )
 def test_hosts_are_limited_as_pyinfra_does(limits: list[str], names: list[str]) -> None:
-    assert hosts_of(HOSTS, limits) == names
+    assert select_hosts(HOSTS, limits) == names
 
 
 @given(st.text(st.characters(codec="ascii", exclude_categories=["C", "Z"], exclude_characters="!"), min_size=1))
 def test_a_host_s_pattern_matches_it_alone_and_is_no_group_s_name(name: str) -> None:
-    assert fnmatchcase(name, pattern(name))
-    assert not fnmatchcase(f"{name}x", pattern(name))
-    assert pattern(name) != name
+    assert fnmatchcase(name, limit_pattern(name))
+    assert not fnmatchcase(f"{name}x", limit_pattern(name))
+    assert limit_pattern(name) != name
 
 
 def test_a_verdict_is_read_by_people() -> None:
-    assert tell("pi", Verdict("same")) == "pi: is as it should be"
-    assert tell("pi", Verdict("differs", ("a", "b\n  c"))) == "pi: differs:\n  a\n  b\n    c"
+    assert format_verdict("pi", Verdict("same")) == "pi: is as it should be"
+    assert format_verdict("pi", Verdict("differs", ("a", "b\n  c"))) == "pi: differs:\n  a\n  b\n    c"
 
 
 def test_a_report_is_read_line_by_line() -> None:
     text = '{"host": "pi", "kind": "differs", "text": "a → b"}\n{"host": "pi", "kind": "unknown", "text": "c"}\n'
-    assert parse_report(text) == [Said("differs", "a → b"), Said("unknown", "c")]
+    assert parse_report(text) == [ReportedReason("differs", "a → b"), ReportedReason("unknown", "c")]

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearth.firewall.rules import TABLE, UNIT, FirewallState, digest, find_differences, given_up, lets_in, render_rules
+from hearth.firewall.rules import (
+    TABLE,
+    UNIT,
+    FirewallState,
+    digest,
+    find_differences,
+    lets_in,
+    render_rules,
+    unused_ports,
+)
 from hearth.paths import FIREWALL_LOADED, FIREWALL_RULES, NETWORKS, SERVICE_NETWORKS
 from hearth.settings.load import SettingsError
 from hearth.settings.model import Settings
@@ -114,9 +123,9 @@ def test_an_interface_s_own_addresses() -> None:
 
 
 def test_ports_that_are_given_up_stay_limited_until_then() -> None:
-    assert given_up(PORTS, [85, 11434]) == set()
-    assert given_up(PORTS, [80, 85, 11434]) == {("0.0.0.0", 80)}
-    assert given_up(PORTS, []) == set()
+    assert unused_ports(PORTS, [85, 11434]) == set()
+    assert unused_ports(PORTS, [80, 85, 11434]) == {("0.0.0.0", 80)}
+    assert unused_ports(PORTS, []) == set()
 
 
 # --- the setting ----------------------------------------------------------------------------------

@@ -1,10 +1,10 @@
-"""Reading what a board shows, from outputs that real Raspberry Pis printed (tests/support/recorded)."""
+"""Reading what a hardware shows, from outputs that real Raspberry Pis printed (tests/support/recorded)."""
 
 from __future__ import annotations
 
 import pytest
 
-from hearth.host.hardware import Board, Swap, parse_board
+from hearth.host.hardware import Hardware, Swap, parse_hardware
 from hearth.host.platform import identify
 from hearth.runtime.sections import parse_assignments, parse_sections
 from tests.support.recorded import raspberry_pi as recorded
@@ -35,8 +35,8 @@ temp=38.6'C
 
 
 def test_a_pi_is_read() -> None:
-    board = parse_board(parse_sections(PI_5.splitlines()))
-    assert board == Board(
+    hardware = parse_hardware(parse_sections(PI_5.splitlines()))
+    assert hardware == Hardware(
         model="Raspberry Pi 5 Model B Rev 1.0",
         kernel="aarch64",
         page_size=16384,
@@ -48,13 +48,13 @@ def test_a_pi_is_read() -> None:
         throttled=0x50005,
         temperature=38.6,
     )
-    assert board.is_pi
-    assert [swap.in_memory for swap in board.swaps] == [True, False]
+    assert hardware.is_pi
+    assert [swap.in_memory for swap in hardware.swaps] == [True, False]
 
 
 def test_nothing_is_known_of_a_host_that_said_nothing() -> None:
-    assert parse_board({}) == Board()
-    assert not Board().is_pi
+    assert parse_hardware({}) == Hardware()
+    assert not Hardware().is_pi
 
 
 @pytest.mark.parametrize(
@@ -67,12 +67,12 @@ def test_nothing_is_known_of_a_host_that_said_nothing() -> None:
     ],
 )
 def test_what_counts_is_what_is_in_force(controllers: str, expected: bool) -> None:
-    assert parse_board({"controllers": controllers.splitlines()}).counts_memory is expected
+    assert parse_hardware({"controllers": controllers.splitlines()}).counts_memory is expected
 
 
 @pytest.mark.parametrize("model", recorded.MODELS)
 def test_a_model_is_a_pi(model: str) -> None:
-    assert parse_board({"board": [model]}).is_pi
+    assert parse_hardware({"board": [model]}).is_pi
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_a_model_is_a_pi(model: str) -> None:
     ],
 )
 def test_the_firmware_is_read_or_not(lines: tuple[str, ...], expected: tuple[int | None, float | None]) -> None:
-    board = parse_board({"firmware": list(lines)})
-    assert (board.throttled, board.temperature) == expected
+    hardware = parse_hardware({"firmware": list(lines)})
+    assert (hardware.throttled, hardware.temperature) == expected
 
 
 @pytest.mark.parametrize(

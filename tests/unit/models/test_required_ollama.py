@@ -10,13 +10,13 @@ import pytest
 from hearth.models.memory_need import COMMON, LIBRARY
 from hearth.models.required_ollama import LEAST, needs_newer, released_version, version_obstacles
 from hearth.preflight.checks import find_obstacles
-from hearth.preflight.facts import CheckupState
+from hearth.preflight.facts import HostFactsState
 from hearth.settings.model import Settings
 from tests.support.shipped import PROJECT
 
 Make = Callable[..., Settings]
 OLD = "ollama/ollama:0.17.4"
-HOST = CheckupState(
+HOST = HostFactsState(
     os_release={"ID": "debian", "VERSION_ID": "13", "VERSION_CODENAME": "trixie"},
     architecture="arm64",
     free_bytes={"/var/lib/docker": 500 * 10**9},

@@ -16,12 +16,12 @@ from hearth.models.download_size import model_gb
 from hearth.models.names import name_from_manifest
 from hearth.preflight import deploy as preflight_role
 from hearth.preflight.checks import find_obstacles, paths_to_check, wrong_clock
-from hearth.preflight.facts import Checkup, CheckupState
+from hearth.preflight.facts import HostFacts, HostFactsState
 from hearth.settings.model import Settings
 
 Make = Callable[..., Settings]
 
-PI = CheckupState(
+PI = HostFactsState(
     os_release={
         "ID": "debian",
         "VERSION_ID": "13",
@@ -208,7 +208,7 @@ def test_a_model_without_tag_is_there_as_latest(make_settings: Make) -> None:
     assert find_obstacles(settings, host) == []
 
 
-def ssd(free_root: int, free_ssd: int, mount: str = "/mnt/ssd") -> CheckupState:
+def ssd(free_root: int, free_ssd: int, mount: str = "/mnt/ssd") -> HostFactsState:
     return replace(
         PI,
         free_bytes={"/var/lib/docker": free_root, "/mnt/ssd/ollama": free_ssd},
@@ -349,7 +349,7 @@ def test_a_name_in_other_case_needs_no_room(make_settings: Make) -> None:
 
 def test_a_host_that_could_not_be_looked_at_is_not_judged(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the script fails on one of several hosts, pyinfra gives what it has for nothing found, and goes on."""
-    nothing = SimpleNamespace(name="pi", get_fact=lambda *_, **__: Checkup.default())
+    nothing = SimpleNamespace(name="pi", get_fact=lambda *_, **__: HostFacts.default())
     monkeypatch.setattr(preflight_role, "host", nothing)
     with pytest.raises(DeployError) as refused:
         preflight_role.preflight(settings, {})

@@ -11,11 +11,11 @@ from hearth.docker.packages import DOCKER_CE, DockerSource
 from hearth.host.ports import Listener
 from hearth.preflight.checks import find_notes, find_obstacles
 from hearth.preflight.existing_services import (
-    Neighbours,
-    neighbour_notes,
-    neighbour_obstacles,
+    ExistingServices,
+    existing_service_notes,
+    existing_service_obstacles,
     parse_containers,
-    parse_neighbours,
+    parse_existing_services,
 )
 from hearth.settings.model import Settings
 from tests.unit.preflight.test_checks import PI
@@ -24,8 +24,8 @@ Make = Callable[..., Settings]
 DEBIAN = DockerSource(("docker.io", "docker-cli", "docker-compose"), "")
 DOCKER = DockerSource(DOCKER_CE, "https://download.docker.com/linux/debian")
 STORE = "/usr/share/ollama/.ollama"
-OLLAMA = Neighbours(stores={STORE: ("llama3.2:1b", "mistral:latest")}, marks=frozenset({"service"}))
-BUSY = Neighbours(containers={"home-assistant": frozenset({8123}), "old-blog": frozenset()})
+OLLAMA = ExistingServices(stores={STORE: ("llama3.2:1b", "mistral:latest")}, marks=frozenset({"service"}))
+BUSY = ExistingServices(containers={"home-assistant": frozenset({8123}), "old-blog": frozenset()})
 
 
 def test_containers_as_docker_shows_them() -> None:
@@ -42,24 +42,24 @@ def test_containers_as_docker_shows_them() -> None:
 
 
 def test_a_daemon_json_that_is_none_is_left_to_the_operation_that_refuses_it() -> None:
-    assert parse_neighbours({"daemon": ["{ broken"]}, {}) == Neighbours()
+    assert parse_existing_services({"daemon": ["{ broken"]}, {}) == ExistingServices()
 
 
 def test_the_engine_says_its_version() -> None:
-    assert parse_neighbours({"neighbours": ["engine 24.0.7", "compose"]}, {}) == Neighbours(
+    assert parse_existing_services({"neighbours": ["engine 24.0.7", "compose"]}, {}) == ExistingServices(
         compose=True, engine="24.0.7"
     )
 
 
 def test_a_host_of_its_own_has_nothing_to_say(settings: Settings) -> None:
     assert find_notes(settings, PI) == []
-    assert neighbour_obstacles(Neighbours(), settings, DEBIAN, ()) == []
+    assert existing_service_obstacles(ExistingServices(), settings, DEBIAN, ()) == []
 
 
 @pytest.mark.parametrize("engine", ["", "25.0.0", "28.3.3", "26.1.5+dfsg1", "master-dockerproject"])
 def test_an_engine_that_is_new_enough_or_says_nothing_is_no_obstacle(settings: Settings, engine: str) -> None:
-    host = Neighbours(packages=frozenset({"docker-ce"}), compose=True, engine=engine)
-    assert neighbour_obstacles(host, settings, DEBIAN, ()) == []
+    host = ExistingServices(packages=frozenset({"docker-ce"}), compose=True, engine=engine)
+    assert existing_service_obstacles(host, settings, DEBIAN, ()) == []
 
 
 @pytest.mark.parametrize(
@@ -73,15 +73,15 @@ def test_an_engine_that_is_new_enough_or_says_nothing_is_no_obstacle(settings: S
 def test_an_engine_that_stays_and_is_too_old_is_refused(
     settings: Settings, packages: set[str], compose: bool, source: DockerSource, install: str
 ) -> None:
-    host = Neighbours(packages=frozenset(packages), compose=compose, engine="24.0.7")
-    (said,) = neighbour_obstacles(host, settings, source, ())
+    host = ExistingServices(packages=frozenset(packages), compose=compose, engine="24.0.7")
+    (said,) = existing_service_obstacles(host, settings, source, ())
     assert "the Docker engine is 24.0.7, and Hearth's containers need 25 or later" in said
     assert f"apt-get install {install}`" in said
 
 
 def test_an_engine_that_gives_way_may_be_old(settings: Settings) -> None:
-    host = Neighbours(packages=frozenset({"docker.io"}), engine="20.10.24+dfsg1")
-    assert neighbour_obstacles(host, settings, DOCKER, ()) == []
+    host = ExistingServices(packages=frozenset({"docker.io"}), engine="20.10.24+dfsg1")
+    assert existing_service_obstacles(host, settings, DOCKER, ()) == []
 
 
 # --- said -----------------------------------------------------------------------------------------
@@ -115,13 +115,13 @@ def test_it_is_said_at_the_first_deploy_alone(settings: Settings) -> None:
 
 
 def test_models_that_are_adopted_already_are_not_offered() -> None:
-    assert any(STORE in note for note in neighbour_notes(OLLAMA, True, "", ()))
-    assert not any(STORE in note for note in neighbour_notes(OLLAMA, True, STORE, ()))
+    assert any(STORE in note for note in existing_service_notes(OLLAMA, True, "", ()))
+    assert not any(STORE in note for note in existing_service_notes(OLLAMA, True, STORE, ()))
 
 
 def test_many_models_are_counted() -> None:
-    host = Neighbours(stores={STORE: tuple(f"m{number}:latest" for number in range(7))})
-    (note,) = neighbour_notes(host, True, "", ())
+    host = ExistingServices(stores={STORE: tuple(f"m{number}:latest" for number in range(7))})
+    (note,) = existing_service_notes(host, True, "", ())
     assert "m3:latest and 3 more" in note
 
 
@@ -135,7 +135,7 @@ def test_many_models_are_counted() -> None:
     ],
 )
 def test_containers_that_would_stop_are_warned_of(daemon: dict[str, object], wanted: bool, said: bool) -> None:
-    notes = neighbour_notes(replace(BUSY, daemon=daemon), wanted, "", ())
+    notes = existing_service_notes(replace(BUSY, daemon=daemon), wanted, "", ())
     assert any("live-restore is off" in note for note in notes) is said
 
 
@@ -159,31 +159,31 @@ def test_two_ollamas_in_one_directory_are_refused(make_settings: Make) -> None:
     """On another port, so that nothing else would stop it."""
     settings = make_settings(ollama_models_dir=STORE, ollama_publish="", ollama_models=[])
     native = Listener("127.0.0.1", 11434, "ollama", 812)
-    (obstacle,) = neighbour_obstacles(OLLAMA, settings, DEBIAN, (native,))
+    (obstacle,) = existing_service_obstacles(OLLAMA, settings, DEBIAN, (native,))
     assert "process 812" in obstacle
     assert "sudo systemctl disable --now ollama" in obstacle
-    assert neighbour_obstacles(OLLAMA, settings, DEBIAN, ()) == [], "stopped, its models are adopted"
+    assert existing_service_obstacles(OLLAMA, settings, DEBIAN, ()) == [], "stopped, its models are adopted"
     elsewhere = make_settings(ollama_models_dir="/mnt/ssd/ollama", ollama_publish="")
-    assert neighbour_obstacles(OLLAMA, elsewhere, DEBIAN, (native,)) == []
+    assert existing_service_obstacles(OLLAMA, elsewhere, DEBIAN, (native,)) == []
 
 
 @pytest.mark.parametrize(
     ("host", "word"),
     [
-        (Neighbours(marks=frozenset({"snap"})), "sudo snap remove docker"),
-        (Neighbours(packages=frozenset({"podman-docker"})), "sudo apt remove podman-docker"),
-        (Neighbours(marks=frozenset({"swarm"})), "docker_live_restore = False"),
+        (ExistingServices(marks=frozenset({"snap"})), "sudo snap remove docker"),
+        (ExistingServices(packages=frozenset({"podman-docker"})), "sudo apt remove podman-docker"),
+        (ExistingServices(marks=frozenset({"swarm"})), "docker_live_restore = False"),
     ],
 )
-def test_dockers_that_hearth_can_not_share(settings: Settings, host: Neighbours, word: str) -> None:
-    (obstacle,) = neighbour_obstacles(host, settings, DEBIAN, ())
+def test_dockers_that_hearth_can_not_share(settings: Settings, host: ExistingServices, word: str) -> None:
+    (obstacle,) = existing_service_obstacles(host, settings, DEBIAN, ())
     assert word in obstacle
 
 
 def test_a_swarm_without_live_restore_is_fine(make_settings: Make) -> None:
-    swarm = Neighbours(marks=frozenset({"swarm"}))
-    assert neighbour_obstacles(swarm, make_settings(docker_live_restore=False), DEBIAN, ()) == []
-    assert neighbour_obstacles(replace(swarm, daemon={"live-restore": False}), make_settings(), DEBIAN, ()) == []
+    swarm = ExistingServices(marks=frozenset({"swarm"}))
+    assert existing_service_obstacles(swarm, make_settings(docker_live_restore=False), DEBIAN, ()) == []
+    assert existing_service_obstacles(replace(swarm, daemon={"live-restore": False}), make_settings(), DEBIAN, ()) == []
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_a_docker_with_containers_is_not_replaced(
 ) -> None:
     host = replace(BUSY, packages=frozenset({packages}), compose=compose)
     settings = make_settings(docker_source=choice)
-    obstacles = neighbour_obstacles(host, settings, source, ())
+    obstacles = existing_service_obstacles(host, settings, source, ())
     assert bool(obstacles) is refused
     assert not refused or f"the place of {packages}" in obstacles[0]
-    assert neighbour_obstacles(replace(host, containers={}), settings, source, ()) == [], "nobody is harmed"
+    assert existing_service_obstacles(replace(host, containers={}), settings, source, ()) == [], "nobody is harmed"

@@ -7,36 +7,36 @@ from dataclasses import replace
 import pytest
 
 from hearth.preflight.checks import find_notes, find_obstacles, wrong_clock
-from hearth.preflight.facts import CheckupState
-from hearth.preflight.lxc import Confinement, confinement_notes, confinement_obstacles, parse_confinement
+from hearth.preflight.facts import HostFactsState
+from hearth.preflight.lxc import ContainerHost, container_notes, container_obstacles, parse_container_host
 from hearth.settings.model import Settings
 from tests.unit.preflight.test_checks import PI
 
-READY = Confinement("lxc", nesting=True, storage="ext2/ext3")
+READY = ContainerHost("lxc", nesting=True, storage="ext2/ext3")
 
 
-def only(host: Confinement) -> str:
-    (sentence,) = confinement_obstacles(host, serves=False)
+def only(host: ContainerHost) -> str:
+    (sentence,) = container_obstacles(host, serves=False)
     return sentence
 
 
 def test_a_machine_is_no_container() -> None:
-    assert parse_confinement([]) == Confinement()
-    assert confinement_obstacles(Confinement(), False) == []
-    assert confinement_notes(Confinement()) == []
+    assert parse_container_host([]) == ContainerHost()
+    assert container_obstacles(ContainerHost(), False) == []
+    assert container_notes(ContainerHost()) == []
 
 
 def test_a_container_with_all_it_needs() -> None:
-    assert confinement_obstacles(READY, False) == []
-    (note,) = confinement_notes(READY)
+    assert container_obstacles(READY, False) == []
+    (note,) = container_notes(READY)
     assert note.startswith("an unprivileged LXC container")
 
 
 def test_what_could_not_be_tried_is_no_fault() -> None:
     """No perl, a kernel without fsopen, a full disk."""
-    found = parse_confinement(["kind lxc"])
+    found = parse_container_host(["kind lxc"])
     assert (found.kind, found.proc, found.sysctl, found.has_keyctl, found.overlay) == ("lxc", "", 0, True, "")
-    assert confinement_obstacles(found, False) == []
+    assert container_obstacles(found, False) == []
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_what_could_not_be_tried_is_no_fault() -> None:
 )
 def test_a_trial_that_went_wrong_is_no_refusal(said: str) -> None:
     """The first was seen in a real LXC container that had no such directory."""
-    assert parse_confinement(["kind lxc", f"proc {said}", f"overlay {said}"]) == Confinement("lxc")
+    assert parse_container_host(["kind lxc", f"proc {said}", f"overlay {said}"]) == ContainerHost("lxc")
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_trial_that_went_wrong_is_no_refusal(said: str) -> None:
     ],
 )
 def test_a_refusal_in_all_its_words(said: str) -> None:
-    found = parse_confinement(["kind lxc", f"proc {said}", f"overlay {said}"])
+    found = parse_container_host(["kind lxc", f"proc {said}", f"overlay {said}"])
     assert (found.proc, found.overlay) == (said, said)
 
 
@@ -68,7 +68,7 @@ def test_a_refusal_in_all_its_words(said: str) -> None:
     [("0 0 4294967295", True), ("         0     100000      65536", False), ("0 0 65536", False)],
 )
 def test_a_privileged_one_has_all_ids_of_the_machine(uids: str, privileged: bool) -> None:
-    assert parse_confinement(["kind lxc", f"uids {uids}"]).privileged is privileged
+    assert parse_container_host(["kind lxc", f"uids {uids}"]).privileged is privileged
 
 
 def test_without_nesting() -> None:
@@ -83,8 +83,8 @@ def test_nesting_that_something_else_undoes() -> None:
 
 
 def test_a_container_of_another_kind_hears_nothing_of_proxmox() -> None:
-    host = Confinement("docker", proc="mount: /var/lib: permission denied.", storage="overlayfs")
-    assert not [sentence for sentence in confinement_obstacles(host, False) if "pct" in sentence]
+    host = ContainerHost("docker", proc="mount: /var/lib: permission denied.", storage="overlayfs")
+    assert not [sentence for sentence in container_obstacles(host, False) if "pct" in sentence]
 
 
 def test_apparmor_and_a_current_runc() -> None:
@@ -107,7 +107,7 @@ def test_one_cause_has_one_sentence() -> None:
 
 @pytest.mark.parametrize("change", [{"proc": "mount: /var/lib: permission denied."}, {"sysctl": 13}])
 def test_what_works_with_the_runc_that_is_there_is_let_be(change: dict[str, str | int]) -> None:
-    assert confinement_obstacles(replace(READY, **change), serves=True) == []  # type: ignore[arg-type]
+    assert container_obstacles(replace(READY, **change), serves=True) == []  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("storage", ["zfs", "nfs", "overlayfs"])
@@ -126,16 +126,16 @@ def test_an_overlay_that_the_kernel_refuses() -> None:
 def test_keyctl_that_is_off_is_said_and_refuses_nothing() -> None:
     """runc goes on where the call does not exist (standard_init_linux.go)."""
     host = replace(READY, has_keyctl=False)
-    assert confinement_obstacles(host, False) == []
-    assert "keyctl=1" in confinement_notes(host)[-1]
+    assert container_obstacles(host, False) == []
+    assert "keyctl=1" in container_notes(host)[-1]
 
 
 def test_a_privileged_one_is_warned_of() -> None:
-    assert "root on the Proxmox node" in confinement_notes(replace(READY, privileged=True))[1]
+    assert "root on the Proxmox node" in container_notes(replace(READY, privileged=True))[1]
 
 
 def test_preflight_refuses_and_says(settings: Settings) -> None:
-    host: CheckupState = replace(PI, confinement=replace(READY, sysctl=13))
+    host: HostFactsState = replace(PI, confinement=replace(READY, sysctl=13))
     assert len(find_obstacles(settings, host)) == 1
     assert find_obstacles(settings, replace(host, confinement=READY)) == []
     assert any("LXC" in note for note in find_notes(settings, host))

@@ -6,19 +6,19 @@ from collections.abc import Callable
 
 import pytest
 
-from hearth.host.hardware import Board, Swap
+from hearth.host.hardware import Hardware, Swap
 from hearth.models.download_size import GB
 from hearth.models.memory_need import COMMON, LIBRARY, least_need, likely_need
 from hearth.preflight.checks import find_obstacles
-from hearth.preflight.facts import CheckupState
+from hearth.preflight.facts import HostFactsState
 from hearth.preflight.memory import memory_obstacles, memory_warnings
 from hearth.settings.model import Settings
 from tests.support.recorded import raspberry_pi as recorded
 
 Make = Callable[..., Settings]
 MIB = 2**20
-PI_2_GB = Board(model="Raspberry Pi 4 Model B Rev 1.4", memory=recorded.MEMORY_2_GB_KB * 1024)
-PI_8_GB = Board(
+PI_2_GB = Hardware(model="Raspberry Pi 4 Model B Rev 1.4", memory=recorded.MEMORY_2_GB_KB * 1024)
+PI_8_GB = Hardware(
     model="Raspberry Pi 5 Model B Rev 1.0",
     memory=int(recorded.MEMORY_8_GB_MIB * MIB),
     swaps=(
@@ -40,11 +40,11 @@ def test_a_model_that_cannot_run_is_refused_with_the_arithmetic(make_settings: M
 
 def test_it_is_an_obstacle_among_the_others(make_settings: Make) -> None:
     settings = make_settings(ollama_models=["llama3.1:70b"], ollama_model_sizes_gb={"llama3.1:70b": 42.5})
-    host = CheckupState(
+    host = HostFactsState(
         os_release={"ID": "debian", "VERSION_ID": "13", "VERSION_CODENAME": "trixie"},
         architecture="arm64",
         free_bytes={"/var/lib/docker": 500 * GB},
-        board=PI_8_GB,
+        hardware=PI_8_GB,
     )
     (obstacle,) = find_obstacles(settings, host)
     assert "model 42.5 +" in obstacle
@@ -53,10 +53,10 @@ def test_it_is_an_obstacle_among_the_others(make_settings: Make) -> None:
 
 def test_a_tight_model_is_told_and_not_refused(make_settings: Make) -> None:
     settings = make_settings(ollama_models=["llama3.2:3b"])
-    assert memory_obstacles(settings, Board(memory=3 * GB)) == []
-    board = Board(model="Raspberry Pi 4", memory=int(2.1 * GB), swaps=(Swap("/var/swap", GB // 2),))
-    assert memory_obstacles(settings, board) == []
-    (warning,) = memory_warnings(settings, board)
+    assert memory_obstacles(settings, Hardware(memory=3 * GB)) == []
+    hardware = Hardware(model="Raspberry Pi 4", memory=int(2.1 * GB), swaps=(Swap("/var/swap", GB // 2),))
+    assert memory_obstacles(settings, hardware) == []
+    (warning,) = memory_warnings(settings, hardware)
     assert "llama3.2:3b is tight here: it wants about 2.7 GB" in warning
     assert "(model 2.0 + context 0.3 + Ollama 0.1 + system 0.3)" in warning
     assert "and the host has 2.1 GB and 0.5 GB of swap." in warning
@@ -68,23 +68,23 @@ def test_swap_is_named_as_the_release_does_it(make_settings: Make) -> None:
     settings = make_settings(ollama_models=["gemma3:12b"])
     (warning,) = memory_warnings(settings, PI_8_GB)
     assert "rpi-swap" in warning
-    (elsewhere,) = memory_warnings(settings, Board(memory=8 * GB, swaps=PI_8_GB.swaps))
+    (elsewhere,) = memory_warnings(settings, Hardware(memory=8 * GB, swaps=PI_8_GB.swaps))
     assert "rpi-swap" not in elsewhere
 
 
 @pytest.mark.parametrize(
-    ("models", "board"),
+    ("models", "hardware"),
     [
         (["llama3.2:1b", "llama3.1:8b", "gemma3:4b"], PI_8_GB),
-        (["tinyllama", "mymodel", "llama3.1:405b"], Board()),  # nothing is known of the host
+        (["tinyllama", "mymodel", "llama3.1:405b"], Hardware()),  # nothing is known of the host
     ],
 )
 def test_nothing_is_said_where_models_fit_or_nothing_is_known(
-    make_settings: Make, models: list[str], board: Board
+    make_settings: Make, models: list[str], hardware: Hardware
 ) -> None:
     settings = make_settings(ollama_models=models)
-    assert memory_obstacles(settings, board) == []
-    assert memory_warnings(settings, board) == []
+    assert memory_obstacles(settings, hardware) == []
+    assert memory_warnings(settings, hardware) == []
 
 
 def test_the_default_model_fits_into_a_pi_with_2_gb(settings: Settings) -> None:
@@ -95,18 +95,18 @@ def test_the_default_model_fits_into_a_pi_with_2_gb(settings: Settings) -> None:
 def test_swap_counts_since_ollama_counts_it(make_settings: Make) -> None:
     settings = make_settings(ollama_models=["llama3.1:8b"])
     assert len(memory_obstacles(settings, PI_2_GB)) == 1
-    more = Board(memory=PI_2_GB.memory, swaps=(Swap("/var/swap", 4 * GB),))
+    more = Hardware(memory=PI_2_GB.memory, swaps=(Swap("/var/swap", 4 * GB),))
     assert memory_obstacles(settings, more) == []
     assert len(memory_warnings(settings, more)) == 1
 
 
 def test_a_limit_counts_where_the_kernel_obeys_it(make_settings: Make) -> None:
     settings = make_settings(ollama_models=["llama3.1:8b"], ollama_memory_limit="3g")
-    assert memory_obstacles(settings, Board(memory=16 * GB, counts_memory=False)) == []
-    (obstacle,) = memory_obstacles(settings, Board(memory=16 * GB, counts_memory=True))
+    assert memory_obstacles(settings, Hardware(memory=16 * GB, counts_memory=False)) == []
+    (obstacle,) = memory_obstacles(settings, Hardware(memory=16 * GB, counts_memory=True))
     assert "ollama_memory_limit = '3g' lets it have 3.2 GB, without swap" in obstacle
     assert "system" not in obstacle
-    assert memory_obstacles(settings, Board(memory=6 * GB, swaps=(Swap("/swap", 3 * GB),), counts_memory=True)) == []
+    assert memory_obstacles(settings, Hardware(memory=6 * GB, swaps=(Swap("/swap", 3 * GB),), counts_memory=True)) == []
 
 
 def test_a_longer_context_wants_more(make_settings: Make) -> None:
@@ -151,7 +151,7 @@ def test_the_guess_from_the_name_is_no_more_than_the_listed_size(name: str) -> N
 @pytest.mark.parametrize("name", ["mymodel", "hf.co/someone/model:latest", "tinyllama", "phi3:mini"])
 def test_a_name_that_says_nothing_refuses_nothing(name: str, make_settings: Make) -> None:
     assert least_need(name, {}, 4096) is None
-    assert memory_obstacles(make_settings(ollama_models=[name]), Board(memory=GB // 2)) == []
+    assert memory_obstacles(make_settings(ollama_models=[name]), Hardware(memory=GB // 2)) == []
 
 
 @pytest.mark.parametrize("name", ["LLAMA3.2:1B", "library/llama3.2:1b", "registry.ollama.ai/library/llama3.2:1b"])
@@ -171,5 +171,5 @@ def test_a_model_that_this_ollama_is_too_old_for_is_not_suggested(make_settings:
 
 
 def test_where_nothing_fits_it_says_so(make_settings: Make) -> None:
-    (obstacle,) = memory_obstacles(make_settings(ollama_models=["llama3.1:8b"]), Board(memory=GB // 2))
+    (obstacle,) = memory_obstacles(make_settings(ollama_models=["llama3.1:8b"]), Hardware(memory=GB // 2))
     assert "no common model fits" in obstacle

@@ -7,25 +7,27 @@ from dataclasses import replace
 
 import pytest
 
-from hearth.host.hardware import Board, parse_board
+from hearth.host.hardware import Hardware, parse_hardware
 from hearth.preflight.checks import find_obstacles, find_warnings
-from hearth.preflight.facts import CheckupState
-from hearth.preflight.raspberry_pi import about_userland, board_warnings
+from hearth.preflight.facts import HostFactsState
+from hearth.preflight.raspberry_pi import board_warnings, userland_obstacles
 from hearth.runtime.sections import parse_assignments
 from hearth.settings.model import Settings
 from tests.support.recorded import raspberry_pi as recorded
 
-PI = Board(model=recorded.MODELS[0], kernel="aarch64", page_size=4096)
+PI = Hardware(model=recorded.MODELS[0], kernel="aarch64", page_size=4096)
 
 
-def with_firmware(*lines: str) -> Board:
-    said = parse_board({"firmware": list(lines)})
+def with_firmware(*lines: str) -> Hardware:
+    said = parse_hardware({"firmware": list(lines)})
     return replace(PI, throttled=said.throttled, temperature=said.temperature)
 
 
-@pytest.mark.parametrize("board", [Board(), PI, with_firmware(*recorded.FIRMWARE_WELL), with_firmware("throttled=0x0")])
-def test_nothing_is_said_of_a_board_that_is_well(board: Board) -> None:
-    assert board_warnings(board) == []
+@pytest.mark.parametrize(
+    "hardware", [Hardware(), PI, with_firmware(*recorded.FIRMWARE_WELL), with_firmware("throttled=0x0")]
+)
+def test_nothing_is_said_of_a_board_that_is_well(hardware: Hardware) -> None:
+    assert board_warnings(hardware) == []
 
 
 def test_a_weak_power_supply_is_told() -> None:
@@ -62,11 +64,11 @@ def test_pages_of_both_kernels_are_no_news(size: str, said: int) -> None:
 
 def test_programs_of_32_bits_on_a_kernel_of_64_are_refused_with_what_helps(settings: Settings) -> None:
     kernel, architecture = recorded.KERNEL_64_PROGRAMS_32
-    host = CheckupState(
+    host = HostFactsState(
         os_release=parse_assignments(recorded.OS_RELEASE_BOOKWORM.splitlines()),
         architecture=architecture,
         free_bytes={"/var/lib/docker": 50 * 10**9},
-        board=replace(PI, kernel=kernel),
+        hardware=replace(PI, kernel=kernel),
     )
     (obstacle,) = find_obstacles(settings, host)
     assert "is a 32-bit system, and Ollama needs 64 bits" in obstacle
@@ -75,17 +77,17 @@ def test_programs_of_32_bits_on_a_kernel_of_64_are_refused_with_what_helps(setti
 
 
 def test_where_the_kernel_has_32_bits_too_nothing_is_added() -> None:
-    assert about_userland(replace(PI, kernel="armv7l"), "armhf") == ""
-    assert about_userland(PI, "arm64") == ""
+    assert userland_obstacles(replace(PI, kernel="armv7l"), "armhf") == ""
+    assert userland_obstacles(PI, "arm64") == ""
 
 
 def test_warnings_stop_nothing(make_settings: Callable[..., Settings]) -> None:
     settings = make_settings(ollama_models=["gemma2:2b"])
-    host = CheckupState(
+    host = HostFactsState(
         os_release=parse_assignments(recorded.OS_RELEASE_TRIXIE.splitlines()),
         architecture="arm64",
         free_bytes={"/var/lib/docker": 50 * 10**9},
-        board=replace(with_firmware(*recorded.FIRMWARE_WEAK), memory=recorded.MEMORY_2_GB_KB * 1024),
+        hardware=replace(with_firmware(*recorded.FIRMWARE_WEAK), memory=recorded.MEMORY_2_GB_KB * 1024),
     )
     assert find_obstacles(settings, host) == []
     assert len(find_warnings(settings, host)) == 2, "power, and a model that is tight"

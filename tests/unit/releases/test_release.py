@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from hearth.releases.release import (
-    Probe,
     Release,
+    TrialPrompt,
     content_digest,
     dump_release,
-    needs_prompt,
+    needs_trial_prompt,
     new_release,
     parse_release,
-    probe,
+    trial_prompt,
 )
 from hearth.settings.model import Settings
 
@@ -58,23 +58,23 @@ def test_names_sort_by_time_whatever_the_time_zone() -> None:
 
 def test_a_new_page_needs_no_prompt_and_everything_else_does() -> None:
     page = Release(images=IMAGES, files=FILES | {"htdocs/index.html": "new", "htdocs/more.js": "1"})
-    assert not needs_prompt(RELEASE, page)
-    assert needs_prompt(None, page)
-    assert needs_prompt(RELEASE, Release(images=IMAGES, files=FILES | {"compose.yaml": "new"}))
-    assert needs_prompt(RELEASE, Release(images={"httpd:2.4.68": "sha256:2"}, files=FILES))
+    assert not needs_trial_prompt(RELEASE, page)
+    assert needs_trial_prompt(None, page)
+    assert needs_trial_prompt(RELEASE, Release(images=IMAGES, files=FILES | {"compose.yaml": "new"}))
+    assert needs_trial_prompt(RELEASE, Release(images={"httpd:2.4.68": "sha256:2"}, files=FILES))
 
 
 def test_the_probe_goes_through_a_route_that_exists(make_settings: Callable[..., Settings]) -> None:
-    tried = probe(make_settings(ollama_models=["a:1b", "b"]))
+    tried = trial_prompt(make_settings(ollama_models=["a:1b", "b"]))
     assert (tried.models, tried.path, json.loads(tried.body)["model"]) == (("a:1b", "b"), "/api/ollama", "a:1b")
     chat = [{"path": "/talk", "to": "/api/chat", "methods": ["POST"]}]
-    tried = probe(make_settings(proxy_routes=chat))
+    tried = trial_prompt(make_settings(proxy_routes=chat))
     assert tried.path == "/talk"
     assert json.loads(tried.body)["messages"][0]["role"] == "user"
 
 
 def test_without_a_model_or_a_route_there_is_no_prompt(make_settings: Callable[..., Settings]) -> None:
     tags = [{"path": "/api/tags", "to": "/api/tags", "methods": ["GET"]}]
-    assert probe(make_settings(ollama_models=[])) == Probe()
+    assert trial_prompt(make_settings(ollama_models=[])) == TrialPrompt()
     # Models for embeddings are tried all the same, which takes no route.
-    assert probe(make_settings(proxy_routes=tags, ollama_models=["a"])) == Probe(("a",))
+    assert trial_prompt(make_settings(proxy_routes=tags, ollama_models=["a"])) == TrialPrompt(("a",))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hearth.render.access_rules import find_gates
+from hearth.render.access_rules import find_access_rules
 from hearth.settings.model import Settings
 
 Make = Callable[..., Settings]
@@ -16,7 +16,7 @@ BACKEND = "http://host.docker.internal:5001"
 
 
 def test_open_doors_need_no_gate(settings: Settings) -> None:
-    assert find_gates(settings) == []
+    assert find_access_rules(settings) == []
 
 
 def test_every_route_has_one_gate_as_soon_as_there_is_any(make_settings: Make) -> None:
@@ -45,7 +45,7 @@ def test_every_route_has_one_gate_as_soon_as_there_is_any(make_settings: Make) -
         "/v1/models": ("people", "openai"),
         blob: ("people", "ollama"),
     }
-    gates = find_gates(settings)
+    gates = find_access_rules(settings)
     for path, (words, form) in expected.items():
         found = [(access.people, access.anyone, form) for access, pattern, form in gates if re.match(pattern, path)]
         assert found == [(words == "people", words == "anyone", form)], path
@@ -56,5 +56,5 @@ def test_every_route_has_one_gate_as_soon_as_there_is_any(make_settings: Make) -
 @pytest.mark.parametrize("access", ["anyone", "people"])
 def test_a_gate_in_one_route_is_enough(make_settings: Make, access: str) -> None:
     route = {"path": "/x", "to": "/api/chat", "methods": ["POST"], "access": "people"}
-    gates = find_gates(make_settings(proxy_access=access, proxy_people=ANNA, proxy_extra_routes=[route]))
+    gates = find_access_rules(make_settings(proxy_access=access, proxy_people=ANNA, proxy_extra_routes=[route]))
     assert any(re.match(pattern, "/x") and gate.people for gate, pattern, _ in gates)

@@ -11,7 +11,7 @@ import yaml
 
 from hearth.host.ports import Listener
 from hearth.preflight.checks import find_obstacles
-from hearth.preflight.facts import CheckupState
+from hearth.preflight.facts import HostFactsState
 from hearth.render.compose import render_compose
 from hearth.render.httpd_conf import render_httpd_conf
 from hearth.settings.load import SettingsError
@@ -86,7 +86,7 @@ def test_the_port_is_published_and_looked_at(make_settings: Make, mode: dict[str
     settings = make_settings(**mode, proxy_tls_port=8443)
     assert compose(settings)["ports"] == ["85:80", "8443:443"]
     assert ("0.0.0.0", 8443) in settings.published_ports
-    host = CheckupState(listeners=(Listener("*", 8443, "nginx", 7),))
+    host = HostFactsState(listeners=(Listener("*", 8443, "nginx", 7),))
     assert any(
         line.startswith("proxy_tls_port = 8443: the port is held by nginx") for line in find_obstacles(settings, host)
     )

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from hearth.docker.messages import about_daemon, about_packages, about_service
+from hearth.docker.messages import describe_daemon_config, describe_packages, describe_service
 from hearth.paths import SERVICE_NETWORKS
-from hearth.runtime.text import listed, step
-from hearth.stack.container_messages import about_containers
+from hearth.runtime.text import format_change, join_words
+from hearth.stack.container_messages import describe_containers
 from hearth.stack.containers import Container, find_drift
 
 IDS = {"ollama": "sha256:1", "httpd": "sha256:2"}
@@ -58,7 +58,7 @@ CONTAINERS: list[tuple[list[Container], list[str]]] = [
 
 @pytest.mark.parametrize(("containers", "expected"), CONTAINERS)
 def test_each_container_gets_one_sentence_with_what_is_done(containers: list[Container], expected: list[str]) -> None:
-    assert about_containers(find_drift(HASHES, containers, IDS)) == expected
+    assert describe_containers(find_drift(HASHES, containers, IDS)) == expected
 
 
 OURS = {"live-restore": True, "log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}}
@@ -66,7 +66,7 @@ LARGER = OURS | {"log-opts": {"max-size": "20m", "max-file": "3"}}
 
 
 def test_the_keys_of_daemon_json_are_told_with_their_settings() -> None:
-    assert about_daemon(OURS, LARGER, restarts=True) == [
+    assert describe_daemon_config(OURS, LARGER, restarts=True) == [
         "/etc/docker/daemon.json: log-opts.max-size 10m → 20m (docker_log_max_size); the engine restarts, containers "
         "go on meanwhile"
     ]
@@ -79,40 +79,42 @@ def test_the_keys_of_daemon_json_are_told_with_their_settings() -> None:
 def test_containers_stop_with_an_engine_that_does_not_keep_them(
     before: dict[str, object], after: dict[str, object]
 ) -> None:
-    (sentence,) = about_daemon(before, after, restarts=True)
+    (sentence,) = describe_daemon_config(before, after, restarts=True)
     assert sentence.endswith("the engine restarts, and containers with it: running answers end")
     assert "live-restore" in sentence
 
 
 def test_a_key_that_comes_and_one_that_goes() -> None:
-    (sentence,) = about_daemon(OURS | {"registry-mirrors": ["http://a"]}, OURS | {"debug": True}, restarts=True)
+    (sentence,) = describe_daemon_config(
+        OURS | {"registry-mirrors": ["http://a"]}, OURS | {"debug": True}, restarts=True
+    )
     assert 'registry-mirrors ["http://a"] → none (docker_registry_mirrors)' in sentence
     assert "debug none → true" in sentence
 
 
 def test_a_fresh_host_s_daemon_json_is_one_short_sentence() -> None:
-    assert about_daemon({}, OURS, restarts=False) == [
+    assert describe_daemon_config({}, OURS, restarts=False) == [
         "/etc/docker/daemon.json gets live-restore, log-driver and log-opts"
     ]
 
 
 def test_an_engine_that_agrees_is_not_talked_of() -> None:
-    assert about_daemon(OURS, OURS, restarts=False) == []
-    assert about_service(active=True, enabled=True) == []
+    assert describe_daemon_config(OURS, OURS, restarts=False) == []
+    assert describe_service(active=True, enabled=True) == []
 
 
 def test_a_restart_that_a_cut_run_left_is_told() -> None:
-    assert about_daemon(OURS, OURS, restarts=True) == [
+    assert describe_daemon_config(OURS, OURS, restarts=True) == [
         "a change of /etc/docker/daemon.json still waits for the engine; the engine restarts, containers go on "
         "meanwhile"
     ]
 
 
 def test_services_and_packages() -> None:
-    assert about_service(active=False, enabled=False) == ["the Docker engine does not run; it is started"]
-    assert "enabled" in about_service(active=True, enabled=False)[0]
-    assert about_packages(["docker.io"], "") == "docker.io is not there; it is installed from the distribution"
-    assert about_packages(["a", "b"], "https://x") == (
+    assert describe_service(active=False, enabled=False) == ["the Docker engine does not run; it is started"]
+    assert "enabled" in describe_service(active=True, enabled=False)[0]
+    assert describe_packages(["docker.io"], "") == "docker.io is not there; it is installed from the distribution"
+    assert describe_packages(["a", "b"], "https://x") == (
         "a and b are not there; they are installed from Docker's own repository, https://x"
     )
 
@@ -131,8 +133,8 @@ def test_services_and_packages() -> None:
     ],
 )
 def test_values_are_shown_short(old: object, new: object, text: str) -> None:
-    assert step(old, new) == text
+    assert format_change(old, new) == text
 
 
 def test_lists_are_read_aloud() -> None:
-    assert [listed(words) for words in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
+    assert [join_words(words) for words in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]

@@ -15,7 +15,7 @@ from hearth.releases.release import Release
 from hearth.render.compose import render_compose
 from hearth.render.stack_files import render_tree
 from hearth.settings.model import Settings
-from hearth.stack.file_messages import about_files
+from hearth.stack.file_messages import describe_files
 from hearth.stack.setting_changes import Files, digests, find_changes, services_between
 
 Make = Callable[..., Settings]
@@ -36,7 +36,7 @@ def said(then: Settings, now: Settings, **host: str | None) -> list[str]:
     accepted = release_of(then)
     changed = accepted.files | host
     present = {path: digest for path, digest in changed.items() if digest is not None}
-    return about_files(present, render_tree(now), now, accepted)
+    return describe_files(present, render_tree(now), now, accepted)
 
 
 # Other values of a setting → what must be said.
@@ -162,7 +162,7 @@ def test_an_edit_is_told_beside_the_setting(make_settings: Make) -> None:
 def test_a_new_version_is_told_from_an_edit(settings: Settings) -> None:
     accepted = release_of(settings)
     files = render_tree(settings) | {"htdocs/chat.js": b"of the next version", "htdocs/new.js": b"1"}
-    assert about_files(accepted.files, files, settings, accepted) == [
+    assert describe_files(accepted.files, files, settings, accepted) == [
         "htdocs/chat.js comes with another version of Hearth; it is put; browsers get the page with their next visit",
         "htdocs/new.js is not there yet; it is put; browsers get the page with their next visit",
     ]
@@ -171,7 +171,7 @@ def test_a_new_version_is_told_from_an_edit(settings: Settings) -> None:
 def test_without_a_record_no_reason_is_made_up(settings: Settings) -> None:
     files = render_tree(settings)
     present = digests(files) | {"compose.yaml": "f" * 64}
-    assert about_files(present, files, settings, None) == [
+    assert describe_files(present, files, settings, None) == [
         "compose.yaml differs from what the settings say; it is put; containers that are not as it says are recreated, "
         "running answers end"
     ]
@@ -179,7 +179,7 @@ def test_without_a_record_no_reason_is_made_up(settings: Settings) -> None:
 
 def test_a_fresh_host_gets_one_sentence(settings: Settings) -> None:
     files = render_tree(settings)
-    assert about_files({}, files, settings, None) == [
+    assert describe_files({}, files, settings, None) == [
         f"{len(files)} files are not there; they are put into /opt/hearth"
     ]
 
@@ -209,7 +209,7 @@ def test_a_file_that_differs_is_always_named_and_another_never(
         "wanted": lambda path: right[path],
     }
     present = {path: digest_of[kind](path) for path, kind in kinds.items() if kind is not None}
-    sentences = about_files(present, wanted, now, accepted)
+    sentences = describe_files(present, wanted, now, accepted)
     text = " ".join(sentences)
     differing = {path for path in wanted if present.get(path) != right[path]}
     assert bool(sentences) == bool(differing)

@@ -24,7 +24,7 @@ from hearth.tls.certificate import (
 )
 from hearth.tls.facts import DIRECTORIES, CertificatesState
 from hearth.tls.local_ca import LEAF_DAYS, Authority, load_authority, make_authority
-from hearth.tls.local_files import Material, gather
+from hearth.tls.local_files import TlsInputs, load_tls_inputs
 from hearth.tls.plan import Plan, plan_certificates
 
 Make = Callable[..., Settings]
@@ -68,7 +68,7 @@ def test_an_authority_is_made_once_and_found_again(tmp_path: Path) -> None:
 
 def test_its_key_shows_in_no_text(authority: Authority) -> None:
     assert "key" not in repr(authority)
-    assert "PRIVATE" not in repr(Material(pair=b"PRIVATE", authority=authority))
+    assert "PRIVATE" not in repr(TlsInputs(pair=b"PRIVATE", authority=authority))
 
 
 @pytest.mark.parametrize(
@@ -212,20 +212,20 @@ def test_own_files_are_read_and_named_where_they_can_not_be(
         "proxy_tls_certificate": str(tmp_path / "pi.pem"),
         "proxy_tls_key": {"file": str(tmp_path / "pi.key")},
     }
-    assert gather(make_settings(**values), [], NOW).pair == certificate + key
+    assert load_tls_inputs(make_settings(**values), [], NOW).pair == certificate + key
     with pytest.raises(CertificateError, match=r"proxy_tls_certificate = .*nothing.pem.*No such file"):
-        gather(make_settings(**values | {"proxy_tls_certificate": str(tmp_path / "nothing.pem")}), [], NOW)
+        load_tls_inputs(make_settings(**values | {"proxy_tls_certificate": str(tmp_path / "nothing.pem")}), [], NOW)
     with pytest.raises(CertificateError, match=r"proxy_tls_key: the file .*nothing.key"):
-        gather(make_settings(**values | {"proxy_tls_key": {"file": str(tmp_path / "nothing.key")}}), [], NOW)
+        load_tls_inputs(make_settings(**values | {"proxy_tls_key": {"file": str(tmp_path / "nothing.key")}}), [], NOW)
 
 
 def test_an_authority_is_to_be_made_for_all_hosts_and_not_by_looking(make_settings: Make, tmp_path: Path) -> None:
     here = make_settings(**LOCAL, proxy_tls_ca=str(tmp_path / "ca"))
     there = make_settings(**LOCAL | {"proxy_tls_names": ["nuc"]}, proxy_tls_ca=str(tmp_path / "ca"))
     other = make_settings(**LOCAL | {"proxy_tls_names": ["else"]}, proxy_tls_ca=str(tmp_path / "other"))
-    material = gather(here, [here, there, other, make_settings()], NOW)
-    assert material.everyone == (*NAMES, "nuc")
-    assert material.authority is None
+    tls_inputs = load_tls_inputs(here, [here, there, other, make_settings()], NOW)
+    assert tls_inputs.everyone == (*NAMES, "nuc")
+    assert tls_inputs.authority is None
     assert not (tmp_path / "ca").exists()
 
 
@@ -233,7 +233,7 @@ def test_a_name_that_the_authority_does_not_vouch_for_is_refused_at_once(make_se
     make_authority(tmp_path, NAMES, NOW)
     settings = make_settings(**LOCAL | {"proxy_tls_names": ["nuc"]}, proxy_tls_ca=str(tmp_path))
     with pytest.raises(CertificateError, match=r"proxy_tls_names has nuc, .*`mv "):
-        gather(settings, [settings], NOW)
+        load_tls_inputs(settings, [settings], NOW)
 
 
 # --- what is to be done ---------------------------------------------------------------------------
@@ -251,7 +251,7 @@ def on_host(pair: bytes, authority: Authority | None = None, **more: str) -> Cer
 
 
 def local(make_settings: Make, state: CertificatesState, authority: Authority | None, now: datetime = NOW) -> Plan:
-    return plan_certificates(make_settings(**LOCAL), Material(authority=authority), state, now)
+    return plan_certificates(make_settings(**LOCAL), TlsInputs(authority=authority), state, now)
 
 
 def test_a_right_certificate_is_left_alone(make_settings: Make, authority: Authority) -> None:
@@ -324,7 +324,7 @@ def test_own_files_are_put_when_they_differ(make_settings: Make, authority: Auth
     settings = make_settings(proxy_tls="files", proxy_tls_certificate="~/pi.pem", proxy_tls_key={"file": "~/pi.key"})
 
     def plan(state: CertificatesState, now: datetime = NOW) -> Plan:
-        return plan_certificates(settings, Material(pair=pair), state, now)
+        return plan_certificates(settings, TlsInputs(pair=pair), state, now)
 
     assert plan(on_host(pair)) == Plan()
     assert "no certificate yet" in plan(CertificatesState()).reasons[0]
@@ -345,7 +345,7 @@ def test_acme_needs_its_store_and_says_what_is_wrong(make_settings: Make, author
             acme_errors=errors,
             acme_trouble="DNS problem",
         )
-        return plan_certificates(settings, Material(), state, now)
+        return plan_certificates(settings, TlsInputs(), state, now)
 
     assert plan(directories=()).make == stores
     assert plan() == Plan(), "the first one comes by itself"
@@ -361,6 +361,6 @@ def test_acme_needs_its_store_and_says_what_is_wrong(make_settings: Make, author
 
 def test_what_an_acme_server_is_trusted_by_is_put(make_settings: Make, authority: Authority) -> None:
     settings = make_settings(**ACME, proxy_acme_trust="~/root.pem")
-    plan = plan_certificates(settings, Material(trust=authority.pem), CertificatesState(), NOW)
+    plan = plan_certificates(settings, TlsInputs(trust=authority.pem), CertificatesState(), NOW)
     assert plan.put
     assert plan.make == ("/opt/hearth/tls", "/opt/hearth/tls/live", "/opt/hearth/acme", "/opt/hearth/acme/store")
