@@ -19,8 +19,8 @@ while [ "$1" != -- ]; do
   # Docker makes a directory where a volume goes; a file is there already (/etc/hosts).
   [ -e "$target" ] || mkdir -p "$target"
   case $source in
-  /*) mount --bind "$source" "$target" ;;
-  *) mount -t tmpfs -o "$source" tmpfs "$target" ;;
+    /*) mount --bind "$source" "$target" ;;
+    *) mount -t tmpfs -o "$source" tmpfs "$target" ;;
   esac
   shift
 done
