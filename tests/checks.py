@@ -1,7 +1,8 @@
-"""What `make check` looks at beside Python: all shell, with shellcheck, and the workflows of CI, with actionlint.
+"""What `make check` checks beside Python: shell, the chat page's JavaScript, spelling and workflows.
 
-shellcheck is among the Python packages where there is a ready-made one for the machine. actionlint is not: it is a Go
-program, built by the machine's Go or by the lab (decision 0033).
+shellcheck, shfmt, typos and oxlint are Python packages where there is a build for the machine; how they are set is in
+.shellcheckrc, .editorconfig, pyproject.toml and .oxlintrc.json, where editors and pre-commit find it. actionlint is
+a Go program, built by the machine's Go or by the lab (decision 0033).
 """
 
 from __future__ import annotations
@@ -63,12 +64,19 @@ def workflows(names: list[str]) -> list[str]:
     return [name for name in names if name.startswith(".github/workflows/") and name.endswith((".yml", ".yaml"))]
 
 
-def shellcheck() -> str:
-    """The program. Skipped where there is none: its package is not wanted for a processor that it has no build for."""
-    found = shutil.which("shellcheck", path=str(Path(sys.executable).parent)) or shutil.which("shellcheck")
-    if not found:
-        raise Skipped("no shellcheck for this machine among the Python packages; install Debian's package shellcheck")
+def program(name: str) -> str:
+    """One of the Python packages' programs, or the machine's own.
+
+    Raises:
+        Skipped: there is neither; packages are not installed for a processor that they have no build for.
+    """
+    if not (found := _which(name)):
+        raise Skipped(f"no {name} for this machine among the Python packages, nor on the PATH")
     return found
+
+
+def _which(name: str) -> str | None:
+    return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
 
 
 def actionlint() -> list[str]:
@@ -104,19 +112,24 @@ def go_version() -> tuple[int, ...]:
 
 
 def main() -> int:
-    """Check all shell and all workflows; the exit code. Prints nothing where all is well."""
+    """Check all of the repository; the exit code. Prints nothing where all is well."""
     names = repository_files()
+    shell = shell_files(names)
     code = 0
-    program = ""
-    try:
-        program = shellcheck()
-        code |= _run([program, "--external-sources", "--source-path=SCRIPTDIR", "--", *shell_files(names)])
-    except Skipped as why:
-        code |= _skipped("shellcheck", why)
+    for name, options, files in (
+        ("shellcheck", (), shell),
+        ("shfmt", ("--diff",), shell),
+        ("typos", ("--force-exclude",), names),
+        ("oxlint", ("--deny-warnings", "--format=stylish"), [name for name in names if name.endswith(".js")]),
+    ):
+        try:
+            code |= _run([program(name), *options, "--", *files]) if files else 0
+        except Skipped as why:
+            code |= _skipped(name, why)
     if files := workflows(names):
         try:
             # The shell in workflows goes through shellcheck, too. pyflakes would be for Python in them; there is none.
-            code |= _run([*actionlint(), f"-shellcheck={program}", "-pyflakes=", *files])
+            code |= _run([*actionlint(), f"-shellcheck={_which('shellcheck') or ''}", "-pyflakes=", *files])
         except Skipped as why:
             code |= _skipped("actionlint", why)
     return code
