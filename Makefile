@@ -77,7 +77,7 @@ test-arm64: $(VENV)/.dev ## the processor of a Pi, emulated: a deploy to a Debia
 test-unproven: machine $(VENV)/.dev ## scenarios that were not yet seen passing; CI does not run them
 	@$(BIN)/python -m tests.run unproven
 
-check: $(VENV)/.dev ## ruff, strict mypy, shellcheck, shfmt, typos, oxlint, actionlint
+check: $(VENV)/.dev ## ruff, strict mypy, shellcheck, shfmt, typos, oxlint, actionlint, commit subjects
 	@$(BIN)/python -m tests.run check
 
 unit: $(VENV)/.dev ## tests that need no host

@@ -1,4 +1,4 @@
-"""What `make check` checks beside Python: shell, the chat page's JavaScript, spelling and workflows.
+"""What `make check` checks beside Python: shell, the chat page's JavaScript, spelling, workflows, and commit subjects.
 
 shellcheck, shfmt, typos and oxlint are Python packages where there is a build for the machine; how they are set is in
 .shellcheckrc, .editorconfig, pyproject.toml and .oxlintrc.json, where editors and pre-commit find it. actionlint is
@@ -20,6 +20,10 @@ from lab.errors import LabError
 ROOT = Path(__file__).resolve().parent.parent
 _SHEBANG = re.compile(rb"#!\s*/\S*?(/env\s+)?(/|\b)(ba|da)?sh\b")
 _ACTIONLINT = f"{programs.ACTIONLINT}@v{versions.ACTIONLINT}"
+# The first commit after this one had to follow the rule for subjects.
+_SUBJECTS_AFTER = "fd0f2ac44f44164355b4ee2a5262d500ee83e4ae"
+_SUBJECT = re.compile(r"(build|ci|docs|feat|fix|perf|refactor|revert|style|test)(\([\w-]+\))?!?: \S.*")
+_LONGEST_SUBJECT = 72
 # As in the lab's recipes: Debian's Go takes no newer one by itself, which actionlint may want.
 _GO = {"GOFLAGS": "", "GOTOOLCHAIN": "auto"}
 
@@ -79,6 +83,19 @@ def _which(name: str) -> str | None:
     return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
 
 
+def bad_subjects(root: Path = ROOT) -> list[str]:
+    """Subjects of commits that are too long, or not Conventional Commits; those of merges are git's.
+
+    Raises:
+        Skipped: the clone lacks the commit where the rule began.
+    """
+    command = ["git", "log", "--no-merges", "--format=%s", f"{_SUBJECTS_AFTER}..HEAD"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Skipped(f"this clone lacks commit {_SUBJECTS_AFTER[:7]}: git fetch --unshallow")
+    return [one for one in done.stdout.splitlines() if len(one) > _LONGEST_SUBJECT or not _SUBJECT.fullmatch(one)]
+
+
 def actionlint() -> list[str]:
     """The words that start it: built by Go, which keeps what it built, or by the lab. Skipped where neither is there.
 
@@ -132,6 +149,12 @@ def main() -> int:
             code |= _run([*actionlint(), f"-shellcheck={_which('shellcheck') or ''}", "-pyflakes=", *files])
         except Skipped as why:
             code |= _skipped("actionlint", why)
+    try:
+        for subject in bad_subjects():
+            code = 1
+            print(f"commit subject of more than {_LONGEST_SUBJECT} characters, or not a Conventional Commit: {subject}")
+    except Skipped as why:
+        code |= _skipped("commit subjects", why)
     return code
 
 

@@ -143,6 +143,7 @@ def test_a_fault_fails_the_check(
         pytest.skip(str(why))
     monkeypatch.setattr(checks, "ROOT", checkout)
     monkeypatch.setattr(checks, "workflows", lambda _: [])
+    monkeypatch.setattr(checks, "bad_subjects", list)
     monkeypatch.setattr(checks, "repository_files", lambda: [file])
     monkeypatch.setattr(checks, "shell_files", lambda names: [name for name in names if not name.startswith("page.")])
     (checkout / file).write_text(sound)
@@ -150,3 +151,26 @@ def test_a_fault_fails_the_check(
     (checkout / file).write_text(fault)
     assert checks.main() == 1
     assert file in "".join(capfd.readouterr())
+
+
+def test_subjects_of_commits(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git = ["git", "-c", "user.name=Anna", "-c", "user.email=anna@example.org"]
+
+    def commit(subject: str) -> None:
+        subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", subject], cwd=checkout, check=True)
+
+    commit("Before the rule")
+    head = subprocess.run([*git, "rev-parse", "HEAD"], cwd=checkout, capture_output=True, text=True, check=True).stdout
+    monkeypatch.setattr(checks, "_SUBJECTS_AFTER", head.strip())
+    for good in ("feat: x", "fix(lab): x", "feat(settings)!: x", f"docs: {'x' * 66}"):
+        commit(good)
+    assert checks.bad_subjects(checkout) == []
+    bad = ["Fix it", "feat:x", "feature: x", f"docs: {'x' * 67}"]
+    for one in bad:
+        commit(one)
+    assert checks.bad_subjects(checkout) == bad[::-1]
+
+
+def test_without_the_history_subjects_are_skipped(checkout: Path) -> None:
+    with pytest.raises(checks.Skipped, match="git fetch --unshallow"):
+        checks.bad_subjects(checkout)
