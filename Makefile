@@ -31,12 +31,17 @@ $(VENV)/.deploy: requirements.txt
 	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
+$(VENV)/.verify: requirements-verify.txt $(VENV)/.deploy
+	@echo "Installing the packages for the acceptance tests into $(VENV) …"
+	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements-verify.txt
+	@touch $@
+
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.deploy
 	@echo "Installing the packages for lab and tests into $(VENV) …"
 	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-setup: $(VENV)/.deploy ## Python packages for deploying, into .venv
+setup: $(VENV)/.deploy ## Python packages for deploying, into .venv; verify, check and the tests add theirs when they first run
 
 machine-to-run:
 	@lab/machine.sh --without-build
@@ -72,7 +77,7 @@ test-arm64: $(VENV)/.dev ## the processor of a Pi, emulated: a deploy to a Debia
 test-unproven: machine $(VENV)/.dev ## scenarios that were not yet seen passing; CI does not run them
 	@$(BIN)/python -m tests.run unproven
 
-check: $(VENV)/.dev ## ruff, strict mypy, shellcheck, actionlint
+check: $(VENV)/.dev ## ruff, strict mypy, shellcheck, shfmt, typos, oxlint, actionlint, commit subjects
 	@$(BIN)/python -m tests.run check
 
 unit: $(VENV)/.dev ## tests that need no host
@@ -96,7 +101,7 @@ restore: $(VENV)/.deploy ## put the backup FROM (a file, or a directory with one
 uninstall: $(VENV)/.deploy ## take Hearth off the hosts of INVENTORY; models stay, unless MODELS=delete
 	@$(BIN)/pyinfra $(INVENTORY) deploys/uninstall.py --data 'x_uninstall_models=$(MODELS)'
 
-verify: $(VENV)/.deploy ## look at the hosts of INVENTORY from outside and inside, and change nothing
+verify: $(VENV)/.verify ## look at the hosts of INVENTORY from outside and inside, and change nothing
 	@$(BIN)/pytest -p no:cacheprovider tests/acceptance --inventory $(INVENTORY)
 
 sources: machine $(VENV)/.dev ## ask whether all that the lab fetches can be had today, without building anything

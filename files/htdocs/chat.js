@@ -84,7 +84,7 @@ function show(opened) {
   chat = opened;
   setDraft(edited ? "" : prompt.value, []);
   for (const turn of chat.turns) {
-    if (/ing$/.test(turn.state)) Object.assign(turn, { state: "stopped", note: "The page was closed meanwhile" });
+    if (turn.state.endsWith("ing")) Object.assign(turn, { state: "stopped", note: "The page was closed meanwhile" });
   }
   exchanges.replaceChildren(...chat.turns.map((turn) => viewOf(turn).root));
   if (find(chat.model)) picker.value = chat.model;
@@ -276,9 +276,9 @@ function listen() {
       await store.remove(chat.id);
       startNew();
     },
-    putBack: (again) => {
-      gone.delete(again);
-      show(again);
+    putBack: (deleted) => {
+      gone.delete(deleted);
+      show(deleted);
       save();
       prompt.focus();
     },

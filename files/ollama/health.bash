@@ -6,10 +6,11 @@
 # starts the container again. Needs nothing but bash, coreutils, getent and /proc; takes no slot and loads no model.
 set -u
 export LC_ALL=C
-patience=90     # s; httpd gives up a client that does not read after 60, during which a sound Ollama may wait
-at_once=600     # s; stuck again within these after a restart: another one would not help
-small_cpu=20    # ticks (10 ms) of the models' processes that are no work: an idle one used none in 60 s
+patience=90           # s; httpd gives up a client that does not read after 60, during which a sound Ollama may wait
+at_once=600           # s; stuck again within these after a restart: another one would not help
+small_cpu=20          # ticks (10 ms) of the models' processes that are no work: an idle one used none in 60 s
 small_io=$((1 << 20)) # bytes read or written that are no work
+
 state=/tmp/hearth-health gave_up=/tmp/hearth-gave-up # gone with a restart
 healed=/root/.ollama/hearth-restarted                # stays
 
@@ -54,8 +55,8 @@ work_of() {
   cpu=$((fields[11] + fields[12]))
   while read -r key value; do
     case $key in
-    read_bytes:) in=$value ;;
-    write_bytes:) out=$value ;;
+      read_bytes:) in=$value ;;
+      write_bytes:) out=$value ;;
     esac
   done 2>/dev/null <"/proc/$1/io"
 }

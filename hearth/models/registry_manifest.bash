@@ -61,7 +61,10 @@ fetch() { # url, redirects left
   if [[ $place =~ ^(.*):([0-9]+)$ ]]; then place=${BASH_REMATCH[1]} port=${BASH_REMATCH[2]}; fi
   place=${place#[} place=${place%]}
   request="GET /${rest#*/} HTTP/1.0"$'\r\n'"Host: ${rest%%/*}"$'\r\n'"Accept: $accept"$'\r\n'"User-Agent: hearth"$'\r\n\r\n'
-  answer=$(ask "$place" "$port" "$request" "$scheme" 2>"$complaints" | tr -d '\r\0'; exit "${PIPESTATUS[0]}")
+  answer=$(
+    ask "$place" "$port" "$request" "$scheme" 2>"$complaints" | tr -d '\r\0'
+    exit "${PIPESTATUS[0]}"
+  )
   code=$?
   if [[ ! $answer =~ ^HTTP/1\.[01]\ ([0-9]+) ]]; then
     answer=$(printf %s "$answer" | cat - "$complaints" | tr -s '\n\0' '  ')

@@ -41,8 +41,10 @@ bring_images() { # release
       fi
     fi
     [[ $reference == *@* ]] || docker tag "$image" "$reference" || return 1
-    { awk -v reference="$reference" '$1 != reference' "$root/images.lock" 2>/dev/null
-      echo "$reference $image"; } | put "$root/images.lock"
+    {
+      awk -v reference="$reference" '$1 != reference' "$root/images.lock" 2>/dev/null
+      echo "$reference $image"
+    } | put "$root/images.lock"
   done <"$releases/$1/images"
 }
 
@@ -98,7 +100,11 @@ ask() { # port, method, path, body; the answer's lines go to standard output
   exec 3<>"/dev/tcp/$at" || return 1
   printf '%s %s HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
     "$2" "$3" "${#4}" "$4" >&3
-  while IFS= read -r -t "$prompt_patience" line <&3; code=$?; ((code == 0)) || [[ $line ]]; do
+  while
+    IFS= read -r -t "$prompt_patience" line <&3
+    code=$?
+    ((code == 0)) || [[ $line ]]
+  do
     printf '%s\n' "${line%$'\r'}"
     ((code == 0)) || break
   done
@@ -250,7 +256,12 @@ rollback() {
   fi
   paths=$(files_of "$releases/$current/tree") || exit 1
   echo "Going back from release $current to $target …"
-  { read -r port; read -r path; read -r body; read -r models; } <"$releases/$target/probe"
+  {
+    read -r port
+    read -r path
+    read -r body
+    read -r models
+  } <"$releases/$target/probe"
   if go_back "$target" && works "$port" "$path" "$body" "$models"; then
     echo "$target" | put "$releases/accepted" || {
       echo "Release $target serves, but $releases/accepted could not be written and still names $current." >&2

@@ -62,8 +62,8 @@ if [ "${ollama_main:-0}" != 0 ] && [ "${httpd_main:-0}" != 0 ]; then
     exec 3<>/dev/tcp/ollama/11434 && printf "GET /api/version HTTP/1.0\r\n\r\n" >&3 && read -r _ status _ <&3 && echo "$status"
   ' 2>&1)
   case $? in
-  0) [ "$said" = 200 ] && echo ok || echo "status $said" ;;
-  124) echo 'no answer for 10 s' ;;
-  *) echo "$said" | head -n 1 | sed 's/^bash: [a-z]* *[0-9]*: //' ;;
+    0) [ "$said" = 200 ] && echo ok || echo "status $said" ;;
+    124) echo 'no answer for 10 s' ;;
+    *) echo "$said" | head -n 1 | sed 's/^bash: [a-z]* *[0-9]*: //' ;;
   esac
 fi

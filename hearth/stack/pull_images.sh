@@ -15,14 +15,20 @@ others() {
 
 # Write down in a table which image a reference leads to.
 record() { # table, reference, id
-  { others "$1" "$2" 1; echo "$2 $3"; } | put "$1"
+  {
+    others "$1" "$2" 1
+    echo "$2 $3"
+  } | put "$1"
 }
 
 # Before a pull. Where the host went down during one, layers may be on the disk without their content, since the engine
 # does not wait for the disk: so a mark of another boot says that an image can't be trusted. It stays as it is until then.
 begin() {
   for reference; do
-    suspect "$reference" || { others "$mark" "$reference" 2; echo "$boot $reference"; } | put "$mark"
+    suspect "$reference" || {
+      others "$mark" "$reference" 2
+      echo "$boot $reference"
+    } | put "$mark"
   done
 }
 
@@ -31,7 +37,10 @@ suspect() { # a mark of another boot?
     $2 == ENVIRON["reference"] && $1 != ENVIRON["boot"] { found = 1 } END { exit !found }'
 }
 
-forget() { others "$mark" "$1" 2 | put "$mark"; [ -s "$mark" ] || rm -f "$mark"; }
+forget() {
+  others "$mark" "$1" 2 | put "$mark"
+  [ -s "$mark" ] || rm -f "$mark"
+}
 
 # What Docker's client drew on a terminal, as lines of text.
 drawn() { tr '\r' '\n' <"$1" | sed 's/\x1b\[[0-9;?]*[A-Za-z]//g; s/[[:cntrl:]]//g'; }
@@ -170,7 +179,10 @@ each() { # function, references
   for reference; do
     number=$((number + 1))
     [ ! -e "$work/$number" ] || continue
-    { log=$work/$number.log; "$todo" "$reference" || : >"$work/$number"; } 2>&1 |
+    {
+      log=$work/$number.log
+      "$todo" "$reference" || : >"$work/$number"
+    } 2>&1 |
       while IFS= read -r line; do printf '%s: %s\n' "$reference" "$line"; done &
   done
   wait

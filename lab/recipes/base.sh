@@ -17,7 +17,7 @@ cp "$certificates" etc/ssl/certs/ca-certificates.crt
 chmod 1777 tmp
 rm -rf usr/share/doc usr/share/man usr/share/locale usr/share/info usr/share/lintian usr/share/bug usr/share/zoneinfo \
   usr/lib/x86_64-linux-gnu/gconv usr/lib/locale/*/ var/lib/apt var/cache/apt var/lib/dpkg/info etc/apt usr/share/perl* \
-  usr/lib/x86_64-linux-gnu/perl*  usr/lib/x86_64-linux-gnu/audit usr/share/gcc usr/share/gdb \
+  usr/lib/x86_64-linux-gnu/perl* usr/lib/x86_64-linux-gnu/audit usr/share/gcc usr/share/gdb \
   usr/share/debconf usr/share/pixmaps usr/share/common-licenses usr/share/base-passwd
 ldconfig -r .
 du -x -d 4 . | sort -n | tail -n 40

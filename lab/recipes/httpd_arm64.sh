@@ -10,7 +10,7 @@ cd src
 # What configure would find out by running a program is answered: a pointer is no longer than a long.
 export PKG_CONFIG_LIBDIR=/usr/lib/$triplet/pkgconfig:/usr/share/pkgconfig
 ap_cv_void_ptr_lt_long=no PCRE_CONFIG=/usr/bin/pcre2-config CC=$triplet-gcc \
-CFLAGS="-O2 -pipe" CXXFLAGS="-O2 -pipe" LDFLAGS="-Wl,--as-needed" ./configure --quiet \
+  CFLAGS="-O2 -pipe" CXXFLAGS="-O2 -pipe" LDFLAGS="-Wl,--as-needed" ./configure --quiet \
   --build=x86_64-linux-gnu --host=$triplet --prefix=/usr/local/apache2 \
   --enable-mods-shared=reallyall --enable-mpms-shared=all --enable-pie
 # One program of the source makes a table while it builds, so it must run here.

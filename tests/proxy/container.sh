@@ -1,7 +1,8 @@
 #!/bin/sh
 # A container without an engine: container.sh ROOT WORK HOSTNAME USER ro|rw [SOURCE:TARGET …] -- COMMAND …
-# ROOT is an image's root directory; what is written goes to memory. SOURCEs appear as TARGETs, as volumes do; one that is no
-# path has the options of a tmpfs (size=16m,mode=1777). USER has no capabilities, unless it is root, and gets no new ones.
+# ROOT is an image's root directory; what is written goes to memory. Each SOURCE appears as its TARGET, as volumes do; one
+# that is no path has the options of a tmpfs (size=16m,mode=1777). USER has no capabilities, unless it is root, and gets
+# no new ones.
 # Called as root under `env -i … unshare --mount --pid --uts --fork --kill-child`, so that mounts and processes vanish with
 # it, however it ends. The network is the machine's own.
 set -eu
@@ -19,8 +20,8 @@ while [ "$1" != -- ]; do
   # Docker makes a directory where a volume goes; a file is there already (/etc/hosts).
   [ -e "$target" ] || mkdir -p "$target"
   case $source in
-  /*) mount --bind "$source" "$target" ;;
-  *) mount -t tmpfs -o "$source" tmpfs "$target" ;;
+    /*) mount --bind "$source" "$target" ;;
+    *) mount -t tmpfs -o "$source" tmpfs "$target" ;;
   esac
   shift
 done

@@ -1,7 +1,8 @@
-"""What `make check` looks at beside Python: all shell, with shellcheck, and the workflows of CI, with actionlint.
+"""What `make check` checks beside Python: shell, the chat page's JavaScript, spelling, workflows, and commit subjects.
 
-shellcheck is among the Python packages where there is a ready-made one for the machine. actionlint is not: it is a Go
-program, built by the machine's Go or by the lab (decision 0033).
+shellcheck, shfmt, typos and oxlint are Python packages where there is a build for the machine; how they are set is in
+.shellcheckrc, .editorconfig, pyproject.toml and .oxlintrc.json, where editors and pre-commit find it. actionlint is
+a Go program, built by the machine's Go or by the lab (decision 0033).
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from lab.errors import LabError
 ROOT = Path(__file__).resolve().parents[2]
 _SHEBANG = re.compile(rb"#!\s*/\S*?(/env\s+)?(/|\b)(ba|da)?sh\b")
 _ACTIONLINT = f"{programs.ACTIONLINT}@v{versions.ACTIONLINT}"
+# The first commit after this one had to follow the rule for subjects.
+_SUBJECTS_AFTER = "fd0f2ac44f44164355b4ee2a5262d500ee83e4ae"
+_SUBJECT = re.compile(r"(build|ci|docs|feat|fix|perf|refactor|revert|style|test)(\([\w-]+\))?!?: \S.*")
+_LONGEST_SUBJECT = 72
 # As in the lab's recipes: Debian's Go takes no newer one by itself, which actionlint may want.
 _GO = {"GOFLAGS": "", "GOTOOLCHAIN": "auto"}
 
@@ -63,12 +68,32 @@ def workflows(names: list[str]) -> list[str]:
     return [name for name in names if name.startswith(".github/workflows/") and name.endswith((".yml", ".yaml"))]
 
 
-def shellcheck() -> str:
-    """The program. Skipped where there is none: its package is not wanted for a processor that it has no build for."""
-    found = shutil.which("shellcheck", path=str(Path(sys.executable).parent)) or shutil.which("shellcheck")
-    if not found:
-        raise Skipped("no shellcheck for this machine among the Python packages; install Debian's package shellcheck")
+def program(name: str) -> str:
+    """One of the Python packages' programs, or the machine's own.
+
+    Raises:
+        Skipped: there is neither; packages are not installed for a processor that they have no build for.
+    """
+    if not (found := _which(name)):
+        raise Skipped(f"no {name} for this machine among the Python packages, nor on the PATH")
     return found
+
+
+def _which(name: str) -> str | None:
+    return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
+
+
+def bad_subjects(root: Path = ROOT) -> list[str]:
+    """Subjects of commits that are too long, or not Conventional Commits; those of merges are git's.
+
+    Raises:
+        Skipped: the clone lacks the commit where the rule began.
+    """
+    command = ["git", "log", "--no-merges", "--format=%s", f"{_SUBJECTS_AFTER}..HEAD"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Skipped(f"this clone lacks commit {_SUBJECTS_AFTER[:7]}: git fetch --unshallow")
+    return [one for one in done.stdout.splitlines() if len(one) > _LONGEST_SUBJECT or not _SUBJECT.fullmatch(one)]
 
 
 def actionlint() -> list[str]:
@@ -104,21 +129,32 @@ def go_version() -> tuple[int, ...]:
 
 
 def main() -> int:
-    """Check all shell and all workflows; the exit code. Prints nothing where all is well."""
+    """Check all of the repository; the exit code. Prints nothing where all is well."""
     names = repository_files()
+    shell = shell_files(names)
     code = 0
-    program = ""
-    try:
-        program = shellcheck()
-        code |= _run([program, "--external-sources", "--source-path=SCRIPTDIR", "--", *shell_files(names)])
-    except Skipped as why:
-        code |= _skipped("shellcheck", why)
+    for name, options, files in (
+        ("shellcheck", (), shell),
+        ("shfmt", ("--diff",), shell),
+        ("typos", ("--force-exclude",), names),
+        ("oxlint", ("--deny-warnings", "--format=stylish"), [name for name in names if name.endswith(".js")]),
+    ):
+        try:
+            code |= _run([program(name), *options, "--", *files]) if files else 0
+        except Skipped as why:
+            code |= _skipped(name, why)
     if files := workflows(names):
         try:
             # The shell in workflows goes through shellcheck, too. pyflakes would be for Python in them; there is none.
-            code |= _run([*actionlint(), f"-shellcheck={program}", "-pyflakes=", *files])
+            code |= _run([*actionlint(), f"-shellcheck={_which('shellcheck') or ''}", "-pyflakes=", *files])
         except Skipped as why:
             code |= _skipped("actionlint", why)
+    try:
+        for subject in bad_subjects():
+            code = 1
+            print(f"commit subject of more than {_LONGEST_SUBJECT} characters, or not a Conventional Commit: {subject}")
+    except Skipped as why:
+        code |= _skipped("commit subjects", why)
     return code
 
 

@@ -1,6 +1,6 @@
 """The table of docs/licences.md: `python -m tests.support.licences` prints it, from the metadata of what is installed.
 
-Of the packages in requirements.txt and requirements-dev.txt; those for other systems are not installed, and left out.
+Of the packages in the requirements files; those for other systems are not installed, and left out.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 ROOT = Path(__file__).resolve().parents[2]
+FILES = {"deploy": "requirements.txt", "verify": "requirements-verify.txt", "development": "requirements-dev.txt"}
 _LOCKED = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
 
 
@@ -36,11 +37,14 @@ def licence(package: str) -> str:
 
 def rows() -> list[str]:
     """A line of the table for each package."""
-    runs = set(locked("requirements.txt"))
+    # Each file holds what the one before it does; the first that has a package tells what needs it.
+    needs: dict[str, str] = {}
+    for need, name in FILES.items():
+        needs = dict.fromkeys(locked(name), need) | needs
     lines = []
-    for package in sorted({*runs, *locked("requirements-dev.txt")}):
+    for package in sorted(needs):
         try:
-            lines.append(f"| {package} | {licence(package)} | {'deploy' if package in runs else 'development'} |")
+            lines.append(f"| {package} | {licence(package)} | {needs[package]} |")
         except PackageNotFoundError:
             continue  # for another system
     return lines

@@ -118,16 +118,59 @@ def test_actions_are_pinned_by_commit_with_their_version_beside() -> None:
         assert re.fullmatch(r"- uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
 
 
-def test_a_fault_in_shell_fails_the_check(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the real shellcheck; where there is none for the machine, it is skipped."""
+@pytest.mark.parametrize(
+    ("name", "file", "sound", "fault"),
+    [
+        ("shellcheck", "dash", "#!/bin/dash\n", "#!/bin/dash\ncd $1\n"),
+        ("shfmt", "b.bash", "echo\n", "echo   a\n"),
+        ("typos", "page.md", "The host.\n", "Teh host.\n"),
+        ("oxlint", "page.js", "export const one = 1;\n", "export const one = 1;\ndebugger;\n"),
+    ],
+)
+def test_a_fault_fails_the_check(
+    checkout: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    name: str,
+    file: str,
+    sound: str,
+    fault: str,
+) -> None:
+    """With the real program; where there is none for the machine, it is skipped."""
     try:
-        checks.shellcheck()
+        checks.program(name)
     except checks.Skipped as why:
         pytest.skip(str(why))
     monkeypatch.setattr(checks, "ROOT", checkout)
     monkeypatch.setattr(checks, "workflows", lambda _: [])
-    monkeypatch.setattr(checks, "repository_files", lambda: ["dash"])
-    monkeypatch.setattr(checks, "shell_files", lambda _: ["dash"])
-    assert checks.main() == 0
-    (checkout / "dash").write_text("#!/bin/dash\ncd $1\n")
+    monkeypatch.setattr(checks, "bad_subjects", list)
+    monkeypatch.setattr(checks, "repository_files", lambda: [file])
+    monkeypatch.setattr(checks, "shell_files", lambda names: [name for name in names if not name.startswith("page.")])
+    (checkout / file).write_text(sound)
+    assert (checks.main(), *capfd.readouterr()) == (0, "", "")
+    (checkout / file).write_text(fault)
     assert checks.main() == 1
+    assert file in "".join(capfd.readouterr())
+
+
+def test_subjects_of_commits(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git = ["git", "-c", "user.name=Anna", "-c", "user.email=anna@example.org"]
+
+    def commit(subject: str) -> None:
+        subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", subject], cwd=checkout, check=True)
+
+    commit("Before the rule")
+    head = subprocess.run([*git, "rev-parse", "HEAD"], cwd=checkout, capture_output=True, text=True, check=True).stdout
+    monkeypatch.setattr(checks, "_SUBJECTS_AFTER", head.strip())
+    for good in ("feat: x", "fix(lab): x", "feat(settings)!: x", f"docs: {'x' * 66}"):
+        commit(good)
+    assert checks.bad_subjects(checkout) == []
+    bad = ["Fix it", "feat:x", "feature: x", f"docs: {'x' * 67}"]
+    for one in bad:
+        commit(one)
+    assert checks.bad_subjects(checkout) == bad[::-1]
+
+
+def test_without_the_history_subjects_are_skipped(checkout: Path) -> None:
+    with pytest.raises(checks.Skipped, match="git fetch --unshallow"):
+        checks.bad_subjects(checkout)

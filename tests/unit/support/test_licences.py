@@ -19,7 +19,7 @@ def test_the_table_is_what_the_packages_say() -> None:
 
 
 def test_what_is_locked_and_not_installed_is_said() -> None:
-    names = {*licences.locked("requirements.txt"), *licences.locked("requirements-dev.txt")}
+    names = {package for file in licences.FILES.values() for package in licences.locked(file)}
     assert {name for name in names if f"| {name} |" not in PAGE and name not in PAGE} == set()
 
 
@@ -27,3 +27,9 @@ def test_the_licence_of_hearth_itself() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     assert (project["license"], project["license-files"]) == ("MIT", ["LICENSE"])
     assert (PROJECT / "LICENSE").read_text().startswith("MIT License\n\nCopyright (c) 2026 The Hearth developers\n")
+
+
+def test_a_deploy_installs_nothing_of_the_acceptance_tests() -> None:
+    deploys, verifies, develops = ({*licences.locked(file)} for file in licences.FILES.values())
+    assert deploys < verifies < develops
+    assert {"docker", "pytest", "pytest-testinfra"} <= verifies - deploys
