@@ -1,7 +1,7 @@
 """What `make check` looks at beside Python: all shell, with shellcheck, and the workflows of CI, with actionlint.
 
 shellcheck is among the Python packages where there is a ready-made one for the machine. actionlint is not: it is a Go
-program, built by the machine's Go or by the lab (decision 0033).
+program, built by the machine's Go or by the lab (decision 0021).
 """
 
 from __future__ import annotations
