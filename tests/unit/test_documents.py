@@ -1,4 +1,4 @@
-"""The documentation holds together: links lead somewhere, decisions are numbered and indexed, the README stays short."""
+"""The docs hold together: links lead somewhere, decisions are numbered and indexed, the README stays short."""
 
 from __future__ import annotations
 
