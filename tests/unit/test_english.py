@@ -93,10 +93,10 @@ PHRASES = {
 
 def words(phrase: str) -> str:
     """Let a space in a phrase be a line break: of prose, of a comment, or of two string literals in a row."""
-    return phrase.replace(" ", r"""(?:\s+(?:(?:\#|//|\*|>)\s*)?|"\s+[frb]?")""")
+    return phrase.replace(" ", r"""(?:\s+(?:(?:#|//|\*|>)\s*)?|"\s+[frb]?")""")
 
 
-FOUND = {phrase: re.compile(words(phrase).replace(r"\#", "#"), re.IGNORECASE) for phrase in PHRASES}
+FOUND = {phrase: re.compile(words(phrase), re.IGNORECASE) for phrase in PHRASES}
 
 
 def tracked() -> list[str]:
