@@ -1,4 +1,4 @@
-"""Back to the release before the one that serves: `pyinfra inventory/pi.py deploys/rollback.py`."""
+"""Roll back to the previous release: `pyinfra inventory/pi.py deploys/rollback.py`."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-# The health check of the container hearth-ollama; nobody else runs it. What it sees and what it can't: docs/decisions/0040.
+# The health check of the container hearth-ollama; nobody else runs it. What it sees and what it can't: docs/decisions/0024.
 #
 # A stuck Ollama answers /api/tags and no question (ollama#17131). The evidence: a connection of httpd's to Ollama, which is
 # a question in flight, since httpd keeps none of them; and for $patience seconds no model's process works or reads, and the

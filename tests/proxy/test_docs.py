@@ -25,8 +25,8 @@ from tests.proxy.ollama import Ollama
 from tests.support.documented import blocks
 
 CALLING, FLASK, README = "docs/calling.md", "docs/flask.md", "README.md"
-WITH_KEY = "With a key, or a password"
-WAYS = ("curl", "Python, without further packages", "OpenAI's client", "Ollama's client", "A page on another address")
+WITH_KEY = "With an API key or password"
+WAYS = ("curl", "Python, standard library only", "OpenAI's client", "Ollama's client", "A page on another origin")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 shellcheck, shfmt, typos and oxlint are Python packages where there is a build for the machine; how they are set is in
 .shellcheckrc, .editorconfig, pyproject.toml and .oxlintrc.json, where editors and pre-commit find it. actionlint is
-a Go program, built by the machine's Go or by the lab (decision 0033).
+a Go program, built by the machine's Go or by the lab (decision 0021).
 """
 
 from __future__ import annotations

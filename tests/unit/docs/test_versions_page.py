@@ -19,9 +19,9 @@ def test_it_is_about_the_shipped_images(settings: Settings) -> None:
     assert f"Read in {image_version(settings.ollama_image)} |" in PAGE
 
 
-def test_the_readme_names_them(settings: Settings) -> None:
+def test_the_page_of_tested_platforms_names_them(settings: Settings) -> None:
     ollama, httpd = image_version(settings.ollama_image), image_version(settings.proxy_image)
-    assert f"The defaults are Ollama {ollama} and httpd {httpd}." in (PROJECT / "README.md").read_text()
+    assert f"The defaults are Ollama {ollama} and httpd {httpd}." in (PROJECT / "docs/tested-platforms.md").read_text()
 
 
 def test_every_variable_that_ollama_gets_has_a_row() -> None:
