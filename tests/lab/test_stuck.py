@@ -37,7 +37,7 @@ INSPECT = "sudo docker inspect --format '{{%s}}' hearth-ollama"
 ADDRESS = INSPECT % '(index .NetworkSettings.Networks "hearth-back").IPAddress'
 # Ollama's handler has to be busy with a piece of the answer when the client leaves. A client that reads nothing makes
 # it wait as soon as the kernel's buffers are full, for which twenty probabilities make long lines of the words. It
-# closes its sending half first: an Ollama that learns of it by a reset connection mostly gets away. In the guest, past
+# closes its sending half first: an Ollama that learns of it by a reset connection may get away. In the guest, past
 # httpd and the virtual network, which have buffers of their own; in Perl, since the guest has no Python.
 LONG_LINES = {
     "model": MODEL,
