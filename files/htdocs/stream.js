@@ -91,7 +91,7 @@ const WHILE_QUIET = {
   away: "The server can't be reached now.",
 };
 const STUCK =
-  "Nothing for two minutes. Hearth restarts a model server that is stuck, mostly within two minutes; this page then says so. You can also stop, and ask a smaller model.";
+  "Nothing for two minutes. If the model server is stuck, Hearth restarts it about now, unless “ollama_heal_stuck” is off; this page then says so. If nothing comes after three minutes, deploy again. You can also stop, and ask a smaller model.";
 export const QUIET = 20; // seconds without a word, after which the page asks how the server is
 
 /** What is known when nothing was heard for so many `seconds`, or "". `server`: as `serverState` says, or "". */

@@ -21,7 +21,7 @@ export const CUT_OFF =
   `The answer was cut off before its end. Continue or ask again; if it happens often, ${LOGS}.`;
 export const BROKEN_OFF = "The connection broke off before an answer came. Ask again.";
 export const RESTARTED =
-  `The model server went away with your question. It is being restarted, which Hearth also does when it is stuck. Ask again in a moment; if it happens often, ${LOGS}.`;
+  `The model server went away with your question and is being restarted. It may have been stuck, or out of memory. Ask again in a moment; if it happens often, ${LOGS}.`;
 export const NO_MODELS = `There is no model on this server yet. Add one to “ollama_models” ${DEPLOY}`;
 export const ODD_ANSWER =
   "What came back is not from Ollama. Something else may answer at this address: check it, or deploy again.";

@@ -72,7 +72,7 @@ def content_of(manifest: str) -> frozenset[str]:
         digests = frozenset(str(part["digest"]) for part in parts) - {""}
     except (AttributeError, KeyError, TypeError):
         raise ValueError("this is no manifest of a model") from None
-    if not digests:
+    if not digests or not document["layers"]:
         raise ValueError("this is a manifest without files")
     return digests
 

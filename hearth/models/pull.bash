@@ -137,6 +137,7 @@ advise() {
     plain) what=": $server uses http, not https. Set ollama_model_registry to its address with http://." ;;
     location) what=": its responses lack the Location header that Ollama needs. Add the header \"Location: ?\" to them in the registry's configuration (docs/decisions/0003)." ;;
     page) what=": the response is not a model but, for example, the sign-in page of a network. Check the host's internet access and the name (ollama_models)." ;;
+    empty) what=": what it serves under that name has no files, so it is not a model. Check the name (ollama_models), or push the model to the registry again." ;;
     full) what=": the disk is full. Free up space, or set ollama_models_dir to a directory on a larger disk, then deploy again: $kept." ;;
     store) what=": Ollama can't use its models directory. Check that disk and its mount (ollama_models_dir), then deploy again." ;;
     refused) what=": the registry refused the request, and a retry won't change that. Check the name and tag (ollama_models), and that this registry serves models." ;;
@@ -228,6 +229,11 @@ get() {
     pull
     result=$?
     exec 3>&-
+    if ((result == 0)) && is_empty "$source"; then
+      # Whatever else it is, Ollama would list it, and answer each question to it with an error.
+      order DELETE /api/delete "{\"model\":\"${source#*://}\"}"
+      result=2 why=empty
+    fi
     ((result == 0)) && break
     if ((result == 2 || attempt == retries)); then
       advise
@@ -283,6 +289,13 @@ manifest_of() {
     *) name=registry.ollama.ai/library/$name ;;
   esac
   manifest=$store/manifests/$name/$tag
+}
+
+# Whether what was pulled has no files: Ollama takes any JSON object for a manifest.
+is_empty() {
+  local manifest
+  manifest_of "$1"
+  [[ -f $manifest ]] && ! tr -d '[:space:]' <"$manifest" | grep -q '"layers":\[{'
 }
 
 # Remove what is damaged and belongs to no model. Files of models whose pull was finished long ago are not read.

@@ -194,7 +194,7 @@ def test_what_is_known_of_a_quiet_server_is_said(call: Call) -> None:
     assert said[2] == said[3]
     assert "answers; the model may be busy" in said[2]
     assert said[4] == said[5]
-    assert "Hearth restarts a model server that is stuck" in said[4]
+    assert "If the model server is stuck, Hearth restarts it about now, unless “ollama_heal_stuck” is off" in said[4]
     assert "may be restarting" in said[6]
     assert "can't be reached" in said[7]
     assert said[8] == "", "it was not looked at yet"

@@ -33,7 +33,7 @@ TOO_SLOW = (
 FAILED = f"The model server failed while answering. Ask again, or pick a smaller model; if it stays, {LOGS}."
 CUT_OFF = f"The answer was cut off before its end. Continue or ask again; if it happens often, {LOGS}."
 RESTARTED = (
-    "The model server went away with your question. It is being restarted, which Hearth also does when it is stuck. "
+    "The model server went away with your question and is being restarted. It may have been stuck, or out of memory. "
     f"Ask again in a moment; if it happens often, {LOGS}."
 )
 NO_MODELS = "There is no model on this server yet. Add one to “ollama_models” in the inventory and deploy again."

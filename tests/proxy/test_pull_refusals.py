@@ -8,6 +8,7 @@ import os
 import ssl
 import subprocess
 import threading
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,11 +32,12 @@ NEWER = (
 )
 LIMITED = '{"error":"We had to rate limit your IP (192.0.2.1). To continue using our service, log in"}'
 BLOB = b"{}"
+STORE = "/root/.ollama/models"
 
 
 def manifest_with(blob: bytes) -> str:
-    digest = f"sha256:{hashlib.sha256(blob).hexdigest()}"
-    return json.dumps({"schemaVersion": 2, "config": {"digest": digest, "size": len(blob)}, "layers": []})
+    file = {"digest": f"sha256:{hashlib.sha256(blob).hexdigest()}", "size": len(blob)}
+    return json.dumps({"schemaVersion": 2, "layers": [file]})
 
 
 MANIFEST = manifest_with(BLOB)
@@ -129,8 +131,11 @@ class Pulled:
     waits: list[int]
 
 
-def puller(ollama: Ollama, tmp_path: Path) -> Any:
-    """Pulls a model from an address with the real script, whose waits take no time."""
+def puller(ollama: Ollama, tmp_path: Path, store: Path | None = None) -> Any:
+    """Pulls a model from an address with the real script, whose waits take no time.
+
+    It finds Ollama's files in `store`; without, it finds none.
+    """
     # All tests share the machine's loopback: Ollama is at an address of its own. Nothing else of the script differs.
     assert SCRIPT.count("/dev/tcp/127.0.0.1/") == 1
     script = SCRIPT.replace("/dev/tcp/127.0.0.1/", f"/dev/tcp/{ollama.address}/")
@@ -146,7 +151,7 @@ def puller(ollama: Ollama, tmp_path: Path) -> Any:
             input=script,
             capture_output=True,
             text=True,
-            env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "OLLAMA_MODELS": str(tmp_path)},
+            env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "OLLAMA_MODELS": str(store or tmp_path)},
             timeout=60,
         )
         return Pulled(
@@ -215,6 +220,26 @@ def test_a_file_that_came_damaged_once_is_fetched_again(pull: Any) -> None:
         pulled = pull(f"{server.url}/library/refused")
     assert "digest mismatch" in pulled.err
     assert (pulled.code, pulled.waits) == (0, [3]), pulled.err
+
+
+@pytest.mark.parametrize("manifest", ["{}", '{"config": {"digest": "DIGEST", "size": 2}, "layers": []}'])
+def test_a_manifest_without_files_is_no_model(parts: artefacts.Paths, tmp_path: Path, manifest: str) -> None:
+    """Ollama calls such a pull a success, and lists the model. The script looks at the store, which is shared here."""
+    (directory := tmp_path / "ollama").mkdir()
+    (store := tmp_path / "store").mkdir()
+    digest = f"sha256:{hashlib.sha256(BLOB).hexdigest()}"
+    with (
+        Ollama(parts["roots"] / "ollama", directory, parts["models"], names=(), volumes={STORE: store}) as ollama,
+        registry(200, manifest.replace("DIGEST", digest)) as server,
+    ):
+        pulled = puller(ollama, tmp_path, store)(f"{server.url}/library/refused")
+        with urllib.request.urlopen(f"{ollama.url}/api/tags", timeout=10) as answer:
+            listed = json.load(answer)["models"]
+    assert (pulled.code, pulled.waits, server.asked["manifests"]) == (1, [], 1), pulled
+    assert pulled.err.splitlines()[-1].startswith(
+        f"Could not pull refused from {server.url}: what it serves under that name has no files, so it is not a model."
+    ), pulled.err
+    assert listed == []
 
 
 def test_a_registry_that_is_not_there_is_tried_again(pull: Any) -> None:

@@ -104,6 +104,7 @@ def test_a_model_that_is_not_there_is_neither_changed_nor_unknown() -> None:
         ("", "no answer"),
         ("200\n<html>Sign in to the hotel's network</html>", "can't be read"),
         ('200\n{"layers": []}', "can't be read"),
+        ('200\n{"layers": [], "config": {"digest": "sha256:aa"}}', "can't be read"),
         ('200\n{"errors": [{"code": "x"}]}', "can't be read"),
         ("200\n[1]", "can't be read"),
     ],
