@@ -25,19 +25,20 @@ allowed_origins = []
 # Names, beyond IP addresses, single words ("pi") and *.local, under which browsers may call this host.
 # Any other name is answered 421, so that a foreign name pointed at your host (DNS rebinding) gets nothing.
 proxy_host_names = []
-# Who may open the page and call the routes: "anyone" who reaches the port, callers from "networks" (proxy_allow_from),
-# "people" who sign in (proxy_people), "programs" with an API key (proxy_programs). Joined as "people or programs",
-# "networks or people", "networks and people", "networks and (people or programs)" and so on: docs/access.md.
+# Who may open the page and call the routes: "anyone" who reaches the port, callers from "networks"
+# (proxy_allowed_networks), "users" who sign in (proxy_users), programs with one of the "api_keys" (proxy_api_keys).
+# Joined as "users or api_keys", "networks or users", "networks and users", "networks and (users or api_keys)" and so
+# on: docs/access.md.
 proxy_access = "anyone"
 # Networks and addresses that "networks" means: ["192.168.1.0/24", "192.168.7.20"]. IPv4, since Docker hides others.
-proxy_allow_from = []
+proxy_allowed_networks = []
 # Names of people, and where the password of each comes from when you deploy; the password itself never stands here:
 # {"anna": {"command": ["pass", "show", "hearth/anna"]}, "ben": {"file": "~/.hearth/ben"}, "eve": {"env": "HEARTH_EVE"}}
-proxy_people = {}
+proxy_users = {}
 # The same for programs and their API keys, at least 20 random characters (`openssl rand -hex 20`).
-proxy_programs = {}
+proxy_api_keys = {}
 # Paths that exist, and what they lead to in Ollama. Everything else Ollama has is refused.
-# "access" in one says who may call it, where that is not proxy_access: {"path": …, "access": "people"}
+# "access" in one says who may call it, where that is not proxy_access: {"path": …, "access": "users"}
 proxy_routes = [
     {"path": "/api/ollama", "to": "/api/generate", "methods": ["POST"]},
     {"path": "/api/chat", "to": "/api/chat", "methods": ["POST"]},
@@ -52,10 +53,10 @@ proxy_routes = [
 proxy_extra_routes = []
 # Seconds without a byte from Ollama before the proxy gives up. Must outlast loading a model on a slow card.
 proxy_timeout = 900
-# Answers generated at the same time; more wait `proxy_queue_wait` seconds for a place, then get a quick 503.
+# Answers generated at the same time; more wait `proxy_queue_timeout` seconds for a place, then get a quick 503.
 proxy_max_streams = 4
 # Seconds that a question waits for one of these places before it gets a 503.
-proxy_queue_wait = 5
+proxy_queue_timeout = 5
 # Largest request body (a prompt with pictures in it, say).
 proxy_max_body = "32m"
 # Memory the httpd container may use.
@@ -126,14 +127,14 @@ ollama_heal_stuck = True
 # Let Ollama's server offer models that run in its maker's cloud (a private host does not want that).
 ollama_cloud = False
 # Seconds without progress before a model pull counts as stuck.
-ollama_pull_timeout = 300
+ollama_pull_stall_timeout = 300
 # How often a model pull that failed or got stuck is taken up again where it was.
 ollama_pull_retries = 5
 
 # --- Firewall -----------------------------------------------------------------------------------
 # Networks and single machines that may reach the ports that Hearth publishes: ["192.168.1.0/24", "fd12::/16"].
 # [] for no firewall: whoever reaches the host may. Other ports, ssh among them, are left alone.
-firewall_allow_from = []
+firewall_allowed_networks = []
 
 # --- Disk space asked for before anything is changed ---------------------------------------------
 # Room that the images take while they are fetched and unpacked, in GB.
@@ -158,7 +159,7 @@ docker_log_max_files = 3
 # Seconds that fetching one image may take in all.
 docker_pull_timeout = 3600
 # Seconds without progress before fetching an image counts as stuck.
-docker_pull_stall = 300
+docker_pull_stall_timeout = 300
 # How often fetching an image that failed or got stuck is tried again.
 docker_pull_retries = 3
 # Seconds to wait for another apt on the host to finish (Debian's own nightly upgrades, say).
@@ -166,12 +167,12 @@ docker_apt_timeout = 1800
 # Seconds for the containers to become healthy.
 docker_health_timeout = 300
 # Seconds to wait for running answers to end before a container is replaced, which would cut them.
-docker_quiet_wait = 30
+docker_drain_timeout = 30
 
 # --- The host itself ------------------------------------------------------------------------------
 # True lets a deploy restart the host where something has to be put in force that takes a restart (at present: memory
 # limits on a Raspberry Pi, once), and goes on afterwards. False says what waits for a restart, and goes on without.
-host_reboot = False
+host_allow_reboot = False
 
 # --- Releases -------------------------------------------------------------------------------------
 # Releases kept on the host, the one that serves included: what `make rollback` can go back to. Images that only

@@ -17,7 +17,7 @@ pi = [
             # "chat_title": "Kitchen Pi",
             # "ollama_models": ["llama3.2:1b", "qwen2.5:0.5b"],
             # "ollama_models_dir": "/mnt/ssd/ollama",  # models on a disk of their own
-            # "host_reboot": True,  # memory limits take one restart of the Pi: let the deploy do it
+            # "host_allow_reboot": True,  # memory limits take one restart of the Pi: let the deploy do it
         },
     ),
 ]

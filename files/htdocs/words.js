@@ -80,7 +80,7 @@ export function fromStatus(status, { detail = "", model = "", origin = "", up = 
   let sentence = BY_STATUS[status] ?? `The server answered with an error (${status}). Ask again; if it stays, ${LOOK}.`;
   if (status === 403) {
     sentence = detail.startsWith("address")
-      ? `This device's network may not use the model. Add it to “proxy_allow_from” ${DEPLOY}`
+      ? `This device's network may not use the model. Add it to “proxy_allowed_networks” ${DEPLOY}`
       : detail
       ? `This page's address may not use the model. Open the page at the server's own address, or add “${origin}” to “allowed_origins” ${DEPLOY}`
       : "Ollama itself refused this page's address. Deploy again to repair the proxy.";

@@ -1,4 +1,4 @@
-"""The files by which httpd knows people and programs, made so that nobody is known from them. Pure rules.
+"""The files by which httpd knows users and API clients, made so that nobody is known from them. Pure rules.
 
 people          name and bcrypt hash, for mod_authn_file, which reads it with each request that has a password
 programs.conf   a salted hash of each key, included into httpd.conf when that is read
@@ -36,8 +36,8 @@ Contents = Mapping[str, SecretStr]
 def renew(present: Contents, callers: Credentials) -> dict[str, SecretStr]:
     """What the files should be. Where a password or key is the one that it was, its hash stays what it was."""
     return {
-        PEOPLE: SecretStr(_people(_text(present, PEOPLE), callers.people)),
-        PROGRAMS: SecretStr(_programs(_text(present, PROGRAMS), callers.programs)),
+        PEOPLE: SecretStr(_people(_text(present, PEOPLE), callers.users)),
+        PROGRAMS: SecretStr(_programs(_text(present, PROGRAMS), callers.api_keys)),
     }
 
 

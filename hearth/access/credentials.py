@@ -1,4 +1,4 @@
-"""People and programs that may call, with their passwords and keys, read from where the settings say."""
+"""Users and API clients that may call, with their passwords and keys, read from where the settings say."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _SHORTEST_KEY, _LONGEST_KEY = 20, 512
 class Credentials:
     """Names and what proves them; neither shows in any `repr`."""
 
-    people: Mapping[str, SecretStr] = field(default_factory=dict)
-    programs: Mapping[str, SecretStr] = field(default_factory=dict)
+    users: Mapping[str, SecretStr] = field(default_factory=dict)
+    api_keys: Mapping[str, SecretStr] = field(default_factory=dict)
 
 
 def read_credentials(settings: Settings) -> Credentials:
@@ -32,16 +32,16 @@ def read_credentials(settings: Settings) -> Credentials:
         SourceError: one line for each that can't be had or can't be used: which setting, and why.
     """
     wrong: list[str] = []
-    people = _read("proxy_people", settings.proxy_people, check_password, "password", wrong)
-    programs = _read("proxy_programs", settings.proxy_programs, check_key, "API key", wrong)
+    users = _read("proxy_users", settings.proxy_users, check_password, "password", wrong)
+    api_keys = _read("proxy_api_keys", settings.proxy_api_keys, check_key, "API key", wrong)
     keys: dict[str, str] = {}
-    for name, key in programs.items():
+    for name, key in api_keys.items():
         other = keys.setdefault(key.get_secret_value(), name)
         if other != name:
-            wrong.append(f"proxy_programs[{name}]: it has the same key as {other}; give each its own")
+            wrong.append(f"proxy_api_keys[{name}]: it has the same key as {other}; give each its own")
     if wrong:
         raise SourceError("\n".join(wrong))
-    return Credentials(people, programs)
+    return Credentials(users, api_keys)
 
 
 def _read(

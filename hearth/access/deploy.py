@@ -1,4 +1,4 @@
-"""Who may call: people and programs, as httpd knows them."""
+"""Who may call: users and API clients, as httpd knows them."""
 
 from __future__ import annotations
 
@@ -25,4 +25,4 @@ def access(settings: Settings) -> None:
     except SourceError as error:
         lines = "\n  ".join(f"{host.name}: {line}" for line in str(error).splitlines())
         raise DeployError(f"these passwords and keys can't be had, and nothing was changed:\n  {lines}") from None
-    operations.install_credentials(name="Let in people and programs", callers=callers)
+    operations.install_credentials(name="Let in users and API clients", callers=callers)

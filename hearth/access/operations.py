@@ -39,7 +39,7 @@ _RIGHTS = {
 
 @operation()
 def install_credentials(callers: Credentials) -> Generator[FunctionCommand, None, None]:
-    """Let httpd know people and programs; a password or key that stays what it is changes nothing.
+    """Let httpd know users and API clients; a password or key that stays what it is changes nothing.
 
     Args:
         callers: everybody who may sign in. Whoever is not among them is forgotten.
@@ -51,7 +51,7 @@ def install_credentials(callers: Credentials) -> Generator[FunctionCommand, None
         return
     wanted = renew(present, callers)
     if present == wanted and has_rights:
-        host.noop("people and programs are known")
+        host.noop("users and API clients are known")
         return
     explain(*about(present, wanted))
     if not has_rights and any(one.get_secret_value() for one in present.values()):
@@ -91,7 +91,7 @@ def _put(state: State, host: Host, contents: Mapping[str, SecretStr], reload: bo
     try:
         write_to(state, host, put_script(reload), root, io.BytesIO(archive))
     except (ChannelError, OSError) as error:
-        logger.error(f"{host.print_prefix}people and programs were not written: {error}")
+        logger.error(f"{host.print_prefix}users and API clients were not written: {error}")
         return False
     return True
 

@@ -13,6 +13,7 @@ from typing import IO, Any
 from pydantic import ValidationError
 
 from hearth.backup.manifest import FORMAT, MANIFEST, SETTINGS, BackupError, Manifest, check_member
+from hearth.settings.renamed import with_current_names
 
 
 class Archive:
@@ -48,8 +49,7 @@ class Archive:
     @property
     def settings(self) -> dict[str, Any]:
         """The settings of the host, as names to primitives."""
-        settings: dict[str, Any] = json.loads(self.read(SETTINGS))
-        return settings
+        return with_current_names(json.loads(self.read(SETTINGS)))
 
     def names(self, directory: str) -> list[str]:
         """Members below a directory (`files/`), with it, sorted."""

@@ -13,7 +13,7 @@ from hearth.settings.model import Settings
 
 def can_reboot(settings: Settings) -> bool:
     """Whether the settings allow to restart this host, and the run outlives that: on the host itself it would not."""
-    return settings.host_reboot and getattr(host.connector, "client", None) is not None
+    return settings.host_allow_reboot and getattr(host.connector, "client", None) is not None
 
 
 @deploy("Boot")

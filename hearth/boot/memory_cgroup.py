@@ -72,7 +72,7 @@ def memory_cgroup_warnings(settings: Settings, hardware: Hardware, can_reboot: b
     return [
         f"{' and '.join(limits)} {'have' if len(limits) > 1 else 'has'} no effect: the kernel does not count memory "
         "for containers, so one that takes too much takes it from the whole host. The deploy goes on. "
-        f"{_what_helps(counting, can_reboot, settings.host_reboot)}"
+        f"{_what_helps(counting, can_reboot, settings.host_allow_reboot)}"
     ]
 
 
@@ -96,5 +96,5 @@ def _what_helps(counting: CgroupState, can_reboot: bool, allowed: bool) -> str:
         )
     words = "says" if counting == "waits" else "will say"
     # Where it is allowed and can't be done, the deploy runs on the Pi itself.
-    alternative = "" if allowed else ", or set host_reboot = True"
+    alternative = "" if allowed else ", or set host_allow_reboot = True"
     return f"{BOOT_LINE} {words} {ENABLE_OPTION}: restart the Pi (`sudo reboot`) and deploy again{alternative}"

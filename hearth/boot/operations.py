@@ -89,7 +89,7 @@ echo "Took {ENABLE_OPTION} out of $file; it counts from the next restart on"
 @operation(is_idempotent=False)
 def reboot_host() -> Commands:
     """Restart the host, wait for it and its services, and hold it again for the rest of the run."""
-    explain("the host is restarted (host_reboot = True), which takes a minute or two; running answers end")
+    explain("the host is restarted (host_allow_reboot = True), which takes a minute or two; running answers end")
     for command in server.reboot._inner(delay=_DELAY, reboot_timeout=_BACK):
         is_wait = isinstance(command, FunctionCommand) and command.function.__name__ == "wait_and_reconnect"
         yield FunctionCommand(_wait, (command.function,), {}) if is_wait else command

@@ -22,7 +22,7 @@ def firewall(settings: Settings, is_there: bool, published: Collection[int] = ()
         published: ports that Hearth's containers have at present. They stay limited until they are given up.
     """
     _warn_about_lockout(settings)
-    if networks := settings.firewall_allow_from:
+    if networks := settings.firewall_allowed_networks:
         operations.apply_firewall(
             name="Limit who may reach Hearth's ports",
             networks=networks,
@@ -36,10 +36,10 @@ def firewall(settings: Settings, is_there: bool, published: Collection[int] = ()
 @deploy("Firewall")
 def release_unused_ports(settings: Settings, published: Collection[int]) -> None:
     """At the end of a deploy that gave up a port: it is no longer Hearth's to limit."""
-    if settings.firewall_allow_from and unused_ports(settings.published_ports, published):
+    if settings.firewall_allowed_networks and unused_ports(settings.published_ports, published):
         operations.apply_firewall(
             name="Let go of ports that Hearth gave up",
-            networks=settings.firewall_allow_from,
+            networks=settings.firewall_allowed_networks,
             ports=settings.published_ports,
             timeout=settings.docker_apt_timeout,
         )
@@ -47,9 +47,9 @@ def release_unused_ports(settings: Settings, published: Collection[int]) -> None
 
 def _warn_about_lockout(settings: Settings) -> None:
     """Say so where the firewall is not going to let in the computer that deploys."""
-    networks = settings.firewall_allow_from
+    networks = settings.firewall_allowed_networks
     if networks and (client := host.get_fact(Login).client) and not lets_in(networks, client):
         logger.info(
-            f"{host.print_prefix}this computer comes to the host as {client}, which is not in firewall_allow_from: "
-            "ssh and deploys go on, but the chat page will not open from here"
+            f"{host.print_prefix}this computer comes to the host as {client}, which is not in firewall_allowed_networks"
+            ": ssh and deploys go on, but the chat page will not open from here"
         )

@@ -52,7 +52,7 @@ def limit_script(rules: str, install: bool, timeout: int) -> str:
     refusal = (
         "The host refuses the rules of the firewall (see above), and nothing of it was changed. In a container (LXC), "
         "the machine that it runs on must know nftables: `modprobe nf_tables` there. Without a firewall: "
-        "firewall_allow_from = []"
+        "firewall_allowed_networks = []"
     )
     lines += [
         f"install -d -m 0755 {ROOT}",
@@ -80,7 +80,7 @@ def limit_script(rules: str, install: bool, timeout: int) -> str:
 @operation()
 def remove_firewall() -> Generator[FunctionCommand, None, None]:
     """Take Hearth's firewall away: its table, its service and its file. nftables itself stays."""
-    explain("firewall_allow_from = []: the firewall is taken away; whoever reaches the host reaches Hearth's ports")
+    explain("firewall_allowed_networks = []: the firewall is removed; whoever reaches the host reaches Hearth's ports")
     yield streamed_command(removal_script())
 
 

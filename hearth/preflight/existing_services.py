@@ -173,8 +173,8 @@ def existing_service_notes(
         )
     if "ufw" in host.marks:
         notes.append(
-            "ufw, whose rules stay; ports that Docker publishes go past them, Hearth's too: firewall_allow_from limits "
-            "those (docs/firewall.md)"
+            "ufw, whose rules stay; ports that Docker publishes go past them, Hearth's too: firewall_allowed_networks "
+            "limits those (docs/firewall.md)"
         )
     programs: dict[str, set[int]] = {}
     for one in listeners:

@@ -11,6 +11,7 @@ from typing import Any
 
 from hearth.runtime.checkout import CHANGED
 from hearth.settings.model import Settings
+from hearth.settings.renamed import with_current_names
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def dump_release(release: Release) -> str:
 
 
 def parse_release(text: str) -> Release:
-    """A release from its `release.json`; names that this version does not know are left out.
+    """A release from its `release.json`; unknown keys are ignored, former names of settings are translated.
 
     Raises:
         ValueError: it is no JSON object.
@@ -61,7 +62,10 @@ def parse_release(text: str) -> Release:
     document = json.loads(text)
     if not isinstance(document, dict):
         raise ValueError("release.json is no JSON object")
-    return Release(**{name: document[name] for name in Release.__dataclass_fields__ if name in document})
+    known = {name: document[name] for name in Release.__dataclass_fields__ if name in document}
+    if isinstance(settings := known.get("settings"), dict):
+        known["settings"] = with_current_names(settings)
+    return Release(**known)
 
 
 def new_release(now: datetime, commit: str, by: str) -> Release:

@@ -44,16 +44,16 @@ def render_httpd_conf(settings: Settings) -> str:
 def _access(settings: Settings) -> dict[str, Any]:
     """What httpd.conf.j2 needs to know of who may call."""
     routes = settings.routes
-    guarded = tuple(route for route in routes if not route.is_ollama and settings.access_of(route).people)
+    guarded = tuple(route for route in routes if not route.is_ollama and settings.access_of(route).users)
     uploads = tuple(route for route in routes if route.is_upload)
     return {
         "page_access": settings.page_access,
         "gates": find_access_rules(settings),
         "keeps_secrets": settings.keeps_secrets,
-        "knows_people": any_access(settings, "people"),
-        "knows_programs": any_access(settings, "programs"),
+        "knows_users": any_access(settings, "users"),
+        "knows_api_keys": any_access(settings, "api_keys"),
         "uses_networks": any_access(settings, "networks"),
-        "people_backends": path_pattern(guarded) if guarded else "",
+        "user_backends": path_pattern(guarded) if guarded else "",
         "uploads": path_pattern(uploads) if uploads else "",
     }
 

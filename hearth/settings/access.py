@@ -1,6 +1,6 @@
 """Who may call: words for it in the settings, and what they mean. Pure rules.
 
-`networks` are addresses, `people` sign in with a name and a password, `programs` send an API key.
+`networks` are addresses, `users` sign in with a name and a password, `api_keys` are sent by programs.
 """
 
 from __future__ import annotations
@@ -9,31 +9,33 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
+from hearth.settings.renamed import with_current_words
+
 
 @dataclass(frozen=True)
 class Access:
     """Who is let in.
 
     Attributes:
-        networks: callers from `proxy_allow_from`.
-        people: those of `proxy_people`, with their passwords.
-        programs: those of `proxy_programs`, with their keys.
+        networks: callers from `proxy_allowed_networks`.
+        users: those of `proxy_users`, with their passwords.
+        api_keys: those of `proxy_api_keys`, with their keys.
         both: a caller needs the network and one of the others; else one of all is enough. None of them is anyone.
     """
 
     networks: bool = False
-    people: bool = False
-    programs: bool = False
+    users: bool = False
+    api_keys: bool = False
     both: bool = False
 
     @property
     def anyone(self) -> bool:
-        return not (self.networks or self.people or self.programs)
+        return not (self.networks or self.users or self.api_keys)
 
     @property
     def signs_in(self) -> bool:
         """Callers may have credentials that are ours."""
-        return self.people or self.programs
+        return self.users or self.api_keys
 
     @property
     def needs_sign_in(self) -> bool:
@@ -49,15 +51,15 @@ class Access:
 _WORDS = {
     "anyone": Access(),
     "networks": Access(networks=True),
-    "people": Access(people=True),
-    "programs": Access(programs=True),
-    "people or programs": Access(people=True, programs=True),
-    "networks or people": Access(networks=True, people=True),
-    "networks or programs": Access(networks=True, programs=True),
-    "networks or people or programs": Access(networks=True, people=True, programs=True),
-    "networks and people": Access(networks=True, people=True, both=True),
-    "networks and programs": Access(networks=True, programs=True, both=True),
-    "networks and (people or programs)": Access(networks=True, people=True, programs=True, both=True),
+    "users": Access(users=True),
+    "api_keys": Access(api_keys=True),
+    "users or api_keys": Access(users=True, api_keys=True),
+    "networks or users": Access(networks=True, users=True),
+    "networks or api_keys": Access(networks=True, api_keys=True),
+    "networks or users or api_keys": Access(networks=True, users=True, api_keys=True),
+    "networks and users": Access(networks=True, users=True, both=True),
+    "networks and api_keys": Access(networks=True, api_keys=True, both=True),
+    "networks and (users or api_keys)": Access(networks=True, users=True, api_keys=True, both=True),
 }
 # The first of those that Docker gives to containers. What it passes on for others comes from an address in there.
 _DOCKER = ipaddress.IPv4Network("172.17.0.0/16")
@@ -76,10 +78,10 @@ def parse_access(text: str) -> Access:
     """
     if found := _WORDS.get(text):
         return found
-    words = set(re.findall(r"[a-z]+", text.lower()))
-    close = [right for right in _WORDS if set(re.findall(r"[a-z]+", right)) == words]
-    if words == {"networks", "people", "programs", "and", "or"}:
-        close.append("networks or people or programs")
+    words = set(re.findall(r"[a-z_]+", with_current_words(text.lower())))
+    close = [right for right in _WORDS if set(re.findall(r"[a-z_]+", right)) == words]
+    if words == {"networks", "users", "api_keys", "and", "or"}:
+        close.append("networks or users or api_keys")
     right = " or ".join(f'"{one}"' for one in close) or ", ".join(f'"{one}"' for one in _WORDS)
     raise ValueError(f"{right} would be right")
 

@@ -9,13 +9,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from hearth.settings.model import Settings
+from hearth.settings.renamed import RENAMED
 from hearth.settings.rules import check_settings
 from hearth.settings.types import is_text
 
 # Host data that is not ours: pyinfra's connection settings, its per-operation arguments, and the user's own (x_…).
 _FOREIGN_PREFIXES = ("ssh_", "_", "x_")
 # Whoever mistakes these may have put a secret there: no message shows what stands in them.
-_NOT_SHOWN = frozenset({"proxy_people", "proxy_programs"})
+_NOT_SHOWN = frozenset({"proxy_users", "proxy_api_keys"})
 
 
 class SettingsError(ValueError):
@@ -63,7 +64,11 @@ def _explain(error: ValidationError, data: Mapping[str, Any]) -> list[str]:
         name = location[0]
         where = _plain(name) + "".join(f"[{_plain(part)}]" for part in location[1:] if part != "[key]")
         if problem["type"] == "extra_forbidden" and len(location) == 1:
-            close = difflib.get_close_matches(name, Settings.model_fields, n=1)
+            if name in RENAMED:
+                lines.append(f"{where}: this setting is now called {RENAMED[name]}")
+                continue
+            close = difflib.get_close_matches(name, [*Settings.model_fields, *RENAMED], n=1)
+            close = [RENAMED.get(one, one) for one in close]
             hint = f'; did you mean "{close[0]}"?' if close else "; group_data/all.py lists the settings there are"
             value = "…" if _NOT_SHOWN.intersection(close) else _short(data[name])
             lines.append(f"{where} = {value}: there is no such setting{hint}")

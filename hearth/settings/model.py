@@ -70,14 +70,14 @@ class Settings(BaseModel):
     allowed_origins: tuple[Origin, ...]
     proxy_host_names: tuple[HostName, ...]
     proxy_access: Annotated[str, AfterValidator(check_access_policy)]
-    proxy_allow_from: tuple[Annotated[str, AfterValidator(check_network)], ...]
-    proxy_people: dict[PersonName, Source]
-    proxy_programs: dict[PersonName, Source]
+    proxy_allowed_networks: tuple[Annotated[str, AfterValidator(check_network)], ...]
+    proxy_users: dict[PersonName, Source]
+    proxy_api_keys: dict[PersonName, Source]
     proxy_routes: tuple[Route, ...]
     proxy_extra_routes: tuple[Route, ...]
     proxy_timeout: Seconds
     proxy_max_streams: Annotated[int, Field(ge=1, le=64)]
-    proxy_queue_wait: Annotated[int, Field(ge=1, le=600)]
+    proxy_queue_timeout: Annotated[int, Field(ge=1, le=600)]
     proxy_max_body: Size
     proxy_memory_limit: Memory
 
@@ -109,11 +109,11 @@ class Settings(BaseModel):
     ollama_memory_limit: Memory
     ollama_heal_stuck: bool
     ollama_cloud: bool
-    ollama_pull_timeout: Seconds
+    ollama_pull_stall_timeout: Seconds
     ollama_pull_retries: Annotated[int, Field(ge=0, le=100)]
     ollama_model_sizes_gb: dict[ModelName, Annotated[float, Field(gt=0)]]
 
-    firewall_allow_from: tuple[Network, ...]
+    firewall_allowed_networks: tuple[Network, ...]
 
     docker_images_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     docker_source: Literal["auto", "distribution", "docker"]
@@ -123,13 +123,13 @@ class Settings(BaseModel):
     docker_log_max_size: Size
     docker_log_max_files: Annotated[int, Field(ge=1, le=100)]
     docker_pull_timeout: Seconds
-    docker_pull_stall: Annotated[int, Field(ge=10, le=86400)]
+    docker_pull_stall_timeout: Annotated[int, Field(ge=10, le=86400)]
     docker_pull_retries: Annotated[int, Field(ge=0, le=100)]
     docker_apt_timeout: Seconds
     docker_health_timeout: Seconds
-    docker_quiet_wait: Annotated[int, Field(ge=0, le=3600)]
+    docker_drain_timeout: Annotated[int, Field(ge=0, le=3600)]
 
-    host_reboot: bool
+    host_allow_reboot: bool
 
     releases_kept: Annotated[int, Field(ge=1, le=100)]
 

@@ -57,8 +57,8 @@ _WORDS: list[tuple[Any, str]] = [
 ]
 # Those whose limits are a function of the single setting.
 _OF_FIELD = {
-    "proxy_access": '`"anyone"`, `"networks"`, `"people"`, `"programs"`, and these joined with `or` and `and`',
-    "proxy_allow_from": 'a list; each: an IPv4 network, such as `"192.168.1.0/24"`, or an address',
+    "proxy_access": '`"anyone"`, `"networks"`, `"users"`, `"api_keys"`, and these joined with `or` and `and`',
+    "proxy_allowed_networks": 'a list; each: an IPv4 network, such as `"192.168.1.0/24"`, or an address',
     "ollama_load_timeout": 'a time, such as `"90s"` or `"10m"`, not longer than `proxy_timeout`',
     "chat_title": "one line of up to 80 characters",
 }

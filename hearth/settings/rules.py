@@ -44,9 +44,9 @@ def _check_access(settings: Settings) -> None:
     """Refuse words for callers that do not exist, and callers that no word lets in: both are closed or open doors
     where somebody believes the opposite."""
     callers = {
-        "networks": ("proxy_allow_from", bool(settings.proxy_allow_from)),
-        "people": ("proxy_people", bool(settings.proxy_people)),
-        "programs": ("proxy_programs", bool(settings.proxy_programs)),
+        "networks": ("proxy_allowed_networks", bool(settings.proxy_allowed_networks)),
+        "users": ("proxy_users", bool(settings.proxy_users)),
+        "api_keys": ("proxy_api_keys", bool(settings.proxy_api_keys)),
     }
     for word, (setting, is_set) in callers.items():
         asked = any(getattr(access, word) for access in settings.accesses)
@@ -59,20 +59,20 @@ def _check_access(settings: Settings) -> None:
         if is_set and not asked:
             raise ValueError(
                 f"{setting} is set, and nothing asks for {word}: proxy_access = {settings.proxy_access!r} lets in "
-                f'without; proxy_access = "{"people or programs" if word == "programs" else word}" would be right, '
+                f'without; proxy_access = "{"users or api_keys" if word == "api_keys" else word}" would be right, '
                 f'or "access": "{word}" in a route'
             )
     page = settings.page_access
-    if page.programs and not page.people and (page.both or not page.networks):
+    if page.api_keys and not page.users and (page.both or not page.networks):
         raise ValueError(
             f"proxy_access = {settings.proxy_access!r}: the chat page can't send an API key, so nobody could use it; "
-            '"people or programs" would be right, or "access": "programs" in single routes'
+            '"users or api_keys" would be right, or "access": "api_keys" in single routes'
         )
     for route in settings.routes:
         if route.is_management and not settings.access_of(route).needs_sign_in:
             raise ValueError(
                 f"{route.path}: {route.to} lets its callers change or fill this host, and "
-                f'"{route.access or settings.proxy_access}" lets callers in who did not sign in; "access": "people" '
-                'or "programs" in the route would be right. Or run it on the host: '
+                f'"{route.access or settings.proxy_access}" lets callers in who did not sign in; "access": "users" '
+                'or "api_keys" in the route would be right. Or run it on the host: '
                 "docker exec hearth-ollama ollama …"
             )

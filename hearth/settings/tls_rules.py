@@ -73,10 +73,11 @@ def _check_acme(settings: Settings) -> None:
             f'{given} proxy_acme_terms = "": read the authority\'s terms of service, and write "accepted" if you '
             "accept them (Let's Encrypt's: https://letsencrypt.org/repository/)"
         )
-    if settings.firewall_allow_from:
+    if settings.firewall_allowed_networks:
         raise ValueError(
-            f"{given} firewall_allow_from = {list(settings.firewall_allow_from)!r} keeps the authority out, which "
-            "looks from anywhere whether the name is yours; [] would be right, with proxy_access for who may call"
+            f"{given} firewall_allowed_networks = {list(settings.firewall_allowed_networks)!r} keeps the authority "
+            "out, which looks from anywhere whether the name is yours; [] would be right, with proxy_access for who may "
+            "call"
         )
     if not settings.proxy_acme_challenges:
         raise ValueError(f'{given} proxy_acme_challenges = []: ["tls-alpn-01", "http-01"], or one of them')

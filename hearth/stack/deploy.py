@@ -49,7 +49,7 @@ def put_stack(
         name="Pull the images",
         references=tuple(images.values()),
         timeout=settings.docker_pull_timeout,
-        stall=settings.docker_pull_stall,
+        stall=settings.docker_pull_stall_timeout,
         retries=settings.docker_pull_retries,
     )
     # A setting, not a fact: no operation, and so no question to the host, where it is off. Before the files, since
@@ -62,7 +62,7 @@ def put_stack(
         images=images,
         timeout=settings.docker_health_timeout,
         on_failure=refuse_script(settings, tuple(sorted(files)), deployer()),
-        quiet_wait=settings.docker_quiet_wait,
+        quiet_wait=settings.docker_drain_timeout,
         limited=limited,
         directories=(f"{settings.ollama_models_dir}/models",) if settings.ollama_models_dir else (),
     )

@@ -122,7 +122,7 @@ watch_over() {
     heard=$(for one in $all; do sed -n 's/^rchar: //p' "/proc/$one/io" 2>/dev/null; done)
     if [ "$heard" != "$before" ]; then before=$heard since=$now; fi
     if [ -n "$heard" ] && [ $((now - since)) -ge "$stall_seconds" ]; then
-      echo "no progress for $stall_seconds s (docker_pull_stall)"
+      echo "no progress for $stall_seconds s (docker_pull_stall_timeout)"
     elif [ $((now - begun)) -ge "$attempt_seconds" ]; then
       echo "not there after $attempt_seconds s (docker_pull_timeout)"
     else

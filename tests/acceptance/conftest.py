@@ -124,9 +124,9 @@ def credentials(settings: Settings) -> dict[str, str]:
     if not settings.keeps_secrets:
         return {}
     callers = read_credentials(settings)
-    for name, password in callers.people.items():
+    for name, password in callers.users.items():
         return basic(name, password.get_secret_value())
-    return bearer(next(iter(callers.programs.values())).get_secret_value())
+    return bearer(next(iter(callers.api_keys.values())).get_secret_value())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -99,7 +99,7 @@ def test_words_of_ollamas_count_more_than_the_status(call: Call, detail: str, sa
 def test_a_network_that_is_not_listed_is_told_from_an_origin(call: Call) -> None:
     sentence = call('return chat.fromStatus(403, { detail: "address not allowed", origin: "http://pi:85" }).message')
     assert "This device's network" in sentence
-    assert "proxy_allow_from" in sentence
+    assert "proxy_allowed_networks" in sentence
     assert "allowed_origins" not in sentence
 
 

@@ -34,7 +34,7 @@ R = "/api/ollama"
 QUESTION = {"model": "tinyllama", "prompt": "hi", "stream": False}
 ANNA, KEY, NEW_KEY = "the-password-of-anna", "nb-4f0c86d1a2b37e5f9c08", "nb-00a1f7d3c5e98b2460ff"
 ACCESS, UP, RELEASE = (
-    "Access | Let in people and programs",
+    "Access | Let in users and API clients",
     "Stack | Bring the containers up",
     "Release | Try and accept it",
 )
@@ -44,14 +44,14 @@ CONTAINERS = "sudo docker inspect -f '{{.Name}} {{.Id}} {{.State.StartedAt}}' he
 
 
 class Keys:
-    """What people and programs have, in files of the machine that deploys."""
+    """What users and API clients have, in files of the machine that deploys."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self.settings = [
-            'proxy_access="people or programs"',
-            f"proxy_people={json.dumps({'anna': self.keep('anna', ANNA)})}",
-            f"proxy_programs={json.dumps({'notebook': self.keep('notebook', KEY)})}",
+            'proxy_access="users or api_keys"',
+            f"proxy_users={json.dumps({'anna': self.keep('anna', ANNA)})}",
+            f"proxy_api_keys={json.dumps({'notebook': self.keep('notebook', KEY)})}",
         ]
 
     def keep(self, name: str, secret: str) -> dict[str, str]:
@@ -139,24 +139,24 @@ def test_a_changed_password_and_key_cut_nothing(keys: Keys) -> None:
 
 @pytest.mark.long
 def test_networks_are_told_apart_by_where_a_call_comes_from() -> None:
-    near = ['proxy_access="networks"', f'proxy_allow_from=["{OUTSIDE}"]']
+    near = ['proxy_access="networks"', f'proxy_allowed_networks=["{OUTSIDE}"]']
     right_then_quiet(*near)
     assert on_guest("sudo ss -Hltn 'sport = :85'").count("[::]:85") == 0, "not over IPv6"
-    far = deploy('proxy_access="networks"', 'proxy_allow_from=["192.168.77.0/24"]')
+    far = deploy('proxy_access="networks"', 'proxy_allowed_networks=["192.168.77.0/24"]')
     assert far.code == 0, far.output
     for headers in ({}, {"X-Forwarded-For": "192.168.77.1"}, {"X-Real-IP": "192.168.77.1"}):
         assert call(url(), "GET", "/", headers=headers).status == 403
         answer = call(url(), "POST", R, QUESTION, headers)
         assert (answer.status, answer.json()) == (403, {"error": "address not allowed"})
-    quiet = deploy('proxy_access="networks"', 'proxy_allow_from=["192.168.77.0/24"]')
+    quiet = deploy('proxy_access="networks"', 'proxy_allowed_networks=["192.168.77.0/24"]')
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output
 
 
 @pytest.mark.long
 def test_models_are_managed_by_those_who_signed_in(keys: Keys) -> None:
     routes: list[dict[str, Any]] = [
-        {"path": "/api/copy", "to": "/api/copy", "methods": ["POST"], "access": "programs"},
-        {"path": "/api/delete", "to": "/api/delete", "methods": ["DELETE"], "access": "programs"},
+        {"path": "/api/copy", "to": "/api/copy", "methods": ["POST"], "access": "api_keys"},
+        {"path": "/api/delete", "to": "/api/delete", "methods": ["DELETE"], "access": "api_keys"},
     ]
     refused = deploy(f"proxy_extra_routes={json.dumps([routes[0] | {'access': 'anyone'}])}")
     assert refused.code != 0
@@ -208,7 +208,7 @@ def test_a_password_that_can_not_be_had_changes_nothing(keys: Keys) -> None:
     keys.keep("anna", "short")
     run = deploy(*keys.settings)
     assert run.code != 0
-    assert "proxy_people[anna]: the file " in run.output
+    assert "proxy_users[anna]: the file " in run.output
     assert "fewer than 8 characters" in run.output
     assert "Traceback" not in run.output
     assert listed_on_guest(f"sudo find {ROOT} -type f -exec sha256sum {{}} +") == before

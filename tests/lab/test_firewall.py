@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 LIMIT = "Firewall | Limit who may reach Hearth's ports"
 REMOVE = "Firewall | Take the firewall away"
-LISTED = 'firewall_allow_from=["10.9.0.0/24"]'
+LISTED = 'firewall_allowed_networks=["10.9.0.0/24"]'
 TRACES = (
     f"ls {FIREWALL_RULES} {FIREWALL_LOADED} 2>/dev/null; find /etc/systemd/system -name '{FIREWALL_SERVICE}'; "
     f"sudo nft list table {TABLE} 2>/dev/null"
@@ -177,7 +177,7 @@ def test_a_port_that_is_given_up_is_limited_to_its_end() -> None:
 @pytest.mark.long
 def test_networks_of_ipv6_and_this_computer() -> None:
     attach()
-    deployed_with('firewall_allow_from=["10.0.2.2","fd08::/64"]')
+    deployed_with('firewall_allowed_networks=["10.0.2.2","fd08::/64"]')
     assert call(url(), "GET", "/").status == 200
     assert status("foreign", "fd08::1", 85) == 200
     assert status("foreign", "10.8.0.1", 85) == 0
@@ -196,7 +196,7 @@ def test_rules_that_the_kernel_refuses_change_nothing() -> None:
         'printf \'#!/bin/sh\\ncase "$*" in -c*) echo Operation not permitted >&2; exit 1;; esac\\n'
         'exec /usr/sbin/nft.real "$@"\\n\' | sudo tee /usr/sbin/nft >/dev/null && sudo chmod 0755 /usr/sbin/nft'
     )
-    run = deploy('firewall_allow_from=["10.8.0.0/24"]')
+    run = deploy('firewall_allowed_networks=["10.8.0.0/24"]')
     assert run.code != 0
     assert "The host refuses the rules of the firewall" in run.output
     assert on_guest(f"sudo nft list table {TABLE}; sha256sum {FIREWALL_RULES}") == rules

@@ -16,7 +16,7 @@ SIZE = 64 * MB
 DATA = (
     'ollama_models=["tinyllama","tinystory","filler"]',
     'ollama_model_sizes_gb={"tinyllama":0.1,"tinystory":0.1,"filler":0.2}',
-    "ollama_pull_timeout=20",
+    "ollama_pull_stall_timeout=20",
 )
 
 

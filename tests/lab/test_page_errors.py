@@ -202,9 +202,10 @@ def test_an_answer_that_takes_longer_than_the_proxy_waits(chat: ChatPage) -> Non
 
 
 def test_the_callers_network_is_no_longer_let_in(chat: ChatPage) -> None:
-    deployed_with('proxy_access="networks"', 'proxy_allow_from=["192.168.77.0/24"]')
+    deployed_with('proxy_access="networks"', 'proxy_allowed_networks=["192.168.77.0/24"]')
     sentence = (
-        "This device's network may not use the model. Add it to “proxy_allow_from” in the inventory and deploy again."
+        "This device's network may not use the model. Add it to “proxy_allowed_networks” in the inventory and deploy "
+        "again."
     )
     assert asked(chat) == sentence
     assert offered(chat) == ["Ask again", "Edit question", "What is wrong?"]

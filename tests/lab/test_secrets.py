@@ -65,9 +65,9 @@ def gated(tmp_path: Path) -> Iterator[Deployed]:
     one = Deployed(
         tmp_path,
         (
-            'proxy_access="people or programs"',
-            f"proxy_people={json.dumps({name: source(name) for name in ('anna', 'ben')})}",
-            f"proxy_programs={json.dumps({'notebook': source('notebook')})}",
+            'proxy_access="users or api_keys"',
+            f"proxy_users={json.dumps({name: source(name) for name in ('anna', 'ben')})}",
+            f"proxy_api_keys={json.dumps({'notebook': source('notebook')})}",
         ),
     )
     for name, secret in (("anna", ANNA), ("ben", BEN), ("notebook", KEY)):
@@ -163,7 +163,7 @@ def test_no_backup_has_them_and_an_uninstall_leaves_none(gated: Deployed, tmp_pa
     assert "secrets: left out" in run.output
     (path,) = (tmp_path / "backups").iterdir()
     content = path.read_bytes()
-    assert b"proxy_people" in content, "where they come from is in the settings"
+    assert b"proxy_users" in content, "where they come from is in the settings"
     for word in (*SECRET, *every):
         assert word.encode() not in content
     gone = pyinfra("deploys/uninstall.py", *gated.settings)

@@ -1,4 +1,4 @@
-"""People and programs for tests: what the settings say of them, and the files by which httpd knows them."""
+"""Users and API clients for tests: what the settings say of them, and the files by which httpd knows them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.proxy.httpd import PREFIX
 ANNA, BEN = "the-password-of-anna", "Bens Paßwort: mit Leerzeichen"
 KEY, OTHER_KEY = "nb-4f0c86d1a2b37e5f9c08", "sk-proj-0/9+8_7-6.5~4=3!2"
 SETTINGS: Mapping[str, Any] = {
-    "proxy_people": {"anna": {"env": "A"}, "ben": {"env": "B"}},
-    "proxy_programs": {"notebook": {"env": "N"}, "editor": {"env": "E"}},
+    "proxy_users": {"anna": {"env": "A"}, "ben": {"env": "B"}},
+    "proxy_api_keys": {"notebook": {"env": "N"}, "editor": {"env": "E"}},
 }
 CALLERS = Credentials(
     {"anna": SecretStr(ANNA), "ben": SecretStr(BEN)}, {"notebook": SecretStr(KEY), "editor": SecretStr(OTHER_KEY)}

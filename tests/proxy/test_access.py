@@ -34,15 +34,15 @@ PERSON, PROGRAM = basic("anna", ANNA), bearer(KEY)
 TABLE = {
     "anyone": (200, 200, 200, 200, 200, 200, 200, 200),
     "networks": (200, 403, 200, 403, 200, 403, 200, 403),
-    "people": (401, 401, 200, 200, 401, 401, 401, 401),
-    "programs": (401, 401, 401, 401, 200, 200, 401, 401),
-    "people or programs": (401, 401, 200, 200, 200, 200, 401, 401),
-    "networks or people": (200, 401, 200, 200, 200, 401, 200, 401),
-    "networks or programs": (200, 401, 200, 401, 200, 200, 200, 401),
-    "networks or people or programs": (200, 401, 200, 200, 200, 200, 200, 401),
-    "networks and people": (401, 403, 200, 403, 401, 403, 401, 403),
-    "networks and programs": (401, 403, 401, 403, 200, 403, 401, 403),
-    "networks and (people or programs)": (401, 403, 200, 403, 200, 403, 401, 403),
+    "users": (401, 401, 200, 200, 401, 401, 401, 401),
+    "api_keys": (401, 401, 401, 401, 200, 200, 401, 401),
+    "users or api_keys": (401, 401, 200, 200, 200, 200, 401, 401),
+    "networks or users": (200, 401, 200, 200, 200, 401, 200, 401),
+    "networks or api_keys": (200, 401, 200, 401, 200, 200, 200, 401),
+    "networks or users or api_keys": (200, 401, 200, 200, 200, 200, 200, 401),
+    "networks and users": (401, 403, 200, 403, 401, 403, 401, 403),
+    "networks and api_keys": (401, 403, 401, 403, 200, 403, 401, 403),
+    "networks and (users or api_keys)": (401, 403, 200, 403, 200, 403, 401, 403),
 }
 CASES = [
     ("nobody", {}),
@@ -59,8 +59,8 @@ def path_of(words: str) -> str:
 ROUTES = [{"path": path_of(words), "to": "/api/version", "methods": ["GET"], "access": words} for words in TABLE]
 VALUES: dict[str, Any] = {
     **SETTINGS,
-    "proxy_access": "people or programs",
-    "proxy_allow_from": [HOME],
+    "proxy_access": "users or api_keys",
+    "proxy_allowed_networks": [HOME],
     "allowed_origins": [LISTED],
     "proxy_extra_routes": ROUTES,
 }
@@ -158,7 +158,7 @@ WRONG = {
 @pytest.mark.parametrize("what", WRONG)
 def test_credentials_that_are_none(web: Httpd, ollama: Ollama, what: str) -> None:
     before = ollama.requests()
-    for path in ("/api/version", path_of("programs"), path_of("networks or people or programs")):
+    for path in ("/api/version", path_of("api_keys"), path_of("networks or users or api_keys")):
         answer = ask(web, "GET", path, WRONG[what], ELSEWHERE)
         assert answer.status == 401, (path, answer)
     assert ollama.requests() == before
@@ -185,10 +185,10 @@ def test_two_headers_with_credentials_are_not_added_up(web: Httpd) -> None:
 @pytest.mark.parametrize(
     ("words", "error", "challenges"),
     [
-        ("people", "sign in", ['Basic realm="Hearth"']),
-        ("programs", "send an API key (Authorization: Bearer KEY)", ['Bearer realm="Hearth"']),
+        ("users", "sign in", ['Basic realm="Hearth"']),
+        ("api_keys", "send an API key (Authorization: Bearer KEY)", ['Bearer realm="Hearth"']),
         (
-            "people or programs",
+            "users or api_keys",
             "sign in, or send an API key (Authorization: Bearer KEY)",
             ['Basic realm="Hearth"', 'Bearer realm="Hearth"'],
         ),
@@ -260,11 +260,11 @@ def test_a_wrong_method_and_a_body_too_large_are_told_before_anybody_signs_in(we
     [
         ("anyone", (200, 200, 200, 200, 200, 200, 200, 200)),
         ("networks", (200, 403, 200, 403, 200, 403, 200, 403)),
-        ("people", (401, 401, 200, 200, 401, 401, 200, 200)),
-        ("networks or people", (200, 401, 200, 200, 200, 401, 200, 200)),
-        ("networks and people", (401, 403, 200, 403, 401, 403, 200, 403)),
-        ("people or programs", (401, 401, 200, 200, 200, 200, 200, 200)),
-        ("networks and (people or programs)", (401, 403, 200, 403, 200, 403, 200, 403)),
+        ("users", (401, 401, 200, 200, 401, 401, 200, 200)),
+        ("networks or users", (200, 401, 200, 200, 200, 401, 200, 200)),
+        ("networks and users", (401, 403, 200, 403, 401, 403, 200, 403)),
+        ("users or api_keys", (401, 401, 200, 200, 200, 200, 200, 200)),
+        ("networks and (users or api_keys)", (401, 403, 200, 403, 200, 403, 200, 403)),
     ],
 )
 def test_the_page_is_for_those_who_may_call(serve: Serve, secrets: Path, words: str, statuses: tuple[int, ...]) -> None:
@@ -286,13 +286,13 @@ def test_from_inside_the_container_everything_is_open(serve: Serve, ollama: Olla
     web = serve(
         upstream=ollama.address,
         volumes={MOUNT: secrets},
-        **VALUES | {"proxy_access": "networks and people", "proxy_allow_from": ["192.168.1.0/24"]},
+        **VALUES | {"proxy_access": "networks and users", "proxy_allowed_networks": ["192.168.1.0/24"]},
     )
     port = 20000 + int(web.address.rpartition(".")[2])
     with (web.tree / "httpd/httpd.conf").open("a") as conf:
         conf.write(f"Listen 127.0.0.1:{port}\n")
     assert web.reload().code == 0
-    for path in ("/", "/api/tags", path_of("programs"), path_of("networks")):
+    for path in ("/", "/api/tags", path_of("api_keys"), path_of("networks")):
         statuses = [_inside(web, port, path) for _ in range(3)]
         assert statuses == ["200"] * 3, path
         assert ask(web, "GET", path, {}).status in (401, 403), "… and not to others"
@@ -334,7 +334,7 @@ BACKENDS = [
     {"path": "/near/", "to": "http://host.docker.internal:11434/near/", "methods": ["GET"], "access": "networks"},
     {"path": "/ours/", "to": "http://host.docker.internal:11434/ours/", "methods": ["GET", "POST"]},
     {"path": "/ours/open", "to": "http://host.docker.internal:11434/o", "methods": ["GET"], "access": "anyone"},
-    {"path": "/ours/key/", "to": "http://host.docker.internal:11434/k/", "methods": ["GET"], "access": "programs"},
+    {"path": "/ours/key/", "to": "http://host.docker.internal:11434/k/", "methods": ["GET"], "access": "api_keys"},
 ]
 
 
@@ -393,11 +393,11 @@ def test_another_password_counts_at_once(serve: Serve, tmp_path: Path) -> None:
     web = serve(volumes={MOUNT: directory}, **VALUES)
     with Upstream(web.address, whole()):
         assert ask(web, "GET", "/api/tags", PERSON).status == 200
-        put(directory, Credentials({**CALLERS.people, "anna": SecretStr("another-password")}, CALLERS.programs))
+        put(directory, Credentials({**CALLERS.users, "anna": SecretStr("another-password")}, CALLERS.api_keys))
         assert ask(web, "GET", "/api/tags", PERSON).status == 401
         assert ask(web, "GET", "/api/tags", basic("anna", "another-password")).status == 200
         assert ask(web, "GET", "/api/tags", basic("ben", BEN)).status == 200
-        put(directory, Credentials({}, CALLERS.programs))
+        put(directory, Credentials({}, CALLERS.api_keys))
         assert ask(web, "GET", "/api/tags", basic("ben", BEN)).status == 401
 
 
@@ -411,7 +411,7 @@ def test_another_key_counts_after_a_reload_that_cuts_nothing(serve: Serve, ollam
     connection.request("POST", "/api/ollama", body, {"Content-Type": "application/json", **PROGRAM})
     answer = connection.getresponse()
     first = answer.readline()
-    put(directory, Credentials(CALLERS.people, {"notebook": SecretStr("a-new-key-of-the-notebook")}))
+    put(directory, Credentials(CALLERS.users, {"notebook": SecretStr("a-new-key-of-the-notebook")}))
     assert web.reload().code == 0
     _until(lambda: ask(web, "GET", "/api/tags", bearer("a-new-key-of-the-notebook")).status == 200)
     _until(lambda: [ask(web, "GET", "/api/tags", PROGRAM).status for _ in range(5)] == [401] * 5)
@@ -430,7 +430,7 @@ def _until(is_so: Callable[[], bool], seconds: float = 10) -> None:
 
 def test_without_the_files_nobody_gets_in(serve: Serve, tmp_path: Path) -> None:
     web = serve(volumes={MOUNT: tmp_path}, **VALUES)
-    for path in ("/", "/api/tags", path_of("programs")):
+    for path in ("/", "/api/tags", path_of("api_keys")):
         assert ask(web, "GET", path, {}).status == 401
         assert ask(web, "GET", path, PROGRAM).status == 401
         assert ask(web, "GET", path, PERSON).status in (401, 500)
@@ -450,7 +450,7 @@ def test_the_log_names_callers_and_no_secret(serve: Serve, ollama: Ollama, secre
         bearer("not-a-key"),
         bearer(f"{KEY}x"),
     ):
-        for path in ("/", "/api/tags", path_of("programs")):
+        for path in ("/", "/api/tags", path_of("api_keys")):
             ask(web, "GET", path, headers)
     log = web.log()
     assert re.search(r'^127\.0\.0\.1 anna - .*"GET /api/tags', log, re.MULTILINE)

@@ -28,7 +28,7 @@ def place_of(web: Httpd, ollama: Ollama) -> Place:
 @pytest.fixture
 def busy(serve: Serve, ollama: Ollama) -> Place:
     """A proxy with two places, and a second to wait for one."""
-    return place_of(serve(upstream=ollama.address, proxy_max_streams=2, proxy_queue_wait=1), ollama)
+    return place_of(serve(upstream=ollama.address, proxy_max_streams=2, proxy_queue_timeout=1), ollama)
 
 
 def test_slow_clients(serve: Serve, ollama: Ollama) -> None:

@@ -19,7 +19,7 @@ from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
 
 MANAGED = [
-    {"path": path, "to": path, "methods": methods, "access": "programs"}
+    {"path": path, "to": path, "methods": methods, "access": "api_keys"}
     for path, methods in (
         ("/api/copy", ["POST"]),
         ("/api/create", ["POST"]),
@@ -37,7 +37,7 @@ MESSAGES = [{"role": "user", "content": "Who are you?"}]
 @pytest.fixture(scope="module")
 def web(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Httpd:
     secrets = put(tmp_path_factory.mktemp("secrets") / "httpd")
-    values = {**SETTINGS, "proxy_access": "people or programs", "proxy_extra_routes": [*MANAGED, *MORE]}
+    values = {**SETTINGS, "proxy_access": "users or api_keys", "proxy_extra_routes": [*MANAGED, *MORE]}
     return serve_module(upstream=ollama.address, volumes={MOUNT: secrets}, **values)
 
 

@@ -37,9 +37,7 @@ def web(serve_module: Serve, ollama: Ollama) -> Httpd:
 @pytest.fixture(scope="module")
 def keyed(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Httpd:
     secrets = put(tmp_path_factory.mktemp("secrets") / "httpd")
-    return serve_module(
-        upstream=ollama.address, volumes={MOUNT: secrets}, **SETTINGS, proxy_access="people or programs"
-    )
+    return serve_module(upstream=ollama.address, volumes={MOUNT: secrets}, **SETTINGS, proxy_access="users or api_keys")
 
 
 def placed(code: str, web: Httpd) -> str:

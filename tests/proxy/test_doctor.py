@@ -18,7 +18,7 @@ from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
 from tests.support.shipped import PROJECT
 
-GUARDED = {**SETTINGS, "proxy_access": "people or programs"}
+GUARDED = {**SETTINGS, "proxy_access": "users or api_keys"}
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +38,14 @@ def test_without_it_is_said_that_the_host_asks(web: Httpd, headers: dict[str, st
 
 
 def test_a_network_that_is_not_listed_is_named_as_the_cause(serve: Serve) -> None:
-    near = serve(proxy_access="networks", proxy_allow_from=["192.168.1.0/24"])
+    near = serve(proxy_access="networks", proxy_allowed_networks=["192.168.1.0/24"])
     assert causes(near.url) == ["address-not-listed"]
 
 
 def test_a_route_that_asks_behind_a_page_that_does_not(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
     routes = [
-        {"path": "/api/ollama", "to": "/api/generate", "methods": ["POST"], "access": "people"},
-        {"path": "/api/version", "to": "/api/version", "methods": ["GET"], "access": "programs"},
+        {"path": "/api/ollama", "to": "/api/generate", "methods": ["POST"], "access": "users"},
+        {"path": "/api/version", "to": "/api/version", "methods": ["GET"], "access": "api_keys"},
     ]
     web = serve(upstream=ollama.address, volumes={MOUNT: put(tmp_path / "secrets")}, proxy_routes=routes, **SETTINGS)
     assert causes(web.url) == ["sign-in"]

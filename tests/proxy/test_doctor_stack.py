@@ -43,7 +43,7 @@ def test_no_ollama_behind_the_proxy(serve: Serve) -> None:
 
 
 def test_all_places_are_taken(serve: Serve, ollama: Ollama) -> None:
-    web = serve(upstream=ollama.address, proxy_max_streams=1, proxy_queue_wait=1)
+    web = serve(upstream=ollama.address, proxy_max_streams=1, proxy_queue_timeout=1)
     with held(at=web.url):
         assert causes(web.url, patience=10, model="tinyllama") == ["busy"]
     assert causes(web.url, patience=60, model="tinyllama") == []

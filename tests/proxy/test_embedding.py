@@ -113,7 +113,7 @@ def test_a_closed_route_leaves_architecture_and_name(serve: Serve, mixed: Ollama
 
 def test_ollama_says_what_a_model_can_do(serve: Serve, mixed: Ollama) -> None:
     """Through the proxy as it ships, also while an answer has the only place."""
-    web = serve(upstream=mixed.address, proxy_max_streams=1, proxy_queue_wait=1)
+    web = serve(upstream=mixed.address, proxy_max_streams=1, proxy_queue_timeout=1)
     with held(at=web.url):
         for model, can in ((EMBEDDING, ["embedding"]), ("tinyllama", ["completion"])):
             answer = call(web.url, "POST", "/api/show", {"model": model}, timeout=10)

@@ -34,7 +34,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def web(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Httpd:
     secrets = put(tmp_path_factory.mktemp("secrets") / "httpd")
-    values = {**SETTINGS, "proxy_access": "people or programs"}
+    values = {**SETTINGS, "proxy_access": "users or api_keys"}
     return serve_module(upstream=ollama.address, volumes={MOUNT: secrets}, **values)
 
 

@@ -331,7 +331,7 @@ def test_the_page_itself_and_listed_pages_may_ask(site: Site, version: str) -> N
 
 def test_nobody_is_asked_for_a_password_in_the_clear(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
     secrets = put(tmp_path / "secrets")
-    site = Site(serve, ollama, tmp_path, volumes={MOUNT: secrets}, **SETTINGS, proxy_access="people or programs")
+    site = Site(serve, ollama, tmp_path, volumes={MOUNT: secrets}, **SETTINGS, proxy_access="users or api_keys")
     for path in ("/", ROUTE):
         nobody: dict[str, str] = {}
         for headers in (nobody, basic("anna", ANNA), bearer(KEY)):

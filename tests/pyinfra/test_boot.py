@@ -153,7 +153,7 @@ def test_a_restart_is_waited_for_and_the_host_held_again(run: Run) -> None:
     order = [names_.index(name) for name in ("_wait", "_take_up_again")]
     assert order == sorted(order)
     assert "is-system-running --wait" in names_[-1]
-    assert "restarted (host_reboot = True)" in result.said[0]
+    assert "restarted (host_allow_reboot = True)" in result.said[0]
 
 
 def test_a_host_that_does_not_come_back_is_told_of(caplog: pytest.LogCaptureFixture) -> None:

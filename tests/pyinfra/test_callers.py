@@ -120,9 +120,9 @@ def test_from_nothing_to_a_rotation_and_no_secret_is_seen(place: Place) -> None:
     slow = ["sh", "-c", 'cat "$0" && sleep 0.5', place.keep("ben", BEN)["file"]]
     people = {"anna": place.keep("anna", ANNA), "ben": {"command": slow}}
     values: dict[str, Any] = {
-        "proxy_access": "people or programs",
-        "proxy_people": people,
-        "proxy_programs": {"notebook": place.keep("notebook", KEY)},
+        "proxy_access": "users or api_keys",
+        "proxy_users": people,
+        "proxy_api_keys": {"notebook": place.keep("notebook", KEY)},
     }
     assert changed(place.deploy(**values)) == 1
     group = str(HTTPD_GROUP)
@@ -164,7 +164,7 @@ def test_from_nothing_to_a_rotation_and_no_secret_is_seen(place: Place) -> None:
     assert "has another owner or mode" in place.said
     assert right.items() <= place.rights().items()
 
-    values |= {"proxy_access": "people", "proxy_programs": {}, "proxy_people": {"anna": people["anna"]}}
+    values |= {"proxy_access": "users", "proxy_api_keys": {}, "proxy_users": {"anna": people["anna"]}}
     assert changed(place.deploy(**values)) == 1
     assert place.file("programs.conf") == ""
     assert [line.partition(":")[0] for line in place.file("people").splitlines()] == ["anna"]
@@ -180,7 +180,7 @@ def test_from_nothing_to_a_rotation_and_no_secret_is_seen(place: Place) -> None:
 
 
 def test_looking_changes_nothing_and_says_who_is_new(place: Place) -> None:
-    values = {"proxy_access": "people", "proxy_people": {"anna": place.keep("anna", ANNA)}}
+    values = {"proxy_access": "users", "proxy_users": {"anna": place.keep("anna", ANNA)}}
     place.deploy("--dry", **values)
     assert "anna is new; httpd sees it at once" in place.said
     assert not (place.opt / "hearth").exists()
@@ -189,21 +189,21 @@ def test_looking_changes_nothing_and_says_who_is_new(place: Place) -> None:
 
 def test_what_can_not_be_had_ends_the_run_before_anything_is_done(place: Place) -> None:
     values = {
-        "proxy_access": "people or programs",
-        "proxy_people": {"anna": {"file": str(place.directory / "nothing")}, "ben": place.keep("ben", "short")},
-        "proxy_programs": {"notebook": {"command": ["sh", "-c", f"echo {KEY}; exit 7"]}},
+        "proxy_access": "users or api_keys",
+        "proxy_users": {"anna": {"file": str(place.directory / "nothing")}, "ben": place.keep("ben", "short")},
+        "proxy_api_keys": {"notebook": {"command": ["sh", "-c", f"echo {KEY}; exit 7"]}},
     }
     assert place.deploy(**values)[0] != 0
     assert "these passwords and keys can't be had, and nothing was changed:" in place.said
-    assert "@local: proxy_people[anna]: the file " in place.said
-    assert "@local: proxy_people[ben]: the file " in place.said
-    assert "@local: proxy_programs[notebook]: the command " in place.said
+    assert "@local: proxy_users[anna]: the file " in place.said
+    assert "@local: proxy_users[ben]: the file " in place.said
+    assert "@local: proxy_api_keys[notebook]: the command " in place.said
     assert "Traceback" not in place.said
     assert not (place.opt / "hearth").exists()
 
 
 def test_a_run_that_was_cut_is_finished_by_the_next(place: Place) -> None:
-    values = {"proxy_access": "people", "proxy_people": {"anna": place.keep("anna", ANNA)}}
+    values = {"proxy_access": "users", "proxy_users": {"anna": place.keep("anna", ANNA)}}
     assert changed(place.deploy(**values)) == 1
     secrets = place.opt / "hearth/secrets"
     place.as_root("mkdir", str(secrets / ".incoming"))

@@ -211,7 +211,7 @@ def test_a_pull_without_progress_is_ended_and_tried_again(host: Sandbox) -> None
     done = host.run(script(HTTPD, stall=1, retries=1))
     assert done.returncode == 1
     assert asked(host) == [f"pull {HTTPD}"] * 2
-    assert done.stdout.count(f"{HTTPD}: no progress for 1 s (docker_pull_stall)") == 2
+    assert done.stdout.count(f"{HTTPD}: no progress for 1 s (docker_pull_stall_timeout)") == 2
 
 
 def test_a_pull_that_takes_too_long_is_ended(host: Sandbox) -> None:

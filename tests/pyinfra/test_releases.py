@@ -210,7 +210,7 @@ def test_a_disk_that_does_not_list_a_release_is_no_proof_that_it_serves(host: Sa
     assert "something else" not in done.stderr
 
 
-GATED = {"proxy_access": "people", "proxy_people": {"anna": {"env": "HEARTH_ANNA"}}}
+GATED = {"proxy_access": "users", "proxy_users": {"anna": {"env": "HEARTH_ANNA"}}}
 # `docker exec CONTAINER COMMAND …` runs the command here, where the test's server is that of the container.
 INSIDE = """if [ "$1 $3" = 'exec bash' ]; then
   script=$(printf '%s\\n' "$5" | sed 's/ask 80/ask {port}/; s,ask ollama/11434,ask {port},')

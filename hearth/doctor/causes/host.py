@@ -70,7 +70,7 @@ MEMORY_LIMITS_OFF = Cause(
     "`proxy_memory_limit` and `ollama_memory_limit` are ignored, and a model that is too large takes the whole host "
     "with it.",
     "On a Raspberry Pi, deploy: it adds `cgroup_enable=memory` to the one line of /boot/firmware/cmdline.txt. Then "
-    "restart the Pi and deploy again, or set `host_reboot = True`, and the deploy does all of it.",
+    "restart the Pi and deploy again, or set `host_allow_reboot = True`, and the deploy does all of it.",
     "warning",
 )
 HOST_MEMORY_LOW = Cause(

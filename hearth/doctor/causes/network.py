@@ -110,7 +110,7 @@ PORT_REFUSED = Cause(
     "The host is there, nothing listens on the port",
     "{address} answered at once that nothing listens on port {port}: the proxy's container is not running, the port "
     "is another one, the address is that of another machine, or this machine is not let in.",
-    "Check `proxy_port` in the settings (the default is 85), and whether `firewall_allow_from` there, if it has "
+    "Check `proxy_port` in the settings (the default is 85), and whether `firewall_allowed_networks` there, if it has "
     "anything in it, has this machine's network. On the host: `cd /opt/hearth && sudo docker compose ps`. Deploying "
     "again starts what is stopped.",
 )

@@ -98,7 +98,7 @@ MODEL_UNFIT = Cause(
 BUSY = Cause(
     "busy",
     "All places are taken (503)",
-    "As many answers as `proxy_max_streams` allows were running, and no place became free within `proxy_queue_wait` "
+    "As many answers as `proxy_max_streams` allows were running, and no place became free within `proxy_queue_timeout` "
     "seconds. The proxy asks to come back after {retry_after} s; the doctor did, and found it so again.",
     "Ask again later. If it stays for more than three minutes without anybody asking, deploy again, or `sudo docker "
     "restart hearth-ollama` on the host: both end an answer without end, and an Ollama that is stuck (until then "

@@ -158,15 +158,15 @@ SIGN_IN = Cause(
     "sign-in",
     "The host asks who is calling (401)",
     "Callers sign in with a name and a password, or send an API key (`proxy_access`).{opt_wrong}",
-    "`python3 -m hearth.doctor {url} --user NAME` asks for the password of one of `proxy_people`; or put an API key "
+    "`python3 -m hearth.doctor {url} --user NAME` asks for the password of one of `proxy_users`; or put an API key "
     "into the environment variable HEARTH_KEY. A changed password or key counts from the next deploy on.",
 )
 ADDRESS_NOT_LISTED = Cause(
     "address-not-listed",
     "The host lets in other networks than this one (403)",
-    "Callers come from listed networks (`proxy_allow_from`), and this machine's address, as the host sees it, is in "
-    "none of them. A VPN, a guest network or another router between gives it another address. On the host itself, "
+    "Callers come from listed networks (`proxy_allowed_networks`), and this machine's address, as the host sees it, is "
+    "in none of them. A VPN, a guest network or another router between gives it another address. On the host itself, "
     "`localhost` counts as Docker's own address.",
-    "Call from a listed network, or add this one to `proxy_allow_from` and deploy again. On the host itself, call it "
-    "at its address in the network.",
+    "Call from a listed network, or add this one to `proxy_allowed_networks` and deploy again. On the host itself, "
+    "call it at its address in the network.",
 )

@@ -29,7 +29,7 @@ def test_errors_of_the_registry_are_outlasted(images: Images) -> None:
 def test_a_silent_registry_ends_in_a_sentence_and_the_old_stack_serves(images: Images) -> None:
     before = containers()
     images.line.trouble = Trouble(silent=True)
-    run = deploy(*images.upgrade(), "docker_pull_stall=20", "docker_pull_retries=1")
+    run = deploy(*images.upgrade(), "docker_pull_stall_timeout=20", "docker_pull_retries=1")
     assert run.code != 0
     assert "could not be pulled" in run.output, run.output
     assert run.seconds < 240, run.seconds

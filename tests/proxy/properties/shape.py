@@ -26,8 +26,12 @@ def tame(settings: Settings) -> Settings:
             "chat_title": "T",
             "allowed_origins": tuple(f"http://o{number}.example" for number in range(len(settings.allowed_origins))),
             "proxy_host_names": tuple(f"h{number}.example" for number in range(len(settings.proxy_host_names))),
-            "proxy_allow_from": tuple(f"10.{number}.0.0/16" for number in range(len(settings.proxy_allow_from))),
-            "firewall_allow_from": tuple(f"10.{number}.0.0/16" for number in range(len(settings.firewall_allow_from))),
+            "proxy_allowed_networks": tuple(
+                f"10.{number}.0.0/16" for number in range(len(settings.proxy_allowed_networks))
+            ),
+            "firewall_allowed_networks": tuple(
+                f"10.{number}.0.0/16" for number in range(len(settings.firewall_allowed_networks))
+            ),
             "proxy_routes": tuple(_tame_route(route, paths) for route in settings.proxy_routes),
             "proxy_extra_routes": tuple(_tame_route(route, paths) for route in settings.proxy_extra_routes),
             "ollama_models": tuple(f"m{number}" for number in range(len(settings.ollama_models))),
@@ -45,6 +49,10 @@ def _tame_path(path: str, number: int) -> str:
     """A path of the same length, so that routes stay in their order: that of their numbers."""
     slash = "/" if path.endswith("/") else ""
     return "/" + (string.digits + string.ascii_letters)[number].ljust(len(path) - 1 - len(slash), "x") + slash
+
+
+def _networks(count: int) -> tuple[str, ...]:
+    return tuple(f"10.{number}.0.0/16" for number in range(count))
 
 
 def _tame_route(route: Route, paths: dict[str, str]) -> Route:

@@ -67,7 +67,7 @@ def scripts(settings: Settings) -> dict[str, str]:
         "files": tree.swap_script(paths, "/tmp/upload", settings.proxy_image),
         "containers": project.converge_script([], settings.docker_health_timeout, refused, 0, directories),
         "firewall": firewall.limit_script(
-            render_rules(settings.firewall_allow_from or ("10.0.0.0/8",), settings.published_ports), False, 60
+            render_rules(settings.firewall_allowed_networks or ("10.0.0.0/8",), settings.published_ports), False, 60
         ),
     }
 

@@ -180,7 +180,7 @@ SOME: dict[str, Values] = {
     "docker_apt_url": mixed(ADDRESS),
     "docker_registry_mirrors": st.lists(mixed(ADDRESS), max_size=3),
     "docker_log_max_size": SIZE,
-    "firewall_allow_from": st.lists(mixed(NETWORK), max_size=4),
+    "firewall_allowed_networks": st.lists(mixed(NETWORK), max_size=4),
 }
 
 

@@ -143,8 +143,8 @@ def all_places_taken(place: Place) -> Iterator[list[Long]]:
 
 
 def places(place: Place, patience: float = 1) -> None:
-    """28: past proxy_max_streams a quick 503 in JSON, after proxy_queue_wait; the page and the models stay quick."""
-    wait = place.settings.proxy_queue_wait
+    """28: past proxy_max_streams a quick 503 in JSON, after proxy_queue_timeout; the page and the models stay quick."""
+    wait = place.settings.proxy_queue_timeout
     with all_places_taken(place), ThreadPoolExecutor(3) as pool:
         refused = [pool.submit(timed, place, path) for path in (R, "/api/chat", "/v1/chat/completions")]
         pages, models = [], []

@@ -1,4 +1,4 @@
-"""People and programs: what they may have for passwords and keys, and the files that are made of them."""
+"""Users and API clients: what they may have for passwords and keys, and the files that are made of them."""
 
 from __future__ import annotations
 
@@ -108,30 +108,30 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
 
 def test_all_that_the_settings_name_is_read(make_settings: Make, place: Any) -> None:
     settings = make_settings(
-        proxy_access="people or programs",
-        proxy_people={"anna": place("anna", "the password\nnotes")},
-        proxy_programs={"notebook": place("notebook", KEY)},
+        proxy_access="users or api_keys",
+        proxy_users={"anna": place("anna", "the password\nnotes")},
+        proxy_api_keys={"notebook": place("notebook", KEY)},
     )
     callers = read_credentials(settings)
-    assert {name: secret.get_secret_value() for name, secret in callers.people.items()} == {"anna": "the password"}
-    assert {name: secret.get_secret_value() for name, secret in callers.programs.items()} == {"notebook": KEY}
+    assert {name: secret.get_secret_value() for name, secret in callers.users.items()} == {"anna": "the password"}
+    assert {name: secret.get_secret_value() for name, secret in callers.api_keys.items()} == {"notebook": KEY}
     assert "the password" not in f"{callers} {callers!r}"
 
 
 def test_all_that_is_wrong_is_told_at_once_with_settings_and_without_secrets(make_settings: Make, place: Any) -> None:
     settings = make_settings(
-        proxy_access="people or programs",
-        proxy_people={"anna": place("anna", "short!"), "ben": {"env": "HEARTH_NOBODY"}},
-        proxy_programs={"a": place("a", KEY), "b": place("b", KEY), "c": place("c", "guess me, if you can")},
+        proxy_access="users or api_keys",
+        proxy_users={"anna": place("anna", "short!"), "ben": {"env": "HEARTH_NOBODY"}},
+        proxy_api_keys={"a": place("a", KEY), "b": place("b", KEY), "c": place("c", "guess me, if you can")},
     )
     with pytest.raises(SourceError) as caught:
         read_credentials(settings)
     lines = str(caught.value).splitlines()
     assert [line.partition(":")[0] for line in lines] == [
-        "proxy_people[anna]",
-        "proxy_people[ben]",
-        "proxy_programs[c]",
-        "proxy_programs[b]",
+        "proxy_users[anna]",
+        "proxy_users[ben]",
+        "proxy_api_keys[c]",
+        "proxy_api_keys[b]",
     ]
     assert "gives what is no password: its first line has fewer than 8 characters" in lines[0]
     assert "HEARTH_NOBODY is not set" in lines[1]

@@ -111,8 +111,8 @@ def test_nothing_is_said_where_there_is_nothing_to_say(settings: Settings, make_
 def test_what_is_set_already_is_not_recommended(settings: Settings, make_settings: Make) -> None:
     """A deploy that runs on the Pi itself would not outlive its restart."""
     (line,) = memory_cgroup_warnings(settings, FRESH, False)
-    assert line.endswith("deploy again, or set host_reboot = True")
-    (line,) = memory_cgroup_warnings(make_settings(host_reboot=True), FRESH, False)
+    assert line.endswith("deploy again, or set host_allow_reboot = True")
+    (line,) = memory_cgroup_warnings(make_settings(host_allow_reboot=True), FRESH, False)
     assert line.endswith("restart the Pi (`sudo reboot`) and deploy again")
 
 

@@ -133,11 +133,11 @@ def test_ports_that_are_given_up_stay_limited_until_then() -> None:
 
 def test_networks_and_machines_are_taken_as_they_are_written(make_settings: Make) -> None:
     networks = ("192.168.1.0/24", "192.168.2.7", "fd12:3456:789a::/48", "fd12::7")
-    assert make_settings(firewall_allow_from=list(networks)).firewall_allow_from == networks
+    assert make_settings(firewall_allowed_networks=list(networks)).firewall_allowed_networks == networks
 
 
 def test_there_is_no_firewall_unless_asked_for(settings: Settings) -> None:
-    assert settings.firewall_allow_from == ()
+    assert settings.firewall_allowed_networks == ()
 
 
 @pytest.mark.parametrize(
@@ -156,15 +156,15 @@ def test_there_is_no_firewall_unless_asked_for(settings: Settings) -> None:
     ],
 )
 def test_what_is_no_network_is_refused(make_settings: Make, value: str, message: str) -> None:
-    with pytest.raises(SettingsError, match="firewall_allow_from") as refused:
-        make_settings(firewall_allow_from=[value])
+    with pytest.raises(SettingsError, match="firewall_allowed_networks") as refused:
+        make_settings(firewall_allowed_networks=[value])
     assert message in str(refused.value)
 
 
 @given(st.text())
 def test_nothing_but_networks_gets_into_the_rules(make_settings: Make, value: str) -> None:
     try:
-        networks = make_settings(firewall_allow_from=[value]).firewall_allow_from
+        networks = make_settings(firewall_allowed_networks=[value]).firewall_allowed_networks
     except SettingsError:
         return
     assert set(value) <= set("0123456789abcdef.:/")

@@ -28,33 +28,33 @@ def test_every_route_has_one_gate_as_soon_as_there_is_any(make_settings: Make) -
         {"path": "/a/b/c.d", "to": f"{BACKEND}/d", "methods": ["GET"]},
         {"path": "/api/blobs/", "to": "/api/blobs/", "methods": ["POST"]},
     ]
-    settings = make_settings(proxy_access="people", proxy_people=ANNA, proxy_extra_routes=extra)
+    settings = make_settings(proxy_access="users", proxy_users=ANNA, proxy_extra_routes=extra)
     blob = f"/api/blobs/sha256:{'0' * 64}"
     expected = {
-        "/a/": ("people", "backend"),
-        "/a/x/y": ("people", "backend"),
-        "/a/opened": ("people", "backend"),
-        "/a/open/x": ("people", "backend"),
+        "/a/": ("users", "backend"),
+        "/a/x/y": ("users", "backend"),
+        "/a/opened": ("users", "backend"),
+        "/a/open/x": ("users", "backend"),
         "/a/open": ("anyone", "backend"),
         "/a/b/": ("anyone", "backend"),
         "/a/b/x": ("anyone", "backend"),
         "/a/b/cxd": ("anyone", "backend"),
-        "/a/b/c/x": ("people", "backend"),
-        "/a/b/c.d": ("people", "backend"),
-        "/api/tags": ("people", "ollama"),
-        "/v1/models": ("people", "openai"),
-        blob: ("people", "ollama"),
+        "/a/b/c/x": ("users", "backend"),
+        "/a/b/c.d": ("users", "backend"),
+        "/api/tags": ("users", "ollama"),
+        "/v1/models": ("users", "openai"),
+        blob: ("users", "ollama"),
     }
     gates = find_access_rules(settings)
     for path, (words, form) in expected.items():
-        found = [(access.people, access.anyone, form) for access, pattern, form in gates if re.match(pattern, path)]
-        assert found == [(words == "people", words == "anyone", form)], path
+        found = [(access.users, access.anyone, form) for access, pattern, form in gates if re.match(pattern, path)]
+        assert found == [(words == "users", words == "anyone", form)], path
     for path in ("/", "/chat.js", "/api/tagsx", "/api/blobs/x", f"{blob}/x", "/b"):
         assert not any(re.match(pattern, path) for _, pattern, _ in gates), path
 
 
-@pytest.mark.parametrize("access", ["anyone", "people"])
+@pytest.mark.parametrize("access", ["anyone", "users"])
 def test_a_gate_in_one_route_is_enough(make_settings: Make, access: str) -> None:
-    route = {"path": "/x", "to": "/api/chat", "methods": ["POST"], "access": "people"}
-    gates = find_access_rules(make_settings(proxy_access=access, proxy_people=ANNA, proxy_extra_routes=[route]))
-    assert any(re.match(pattern, "/x") and gate.people for gate, pattern, _ in gates)
+    route = {"path": "/x", "to": "/api/chat", "methods": ["POST"], "access": "users"}
+    gates = find_access_rules(make_settings(proxy_access=access, proxy_users=ANNA, proxy_extra_routes=[route]))
+    assert any(re.match(pattern, "/x") and gate.users for gate, pattern, _ in gates)

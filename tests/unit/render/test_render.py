@@ -197,12 +197,12 @@ def test_secrets_are_mounted_for_httpd_alone_and_only_where_somebody_signs_in(ma
     def mounts(settings: Settings, service: str) -> list[str]:
         return [mount["source"] for mount in compose(settings)["services"][service]["volumes"]]
 
-    gated = make_settings(proxy_access="people", proxy_people={"anna": {"env": "HEARTH_ANNA"}})
+    gated = make_settings(proxy_access="users", proxy_users={"anna": {"env": "HEARTH_ANNA"}})
     assert "./secrets/httpd" in mounts(gated, "httpd")
     assert not any("secrets" in source for source in mounts(gated, "ollama"))
     (mount,) = [one for one in compose(gated)["services"]["httpd"]["volumes"] if "secrets" in one["source"]]
     assert (mount["read_only"], mount["bind"]) == (True, {"create_host_path": False})
-    near = make_settings(proxy_access="networks", proxy_allow_from=["192.168.1.0/24"])
+    near = make_settings(proxy_access="networks", proxy_allowed_networks=["192.168.1.0/24"])
     assert not any("secrets" in source for source in mounts(near, "httpd"))
     assert "HEARTH_ANNA" not in "".join(content.decode() for content in render_tree(gated).values())
 
@@ -210,7 +210,7 @@ def test_secrets_are_mounted_for_httpd_alone_and_only_where_somebody_signs_in(ma
 def test_where_networks_count_the_port_is_not_open_over_ipv6(make_settings: Make) -> None:
     """Docker passes callers over IPv6 on under its own address, which could be in a listed network."""
     route = {"path": "/x", "to": "/api/chat", "methods": ["POST"], "access": "networks"}
-    near = make_settings(proxy_extra_routes=[route], proxy_allow_from=["192.168.1.0/24"], proxy_port=8085)
+    near = make_settings(proxy_extra_routes=[route], proxy_allowed_networks=["192.168.1.0/24"], proxy_port=8085)
     assert compose(near)["services"]["httpd"]["ports"] == ["0.0.0.0:8085:80"]
 
 
@@ -254,7 +254,7 @@ def test_each_exact_route_is_preceded_by_the_exclusion_of_what_is_below_it(setti
 
 
 def test_the_pool_is_set_up_before_the_routes_that_use_it(make_settings: Make) -> None:
-    conf = render_httpd_conf(make_settings(proxy_timeout=1200, proxy_max_streams=2, proxy_queue_wait=7))
+    conf = render_httpd_conf(make_settings(proxy_timeout=1200, proxy_max_streams=2, proxy_queue_timeout=7))
     assert conf.index('<Proxy "http://ollama:11434/">') < conf.index("\nProxyPass ")
     assert ["disablereuse=on", "connectiontimeout=5", "timeout=1200", "max=2", "acquire=7000"] in directives(
         conf, "ProxySet"
@@ -263,7 +263,7 @@ def test_the_pool_is_set_up_before_the_routes_that_use_it(make_settings: Make) -
 
 def test_reading_models_is_quick_and_limited(make_settings: Make) -> None:
     """It waits for no answer, and no more are read at a time than answers are generated."""
-    conf = render_httpd_conf(make_settings(proxy_max_streams=3, proxy_queue_wait=7))
+    conf = render_httpd_conf(make_settings(proxy_max_streams=3, proxy_queue_timeout=7))
     pools = dict(re.findall(r'<Proxy "http://ollama:11434(/api/[^"]+)">\n  ProxySet ([^\n]+)', conf))
     limits = "disablereuse=on connectiontimeout=5 timeout=60"
     assert pools == {
@@ -420,7 +420,7 @@ changes = st.fixed_dictionaries(
         "proxy_max_body": hostile,
         "proxy_timeout": st.integers(600, 86400),
         "proxy_max_streams": st.integers(1, 64),
-        "proxy_queue_wait": st.integers(1, 600),
+        "proxy_queue_timeout": st.integers(1, 600),
     },
 )
 

@@ -19,7 +19,7 @@ NOTEBOOK = {"notebook": {"file": "~/.hearth/notebook"}}
 HOME = ["192.168.1.0/24"]
 PULL = {"path": "/api/pull", "to": "/api/pull", "methods": ["POST"]}
 CHAT = {"path": "/api/x", "to": "/api/chat", "methods": ["POST"]}
-CALLERS: dict[str, Any] = {"proxy_allow_from": HOME, "proxy_people": ANNA, "proxy_programs": NOTEBOOK}
+CALLERS: dict[str, Any] = {"proxy_allowed_networks": HOME, "proxy_users": ANNA, "proxy_api_keys": NOTEBOOK}
 
 
 def refusal(make: Make, **values: Any) -> str:
@@ -33,9 +33,9 @@ def refusal(make: Make, **values: Any) -> str:
     ("words", "access"),
     [
         ("anyone", Access()),
-        ("networks or programs", Access(networks=True, programs=True)),
-        ("networks and people", Access(networks=True, people=True, both=True)),
-        ("networks and (people or programs)", Access(networks=True, people=True, programs=True, both=True)),
+        ("networks or api_keys", Access(networks=True, api_keys=True)),
+        ("networks and users", Access(networks=True, users=True, both=True)),
+        ("networks and (users or api_keys)", Access(networks=True, users=True, api_keys=True, both=True)),
     ],
 )
 def test_words_and_what_they_mean(words: str, access: Access) -> None:
@@ -47,11 +47,11 @@ def test_words_and_what_they_mean(words: str, access: Access) -> None:
     [
         ("anyone", False, "anyone"),
         ("networks", False, "networks"),
-        ("people", True, "anyone"),
-        ("people or programs", True, "anyone"),
-        ("networks or people", False, "anyone"),
-        ("networks and people", True, "networks"),
-        ("networks and (people or programs)", True, "networks"),
+        ("users", True, "anyone"),
+        ("users or api_keys", True, "anyone"),
+        ("networks or users", False, "anyone"),
+        ("networks and users", True, "networks"),
+        ("networks and (users or api_keys)", True, "networks"),
     ],
 )
 def test_what_a_way_in_asks_for(words: str, needs_sign_in: bool, left: str) -> None:
@@ -63,15 +63,15 @@ def test_what_a_way_in_asks_for(words: str, needs_sign_in: bool, left: str) -> N
 @pytest.mark.parametrize(
     ("words", "right"),
     [
-        ("people or networks", '"networks or people" would be right'),
-        ("People", '"people" would be right'),
-        ("programs or people", '"people or programs" would be right'),
-        ("people and networks", '"networks and people" would be right'),
-        ("networks and people or programs", '"networks and (people or programs)" or "networks or people or programs"'),
-        ("everyone", '"anyone", "networks", "people"'),
-        ("people and programs", '"anyone", "networks", "people"'),
-        ("", '"anyone", "networks", "people"'),
-        ("people\n", '"people" would be right'),
+        ("users or networks", '"networks or users" would be right'),
+        ("People", '"users" would be right'),
+        ("api_keys or users", '"users or api_keys" would be right'),
+        ("users and networks", '"networks and users" would be right'),
+        ("networks and users or api_keys", '"networks and (users or api_keys)" or "networks or users or api_keys"'),
+        ("everyone", '"anyone", "networks", "users"'),
+        ("users and api_keys", '"anyone", "networks", "users"'),
+        ("", '"anyone", "networks", "users"'),
+        ("people\n", '"users" would be right'),
     ],
 )
 def test_other_words_are_refused_with_what_would_be_right(make_settings: Make, words: str, right: str) -> None:
@@ -106,33 +106,36 @@ def test_networks(network: str) -> None:
     ],
 )
 def test_other_networks_are_refused(make_settings: Make, network: str, right: str) -> None:
-    message = refusal(make_settings, proxy_access="networks", proxy_allow_from=[network])
-    assert f"proxy_allow_from[0] = {network!r}: " in message
+    message = refusal(make_settings, proxy_access="networks", proxy_allowed_networks=[network])
+    assert f"proxy_allowed_networks[0] = {network!r}: " in message
     assert right in message
 
 
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"proxy_access": "networks"}, "proxy_access = 'networks' asks for networks, and proxy_allow_from is empty"),
-        ({"proxy_access": "people"}, "proxy_access = 'people' asks for people, and proxy_people is empty"),
         (
-            {"proxy_extra_routes": [CHAT | {"access": "programs"}]},
-            "/api/x: access = 'programs' asks for programs, and proxy_programs is empty",
+            {"proxy_access": "networks"},
+            "proxy_access = 'networks' asks for networks, and proxy_allowed_networks is empty",
+        ),
+        ({"proxy_access": "users"}, "proxy_access = 'users' asks for users, and proxy_users is empty"),
+        (
+            {"proxy_extra_routes": [CHAT | {"access": "api_keys"}]},
+            "/api/x: access = 'api_keys' asks for api_keys, and proxy_api_keys is empty",
         ),
         (
-            {"proxy_people": ANNA},
-            "proxy_people is set, and nothing asks for people: proxy_access = 'anyone' lets in without; "
-            'proxy_access = "people" would be right, or "access": "people" in a route',
+            {"proxy_users": ANNA},
+            "proxy_users is set, and nothing asks for users: proxy_access = 'anyone' lets in without; "
+            'proxy_access = "users" would be right, or "access": "users" in a route',
         ),
-        ({"proxy_programs": NOTEBOOK}, 'proxy_access = "people or programs" would be right'),
-        ({"proxy_allow_from": HOME}, 'proxy_access = "networks" would be right'),
+        ({"proxy_api_keys": NOTEBOOK}, 'proxy_access = "users or api_keys" would be right'),
+        ({"proxy_allowed_networks": HOME}, 'proxy_access = "networks" would be right'),
         (
-            {"proxy_access": "programs", "proxy_programs": NOTEBOOK},
-            "proxy_access = 'programs': the chat page can't send an API key",
+            {"proxy_access": "api_keys", "proxy_api_keys": NOTEBOOK},
+            "proxy_access = 'api_keys': the chat page can't send an API key",
         ),
         (
-            {"proxy_access": "networks and programs", "proxy_programs": NOTEBOOK, "proxy_allow_from": HOME},
+            {"proxy_access": "networks and api_keys", "proxy_api_keys": NOTEBOOK, "proxy_allowed_networks": HOME},
             "the chat page can't send an API key",
         ),
     ],
@@ -144,25 +147,25 @@ def test_callers_that_nothing_lets_in_and_ways_in_for_nobody(make_settings: Make
 def test_a_route_has_its_own_callers_or_those_of_the_page(make_settings: Make) -> None:
     open_one = CHAT | {"path": "/api/y", "access": "anyone"}
     settings = make_settings(
-        **CALLERS, proxy_access="networks or people or programs", proxy_extra_routes=[CHAT, open_one]
+        **CALLERS, proxy_access="networks or users or api_keys", proxy_extra_routes=[CHAT, open_one]
     )
     found = {route.path: settings.access_of(route) for route in settings.routes}
     assert (
-        found["/api/x"] == found["/api/tags"] == settings.page_access == parse_access("networks or people or programs")
+        found["/api/x"] == found["/api/tags"] == settings.page_access == parse_access("networks or users or api_keys")
     )
     assert found["/api/y"].anyone
     assert settings.keeps_secrets
     assert not make_settings().keeps_secrets
-    assert not make_settings(proxy_access="networks", proxy_allow_from=HOME).keeps_secrets
+    assert not make_settings(proxy_access="networks", proxy_allowed_networks=HOME).keeps_secrets
 
 
-@pytest.mark.parametrize("words", ["people", "programs", "people or programs", "networks and people"])
+@pytest.mark.parametrize("words", ["users", "api_keys", "users or api_keys", "networks and users"])
 def test_management_is_for_those_who_signed_in(make_settings: Make, words: str) -> None:
     access = parse_access(words)
     callers = {
-        "proxy_allow_from": HOME if access.networks else [],
-        "proxy_people": ANNA if access.people else {},
-        "proxy_programs": NOTEBOOK if access.programs else {},
+        "proxy_allowed_networks": HOME if access.networks else [],
+        "proxy_users": ANNA if access.users else {},
+        "proxy_api_keys": NOTEBOOK if access.api_keys else {},
     }
     settings = make_settings(**callers, proxy_extra_routes=[PULL | {"access": words}])
     assert [route.path for route in settings.routes if route.is_management] == ["/api/pull"]
@@ -171,18 +174,18 @@ def test_management_is_for_those_who_signed_in(make_settings: Make, words: str) 
 @pytest.mark.parametrize(
     ("page", "words"),
     [
-        ("people or programs", "anyone"),
-        ("people or programs", "networks"),
-        ("people or programs", "networks or people"),
-        ("networks or people or programs", ""),
+        ("users or api_keys", "anyone"),
+        ("users or api_keys", "networks"),
+        ("users or api_keys", "networks or users"),
+        ("networks or users or api_keys", ""),
     ],
 )
 def test_management_without_sign_in_is_refused(make_settings: Make, page: str, words: str) -> None:
     route = PULL | ({"access": words} if words else {})
-    callers = CALLERS if "networks" in page + words else CALLERS | {"proxy_allow_from": []}
+    callers = CALLERS if "networks" in page + words else CALLERS | {"proxy_allowed_networks": []}
     message = refusal(make_settings, **callers, proxy_access=page, proxy_extra_routes=[route])
     assert f'/api/pull: /api/pull lets its callers change or fill this host, and "{words or page}" lets' in message
-    assert '"access": "people"' in message
+    assert '"access": "users"' in message
     assert "docker exec hearth-ollama ollama" in message
 
 
@@ -191,7 +194,7 @@ def test_management_without_sign_in_is_refused(make_settings: Make, page: str, w
 SECRET = "hunter2-and-more"
 
 
-@pytest.mark.parametrize("name", ["proxy_people", "proxy_programs"])
+@pytest.mark.parametrize("name", ["proxy_users", "proxy_api_keys"])
 @pytest.mark.parametrize(
     "value",
     [
@@ -217,7 +220,7 @@ def test_what_was_put_in_place_of_a_source_is_refused_and_never_shown(
 
 
 def test_a_misspelt_setting_of_secrets_is_not_shown_either(make_settings: Make) -> None:
-    assert refusal(make_settings, proxy_peple={"anna": SECRET}).endswith('did you mean "proxy_people"?')
+    assert refusal(make_settings, proxy_peple={"anna": SECRET}).endswith('did you mean "proxy_users"?')
     assert SECRET not in refusal(make_settings, proxy_peple={"anna": SECRET})
 
 
@@ -233,20 +236,20 @@ def test_a_misspelt_setting_of_secrets_is_not_shown_either(make_settings: Make) 
     ],
 )
 def test_a_source_that_is_none_is_refused_with_one_that_is(make_settings: Make, source: Any, right: str) -> None:
-    message = refusal(make_settings, proxy_access="people", proxy_people={"anna": source})
-    assert "proxy_people[anna]: " in message
+    message = refusal(make_settings, proxy_access="users", proxy_users={"anna": source})
+    assert "proxy_users[anna]: " in message
     assert right in message
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "-a", "ä", "a\n", "x" * 65])
 def test_a_name_is_a_plain_word(make_settings: Make, name: str) -> None:
-    message = refusal(make_settings, proxy_access="people", proxy_people={name: {"env": "X"}})
+    message = refusal(make_settings, proxy_access="users", proxy_users={name: {"env": "X"}})
     assert "a name has up to 64 letters" in message
 
 
 @pytest.mark.parametrize("source", [{"env": "A"}, {"file": "/a b"}, {"command": ["pass", "show", "x y"]}])
 def test_sources_go_into_records_as_they_were_written(make_settings: Make, source: Any) -> None:
-    settings = make_settings(proxy_access="people", proxy_people={"anna": source})
+    settings = make_settings(proxy_access="users", proxy_users={"anna": source})
     dumped = settings.model_dump(mode="json")
-    assert dumped["proxy_people"] == {"anna": source}
+    assert dumped["proxy_users"] == {"anna": source}
     assert load_settings(dumped) == settings

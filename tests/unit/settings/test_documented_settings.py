@@ -16,7 +16,7 @@ DOCS = PROJECT / "docs"
 PAGES = [path for path in sorted(DOCS.glob("*.md")) if "```python\n" in path.read_text(encoding="utf-8")]
 # What a block needs that another place of its page says.
 BESIDE: dict[str, dict[str, Any]] = {
-    "access.md": {"proxy_programs": {"notebook": {"env": "HEARTH_NOTEBOOK"}}},
+    "access.md": {"proxy_api_keys": {"notebook": {"env": "HEARTH_NOTEBOOK"}}},
     "tls.md": {"proxy_tls_names": ["pi.example.org"]},
 }
 BLOCKS = [

@@ -54,7 +54,7 @@ def test_examples_on_the_page_are_values_that_the_types_take(make_settings: Any)
     make_settings(proxy_max_body="256m", ollama_memory_limit="3g", ollama_models_dir="/mnt/ssd/ollama")
     make_settings(allowed_origins=["http://192.168.1.20:8080"], proxy_host_names=["pi.fritz.box"])
     make_settings(
-        firewall_allow_from=["192.168.1.0/24", "fd12::/16"], docker_registry_mirrors=["http://192.168.1.10:5000"]
+        firewall_allowed_networks=["192.168.1.0/24", "fd12::/16"], docker_registry_mirrors=["http://192.168.1.10:5000"]
     )
     make_settings(ollama_keep_alive="1h30m", ollama_load_timeout="90s", ollama_publish="127.0.0.1:11434")
 

@@ -48,7 +48,7 @@ def test_an_upload_takes_names_of_files_of_models_and_nothing_else() -> None:
     )
 
 
-@pytest.mark.parametrize("access", ["anyone", "people", "networks and (people or programs)", ""])
+@pytest.mark.parametrize("access", ["anyone", "users", "networks and (users or api_keys)", ""])
 def test_who_may_call_stands_in_the_route(access: str) -> None:
     written = {"path": "/x", "to": "/api/chat", "methods": ["POST"]} | ({"access": access} if access else {})
     made = Route.model_validate(written)

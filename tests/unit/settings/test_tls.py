@@ -65,7 +65,7 @@ def compose(settings: Settings) -> dict[str, Any]:
         (ACME | {"proxy_acme_contact": 'a@b.c"\nLoadModule x'}, "anna@example.org"),
         (ACME | {"proxy_acme_directory": "http://acme.example/dir"}, "https://"),
         (ACME | {"proxy_acme_directory": 'https://acme.example/dir" x'}, "https://"),
-        (ACME | {"firewall_allow_from": ["192.168.1.0/24"]}, "keeps the authority out"),
+        (ACME | {"firewall_allowed_networks": ["192.168.1.0/24"]}, "keeps the authority out"),
         (ACME | {"proxy_acme_challenges": []}, "one of them"),
         (ACME | {"proxy_acme_challenges": ["dns-01"]}, "tls-alpn-01"),
     ],
