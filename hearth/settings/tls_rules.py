@@ -76,8 +76,8 @@ def _check_acme(settings: Settings) -> None:
     if settings.firewall_allowed_networks:
         raise ValueError(
             f"{given} firewall_allowed_networks = {list(settings.firewall_allowed_networks)!r} keeps the authority "
-            "out, which looks from anywhere whether the name is yours; [] would be right, with proxy_access for who may "
-            "call"
+            "out, which looks from anywhere whether the name is yours; [] would be right, with proxy_access for who "
+            "may call"
         )
     if not settings.proxy_acme_challenges:
         raise ValueError(f'{given} proxy_acme_challenges = []: ["tls-alpn-01", "http-01"], or one of them')
