@@ -44,12 +44,12 @@ def test_axe_finds_no_violations(open_chat: OpenChat, fault_proxy: FaultProxy) -
     assert violations(chat) == []
     chat.page.get_by_role("button", name="Chats").click()
     # What the list covers is inert, so the page has no main landmark: acceptable.
-    assert [one for one in violations(chat) if "landmark-one-main" not in one] == [], "the chats cover the page"
+    assert [one for one in violations(chat) if "landmark-one-main" not in one] == [], "with the list of chats open"
     chat.page.keyboard.press("Escape")
     chat.page.get_by_role("button", name="Chat settings").click()
     chat.press("Delete chat")
     expect(chat.page.get_by_role("button", name="Undo")).to_be_visible()
-    assert violations(chat) == [], "a deleted chat can be restored"
+    assert violations(chat) == [], "after a chat was deleted"
 
 
 def test_page_works_with_the_keyboard_only(faulty_chat: ChatPage) -> None:
