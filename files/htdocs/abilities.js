@@ -1,15 +1,15 @@
-// What models can do: which answer questions, which see pictures. Knows nothing of the page.
+// What models can do: answer prompts, process pictures. Independent of the page.
 
-const EMBEDS = /bert|embed/i; // as hearth/doctor/checks/capabilities.py has it
-const SEES = /clip|mllama|vl$|vl[:-]|llama4|mistral3|vision|minicpm-?v|llava|moondream/i;
+const EMBEDDING = /bert|embed/i; // same rule as in hearth/doctor/checks/capabilities.py
+const VISION = /clip|mllama|vl$|vl[:-]|llama4|mistral3|vision|minicpm-?v|llava|moondream/i;
 
-const named = ({ name = "", details }, pattern) =>
-  [name, details?.family, ...(details?.families ?? [])].some((word) => pattern.test(word));
+const matches = ({ name = "", details }, pattern) =>
+  [name, details?.family, ...(details?.families ?? [])].some((text) => pattern.test(text));
 
-/** Whether a model answers questions. Where the server does not say what it can do, its architecture and name do. */
-export const talks = (model) =>
-  model.capabilities?.length ? model.capabilities.includes("completion") : !named(model, EMBEDS);
+/** Whether a model answers prompts. Without capabilities from the server, its architecture and name decide. */
+export const canChat = (model) =>
+  model.capabilities?.length ? model.capabilities.includes("completion") : !matches(model, EMBEDDING);
 
-/** Whether a model takes pictures: true, false, or null when the server does not tell. */
-export const sees = (model = {}) =>
-  model.capabilities ? model.capabilities.includes("vision") : named(model, SEES) || null;
+/** Whether a model accepts pictures: true, false, or null if unknown. */
+export const canSee = (model = {}) =>
+  model.capabilities ? model.capabilities.includes("vision") : matches(model, VISION) || null;

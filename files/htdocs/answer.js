@@ -1,54 +1,54 @@
-// Getting a turn answered: loading the model, thinking, words as they come, and trying again when asked to.
+// Generates the answer of a turn: loads the model, shows the stream as it arrives, and retries on request.
 
 import { messages } from "./chats.js";
 import { announce, countdown, follow } from "./dom.js";
 import { shortName } from "./exchange.js";
-import { ask, load } from "./server.js";
-import { summary, waitingSentence } from "./stream.js";
-import { watchQuiet } from "./watch.js";
+import { loadModel, sendPrompt } from "./server.js";
+import { summary, waitingMessage } from "./stream.js";
+import { watchSilence } from "./watch.js";
 
-let preload = true; // false once a model did not stay in memory until its question came
+let preload = true; // false once a model was unloaded before its prompt arrived
 
-/** Fills `turn`, and shows it in `view`. `patient`: what passes by itself is tried again, after ever longer pauses. */
+/** Fills `turn`, and shows it in `view`. `patient`: retry temporary errors, with growing pauses. */
 export async function answer(chat, turn, view, { signal, patient }) {
   for (let pause = 2; ; pause = Math.min(pause * 2, 60)) {
     try {
       return await attempt(chat, turn, view, signal);
     } catch (error) {
       if (!patient || error.cure !== "wait" || turn.answer) throw error;
-      const tell = (left) => view.show("waiting", `No answer yet. Trying again in ${left} s`);
-      await countdown(Math.max(pause, error.after), tell, signal);
+      const onSecond = (left) => view.show("waiting", `No response yet. Retrying in ${left} s`);
+      await countdown(Math.max(pause, error.after), onSecond, signal);
     }
   }
 }
 
 async function attempt(chat, turn, view, signal) {
-  const began = performance.now();
+  const started = performance.now();
   const seconds = (from) => (performance.now() - from) / 1000;
-  let since = began;
+  let since = started;
   let loading = preload ? shortName(turn.model) : "";
   let known = "";
   const tick = () => {
-    const begun = turn.state === "answering" ? "Answering…" : waitingSentence(Math.floor(seconds(since)), loading);
-    const note = known ? `${begun} · ${known}` : begun;
+    const progress = turn.state === "answering" ? "Answering…" : waitingMessage(Math.floor(seconds(since)), loading);
+    const note = known ? `${progress} · ${known}` : progress;
     if (note !== turn.note) view.show(turn.state === "answering" ? "answering" : "waiting", note);
   };
-  const watch = watchQuiet((_, sentence) => {
-    if (sentence && sentence !== known) announce(sentence);
-    known = sentence;
+  const watch = watchSilence((_, message) => {
+    if (message && message !== known) announce(message);
+    known = message;
     tick();
   });
   try {
-    // Loading is asked for by itself, so that it can be told from thinking.
-    if (preload) await load(turn.model, signal);
-    let loaded = seconds(began);
+    // A separate request, to tell loading from thinking.
+    if (preload) await loadModel(turn.model, signal);
+    let loaded = seconds(started);
     since = performance.now();
     loading = "";
-    watch.heard();
+    watch.reset();
     known = "";
     tick();
     const onEvent = ({ message = {} }) => {
-      watch.heard();
+      watch.reset();
       turn.thinking += message.thinking ?? "";
       turn.answer += message.content ?? "";
       follow(() => {
@@ -59,12 +59,12 @@ async function attempt(chat, turn, view, signal) {
       });
     };
     const options = chat.temperature === null ? undefined : { temperature: chat.temperature };
-    const last = await ask({ model: turn.model, messages: messages(chat, turn), options, signal, onEvent });
-    const again = (last.load_duration ?? 0) / 1e9;
-    // Where models are not kept in memory, asking for them first loads them twice.
-    if (again > 2) preload = false;
-    loaded = Math.max(loaded, again);
-    follow(() => view.show("done", turn.answer ? summary(last, seconds(began), loaded) : "The model had nothing to say."));
+    const last = await sendPrompt({ model: turn.model, messages: messages(chat, turn), options, signal, onEvent });
+    const reloaded = (last.load_duration ?? 0) / 1e9;
+    // Where models are not kept in memory, preloading would load them twice.
+    if (reloaded > 2) preload = false;
+    loaded = Math.max(loaded, reloaded);
+    follow(() => view.show("done", turn.answer ? summary(last, seconds(started), loaded) : "The model returned an empty response."));
   } finally {
     watch.end();
   }

@@ -1,6 +1,6 @@
-// The page itself: the chat that is open, the models, and the answer under way.
+// The page: the open chat, the models, and the answer in progress.
 
-import { sees, talks } from "./abilities.js";
+import { canChat, canSee } from "./abilities.js";
 import { answer } from "./answer.js";
 import { newChat, newTurn, titleOf } from "./chats.js";
 import { diagnose } from "./diagnosis.js";
@@ -8,22 +8,22 @@ import { announce, byId, follow, on } from "./dom.js";
 import { exchangeView, shortName } from "./exchange.js";
 import { showPictures, shrink } from "./pictures.js";
 import { describeModels } from "./server.js";
-import { leaveSide, listChats, listenSide } from "./side.js";
+import { closeOverlay, listenSidebar, showChats } from "./side.js";
 import { openStore, remembered } from "./store.js";
-import { ChatError, NO_MODELS, NO_ROOM, NO_STORE, onlyEmbeddings } from "./words.js";
+import { ChatError, NO_MODELS, onlyEmbeddings, STORAGE_BLOCKED, STORAGE_FULL } from "./words.js";
 
 const [picker, exchanges, prompt, send, stop, notice] = ["model", "exchanges", "prompt", "send", "stop", "notice"].map(byId);
 
 let store;
 let chat = newChat();
-let models = []; // those of the server that answer questions
-let pictures = []; // base64, to go with the next question
-let edited = null; // the turn whose question is being changed
-const gone = new Set(); // chats deleted, of which an answer may still be coming
-let running = null; // the AbortController of the answer under way
+let models = []; // those on the server that answer prompts
+let pictures = []; // base64, for the next prompt
+let edited = null; // the turn whose prompt is being edited
+const deleted = new Set(); // chats whose last answer may still be streaming
+let running = null; // the AbortController of the answer in progress
 
-const BLIND = "This model can't look at pictures. It may answer as if there were none.";
-const SIGHT_UNKNOWN = "The server does not say whether this model can see. If it can't, it answers without the picture.";
+const NO_VISION = "This model can't see pictures. It may answer as if there were none.";
+const VISION_UNKNOWN = "The server does not report whether this model can see pictures. If it can't, it answers as if there were none.";
 const find = (name) => models.find((model) => model.name === name);
 
 function refresh() {
@@ -33,15 +33,15 @@ function refresh() {
   byId("welcome").hidden = chat.turns.length > 0;
   byId("chat-title").textContent = chat.title || "New chat";
   byId("editing").hidden = !edited;
-  const sight = sees(find(picker.value));
-  byId("blind").hidden = !pictures.length || sight === true;
-  byId("blind").textContent = sight === false ? BLIND : SIGHT_UNKNOWN;
+  const vision = canSee(find(picker.value));
+  byId("vision-note").hidden = !pictures.length || vision === true;
+  byId("vision-note").textContent = vision === false ? NO_VISION : VISION_UNKNOWN;
 }
 
-function showNotice(message, retry = false) {
+function showNotice(message, canRetry = false) {
   notice.hidden = !message;
   byId("notice-text").textContent = message;
-  byId("notice-retry").hidden = !retry;
+  byId("notice-retry").hidden = !canRetry;
 }
 
 // Models.
@@ -54,21 +54,21 @@ function optionOf({ name, size }) {
 async function fillPicker() {
   try {
     const all = await describeModels();
-    models = all.filter(talks);
-    const wanted = [picker.value, chat.model, remembered("model")].find(find);
-    picker.replaceChildren(...(models.length ? models.map(optionOf) : [new Option("No model", "")]));
-    if (wanted) picker.value = wanted;
+    models = all.filter(canChat);
+    const selected = [picker.value, chat.model, remembered("model")].find(find);
+    picker.replaceChildren(...(models.length ? models.map(optionOf) : [new Option("No models", "")]));
+    if (selected) picker.value = selected;
     picker.disabled = !models.length;
-    const lacking = all.length ? onlyEmbeddings(all.map(({ name }) => shortName(name))) : NO_MODELS;
-    showNotice(models.length ? "" : lacking, true);
+    const problem = all.length ? onlyEmbeddings(all.map(({ name }) => shortName(name))) : NO_MODELS;
+    showNotice(models.length ? "" : problem, true);
   } catch (error) {
-    if (picker.disabled) picker.replaceChildren(new Option("No answer", ""));
+    if (picker.disabled) picker.replaceChildren(new Option("Unavailable", ""));
     showNotice(error.message, true);
   }
   refresh();
 }
 
-/** The model to offer when one can't do it: the largest of those that are smaller, else any other. */
+/** The alternative to a model that failed: the largest smaller one, otherwise any other. */
 function otherModel({ model }) {
   const others = models.filter(({ name }) => name !== model).sort((one, next) => next.size - one.size);
   return (others.find(({ size }) => size < (find(model)?.size ?? 0)) ?? others.at(-1))?.name ?? "";
@@ -76,49 +76,49 @@ function otherModel({ model }) {
 
 // Chats.
 
-const wrong = () => diagnose(picker.value);
-const viewOf = (turn) => exchangeView(turn, { again, edit, diagnose: wrong, other: otherModel });
+const troubleshoot = () => diagnose(picker.value);
+const viewOf = (turn) => exchangeView(turn, { retry, edit, diagnose: troubleshoot, other: otherModel });
 
 function show(opened) {
   running?.abort();
   chat = opened;
   setDraft(edited ? "" : prompt.value, []);
   for (const turn of chat.turns) {
-    if (turn.state.endsWith("ing")) Object.assign(turn, { state: "stopped", note: "The page was closed meanwhile" });
+    if (turn.state.endsWith("ing")) Object.assign(turn, { state: "stopped", note: "Interrupted: the page was closed" });
   }
   exchanges.replaceChildren(...chat.turns.map((turn) => viewOf(turn).root));
   if (find(chat.model)) picker.value = chat.model;
   remembered("chat", chat.id);
   byId("log").scrollTop = 1e9;
   refresh();
-  listed();
+  refreshList();
 }
 
-const listed = () => listChats(store, chat, async (id) => {
-  leaveSide();
+const refreshList = () => showChats(store, chat, async (id) => {
+  closeOverlay();
   const found = id !== chat.id && (await store.get(id));
   if (found) show(found);
   prompt.focus();
 });
 
-async function save(kept = chat) {
-  if (gone.has(kept)) return;
-  kept.changed = Date.now();
+async function save(saved = chat) {
+  if (deleted.has(saved)) return;
+  saved.changed = Date.now();
   try {
-    await store.put(kept);
-    await listed();
+    await store.put(saved);
+    await refreshList();
   } catch {
-    showNotice(NO_ROOM);
+    showNotice(STORAGE_FULL);
   }
 }
 
 function startNew() {
-  leaveSide();
+  closeOverlay();
   show(newChat(picker.value));
   prompt.focus();
 }
 
-// Asking.
+// Prompts.
 
 function setDraft(text, images, turn = null) {
   prompt.value = text;
@@ -135,10 +135,10 @@ function edit(turn) {
   prompt.focus();
 }
 
-/** Answers the last turn anew, or goes on with its answer. */
-function again(turn, { model = picker.value, patient = false, goOn = false }) {
+/** Answers the last turn again, or continues its answer. */
+function retry(turn, { model = picker.value, patient = false, resume = false }) {
   if (running || !model || turn !== chat.turns.at(-1)) return;
-  if (!goOn) Object.assign(turn, { model, answer: "", thinking: "" });
+  if (!resume) Object.assign(turn, { model, answer: "", thinking: "" });
   Object.assign(turn, { error: null, state: "waiting", note: "" });
   const view = viewOf(turn);
   exchanges.lastChild.replaceWith(view.root);
@@ -147,57 +147,57 @@ function again(turn, { model = picker.value, patient = false, goOn = false }) {
 }
 
 function submit() {
-  const question = prompt.value.trim();
-  if (running || !picker.value || !(question || pictures.length)) return;
+  const text = prompt.value.trim();
+  if (running || !picker.value || !(text || pictures.length)) return;
   const clicked = document.activeElement === send;
   if (edited) {
     exchanges.lastChild.remove();
     chat.turns.pop();
   }
-  const turn = newTurn(question, pictures, picker.value);
+  const turn = newTurn(text, pictures, picker.value);
   chat.turns.push(turn);
-  chat.title ||= titleOf(question);
+  chat.title ||= titleOf(text);
   chat.model = picker.value;
   setDraft("", []);
   const view = viewOf(turn);
   exchanges.append(view.root);
   byId("log").scrollTop = 1e9;
   run(turn, view);
-  // The button that was pressed is gone: its place is taken by Stop, and so is its focus.
+  // Stop replaces the button that was pressed, so it gets the focus.
   if (clicked) stop.focus();
 }
 
 async function run(turn, view, patient = false) {
-  const asked = chat;
+  const started = chat;
   const controller = new AbortController();
   running = controller;
   refresh();
   announce("Waiting for the model.");
   save();
-  const saver = setInterval(() => save(asked), 3000);
-  let said;
+  const saver = setInterval(() => save(started), 3000);
+  let announcement;
   try {
-    await answer(asked, turn, view, { signal: controller.signal, patient });
-    said = `${shortName(turn.model)} says: ${turn.answer || "nothing"}`;
+    await answer(started, turn, view, { signal: controller.signal, patient });
+    announcement = `${shortName(turn.model)} replied: ${turn.answer || "(empty)"}`;
   } catch (error) {
     if (error.name === "AbortError") {
       follow(() => view.show("stopped", turn.answer ? "Stopped" : "Stopped before the first word"));
-      said = "Stopped.";
+      announcement = "Stopped.";
     } else {
-      // A model that is gone must leave the picker too.
+      // A model that was removed must leave the picker too.
       if (error.cure === "other") await fillPicker();
       const { message, detail, cure, after } = error instanceof ChatError ? error : new ChatError(String(error));
       turn.error = { message, detail, cure, after };
       follow(() => view.show("error"));
-      said = "";
+      announcement = "";
     }
   }
   clearInterval(saver);
-  save(asked);
-  // Another chat may have been opened meanwhile, and may be answering by now.
+  save(started);
+  // Another chat may have been opened in the meantime, with an answer in progress.
   if (running !== controller) return;
   running = null;
-  announce(said);
+  announce(announcement);
   if (document.activeElement === stop) prompt.focus();
   refresh();
 }
@@ -215,7 +215,7 @@ async function attach(files) {
   prompt.focus();
 }
 
-// What people do.
+// Events.
 
 function listen() {
   on("composer", (event) => {
@@ -223,7 +223,7 @@ function listen() {
     submit();
   }, "submit");
   on("prompt", (event) => {
-    // Enter may end the choice of a character (Chinese, Japanese, …).
+    // With an input method (Chinese, Japanese, …), Enter may only select a character.
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
     submit();
@@ -248,7 +248,7 @@ function listen() {
       startNew();
     }
     if (event.key !== "Escape" || event.isComposing || document.querySelector("dialog[open]")) return;
-    if (leaveSide()) byId("open-chats").focus();
+    if (closeOverlay()) byId("open-chats").focus();
     else if (running) running.abort();
     else if (edited) setDraft("", []);
   });
@@ -261,24 +261,24 @@ function listen() {
     attach([...target.files]);
     target.value = "";
   }, "change");
-  for (const link of document.querySelectorAll(".wrong")) link.addEventListener("click", wrong);
+  for (const link of document.querySelectorAll(".troubleshoot")) link.addEventListener("click", troubleshoot);
   for (const close of document.querySelectorAll(".close")) close.addEventListener("click", () => close.closest("dialog").close());
   addEventListener("online", () => notice.hidden || fillPicker());
   addEventListener("pagehide", () => running && save());
-  listenSide({
+  listenSidebar({
     chat: () => chat,
     changed: () => {
       refresh();
       if (chat.turns.length) save();
     },
     remove: async () => {
-      gone.add(chat);
+      deleted.add(chat);
       await store.remove(chat.id);
       startNew();
     },
-    putBack: (deleted) => {
-      gone.delete(deleted);
-      show(deleted);
+    restore: (restored) => {
+      deleted.delete(restored);
+      show(restored);
       save();
       prompt.focus();
     },
@@ -293,7 +293,7 @@ async function start() {
   show(last ?? chat);
   await fillPicker();
   if (find(chat.model)) picker.value = chat.model;
-  if (!store.kept) showNotice(NO_STORE);
+  if (!store.persistent) showNotice(STORAGE_BLOCKED);
 }
 
 start();

@@ -1,39 +1,39 @@
-// “What is wrong?”: asks each thing between this page and the model.
+// “Troubleshoot”: checks each component between this page and the model.
 
 import { byId, element } from "./dom.js";
-import { talks } from "./abilities.js";
-import { describeModels, firstWord, request, version } from "./server.js";
-import { watchQuiet } from "./watch.js";
-import { ChatError, listed, NO_MODELS, onlyEmbeddings, UNREACHABLE } from "./words.js";
+import { canChat } from "./abilities.js";
+import { describeModels, request, testPrompt, version } from "./server.js";
+import { watchSilence } from "./watch.js";
+import { ChatError, joinNames, NO_MODELS, onlyEmbeddings, UNREACHABLE } from "./words.js";
 
-/** [what is asked, how: resolves with what was found, or throws]. `model` is the one picked, or "". */
-function steps(model, signal) {
+/** [name, check, which resolves with its result or throws]. `model` is the selected one, or "". */
+function checks(model, signal) {
   let models = [];
   return [
-    ["This page's own server", async () => {
+    ["Web server", async () => {
       await request("chat.js", { signal });
-      return `${location.host} answers`;
+      return `${location.host} responds`;
     }],
-    ["The list of models", async () => {
+    ["List of models", async () => {
       models = await describeModels(signal);
       const names = models.map(({ name }) => name);
       if (!names.length) throw new ChatError(NO_MODELS);
-      return names.length > 5 ? `${names.length} models` : listed(names);
+      return names.length > 5 ? `${names.length} models` : joinNames(names);
     }],
-    ["The model server", async () => `Ollama ${await version(signal)}`],
-    ["One word from the model", async () => {
-      const names = models.filter(talks).map(({ name }) => name);
-      const asked = names.includes(model) ? model : names[0];
-      if (!asked) throw new ChatError(models.length ? onlyEmbeddings(models.map(({ name }) => name)) : "There is no model to ask.");
-      await firstWord(asked, signal);
-      return `“${asked}” answers`;
+    ["Model server", async () => `Ollama ${await version(signal)}`],
+    ["Test prompt", async () => {
+      const names = models.filter(canChat).map(({ name }) => name);
+      const tested = names.includes(model) ? model : names[0];
+      if (!tested) throw new ChatError(models.length ? onlyEmbeddings(models.map(({ name }) => name)) : "There is no model to test.");
+      await testPrompt(tested, signal);
+      return `“${tested}” responds`;
     }],
   ];
 }
 
 let running = new AbortController();
 
-/** Runs the diagnosis in its dialog, until that is closed. `model` is the one to ask. */
+/** Runs the checks in their dialog, until it is closed. `model` gets the test prompt. */
 export async function diagnose(model) {
   const [dialog, list, verdict] = ["diagnosis", "steps", "verdict"].map(byId);
   running.abort();
@@ -41,32 +41,32 @@ export async function diagnose(model) {
   const { signal } = running;
   dialog.onclose = () => running.abort();
   list.replaceChildren();
-  verdict.textContent = "Looking…";
+  verdict.textContent = "Checking…";
   if (!dialog.open) dialog.showModal();
 
-  let trouble = "";
-  for (const [what, look] of steps(model, signal)) {
-    const found = element("span", "", "asking…");
-    const row = element("li", "", element("strong", "", what), element("br"), found);
+  let problem = "";
+  for (const [name, check] of checks(model, signal)) {
+    const result = element("span", "", "checking…");
+    const row = element("li", "", element("strong", "", name), element("br"), result);
     list.append(row);
-    const began = performance.now();
-    const watch = watchQuiet((seconds, sentence) => {
-      found.textContent = `asking…${seconds >= 5 ? ` ${seconds} s` : ""}`;
-      if (verdict.textContent !== (sentence || "Looking…")) verdict.textContent = sentence || "Looking…";
+    const started = performance.now();
+    const watch = watchSilence((seconds, message) => {
+      result.textContent = `checking…${seconds >= 5 ? ` ${seconds} s` : ""}`;
+      if (verdict.textContent !== (message || "Checking…")) verdict.textContent = message || "Checking…";
     });
     try {
-      const sentence = await look().finally(watch.end);
-      found.textContent = `✓ ${sentence}, after ${((performance.now() - began) / 1000).toFixed(1)} s`;
+      const text = await check().finally(watch.end);
+      result.textContent = `✓ ${text} (${((performance.now() - started) / 1000).toFixed(1)} s)`;
     } catch (error) {
       if (signal.aborted) return;
-      trouble ||= error.message;
+      problem ||= error.message;
       row.dataset.state = "bad";
-      found.textContent = `✗ ${error.message}${error.detail ? ` The server said: ${error.detail}` : ""}`;
-      // What can't be reached need not be asked three times more.
+      result.textContent = `✗ ${error.message}${error.detail ? ` Server message: ${error.detail}` : ""}`;
+      // An unreachable server would fail the other checks as well.
       if (error.message === UNREACHABLE) break;
     }
   }
-  verdict.textContent = trouble
-    ? `Put this right first: ${trouble}`
-    : "Everything answers. If a question still fails, it is the question, the model's size or the time it needs.";
+  verdict.textContent = problem
+    ? `Fix this first: ${problem}`
+    : "All checks passed. If a prompt still fails, the cause is the prompt itself, the model's size, or the time it takes.";
 }

@@ -1,7 +1,7 @@
-// Small help with the page's elements. Text goes in as text, never as HTML.
+// Helpers for the page's elements. Text is inserted as text, never as HTML.
 
 export const byId = (id) => document.getElementById(id);
-export const on = (id, does, event = "click") => byId(id).addEventListener(event, does);
+export const on = (id, action, event = "click") => byId(id).addEventListener(event, action);
 
 export function element(tag, className = "", ...children) {
   const node = document.createElement(tag);
@@ -17,18 +17,18 @@ export function button(label, onClick, className = "small") {
   return node;
 }
 
-/** Says a sentence to screen readers, politely. */
-export const announce = (sentence) => {
-  byId("announcer").textContent = sentence;
+/** Announces a message to screen readers, politely. */
+export const announce = (message) => {
+  byId("announcer").textContent = message;
 };
 
-/** Copies text. `navigator.clipboard` is there on https and localhost only, and most hosts are neither. */
+/** Copies text. `navigator.clipboard` exists on https and localhost only, and most hosts use neither. */
 export async function copy(text, pressed) {
   let done = true;
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    const field = element("textarea", "unseen");
+    const field = element("textarea", "visually-hidden");
     field.value = text;
     pressed.after(field);
     field.select();
@@ -37,12 +37,12 @@ export async function copy(text, pressed) {
     pressed.focus();
   }
   pressed.dataset.label ??= pressed.textContent;
-  pressed.textContent = done ? "Copied" : "Can't copy";
+  pressed.textContent = done ? "Copied" : "Copy failed";
   announce(pressed.textContent);
   setTimeout(() => { pressed.textContent = pressed.dataset.label; }, 2000);
 }
 
-/** Waits `seconds`, telling each one left; ends when the network comes back, and with AbortError when aborted. */
+/** Waits `seconds`, and reports those left to `onSecond`; ends early when the network is back, or with AbortError. */
 export function countdown(seconds, onSecond, signal) {
   return new Promise((resolve, reject) => {
     const ending = new AbortController();
@@ -58,7 +58,7 @@ export function countdown(seconds, onSecond, signal) {
   });
 }
 
-/** Makes a change to the log and keeps its end in sight, unless the reader has scrolled up. */
+/** Changes the log and keeps its end visible, unless the user has scrolled up. */
 export function follow(change) {
   const log = byId("log");
   const stay = log.scrollHeight - log.scrollTop - log.clientHeight < 80;

@@ -1,4 +1,4 @@
-// A question and its answer on the page.
+// A prompt and its answer on the page.
 
 import { button, copy, countdown, element } from "./dom.js";
 import { growing } from "./markdown.js";
@@ -6,60 +6,60 @@ import { thumbnail } from "./pictures.js";
 
 export const shortName = (model) => model.replace(/:latest$/, "");
 
-/** The view of a turn. `act`: what its buttons do, and other(turn), which names the model to offer instead, or "". */
+/** The view of a turn. `act`: the actions of its buttons, and other(turn), which names an alternative model, or "". */
 export function exchangeView(turn, act) {
-  const asked = element("div", "asked", turn.question);
+  const prompt = element("div", "user-prompt", turn.question);
   const text = element("div", "text");
   const status = element("p", "status");
-  const thought = element("p");
-  const thoughts = element("details", "quiet", element("summary", "", "Thoughts"), thought);
+  const reasoning = element("p");
+  const details = element("details", "muted", element("summary", "", "Reasoning"), reasoning);
   const after = element("div");
-  const root = element("article", "exchange", asked, element("h2", "name", shortName(turn.model)), thoughts, text, status, after);
+  const root = element("article", "exchange", prompt, element("h2", "name", shortName(turn.model)), details, text, status, after);
   const grow = growing(text);
-  turn.images.forEach((image, at) => asked.append(thumbnail(image, `Picture ${at + 1} of the question`)));
+  turn.images.forEach((image, at) => prompt.append(thumbnail(image, `Picture ${at + 1} of the prompt`)));
 
-  /** What can be done now. Only the last turn can be answered anew: those after it follow from it. */
+  /** The possible actions. Only the last turn can be retried or edited: later ones depend on the earlier. */
   function actions(error, live) {
     const row = element("div", "row");
-    const add = (label, does, style = "small for-last") => row.appendChild(button(label, does, error ? style : `${style} tool`));
-    if (turn.answer) add("Copy", (it) => copy(turn.answer, it), "small");
-    if (turn.answer && turn.state !== "done") add("Continue", () => act.again(turn, { goOn: true }));
+    const add = (label, action, style = "small last-only") => row.appendChild(button(label, action, error ? style : `${style} tool`));
+    if (turn.answer) add("Copy", (pressed) => copy(turn.answer, pressed), "small");
+    if (turn.answer && turn.state !== "done") add("Continue", () => act.retry(turn, { resume: true }));
     const other = error?.cure === "other" ? act.other(turn) : "";
-    const label = other ? `Ask ${shortName(other)} instead` : "Ask again";
-    const again = add(label, () => act.again(turn, other ? { model: other } : {}));
+    const label = other ? `Use ${shortName(other)} instead` : "Retry";
+    const retry = add(label, () => act.retry(turn, other ? { model: other } : {}));
     if (error?.cure === "wait") {
-      add("Keep trying", () => act.again(turn, { patient: true }));
+      add("Keep trying", () => act.retry(turn, { patient: true }));
       if (live && error.after) {
-        again.disabled = true;
-        countdown(error.after, (left) => { again.textContent = `${label} in ${left} s`; }).then(() => {
-          again.disabled = false;
-          again.textContent = label;
+        retry.disabled = true;
+        countdown(error.after, (left) => { retry.textContent = `${label} in ${left} s`; }).then(() => {
+          retry.disabled = false;
+          retry.textContent = label;
         });
       }
     }
-    add("Edit question", () => act.edit(turn));
-    if (error) add("What is wrong?", act.diagnose, "link for-last");
+    add("Edit prompt", () => act.edit(turn));
+    if (error) add("Troubleshoot", act.diagnose, "link last-only");
     return row;
   }
 
-  /** `live`: it happened just now, and a screen reader should say so. */
+  /** `live`: it has just happened, so screen readers announce it. */
   function notice(error, live) {
     const box = element("div", "notice", element("p", "", error.message));
     if (live) box.setAttribute("role", "alert");
-    if (error.detail) box.append(element("p", "quiet", `The server said: ${error.detail}`));
+    if (error.detail) box.append(element("p", "muted", `Server message: ${error.detail}`));
     box.append(actions(error, live));
     return box;
   }
 
   const view = {
     root,
-    /** Shows the answer as far as it came. */
+    /** Shows the part of the answer that has arrived. */
     write() {
       grow(turn.answer);
-      thoughts.hidden = !turn.thinking;
-      thought.textContent = turn.thinking;
+      details.hidden = !turn.thinking;
+      reasoning.textContent = turn.thinking;
     },
-    /** Another state, with what to say about it. */
+    /** Changes the state, with a note for the status line. */
     show(state, note = "", live = true) {
       Object.assign(turn, { state, note });
       root.dataset.state = state;

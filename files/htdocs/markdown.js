@@ -1,4 +1,4 @@
-// A model's Markdown as elements. All are made with createElement and text nodes, so HTML in an answer stays text.
+// Converts a model's Markdown to elements, with createElement and text nodes only, so HTML in an answer stays text.
 
 import { button, copy, element } from "./dom.js";
 
@@ -7,17 +7,17 @@ const HEADING = /^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$/;
 const RULE = /^ {0,3}([-*_])(\s*\1){2,}\s*$/;
 const QUOTE = /^ {0,3}> ?/;
 const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])(\s+|$)/;
-const BEGINS = [FENCE, HEADING, RULE, QUOTE, ITEM];
-const DEEPEST = 6; // a model may nest without end; the page does not
+const STARTS = [FENCE, HEADING, RULE, QUOTE, ITEM];
+const MAX_DEPTH = 6; // a model may nest without limit
 
-/** Cuts text into blocks, {kind, lines, …}, in order. Text that grows changes its last blocks only. */
+/** Splits text into blocks, {kind, lines, …}, in order. Appended text changes the last blocks only. */
 export function blocks(text) {
   const lines = text.split("\n");
   const found = [];
   let at = 0;
-  const take = (goesOn) => {
+  const take = (continues) => {
     const from = at;
-    for (at++; at < lines.length && goesOn(lines[at]); at++);
+    for (at++; at < lines.length && continues(lines[at]); at++);
     return lines.slice(from, at);
   };
   while (at < lines.length) {
@@ -41,17 +41,17 @@ export function blocks(text) {
     } else if ((match = ITEM.exec(line))) {
       const indent = match[1].length + 1;
       const ordered = /\d/.test(match[2]);
-      // A list goes on over blank lines as long as what follows is indented, or is its next item.
-      const its = take((one) => {
+      // A list continues after blank lines if the next line is indented or is its next item.
+      const members = take((one) => {
         const blank = !one.trim();
         const next = blank ? (lines[at + 1] ?? "") : one;
         const item = ITEM.exec(next);
         if (item && item[1].length <= indent) return /\d/.test(item[2]) === ordered && !RULE.test(next);
-        return /^\s/.test(next) || (!blank && lines[at - 1].trim() && !BEGINS.some((pattern) => pattern.test(one)));
+        return /^\s/.test(next) || (!blank && lines[at - 1].trim() && !STARTS.some((pattern) => pattern.test(one)));
       });
-      found.push({ kind: ordered ? "ol" : "ul", start: parseInt(match[2], 10), indent, lines: its });
+      found.push({ kind: ordered ? "ol" : "ul", start: parseInt(match[2], 10), indent, lines: members });
     } else {
-      found.push({ kind: "p", lines: take((one) => one.trim() && !BEGINS.some((pattern) => pattern.test(one))) });
+      found.push({ kind: "p", lines: take((one) => one.trim() && !STARTS.some((pattern) => pattern.test(one))) });
     }
   }
   return found;
@@ -60,12 +60,12 @@ export function blocks(text) {
 function build({ kind, lines, language, start, indent }, depth) {
   const text = lines.join("\n");
   if (kind === "code") {
-    const bar = element("div", "quiet", language || "text", button("Copy", (it) => copy(text, it), "small tool"));
+    const bar = element("div", "muted", language || "text", button("Copy", (pressed) => copy(text, pressed), "small tool"));
     const box = element("pre", "", element("code", "", text));
-    box.tabIndex = 0; // so that the keyboard can scroll what is too wide
+    box.tabIndex = 0; // lets the keyboard scroll wide code
     return element("div", "code", bar, box);
   }
-  if (kind === "blockquote") return element(kind, "quiet", ...render(text, depth + 1));
+  if (kind === "blockquote") return element(kind, "muted", ...render(text, depth + 1));
   if (kind === "ol" || kind === "ul") {
     const list = element(kind, "", ...items(lines, indent).map((item) => element("li", "", ...tight(render(item, depth + 1)))));
     if (start > 1) list.start = start;
@@ -74,7 +74,7 @@ function build({ kind, lines, language, start, indent }, depth) {
   return element(kind, "", ...inline(text));
 }
 
-/** The text of each item of a list, without its marker and its indentation. */
+/** The text of each list item, without marker and indentation. */
 function items(lines, indent) {
   const found = [];
   let width = 0;
@@ -90,7 +90,7 @@ function items(lines, indent) {
   return found.map((item) => item.join("\n"));
 }
 
-/** An item that starts with a paragraph shows its words beside the marker. */
+/** Shows an item's first paragraph on the same line as the marker. */
 const tight = ([first, ...rest]) => (first?.tagName === "P" ? [...first.childNodes, ...rest] : first ? [first, ...rest] : []);
 
 const TAGS = { "***": "strong", "**": "strong", __: "strong", "~~": "del", "*": "em", _: "em" };
@@ -105,11 +105,11 @@ const INLINE = new RegExp(
   "gs",
 );
 
-/** Text with emphasis, code and links, as nodes. */
+/** Converts emphasis, code and links to nodes. */
 function inline(text, depth = 0) {
   const nodes = [];
   let end = 0;
-  for (const match of depth > DEEPEST ? [] : text.matchAll(INLINE)) {
+  for (const match of depth > MAX_DEPTH ? [] : text.matchAll(INLINE)) {
     const { escaped, code, mark, marked, label, target, bare } = match.groups;
     nodes.push(text.slice(end, match.index));
     end = match.index + match[0].length;
@@ -121,28 +121,28 @@ function inline(text, depth = 0) {
   return [...nodes, text.slice(end)].filter((node) => node !== "");
 }
 
-/** A link that opens apart and tells nobody where it was followed from. Where it leads is always seen. */
+/** A link that opens in a new tab without a referrer. Its target is always visible. */
 function link(address, label, source) {
   const node = Object.assign(element("a", "", label ?? address), { href: address, target: "_blank", rel: "noopener noreferrer" });
-  if (!node.host) return [source]; // not an address after all
-  return label && label !== address ? [node, element("span", "quiet", ` (${node.host})`)] : [node];
+  if (!node.host) return [source]; // not a valid address
+  return label && label !== address ? [node, element("span", "muted", ` (${node.host})`)] : [node];
 }
 
-/** Text as elements. */
+/** Converts text to elements. */
 export function render(text, depth = 0) {
-  return depth > DEEPEST ? [element("p", "", text)] : blocks(text).map((block) => build(block, depth));
+  return depth > MAX_DEPTH ? [element("p", "", text)] : blocks(text).map((block) => build(block, depth));
 }
 
-/** Shows text in `root` as it grows: what is complete stays as it is, with its selection and focus. */
+/** Shows growing text in `root`. Complete blocks are not replaced, and keep their selection and focus. */
 export function growing(root) {
   let known = [];
   return (text) => {
     const found = blocks(text);
     const keys = found.map((block) => JSON.stringify(block));
-    let same = 0;
-    while (same < keys.length && keys[same] === known[same]) same++;
-    while (root.childNodes.length > same) root.lastChild.remove();
-    root.append(...found.slice(same).map((block) => build(block, 0)));
+    let unchanged = 0;
+    while (unchanged < keys.length && keys[unchanged] === known[unchanged]) unchanged++;
+    while (root.childNodes.length > unchanged) root.lastChild.remove();
+    root.append(...found.slice(unchanged).map((block) => build(block, 0)));
     known = keys;
   };
 }

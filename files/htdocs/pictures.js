@@ -1,24 +1,24 @@
-// Pictures for models that can see: made small enough to send, and freed of what a camera wrote into them.
+// Pictures for models with vision: scaled down, without the camera's metadata.
 
 import { button, byId, element } from "./dom.js";
 
-const SIDE = 1280; // models look at less than that
+const MAX_SIDE = 1280; // models use a lower resolution
 
-/** A picture file as a base64 JPEG of at most 1280 pixels a side. */
+/** Converts a picture file to a base64 JPEG of at most 1280 pixels per side. */
 export async function shrink(file) {
   let bitmap;
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    throw new Error(`“${file.name}” is not a picture that this browser can read. Save it as JPEG or PNG and try again.`);
+    throw new Error(`“${file.name}” is not a picture that this browser supports. Save it as JPEG or PNG and try again.`);
   }
-  const scale = Math.min(1, SIDE / Math.max(bitmap.width, bitmap.height));
+  const scale = Math.min(1, MAX_SIDE / Math.max(bitmap.width, bitmap.height));
   const canvas = element("canvas");
   canvas.width = Math.ceil(bitmap.width * scale);
   canvas.height = Math.ceil(bitmap.height * scale);
   const context = canvas.getContext("2d", { alpha: false });
   context.fillStyle = "#fff"; // JPEG has no transparency
-  context.fillRect(0, 0, SIDE, SIDE);
+  context.fillRect(0, 0, MAX_SIDE, MAX_SIDE);
   context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   return canvas.toDataURL("image/jpeg", 0.9).split(",")[1];
 }
@@ -30,14 +30,14 @@ export function thumbnail(base64, alt) {
   return image;
 }
 
-/** Shows the pictures that go with the next question; `changed` is called after one was taken out of the array. */
+/** Shows the pictures of the next prompt; `changed` is called after one was removed from the array. */
 export function showPictures(pictures, changed) {
   byId("drafts").replaceChildren(...pictures.map((picture, at) => {
-    const away = button("Remove", () => {
+    const remove = button("Remove", () => {
       pictures.splice(at, 1);
       changed();
     });
-    away.setAttribute("aria-label", `Remove picture ${at + 1}`);
-    return element("div", "draft", thumbnail(picture, `Picture ${at + 1}`), away);
+    remove.setAttribute("aria-label", `Remove picture ${at + 1}`);
+    return element("div", "draft", thumbnail(picture, `Picture ${at + 1}`), remove);
   }));
 }

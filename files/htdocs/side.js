@@ -1,4 +1,4 @@
-// The list of this device's chats, and the dialog in which the open one is named, instructed, saved or deleted.
+// The list of chats on this device, and the settings dialog of the open one: name, instructions, export, delete.
 
 import { fileName, toJson, toMarkdown } from "./chats.js";
 import { announce, button, byId, element, on } from "./dom.js";
@@ -6,22 +6,22 @@ import { announce, button, byId, element, on } from "./dom.js";
 const [side, settings, deleted] = ["side", "settings", "deleted"].map(byId);
 const narrow = matchMedia("(max-width: 60rem)");
 
-/** Opens the panel, or closes it. Where it lies over the page, what is under it can't be reached meanwhile. */
+/** Opens or closes the panel. While it covers the page, what is below it is inert. */
 function toggleSide(open = side.hidden) {
   side.hidden = !open;
   byId("log").inert = byId("composer").inert = open && narrow.matches;
   byId("open-chats").setAttribute("aria-expanded", open);
 }
 
-/** Closes it if it lies over the page; whether it did. */
-export function leaveSide() {
-  const over = narrow.matches && !side.hidden;
-  if (over) toggleSide(false);
-  return over;
+/** Closes the panel if it covers the page; returns whether it did. */
+export function closeOverlay() {
+  const covers = narrow.matches && !side.hidden;
+  if (covers) toggleSide(false);
+  return covers;
 }
 
-/** Shows the list; `open(id)` is called with the chat that is picked. */
-export async function listChats(store, current, open) {
+/** Shows the list; `open(id)` is called with the selected chat. */
+export async function showChats(store, current, open) {
   const heads = await store.heads();
   byId("chats").replaceChildren(...heads.map(({ id, title }) => {
     const item = button(title || "New chat", () => open(id), "chat");
@@ -38,8 +38,8 @@ function download(name, text, type) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-/** Wires it. `page` has chat() (the open one), changed(), remove() and putBack(chat). */
-export function listenSide(page) {
+/** Adds the event listeners. `page` has chat() (the open one), changed(), remove() and restore(chat). */
+export function listenSidebar(page) {
   on("open-chats", () => toggleSide());
   narrow.onchange = () => toggleSide(!narrow.matches);
   narrow.onchange();
@@ -59,12 +59,12 @@ export function listenSide(page) {
   on("to-markdown", () => download(fileName(page.chat(), "md"), toMarkdown(page.chat()), "text/markdown"));
   on("to-json", () => download(fileName(page.chat(), "json"), toJson(page.chat()), "application/json"));
   on("delete", async () => {
-    const gone = page.chat();
+    const removed = page.chat();
     settings.close();
     await page.remove();
-    deleted.replaceChildren(`Deleted “${gone.title || "New chat"}”. `, button("Undo", () => {
+    deleted.replaceChildren(`Deleted “${removed.title || "New chat"}”. `, button("Undo", () => {
       deleted.replaceChildren();
-      page.putBack(gone);
+      page.restore(removed);
     }));
     announce(deleted.firstChild.data);
   });

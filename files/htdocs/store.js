@@ -1,4 +1,4 @@
-// Where chats are kept: IndexedDB of this browser. Nothing leaves the device.
+// Stores chats in this browser's IndexedDB. Nothing leaves the device.
 
 const wait = (request) =>
   new Promise((resolve, reject) => {
@@ -7,31 +7,31 @@ const wait = (request) =>
   });
 
 /**
- * `heads` gives {id, title, changed} of each chat, newest first; `get` a whole one. `put` rejects when there is no room.
- * `kept` is false where the browser keeps nothing.
+ * `heads` returns {id, title, changed} of each chat, newest first; `get` a complete one. `put` rejects if storage is full.
+ * `persistent` is false if the browser blocks storage.
  */
 export async function openStore() {
   let database;
   try {
     const opening = indexedDB.open("hearth", 1);
     opening.onupgradeneeded = () => {
-      // The list is apart, so that it is read without the pictures.
+      // A separate list can be read without loading the pictures.
       for (const name of ["heads", "chats"]) opening.result.createObjectStore(name, { keyPath: "id" });
     };
     database = await wait(opening);
   } catch {
     const nothing = async () => undefined;
-    return { kept: false, heads: async () => [], get: nothing, put: nothing, remove: nothing };
+    return { persistent: false, heads: async () => [], get: nothing, put: nothing, remove: nothing };
   }
   const read = (name) => database.transaction(name).objectStore(name);
   const write = (work) => {
     const transaction = database.transaction(["heads", "chats"], "readwrite");
     work(transaction.objectStore("heads"), transaction.objectStore("chats"));
-    transaction.commit(); // at once: the page may be closing
+    transaction.commit(); // immediately, since the page may be closing
     return wait(transaction);
   };
   return {
-    kept: true,
+    persistent: true,
     heads: async () => (await wait(read("heads").getAll())).sort((one, other) => other.changed - one.changed),
     get: (id) => wait(read("chats").get(id)),
     put: ({ id, title, changed, ...rest }) => write((heads, chats) => {
@@ -42,10 +42,10 @@ export async function openStore() {
   };
 }
 
-/** Remembers a word, or gives it back (""); where localStorage is switched off, it is forgotten. */
-export function remembered(name, word) {
+/** Sets a value in localStorage if one is given, and returns the stored one; always "" if localStorage is blocked. */
+export function remembered(name, value) {
   try {
-    if (word !== undefined) localStorage.setItem(`hearth.${name}`, word);
+    if (value !== undefined) localStorage.setItem(`hearth.${name}`, value);
     return localStorage.getItem(`hearth.${name}`) ?? "";
   } catch {
     return "";

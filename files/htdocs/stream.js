@@ -1,13 +1,13 @@
-// Reading an answer as it comes, and how its numbers read. Knows nothing of the page.
+// Reads a streamed answer, and formats its figures and progress. Independent of the page.
 
-import { ChatError, CUT_OFF, fromLine, ODD_ANSWER } from "./words.js";
+import { ChatError, CUT_OFF, fromLine, NOT_OLLAMA } from "./words.js";
 
-/** Cuts text that comes in pieces into lines: `push` gives those completed, `rest` what is left. */
+/** Splits text that arrives in chunks into lines: `push` returns the complete ones, `rest` the remainder. */
 export function lineSplitter() {
   let rest = "";
   return {
-    push(piece) {
-      const lines = (rest + piece).split("\n");
+    push(chunk) {
+      const lines = (rest + chunk).split("\n");
       rest = lines.pop();
       return lines;
     },
@@ -15,21 +15,21 @@ export function lineSplitter() {
   };
 }
 
-/** One NDJSON line as an object, or null for a blank one; a ChatError for anything else. */
+/** Parses an NDJSON line to an object, or null if it is blank; throws a ChatError otherwise. */
 export function parseLine(line, model = "") {
   if (!line.trim()) return null;
   let event = null;
   try {
     event = JSON.parse(line);
   } catch {}
-  if (event === null || typeof event !== "object") throw new ChatError(ODD_ANSWER, { detail: line.slice(0, 200) });
+  if (event === null || typeof event !== "object") throw new ChatError(NOT_OLLAMA, { detail: line.slice(0, 200) });
   if (event.error) throw fromLine(String(event.error), model);
   return event;
 }
 
 /**
- * Reads an NDJSON byte stream, calls `onEvent` with each object, and returns the last one, which says `done`.
- * A stream that ends or breaks without it is a ChatError; an abort passes through as AbortError.
+ * Reads an NDJSON byte stream, calls `onEvent` with each object, and returns the last one, which has `done`.
+ * Throws a ChatError if the stream ends or fails without it, and AbortError after an abort.
  */
 export async function readAnswer(stream, onEvent, model = "") {
   const reader = stream.getReader();
@@ -45,8 +45,8 @@ export async function readAnswer(stream, onEvent, model = "") {
         try {
           event = parseLine(line, model);
         } catch (error) {
-          // Half a line at the very end is a cut, not nonsense.
-          if (done && error.message === ODD_ANSWER) break;
+          // An incomplete last line means that the answer was cut off.
+          if (done && error.message === NOT_OLLAMA) break;
           throw error;
         }
         if (!event) continue;
@@ -65,43 +65,43 @@ export async function readAnswer(stream, onEvent, model = "") {
   }
 }
 
-/** Reads what follows the last line, so that the connection can be used again; how it ends does not matter. */
+/** Reads what follows the last line, to let the browser reuse the connection; errors don't matter. */
 async function drain(reader) {
   try {
     while (!(await reader.read()).done);
   } catch {}
 }
 
-/** The last line in words: tokens and their rate, `all` the time it took, and how much was loading (seconds). */
-export function summary({ eval_count: tokens, eval_duration: spent, done_reason: reason }, all = 0, loading = 0) {
+/** Formats the last line: tokens and their rate, and in seconds the `total` time and the part spent `loading`. */
+export function summary({ eval_count: tokens, eval_duration: spent, done_reason: reason }, total = 0, loading = 0) {
   const parts = [];
   if (tokens > 0 && spent > 0) {
     const seconds = spent / 1e9; // Ollama counts nanoseconds
     const rate = tokens / seconds;
     parts.push(`${tokens} token${tokens === 1 ? "" : "s"} in ${seconds.toFixed(1)} s`, `${rate.toFixed(rate < 10 ? 1 : 0)} tokens per second`);
   }
-  if (all) parts.push(`${all.toFixed(1)} s in all${loading >= 1 ? `, ${loading.toFixed(1)} s of it loading the model` : ""}`);
-  if (reason === "length") parts.push("ended at the length limit");
+  if (total) parts.push(`${total.toFixed(1)} s in total${loading >= 1 ? `, including ${loading.toFixed(1)} s to load the model` : ""}`);
+  if (reason === "length") parts.push("stopped at the length limit");
   return parts.join(" · ") || "Done";
 }
 
-const WHILE_QUIET = {
-  up: "The model server answers; the model may be busy with other questions, or with reading a long one.",
-  down: "The model server does not answer now; it may be restarting.",
-  away: "The server can't be reached now.",
+const DURING_SILENCE = {
+  up: "The model server responds; the model may be busy with other prompts, or still reading a long one.",
+  down: "The model server is not responding; it may be restarting.",
+  away: "Can't reach the server right now.",
 };
 const STUCK =
-  "Nothing for two minutes. If the model server is stuck, Hearth restarts it about now, unless “ollama_heal_stuck” is off; this page then says so. If nothing comes after three minutes, deploy again. You can also stop, and ask a smaller model.";
-export const QUIET = 20; // seconds without a word, after which the page asks how the server is
+  "No output for two minutes. If the model server is stuck, Hearth restarts it about now and this page reports that, unless “ollama_heal_stuck” is off. If there is still no output after three minutes, deploy again. You can also stop and try a smaller model.";
+export const SILENCE = 20; // seconds without output until the page checks the server
 
-/** What is known when nothing was heard for so many `seconds`, or "". `server`: as `serverState` says, or "". */
-export function quietSentence(seconds, server = "") {
-  if (seconds < QUIET || !server) return "";
-  return seconds >= 120 && server === "up" ? STUCK : WHILE_QUIET[server];
+/** The explanation of `seconds` without output, or "". `server`: the result of `serverState`, or "". */
+export function silenceMessage(seconds, server = "") {
+  if (seconds < SILENCE || !server) return "";
+  return seconds >= 120 && server === "up" ? STUCK : DURING_SILENCE[server];
 }
 
-/** What to say while nothing is heard; `loading` names the model that is being loaded, else it is thinking. */
-export function waitingSentence(seconds, loading = "") {
+/** The status while there is no output; `loading`: the name of the model if it is still being loaded. */
+export function waitingMessage(seconds, loading = "") {
   if (!loading) return `Thinking… ${seconds} s`;
-  return `Loading ${loading} into memory… ${seconds} s${seconds >= 10 ? " (on a small machine, a minute or more)" : ""}`;
+  return `Loading ${loading} into memory… ${seconds} s${seconds >= 10 ? " (can take minutes on a small machine)" : ""}`;
 }

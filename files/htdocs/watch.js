@@ -1,33 +1,33 @@
-// Watching a server that is quiet: how long it has been, and how the server is meanwhile.
+// Monitors a server that sends nothing: for how long, and whether it still responds.
 
 import { serverState } from "./server.js";
-import { QUIET, quietSentence } from "./stream.js";
+import { SILENCE, silenceMessage } from "./stream.js";
 
-const EVERY = 10; // seconds between two looks
+const INTERVAL = 10; // seconds between two checks
 
-/** Calls `tell(seconds, sentence)` each second: how long nothing was heard, and what is known about it, "" at first. */
-export function watchQuiet(tell) {
+/** Calls `onTick(seconds, message)` every second: the duration of the silence, and what is known about it, "" at first. */
+export function watchSilence(onTick) {
   let since = performance.now();
   let server = "";
-  let next = QUIET;
-  let looking = false;
+  let next = SILENCE;
+  let checking = false;
   const tick = async () => {
     const seconds = Math.floor((performance.now() - since) / 1000);
-    tell(seconds, quietSentence(seconds, server));
-    if (seconds < next || looking) return;
-    next = seconds + EVERY;
-    looking = true;
+    onTick(seconds, silenceMessage(seconds, server));
+    if (seconds < next || checking) return;
+    next = seconds + INTERVAL;
+    checking = true;
     server = await serverState();
-    looking = false;
+    checking = false;
   };
   const timer = setInterval(tick, 1000);
   tick();
   return {
-    /** Something was heard. */
-    heard() {
+    /** Something was received: the silence starts over. */
+    reset() {
       since = performance.now();
       server = "";
-      next = QUIET;
+      next = SILENCE;
     },
     end: () => clearInterval(timer),
   };

@@ -1,12 +1,12 @@
-// What went wrong, in words that say what to do. Knows nothing of the page.
+// Error messages: what went wrong and what to do about it. Independent of the page.
 
-const LOOK = "on the server, “cd /opt/hearth && sudo docker compose ps” shows what is running";
-const LOGS = "on the server, “cd /opt/hearth && sudo docker compose logs ollama” says why";
+const CONTAINERS = "on the server, “cd /opt/hearth && sudo docker compose ps” shows what is running";
+const LOGS = "on the server, “cd /opt/hearth && sudo docker compose logs ollama” shows why";
 const DEPLOY = "in the inventory and deploy again.";
 
 /**
- * A failure as a person should read it. `detail`: the server's own words. `cure`, what helps: "again", "wait" (it passes
- * by itself, in `after` seconds perhaps) or "other" (another model).
+ * A failure with a message for the user. `detail`: the server's message. `cure`: "again" (retry), "wait" (temporary;
+ * retry, after `after` seconds if the server sent a time) or "other" (use another model).
  */
 export class ChatError extends Error {
   constructor(message, { detail = "", cure = "again", after = 0 } = {}) {
@@ -16,88 +16,87 @@ export class ChatError extends Error {
 }
 
 export const UNREACHABLE =
-  `The server can't be reached. Check that it is on and that this device is on its network; if both are so, ${LOOK}.`;
-export const CUT_OFF =
-  `The answer was cut off before its end. Continue or ask again; if it happens often, ${LOGS}.`;
-export const BROKEN_OFF = "The connection broke off before an answer came. Ask again.";
+  `Can't reach the server. Check that it is on and that this device is on its network; if so, ${CONTAINERS}.`;
+export const CUT_OFF = `The answer was cut off. Continue it or retry; if this happens often, ${LOGS}.`;
+export const CONNECTION_LOST = "The connection was lost before a response arrived. Try again.";
 export const RESTARTED =
-  `The model server went away with your question and is being restarted. It may have been stuck, or out of memory. Ask again in a moment; if it happens often, ${LOGS}.`;
-export const NO_MODELS = `There is no model on this server yet. Add one to “ollama_models” ${DEPLOY}`;
-export const ODD_ANSWER =
-  "What came back is not from Ollama. Something else may answer at this address: check it, or deploy again.";
-export const NO_ROOM =
-  "This device has no room for more chats, so this one ends with the page. Export or delete old ones.";
-export const NO_STORE = "This browser keeps nothing for this page: chats end with it. Export what you need.";
+  `The model server lost your prompt and is being restarted. It may have been stuck or out of memory. Try again in a moment; if this happens often, ${LOGS}.`;
+export const NO_MODELS = `This server has no models yet. Add one to “ollama_models” ${DEPLOY}`;
+export const NOT_OLLAMA =
+  "Unexpected response, not from Ollama. Another program may be running at this address: check the address, or deploy again.";
+export const STORAGE_FULL = "Storage is full, so this chat won't be saved. Export it, or delete old chats.";
+export const STORAGE_BLOCKED =
+  "This browser blocks storage, so chats are lost when you close this page. Export what you need.";
 
 const BY_STATUS = {
-  400: "The server did not understand the request. Reload the page and ask again; if it stays, pick another model.",
-  401: "Something before the model asks for a password. Reload the page and log in.",
-  404: "The server has no such route. Deploy again to repair it, or add it to “proxy_extra_routes” in the inventory.",
-  405: "The server does not take this kind of request. Reload the page; if it stays, deploy again.",
-  408: "The question took too long to reach the server. Check the connection and ask again.",
-  411: "Something between this page and the server took away the request's length. Try without a VPN or web proxy.",
-  413: `The chat is too large for this server. Take pictures out or start a new one, or raise “proxy_max_body” ${DEPLOY}`,
-  421: `The server does not answer to the name in the address bar. Open the page by its IP address, or add the name to “proxy_host_names” ${DEPLOY}`,
-  500: `The model server's name could not be found, or it failed. Ask again in a minute; if it stays, ${LOOK}.`,
-  502: `The model server gave no answer in time. It may still be loading: ask again, or pick a smaller model; ${LOGS}.`,
+  400: "The server rejected the request as invalid. Reload the page and try again; if the problem persists, pick another model.",
+  401: "A password is required. Reload the page and sign in.",
+  404: "This route is missing on the server. Deploy again to repair it, or add it to “proxy_extra_routes” in the inventory.",
+  405: "The server does not allow this request method. Reload the page; if the problem persists, deploy again.",
+  408: "The request took too long to reach the server. Check the connection and try again.",
+  411: "Something between this page and the server removed the request's Content-Length. Try without a VPN or web proxy.",
+  413: `The chat is too large for this server. Remove pictures, start a new chat, or raise “proxy_max_body” ${DEPLOY}`,
+  421: `The server does not accept the host name in the address bar. Open the page by its IP address, or add the name to “proxy_host_names” ${DEPLOY}`,
+  500: `The model server is missing or has failed. Try again in a minute; if the problem persists, ${CONTAINERS}.`,
+  502: `The model server did not respond in time. It may still be loading: try again, or pick a smaller model; ${LOGS}.`,
 };
 
-/** Words of Ollama's that mean the same whatever the status: [pattern, cure, sentence]. */
-const BY_WORDS = [
-  [/model.*not found/i, "other", (name, there) =>
-    `${name} is not on this server${there}. Pick another one, or add it to “ollama_models” ${DEPLOY}`],
+/** Messages of Ollama's that mean the same with any status: [pattern, cure, message for the user]. */
+const BY_DETAIL = [
+  [/model.*not found/i, "other", (name, installed) =>
+    `${name} is not installed on this server${installed}. Pick another one, or add it to “ollama_models” ${DEPLOY}`],
   [/more system memory|out of memory|not enough memory|(unable|failed) to allocate/i, "other", (name) =>
     `${name} needs more memory than the server has free. Pick a smaller model.`],
-  [/does not support (generate|chat)/i, "other", (name) => `${name} is not made for answering questions. Pick another model.`],
-  [/image|vision|multimodal/i, "other", (name) => `${name} can't look at this picture. Pick a model that can, or ask without it.`],
+  [/does not support (generate|chat)/i, "other", (name) => `${name} does not support chat. Pick another model.`],
+  [/image|vision|multimodal/i, "other", (name) => `${name} can't process this picture. Pick a model with vision, or remove the picture.`],
   [/timed out waiting/i, "again", () => BY_STATUS[502]],
-  [/server busy|maximum pending/i, "wait", () => "Too many questions are waiting for the model. Wait a moment and ask again."],
+  [/server busy|maximum pending/i, "wait", () => "The model's queue is full. Wait a moment and try again."],
 ];
 
-/** “a” and “b”. */
-export const listed = (names) => names.map((name) => `“${name}”`).join(", ").replace(/, (?=[^,]*$)/, " and ");
+/** “a”, “b” and “c”. */
+export const joinNames = (names) => names.map((name) => `“${name}”`).join(", ").replace(/, (?=[^,]*$)/, " and ");
 
 export const onlyEmbeddings = (names) =>
-  `What this server has (${listed(names)}) makes embeddings and does not answer questions. Add a model that does to “ollama_models” ${DEPLOY}`;
+  `This server has only embedding models (${joinNames(names)}), which can't answer prompts. Add a chat model to “ollama_models” ${DEPLOY}`;
 
-/** The ChatError for words of Ollama's, or null. `models` are the names there are. */
-export function fromWords(detail, model = "", models = [], after = 0) {
-  const [, cure, sentence] = BY_WORDS.find(([pattern]) => pattern.test(detail)) ?? [];
+/** The ChatError for a message of Ollama's, or null. `models`: the names of the installed ones. */
+export function fromDetail(detail, model = "", models = [], after = 0) {
+  const [, cure, sentence] = BY_DETAIL.find(([pattern]) => pattern.test(detail)) ?? [];
   if (!sentence) return null;
-  const there = models.length ? `, which has ${listed(models)}` : "";
-  return new ChatError(sentence(model ? `The model “${model}”` : "The model", there), { detail, cure, after });
+  const installed = models.length ? ` (installed: ${joinNames(models)})` : "";
+  return new ChatError(sentence(model ? `The model “${model}”` : "The model", installed), { detail, cure, after });
 }
 
 /**
- * The ChatError for an HTTP status. `up`: whether Ollama answers quick questions meanwhile (null: not known); `waited`:
- * seconds until the answer came.
+ * The ChatError for an HTTP status. `up`: whether Ollama responds to other requests (null: unknown); `waited`: seconds
+ * until the response arrived.
  */
 export function fromStatus(status, { detail = "", model = "", origin = "", up = null, models = [], after = 0, waited = 0 } = {}) {
-  const known = fromWords(detail, model, models, after);
+  const known = fromDetail(detail, model, models, after);
   if (known) return known;
-  // Ollama's own words; httpd's are that it does not resolve.
+  // Ollama's message; httpd's says that the name does not resolve.
   if (status === 500 && detail && !/resolve/.test(detail)) return fromLine(detail);
-  let sentence = BY_STATUS[status] ?? `The server answered with an error (${status}). Ask again; if it stays, ${LOOK}.`;
+  let sentence = BY_STATUS[status] ?? `The server returned an error (${status}). Try again; if the problem persists, ${CONTAINERS}.`;
   if (status === 403) {
     sentence = detail.startsWith("address")
-      ? `This device's network may not use the model. Add it to “proxy_allowed_networks” ${DEPLOY}`
+      ? `This device's network is not allowed to use the model. Add it to “proxy_allowed_networks” ${DEPLOY}`
       : detail
-      ? `This page's address may not use the model. Open the page at the server's own address, or add “${origin}” to “allowed_origins” ${DEPLOY}`
-      : "Ollama itself refused this page's address. Deploy again to repair the proxy.";
+      ? `This page's origin is not allowed to use the model. Open the page at the server's own address, or add “${origin}” to “allowed_origins” ${DEPLOY}`
+      : "Ollama itself rejected this page's origin. Deploy again to repair the proxy.";
   }
   if (status === 504) sentence = BY_STATUS[502];
   if (status === 503) {
     sentence = up
-      ? "The model is busy with other questions. Wait a moment and ask again."
-      : `The model server is ${up === null ? "busy, " : ""}down or just starting. Wait a moment and ask again; if it stays, ${LOOK}.`;
+      ? "The model is busy with other prompts. Wait a moment and try again."
+      : `The model server is ${up === null ? "busy, " : ""}down or still starting. Wait a moment and try again; if the problem persists, ${CONTAINERS}.`;
   }
-  // When the server goes away with a question, browsers may send it once more, and are told that nobody is there.
-  const wentAway = status === 502 ? up === false : waited > 20 && (status === 500 || (status === 503 && up === false));
-  if (wentAway) sentence = RESTARTED;
-  const passes = [500, 503].includes(status) || sentence === RESTARTED;
-  return new ChatError(sentence, { detail, after, cure: passes ? "wait" : "again" });
+  // A browser may resend a prompt whose connection was closed by a restart, and gets a 503 or 500 for that.
+  const restarted = status === 502 ? up === false : waited > 20 && (status === 500 || (status === 503 && up === false));
+  if (restarted) sentence = RESTARTED;
+  const temporary = [500, 503].includes(status) || restarted;
+  return new ChatError(sentence, { detail, after, cure: temporary ? "wait" : "again" });
 }
 
-/** The ChatError for an error line in the midst of an answer. */
+/** The ChatError for an error line in mid-stream. */
 export const fromLine = (detail, model) =>
-  fromWords(detail, model) ?? new ChatError(`The model server failed while answering. Ask again, or pick a smaller model; if it stays, ${LOGS}.`, { detail });
+  fromDetail(detail, model) ?? new ChatError(`The model server failed while answering. Try again, or pick a smaller model; if the problem persists, ${LOGS}.`, { detail });

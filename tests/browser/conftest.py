@@ -1,7 +1,7 @@
-"""Fixtures of the browser tests: where the page is, Debian's Chromium, and the chat page open in it.
+"""Fixtures of the browser tests: the page's URL, Debian's Chromium, and the chat page opened in it.
 
-`--url` says which deployed page to test; without it, the lab of this checkout is asked. `HEARTH_CHROMIUM` names another
-browser than the `chromium` on the path. Tests that need the lab's models are skipped where these are not.
+`--url` selects the deployed page to test; the default is this checkout's lab. `HEARTH_CHROMIUM` sets the path of the
+browser; the default is the `chromium` on PATH. Tests that need the lab's models are skipped if these are missing.
 """
 
 from __future__ import annotations
@@ -51,20 +51,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def hearth_url(pytestconfig: pytest.Config) -> str:
-    """The chat page's address, without a slash at its end."""
-    if told := pytestconfig.getoption("--url"):
-        return str(told).rstrip("/")
+    """The chat page's URL, without a trailing slash."""
+    if given := pytestconfig.getoption("--url"):
+        return str(given).rstrip("/")
     root = HERE.parent.parent
     command = [sys.executable, "-m", "lab", "status", "--json"]
     shown = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     url = str(json.loads(shown.stdout).get("url", "")) if shown.returncode == 0 else ""
     if not url:
-        pytest.fail("no lab is up: run `python -m lab up` and deploy, or name a deployed page with --url")
+        pytest.fail("the lab is not running: run `python -m lab up` and deploy, or pass a deployed page with --url")
     return url.rstrip("/")
 
 
 class _Elsewhere(BaseHTTPRequestHandler):
-    """A page of somebody else's."""
+    """A page that is not Hearth's."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -73,12 +73,12 @@ class _Elsewhere(BaseHTTPRequestHandler):
         self.wfile.write(b"<!doctype html><title>Elsewhere</title>")
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="session")
 def elsewhere() -> Iterator[int]:
-    """The port of a server whose page Chromium finds at any address that ends in .example."""
+    """The port of a server that Chromium uses for every host name that ends in .example."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Elsewhere)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_port
@@ -93,10 +93,10 @@ def chromium(elsewhere: int) -> Iterator[Browser]:
     if not path:
         pytest.fail("Chromium is missing: `apt-get install chromium`, or set HEARTH_CHROMIUM to its path")
     with sync_playwright() as playwright:
-        # A name, and not the loopback, is what most people open: to browsers it is not a secure context.
-        # *.test: names that a host answers to only if its settings say so.
-        here = f"MAP {NAME} 127.0.0.1, MAP *.test 127.0.0.1"
-        names = f"--host-resolver-rules={here}, MAP *.example 127.0.0.1:{elsewhere}"
+        # Most users open a host name, not the loopback address; browsers do not treat it as a secure context.
+        # *.test: names that a host accepts only if its settings list them.
+        local = f"MAP {NAME} 127.0.0.1, MAP *.test 127.0.0.1"
+        names = f"--host-resolver-rules={local}, MAP *.example 127.0.0.1:{elsewhere}"
         browser = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_FLAGS, names])
         yield browser
         browser.close()
@@ -104,10 +104,10 @@ def chromium(elsewhere: int) -> Iterator[Browser]:
 
 @pytest.fixture
 def open_chat(chromium: Browser) -> Iterator[OpenChat]:
-    """Opens the chat page at an address in a browser context of its own, made with Playwright's context options.
+    """Open the chat page at a URL in a separate browser context, created with the given Playwright options.
 
-    With `clock=True` a test can let the page's time pass (`page.clock`). With `is_ready=False` the page is not waited
-    for until it has models to pick.
+    With `clock=True` a test controls the page's time (`page.clock`). With `is_ready=False` it does not wait for models
+    in the picker.
     """
     contexts: list[BrowserContext] = []
 
@@ -125,32 +125,32 @@ def open_chat(chromium: Browser) -> Iterator[OpenChat]:
 
 @pytest.fixture
 def chat(open_chat: OpenChat, hearth_url: str) -> ChatPage:
-    """The chat page, straight from the lab."""
+    """The lab's chat page, without the fault proxy."""
     return open_chat(hearth_url)
 
 
 @pytest.fixture(scope="session")
 def page_files() -> PageFiles:
-    """The page's own files, asked of the lab once."""
+    """A cache for the page's files, which are requested from the lab once."""
     return {}
 
 
 @pytest.fixture
 def fault_proxy(hearth_url: str, page_files: PageFiles) -> Iterator[FaultProxy]:
-    """A bad network in front of the lab; does nothing bad until its `fault` is set."""
+    """A faulty network in front of the lab; it causes no faults until its `fault` is set."""
     with FaultProxy(hearth_url, page_files) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def faulty_chat(open_chat: OpenChat, fault_proxy: FaultProxy) -> ChatPage:
-    """The chat page as seen through `fault_proxy`."""
+    """The chat page, opened through `fault_proxy`."""
     return open_chat(fault_proxy.url)
 
 
 @pytest.fixture(scope="session")
 def sentence() -> str:
-    """What the lab's tinyllama answers to everything."""
+    """What the lab's tinyllama answers to every prompt."""
     from lab.models import TINYLLAMA_SENTENCE
 
     return TINYLLAMA_SENTENCE

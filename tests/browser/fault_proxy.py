@@ -1,8 +1,8 @@
-"""A bad network in front of a good server: relays to a deployed Hearth and spoils answers on the way, as it is told.
+"""A faulty network in front of a healthy server: relays to a deployed Hearth and injects faults into responses.
 
-Requests go through unchanged, `Host` and `Origin` too, so the server sees an ordinary same-origin call. Only the
-answers of the streaming routes are spoilt: cut into small pieces, swapped bytes for bytes, cut short, or replaced by
-one that a healthy lab would not give.
+Requests are forwarded unchanged, including `Host` and `Origin`, so the server receives an ordinary same-origin request.
+Only responses of the streaming routes are changed: split into small chunks, with bytes replaced, cut off, or replaced
+by a response that a healthy lab would not send.
 """
 
 from __future__ import annotations
@@ -26,35 +26,35 @@ HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 @dataclass(frozen=True)
 class Fault:
-    """What to do to a streamed answer; the default does nothing.
+    """The changes to a streamed response; none by default.
 
-    `piece`: bytes per write, 0 for whole lines. `pause`: seconds between writes. `swap`: bytes and what to put in
-    their place. `keep`: lines to pass before the cut, None for all. `tail`: bytes sent at the cut. `ending`: "orderly"
-    ends the answer as HTTP wants it, "abrupt" closes the connection in its midst. `headers`: request headers to
-    overwrite. `answers`: path to (status, headers, body), said in place of the server; with status 0 the connection is
-    closed without a word. `silence`: seconds before a streamed answer begins.
+    `chunk`: bytes per write, 0 for whole lines. `pause`: seconds between writes. `swap`: bytes and their replacement.
+    `keep`: lines to forward before the cut, None for all. `tail`: bytes sent at the cut. `ending`: "orderly" ends the
+    response correctly, "abrupt" closes the connection mid-stream. `headers`: request headers to overwrite. `responses`:
+    path to (status, headers, body), sent instead of the server's; with status 0 the connection is closed without a
+    response. `silence`: seconds before a streamed response starts.
     """
 
-    piece: int = 0
+    chunk: int = 0
     pause: float = 0.0
     swap: tuple[bytes, bytes] = (b"", b"")
     keep: int | None = None
     tail: bytes = b""
     ending: Literal["orderly", "abrupt"] = "orderly"
     headers: Mapping[str, str] = field(default_factory=dict)
-    answers: Mapping[str, tuple[int, Mapping[str, str], str]] = field(default_factory=dict)
+    responses: Mapping[str, tuple[int, Mapping[str, str], str]] = field(default_factory=dict)
     silence: float = 0.0
 
-    def spoil(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """What to write, in order, for the lines of an answer as they come."""
+    def apply(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        """The chunks to write, in order, for the lines of a response as they arrive."""
         for number, line in enumerate(lines):
             if number == self.keep:
                 break
-            yield from self._pieces(line.replace(*self.swap) if self.swap[0] else line)
-        yield from self._pieces(self.tail)
+            yield from self._chunks(line.replace(*self.swap) if self.swap[0] else line)
+        yield from self._chunks(self.tail)
 
-    def _pieces(self, content: bytes) -> Iterator[bytes]:
-        size = self.piece or len(content)
+    def _chunks(self, content: bytes) -> Iterator[bytes]:
+        size = self.chunk or len(content)
         for start in range(0, len(content), size or 1):
             yield content[start : start + size]
 
@@ -63,14 +63,14 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     target: ClassVar[str]
-    faults: ClassVar[list[Fault]]  # one: the fault in force
-    asked: ClassVar[list[dict[str, Any]]]
+    faults: ClassVar[list[Fault]]  # a single element: the current fault
+    posts: ClassVar[list[dict[str, Any]]]
     files: ClassVar[PageFiles]
 
     def do_GET(self) -> None:
         fault = self.faults[-1]
-        if self.path in fault.answers:
-            self._say(*fault.answers[self.path])
+        if self.path in fault.responses:
+            self._send(*fault.responses[self.path])
         elif self.path.startswith("/api/"):
             self._relay(Fault(), b"")
         else:
@@ -78,21 +78,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.asked.append({"path": self.path} | json.loads(body))
-        fault = self.faults[-1]  # and once more after the silence: it may be another one by then
-        if self.path in STREAMING and self.asked[-1]["stream"]:
+        self.posts.append({"path": self.path} | json.loads(body))
+        fault = self.faults[-1]  # read again after the silence, since the test may change it
+        if self.path in STREAMING and self.posts[-1]["stream"]:
             time.sleep(fault.silence)
             fault = self.faults[-1]
-        if self.path in fault.answers:
-            self._say(*fault.answers[self.path])
-        elif self.path in STREAMING and self.asked[-1]["stream"]:
+        if self.path in fault.responses:
+            self._send(*fault.responses[self.path])
+        elif self.path in STREAMING and self.posts[-1]["stream"]:
             self._relay(fault, body)
         else:
             self._relay(Fault(headers=fault.headers if self.path in STREAMING else {}), body)
 
-    def _say(self, status: int, headers: Mapping[str, str] | list[tuple[str, str]], body: str | bytes) -> None:
+    def _send(self, status: int, headers: Mapping[str, str] | list[tuple[str, str]], body: str | bytes) -> None:
         content = body.encode() if isinstance(body, str) else body
-        self.close_connection = True  # else a closed proxy would go on answering over connections it has
+        self.close_connection = True  # otherwise a closed proxy would still respond on open connections
         if not status:
             return
         self.send_response(status)
@@ -105,14 +105,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def _page(self) -> None:
-        """A file of the page. The lab gives it once, since it is slow and the files stay the same."""
+        """Send a file of the page, requested from the lab once: the lab is slow, and the files do not change."""
         if self.path not in self.files:
             upstream = http.client.HTTPConnection(self.target, timeout=60)
             upstream.request("GET", self.path)
-            answer = upstream.getresponse()
-            self.files[self.path] = (answer.getheaders(), answer.read())
+            response = upstream.getresponse()
+            self.files[self.path] = (response.getheaders(), response.read())
             upstream.close()
-        self._say(200, *self.files[self.path])
+        self._send(200, *self.files[self.path])
 
     def _relay(self, fault: Fault, body: bytes) -> None:
         self.close_connection = True
@@ -123,22 +123,22 @@ class _Handler(BaseHTTPRequestHandler):
             for name, value in (headers | {"Connection": "close"}).items():
                 upstream.putheader(name, value)
             upstream.endheaders(body)
-            answer = upstream.getresponse()
-            self.send_response(answer.status)
-            for name, value in answer.getheaders():
+            response = upstream.getresponse()
+            self.send_response(response.status)
+            for name, value in response.getheaders():
                 if name.lower() not in HOP_BY_HOP:
                     self.send_header(name, value)
             self.send_header("Transfer-Encoding", "chunked")
             self.send_header("Connection", "close")
             self.end_headers()
-            self._write(fault, answer)
+            self._write(fault, response)
         except (OSError, http.client.HTTPException):
-            pass  # the browser or the server went away, and closing the connection tells the other one
+            pass  # the browser or the server disconnected; closing the connection notifies the other one
         finally:
             upstream.close()
 
-    def _write(self, fault: Fault, answer: http.client.HTTPResponse) -> None:
-        for content in fault.spoil(answer):
+    def _write(self, fault: Fault, response: http.client.HTTPResponse) -> None:
+        for content in fault.apply(response):
             self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
             if fault.pause:
                 time.sleep(fault.pause)
@@ -146,20 +146,20 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: what matters is seen in the browser."""
+        """Log nothing: the tests check the browser."""
 
 
 class FaultProxy:
     """Listens on a free loopback port in front of `target_url` (http only). `fault` may be changed at any time.
 
-    `asked`: every POST, as its JSON and its `path`. `files`: a cache for the page's own files.
+    `posts`: every POST, as its JSON and its `path`. `files`: a cache for the page's files.
     """
 
     def __init__(self, target_url: str, files: PageFiles, port: int = 0) -> None:
         self._faults = [Fault()]
-        self.asked: list[dict[str, Any]] = []
-        told = {"target": urlsplit(target_url).netloc, "faults": self._faults, "asked": self.asked, "files": files}
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (_Handler,), told))
+        self.posts: list[dict[str, Any]] = []
+        values = {"target": urlsplit(target_url).netloc, "faults": self._faults, "posts": self.posts, "files": files}
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (_Handler,), values))
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -169,9 +169,9 @@ class FaultProxy:
     def port(self) -> int:
         return int(self._server.server_port)
 
-    def questions(self) -> list[dict[str, Any]]:
-        """What the models were asked; not the calls that only load one."""
-        return [asked for asked in self.asked if asked.get("messages") or asked.get("prompt")]
+    def prompts(self) -> list[dict[str, Any]]:
+        """The requests with a prompt; not those that only load a model."""
+        return [post for post in self.posts if post.get("messages") or post.get("prompt")]
 
     @property
     def fault(self) -> Fault:
@@ -182,7 +182,7 @@ class FaultProxy:
         self._faults[:] = [fault]
 
     def close(self) -> None:
-        """Stop listening: from now on connections are refused."""
+        """Stop listening: connections are refused from now on."""
         with suppress(OSError):
             self._server.shutdown()
             self._server.server_close()

@@ -1,4 +1,4 @@
-"""The chat page without a mouse, and for those who don't see it: keyboard, roles, contrast (axe-core)."""
+"""Accessibility of the chat page: keyboard operation, roles, contrast (axe-core)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.browser.fault_proxy import Fault, FaultProxy
 MARKDOWN = b"hardware\\n\\n# Head\\n\\n- a `b` [c](https://d.example)\\n\\n> quote\\n\\n```sh\\nls\\n```\\n\\nso"
 
 
-def complaints(chat: ChatPage) -> list[str]:
-    """What axe finds on the page as it is now, by day and by night, of any weight."""
+def violations(chat: ChatPage) -> list[str]:
+    """The violations of any impact that axe finds in the page's current state, in light and dark mode."""
     found: list[str] = []
     for colors in ("light", "dark"):
         chat.page.emulate_media(color_scheme=colors, reduced_motion="reduce")
@@ -22,37 +22,37 @@ def complaints(chat: ChatPage) -> list[str]:
     return found
 
 
-def test_axe_finds_nothing(open_chat: OpenChat, fault_proxy: FaultProxy) -> None:
+def test_axe_finds_no_violations(open_chat: OpenChat, fault_proxy: FaultProxy) -> None:
     chat = open_chat(fault_proxy.url)
-    assert complaints(chat) == []
+    assert violations(chat) == []
     fault_proxy.fault = Fault(swap=(b"hardware", MARKDOWN))
-    chat.say("Who are you?")
-    assert complaints(chat) == []
+    chat.send_and_wait("Who are you?")
+    assert violations(chat) == []
     fault_proxy.fault = Fault(keep=3)
-    chat.ask("And now?")
+    chat.send("And now?")
     chat.wait_for("error")
-    assert complaints(chat) == []
-    chat.page.get_by_role("button", name="This chat").click()
-    assert complaints(chat) == []
+    assert violations(chat) == []
+    chat.page.get_by_role("button", name="Chat settings").click()
+    assert violations(chat) == []
     chat.press("Done")
-    fault_proxy.fault = Fault(answers={"/api/tags": (503, {}, "")})
-    chat.alert.get_by_role("button", name="What is wrong?").click()
-    expect(chat.page.locator("#verdict")).to_contain_text("Put this right first", timeout=ANSWER_MS)
-    assert complaints(chat) == []
+    fault_proxy.fault = Fault(responses={"/api/tags": (503, {}, "")})
+    chat.alert.get_by_role("button", name="Troubleshoot").click()
+    expect(chat.page.locator("#verdict")).to_contain_text("Fix this first", timeout=ANSWER_MS)
+    assert violations(chat) == []
     chat.press("Close")
     chat.page.set_viewport_size({"width": 360, "height": 640})
-    assert complaints(chat) == []
+    assert violations(chat) == []
     chat.page.get_by_role("button", name="Chats").click()
-    # What is under it can't be reached meanwhile, so there is no main part of a page: nothing serious.
-    assert [one for one in complaints(chat) if "landmark-one-main" not in one] == [], "the list of chats over the page"
+    # What the list covers is inert, so the page has no main landmark: acceptable.
+    assert [one for one in violations(chat) if "landmark-one-main" not in one] == [], "with the list of chats open"
     chat.page.keyboard.press("Escape")
-    chat.page.get_by_role("button", name="This chat").click()
-    chat.press("Delete this chat")
+    chat.page.get_by_role("button", name="Chat settings").click()
+    chat.press("Delete chat")
     expect(chat.page.get_by_role("button", name="Undo")).to_be_visible()
-    assert complaints(chat) == [], "what was deleted can be had back"
+    assert violations(chat) == [], "after a chat was deleted"
 
 
-def test_works_by_keyboard_alone(faulty_chat: ChatPage) -> None:
+def test_page_works_with_the_keyboard_only(faulty_chat: ChatPage) -> None:
     chat, keyboard = faulty_chat, faulty_chat.page.keyboard
     chat.pick("tinystory")
     expect(chat.prompt).to_be_focused()
@@ -65,47 +65,47 @@ def test_works_by_keyboard_alone(faulty_chat: ChatPage) -> None:
     chat.wait_for("stopped")
     expect(chat.prompt).to_be_focused()
 
-    # Back through the page: picture, what can be done with the answer, the log, the chats, the bar.
+    # Backwards through the page: picture, the answer's buttons, the log, the chats, the top bar.
     names = []
     for _ in range(12):
         keyboard.press("Shift+Tab")
         names.append(
             chat.page.evaluate("(e => e.getAttribute('aria-label') || e.textContent || e.id)(document.activeElement)")
         )
-    wanted = [
+    expected = [
         "Add a picture",
-        "Edit question",
-        "Ask again",
-        "Questions and answers",
-        "What is wrong?",
+        "Edit prompt",
+        "Retry",
+        "Conversation",
+        "Troubleshoot",
         "New chat",
         "Chats",
     ]
-    assert [name for name in names if name in wanted] == wanted, names
+    assert [name for name in names if name in expected] == expected, names
 
 
-def test_chats_are_kept_by_keyboard_alone(faulty_chat: ChatPage, sentence: str) -> None:
+def test_chats_are_managed_with_the_keyboard_only(faulty_chat: ChatPage, sentence: str) -> None:
     chat, keyboard = faulty_chat, faulty_chat.page.keyboard
-    chat.pick("tinyllama")  # the other one never ends
-    for question in ("The first chat?", "The second chat?"):
-        keyboard.type(question)
+    chat.pick("tinyllama")  # tinystory never ends
+    for prompt in ("The first chat?", "The second chat?"):
+        keyboard.type(prompt)
         keyboard.press("Enter")
         chat.wait_for("done")
         keyboard.press("Alt+n")
     go_to(chat, "The first chat?")
     keyboard.press("Enter")
-    expect(chat.page.locator(".asked")).to_have_text(["The first chat?"])
+    expect(chat.page.locator(".user-prompt")).to_have_text(["The first chat?"])
 
-    go_to(chat, "This chat: name, instructions, save, delete")
+    go_to(chat, "Chat settings: name, instructions, export, delete")
     keyboard.press("Enter")
     keyboard.press("ControlOrMeta+a")
     keyboard.type("Renamed")
     keyboard.press("Escape")
     expect(chat.page.get_by_role("navigation").get_by_role("listitem").first).to_have_text("Renamed")
 
-    go_to(chat, "This chat: name, instructions, save, delete")
+    go_to(chat, "Chat settings: name, instructions, export, delete")
     keyboard.press("Enter")
-    go_to(chat, "Delete this chat")
+    go_to(chat, "Delete chat")
     keyboard.press("Enter")
     go_to(chat, "Undo")
     keyboard.press("Enter")
@@ -113,16 +113,16 @@ def test_chats_are_kept_by_keyboard_alone(faulty_chat: ChatPage, sentence: str) 
 
 
 def go_to(chat: ChatPage, name: str) -> None:
-    """Press Tab until what has that name has the focus; not more often than the page has things."""
+    """Press Tab until the element of that name has the focus; give up after 60 times."""
     for _ in range(60):
         chat.page.keyboard.press("Tab")
         if chat.page.evaluate("(e => e.ariaLabel || e.textContent)(document.activeElement)").strip() == name:
             return
-    raise AssertionError(f"Tab never comes to {name}")
+    raise AssertionError(f"Tab does not reach {name}")
 
 
-def test_focus_comes_back_from_dialogs(faulty_chat: ChatPage) -> None:
-    button = faulty_chat.page.get_by_role("button", name="This chat")
+def test_dialogs_return_the_focus(faulty_chat: ChatPage) -> None:
+    button = faulty_chat.page.get_by_role("button", name="Chat settings")
     button.focus()
     faulty_chat.page.keyboard.press("Enter")
     expect(faulty_chat.page.get_by_label("Name", exact=True)).to_be_focused()

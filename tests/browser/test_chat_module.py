@@ -1,4 +1,4 @@
-"""The page's modules that know nothing of the page, imported in Chromium from where the lab serves them."""
+"""The modules that are independent of the page, imported in Chromium from the server of the page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGE = ROOT / "files" / "htdocs"
 MODULES = ("abilities", "chats", "markdown", "pictures", "stream", "words")
 STATUSES = [400, 401, 403, 404, 405, 408, 411, 413, 421, 500, 502, 503, 418]
 
-# Feeds `bytes` to readAnswer in pieces of `size`, and tells what came out.
+# Passes `bytes` to readAnswer in chunks of `size`, and returns the result.
 READ = """
   const { bytes, size, breaks } = argument;
   const all = new Uint8Array(bytes);
@@ -43,7 +43,7 @@ class Call(Protocol):
 
 @pytest.fixture(scope="module")
 def call(chromium: Browser, hearth_url: str) -> Iterator[Call]:
-    """Runs a function body with `chat`, what MODULES export, and `argument`, where nothing of the page is loaded."""
+    """Run a function body with `chat` (the exports of MODULES) and `argument`, without loading the page itself."""
     context = chromium.new_context()
     page = context.new_page()
     page.goto(f"{hearth_url}/chat.css")
@@ -61,11 +61,11 @@ def call(chromium: Browser, hearth_url: str) -> Iterator[Call]:
 
 def read(call: Call, content: str, size: int = 1, breaks: bool = False) -> dict[str, Any]:
     argument = {"bytes": list(content.encode()), "size": size, "breaks": breaks}
-    told: dict[str, Any] = call(READ, argument)
-    return told
+    result: dict[str, Any] = call(READ, argument)
+    return result
 
 
-def test_every_status_has_its_own_sentence(call: Call) -> None:
+def test_every_status_has_a_distinct_message(call: Call) -> None:
     body = "return argument.map((status) => chat.fromStatus(status, { detail: 'x', origin: 'http://pi:85' }).message)"
     sentences = call(body, STATUSES)
     assert len(set(sentences)) == len(STATUSES)
@@ -74,40 +74,40 @@ def test_every_status_has_its_own_sentence(call: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    ("detail", "said", "cure"),
+    ("detail", "message", "cure"),
     [
-        ("model 'tiny' not found", "“tiny” is not on this server, which has “a”, “b” and “c”.", "other"),
-        ('model "tiny" not found, try pulling it first', "“tiny” is not on this server", "other"),
+        ("model 'tiny' not found", "“tiny” is not installed on this server (installed: “a”, “b” and “c”).", "other"),
+        ('model "tiny" not found, try pulling it first', "“tiny” is not installed on this server", "other"),
         ("model requires more system memory (5.6 GiB) than is available (3.1 GiB)", "needs more memory", "other"),
-        ("server busy, please try again.  maximum pending requests exceeded", "Too many questions", "wait"),
-        ('"tiny" does not support generate', "not made for answering", "other"),
-        ("this model is missing data required for image input", "can't look at this picture", "other"),
-        # As Ollama 0.17.4 has them.
+        ("server busy, please try again.  maximum pending requests exceeded", "queue is full", "wait"),
+        ('"tiny" does not support generate', "does not support chat", "other"),
+        ("this model is missing data required for image input", "can't process this picture", "other"),
+        # Messages of Ollama 0.17.4.
         ("llama runner process has terminated: signal: killed", "pick a smaller model", "again"),
         ("model failed to load, this may be due to resource limitations or an internal error", "failed while", "again"),
         ("timed out waiting for llama runner to start - progress 0.50 - ", "It may still be loading", "again"),
-        ("model server name does not resolve", "name could not be found", "wait"),
+        ("model server name does not resolve", "is missing or has failed", "wait"),
     ],
 )
-def test_words_of_ollamas_count_more_than_the_status(call: Call, detail: str, said: str, cure: str) -> None:
+def test_ollamas_message_takes_precedence_over_the_status(call: Call, detail: str, message: str, cure: str) -> None:
     body = "return chat.fromStatus(500, { detail: argument, model: 'tiny', models: ['a', 'b', 'c'] })"
     error = call(f"const error = (() => {{ {body} }})(); return [error.message, error.cure]", detail)
-    assert said in error[0]
+    assert message in error[0]
     assert error[1] == cure
 
 
-def test_a_network_that_is_not_listed_is_told_from_an_origin(call: Call) -> None:
+def test_an_unlisted_network_is_distinguished_from_an_origin(call: Call) -> None:
     sentence = call('return chat.fromStatus(403, { detail: "address not allowed", origin: "http://pi:85" }).message')
     assert "This device's network" in sentence
     assert "proxy_allowed_networks" in sentence
     assert "allowed_origins" not in sentence
 
 
-def test_ollamas_own_403_is_told_from_the_proxys(call: Call) -> None:
+def test_ollamas_403_is_distinguished_from_the_proxys(call: Call) -> None:
     assert "Ollama itself" in call("return chat.fromStatus(403).message")
 
 
-def test_lines_are_the_same_however_they_are_cut(call: Call) -> None:
+def test_lines_do_not_depend_on_the_chunks(call: Call) -> None:
     text = "one\n\n  two\r\nthree"
     body = """
       return [1, 2, 3, 5, 100].map((size) => {
@@ -122,29 +122,29 @@ def test_lines_are_the_same_however_they_are_cut(call: Call) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 64, 4096])
 @pytest.mark.parametrize("end", ["\n", "", "\r\n\n", '\n{"response":"after the end"}\n'])
-def test_an_answer_is_the_same_however_it_is_cut(call: Call, size: int, end: str) -> None:
+def test_an_answer_does_not_depend_on_the_chunks(call: Call, size: int, end: str) -> None:
     lines = '{"response":"Grüße "}\n\n  \r\n{"response":"🏠\\n€"}\n{"response":"","done":true,"eval_count":2}'
-    told = read(call, lines + end, size)
-    assert told == {"text": "Grüße 🏠\n€", "last": {"response": "", "done": True, "eval_count": 2}}
+    result = read(call, lines + end, size)
+    assert result == {"text": "Grüße 🏠\n€", "last": {"response": "", "done": True, "eval_count": 2}}
 
 
 @pytest.mark.parametrize("breaks", [False, True], ids=["orderly", "abrupt"])
 @pytest.mark.parametrize("tail", ["", "\n", '\n{"resp', '\n{"response":"x","done":fal'])
 def test_an_answer_without_done_is_cut_off(call: Call, tail: str, breaks: bool) -> None:
-    told = read(call, '{"response":"so far"}' + tail, size=3, breaks=breaks)
-    assert told["name"] == "ChatError"
-    assert told["message"].startswith("The answer was cut off")
+    result = read(call, '{"response":"so far"}' + tail, size=3, breaks=breaks)
+    assert result["name"] == "ChatError"
+    assert result["message"].startswith("The answer was cut off")
     if tail or not breaks:
-        assert told["text"] == "so far"
+        assert result["text"] == "so far"
 
 
 def test_an_error_line_is_an_error(call: Call) -> None:
-    told = read(call, '{"response":"so far"}\n{"error":"it broke"}\n')
-    assert (told["text"], told["name"], told["detail"]) == ("so far", "ChatError", "it broke")
+    result = read(call, '{"response":"so far"}\n{"error":"it broke"}\n')
+    assert (result["text"], result["name"], result["detail"]) == ("so far", "ChatError", "it broke")
 
 
 @pytest.mark.parametrize("odd", ["<html>router login</html>\n", "null\n", '"text"\n'])
-def test_what_is_not_from_ollama_is_said(call: Call, odd: str) -> None:
+def test_responses_of_other_programs_are_reported(call: Call, odd: str) -> None:
     assert "not from Ollama" in read(call, odd, size=9)["message"]
 
 
@@ -153,36 +153,36 @@ def test_an_empty_answer_is_cut_off(call: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    ("last", "said"),
+    ("last", "text"),
     [
         ({"eval_count": 24, "eval_duration": 2_000_000_000}, "24 tokens in 2.0 s · 12 tokens per second"),
         ({"eval_count": 1, "eval_duration": 500_000_000}, "1 token in 0.5 s · 2.0 tokens per second"),
         (
             {"eval_count": 9, "eval_duration": 1_000_000_000, "done_reason": "length"},
-            "9 tokens in 1.0 s · 9.0 tokens per second · ended at the length limit",
+            "9 tokens in 1.0 s · 9.0 tokens per second · stopped at the length limit",
         ),
         ({"eval_count": 3, "eval_duration": 0}, "Done"),
         ({}, "Done"),
     ],
 )
-def test_summary(call: Call, last: dict[str, Any], said: str) -> None:
-    assert call("return chat.summary(argument)", last) == said
+def test_summary(call: Call, last: dict[str, Any], text: str) -> None:
+    assert call("return chat.summary(argument)", last) == text
 
 
-def test_summary_tells_the_whole_time_and_loading(call: Call) -> None:
-    assert call("return chat.summary({}, 14.24, 12.0)") == "14.2 s in all, 12.0 s of it loading the model"
-    assert call("return chat.summary({}, 2.04, 0.9)") == "2.0 s in all"
+def test_summary_has_total_and_loading_time(call: Call) -> None:
+    assert call("return chat.summary({}, 14.24, 12.0)") == "14.2 s in total, including 12.0 s to load the model"
+    assert call("return chat.summary({}, 2.04, 0.9)") == "2.0 s in total"
 
 
-def test_waiting_tells_loading_from_thinking(call: Call) -> None:
-    assert call("return chat.waitingSentence(3)") == "Thinking… 3 s"
-    assert call("return chat.waitingSentence(9, 'tiny')") == "Loading tiny into memory… 9 s"
-    assert "minute" in call("return chat.waitingSentence(10, 'tiny')")
+def test_status_distinguishes_loading_from_thinking(call: Call) -> None:
+    assert call("return chat.waitingMessage(3)") == "Thinking… 3 s"
+    assert call("return chat.waitingMessage(9, 'tiny')") == "Loading tiny into memory… 9 s"
+    assert "minute" in call("return chat.waitingMessage(10, 'tiny')")
 
 
-def test_what_is_known_of_a_quiet_server_is_said(call: Call) -> None:
-    said = call(
-        "return argument.map(([seconds, server]) => chat.quietSentence(seconds, server))",
+def test_silence_is_explained(call: Call) -> None:
+    messages = call(
+        "return argument.map(([seconds, server]) => chat.silenceMessage(seconds, server))",
         [
             *([seconds, "up"] for seconds in (0, 19, 20, 119, 120, 900)),
             [30, "down"],
@@ -190,20 +190,20 @@ def test_what_is_known_of_a_quiet_server_is_said(call: Call) -> None:
             [30, ""],
         ],
     )
-    assert said[:2] == ["", ""]
-    assert said[2] == said[3]
-    assert "answers; the model may be busy" in said[2]
-    assert said[4] == said[5]
-    assert "If the model server is stuck, Hearth restarts it about now, unless “ollama_heal_stuck” is off" in said[4]
-    assert "may be restarting" in said[6]
-    assert "can't be reached" in said[7]
-    assert said[8] == "", "it was not looked at yet"
+    assert messages[:2] == ["", ""]
+    assert messages[2] == messages[3]
+    assert "responds; the model may be busy" in messages[2]
+    assert messages[4] == messages[5]
+    assert "Hearth restarts it about now and this page reports that, unless “ollama_heal_stuck” is off." in messages[4]
+    assert "may be restarting" in messages[6]
+    assert "Can't reach the server" in messages[7]
+    assert messages[8] == "", "the server was not checked yet"
 
 
-def test_a_502_is_told_from_a_restart(call: Call) -> None:
+def test_a_timeout_is_distinguished_from_a_restart(call: Call) -> None:
     body = "return argument.map((up) => { const e = chat.fromStatus(502, { up }); return [e.message, e.cure]; })"
     (slow, slow_cure), (restarted, cure), unknown = call(body, [True, False, None])
-    assert "no answer in time" in slow
+    assert "did not respond in time" in slow
     assert (slow_cure, cure) == ("again", "wait")
     assert "is being restarted" in restarted
     assert unknown == [slow, slow_cure]
@@ -213,22 +213,22 @@ def test_a_502_is_told_from_a_restart(call: Call) -> None:
     ("status", "up", "detail"),
     [(503, False, "busy, or model server down"), (500, None, "model server name does not resolve")],
 )
-def test_a_server_that_went_away_with_a_question_is_told_from_one_that_was_not_there(
+def test_a_server_that_lost_a_prompt_is_distinguished_from_one_that_was_down(
     call: Call, status: int, up: bool | None, detail: str
 ) -> None:
-    """Chromium sends a question again whose connection was closed; the second time there is nobody to take it."""
+    """Chromium resends a prompt whose connection was closed; the second time, the server is down."""
     body = (
         "return [0, 30].map((waited) => chat.fromStatus(argument[0], { up: argument[1], detail: argument[2], waited }))"
     )
-    at_once, later = call(f"{body}.map(({{ message, cure }}) => [message, cure])", [status, up, detail])
-    assert "restarted" not in at_once[0]
-    assert "is being restarted" in later[0]
-    assert at_once[1] == later[1] == "wait"
+    immediate, late = call(f"{body}.map(({{ message, cure }}) => [message, cure])", [status, up, detail])
+    assert "restarted" not in immediate[0]
+    assert "is being restarted" in late[0]
+    assert immediate[1] == late[1] == "wait"
 
 
-def test_a_queue_that_is_long_is_no_restart(call: Call) -> None:
+def test_a_long_queue_is_not_reported_as_a_restart(call: Call) -> None:
     sentence = call("return chat.fromStatus(503, { up: true, waited: 600 }).message")
-    assert "busy with other questions" in sentence
+    assert "busy with other prompts" in sentence
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_a_queue_that_is_long_is_no_restart(call: Call) -> None:
         ({"name": "all-minilm:latest", "capabilities": ["embedding"]}, False),
         ({"name": "vectors:1b", "capabilities": ["embedding"], "details": {"family": "gemma3"}}, False),
         ({"name": "embedded-rust-helper:7b", "capabilities": ["completion"]}, True),
-        # Nothing is said: by architecture and name.
+        # Without capabilities: by architecture and name.
         ({"name": "all-minilm:latest", "details": {"family": "bert", "families": ["bert"]}}, False),
         ({"name": "nomic:latest", "details": {"family": "nomic-bert", "families": ["nomic-bert"]}}, False),
         ({"name": "qwen3-embedding:0.6b", "details": {"family": "qwen3", "families": None}}, False),
@@ -247,11 +247,11 @@ def test_a_queue_that_is_long_is_no_restart(call: Call) -> None:
         ({}, True),
     ],
 )
-def test_which_models_talk(call: Call, model: dict[str, Any], expected: bool) -> None:
-    assert call("return chat.talks(argument)", model) is expected
+def test_which_models_can_chat(call: Call, model: dict[str, Any], expected: bool) -> None:
+    assert call("return chat.canChat(argument)", model) is expected
 
 
-# Markdown, and the elements it becomes. Buttons are left out.
+# Markdown and the resulting elements, without buttons.
 MARKDOWN = [
     ("two\nlines\n\nand more", "<p>two\nlines</p><p>and more</p>"),
     ("# One\n### Three #", "<h3>One</h3><h5>Three</h5>"),
@@ -320,13 +320,13 @@ def test_markdown(call: Call, text: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "shown"), LINKS)
-def test_links_show_where_they_lead(call: Call, text: str, shown: str) -> None:
+def test_links_show_their_target(call: Call, text: str, shown: str) -> None:
     assert call(SHOW, text).startswith(f"<p>{shown}")
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_answer_becomes_markup(call: Call, text: str) -> None:
-    told = call(
+    result = call(
         """
           const box = document.createElement("div");
           box.append(...chat.render(argument));
@@ -339,12 +339,12 @@ def test_no_answer_becomes_markup(call: Call, text: str) -> None:
         """,
         text,
     )
-    assert set(told["tags"]) <= {"p", "a", "span", "div", "pre", "code", "button", "ul", "li", "blockquote"}
-    assert set(told["attributes"]) <= {"class", "tabindex", "href", "target", "rel", "type"}
-    assert set(told["links"]) <= {"http:", "https:"}
+    assert set(result["tags"]) <= {"p", "a", "span", "div", "pre", "code", "button", "ul", "li", "blockquote"}
+    assert set(result["attributes"]) <= {"class", "tabindex", "href", "target", "rel", "type"}
+    assert set(result["links"]) <= {"http:", "https:"}
 
 
-def test_markdown_is_the_same_however_it_grows(call: Call) -> None:
+def test_growing_markdown_gives_the_same_elements(call: Call) -> None:
     text = "\n\n".join(text for text, _ in MARKDOWN)
     body = """
       const whole = document.createElement("div");
@@ -359,13 +359,13 @@ def test_markdown_is_the_same_however_it_grows(call: Call) -> None:
 
 
 @pytest.mark.parametrize("part", ["> ", "- ", "*a ", "**", "[", "`", "[x](https://a", "  - a\n", "_", "1. "])
-def test_endless_nesting_is_no_trouble(call: Call, part: str) -> None:
-    body = "const began = performance.now(); chat.render(argument); return performance.now() - began"
+def test_deep_nesting_is_fast(call: Call, part: str) -> None:
+    body = "const started = performance.now(); chat.render(argument); return performance.now() - started"
     assert call(body, part * 3000) < 3000
 
 
-def test_what_the_model_is_sent(call: Call) -> None:
-    told = call("""
+def test_messages_to_the_model(call: Call) -> None:
+    result = call("""
       const talk = chat.newChat("tiny");
       talk.system = " Be brief. ";
       talk.turns.push({ ...chat.newTurn("One?", ["cGlj"], "tiny"), answer: "1", state: "done" });
@@ -373,20 +373,20 @@ def test_what_the_model_is_sent(call: Call) -> None:
       talk.turns.push(chat.newTurn("Two?", [], "tiny"));
       return [chat.messages(talk, talk.turns[2]), chat.toMarkdown({ ...talk, title: "T" })];
     """)
-    assert told[0] == [
+    assert result[0] == [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "One?", "images": ["cGlj"]},
         {"role": "assistant", "content": "1"},
         {"role": "user", "content": "Two?"},
     ]
-    assert told[1].startswith("# T\n\n> Be brief.\n\n## You\n\n*(picture 1)*\n\nOne?\n\n## tiny\n\n1\n")
+    assert result[1].startswith("# T\n\n> Be brief.\n\n## You\n\n*(picture 1)*\n\nOne?\n\n## tiny\n\n1\n")
 
 
 @pytest.mark.parametrize(
-    ("question", "title"), [("Why?\nSo.", "Why?"), ("word " * 20, "word " * 8 + "word…"), ("  ", "A picture")]
+    ("prompt", "title"), [("Why?\nSo.", "Why?"), ("word " * 20, "word " * 8 + "word…"), ("  ", "A picture")]
 )
-def test_titles(call: Call, question: str, title: str) -> None:
-    assert call("return chat.titleOf(argument)", question) == title
+def test_titles(call: Call, prompt: str, title: str) -> None:
+    assert call("return chat.titleOf(argument)", prompt) == title
 
 
 @pytest.mark.parametrize(
@@ -399,11 +399,11 @@ def test_titles(call: Call, question: str, title: str) -> None:
         ({"name": "llava", "capabilities": ["completion"]}, False),
     ],
 )
-def test_which_models_see(call: Call, model: dict[str, Any], known: bool | None) -> None:
-    assert call("return chat.sees(argument)", model) is known
+def test_which_models_can_see(call: Call, model: dict[str, Any], known: bool | None) -> None:
+    assert call("return chat.canSee(argument)", model) is known
 
 
-def test_settings_that_sentences_name_exist() -> None:
+def test_settings_named_in_messages_exist() -> None:
     text = "".join(path.read_text() for path in PAGE.glob("*.js"))
     named = set(re.findall(r"“([a-z]+_[a-z_]+)”", text))
     assert named >= {"ollama_models", "allowed_origins"}

@@ -1,4 +1,4 @@
-"""The chat page in Chromium, served by the deployed lab and answered by its Ollama."""
+"""The chat page in Chromium, with the deployed lab's httpd and Ollama."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tests.browser.fault_proxy import FaultProxy
 PHONE: ViewportSize = {"width": 360, "height": 640}
 DESKTOP: ViewportSize = {"width": 1100, "height": 640}
 COLORS: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-# In the pictures: each in a chat of its own, and one more in the last.
-QUESTIONS = (
+# For the screenshots: each in a separate chat, with another prompt in the last.
+PROMPTS = (
     "Write two lines about a fire in winter.",
     "Why is the sky blue? Answer in two sentences.",
     "What is a Raspberry Pi, in one sentence?",
 )
-LAST_QUESTION = "What can I build with it?"
+LAST_PROMPT = "What can I build with it?"
 IMAGES = Path(__file__).parent.parent.parent / "docs" / "images"
 
 
@@ -36,44 +36,45 @@ def test_loads_cleanly_and_lists_the_models(chat: ChatPage) -> None:
     sizes = chat.picker.locator("option").all_inner_texts()
     assert all(size.endswith((" MB)", " GB)")) for size in sizes), sizes
     assert chat.console == []
-    assert chat.watched("violations") == []
+    assert chat.recorded("violations") == []
     assert [url for url in chat.requested if not url.startswith(f"{chat.url}/")] == []
 
 
-def test_puts_nothing_on_window(chat: ChatPage, hearth_url: str) -> None:
+def test_adds_nothing_to_window(chat: ChatPage, hearth_url: str) -> None:
     ours = set(chat.page.evaluate("Object.keys(window)"))
     chat.page.goto(f"{hearth_url}/chat.css")
     assert ours - set(chat.page.evaluate("Object.keys(window)")) == set()
 
 
-def test_words_appear_one_by_one(chat: ChatPage, sentence: str) -> None:
-    chat.say("Who are you?")
+def test_answer_streams_word_by_word(chat: ChatPage, sentence: str) -> None:
+    chat.send_and_wait("Who are you?")
     expect(chat.answer).to_have_text(sentence)
 
-    seen = chat.seen()
-    # Two words may share one frame of a busy machine, and a quick model says several in one.
-    frames = int(seen[-1].at - seen[0].at) // 40
-    assert len(seen) >= max(2, min(len(sentence.split()) // 3, frames)), seen
-    assert all(later.text.startswith(earlier.text) for earlier, later in pairwise(seen)), seen
+    texts = chat.texts()
+    # Two words may share a frame on a busy machine, and a fast model sends several per frame.
+    frames = int(texts[-1].at - texts[0].at) // 40
+    assert len(texts) >= max(2, min(len(sentence.split()) // 3, frames)), texts
+    assert all(later.text.startswith(earlier.text) for earlier, later in pairwise(texts)), texts
     statuses = [status.partition("…")[0] for status in chat.statuses()]
     assert list(dict.fromkeys(statuses))[:3] == ["Loading tinyllama into memory", "Thinking", "Answering"]
     assert "tokens per second" in chat.status.inner_text()
-    assert "s in all" in chat.status.inner_text()
+    assert "s in total" in chat.status.inner_text()
     expect(chat.page.get_by_role("status").filter(has_text=sentence)).to_have_count(1)
-    # Said once and whole, not word by word.
-    assert [said for said in chat.watched("announced") if "says:" in said] == [f"tinyllama says: {sentence}"]
+    # Announced once and completely, not word by word.
+    replies = [message for message in chat.recorded("announced") if "replied:" in message]
+    assert replies == [f"tinyllama replied: {sentence}"]
     assert chat.console == []
 
 
-def test_a_conversation_is_sent_and_kept(chat: ChatPage, sentence: str) -> None:
+def test_a_conversation_is_sent_and_stored(chat: ChatPage, sentence: str) -> None:
     bodies: list[dict[str, Any]] = []
 
-    def keep(request: Request) -> None:
+    def record(request: Request) -> None:
         if request.post_data:
             bodies.append(json.loads(request.post_data))
 
-    chat.page.on("request", keep)
-    chat.say("First?")
+    chat.page.on("request", record)
+    chat.send_and_wait("First?")
     chat.prompt.press_sequentially("Second,")
     chat.prompt.press("Shift+Enter")
     chat.prompt.press_sequentially("in two lines?")
@@ -88,7 +89,7 @@ def test_a_conversation_is_sent_and_kept(chat: ChatPage, sentence: str) -> None:
     ]
 
     chat.page.reload()
-    expect(chat.page.locator(".asked")).to_have_text(["First?", "Second,\nin two lines?"])
+    expect(chat.page.locator(".user-prompt")).to_have_text(["First?", "Second,\nin two lines?"])
     expect(chat.page.locator(".text")).to_have_text([sentence, sentence])
     expect(chat.page.get_by_role("navigation").get_by_role("button", name="First?")).to_be_visible()
 
@@ -96,7 +97,7 @@ def test_a_conversation_is_sent_and_kept(chat: ChatPage, sentence: str) -> None:
 @pytest.mark.parametrize("by", ["button", "Escape"])
 def test_stop_ends_the_generation_and_keeps_the_text(chat: ChatPage, sentence: str, by: str) -> None:
     chat.pick("tinystory")
-    chat.ask("Tell me a story that never ends.")
+    chat.send("Tell me a story that never ends.")
     chat.wait_for_words(6)
     story = chat.page.locator(".exchange").first
     if by == "button":
@@ -107,8 +108,8 @@ def test_stop_ends_the_generation_and_keeps_the_text(chat: ChatPage, sentence: s
     expect(chat.status).to_have_text("Stopped")
     kept = chat.answer.inner_text()
 
-    # The model is free again: with one answer at a time, the next one could not come while the story went on.
-    chat.say("Are you free?")
+    # The model is free again: it generates one answer at a time, so a running story would block the next one.
+    chat.send_and_wait("Are you free?")
     expect(chat.answer).to_have_text(sentence)
     assert story.locator(".text").inner_text() == kept
     assert len(kept.split()) >= 6
@@ -126,67 +127,68 @@ def test_the_model_is_remembered(faulty_chat: ChatPage) -> None:
     assert chat.picker.input_value() in [f"{model}:latest" for model in chat.models()]
 
 
-def test_a_model_that_is_gone_is_named_and_leaves_the_picker(faulty_chat: ChatPage, sentence: str) -> None:
+def test_a_removed_model_is_named_and_leaves_the_picker(faulty_chat: ChatPage, sentence: str) -> None:
     chat = faulty_chat
-    there = chat.models()
+    installed = chat.models()
     chat.page.evaluate("document.getElementById('model').append(new Option('gone', 'gone:latest'))")
     chat.pick("gone")
-    chat.ask("Are you there?")
+    chat.send("Are you there?")
     chat.wait_for("error")
-    expect(chat.alert).to_contain_text("The model “gone:latest” is not on this server, which has “")
-    for model in there:
+    expect(chat.alert).to_contain_text("The model “gone:latest” is not installed on this server (installed: “")
+    for model in installed:
         expect(chat.alert).to_contain_text(f"“{model}:latest”")
     expect(chat.alert).to_contain_text("ollama_models")
-    assert sorted(chat.models()) == sorted(there)
+    assert sorted(chat.models()) == sorted(installed)
 
-    # Any model that there is may be the one offered; the lab's all say something.
+    # Any installed model may be offered; all of the lab's answer something.
     chat.alert.get_by_role("button", name="instead").click()
     chat.page.keyboard.press("Escape")
     chat.wait_for("stopped")
     chat.pick("tinyllama")
-    chat.press("Ask again")
+    chat.press("Retry")
     chat.wait_for("done")
     expect(chat.answer).to_have_text(sentence)
-    assert chat.page.locator(".asked").all_inner_texts() == ["Are you there?"]
+    assert chat.page.locator(".user-prompt").all_inner_texts() == ["Are you there?"]
 
 
 def test_fits_a_phone(open_chat: OpenChat, fault_proxy: FaultProxy) -> None:
     chat = open_chat(fault_proxy.url, viewport=PHONE, is_mobile=True, has_touch=True)
-    chat.say("Unbreakable" * 40)
+    chat.send_and_wait("Unbreakable" * 40)
     wide = "[document.documentElement.scrollWidth, document.getElementById('log').scrollWidth]"
     assert chat.page.evaluate(wide) == [PHONE["width"], PHONE["width"]]
-    buttons = [chat.page.get_by_role("button", name=name) for name in ("Send", "Chats", "This chat", "Add a picture")]
+    names = ("Send", "Chats", "Chat settings", "Add a picture")
+    buttons = [chat.page.get_by_role("button", name=name) for name in names]
     for target in (chat.prompt, chat.picker, *buttons):
         box = target.bounding_box()
         assert box is not None
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= PHONE["width"]
         assert box["y"] + box["height"] <= PHONE["height"]
-        assert box["height"] >= 40  # a finger
+        assert box["height"] >= 40  # large enough for a finger
     chat.press("Chats")
     expect(chat.page.get_by_role("navigation").get_by_role("button", name="New chat")).to_be_in_viewport(ratio=1)
     chat.page.keyboard.press("Escape")
     expect(chat.page.get_by_role("navigation")).to_be_hidden()
 
 
-@pytest.mark.skipif("HEARTH_SCREENSHOTS" not in os.environ, reason="set HEARTH_SCREENSHOTS to renew docs/images")
+@pytest.mark.skipif("HEARTH_SCREENSHOTS" not in os.environ, reason="set HEARTH_SCREENSHOTS to update docs/images")
 def test_screenshots(open_chat: OpenChat, hearth_url: str) -> None:
-    """The pictures of docs/images, each of the same conversation with the model that really answers: after `make demo`.
+    """Create the screenshots in docs/images, all of the same conversation with a real model: after `make demo`.
 
-    What it answers is its own. So look at the pictures: it is small, and not all that it says makes sense.
+    Check them before you commit: the model is small, and some of its answers make no sense.
     """
     chat = open_chat(hearth_url, viewport=DESKTOP)
     chat.pick(smollm2.NAME)
-    for question in QUESTIONS:
+    for prompt in PROMPTS:
         chat.press("New chat")
-        chat.ask(question)
+        chat.send(prompt)
         chat.wait_for("done")
-    chat.ask(LAST_QUESTION)
+    chat.send(LAST_PROMPT)
     chat.wait_for("done")
     IMAGES.mkdir(parents=True, exist_ok=True)
-    for place, size in (("", DESKTOP), ("-phone", PHONE)):
+    for suffix, size in (("", DESKTOP), ("-phone", PHONE)):
         chat.page.set_viewport_size(size)
         chat.page.locator("#log").evaluate("log => log.scrollTo(0, log.scrollHeight)")
         for scheme in COLORS:
             chat.page.emulate_media(color_scheme=scheme)
-            chat.page.screenshot(path=IMAGES / f"chat-page{place}{'-dark' if scheme == 'dark' else ''}.png")
+            chat.page.screenshot(path=IMAGES / f"chat-page{suffix}{'-dark' if scheme == 'dark' else ''}.png")

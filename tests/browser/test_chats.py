@@ -1,4 +1,4 @@
-"""Chats on the device: several of them, named, instructed, edited, taken away and back, saved as files."""
+"""Chats on the device: several of them, renamed, with instructions, edited, deleted and restored, exported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import NAME, OpenChat
 from tests.browser.fault_proxy import Fault, FaultProxy
 
-# A picture of so many pixels a side, as a file of the browser's own making: base64 of a PNG.
+# A picture of the given width, created in the browser: a PNG in base64.
 PICTURE = """
   async (side) => {
     const canvas = Object.assign(document.createElement("canvas"), { width: side, height: side / 2 });
@@ -39,37 +39,37 @@ def chats(chat: ChatPage) -> Locator:
     return chat.page.get_by_role("navigation").get_by_role("listitem")
 
 
-def saved(chat: ChatPage, button: str) -> tuple[str, str]:
-    """Name and text of the file that a button of the open dialog gives."""
-    with chat.page.expect_download() as waiting:
+def export(chat: ChatPage, button: str) -> tuple[str, str]:
+    """The name and text of the file that a button of the open dialog downloads."""
+    with chat.page.expect_download() as pending:
         chat.press(button)
-    download = waiting.value
+    download = pending.value
     return download.suggested_filename, Path(download.path()).read_text()
 
 
 def settings(chat: ChatPage) -> Locator:
-    chat.page.get_by_role("button", name="This chat").click()
+    chat.page.get_by_role("button", name="Chat settings").click()
     return chat.page.get_by_role("dialog")
 
 
 def test_several_chats(faulty_chat: ChatPage, sentence: str) -> None:
     chat = faulty_chat
-    chat.say("The first chat?")
+    chat.send_and_wait("The first chat?")
     chat.page.keyboard.press("Alt+n")
     expect(chat.page.locator(".exchange")).to_have_count(0)
     expect(chat.prompt).to_be_focused()
-    chat.say("The second chat?")
+    chat.send_and_wait("The second chat?")
     expect(chats(chat)).to_have_text(["The second chat?", "The first chat?"])
 
     chats(chat).filter(has_text="first").get_by_role("button").click()
-    expect(chat.page.locator(".asked")).to_have_text(["The first chat?"])
+    expect(chat.page.locator(".user-prompt")).to_have_text(["The first chat?"])
     dialog = settings(chat)
     dialog.get_by_label("Name").fill("Renamed")
     chat.press("Done")
     expect(chats(chat).filter(has_text="Renamed")).to_have_count(1)
 
     settings(chat)
-    chat.press("Delete this chat")
+    chat.press("Delete chat")
     expect(chats(chat)).to_have_text(["The second chat?"])
     expect(chat.page.locator(".exchange")).to_have_count(0)
     chat.press("Undo")
@@ -79,25 +79,25 @@ def test_several_chats(faulty_chat: ChatPage, sentence: str) -> None:
     expect(chat.answer).to_have_text(sentence)
 
 
-def test_words_that_came_before_the_page_was_closed_are_kept(faulty_chat: ChatPage) -> None:
+def test_a_partial_answer_survives_closing_the_page(faulty_chat: ChatPage) -> None:
     chat = faulty_chat
     chat.pick("tinystory")
-    chat.ask("Tell me everything.")
+    chat.send("Tell me everything.")
     chat.wait_for_words(8)
     chat.page.reload()
     expect(chat.page.get_by_role("button", name="Continue")).to_be_visible()
     assert len(chat.answer.inner_text().split()) >= 8
 
 
-def test_a_chat_that_is_deleted_while_it_is_answered_stays_away(faulty_chat: ChatPage) -> None:
+def test_a_chat_deleted_during_its_answer_stays_deleted(faulty_chat: ChatPage) -> None:
     chat = faulty_chat
     chat.pick("tinystory")
-    chat.ask("Tell me everything.")
+    chat.send("Tell me everything.")
     chat.wait_for_words(3)
     settings(chat)
-    chat.press("Delete this chat")
+    chat.press("Delete chat")
     expect(chats(chat)).to_have_count(0)
-    chat.say("Are you free?")
+    chat.send_and_wait("Are you free?")
     expect(chats(chat)).to_have_text(["Are you free?"])
 
 
@@ -106,48 +106,48 @@ def test_instructions_and_temperature_go_to_the_model(faulty_chat: ChatPage, fau
     dialog.get_by_label("Instructions").fill("Answer in verse.")
     dialog.get_by_label("Temperature").fill("0.3")
     faulty_chat.press("Done")
-    faulty_chat.say("Who are you?")
-    sent = fault_proxy.questions()[-1]
+    faulty_chat.send_and_wait("Who are you?")
+    sent = fault_proxy.prompts()[-1]
     assert sent["messages"][0] == {"role": "system", "content": "Answer in verse."}
     assert sent["options"] == {"temperature": 0.3}
 
     faulty_chat.press("New chat")
-    faulty_chat.say("And now?")
-    sent = fault_proxy.questions()[-1]
+    faulty_chat.send_and_wait("And now?")
+    sent = fault_proxy.prompts()[-1]
     assert [message["role"] for message in sent["messages"]] == ["user"]
     assert "options" not in sent
 
 
-def test_files(faulty_chat: ChatPage, sentence: str) -> None:
-    faulty_chat.say("Who are you?")
+def test_exported_files(faulty_chat: ChatPage, sentence: str) -> None:
+    faulty_chat.send_and_wait("Who are you?")
     settings(faulty_chat)
-    name, text = saved(faulty_chat, "Save as Markdown")
+    name, text = export(faulty_chat, "Export as Markdown")
     assert name == "Who-are-you.md"
     assert text == f"# Who are you?\n\n## You\n\nWho are you?\n\n## tinyllama:latest\n\n{sentence}\n"
-    name, text = saved(faulty_chat, "Save as JSON")
-    whole: dict[str, Any] = json.loads(text)
-    assert (name, whole["format"], whole["turns"][0]["answer"]) == ("Who-are-you.json", "hearth-chat-1", sentence)
+    name, text = export(faulty_chat, "Export as JSON")
+    exported: dict[str, Any] = json.loads(text)
+    assert (name, exported["format"], exported["turns"][0]["answer"]) == ("Who-are-you.json", "hearth-chat-1", sentence)
 
 
-def test_the_last_question_can_be_changed(faulty_chat: ChatPage, fault_proxy: FaultProxy) -> None:
+def test_the_last_prompt_can_be_edited(faulty_chat: ChatPage, fault_proxy: FaultProxy) -> None:
     chat = faulty_chat
-    chat.say("First?")
-    chat.say("Secnd?")
-    chat.press("Edit question")
+    chat.send_and_wait("First?")
+    chat.send_and_wait("Secnd?")
+    chat.press("Edit prompt")
     expect(chat.prompt).to_have_value("Secnd?")
-    expect(chat.page.get_by_text("You are changing your last question.")).to_be_visible()
+    expect(chat.page.get_by_text("Editing your last prompt.")).to_be_visible()
     chat.page.keyboard.press("Escape")
     expect(chat.prompt).to_have_value("")
-    chat.press("Edit question")
+    chat.press("Edit prompt")
     chat.prompt.fill("Second?")
     chat.prompt.press("Enter")
     chat.wait_for("done")
-    expect(chat.page.locator(".asked")).to_have_text(["First?", "Second?"])
-    asked = fault_proxy.questions()[-1]["messages"]
-    assert [message["content"] for message in asked if message["role"] == "user"] == ["First?", "Second?"]
+    expect(chat.page.locator(".user-prompt")).to_have_text(["First?", "Second?"])
+    messages = fault_proxy.prompts()[-1]["messages"]
+    assert [message["content"] for message in messages if message["role"] == "user"] == ["First?", "Second?"]
 
 
-def test_pictures_are_made_small_and_sent(faulty_chat: ChatPage, fault_proxy: FaultProxy) -> None:
+def test_pictures_are_scaled_down_and_sent(faulty_chat: ChatPage, fault_proxy: FaultProxy) -> None:
     chat = faulty_chat
     picture = base64.b64decode(chat.page.evaluate(PICTURE, 3000))
     files = chat.page.locator("input[type=file]")
@@ -157,49 +157,49 @@ def test_pictures_are_made_small_and_sent(faulty_chat: ChatPage, fault_proxy: Fa
         files.set_input_files({"name": f"{number}.png", "mimeType": "image/png", "buffer": picture})
     expect(chat.page.get_by_role("alert")).to_be_hidden()
     expect(chat.page.get_by_role("img", name="Picture")).to_have_count(2)
-    expect(chat.page.get_by_text("This model can't look at pictures.")).to_be_visible()
+    expect(chat.page.get_by_text("This model can't see pictures.")).to_be_visible()
     chat.press("Remove picture 1")
-    chat.say("What is it?")
-    [sent] = fault_proxy.questions()[-1]["messages"][0]["images"]
+    chat.send_and_wait("What is it?")
+    [sent] = fault_proxy.prompts()[-1]["messages"][0]["images"]
     assert base64.b64decode(sent)[:3] == b"\xff\xd8\xff"  # JPEG
     assert chat.page.evaluate(SIZE, sent) == [1280, 640]
 
     refusal = '{"error":"this model is missing data required for image input"}'
-    fault_proxy.fault = Fault(answers={"/api/chat": (500, {}, refusal)})
-    chat.press("Ask again")
+    fault_proxy.fault = Fault(responses={"/api/chat": (500, {}, refusal)})
+    chat.press("Retry")
     chat.wait_for("error")
-    expect(chat.alert).to_contain_text("can't look at this picture")
+    expect(chat.alert).to_contain_text("can't process this picture")
     chat.page.reload()
-    expect(chat.page.get_by_role("img", name="Picture 1 of the question")).to_be_visible()
+    expect(chat.page.get_by_role("img", name="Picture 1 of the prompt")).to_be_visible()
 
 
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "message"),
     [
-        (FULL, "This device has no room for more chats"),
-        ("delete window.indexedDB; delete Window.prototype.indexedDB;", "This browser keeps nothing for this page"),
+        (FULL, "Storage is full, so this chat won't be saved."),
+        ("delete window.indexedDB; delete Window.prototype.indexedDB;", "This browser blocks storage"),
     ],
     ids=["full", "none"],
 )
-def test_a_device_that_keeps_nothing(
-    open_chat: OpenChat, fault_proxy: FaultProxy, sentence: str, script: str, said: str
+def test_chats_that_cannot_be_stored(
+    open_chat: OpenChat, fault_proxy: FaultProxy, sentence: str, script: str, message: str
 ) -> None:
     chat = open_chat(fault_proxy.url)
     chat.page.add_init_script(script)
     chat.page.reload()
     expect(chat.picker).to_be_enabled()
-    chat.say("Who are you?")
+    chat.send_and_wait("Who are you?")
     expect(chat.answer).to_have_text(sentence)
-    expect(chat.page.get_by_role("alert")).to_contain_text(said)
+    expect(chat.page.get_by_role("alert")).to_contain_text(message)
 
 
 def test_copying_without_a_secure_context(open_chat: OpenChat, fault_proxy: FaultProxy, sentence: str) -> None:
-    """Most hosts are http and a name, where browsers have no `navigator.clipboard`."""
+    """Most hosts are opened by name over http, where browsers have no `navigator.clipboard`."""
     swap = (b"hardware", b"hardware\\n```sh\\nls\\n```\\nso")
     fault_proxy.fault = Fault(swap=swap)
     chat = open_chat(f"http://{NAME}:{fault_proxy.port}")
     assert chat.page.evaluate("[isSecureContext, Boolean(navigator.clipboard)]") == [False, False]
-    chat.say("Who are you?")
+    chat.send_and_wait("Who are you?")
     for button, copied in (
         (chat.last.locator(".code").get_by_role("button", name="Copy"), "ls"),
         (

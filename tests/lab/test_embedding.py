@@ -48,7 +48,7 @@ def test_an_embedding_model_that_is_listed_first(open_chat: OpenChat) -> None:
     assert prompt["data"]["tokens"] > 0
     chat = open_chat(url())
     assert EMBEDDING not in chat.models()
-    chat.say("Who are you?")
+    chat.send_and_wait("Who are you?")
 
 
 def test_embedding_models_alone(open_chat: OpenChat) -> None:
@@ -66,7 +66,7 @@ def test_embedding_models_alone(open_chat: OpenChat) -> None:
 
     page = open_chat(url(), is_ready=False).page
     expect(page.locator("#notice-text")).to_contain_text(
-        f"What this server has (“{EMBEDDING}”) makes embeddings and does not answer questions."
+        f"This server has only embedding models (“{EMBEDDING}”), which can't answer prompts."
     )
 
 

@@ -1,7 +1,6 @@
-"""What the chat page says when something is wrong on the host: each error made there, and the sentence shown.
+"""The chat page's messages for faults on the host: each fault is caused there, and the message is checked.
 
-The sentences stand here whole, since they are what a person gets to read; `test_bad_network.py` has those that a
-healthy host never gives.
+The messages are quoted in full, as users read them; `test_bad_network.py` has those that a healthy host never causes.
 """
 
 from __future__ import annotations
@@ -19,77 +18,79 @@ from tests.lab.machine import deployed_with, on_guest, url, wait_until
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 
-LOOK = "on the server, “cd /opt/hearth && sudo docker compose ps” shows what is running"
-LOGS = "on the server, “cd /opt/hearth && sudo docker compose logs ollama” says why"
+CONTAINERS = "on the server, “cd /opt/hearth && sudo docker compose ps” shows what is running"
+LOGS = "on the server, “cd /opt/hearth && sudo docker compose logs ollama” shows why"
 UNREACHABLE = (
-    f"The server can't be reached. Check that it is on and that this device is on its network; if both are so, {LOOK}."
+    f"Can't reach the server. Check that it is on and that this device is on its network; if so, {CONTAINERS}."
 )
-NO_OLLAMA = f"The model server's name could not be found, or it failed. Ask again in a minute; if it stays, {LOOK}."
-BUSY = "The model is busy with other questions. Wait a moment and ask again."
-QUEUE_FULL = "Too many questions are waiting for the model. Wait a moment and ask again."
+NO_OLLAMA = f"The model server is missing or has failed. Try again in a minute; if the problem persists, {CONTAINERS}."
+BUSY = "The model is busy with other prompts. Wait a moment and try again."
+QUEUE_FULL = "The model's queue is full. Wait a moment and try again."
 TOO_SLOW = (
-    f"The model server gave no answer in time. It may still be loading: ask again, or pick a smaller model; {LOGS}."
+    f"The model server did not respond in time. It may still be loading: try again, or pick a smaller model; {LOGS}."
 )
-FAILED = f"The model server failed while answering. Ask again, or pick a smaller model; if it stays, {LOGS}."
-CUT_OFF = f"The answer was cut off before its end. Continue or ask again; if it happens often, {LOGS}."
+FAILED = (
+    f"The model server failed while answering. Try again, or pick a smaller model; if the problem persists, {LOGS}."
+)
+CUT_OFF = f"The answer was cut off. Continue it or retry; if this happens often, {LOGS}."
 RESTARTED = (
-    "The model server went away with your question and is being restarted. It may have been stuck, or out of memory. "
-    f"Ask again in a moment; if it happens often, {LOGS}."
+    "The model server lost your prompt and is being restarted. It may have been stuck or out of memory. "
+    f"Try again in a moment; if this happens often, {LOGS}."
 )
-NO_MODELS = "There is no model on this server yet. Add one to “ollama_models” in the inventory and deploy again."
-WAIT = ["Ask again", "Keep trying", "Edit question", "What is wrong?"]
+NO_MODELS = "This server has no models yet. Add one to “ollama_models” in the inventory and deploy again."
+WAIT = ["Retry", "Keep trying", "Edit prompt", "Troubleshoot"]
 
 OLLAMA = "sudo docker exec hearth-ollama ollama"
 
 
 @pytest.fixture
 def chat(open_chat: OpenChat) -> ChatPage:
-    """The page, opened while all was well."""
+    """The page, opened while the host was healthy."""
     return open_chat(url())
 
 
-def said(chat: ChatPage) -> str:
-    """The sentence of the newest exchange, which ended in an error."""
+def error_message(chat: ChatPage) -> str:
+    """The message of the newest exchange, which must end in an error."""
     chat.wait_for("error")
     return chat.alert.locator("p").first.inner_text()
 
 
-def offered(chat: ChatPage) -> list[str]:
-    """What can be pressed below it."""
+def buttons(chat: ChatPage) -> list[str]:
+    """The labels of the buttons below it."""
     return [re.sub(r" in \d+ s$", "", text) for text in chat.alert.get_by_role("button").all_inner_texts()]
 
 
 def diagnosed(chat: ChatPage) -> tuple[str, str]:
-    """What “What is wrong?” shows: a mark for each thing that was asked, and what to put right first."""
-    chat.press("What is wrong?")
+    """The result of “Troubleshoot”: a mark for each check, and what to fix first."""
+    chat.press("Troubleshoot")
     verdict = chat.page.locator("#verdict")
-    # Before, it says what is known of a server that is quiet.
-    expect(verdict).to_have_text(re.compile("^(Put this right first|Everything answers)"), timeout=ANSWER_MS)
+    # Until then it shows what is known about a server that does not respond.
+    expect(verdict).to_have_text(re.compile("^(Fix this first|All checks passed)"), timeout=ANSWER_MS)
     steps = chat.page.get_by_role("dialog").get_by_role("listitem").all_inner_texts()
-    told = verdict.inner_text().removeprefix("Put this right first: ")
+    problem = verdict.inner_text().removeprefix("Fix this first: ")
     chat.press("Close")
-    return "".join("✓" if "✓" in step else "✗" for step in steps), told
+    return "".join("✓" if "✓" in step else "✗" for step in steps), problem
 
 
-def asked(chat: ChatPage, model: str = "tinyllama") -> str:
-    """The sentence that a question to this model ends in."""
+def error_of_prompt(chat: ChatPage, model: str = "tinyllama") -> str:
+    """The error message for a prompt to this model."""
     chat.pick(model)
-    chat.ask("Who are you?")
-    return said(chat)
+    chat.send("Who are you?")
+    return error_message(chat)
 
 
-def telling(chat: ChatPage) -> str:
-    """What is there of a story, after a few words."""
+def start_story(chat: ChatPage) -> str:
+    """Start an endless answer; the text after a few words."""
     chat.pick("tinystory")
-    chat.ask("Tell me a story.")
+    chat.send("Tell me a story.")
     chat.wait_for_words(6)
     return chat.answer.inner_text()
 
 
 def test_ollama_is_stopped(chat: ChatPage) -> None:
     on_guest("sudo docker stop hearth-ollama")
-    assert asked(chat) == NO_OLLAMA
-    assert offered(chat) == WAIT
+    assert error_of_prompt(chat) == NO_OLLAMA
+    assert buttons(chat) == WAIT
     assert diagnosed(chat) == ("✓✗✗✗", NO_OLLAMA)
     chat.press("Keep trying")
     on_guest("sudo docker start hearth-ollama")
@@ -98,8 +99,8 @@ def test_ollama_is_stopped(chat: ChatPage) -> None:
 
 def test_httpd_is_stopped(chat: ChatPage) -> None:
     on_guest("sudo docker stop hearth-httpd")
-    assert asked(chat) == UNREACHABLE
-    assert offered(chat) == WAIT
+    assert error_of_prompt(chat) == UNREACHABLE
+    assert buttons(chat) == WAIT
     assert diagnosed(chat) == ("✗", UNREACHABLE)
     chat.press("Keep trying")
     on_guest("sudo docker start hearth-httpd")
@@ -108,140 +109,139 @@ def test_httpd_is_stopped(chat: ChatPage) -> None:
 
 def test_the_model_was_deleted(chat: ChatPage) -> None:
     on_guest(f"{OLLAMA} rm tinyllama")
-    assert asked(chat) == (
-        "The model “tinyllama:latest” is not on this server, which has “tinystory:latest”. Pick another one, or add it "
-        "to “ollama_models” in the inventory and deploy again."
+    assert error_of_prompt(chat) == (
+        "The model “tinyllama:latest” is not installed on this server (installed: “tinystory:latest”). Pick another "
+        "one, or add it to “ollama_models” in the inventory and deploy again."
     )
-    assert offered(chat) == ["Ask tinystory instead", "Edit question", "What is wrong?"]
+    assert buttons(chat) == ["Use tinystory instead", "Edit prompt", "Troubleshoot"]
     assert chat.models() == ["tinystory"]
-    chat.press("Ask tinystory instead")
+    chat.press("Use tinystory instead")
     chat.wait_for_words(3)
     chat.press("Stop")
     chat.wait_for("stopped")
 
     on_guest(f"{OLLAMA} rm tinystory")
-    chat.press("Ask again")
+    chat.press("Retry")
     chat.wait_for("error")
     expect(chat.page.locator("#notice-text")).to_have_text(NO_MODELS)
     assert diagnosed(chat) == ("✓✗✓✗", NO_MODELS)
 
 
-def test_all_places_are_taken(chat: ChatPage) -> None:
-    """As many answers as `proxy_max_streams` lets through: one comes, the others wait for the model."""
+def test_all_slots_are_taken(chat: ChatPage) -> None:
+    """As many in-flight responses as `proxy_max_streams` allows: one is generated, the others wait for the model."""
     with held(4):
-        wait_until(lambda: refusal("tinystory") == "busy, or model server down", 120, "no place is left")
-        assert asked(chat, "tinystory") == BUSY
-        assert offered(chat) == WAIT
+        wait_until(lambda: refusal("tinystory") == "busy, or model server down", 120, "no slot is free")
+        assert error_of_prompt(chat, "tinystory") == BUSY
+        assert buttons(chat) == WAIT
         assert diagnosed(chat) == ("✓✓✓✗", BUSY)
         chat.press("Keep trying")
-        expect(chat.status).to_contain_text("Trying again in", timeout=ANSWER_MS)
+        expect(chat.status).to_contain_text("Retrying in", timeout=ANSWER_MS)
     chat.wait_for_words(3)
 
 
 def test_ollamas_queue_is_full(chat: ChatPage) -> None:
-    """Who wants another model than the one that is answering waits in Ollama's own queue: one first in line, and one
-    more behind it."""
+    """Prompts to another model than the running one wait in Ollama's own queue: one at its head, one behind it."""
     deployed_with("ollama_max_queue=1", "proxy_max_streams=16")
     with held():
         wait_until(lambda: "maximum pending requests" in refusal("tinyllama"), 120, "the queue is full")
-        assert asked(chat) == QUEUE_FULL
-        assert "The server said: server busy" in chat.alert.inner_text()
-        assert offered(chat) == WAIT
+        assert error_of_prompt(chat) == QUEUE_FULL
+        assert "Server message: server busy" in chat.alert.inner_text()
+        assert buttons(chat) == WAIT
         assert diagnosed(chat) == ("✓✓✓✗", QUEUE_FULL)
         chat.press("Keep trying")
-        expect(chat.status).to_contain_text("Trying again in", timeout=ANSWER_MS)
+        expect(chat.status).to_contain_text("Retrying in", timeout=ANSWER_MS)
     chat.wait_for("done")
 
 
-def test_the_models_process_is_killed_in_the_midst_of_an_answer(chat: ChatPage) -> None:
-    told = telling(chat)
+def test_the_models_process_is_killed_during_an_answer(chat: ChatPage) -> None:
+    text = start_story(chat)
     on_guest("sudo pkill -9 -f '[o]llama runner'")
-    assert said(chat) == FAILED
-    assert "The server said: " in chat.alert.inner_text()
-    assert chat.answer.inner_text().startswith(told)
-    chat.press("Ask again")
+    assert error_message(chat) == FAILED
+    assert "Server message: " in chat.alert.inner_text()
+    assert chat.answer.inner_text().startswith(text)
+    chat.press("Retry")
     chat.wait_for_words(3)
 
 
-def test_ollama_is_killed_in_the_midst_of_an_answer(chat: ChatPage) -> None:
-    told = telling(chat)
+def test_ollama_is_killed_during_an_answer(chat: ChatPage) -> None:
+    text = start_story(chat)
     on_guest("sudo kill -9 $(sudo docker inspect -f '{{.State.Pid}}' hearth-ollama)")
-    assert said(chat) == CUT_OFF
-    assert offered(chat) == ["Copy", "Continue", "Ask again", "Edit question", "What is wrong?"]
+    assert error_message(chat) == CUT_OFF
+    assert buttons(chat) == ["Copy", "Continue", "Retry", "Edit prompt", "Troubleshoot"]
     kept = chat.answer.inner_text()
-    assert kept.startswith(told)
-    # Docker starts it again, without anybody's doing.
-    wait_until(lambda: call(url(), "GET", "/api/tags", timeout=10).status == 200, 120, "Ollama answers again")
+    assert kept.startswith(text)
+    # Docker restarts it automatically.
+    wait_until(lambda: call(url(), "GET", "/api/tags", timeout=10).status == 200, 120, "Ollama responds again")
     chat.press("Continue")
     chat.wait_for_words(len(kept.split()) + 3)
     assert chat.answer.inner_text().startswith(kept)
 
 
-def test_ollama_is_killed_while_a_question_waits(chat: ChatPage) -> None:
-    """Chromium sends a question again whose connection was closed, and learns that nobody is there to take it."""
+def test_ollama_is_killed_while_a_prompt_waits(chat: ChatPage) -> None:
+    """Chromium resends a prompt whose connection was closed, and the server is down by then."""
     with held():
         chat.pick("tinystory")
-        chat.ask("And me?")
+        chat.send("And me?")
         expect(chat.status).to_contain_text(
-            "The model server answers; the model may be busy with other questions", timeout=60_000
+            "The model server responds; the model may be busy with other prompts", timeout=60_000
         )
         on_guest("sudo kill -9 $(sudo docker inspect -f '{{.State.Pid}}' hearth-ollama)")
-        assert said(chat) == RESTARTED
-    assert offered(chat) == WAIT
+        assert error_message(chat) == RESTARTED
+    assert buttons(chat) == WAIT
     chat.press("Keep trying")
     chat.wait_for_words(3)
 
 
-def test_an_answer_that_takes_longer_than_the_proxy_waits(chat: ChatPage) -> None:
+def test_an_answer_takes_longer_than_the_proxy_timeout(chat: ChatPage) -> None:
     deployed_with("proxy_timeout=30", 'ollama_load_timeout="30s"')
     with held():
-        assert asked(chat, "tinystory") == TOO_SLOW
-        assert offered(chat) == ["Ask again", "Edit question", "What is wrong?"]
+        assert error_of_prompt(chat, "tinystory") == TOO_SLOW
+        assert buttons(chat) == ["Retry", "Edit prompt", "Troubleshoot"]
         assert diagnosed(chat) == ("✓✓✓✗", TOO_SLOW)
-    chat.press("Ask again")
+    chat.press("Retry")
     chat.wait_for_words(3)
 
 
-def test_the_callers_network_is_no_longer_let_in(chat: ChatPage) -> None:
+def test_the_clients_network_is_no_longer_allowed(chat: ChatPage) -> None:
     deployed_with('proxy_access="networks"', 'proxy_allowed_networks=["192.168.77.0/24"]')
-    sentence = (
-        "This device's network may not use the model. Add it to “proxy_allowed_networks” in the inventory and deploy "
-        "again."
+    message = (
+        "This device's network is not allowed to use the model. Add it to “proxy_allowed_networks” in the inventory "
+        "and deploy again."
     )
-    assert asked(chat) == sentence
-    assert offered(chat) == ["Ask again", "Edit question", "What is wrong?"]
-    marks, told = diagnosed(chat)
-    assert (marks[1:], told) == ("✗✗✗", sentence)
+    assert error_of_prompt(chat) == message
+    assert buttons(chat) == ["Retry", "Edit prompt", "Troubleshoot"]
+    marks, problem = diagnosed(chat)
+    assert (marks[1:], problem) == ("✗✗✗", message)
 
 
 def test_the_name_in_the_address_bar_is_no_longer_served(open_chat: OpenChat) -> None:
     deployed_with('proxy_host_names=["hearth.test"]')
     chat = open_chat(url().replace("127.0.0.1", "hearth.test"))
-    chat.say("Who are you?")
+    chat.send_and_wait("Who are you?")
     deployed_with()
-    assert asked(chat) == (
-        "The server does not answer to the name in the address bar. Open the page by its IP address, or add the name "
-        "to “proxy_host_names” in the inventory and deploy again."
+    assert error_of_prompt(chat) == (
+        "The server does not accept the host name in the address bar. Open the page by its IP address, or add the "
+        "name to “proxy_host_names” in the inventory and deploy again."
     )
-    assert offered(chat) == ["Ask again", "Edit question", "What is wrong?"]
-    again = open_chat(url())
-    again.say("And by its address?")
+    assert buttons(chat) == ["Retry", "Edit prompt", "Troubleshoot"]
+    other = open_chat(url())
+    other.send_and_wait("And by its address?")
 
 
 def test_the_model_is_too_large_for_the_memory(chat: ChatPage) -> None:
-    """Ollama counts as taken what the container has read from its disk, too; so a limit is reached by a large file."""
+    """Ollama counts the container's page cache as used memory, so reading a large file reaches the limit."""
     on_guest(
         f"{OLLAMA} stop tinyllama; {OLLAMA} stop tinystory; "
         "sudo docker update --memory 200m --memory-swap 200m hearth-ollama && "
         "sudo docker exec hearth-ollama bash -c "
         "'head -c 250000000 /dev/zero > /root/.ollama/large && cat /root/.ollama/large > /dev/null'"
     )
-    assert (
-        asked(chat) == "The model “tinyllama:latest” needs more memory than the server has free. Pick a smaller model."
+    assert error_of_prompt(chat) == (
+        "The model “tinyllama:latest” needs more memory than the server has free. Pick a smaller model."
     )
     assert re.search(r"requires more system memory \(.+\) than is available", chat.alert.inner_text())
-    assert "Ask again" in offered(chat)[0] or "instead" in offered(chat)[0]
+    assert "Retry" in buttons(chat)[0] or "instead" in buttons(chat)[0]
     on_guest("sudo docker exec hearth-ollama rm /root/.ollama/large")
-    chat.press("Edit question")
+    chat.press("Edit prompt")
     chat.prompt.press("Enter")
     chat.wait_for("done")

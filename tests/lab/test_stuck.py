@@ -17,7 +17,7 @@ from tests.browser.conftest import OpenChat
 from tests.lab.machine import deploy, deployed_with, on_guest, url, wait_until
 from tests.lab.test_doctor_inside import doctor
 from tests.lab.test_drift_command import drift
-from tests.lab.test_page_errors import RESTARTED, said
+from tests.lab.test_page_errors import RESTARTED, error_message
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
@@ -25,11 +25,11 @@ MODEL = "tinystory"  # it never ends by itself
 STOPS = 50
 SILENT = 20  # s without a word; an answer that comes has its first one after a second, under emulation five
 # What the page says meanwhile.
-BUSY = "The model server answers; the model may be busy with other questions"
+BUSY = "The model server responds; the model may be busy with other prompts"
 STUCK = (
-    "Nothing for two minutes. If the model server is stuck, Hearth restarts it about now, unless “ollama_heal_stuck” "
-    "is off; this page then says so. If nothing comes after three minutes, deploy again. You can also stop, and ask a "
-    "smaller model."
+    "No output for two minutes. If the model server is stuck, Hearth restarts it about now and this page reports that, "
+    "unless “ollama_heal_stuck” is off. If there is still no output after three minutes, deploy again. You can also "
+    "stop and try a smaller model."
 )
 # 90 s without work, and the three checks in a row that Docker wants to see, 30 s apart; then the restart.
 SEEN = 240
@@ -135,7 +135,7 @@ def test_with_the_healing_off_page_drift_and_doctor_say_it_and_a_deploy_repairs_
     get_stuck()
     chat = open_chat(url())
     chat.pick(MODEL)
-    chat.ask("Is anybody there?")
+    chat.send("Is anybody there?")
     begun = time.monotonic()
     expect(chat.status).to_contain_text(BUSY, timeout=60_000)
     wait_until(lambda: on_guest(INSPECT % ".State.Health.Status") == "unhealthy", SEEN, "the health check says so")
@@ -143,7 +143,7 @@ def test_with_the_healing_off_page_drift_and_doctor_say_it_and_a_deploy_repairs_
     assert on_guest(INSPECT % ".RestartCount") == "0"
     expect(chat.status).to_contain_text(STUCK, timeout=120_000)
     print(f"the page says it after {time.monotonic() - begun:.0f} s")
-    assert chat.watched("announced")[-1] == STUCK
+    assert chat.recorded("announced")[-1] == STUCK
     done = drift("--json", "--data", off)
     assert done.returncode == 1
     ((_, verdict),) = json.loads(done.stdout).items()
@@ -162,8 +162,8 @@ def test_with_the_healing_off_page_drift_and_doctor_say_it_and_a_deploy_repairs_
     assert (repair.code, repair.changed) == (0, ("Stack | Bring the containers up",)), repair.output
     assert re.search(sentence, repair.output), repair.output
     assert "An answer is running: waiting" not in repair.output, "it would never end"
-    assert said(chat) == RESTARTED
-    chat.press("Ask again")
+    assert error_message(chat) == RESTARTED
+    chat.press("Retry")
     chat.wait_for_words(3)
     chat.press("Stop")
     quiet = deploy(off)

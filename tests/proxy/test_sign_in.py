@@ -48,7 +48,7 @@ def test_who_signs_in_uses_the_page_as_ever(chromium: Browser, web: Httpd, name:
     refused: list[str] = []
     page.on("response", lambda answer: refused.append(answer.url) if answer.status in (401, 403) else None)
     chat = ChatPage(page, web.url).open()
-    chat.say("Who are you?")
+    chat.send_and_wait("Who are you?")
     assert TINYLLAMA_SENTENCE in (chat.answer.text_content() or "")
     # Asked once, for the page; from then on the browser sends it along.
     assert {url.removeprefix(web.url) for url in refused} <= {"/"}, refused
