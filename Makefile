@@ -52,6 +52,7 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.deploy
 
 ##@ Users
 setup: $(VENV)/.deploy $(addprefix $(VENV)/.,$(WITH)) ## install the command hearth into .venv; WITH=verify adds what `hearth verify` needs, WITH=dev the lab and the tests
+	@echo "Next: $(BIN)/hearth --help"
 
 machine-to-run:
 	@lab/machine.sh --without-build
@@ -73,6 +74,8 @@ test: machine $(VENV)/.dev ## checks, unit tests, a deploy to the lab, acceptanc
 	@GO_ON='$(GO_ON)' $(BIN)/python -m tests.run '$(SUITE)'
 
 clean: ## stop the lab and remove what was created in this directory; the cache outside it stays
-	@test ! -x $(BIN)/python || $(BIN)/python -m lab down
-	@failed=; for lab in .lab-*; do test ! -d "$$lab" -o ! -x $(BIN)/python || $(BIN)/python -m lab --guest "$${lab#.lab-}" down || failed=1; done; test -z "$$failed"
+	@failed=; for lab in .lab .lab-*; do \
+	  test -d "$$lab" -a -x $(BIN)/python || continue; \
+	  if [ "$$lab" = .lab ]; then $(BIN)/python -m lab down; else $(BIN)/python -m lab --guest "$${lab#.lab-}" down; fi || failed=1; \
+	done; test -z "$$failed"
 	@rm -rf $(VENV) .lab .lab-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
