@@ -169,8 +169,8 @@ def cli() -> None:
     Exit codes:
       0    done, or nothing differs
       1    something differs, or failed, or you declined
-      2    wrong usage, or no answer was possible: a setting is invalid, a preflight check
-           failed, or a host could not be reached or inspected. Nothing was changed
+      2    wrong usage or unknown, and nothing was changed: a setting is invalid, a preflight
+           check failed, or a host could not be reached or inspected
       130  interrupted with Ctrl-C
 
     `hearth COMMAND --help` has the options and examples of each command. `hearth deploy` runs
