@@ -15,8 +15,8 @@ from hearth.cli.session import check_directory, close_session, open_session
 from hearth.runtime.options import read_choice, read_required
 
 check_directory()
-directory = Path(read_required("TO", host.data.get("x_backup_to"), "backups"))
-with_models = read_choice("WITH_MODELS", host.data.get("x_backup_models"), ("0", "1")) == "1"
+directory = Path(read_required("x_backup_to", host.data.get("x_backup_to"), "backups"))
+with_models = read_choice("x_backup_models", host.data.get("x_backup_models"), ("0", "1")) == "1"
 
 session = open_session()
 backup(settings=session.settings, directory=directory, with_models=with_models, **session.root)

@@ -15,7 +15,7 @@ from hearth.runtime.options import read_choice
 from hearth.uninstall.deploy import show_plan, uninstall
 
 check_directory()
-delete_models = read_choice("MODELS", host.data.get("x_uninstall_models"), ("keep", "delete")) == "delete"
+delete_models = read_choice("x_uninstall_models", host.data.get("x_uninstall_models"), ("keep", "delete")) == "delete"
 
 session = open_session()
 show_plan(session.settings, delete_models, session.root)

@@ -175,6 +175,6 @@ docker_drain_timeout = 30
 host_allow_reboot = False
 
 # --- Releases -------------------------------------------------------------------------------------
-# Releases kept on the host, the one that serves included: what `make rollback` can go back to. Images that only
+# Releases kept on the host, the one that serves included: what `hearth rollback` can go back to. Images that only
 # older ones used are removed; each Ollama image takes some GB of disk.
 releases_kept = 2

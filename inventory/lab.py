@@ -1,6 +1,6 @@
 """The lab: a throwaway virtual machine on this computer that stands in for a fresh Raspberry Pi.
 
-    make lab-up
+    .venv/bin/python -m lab up
     pyinfra inventory/lab.py deploy.py
 
 Its address, key and registries are where the running lab says they are; nothing is to be edited here.

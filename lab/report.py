@@ -47,8 +47,8 @@ def status(must_run: bool = False) -> Status:
     beside = servers.names(guest, known.mode)
     running = set(alive) >= {state.QEMU, *beside}
     if must_run and not running:
-        how = "make lab-up" if guest == guests.TRIXIE else f"python -m lab --guest {guest.name} up"
-        raise LabError(f"The lab is not running. Start it with: {how}")
+        which = "" if guest == guests.TRIXIE else f"--guest {guest.name} "
+        raise LabError(f"The lab is not running. Start it with: .venv/bin/python -m lab {which}up")
     forwards = {port: known.ports[port] for port in state.GUEST_PORTS if port in known.ports}
 
     def reached_at(name: str) -> str:

@@ -91,7 +91,8 @@ def snapshot(stages: Stages, name: str) -> None:
     with state.locked() as known:
         if not known.alive(state.QEMU):
             raise LabError(
-                "The lab is not running, so there is nothing to take a snapshot of. Start it with: make lab-up"
+                "The lab is not running, so there is nothing to take a snapshot of. Start it with: "
+                ".venv/bin/python -m lab up"
             )
         _snapshot(known, name, stages)
 

@@ -1,4 +1,4 @@
-"""`make demo`, `make test` and the like: stages one after another, each timed; the first failure ends the run."""
+"""`make demo`, `make test` and its suites: stages one after another, each timed; the first failure ends the run."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def say_hello() -> None:
     print(f"\n\nThe chat page: {status.url}")
     for line in status.origins:
         print(f"  {line}")
-    print(f"  a shell on the machine: {BIN.parent.name}/bin/python -m lab ssh    stop it: make lab-down")
+    print("  a shell on the machine: .venv/bin/python -m lab ssh    stop the machine: .venv/bin/python -m lab down")
 
 
 RUNS: dict[str, list[Stage]] = {

@@ -38,7 +38,7 @@ def open_backup() -> Archive:
     Raises:
         DeployError: there is none, or it can't be used.
     """
-    path = Path(read_required("FROM", host.data.get("x_restore_from"), "backups/….tar"))
+    path = Path(read_required("x_restore_from", host.data.get("x_restore_from"), "backups/….tar"))
     hosts = sum(1 for one in state.inventory if state.is_host_in_limit(one))
     try:
         if path.is_dir():

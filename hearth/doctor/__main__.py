@@ -20,10 +20,19 @@ from hearth.doctor.report import UNKNOWN, exit_code, format_json, format_text, l
 from hearth.doctor.runner import Diagnosis, Options
 from hearth.doctor.target import parse_target
 
+_EPILOG = """\
+examples:
+  {program} http://pi.local:85
+  {program} http://pi.local:85 --inventory inventory/pi.py    also from the host's side
+  {program} http://pi.local:85 --origin http://192.168.1.20:8080
+  {program} https://pi.local:8443 --ca ~/.config/hearth/ca/hearth-ca.crt --user anna
 
-def main(arguments: list[str] | None = None) -> int:
+exit codes: 0 no problem found, 1 a problem was found, 2 nothing could be checked. See docs/doctor.md."""
+
+
+def main(arguments: list[str] | None = None, program: str = "python -m hearth.doctor") -> int:
     """Walk, tell, and return the exit code."""
-    options = _parser().parse_args(arguments)
+    options = make_parser(program).parse_args(arguments)
     try:
         target = parse_target(options.url)
         authority = _authority(options.ca)
@@ -97,11 +106,13 @@ def _times(text: str) -> int:
     return times
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser(program: str = "python -m hearth.doctor") -> argparse.ArgumentParser:
+    """The doctor's command line, for a program of that name."""
     parser = argparse.ArgumentParser(
-        prog="python -m hearth.doctor",
+        prog=program,
         description="Why a Hearth host can't be reached or does not answer, and what helps. Runs on your own machine.",
-        epilog="Exit codes: 0 nothing is wrong, 1 something is, 2 it could not be looked at. docs/doctor.md says more.",
+        epilog=_EPILOG.format(program=program),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("url", metavar="URL", help="the chat page's address: http://pi.local:85")
     parser.add_argument(

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from hearth.drift.verdict import Verdict, exit_code, format_verdict, judge, parse_report
 from hearth.runtime.explain import EXPLAIN_LOG
-from hearth.runtime.pyinfra_process import failure_reason, limit_pattern, run_pyinfra, select_hosts
+from hearth.runtime.pyinfra_process import failure_reason, limit_pattern, resolve_inventory, run_pyinfra, select_hosts
 
 # Of the caller's environment: what would make pyinfra execute, or look at other hosts.
 _NOT_PASSED_ON = ("PYINFRA_YES", "PYINFRA_LIMIT", "PYINFRA_EXCLUDE", "PYINFRA_DRY", "PYINFRA_JSON")
@@ -26,8 +26,8 @@ _NOT_PASSED_ON = ("PYINFRA_YES", "PYINFRA_LIMIT", "PYINFRA_EXCLUDE", "PYINFRA_DR
 
 def main(arguments: list[str] | None = None) -> int:
     """Look at the hosts, print a verdict on each, and return the exit code."""
-    options = _parser().parse_args(arguments)
-    inventory = str(Path(options.inventory).resolve()) if Path(options.inventory).exists() else options.inventory
+    options = make_parser().parse_args(arguments)
+    inventory = resolve_inventory(options.inventory)
     code, output, errors = _pyinfra(inventory, "debug-inventory", "--json", timeout=options.timeout)
     hosts = select_hosts(output, options.limit) if code == 0 else []
     if not hosts:
@@ -77,7 +77,8 @@ def _pyinfra(inventory: str, *words: str, timeout: float, report: str = "") -> t
     return done.returncode, done.stdout, done.stderr
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The command line of `python -m hearth.drift`, whose options `hearth drift` has, too."""
     parser = argparse.ArgumentParser(
         prog="python -m hearth.drift",
         description="Compare hosts with their settings, say what differs, and change nothing.",

@@ -47,7 +47,16 @@ def judge(code: int, output: str, errors: str, said: Sequence[ReportedReason]) -
     if code != 0 or not plan:
         return Verdict("unknown", (failure_reason(errors) or "pyinfra ended early and gave no reason",))
     # What a condition guards is not evaluated in a dry run: `hosts_with_conditional_change` says nothing.
-    changed = [one["name"] for one in plan if one["hosts_with_change"]]
+    return compare([one["name"] for one in plan if one["hosts_with_change"]], said)
+
+
+def compare(changed: Sequence[str], said: Sequence[ReportedReason]) -> Verdict:
+    """The verdict on one host that was compared with its settings.
+
+    Args:
+        changed: names of the operations that would change the host.
+        said: as in `judge`.
+    """
     reasons = tuple(dict.fromkeys(one.text for one in said))
     if not changed:
         return Verdict("unknown", reasons) if any(one.kind == "unknown" for one in said) else Verdict("same")

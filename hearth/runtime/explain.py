@@ -18,9 +18,9 @@ EXPLAIN_LOG = "HEARTH_REPORT"
 
 Kind = Literal["differs", "unknown"]
 
-# (host, sentence) pairs of each run. An operation's body runs twice: what was said before a person is asked whether to
-# execute is not said again afterwards.
-_said: WeakKeyDictionary[State, set[tuple[str, str]]] = WeakKeyDictionary()
+# (host, sentence) → kind, of each run. An operation's body runs twice: what was explained before a person confirms is
+# not explained again afterwards.
+_said: WeakKeyDictionary[State, dict[tuple[str, str], Kind]] = WeakKeyDictionary()
 # Hosts and files that an earlier operation of the same run is going to put, as it said while preparing.
 _put: WeakKeyDictionary[State, set[tuple[str, str]]] = WeakKeyDictionary()
 
@@ -43,15 +43,20 @@ def explain(*sentences: str, kind: Kind = "differs") -> None:
     Args:
         kind: `unknown` where something can't be found out, which is neither a difference nor the lack of one.
     """
-    said = _said.setdefault(_state(), set())
+    said = _said.setdefault(_state(), {})
     for sentence in sentences:
         if (host.name, sentence) in said:
             continue
-        said.add((host.name, sentence))
+        said[host.name, sentence] = kind
         logger.info(f"{host.print_prefix}{sentence}")
         if path := os.environ.get(EXPLAIN_LOG):
             with Path(path).open("a", encoding="utf-8") as report:
                 report.write(json.dumps({"host": host.name, "kind": kind, "text": sentence}) + "\n")
+
+
+def explained(state: State, name: str) -> list[tuple[Kind, str]]:
+    """Kinds and sentences of everything explained about a host during a run, in order."""
+    return [(kind, sentence) for (host_name, sentence), kind in _said.get(state, {}).items() if host_name == name]
 
 
 def will_write(*paths: str) -> None:

@@ -1,4 +1,7 @@
-"""Options of a single run, which are no settings: `pyinfra … --data x_backup_to=backups`, or `make … TO=backups`."""
+"""Options of a single run, which are not settings: `pyinfra … --data x_backup_to=backups`.
+
+`hearth backup --to backups` and the like pass them.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ def read_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """One of the choices; the first if none was given.
 
     Args:
-        name: as the option of `make` is called, for the message.
+        name: of the data, for the message.
 
     Raises:
         DeployError: it is none of them.
     """
     chosen = choices[0] if value in (None, "") else str(value)
     if chosen not in choices:
-        raise DeployError(f"{name} = {chosen!r}: {' or '.join(choices)} would be right; nothing was changed")
+        raise DeployError(f"{name} = {chosen!r}: use {' or '.join(choices)}; nothing was changed")
     return chosen
 
 
@@ -29,5 +32,5 @@ def read_required(name: str, value: Any, example: str) -> str:
         DeployError: it was not.
     """
     if value in (None, ""):
-        raise DeployError(f"{name} is not given; {name}={example} would be right; nothing was changed")
+        raise DeployError(f"{name} is missing: add --data {name}={example}; nothing was changed")
     return str(value)

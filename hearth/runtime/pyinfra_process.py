@@ -9,8 +9,21 @@ import sys
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from glob import escape
+from pathlib import Path
 
 from hearth.paths import CHECKOUT
+
+
+def resolve_inventory(inventory: str) -> str:
+    """An inventory as pyinfra finds it from the checkout: a file in the current directory gets its full path.
+
+    Other values are not changed: files of the checkout, host names, connectors such as `@local`.
+    """
+    path = Path(inventory).resolve()
+    if not path.exists():
+        return inventory
+    # In messages, a file of the checkout has its usual name.
+    return str(path.relative_to(CHECKOUT)) if path.is_relative_to(CHECKOUT) else str(path)
 
 
 def run_pyinfra(

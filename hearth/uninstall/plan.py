@@ -152,7 +152,7 @@ def _volume(
         return True
     kept.append(
         f"models in the volume {MODELS_VOLUME} ({host.volume.mount}): "
-        f"`make uninstall MODELS=delete`, or `docker volume rm {MODELS_VOLUME}` on the host, removes them"
+        f"`hearth uninstall --delete-models`, or `docker volume rm {MODELS_VOLUME}` on the host, removes them"
     )
     return False
 
@@ -163,7 +163,7 @@ def _store(host: FootprintState, models_dir: str, delete_models: bool, kept: lis
     if delete_models:
         return models_dir
     kept.append(
-        f"models in {host.store}: `make uninstall MODELS=delete`, or `rm -r {host.store}` on the host, removes them"
+        f"models in {host.store}: `hearth uninstall --delete-models`, or `rm -r {host.store}` on the host, removes them"
     )
     return ""
 

@@ -1,6 +1,6 @@
 """The acceptance suite: any inventory's hosts, looked at from outside and from inside, changed by nothing.
 
-    pytest tests/acceptance --inventory inventory/pi.py        (or: make verify INVENTORY=inventory/pi.py)
+    pytest tests/acceptance --inventory inventory/pi.py        (or: hearth verify inventory/pi.py)
 
 Hosts and their settings are those that pyinfra itself reads, so that what is expected is what was asked for.
 """

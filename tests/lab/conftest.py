@@ -1,4 +1,4 @@
-"""Scenarios begin from the snapshot "deployed", which `make test` and `make test-scenarios` take after a deploy."""
+"""Scenarios begin from the snapshot "deployed", which `make test` and its suites take after a deploy."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ DRIFT = {
 }
 
 
-# Several at once for every run of CI; each alone with `make test-faults`.
+# Several at once for every run of CI; each alone with `make test SUITE=faults`.
 TOGETHER = {
     "a bad day": (
         "model deleted",

@@ -1,7 +1,7 @@
 """An Ollama that answers nobody any more (ollama#17131) is seen by its own health check, and restarted by it, once.
 
 The real Ollama, httpd and Docker engine, with compose.yaml as it is rendered. `make test` has a sample with less
-patience than is shipped; `make test-proxy-long` has the rest, and half an hour of what is slow and not stuck.
+patience than is shipped; `make test SUITE=proxy-long` has the rest, and half an hour of what is slow and not stuck.
 """
 
 from __future__ import annotations

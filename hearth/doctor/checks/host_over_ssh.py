@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from hearth.doctor.causes import host as causes
@@ -16,7 +15,7 @@ from hearth.doctor.checks.host_state import is_idle, judge
 from hearth.doctor.checks.result import Step
 from hearth.doctor.target import Target
 from hearth.paths import CHECKOUT
-from hearth.runtime.pyinfra_process import failure_reason, limit_pattern, run_pyinfra
+from hearth.runtime.pyinfra_process import failure_reason, limit_pattern, resolve_inventory, run_pyinfra
 
 _FACT = "hearth.stack.health_facts.Symptoms"
 
@@ -82,7 +81,7 @@ def inspect_host(inventory: str, wanted: str, target: Target, timeout: float) ->
         wanted: name of a host in the inventory, "" to choose.
         timeout: seconds in all.
     """
-    path = str(Path(inventory).resolve()) if Path(inventory).exists() else inventory
+    path = resolve_inventory(inventory)
     try:
         host = choose_host(_pyinfra(timeout, path, "debug-inventory"), wanted, target)
         name = host["name"]

@@ -156,7 +156,7 @@ def test_status_of_a_lab_that_never_ran(checkout: Path, capsys: pytest.CaptureFi
     with pytest.raises(lab.LabError, match="The lab is not running"):
         lab.status(must_run=True)
     assert main(["ssh", "true"]) == 1
-    assert "lab: The lab is not running. Start it with: make lab-up" in capsys.readouterr().err
+    assert "lab: The lab is not running. Start it with: .venv/bin/python -m lab up" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("checkout")
