@@ -1,4 +1,4 @@
-"""Where the doctor itself runs: what differs between systems, and so must be known to name a cause."""
+"""The environment that the doctor runs in, as far as causes depend on it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class ClientEnvironment:
         system: `Linux`, `Darwin` (macOS) or `Windows`, as Python names it.
         in_container: of Docker, Podman or Kubernetes.
         is_wsl: a Linux inside Windows.
-        is_root: the user may do everything.
-        terminal: the terminal program, where it says its name (`Apple_Terminal`, `iTerm.app`, `vscode`).
-        over_ssh: the session came over ssh.
+        is_root: the process runs as root.
+        terminal: the terminal program, if it identifies itself (`Apple_Terminal`, `iTerm.app`, `vscode`).
+        over_ssh: it is an ssh session.
     """
 
     system: str = "Linux"
@@ -30,17 +30,17 @@ class ClientEnvironment:
 
     @property
     def terminal_named(self) -> str:
-        """The terminal program, for a sentence."""
+        """The terminal program, for use in a sentence."""
         return self.terminal or "your terminal program"
 
     @property
     def exempt_from_local_network_privacy(self) -> bool:
-        """macOS asks no permission of root, of Apple's own Terminal, and of what came over ssh (Apple's TN3179)."""
+        """macOS requires no permission of root, Apple's own Terminal and ssh sessions (Apple's TN3179)."""
         return self.is_root or self.over_ssh or self.terminal == "Apple_Terminal"
 
 
 def inspect_client() -> ClientEnvironment:
-    """The place this process runs in."""
+    """The environment of this process."""
     return ClientEnvironment(
         system=platform.system(),
         in_container=any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv"))

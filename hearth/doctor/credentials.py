@@ -1,4 +1,4 @@
-"""What the doctor shows a host that asks who it is: never taken from the command line, which others can see."""
+"""The doctor's credentials for the host: never from the command line, which other users can read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def authorization(user: str) -> str:
     """The value of the `Authorization` header; "" without a user and without a key.
 
     Args:
-        user: whose password is taken from the environment, or asked for on the terminal; "" for a program's key.
+        user: whose password is read from the environment or prompted for; "" for an API key.
     """
     if not user:
         key = os.environ.get(KEY, "")

@@ -1,4 +1,4 @@
-"""One answer of an HTTP server."""
+"""One response of an HTTP server."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One answer.
+class Response:
+    """One response.
 
     Attributes:
-        headers: (lower-case name, value) pairs, so that a doubled one is seen.
-        seconds: until its headers were there.
+        headers: (lower-case name, value) pairs, so that duplicates are kept.
+        seconds: until the headers arrived.
     """
 
     status: int
@@ -29,7 +29,7 @@ class Answer:
         return next(iter(self.all(name)), "")
 
     def json(self) -> Any:
-        """The body as JSON; None if it is none."""
+        """The body as JSON; None if it is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -37,11 +37,11 @@ class Answer:
 
     @property
     def error(self) -> str:
-        """The `error` of a JSON body, as the proxy and Ollama write it; "" if there is none."""
+        """The `error` of a JSON body, in the format of the proxy and of Ollama; "" if there is none."""
         document = self.json()
         error = document.get("error", "") if isinstance(document, dict) else ""
         return str(error.get("message", "") if isinstance(error, dict) else error)
 
 
-def headers_of(answer: http.client.HTTPResponse) -> tuple[tuple[str, str], ...]:
-    return tuple((name.lower(), value) for name, value in answer.getheaders())
+def headers_of(response: http.client.HTTPResponse) -> tuple[tuple[str, str], ...]:
+    return tuple((name.lower(), value) for name, value in response.getheaders())

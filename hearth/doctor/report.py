@@ -1,4 +1,4 @@
-"""What the walk found, for people and for programs."""
+"""The report of a diagnosis, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ OK, PROBLEM, UNKNOWN = 0, 1, 2
 _MARKS = {"ok": "ok", "warning": "NOTE", "problem": "PROBLEM"}
 
 
-def lines(steps: Iterable[Step]) -> Iterator[str]:
-    """Each step as a line, when it is done; those skipped for the same reason as one."""
-    for (skipped, seen), group in groupby(steps, key=lambda step: (step.skipped, step.seen if step.skipped else "")):
+def format_steps(steps: Iterable[Step]) -> Iterator[str]:
+    """A line for each step when it is done; steps skipped for the same reason share one."""
+    for (skipped, observed), group in groupby(
+        steps, key=lambda step: (step.skipped, step.observed if step.skipped else "")
+    ):
         if skipped:
-            yield _line("-", ", ".join(step.name for step in group), seen)
+            yield _line("-", ", ".join(step.name for step in group), observed)
             continue
         for step in group:
-            yield _line(_MARKS[step.state], step.name, step.seen)
+            yield _line(_MARKS[step.state], step.name, step.observed)
 
 
-def _line(mark: str, name: str, seen: str) -> str:
-    return _wrap(f"  {mark:8} {name}: {seen}", " " * 11)
+def _line(mark: str, name: str, observed: str) -> str:
+    return _wrap(f"  {mark:8} {name}: {observed}", " " * 11)
 
 
 def exit_code(steps: Sequence[Step]) -> int:
-    """0 if nothing is wrong (notes aside), else 1."""
+    """0 without problems (notes do not count), else 1."""
     return PROBLEM if any(step.state == "problem" for step in steps) else OK
 
 
-def found(steps: Sequence[Step]) -> list[tuple[str, Finding]]:
-    """Every finding with its step's name, problems first; the same cause once, and none that another one replaces."""
+def collect_findings(steps: Sequence[Step]) -> list[tuple[str, Finding]]:
+    """All findings with step names, problems first; each cause once, without those that another one replaces."""
     pairs = [(step.name, finding) for step in steps for finding in step.findings]
     replaced = {name for _, finding in pairs for name in finding.cause.replaces}
     pairs = [pair for pair in pairs if pair[1].cause.id not in replaced]
@@ -45,18 +47,18 @@ def found(steps: Sequence[Step]) -> list[tuple[str, Finding]]:
 
 
 def format_text(steps: Sequence[Step]) -> str:
-    """The findings, each with cause and cure; to stand below the steps' lines."""
-    findings = found(steps)
+    """The findings, each with cause and cure; printed below the lines of the steps."""
+    findings = collect_findings(steps)
     if not findings:
-        return "Nothing is wrong on the way."
+        return "No problems found."
     blocks = []
     for number, (name, finding) in enumerate(findings, 1):
-        note = "" if finding.cause.severity == "problem" else " (works all the same)"
+        note = "" if finding.cause.severity == "problem" else " (works anyway)"
         blocks.append(
             "\n".join(
                 [
                     f"{number}. {finding.cause.title}{note}",
-                    _wrap(f"   Seen:  {name}: {finding.seen}", " " * 10),
+                    _wrap(f"   Found: {name}: {finding.observed}", " " * 10),
                     _wrap(f"   Cause: {finding.why}", " " * 10),
                     _wrap(f"   Cure:  {finding.cure}", " " * 10),
                     f"   More:  {finding.cause.docs}",
@@ -67,7 +69,7 @@ def format_text(steps: Sequence[Step]) -> str:
 
 
 def format_json(url: str, steps: Sequence[Step]) -> dict[str, Any]:
-    """The same as primitives. `verdict` is `ok` or `problem`, as the exit code says it."""
+    """The report as primitives. `verdict` is `ok` or `problem`, matching the exit code."""
     code = exit_code(steps)
     return {
         "url": url,
@@ -75,7 +77,7 @@ def format_json(url: str, steps: Sequence[Step]) -> dict[str, Any]:
         "verdict": "problem" if code else "ok",
         "exit_code": code,
         "steps": [
-            {"name": step.name, "state": step.state, "seen": step.seen, "data": dict(step.data)} for step in steps
+            {"name": step.name, "state": step.state, "seen": step.observed, "data": dict(step.data)} for step in steps
         ],
         "findings": [
             {
@@ -83,16 +85,16 @@ def format_json(url: str, steps: Sequence[Step]) -> dict[str, Any]:
                 "severity": finding.cause.severity,
                 "step": name,
                 "title": finding.cause.title,
-                "seen": finding.seen,
+                "seen": finding.observed,
                 "cause": finding.why,
                 "cure": finding.cure,
                 "docs": finding.cause.docs,
             }
-            for name, finding in found(steps)
+            for name, finding in collect_findings(steps)
         ],
     }
 
 
 def _wrap(text: str, indent: str) -> str:
-    # Addresses and commands stay whole, to be copied.
+    # Do not break addresses and commands, so that they can be copied.
     return textwrap.fill(text, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

@@ -1,4 +1,4 @@
-"""Why a connection failed, in one word, on any system."""
+"""Classify connection errors of any system."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ Reason = Literal[
     "refused", "timeout", "host-unreachable", "network-unreachable", "host-down", "forbidden", "reset", "other"
 ]
 
-# Numbers, not names of the `errno` module: the same error has another number on each system, and recorded ones are
-# judged anywhere.
+# Numbers, not names from the `errno` module: an error has a different number on each system, and errors recorded on one
+# system can be classified on another.
 _NUMBERS: dict[str, dict[int, Reason]] = {
     "Linux": {
         1: "forbidden",
@@ -50,12 +50,12 @@ _NUMBERS: dict[str, dict[int, Reason]] = {
 
 
 def reason_of(error: OSError, system: str) -> Reason:
-    """The word for an error of `connect`.
+    """Classify an error of `connect`.
 
     Args:
-        system: as in `Place`; an unknown one is judged as Linux.
+        system: as in `ClientEnvironment`; an unknown one is treated as Linux.
     """
     if isinstance(error, TimeoutError) and error.errno is None:
-        return "timeout"  # our own patience ended, not the system's
+        return "timeout"  # our own timeout, not the system's
     number = getattr(error, "winerror", None) or error.errno or 0
     return _NUMBERS.get(system, _NUMBERS["Linux"]).get(number, "other")

@@ -1,4 +1,4 @@
-"""The address that was given to look at."""
+"""The address to diagnose."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Target:
 
     @property
     def netloc(self) -> str:
-        """As in a `Host` header: without the scheme's default port, and without an IPv6 address's zone."""
+        """The `Host` header: without the scheme's default port, and without an IPv6 zone."""
         host = self.host.partition("%")[0]
         host = f"[{host}]" if ":" in host else host
         return host if self.port == _SCHEMES[self.scheme] else f"{host}:{self.port}"
@@ -40,7 +40,7 @@ class Target:
 
 
 def parse_ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address that a host is written as, or None for a name."""
+    """The host as an IP address, or None if it is a name."""
     try:
         return ipaddress.ip_address(host)
     except ValueError:
@@ -48,10 +48,10 @@ def parse_ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def parse_target(text: str) -> Target:
-    """Read an address as people write it: with or without scheme, with or without a path (which is left out).
+    """Parse an address with or without a scheme, with or without a path (which is ignored).
 
     Raises:
-        ValueError: saying what would be right.
+        ValueError: it is invalid; the message includes a valid example.
     """
     example = f"http://pi.local:{DEFAULT_PORT}"
     given = text.strip()
@@ -59,14 +59,14 @@ def parse_target(text: str) -> Target:
         parts = urlsplit(given if "://" in given else f"http://{given}")
         port = parts.port
     except ValueError:
-        raise ValueError(f"{text!r} is no address; {example!r} would be one") from None
+        raise ValueError(f"{text!r} is not a valid address; use one such as {example!r}") from None
     if parts.scheme not in _SCHEMES:
-        raise ValueError(f"{text!r}: the doctor looks at http:// and https:// addresses, such as {example!r}")
+        raise ValueError(f"{text!r}: use an http:// or https:// address, such as {example!r}")
     if parts.username is not None:
-        raise ValueError(f"{text!r}: write the address without a user name, such as {example!r}")
+        raise ValueError(f"{text!r}: omit the user name, as in {example!r}")
     host = parts.hostname or ""
     if not host or any(character.isspace() for character in host):
-        raise ValueError(f"{text!r} is no address; {example!r} would be one")
+        raise ValueError(f"{text!r} is not a valid address; use one such as {example!r}")
     if port == 0:
-        raise ValueError(f"{text!r}: 0 is no port; {example!r} would be an address")
+        raise ValueError(f"{text!r}: 0 is not a valid port; use an address such as {example!r}")
     return Target(parts.scheme, host, port or _SCHEMES[parts.scheme])

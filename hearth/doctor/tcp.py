@@ -1,4 +1,4 @@
-"""TCP connections to every address of the host."""
+"""TCP connections to the addresses of a host, and why they fail."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hearth.doctor.address import Address, is_docker_address, same_network, stays_here
+from hearth.doctor.address import Address, is_docker_address, is_this_machine, same_network
 from hearth.doctor.causes import network as causes
 from hearth.doctor.causes.cause import Cause
 from hearth.doctor.client_environment import ClientEnvironment
@@ -17,15 +17,15 @@ from hearth.doctor.target import parse_ip
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try to connect.
+    """One attempt to connect.
 
     Attributes:
         address: of the host, as text.
-        reason: why it failed (`hearth.doctor.socket_errors.Reason`), "" where it did not.
-        error: the system's own words.
+        reason: why it failed (`hearth.doctor.socket_errors.Reason`), "" if it did not.
+        error: the system's message.
         number: the system's error number, 0 if there is none.
-        seconds: until it worked or failed.
-        source: this machine's address that the system would use, "" if none.
+        seconds: until it succeeded or failed.
+        source: the address of this machine that the system would use, "" if none.
     """
 
     address: str
@@ -37,10 +37,10 @@ class Attempt:
 
 
 def connect(address: Address, port: int, timeout: float) -> socket.socket:
-    """A connected socket, whose every further step has the same time limit.
+    """A connected socket, with the same timeout for each further operation.
 
     Raises:
-        OSError: as the system says it; TimeoutError after `timeout` seconds.
+        OSError: of the system; TimeoutError after `timeout` seconds.
     """
     connection = socket.socket(address.family, socket.SOCK_STREAM)
     try:
@@ -53,7 +53,7 @@ def connect(address: Address, port: int, timeout: float) -> socket.socket:
 
 
 def source_of(address: Address) -> str:
-    """This machine's address on the way to another one; "" if there is no way. Sends nothing."""
+    """This machine's address on the route to another one; "" if there is no route. Sends nothing."""
     try:
         with socket.socket(address.family, socket.SOCK_DGRAM) as probe:
             probe.connect((address.sockaddr[0], 9, *address.sockaddr[2:]))
@@ -62,50 +62,50 @@ def source_of(address: Address) -> str:
         return ""
 
 
-def attempt(address: Address, port: int, timeout: float, place: ClientEnvironment, tries: int = 1) -> Attempt:
-    """Connect and hang up; what timed out or was reset is tried again."""
+def try_connect(address: Address, port: int, timeout: float, environment: ClientEnvironment, tries: int = 1) -> Attempt:
+    """Connect and close; repeat after a timeout or reset."""
     while True:
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
             connect(address, port, timeout).close()
         except OSError as error:
-            seconds = time.monotonic() - begun
-            reason = reason_of(error, place.system)
+            seconds = time.monotonic() - started
+            reason = reason_of(error, environment.system)
             tries -= 1
             if tries > 0 and reason in ("timeout", "reset"):
                 continue
-            words = error.strerror or str(error)
-            return Attempt(address.text, reason, words, error.errno or 0, seconds, source_of(address))
-        return Attempt(address.text, seconds=time.monotonic() - begun, source=source_of(address))
+            message = error.strerror or str(error)
+            return Attempt(address.text, reason, message, error.errno or 0, seconds, source_of(address))
+        return Attempt(address.text, seconds=time.monotonic() - started, source=source_of(address))
 
 
 def connection_cause(
-    tried: Attempt, address: Address, place: ClientEnvironment, open_ports: Sequence[int], other_url: str
+    attempt: Attempt, address: Address, environment: ClientEnvironment, open_ports: Sequence[int], other_url: str
 ) -> Cause:
-    """What a failed attempt means. Pure: recorded errors of other systems are judged the same.
+    """The cause of a failed attempt. Pure, so it also works for errors recorded on other systems.
 
     Args:
-        open_ports: other ports of the same address on which something answered, if only "refused" (then port 0).
-        other_url: where on the same host a Hearth answers, "" if nowhere.
+        open_ports: other ports of the same address that responded, even if only with a refusal.
+        other_url: URL of a Hearth on another port of the host, "" if there is none.
     """
     if other_url:
         return causes.WRONG_PORT
-    if place.in_container and address.is_loopback and tried.reason == "refused":
+    if environment.in_container and address.is_loopback and attempt.reason == "refused":
         return causes.LOCALHOST_IN_CONTAINER
-    match tried.reason:
+    match attempt.reason:
         case "refused":
             return causes.PORT_REFUSED
         case "forbidden":
             return causes.CONNECTION_FORBIDDEN
         case "timeout" | "host-down" | "host-unreachable" | "network-unreachable" if is_docker_address(
-            tried.address
-        ) and not same_network(tried.source, tried.address):
+            attempt.address
+        ) and not same_network(attempt.source, attempt.address):
             return causes.DOCKER_ADDRESS
         case "host-unreachable" if (
-            place.system == "Darwin"
+            environment.system == "Darwin"
             and address.is_private
-            and not place.exempt_from_local_network_privacy
-            and _is_direct(tried)
+            and not environment.exempt_from_local_network_privacy
+            and _is_direct(attempt)
         ):
             return causes.LOCAL_NETWORK_PRIVACY
         case "timeout" | "host-unreachable" if open_ports:
@@ -119,20 +119,20 @@ def connection_cause(
     return causes.CONNECTION_FAILED
 
 
-def _is_direct(tried: Attempt) -> bool:
-    """Whether an address may well be of a network that this machine is in; some at home are wider than 24 bits."""
-    ip = parse_ip(tried.address.partition("%")[0])
+def _is_direct(attempt: Attempt) -> bool:
+    """Whether an address is probably on a network of this machine; some home networks are larger than /24."""
+    ip = parse_ip(attempt.address.partition("%")[0])
     if ip is not None and ip.is_link_local:
         return True
-    return not tried.source or same_network(tried.source, tried.address, bits=16)
+    return not attempt.source or same_network(attempt.source, attempt.address, bits=16)
 
 
-def describe_attempt(tried: Attempt, port: int) -> str:
-    """An attempt as a sentence."""
-    if not tried.reason:
-        return f"{tried.address} port {port} took the call after {tried.seconds * 1000:.0f} ms"
-    number = f" (error {tried.number})" if tried.number else ""
+def describe_attempt(attempt: Attempt, port: int) -> str:
+    """Describe an attempt in one phrase."""
+    if not attempt.reason:
+        return f"{attempt.address} port {port} accepted the connection after {attempt.seconds * 1000:.0f} ms"
+    number = f" (error {attempt.number})" if attempt.number else ""
     elsewhere = ""
-    if tried.source and not same_network(tried.source, tried.address) and not stays_here(tried.address):
-        elsewhere = f"; this machine calls from {tried.source}, another network"
-    return f"{tried.address} port {port}: {tried.error}{number} after {tried.seconds:.1f} s{elsewhere}"
+    if attempt.source and not same_network(attempt.source, attempt.address) and not is_this_machine(attempt.address):
+        elsewhere = f"; this machine's address is {attempt.source}, on another network"
+    return f"{attempt.address} port {port}: {attempt.error}{number} after {attempt.seconds:.1f} s{elsewhere}"

@@ -1,4 +1,4 @@
-"""The doctor, run as its users run it, finds the deployed host well, and names what is asked of it in vain."""
+"""The doctor, run the way users run it, finds no problem on the deployed host, and reports what the host refuses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def doctor(url: str, *arguments: str) -> tuple[int, dict[str, Any]]:
-    """Exit code and document, from a Python that has nothing installed."""
+    """Exit code and JSON document, from a Python without installed packages."""
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     scheme, _, given = CREDENTIALS.get(urlsplit(url).netloc, {}).get("Authorization", "").partition(" ")
     if scheme == "Basic":
@@ -49,8 +49,8 @@ def found(document: dict[str, Any]) -> list[str]:
     return [finding["id"] for finding in document["findings"] if finding["severity"] == "problem"]
 
 
-def test_the_host_is_well(target: Target, able: dict[str, list[str]]) -> None:
-    """As its users ask: without saying which model. With models for embeddings alone there is no prompt to look at."""
+def test_no_problem_is_found(target: Target, able: dict[str, list[str]]) -> None:
+    """Without choosing a model, as users do. A host with embedding models only has no prompt to check."""
     code, document = doctor(target.page, *target.trust, "--timeout", "20")
     assert (code, found(document)) == (0, []), document
     steps = {step["name"]: step for step in document["steps"]}
@@ -59,36 +59,36 @@ def test_the_host_is_well(target: Target, able: dict[str, list[str]]) -> None:
         assert steps["prompt"]["data"]["tokens"] > 0
 
 
-def test_origins_are_judged_as_the_settings_have_them(target: Target, settings: Settings) -> None:
+def test_origins_are_reported_according_to_the_settings(target: Target, settings: Settings) -> None:
     code, document = doctor(target.page, *target.trust, "--no-prompt", "--timeout", "20", "--origin", FOREIGN)
     assert (code, found(document)) == (1, ["origin-not-listed"])
     for origin in exact_origins(settings):
         code, document = doctor(target.page, *target.trust, "--no-prompt", "--timeout", "20", "--origin", origin)
-        wanted = (
+        expected = (
             ["mixed-content"]
             if origin.startswith("https:")
             and target.page.startswith("http:")
             and urlsplit(target.page).hostname != "127.0.0.1"
             else []
         )
-        assert found(document) == wanted, document
+        assert found(document) == expected, document
 
 
-def test_a_model_that_is_not_there(target: Target) -> None:
+def test_a_missing_model(target: Target) -> None:
     code, document = doctor(target.page, *target.trust, "--no-prompt", "--timeout", "20", "--model", "no-such-model")
     assert (code, found(document)) == (1, ["model-missing"])
 
 
-def test_the_other_scheme_is_told_from_the_right_one(target: Target, settings: Settings) -> None:
+def test_the_wrong_scheme_is_detected(target: Target, settings: Settings) -> None:
     address, port = target.reached_at(settings.proxy_port)
-    scheme, wanted = ("https", "https-to-http") if settings.proxy_tls == "off" else ("http", "http-to-https")
+    scheme, expected = ("https", "https-to-http") if settings.proxy_tls == "off" else ("http", "http-to-https")
     code, document = doctor(f"{scheme}://{address}:{port}", "--timeout", "20")
-    assert (code, found(document)) == (1, [wanted])
+    assert (code, found(document)) == (1, [expected])
 
 
-def test_ollamas_own_port_is_known_for_what_it_is(target: Target, settings: Settings) -> None:
+def test_ollamas_own_port_is_identified(target: Target, settings: Settings) -> None:
     if not settings.ollama_publish or settings.ollama_publish.startswith("127."):
-        pytest.skip("ollama_publish opens Ollama's port to the host alone")
+        pytest.skip("ollama_publish opens Ollama's port only on the host")
     address, port = target.reached_at(int(settings.ollama_publish.rpartition(":")[2]))
     code, document = doctor(f"http://{address}:{port}", "--no-prompt", "--timeout", "20")
     assert code == 1

@@ -1,4 +1,4 @@
-"""The doctor looks at the host from inside (`--inventory`): each thing made wrong there, and found by its name."""
+"""The doctor inspects the host from inside (`--inventory`): each fault is caused there, and reported by its id."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ MB = 1_000_000
 DOCKER_DIR = "/var/lib/docker"
 
 
-def doctor_process(address: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """The doctor as a person starts it, but with --json."""
-    command = [sys.executable, "-m", "hearth.doctor", address, "--json", "--inventory", INVENTORY, *words]
+def doctor_process(address: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the doctor as a user does, but with --json."""
+    command = [sys.executable, "-m", "hearth.doctor", address, "--json", "--inventory", INVENTORY, *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the doctor said: exit code, findings by their ids, the words of the step on the host."""
+class Report:
+    """The doctor's report: exit code, findings by id, the text of the step `host`."""
 
     code: int
     findings: dict[str, dict[str, Any]]
@@ -38,21 +38,21 @@ class Told:
         return {name for name, finding in self.findings.items() if finding["step"] == "host"}
 
 
-def doctor(*words: str) -> Told:
-    """Ask it, without a question to a model unless `words` have another wish."""
-    done = doctor_process(url(), "--timeout", "20", *(words or ("--no-prompt",)))
+def doctor(*arguments: str) -> Report:
+    """Run it, with --no-prompt unless other arguments are given."""
+    done = doctor_process(url(), "--timeout", "20", *(arguments or ("--no-prompt",)))
     assert done.returncode in (0, 1), done.stdout + done.stderr
     document = json.loads(done.stdout)
     steps = {step["name"]: step["seen"] for step in document["steps"]}
-    return Told(done.returncode, {finding["id"]: finding for finding in document["findings"]}, steps["host"])
+    return Report(done.returncode, {finding["id"]: finding for finding in document["findings"]}, steps["host"])
 
 
 @pytest.mark.usefixtures("deployed")
-def test_a_host_that_is_well() -> None:
-    told = doctor("--model", "tinyllama")
-    assert (told.code, told.findings) == (0, {}), told
-    assert "hearth-ollama is running, hearth-httpd is running" in told.host
-    assert "GB of disk are free" in told.host
+def test_no_problem_is_found() -> None:
+    report = doctor("--model", "tinyllama")
+    assert (report.code, report.findings) == (0, {}), report
+    assert "hearth-ollama is running, hearth-httpd is running" in report.host
+    assert "GB of disk space free" in report.host
 
 
 @pytest.mark.long
@@ -60,68 +60,70 @@ def test_a_host_that_is_well() -> None:
 @pytest.mark.parametrize("service", ["ollama", "httpd"])
 def test_a_stopped_container(service: str) -> None:
     on_guest(f"sudo docker stop hearth-{service}")
-    told = doctor()
-    assert told.code == 1
-    # httpd's log has that it could not ask Ollama, too.
-    assert told.of_the_host() - {"errors-in-logs"} == {"container-wrong"}
-    assert told.findings["container-wrong"]["seen"] == f"hearth-{service} is not running but exited"
-    outside = {name for name, finding in told.findings.items() if finding["severity"] == "problem"} - told.of_the_host()
-    assert outside == {"ollama-missing"} if service == "ollama" else outside, "the way from outside ends there, too"
+    report = doctor()
+    assert report.code == 1
+    # httpd logs that it could not reach Ollama, too.
+    assert report.of_the_host() - {"errors-in-logs"} == {"container-wrong"}
+    assert report.findings["container-wrong"]["seen"] == f"hearth-{service} is not running but exited"
+    outside = {
+        name for name, finding in report.findings.items() if finding["severity"] == "problem"
+    } - report.of_the_host()
+    assert outside == {"ollama-missing"} if service == "ollama" else outside, "the doctor finds it from outside, too"
 
 
 @pytest.mark.long
 @pytest.mark.usefixtures("deployed")
-def test_a_container_that_reached_its_memory_limit() -> None:
+def test_a_container_reached_its_memory_limit() -> None:
     on_guest(
         "sudo docker update --memory 200m --memory-swap 200m hearth-ollama && "
         "sudo docker exec hearth-ollama bash -c 'head -c 400000000 /dev/zero | tail > /dev/null'; true"
     )
-    told = doctor()
-    assert told.code == 1
-    assert "container-out-of-memory" in told.of_the_host()
-    assert "in hearth-ollama:" in told.findings["container-out-of-memory"]["cause"]
+    report = doctor()
+    assert report.code == 1
+    assert "container-out-of-memory" in report.of_the_host()
+    assert "in hearth-ollama:" in report.findings["container-out-of-memory"]["cause"]
 
 
 @pytest.mark.usefixtures("deployed")
-def test_a_disk_that_is_nearly_full() -> None:
-    """600 MB are left: too little for the doctor, enough for everything to go on."""
+def test_a_nearly_full_disk() -> None:
+    """600 MB are left: too little for the doctor, enough for everything to keep running."""
     free = int(on_guest(f"df -PB1 {DOCKER_DIR} | awk 'NR==2 {{print $4}}'"))
     on_guest(f"sudo fallocate -l {free - 600 * MB} {DOCKER_DIR}/filler")
-    told = doctor()
-    assert (told.code, told.of_the_host()) == (1, {"disk-full"})
-    assert 500 < int(told.findings["disk-full"]["seen"].split()[0]) <= 600
+    report = doctor()
+    assert (report.code, report.of_the_host()) == (1, {"disk-full"})
+    assert 500 < int(report.findings["disk-full"]["seen"].split()[0]) <= 600
     on_guest(f"sudo rm {DOCKER_DIR}/filler")
 
 
 @pytest.mark.long
 @pytest.mark.usefixtures("deployed")
-def test_origins_that_were_changed_by_hand() -> None:
+def test_origins_that_were_changed_manually() -> None:
     on_guest(
-        f"cd {HOST_ROOT} && sudo sed -i 's#OLLAMA_ORIGINS: .*#OLLAMA_ORIGINS: http://by-hand.example#' compose.yaml "
+        f"cd {HOST_ROOT} && sudo sed -i 's#OLLAMA_ORIGINS: .*#OLLAMA_ORIGINS: http://manual.example#' compose.yaml "
         "&& sudo docker compose up -d --wait ollama",
         timeout=300,
     )
-    told = doctor()
-    assert (told.code, told.of_the_host()) == (1, {"origins-not-in-force"})
-    assert told.findings["origins-not-in-force"]["seen"] == (
-        'in force: "http://by-hand.example", wanted: "http://listed.example:8080"'
+    report = doctor()
+    assert (report.code, report.of_the_host()) == (1, {"origins-not-in-force"})
+    assert report.findings["origins-not-in-force"]["seen"] == (
+        'active: "http://manual.example", configured: "http://listed.example:8080"'
     )
 
 
 @pytest.mark.long
 @pytest.mark.usefixtures("deployed")
-def test_another_ollama_on_the_host_itself() -> None:
-    """The real program, copied out of the container."""
+def test_a_natively_installed_ollama() -> None:
+    """The real program, copied from the container."""
     on_guest(
         "sudo docker cp -L -q hearth-ollama:/usr/bin/ollama /usr/local/bin/ollama && "
         "sudo sh -c 'HOME=/root OLLAMA_HOST=0.0.0.0:11435 setsid /usr/local/bin/ollama serve "
         "> /dev/null 2>&1 < /dev/null & echo $! > /run/native-ollama.pid'"
     )
     wait_until(lambda: "11435" in on_guest("sudo ss -Hltn"), 60, "it listens")
-    told = doctor()
-    assert (told.code, told.of_the_host()) == (0, {"native-ollama"})
-    assert told.findings["native-ollama"]["severity"] == "warning"
-    assert "11435" in told.findings["native-ollama"]["seen"]
+    report = doctor()
+    assert (report.code, report.of_the_host()) == (0, {"native-ollama"})
+    assert report.findings["native-ollama"]["severity"] == "warning"
+    assert "11435" in report.findings["native-ollama"]["seen"]
     on_guest("sudo sh -c 'kill $(cat /run/native-ollama.pid)'")
 
 
@@ -135,46 +137,46 @@ def test_a_damaged_model_leaves_an_error_in_the_log() -> None:
     on_guest(f"sudo docker exec hearth-ollama bash -c '{script}'")
     answer = call(url(), "POST", "/api/ollama", {"model": "tinyllama", "prompt": "go", "stream": False})
     assert answer.status == 500, answer
-    told = doctor()
-    assert (told.code, told.of_the_host()) == (0, {"errors-in-logs"})
-    assert "hearth-ollama: [GIN]" in told.findings["errors-in-logs"]["seen"]
+    report = doctor()
+    assert (report.code, report.of_the_host()) == (0, {"errors-in-logs"})
+    assert "hearth-ollama: [GIN]" in report.findings["errors-in-logs"]["seen"]
 
 
 @pytest.mark.long
 @pytest.mark.usefixtures("deployed")
-def test_an_engine_that_is_stopped() -> None:
-    """Containers go on without it (`docker_live_restore`); but it is the engine that tells httpd where Ollama is."""
+def test_a_stopped_engine() -> None:
+    """Containers keep running without it (`docker_live_restore`), but httpd needs it to resolve Ollama's name."""
     on_guest("sudo systemctl stop docker.socket docker.service")
     assert call(url(), "GET", "/").status == 200
-    told = doctor()
-    assert told.code == 1
-    assert "engine-silent" in told.of_the_host(), told
-    assert "Cannot connect to the Docker daemon" in told.findings["engine-silent"]["seen"]
+    report = doctor()
+    assert report.code == 1
+    assert "engine-silent" in report.of_the_host(), report
+    assert "Cannot connect to the Docker daemon" in report.findings["engine-silent"]["seen"]
 
 
 @pytest.mark.long
 @pytest.mark.usefixtures("deployed")
-def test_an_engine_that_gives_no_answer() -> None:
+def test_an_engine_that_hangs() -> None:
     on_guest("sudo pkill -STOP -x dockerd")
-    told = doctor()
-    assert told.code == 1
-    assert "engine-silent" in told.of_the_host(), told
-    assert "gave no answer" in told.findings["engine-silent"]["seen"]
+    report = doctor()
+    assert report.code == 1
+    assert "engine-silent" in report.of_the_host(), report
+    assert "gave no answer" in report.findings["engine-silent"]["seen"]
 
 
 @pytest.mark.long
-def test_a_host_that_was_never_deployed_to() -> None:
+def test_a_host_without_hearth() -> None:
     restore("fresh")
-    told = doctor()
-    assert told.code == 1
-    assert told.of_the_host() == {"not-deployed"}
+    report = doctor()
+    assert report.code == 1
+    assert report.of_the_host() == {"not-deployed"}
 
 
 @pytest.mark.long
 @pytest.mark.usefixtures("deployed")
-def test_a_host_that_does_not_let_the_doctor_in() -> None:
-    """Without the right to look, what was seen from outside stands."""
+def test_a_host_that_denies_sudo() -> None:
+    """The findings from outside remain valid."""
     on_guest("sudo mv /etc/sudoers.d/pi /etc/sudoers.d/pi.off")
-    told = doctor()
-    assert (told.code, set(told.findings)) == (0, {"host-not-looked-at"})
+    report = doctor()
+    assert (report.code, set(report.findings)) == (0, {"host-not-looked-at"})
     restore("deployed")

@@ -156,7 +156,7 @@ def test_with_the_healing_off_page_drift_and_doctor_say_it_and_a_deploy_repairs_
     told = doctor("--model", MODEL, "--patience", str(SILENT))
     assert told.code == 1
     assert "model-server-stuck" in told.of_the_host()
-    assert told.findings["model-server-stuck"]["seen"].startswith('the health check of hearth-ollama says "stuck: ')
+    assert told.findings["model-server-stuck"]["seen"].startswith('the health check of hearth-ollama reports "stuck: ')
     assert not {"model-does-not-answer", "first-token-never", "container-wrong"} & set(told.findings), told
     repair = deploy(off)
     assert (repair.code, repair.changed) == (0, ("Stack | Bring the containers up",)), repair.output

@@ -1,4 +1,4 @@
-"""The doctor before a host that does not let everybody in."""
+"""The doctor and a host with an access policy."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def web(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.mark.parametrize("headers", [basic("anna", ANNA), bearer(KEY)])
-def test_with_what_is_right_all_is_well(web: Httpd, headers: dict[str, str]) -> None:
+def test_no_problem_is_found_with_valid_credentials(web: Httpd, headers: dict[str, str]) -> None:
     assert causes(web.url, authorization=headers["Authorization"]) == []
 
 
 @pytest.mark.parametrize("headers", [{}, basic("anna", "wrong"), bearer("wrong")])
-def test_without_it_is_said_that_the_host_asks(web: Httpd, headers: dict[str, str]) -> None:
+def test_missing_or_wrong_credentials_are_reported_as_sign_in(web: Httpd, headers: dict[str, str]) -> None:
     assert causes(web.url, authorization=headers.get("Authorization", "")) == ["sign-in"]
 
 
-def test_a_network_that_is_not_listed_is_named_as_the_cause(serve: Serve) -> None:
-    near = serve(proxy_access="networks", proxy_allowed_networks=["192.168.1.0/24"])
-    assert causes(near.url) == ["address-not-listed"]
+def test_an_unlisted_network_is_the_cause(serve: Serve) -> None:
+    web = serve(proxy_access="networks", proxy_allowed_networks=["192.168.1.0/24"])
+    assert causes(web.url) == ["address-not-listed"]
 
 
-def test_a_route_that_asks_behind_a_page_that_does_not(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
+def test_a_protected_route_behind_an_open_page(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
     routes = [
         {"path": "/api/ollama", "to": "/api/generate", "methods": ["POST"], "access": "users"},
         {"path": "/api/version", "to": "/api/version", "methods": ["GET"], "access": "api_keys"},
@@ -52,10 +52,10 @@ def test_a_route_that_asks_behind_a_page_that_does_not(serve: Serve, ollama: Oll
 
 
 @pytest.mark.parametrize("variable", ["HEARTH_KEY", "HEARTH_PASSWORD"])
-def test_keys_and_passwords_come_from_the_environment(web: Httpd, variable: str) -> None:
-    words = ["--user", "anna"] if variable == "HEARTH_PASSWORD" else []
+def test_keys_and_passwords_are_read_from_the_environment(web: Httpd, variable: str) -> None:
+    arguments = ["--user", "anna"] if variable == "HEARTH_PASSWORD" else []
     done = subprocess.run(
-        [sys.executable, "-m", "hearth.doctor", web.url, "--no-prompt", "--json", *words],
+        [sys.executable, "-m", "hearth.doctor", web.url, "--no-prompt", "--json", *arguments],
         cwd=PROJECT,
         env=os.environ | {variable: KEY if variable == "HEARTH_KEY" else ANNA},
         capture_output=True,

@@ -1,4 +1,4 @@
-"""The doctor before the real httpd and the real Ollama, each with something wrong."""
+"""The doctor with the real httpd and the real Ollama, each with a fault."""
 
 from __future__ import annotations
 
@@ -17,44 +17,44 @@ from tests.proxy.diagnosed import causes
 from tests.proxy.ollama import Ollama
 from tests.support.shipped import PROJECT
 
-FOREIGN = "http://192.168.1.20:8080"
+UNLISTED = "http://192.168.1.20:8080"
 
 
-def test_an_ollama_itself_is_told_from_a_hearth_and_its_own_403_from_the_proxys(ollama: Ollama, serve: Serve) -> None:
+def test_ollama_and_its_403_are_distinguished_from_hearth_and_its_403(ollama: Ollama, serve: Serve) -> None:
     native = f"http://{ollama.address}:11434"
     assert causes(native, patience=0) == ["ollama-itself"]
-    # Ollama's own refusal of an origin has no body; the proxy's says why.
-    assert call(native, "GET", "/api/tags", headers={"Origin": FOREIGN}).status == 403
-    assert "ollama-refuses-origin" in causes(native, patience=0, origin=FOREIGN)
+    # Ollama's 403 for an origin has no body; the proxy's contains a reason.
+    assert call(native, "GET", "/api/tags", headers={"Origin": UNLISTED}).status == 403
+    assert "ollama-refuses-origin" in causes(native, patience=0, origin=UNLISTED)
     behind = serve(upstream=ollama.address)
-    assert causes(behind.url, patience=0, origin=FOREIGN) == ["origin-not-listed"]
+    assert causes(behind.url, patience=0, origin=UNLISTED) == ["origin-not-listed"]
 
 
-def test_another_port_than_hearths(serve: Serve, ollama: Ollama) -> None:
+def test_hearth_on_another_port(serve: Serve, ollama: Ollama) -> None:
     web = serve(upstream=ollama.address, proxy_port=8080)
     assert causes(f"http://{web.address}:81", patience=0) == ["wrong-port"]
 
 
 def test_no_ollama_behind_the_proxy(serve: Serve) -> None:
     web = serve()
-    assert causes(web.url, patience=0) == ["ollama-down"], "a container without a listener"
+    assert causes(web.url, patience=0) == ["ollama-down"], "the container has no listener"
     web.set_names({})
-    assert causes(web.url, patience=0) == ["ollama-missing"], "no container"
+    assert causes(web.url, patience=0) == ["ollama-missing"], "there is no container"
 
 
-def test_all_places_are_taken(serve: Serve, ollama: Ollama) -> None:
+def test_the_concurrency_limit_is_reached(serve: Serve, ollama: Ollama) -> None:
     web = serve(upstream=ollama.address, proxy_max_streams=1, proxy_queue_timeout=1)
     with held(at=web.url):
         assert causes(web.url, patience=10, model="tinyllama") == ["busy"]
     assert causes(web.url, patience=60, model="tinyllama") == []
 
 
-def test_a_route_that_is_not_there(serve: Serve, ollama: Ollama) -> None:
+def test_a_missing_route(serve: Serve, ollama: Ollama) -> None:
     routes = [{"path": "/api/ollama", "to": "/api/generate", "methods": ["POST"]}]
     assert causes(serve(upstream=ollama.address, proxy_routes=routes).url, patience=0) == ["route-missing"]
 
 
-def test_models_that_are_not_there(serve: Serve, ollama: Ollama, parts: artefacts.Paths, tmp_path: Path) -> None:
+def test_missing_models(serve: Serve, ollama: Ollama, parts: artefacts.Paths, tmp_path: Path) -> None:
     web = serve(upstream=ollama.address)
     assert causes(web.url, patience=10, model="llama3.2:1b") == ["model-missing"]
     with Ollama(parts["roots"] / "ollama", tmp_path, parts["models"]) as empty:
@@ -63,8 +63,8 @@ def test_models_that_are_not_there(serve: Serve, ollama: Ollama, parts: artefact
         assert causes(serve(upstream=empty.address).url, patience=10) == ["no-models"]
 
 
-def in_own_hosts(names: Sequence[str], address: str, url: str, directory: Path) -> list[str]:
-    """The doctor's findings on a machine whose hosts file leads the names to an address."""
+def findings_with_hosts_file(names: Sequence[str], address: str, url: str, directory: Path) -> list[str]:
+    """The doctor's findings on a machine whose hosts file maps the names to an address."""
     hosts = directory / "hosts"
     hosts.write_text("".join(f"{address} {name}\n" for name in names))
     script = f'mount --bind {hosts} /etc/hosts && exec {sys.executable} -m hearth.doctor "$1" --no-prompt --json'
@@ -79,13 +79,13 @@ def in_own_hosts(names: Sequence[str], address: str, url: str, directory: Path) 
     return [finding["id"] for finding in json.loads(done.stdout)["findings"]]
 
 
-def test_a_name_that_is_not_served(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
-    """As DNS rebinding would bring a browser here: by a name of somebody else's."""
+def test_a_host_name_that_is_not_served(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
+    """As in DNS rebinding: another domain's name resolves to this address."""
     web = serve(upstream=ollama.address, proxy_host_names=["pi.fritz.box"])
     host, port = urlsplit(web.url).hostname or "", urlsplit(web.url).port
     names = ["pi.fritz.box", "pi.evil.example"]
-    assert in_own_hosts(names, host, f"http://pi.fritz.box:{port}", tmp_path) == ["name-is-loopback"]
-    assert in_own_hosts(names, host, f"http://pi.evil.example:{port}", tmp_path) == [
+    assert findings_with_hosts_file(names, host, f"http://pi.fritz.box:{port}", tmp_path) == ["name-is-loopback"]
+    assert findings_with_hosts_file(names, host, f"http://pi.evil.example:{port}", tmp_path) == [
         "host-name-not-served",
         "name-is-loopback",
     ]

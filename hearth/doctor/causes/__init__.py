@@ -1,1 +1,1 @@
-"""Every cause that the doctor knows, with its cure."""
+"""All causes that the doctor can report, each with its cure."""

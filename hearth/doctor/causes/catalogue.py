@@ -1,6 +1,6 @@
-"""Every cause that the doctor knows, in the order of the walk. `python -m hearth.doctor.causes.catalogue` prints them.
+"""All causes, in the order of the steps. `python -m hearth.doctor.causes.catalogue` prints them as Markdown.
 
-What it prints stands in `docs/doctor.md`, between two marks; a test sees that it is the same.
+Its output is the last part of `docs/doctor.md`, below a mark; a test checks that they match.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from hearth.doctor.causes import port as port_causes
 from hearth.doctor.causes.cause import Cause, fill
 
 _PARTS: tuple[tuple[str, ModuleType], ...] = (
-    ("The way to the host", network_causes),
-    ("What answers on the port", port_causes),
-    ("Pages on other origins", origin_causes),
-    ("Ollama, and its answer on the way back", ollama_causes),
-    ("The host from inside", host_causes),
+    ("Network", network_causes),
+    ("Port and server", port_causes),
+    ("Origins and CORS", origin_causes),
+    ("Ollama and its answers", ollama_causes),
+    ("The host itself", host_causes),
 )
 
 
 def causes_of(module: ModuleType) -> list[Cause]:
-    """The causes that a module defines, in its order."""
+    """The causes defined in a module, in order."""
     return [value for value in vars(module).values() if isinstance(value, Cause)]
 
 
@@ -34,8 +34,8 @@ def all_causes() -> list[Cause]:
 
 
 def markdown() -> str:
-    """A table of all, and a section for each, whose heading is the anchor that findings name."""
-    lines = ["| Finding | Cause | Cure, in short |", "|---|---|---|"]
+    """A table of all causes, and a section for each; its heading is the anchor that findings link to."""
+    lines = ["| Finding | Cause | Cure in short |", "|---|---|---|"]
     lines += [
         f"| [{cause.id}](#{cause.id}) | {cause.title}{_note(cause)} | {_first_sentence(fill(cause.cure))} |"
         for cause in all_causes()
@@ -49,7 +49,7 @@ def markdown() -> str:
 
 
 def _first_sentence(text: str) -> str:
-    return re.split(r"(?<=[.!?]) (?=[A-Z`])", text, maxsplit=1)[0].replace("|", "\\|")
+    return re.split(r"(?<=[.!?]) (?=[A-Z`(])", text, maxsplit=1)[0].replace("|", "\\|")
 
 
 def _note(cause: Cause) -> str:

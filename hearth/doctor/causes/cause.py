@@ -1,4 +1,4 @@
-"""A known cause of trouble, and a finding of one."""
+"""A known cause of a problem, and a finding: a cause that applies."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Severity = Literal["problem", "warning"]
 
 @dataclass(frozen=True)
 class Cause:
-    """What can be wrong, and what helps.
+    """What can be wrong, and how to fix it.
 
     Attributes:
         id: also the anchor of its section in `docs/doctor.md`.
         title: a few words.
-        why, cure: sentences. `{name}` in them is replaced by what a finding knows.
-        severity: a `warning` works today and does not change the exit code.
-        replaces: ids of causes that are but guesses at this one, and are left out beside it.
+        why, cure: sentences. Each `{name}` is replaced with a value of the finding.
+        severity: a `warning` still works today, and does not change the exit code.
+        replaces: ids of less certain causes, which are omitted if this one is found.
     """
 
     id: str
@@ -34,31 +34,31 @@ class Cause:
         return f"docs/doctor.md#{self.id}"
 
 
-class _Words(dict[str, str]):
-    """Words for the names in a text; an unknown one stands there in capitals, an optional one not at all."""
+class _Values(dict[str, str]):
+    """Values for the placeholders in a text; an unknown one becomes its name in capitals, an optional one nothing."""
 
     def __missing__(self, name: str) -> str:
         return "" if name.startswith("opt_") else name.upper().replace("_", " ")
 
 
-def fill(text: str, words: Mapping[str, object] | None = None) -> str:
-    """The text with its `{names}` replaced; unknown or empty ones by capitals (`PORT`), `{opt_…}` by nothing."""
-    known = _Words({name: str(value) for name, value in (words or {}).items() if str(value)})
+def fill(text: str, values: Mapping[str, object] | None = None) -> str:
+    """Replace the `{names}` in a text; unknown or empty ones become capitals (`PORT`), `{opt_…}` nothing."""
+    known = _Values({name: str(value) for name, value in (values or {}).items() if str(value)})
     return string.Formatter().vformat(text, (), known)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A cause that applies here, and what of it was seen."""
+    """A cause that applies here, and the observation that shows it."""
 
     cause: Cause
-    seen: str
-    words: Mapping[str, object] = field(default_factory=dict)
+    observed: str
+    values: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def why(self) -> str:
-        return fill(self.cause.why, self.words)
+        return fill(self.cause.why, self.values)
 
     @property
     def cure(self) -> str:
-        return fill(self.cause.cure, self.words)
+        return fill(self.cause.cure, self.values)

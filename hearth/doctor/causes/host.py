@@ -1,4 +1,4 @@
-"""Causes on the host itself, seen from inside (`--inventory`)."""
+"""Causes on the host itself, detected from inside (`--inventory`)."""
 
 from __future__ import annotations
 
@@ -6,108 +6,108 @@ from hearth.doctor.causes.cause import Cause
 
 HOST_NOT_LOOKED_AT = Cause(
     "host-not-looked-at",
-    "The host could not be looked at from inside",
+    "The host could not be inspected from inside",
     "{error}.",
-    "`ssh` to the host by hand shows whether the login works. The doctor needs pyinfra (`make setup`), a login "
-    "without a password, and root or a sudo that asks for none.",
+    "Check the login with `ssh`. The doctor needs pyinfra (`make setup`), ssh without a password, and root or "
+    "passwordless sudo.",
     "warning",
 )
 NOT_DEPLOYED = Cause(
     "not-deployed",
-    "Hearth was not deployed to this host",
-    "There is no /opt/hearth/compose.yaml on {name}, or no Docker: nothing of Hearth runs there.",
-    "`.venv/bin/pyinfra INVENTORY deploy.py` builds it.",
+    "Hearth is not deployed on this host",
+    "{name} has no /opt/hearth/compose.yaml, or no Docker, so nothing of Hearth runs there.",
+    "Deploy: `.venv/bin/pyinfra INVENTORY deploy.py`.",
 )
 ENGINE_SILENT = Cause(
     "engine-silent",
-    "The Docker engine does not answer",
+    "The Docker engine does not respond",
     "{what}.",
-    "On the host: `sudo systemctl status docker`, `sudo journalctl -u docker -n 50`. Deploying again starts it.",
+    "Deploy again, which starts it. On the host, check `sudo systemctl status docker` and `sudo journalctl -u docker "
+    "-n 50`.",
 )
 CONTAINER_WRONG = Cause(
     "container-wrong",
-    "A container is not as it should be",
+    "A container is stopped, unhealthy or out of date",
     "{what}.",
-    "Deploy again: it puts right what differs. If a container keeps ending, `sudo docker logs --tail 50 NAME` says "
-    "why.",
+    "Deploy again, which repairs drift. If a container keeps exiting, `sudo docker logs --tail 50 NAME` shows why.",
 )
 MODEL_SERVER_STUCK = Cause(
     "model-server-stuck",
     "Ollama is stuck",
-    "{what}. A slow model would use the processor or read from a disk. A client that leaves in mid-answer can leave "
-    "Ollama so (ollama#17131): it lists its models as ever and answers no question any more, and waiting does not "
-    "help.",
-    "Deploy again, or on the host `sudo docker restart hearth-ollama`, which takes some seconds. Hearth's own health "
-    "check does it within about two minutes while a question waits, unless it did so in the ten minutes before, or "
-    "`ollama_heal_stuck = False`.",
+    "{what}. A slow model would use the processor or read from a disk. A client that disconnects in the middle of an "
+    "answer can cause this (ollama#17131): Ollama still lists its models but answers no prompt any more, and waiting "
+    "does not help.",
+    "Deploy again, or run `sudo docker restart hearth-ollama` on the host, which takes some seconds. Hearth's own "
+    "health check does it within about two minutes while a prompt waits, unless it already did in the last ten "
+    "minutes, or `ollama_heal_stuck = False`.",
     replaces=("model-does-not-answer", "first-token-never", "busy", "ollama-silent", "queue-full"),
 )
 CONTAINER_KEEPS_ENDING = Cause(
     "container-keeps-ending",
-    "A container ends again and again",
-    "{what}, and Docker started it again each time. Whatever it was doing broke off.",
-    "`sudo docker logs --tail 50 NAME` on the host says why. If memory runs out: a smaller model (`ollama_models`).",
+    "A container keeps restarting",
+    "{what}, and Docker restarted it each time, interrupting whatever was in progress.",
+    "`sudo docker logs --tail 50 NAME` on the host shows why. If it runs out of memory, use a smaller model "
+    "(`ollama_models`).",
 )
 OLLAMA_UNREACHABLE = Cause(
     "ollama-unreachable",
-    "httpd does not reach Ollama",
-    "Both containers run, and from within hearth-httpd Ollama gives no answer: {what}.",
-    "Deploy again: it gives containers their networks and names back. If it stays, something changed the host's "
-    "firewall under Docker (`iptables -F`, say): `sudo systemctl restart docker` puts Docker's own rules in again, "
-    "and containers live on meanwhile (`docker_live_restore`).",
+    "httpd can't reach Ollama",
+    "Both containers run, but Ollama does not respond to requests from hearth-httpd: {what}.",
+    "Deploy again, which restores the containers' networks and names. If that does not help, something removed "
+    "Docker's firewall rules (`iptables -F`, for example): `sudo systemctl restart docker` restores them, and the "
+    "containers keep running meanwhile (`docker_live_restore`).",
 )
 CONTAINER_OUT_OF_MEMORY = Cause(
     "container-out-of-memory",
-    "Memory ran out in a container",
-    "The kernel ended {what}: the container reached its memory limit, or the host had none left.",
-    "A smaller model (`ollama_models`), a smaller `ollama_context_length`, `ollama_max_loaded_models = 1`; or raise "
-    "`ollama_memory_limit`, if the host has the memory.",
+    "A container ran out of memory",
+    "The kernel killed {what}: the container reached its memory limit, or the host had no memory left.",
+    "Use a smaller model (`ollama_models`), a smaller `ollama_context_length`, or `ollama_max_loaded_models = 1`. Or "
+    "raise `ollama_memory_limit`, if the host has the memory.",
 )
 MEMORY_LIMITS_OFF = Cause(
     "memory-limits-off",
     "Memory limits have no effect",
-    "The host's kernel does not count memory for containers (Raspberry Pi OS has it switched off), so "
-    "`proxy_memory_limit` and `ollama_memory_limit` are ignored, and a model that is too large takes the whole host "
-    "with it.",
-    "On a Raspberry Pi, deploy: it adds `cgroup_enable=memory` to the one line of /boot/firmware/cmdline.txt. Then "
-    "restart the Pi and deploy again, or set `host_allow_reboot = True`, and the deploy does all of it.",
+    "The host's memory cgroup is off (Raspberry Pi OS disables it), so `proxy_memory_limit` and `ollama_memory_limit` "
+    "are ignored, and a model that is too large can exhaust the memory of the whole host.",
+    "On a Raspberry Pi, deploy: it adds `cgroup_enable=memory` to the single line of /boot/firmware/cmdline.txt. Then "
+    "reboot the Pi and deploy again, or set `host_allow_reboot = True`, and one deploy does both.",
     "warning",
 )
 HOST_MEMORY_LOW = Cause(
     "host-memory-low",
     "The host is short of memory",
-    "{available} of {total} of memory are free, and {swapped} were moved to disk: answers come slowly, and a larger "
-    "model does not fit.",
-    "`free -m` and `sudo docker stats --no-stream` on the host show who has it. A smaller model, or "
-    '`ollama_keep_alive = "0"`, which frees it after each answer.',
+    "{available} of {total} of memory are free, and {swapped} are swapped out: answers are slow, and a larger model "
+    "does not fit.",
+    "`free -m` and `sudo docker stats --no-stream` on the host show what uses it. Use a smaller model, or "
+    '`ollama_keep_alive = "0"`, which frees the memory after each answer.',
     "warning",
 )
 DISK_FULL = Cause(
     "disk-full",
     "The host's disk is nearly full",
-    "{whose} disk has {free} left. Logs can't be written and models can't be pulled; containers may not start.",
-    "`sudo docker system df` and `sudo du -xh / | sort -h | tail` on the host show what is large. Models can live on "
-    "another disk (`ollama_models_dir`).",
+    "{whose} disk has {free} left. Logs can't be written, models can't be pulled, and containers may not start.",
+    "`sudo docker system df` and `sudo du -xh / | sort -h | tail` on the host show what is large. Models can be moved "
+    "to another disk (`ollama_models_dir`).",
 )
 ORIGINS_NOT_IN_FORCE = Cause(
     "origins-not-in-force",
-    "The host has other origins than the settings",
-    'The settings say OLLAMA_ORIGINS should be "{wanted}", and Ollama runs with "{found}": the change was not '
+    "The host's allowed origins differ from the settings",
+    'The settings specify OLLAMA_ORIGINS="{configured}", but Ollama runs with "{active}": the change has not been '
     "deployed yet.",
     "Deploy.",
 )
 NATIVE_OLLAMA = Cause(
     "native-ollama",
-    "Another Ollama runs on the host itself",
-    "A program `ollama` that is not Hearth's listens on {what}. Pages and programs that call it get its own rules "
-    "(an empty 403 for foreign origins) and its own models, and it takes memory from Hearth's.",
-    "`sudo systemctl disable --now ollama` stops it; its models stay where they are.",
+    "A natively installed Ollama runs on the host",
+    "A program `ollama` that is not Hearth's listens on {what}. Pages and API clients that call it get its own rules "
+    "(an empty 403 for unlisted origins) and its own models, and it competes with Hearth's Ollama for memory.",
+    "`sudo systemctl disable --now ollama` stops it; its models are kept.",
     "warning",
 )
 ERRORS_IN_LOGS = Cause(
     "errors-in-logs",
     "The containers logged errors in the last hour",
     "{what}",
-    "`sudo docker logs --since 1h hearth-ollama` (or hearth-httpd) on the host has what stood around them.",
+    "`sudo docker logs --since 1h hearth-ollama` (or hearth-httpd) on the host shows their context.",
     "warning",
 )

@@ -4,154 +4,153 @@ from __future__ import annotations
 
 from hearth.doctor.causes.cause import Cause
 
-# What makes *.local names work, by system.
+# What makes *.local names resolve, by system.
 HOW_MDNS = {
-    "Linux": "install `libnss-mdns` (Debian, Ubuntu) or switch on MulticastDNS in systemd-resolved",
-    "WSL": "WSL does not pass multicast on: use the IP address, or run the doctor in Windows itself",
-    "Darwin": "macOS knows such names itself; a terminal that is not allowed on the local network may not see them "
+    "Linux": "install `libnss-mdns` (Debian, Ubuntu) or enable MulticastDNS in systemd-resolved",
+    "WSL": "WSL does not forward multicast, so use the IP address, or run the doctor in Windows itself",
+    "Darwin": "macOS resolves such names itself, but a terminal without access to the local network may not see them "
     "(System Settings > Privacy & Security > Local Network)",
-    "Windows": "Windows 10 and later know such names themselves; the network must be set to Private",
+    "Windows": "Windows 10 and later resolve such names themselves if the network is set to Private",
 }
 
 NAME_UNKNOWN = Cause(
     "name-unknown",
-    "The name has no address",
-    "Neither this machine's hosts file nor its DNS server knows {host}: it is misspelt, or only another network's "
-    "DNS knows it.",
-    "Use the host's IP address (its router lists it, or `hostname -I` on the host), or {host}.local if it is a "
-    "single word.",
+    "The name does not resolve",
+    "Neither this machine's hosts file nor its DNS server knows {host}: it is misspelled, or only another network's "
+    "DNS server knows it.",
+    "Use the host's IP address (your router lists it, and `hostname -I` on the host prints it), or {host}.local if it "
+    "is a single word.",
 )
 MDNS_NAME_UNKNOWN = Cause(
     "mdns-name-unknown",
-    "Nobody on the network answers to the .local name",
-    "Names in .local are asked of the network itself (mDNS), not of a DNS server. The host is off, or on another "
-    "network (guest WLAN, VPN), or does not run avahi, or this machine does not ask.",
+    "No device on the network has this .local name",
+    "Names in .local are resolved by the devices on the network (mDNS), not by a DNS server. The host is off, or on "
+    "another network (guest WLAN, VPN), or does not run avahi, or this machine does not support mDNS.",
     "Use the host's IP address. To make the name work: {how_mdns}; on the host, `sudo apt install avahi-daemon`.",
 )
 DNS_SILENT = Cause(
     "dns-silent",
-    "The DNS server does not answer",
-    "The name could not be looked up at all, so nothing is known of {host} yet. This machine has no network, or its "
-    "DNS server can't be reached (a VPN that was just cut, say).",
-    "Look whether any web page opens. Use the host's IP address meanwhile.",
+    "The DNS server does not respond",
+    "The lookup timed out, so it is unknown whether {host} exists. This machine is offline, or its DNS server is "
+    "unreachable (after a VPN was disconnected, for example).",
+    "Check whether any web page opens. Until DNS works, use the host's IP address.",
 )
 DOCKER_NAME = Cause(
     "docker-name",
-    "The name exists inside Docker only",
-    "{host} is known to containers on the same Docker network, and to nobody else.",
-    "From this machine use the host's own name or IP address with the proxy's port: http://pi.local:85.",
+    "The name exists only inside Docker",
+    "{host} resolves only in containers on the same Docker network.",
+    "From this machine, use the host's own name or IP address with the proxy's port: http://pi.local:85.",
 )
 UNSPECIFIED_ADDRESS = Cause(
     "unspecified-address",
-    "That address is no place",
-    '{host} means "all of my addresses" to a program that listens. As a place to call it is this machine itself at '
-    "best.",
+    "This address can't be called",
+    '{host} means "all my addresses" to a program that listens. As a destination, it is at best this machine itself.',
     "Use the host's own IP address or name.",
 )
 NAME_IS_LOOPBACK = Cause(
     "name-is-loopback",
-    "The name means this machine itself",
-    "{host} leads to a loopback address, so every call stays on this machine: an entry in its hosts file says so. "
-    "Debian makes such an entry for a machine's own name.",
-    "If the host is another machine, take the entry out of the hosts file, or use the IP address.",
+    "The name refers to this machine",
+    "{host} resolves to a loopback address, so requests never leave this machine. The reason is an entry in its hosts "
+    "file; Debian adds one for a machine's own name.",
+    "If the host is another machine, remove the entry from the hosts file, or use the IP address.",
     "warning",
 )
 NAME_IS_PUBLIC = Cause(
     "name-is-public",
-    "The name leads into the internet",
-    "{host} was given an address on the internet. Some providers answer every unknown name with the address of a "
-    "search page, and some DNS servers add a domain to single words.",
+    "The name resolves to an internet address",
+    "{host} resolves to an address on the internet. Some providers answer for every unknown name with the address of a "
+    "search page, and some DNS servers append a domain to single words.",
     "Use the host's IP address on your own network, or {host}.local.",
     "warning",
 )
 LOCALHOST_IN_CONTAINER = Cause(
     "localhost-in-container",
     "localhost means the container",
-    "This runs inside a container, where {host} is the container itself and not the machine around it.",
-    "Use the host's IP address, or `host.docker.internal` (Docker Desktop has it; elsewhere start the container with "
-    "`--add-host=host.docker.internal:host-gateway`). Containers on the network `hearth-back` reach Ollama as "
+    "The doctor runs in a container, where {host} is the container itself, not the machine it runs on.",
+    "Use the host's IP address, or `host.docker.internal` (built into Docker Desktop; elsewhere start the container "
+    "with `--add-host=host.docker.internal:host-gateway`). Containers on the network `hearth-back` reach Ollama as "
     "http://ollama:11434.",
 )
 DOCKER_ADDRESS = Cause(
     "docker-address",
-    "An address of Docker's own network",
-    "{address} is of a range that Docker gives to containers. Such an address is reached from the host itself only, "
-    "and changes when the container is made anew.",
-    "Use the host's own IP address with the proxy's port: `hostname -I` on the host lists it first, those that begin "
-    "with 172.17 to 172.31 are Docker's.",
+    "The address belongs to Docker's internal network",
+    "{address} is in a range that Docker assigns to containers. Such an address is reachable only from the host, and "
+    "changes when the container is recreated.",
+    "Use the host's own IP address with the proxy's port. `hostname -I` on the host prints it first; addresses "
+    "that start with 172.17 to 172.31 are Docker's.",
 )
 LOCAL_NETWORK_PRIVACY = Cause(
     "local-network-privacy",
-    "macOS keeps this program from the local network",
-    '"No route to host" (errno 65) for an address on your own network, while the browser reaches it, is how macOS 15 '
-    "and later refuse programs that have no permission for the local network. The permission is the terminal "
-    "program's ({terminal}), not Python's.",
-    "System Settings > Privacy & Security > Local Network: switch on {terminal}, quit it and start it anew; if it is "
-    "on already, switch it off and on again, or restart the Mac. Apple's own Terminal needs no permission. If the "
+    "macOS blocks this program's access to the local network",
+    'macOS 15 and later report "No route to host" (errno 65) to programs without permission for the local network, '
+    "while the browser reaches the same address. The permission belongs to the terminal program ({terminal}), not to "
+    "Python.",
+    "System Settings > Privacy & Security > Local Network: switch on {terminal}, then quit and reopen it; if it is on "
+    "already, switch it off and on again, or restart the Mac. Apple's own Terminal needs no permission. If the "
     "browser can't reach the host either, see host-unreachable.",
 )
 HOST_UNREACHABLE = Cause(
     "host-unreachable",
     "No route to host",
-    "The network has no way to {address}. If that took some seconds, nobody on the network has that address: the "
-    "host is off, or its address has changed. If it came at once, a firewall or router refuses the call.",
-    "Look whether the host is on and has that address (your router lists it; `hostname -I` on the host). `ip route "
-    "get {address}` (Linux) or `route get {address}` (macOS) shows which way is taken: a VPN may have taken it over.",
+    "The network has no route to {address}. If the error took some seconds, no device on the network has that address: "
+    "the host is off, or its address has changed. If it came at once, a firewall or router rejects the connection.",
+    "Check that the host is on and has that address (your router lists it, and `hostname -I` on the host prints it). "
+    "`ip route get {address}` (Linux) or `route get {address}` (macOS) prints the route, which may lead into a VPN.",
 )
 NETWORK_UNREACHABLE = Cause(
     "network-unreachable",
-    "This machine has no way into that network",
-    "The call did not leave this machine: it has no route for {address}. It is not connected, or has no address of "
-    "that family (IPv6), or a VPN took the route away.",
+    "This machine has no route to that network",
+    "The request did not leave this machine, which has no route to {address}. It is offline, or has no address "
+    "of that family (IPv6), or a VPN removed the route.",
     "Connect to the network that the host is on. If the address is an IPv6 one, use the host's IPv4 address.",
 )
 PORT_REFUSED = Cause(
     "port-refused",
-    "The host is there, nothing listens on the port",
-    "{address} answered at once that nothing listens on port {port}: the proxy's container is not running, the port "
-    "is another one, the address is that of another machine, or this machine is not let in.",
-    "Check `proxy_port` in the settings (the default is 85), and whether `firewall_allowed_networks` there, if it has "
-    "anything in it, has this machine's network. On the host: `cd /opt/hearth && sudo docker compose ps`. Deploying "
-    "again starts what is stopped.",
+    "Nothing listens on this port of the host",
+    "{address} refused the connection to port {port}: the proxy's container is not running, Hearth uses another port, "
+    "the address belongs to another machine, or this machine is not allowed.",
+    "Check `proxy_port` in the settings (default: 85), and that `firewall_allowed_networks`, unless it is empty, "
+    "includes this machine's network. On the host, check `cd /opt/hearth && sudo docker compose ps`. Deploying again "
+    "starts stopped containers.",
 )
 WRONG_PORT = Cause(
     "wrong-port",
     "Hearth is on another port",
-    "On {other_url} a Hearth answers; on port {port} there is {what}.",
+    "Hearth responds at {other_url}, but not on port {port} ({what}).",
     "Use {other_url}.",
 )
 PORT_FILTERED = Cause(
     "port-filtered",
-    "A firewall drops calls to the port",
-    "The host is up: its port {open_port} answered at once, while calls to port {port} vanish or are turned away. A "
-    "firewall on the host, or between, drops them.",
-    "On the host, `sudo ufw status` or `sudo nft list ruleset` shows the rules; let in port {port} (`sudo ufw allow "
-    "{port}/tcp`). On a network of a company, its firewall may do it.",
+    "A firewall blocks the port",
+    "The host is up, since its port {open_port} responded at once, but connections to port {port} are dropped or "
+    "rejected by a firewall, on the host or on the path to it.",
+    "On the host, `sudo ufw status` or `sudo nft list ruleset` prints the rules; allow port {port} (`sudo ufw allow "
+    "{port}/tcp`). On a company network, it may be the company's firewall.",
 )
 HOST_SILENT = Cause(
     "host-silent",
-    "Nothing comes back from the host",
-    "Calls to {address} vanish, on other ports too: the host is off or hangs, the address is not its own, it is on "
-    "another network (guest WLAN with isolated devices, VPN), or a firewall drops everything.",
-    "Look whether the host is on and has that address. Leave the VPN, and use the same network as the host.",
+    "The host does not respond",
+    "Connections to {address} time out, on other ports too: the host is off or hangs, no device has that address, the "
+    "host is on another network (guest WLAN with client isolation, VPN), or a firewall drops everything.",
+    "Check that the host is on and has that address. Disconnect the VPN, and use the same network as the host.",
 )
 CONNECTION_FORBIDDEN = Cause(
     "connection-forbidden",
-    "This machine forbids the call",
-    "The system refused to make the connection: a firewall or security program on this machine does not allow it.",
+    "This machine blocks the connection",
+    "The operating system did not permit the connection: a firewall or security program on this machine blocks it.",
     "Allow the terminal, or Python, in that program's settings.",
 )
 CONNECTION_FAILED = Cause(
     "connection-failed",
     "The connection failed",
-    "The system says of {address} port {port}: {error}.",
-    "Look whether other programs reach the host, `curl -v {url}` for one.",
+    "The operating system's error for {address} port {port}: {error}.",
+    "Check whether other programs reach the host, for example `curl -v {url}`.",
 )
 SOME_ADDRESSES_FAIL = Cause(
     "some-addresses-fail",
-    "Not every address of the name works",
+    "Some addresses of the name do not work",
     "{host} has several addresses, and {failing} can't be reached. Browsers try the next one; other programs wait "
-    "for the first to fail, or give up.",
-    "Use the address that works: {working}. Or take the wrong one out of the DNS or of the hosts file.",
+    "for the first one to fail, or give up.",
+    "Use the address that works: {working}. Or remove the wrong one from DNS or the hosts file.",
     "warning",
 )

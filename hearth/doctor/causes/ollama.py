@@ -1,4 +1,4 @@
-"""Causes at Ollama, behind the proxy, and with the answer on its way back."""
+"""Causes at Ollama, behind the proxy, and in the delivery of its answer."""
 
 from __future__ import annotations
 
@@ -6,174 +6,176 @@ from hearth.doctor.causes.cause import Cause
 
 OLLAMA_MISSING = Cause(
     "ollama-missing",
-    "There is no running Ollama container (500)",
-    "The proxy does not find the name `ollama` on Docker's network: the container was removed or stopped, or the "
-    "Docker engine is down, which knows the names.",
-    "Deploy again. On the host: `cd /opt/hearth && sudo docker compose ps --all`, `sudo docker logs --tail 50 "
+    "No Ollama container is running (500)",
+    "The proxy can't resolve the name `ollama` on Docker's network: the container was removed or stopped, or the "
+    "Docker engine, which resolves the names, is down.",
+    "Deploy again. On the host, check `cd /opt/hearth && sudo docker compose ps --all` and `sudo docker logs --tail 50 "
     "hearth-ollama`.",
 )
 OLLAMA_DOWN = Cause(
     "ollama-down",
-    "Ollama does not take calls (503)",
-    "The proxy is there and Ollama's container refuses its calls: it is just starting, or keeps ending and being "
-    "started.",
-    "Wait half a minute. If it stays: `sudo docker logs --tail 50 hearth-ollama` on the host says why; deploy again.",
+    "Ollama refuses connections (503)",
+    "The proxy responds, but Ollama's container refuses its connections: it is just starting, or it keeps exiting and "
+    "restarting.",
+    "Wait half a minute. If the problem persists, `sudo docker logs --tail 50 hearth-ollama` on the host shows why; "
+    "deploy again.",
 )
 OLLAMA_SILENT = Cause(
     "ollama-silent",
-    "Ollama gave no answer in time",
-    "Ollama took the call and gave nothing for the proxy's whole patience (`proxy_timeout`), or dropped it: it ended, "
-    "for want of memory, say, or was stuck and Hearth's health check restarted it; or a model takes too long to load.",
-    "Ask again: a restarted Ollama answers. If it stays: `sudo docker logs --tail 50 hearth-ollama` and `free -m` on "
-    "the host. A smaller model, or models on an SSD (`ollama_models_dir`).",
+    "Ollama did not respond in time",
+    "Ollama accepted the request, then sent nothing for as long as the proxy waits (`proxy_timeout`), or closed the "
+    "connection: it exited, for example for lack of memory, or was stuck and restarted by Hearth's health check; or a "
+    "model takes too long to load.",
+    "Try again: a restarted Ollama responds. If the problem persists, check `sudo docker logs --tail 50 hearth-ollama` "
+    "and `free -m` on the host. Use a smaller model, or keep models on an SSD (`ollama_models_dir`).",
 )
 ROUTE_MISSING = Cause(
     "route-missing",
     "There is no such route",
-    "{path} is not passed on (status {status}): it is not in the proxy's table, or what answers is not Hearth.",
-    "Deploy again; if you changed `proxy_routes`, put the path back, or add it to `proxy_extra_routes`.",
+    "{path} is not forwarded (status {status}): it is not in the proxy's route table, or the responding server is not "
+    "Hearth.",
+    "Deploy again. If you changed `proxy_routes`, restore the path, or add it to `proxy_extra_routes`.",
 )
 BETWEEN_FAILS = Cause(
     "between-fails",
-    "Something between answers in Hearth's place",
-    "Status {status} came with words that are neither the proxy's nor Ollama's ({what}): a proxy, VPN or security "
-    "program between answered.",
-    "Take the host out of that program's reach, or try from a device without it.",
+    "Another proxy responds in Hearth's place",
+    "The response with status {status} came neither from Hearth's proxy nor from Ollama ({what}), but from another "
+    "proxy, a VPN or a security program on the path to the host.",
+    "Exclude the host in that program, or try from a device without it.",
 )
 SERVER_FAILED = Cause(
     "server-failed",
-    "The server failed",
-    "{path} gave status {status}: {what}.",
-    "`sudo docker logs --tail 50 hearth-ollama` on the host says more. Deploying again repairs what differs from the "
-    "settings.",
+    "The server returned an error",
+    "{path} returned status {status}: {what}.",
+    "`sudo docker logs --tail 50 hearth-ollama` on the host shows details. Deploying again repairs drift.",
 )
 LENGTH_TAKEN = Cause(
     "length-taken",
-    "The request's length got lost (411)",
-    "The doctor sent a Content-Length, and the proxy saw none: something between turned the request into pieces.",
-    "Try without a VPN or web proxy between.",
+    "The request lost its Content-Length (411)",
+    "The doctor sent a Content-Length, but the proxy received none: something on the path to it changed the request to "
+    "chunked encoding.",
+    "Try without a VPN or web proxy.",
 )
 NO_MODELS = Cause(
     "no-models",
     "There is no model on the host",
-    "Ollama runs and has no model to answer with.",
-    "Name one in `ollama_models` and deploy again: it pulls it. Or on the host: `sudo docker exec hearth-ollama "
+    "Ollama runs, but has no models.",
+    "Add one to `ollama_models` and deploy again, which pulls it. Or on the host: `sudo docker exec hearth-ollama "
     "ollama pull llama3.2:1b`.",
 )
 MODEL_MISSING = Cause(
     "model-missing",
     "The host does not have that model",
     "{model} is not among the host's models: {models}.",
-    "Ask one that is there, or add {model} to `ollama_models` in the inventory and deploy again. A name without a "
-    "tag means `:latest`.",
+    "Use one that is on the host, or add {model} to `ollama_models` in the inventory and deploy again. A name without "
+    "a tag means `:latest`.",
 )
 NOT_OLLAMA = Cause(
     "not-ollama",
-    "What answers is not Ollama's",
-    "{path} gave {what}, which Ollama would not say.",
-    "Something between changes the answers, or another program is behind that path. Try from another device; deploy "
-    "again.",
+    "Unexpected response, not from Ollama",
+    "{path} returned {what}, which Ollama would not send.",
+    "Deploy again, and try from another device: another program is behind that route, or something on the path to the "
+    "host changes responses.",
 )
 MEMORY_SHORT = Cause(
     "memory-short",
-    "The model needs more memory than there is",
-    "Ollama says: {what}. Models are held in memory whole, with their context beside them.",
-    "A smaller model (`ollama_models`), a smaller `ollama_context_length`, or `ollama_max_loaded_models = 1`. If "
-    "`ollama_memory_limit` is set, raise it. On the host, `free -m` shows who has the memory.",
+    "The model needs more memory than is available",
+    "Ollama reports: {what}. A model has to fit into memory as a whole, together with its context.",
+    "Use a smaller model (`ollama_models`), a smaller `ollama_context_length`, or `ollama_max_loaded_models = 1`. If "
+    "`ollama_memory_limit` is set, raise it. On the host, `free -m` shows how much memory is in use.",
 )
 RUNNER_DIED = Cause(
     "runner-died",
-    "The model's process ended",
-    "Ollama says: {what}. Most often the system ended it for want of memory; a damaged model file does it as well. "
-    '"Timed out waiting": it was still being loaded after `ollama_load_timeout`.',
-    "`sudo dmesg | grep -i oom` on the host shows the former: take a smaller model. For a slow load, raise "
-    "`ollama_load_timeout` and `proxy_timeout`. Else remove the model and deploy again.",
+    "The model's process exited",
+    "Ollama reports: {what}. Most often the system killed it for lack of memory; a damaged model file is another "
+    'cause. "Timed out waiting": it was still loading after `ollama_load_timeout`.',
+    "`sudo dmesg | grep -i oom` on the host shows whether it was memory: if so, use a smaller model. For a slow load, "
+    "raise `ollama_load_timeout` and `proxy_timeout`. Otherwise remove the model and deploy again.",
 )
 MODEL_UNFIT = Cause(
     "model-unfit",
-    "The model can't answer questions",
-    "Ollama says: {what}. It is a model for other uses (embeddings).",
-    "Ask another model: `--model NAME`.",
+    "The model can't answer prompts",
+    "Ollama reports: {what}. The model is for other uses (embeddings).",
+    "Use another model: `--model NAME`.",
 )
 BUSY = Cause(
     "busy",
-    "All places are taken (503)",
-    "As many answers as `proxy_max_streams` allows were running, and no place became free within `proxy_queue_timeout` "
-    "seconds. The proxy asks to come back after {retry_after} s; the doctor did, and found it so again.",
-    "Ask again later. If it stays for more than three minutes without anybody asking, deploy again, or `sudo docker "
-    "restart hearth-ollama` on the host: both end an answer without end, and an Ollama that is stuck (until then "
-    "Hearth's own check may have restarted that).",
+    "The concurrency limit is reached (503)",
+    "`proxy_max_streams` responses were in flight, and no slot freed up within `proxy_queue_timeout` seconds. The "
+    "proxy asked to retry after {retry_after} s; the doctor did, with the same result.",
+    "Try again later. If it persists for more than three minutes while nobody sends prompts, deploy again, or run "
+    "`sudo docker restart hearth-ollama` on the host: both end an endless answer, and a stuck Ollama (unless Hearth's "
+    "own health check has already restarted it).",
 )
 QUEUE_FULL = Cause(
     "queue-full",
     "Ollama's queue is full (503)",
-    "More questions wait at Ollama than `ollama_max_queue` allows.",
-    "Ask again later, or raise `ollama_num_parallel` if the host has memory for it. If nobody asks, Ollama is stuck: "
-    "deploy again.",
+    "More requests wait in Ollama's queue than `ollama_max_queue` allows.",
+    "Try again later, or raise `ollama_num_parallel` if the host has memory for it. If nobody sends prompts, Ollama is "
+    "stuck: deploy again.",
 )
 FIRST_TOKEN_NEVER = Cause(
     "first-token-never",
     "No answer within the doctor's patience",
-    "The question was taken, and no word came in {patience} s; nor is the model in memory yet. It is large enough to "
-    "be loading still, from a slow card, or waits for another model's answers, or the host swaps.",
-    "Wait longer once, with `--patience 900`. If nothing comes then either, Ollama is stuck: deploy again. "
-    "`--inventory` tells slow from stuck at once. Against slowness: a smaller model, models on an SSD "
-    "(`ollama_models_dir`), "
-    '`ollama_keep_alive = "-1"`.',
+    "The prompt was accepted, but no word of the answer arrived in {patience} s, and the model is not in memory yet. "
+    "It is large enough to be still loading from a slow card, or waits for another model's answers, or the host swaps.",
+    "Wait longer once, with `--patience 900`. If there is still no answer, Ollama is stuck: deploy again. "
+    "`--inventory` distinguishes slow from stuck at once. If it is slow, use a smaller model, models on an SSD "
+    '(`ollama_models_dir`), or `ollama_keep_alive = "-1"`.',
 )
 MODEL_DOES_NOT_ANSWER = Cause(
     "model-does-not-answer",
-    "Ollama is stuck, or busy with other questions",
-    "No word came in {patience} s, and the model is not being loaded: {evidence}. Either Ollama is stuck, as a "
-    "client that leaves in mid-answer can leave it (ollama#17131), and then waiting does not help. Or it answers "
-    "other people's questions first, one after the other. From outside these look the same.",
-    "If nobody else asks, it is stuck: deploy again, or `sudo docker restart hearth-ollama` on the host, which takes "
-    "some seconds. (Hearth's own check does it within about two minutes while a question waits, unless it did so in "
-    "the ten minutes before, or `ollama_heal_stuck = False`.) `--inventory` tells which of the two it is; on the "
-    "host, `sudo docker "
-    'ps` has "unhealthy" for one that is stuck, and `top` shows `ollama` at work for one that is busy.',
+    "Ollama is stuck, or busy with other prompts",
+    "No word of the answer arrived in {patience} s, and the model is not loading: {evidence}. Either Ollama is stuck, "
+    "which a client that disconnects in the middle of an answer can cause (ollama#17131), and waiting does not help. "
+    "Or it answers other users' prompts first, one after the other. From outside, both look the same.",
+    "If nobody else sends prompts, it is stuck: deploy again, or run `sudo docker restart hearth-ollama` on the host, "
+    "which takes some seconds. (Hearth's own health check does it within about two minutes while a prompt waits, "
+    "unless it already did in the last ten minutes, or `ollama_heal_stuck = False`.) `--inventory` distinguishes the "
+    'two. On the host, `sudo docker ps` shows "unhealthy" if it is stuck, and `top` shows a working `ollama` if it is '
+    "busy.",
 )
 MODEL_SERVER_RESTARTED = Cause(
     "model-server-restarted",
-    "Ollama dropped the question, and answers now",
-    "After {seconds} s without a word the question was dropped; asked once more, Ollama answered. It was stuck and "
-    "Hearth's health check restarted it, or it ended by itself, for want of memory, say.",
-    "Nothing is to be done now. If it comes again: `sudo docker logs hearth-ollama 2>&1 | grep ^hearth:` on the host "
-    "has each restart of one that was stuck; without such a line, see runner-died.",
+    "Ollama lost the prompt, and works again",
+    "After {seconds} s without an answer the connection was closed; Ollama answered the second attempt. It was stuck "
+    "and Hearth's health check restarted it, or it exited by itself, for example for lack of memory.",
+    "Nothing needs to be done now. If it happens again, `sudo docker logs hearth-ollama 2>&1 | grep ^hearth:` on the "
+    "host lists each restart of a stuck Ollama; without such a line, see runner-died.",
     "warning",
 )
 FIRST_TOKEN_SLOW = Cause(
     "first-token-slow",
     "The first word takes long",
-    "{first} s passed before the first word; of these Ollama took {load} s to load the model. Afterwards it comes "
-    "quicker, until the model leaves memory (`ollama_keep_alive`).",
-    '`ollama_keep_alive = "-1"` keeps it in memory. Models on an SSD (`ollama_models_dir`) load quicker; smaller '
-    "ones too.",
+    "The first word took {first} s, of which Ollama spent {load} s on loading the model. The next answers start "
+    "faster, until the model is unloaded (`ollama_keep_alive`).",
+    '`ollama_keep_alive = "-1"` keeps it in memory. Models load faster from an SSD (`ollama_models_dir`), and smaller '
+    "ones load faster too.",
     "warning",
 )
 STREAM_BUFFERED = Cause(
     "stream-buffered",
-    "Something between holds the answer back",
-    "Ollama made its pieces over {made} s, by the times it wrote into them, and they came up to {held} s late, "
-    "together: a VPN, a company's proxy, an antivirus program or a proxy of your own collects the answer before it "
-    "passes it on.{opt_via}",
-    "Hearth itself passes on each piece at once. Try from a device without VPN; take the host out of the antivirus "
-    "program's web shield; in a proxy of your own switch buffering off (nginx: `proxy_buffering off`).",
+    "Something on the path buffers the answer",
+    "By its timestamps, Ollama generated the answer over {duration} s, but chunks arrived up to {delay} s late, "
+    "together. Hearth forwards each chunk at once; a VPN, a company's proxy, an antivirus program or a proxy of your "
+    "own collects them first.{opt_via}",
+    "Try from a device without a VPN; exclude the host from the antivirus program's web shield; in a proxy of your "
+    "own, turn buffering off (nginx: `proxy_buffering off`).",
 )
 STREAM_CUT = Cause(
     "stream-cut",
     "The answer was cut off",
-    '{pieces} pieces came, and then the connection ended without Ollama\'s last one (`"done": true`): {error}. '
-    "Ollama ended in the middle (want of memory, a restart), or something between ends long answers.",
-    "`sudo docker logs --tail 50 hearth-ollama` and `sudo dmesg | grep -i oom` on the host. If these show nothing, "
-    "try from a device without VPN or proxy.",
+    '{chunks} chunks arrived, but not Ollama\'s last one (`"done": true`): {error}. Ollama exited during the answer '
+    "(lack of memory, a restart), or something on the path ends long responses.",
+    "Check `sudo docker logs --tail 50 hearth-ollama` and `sudo dmesg | grep -i oom` on the host. If they show "
+    "nothing, try from a device without a VPN or proxy.",
 )
 CLOCK_SKEW = Cause(
     "clock-skew",
     "The clocks differ",
-    "The host's clock is {skew} {direction} this machine's. A Pi has no clock of its own when it is off, and sets it "
-    "from the network. With a wrong clock certificates look invalid, and pulling images and models fails.",
-    'See which one is wrong. On the host: `timedatectl` ("System clock synchronized"), `sudo timedatectl set-ntp '
-    "true`; a network that blocks NTP needs a time server of its own.",
+    "The host's clock is {skew} {direction} this machine's. A Pi's clock does not run while it is off; it is set from "
+    "the network. With a wrong clock, certificates look invalid, and pulling images and models fails.",
+    'Check which one is wrong. On the host: `timedatectl` ("System clock synchronized"), `sudo timedatectl set-ntp '
+    "true`; a network that blocks NTP needs its own time server.",
     "warning",
 )

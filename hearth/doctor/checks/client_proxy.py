@@ -1,4 +1,4 @@
-"""Proxies that the environment names for programs."""
+"""Client-side proxies, from the environment or the system's settings."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from hearth.doctor.causes import port as causes
 from hearth.doctor.causes.cause import Finding
 from hearth.doctor.checks.result import Step
 from hearth.doctor.checks.server_identity import server_name
-from hearth.doctor.http_client import Endpoint, call, parts_of
+from hearth.doctor.http_client import Endpoint, call, parse_proxy
 from hearth.doctor.target import Target, parse_ip
 
 
 @dataclass(frozen=True)
-class Setting:
-    """The proxy that programs would take for a target.
+class ProxySetting:
+    """The proxy that programs use for a target.
 
     Attributes:
-        url: of the proxy; "" if programs call directly, or where it can't be read.
-        variable: where it is set.
-        bypassed: there is one, and NO_PROXY takes the target out.
-        unreadable: why what is set there is no address; "" if it is one.
-        network: an entry of NO_PROXY that is a network with the target in it, which most programs do not understand.
+        url: of the proxy; "" if programs connect directly, or if it is invalid.
+        variable: the environment variable that sets it.
+        bypassed: there is one, but NO_PROXY excludes the target.
+        unreadable: why the address is invalid; "" if it is valid.
+        network: an entry of NO_PROXY that is a network with the target, which most programs do not understand.
     """
 
     url: str = ""
@@ -37,28 +37,28 @@ class Setting:
     network: str = ""
 
     @property
-    def shown(self) -> str:
+    def display_url(self) -> str:
         """The proxy's address without a password."""
-        parts = parts_of(self.url)
+        parts = parse_proxy(self.url)
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
 
 
-def proxy_for(target: Target, addresses: Sequence[str] = ()) -> Setting:
-    """The proxy that Python (and so most programs) takes for the target, from the environment or the system."""
+def proxy_for(target: Target, addresses: Sequence[str] = ()) -> ProxySetting:
+    """The proxy that Python (and so most programs) uses for the target, from the environment or the system."""
     proxies = urllib.request.getproxies()
     scheme = target.scheme if target.scheme in proxies else "all"
     url = proxies.get(scheme, "")
     if not url:
-        return Setting()
+        return ProxySetting()
     variable = _variable(scheme, os.environ)
     try:
-        parts_of(url)
+        parse_proxy(url)
     except ValueError as error:
-        return Setting(variable=variable, unreadable=str(error))
+        return ProxySetting(variable=variable, unreadable=str(error))
     if urllib.request.proxy_bypass(target.netloc) or urllib.request.proxy_bypass(target.host):
-        return Setting(url, variable, bypassed=True)
+        return ProxySetting(url, variable, bypassed=True)
     ips = [ip for ip in map(parse_ip, [target.host, *addresses]) if ip]
-    return Setting(url, variable, network=_network_with(ips, proxies.get("no", "")))
+    return ProxySetting(url, variable, network=_network_with(ips, proxies.get("no", "")))
 
 
 def _variable(scheme: str, environment: Mapping[str, str]) -> str:
@@ -68,7 +68,7 @@ def _variable(scheme: str, environment: Mapping[str, str]) -> str:
 
 
 def _network_with(ips: Sequence[ipaddress.IPv4Address | ipaddress.IPv6Address], no_proxy: str) -> str:
-    """The entry of NO_PROXY that is a network, or a pattern of addresses, with one of the addresses in it."""
+    """The entry of NO_PROXY that is a network, or an address pattern, and includes one of the addresses."""
     for entry in (part.strip() for part in no_proxy.split(",")):
         if entry.endswith("*") and any(str(ip).startswith(entry.rstrip("*")) for ip in ips):
             return entry
@@ -83,42 +83,44 @@ def _network_with(ips: Sequence[ipaddress.IPv4Address | ipaddress.IPv6Address], 
     return ""
 
 
-def check_proxies(way: Endpoint | None, setting: Setting, target: Target, timeout: float) -> Step:
-    """Compare the answer with and without the proxy.
+def check_proxies(endpoint: Endpoint | None, setting: ProxySetting, target: Target, timeout: float) -> Step:
+    """Compare the response with and without the proxy.
 
     Args:
-        way: the direct one; None where it can't be gone.
+        endpoint: the direct one; None if it is unreachable.
     """
     if setting.unreadable:
-        seen = f"{setting.variable} is no address: {setting.unreadable}"
-        words = {"variable": setting.variable, "error": setting.unreadable}
-        return Step("proxies", seen, (Finding(causes.PROXY_UNREADABLE, seen, words),))
+        observed = f"{setting.variable} is invalid: {setting.unreadable}"
+        values = {"variable": setting.variable, "error": setting.unreadable}
+        return Step("proxies", observed, (Finding(causes.PROXY_UNREADABLE, observed, values),))
     if not setting.url:
-        return Step("proxies", "no proxy is set for programs")
+        return Step("proxies", "no client-side proxy")
     if setting.bypassed:
-        return Step("proxies", f"{setting.shown} is set, and NO_PROXY takes {target.host} out", data={"bypassed": True})
+        return Step(
+            "proxies", f"{setting.display_url} is set, but NO_PROXY excludes {target.host}", data={"bypassed": True}
+        )
     through = Endpoint(target, None, timeout, proxy=setting.url)
-    there, worked = _seen(through)
-    here, direct = _seen(way) if way else ("can't be reached directly", False)
-    words = {"host": target.host, "proxy": setting.shown, "variable": setting.variable, "through": there}
-    seen = f"programs go through {setting.shown} ({setting.variable}): {there}; directly: {here}"
-    data = {"proxy": setting.shown, "variable": setting.variable, "through": there, "directly": here}
+    through_proxy, through_works = _probe(through)
+    directly, direct_works = _probe(endpoint) if endpoint else ("unreachable", False)
+    values = {"host": target.host, "proxy": setting.display_url, "variable": setting.variable, "through": through_proxy}
+    observed = f"programs use {setting.display_url} ({setting.variable}): {through_proxy}; directly: {directly}"
+    data = {"proxy": setting.display_url, "variable": setting.variable, "through": through_proxy, "directly": directly}
     findings = []
-    if worked and not way:
-        findings.append(Finding(causes.ONLY_THROUGH_PROXY, seen, words))
-    elif there == here and direct:
-        findings.append(Finding(causes.PROXY_USED, seen, words))
-    elif way:
-        findings.append(Finding(causes.PROXY_IN_THE_WAY, seen, words))
-    if setting.network and way:
-        findings.append(Finding(causes.NO_PROXY_NETWORK, seen, words | {"entry": setting.network}))
-    return Step("proxies", seen, tuple(findings), data)
+    if through_works and not endpoint:
+        findings.append(Finding(causes.ONLY_THROUGH_PROXY, observed, values))
+    elif through_proxy == directly and direct_works:
+        findings.append(Finding(causes.PROXY_USED, observed, values))
+    elif endpoint:
+        findings.append(Finding(causes.PROXY_IN_THE_WAY, observed, values))
+    if setting.network and endpoint:
+        findings.append(Finding(causes.NO_PROXY_NETWORK, observed, values | {"entry": setting.network}))
+    return Step("proxies", observed, tuple(findings), data)
 
 
-def _seen(way: Endpoint) -> tuple[str, bool]:
-    """What `GET /` gives in words, and whether it was an answer of the host's own."""
+def _probe(endpoint: Endpoint) -> tuple[str, bool]:
+    """The response to `GET /` in a few words, and whether it came from the host itself."""
     try:
-        front = call(replace(way, tls=None), "GET", "/")
+        front = call(replace(endpoint, tls=None), "GET", "/")
     except (OSError, http.client.HTTPException) as error:
-        return f"no answer ({error.strerror or error if isinstance(error, OSError) else error!r})", False
+        return f"no response ({error.strerror or error if isinstance(error, OSError) else error!r})", False
     return server_name(front), front.status < 500 and front.status != 407

@@ -1,4 +1,4 @@
-"""The host's clock against this machine's."""
+"""Compare the host's clock with this machine's."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from datetime import UTC, datetime
 from hearth.doctor.causes import ollama as causes
 from hearth.doctor.causes.cause import Finding
 from hearth.doctor.checks.result import Step
-from hearth.doctor.http_response import Answer
+from hearth.doctor.http_response import Response
 
 _TOLERATED = 60
 
 
-def check_clock(answer: Answer, now: datetime) -> Step:
-    """Compare the answer's `Date` (whole seconds) with the time at which it came."""
+def check_clock(response: Response, now: datetime) -> Step:
+    """Compare the response's `Date` (whole seconds) with the time of its arrival."""
     try:
-        there = email.utils.parsedate_to_datetime(answer.header("date"))
+        host_time = email.utils.parsedate_to_datetime(response.header("date"))
     except ValueError:
-        return Step("clock", "the answer has no date", skipped=True)
-    skew = (there.replace(tzinfo=there.tzinfo or UTC) - now).total_seconds()
+        return Step("clock", "the response has no date", skipped=True)
+    skew = (host_time.replace(tzinfo=host_time.tzinfo or UTC) - now).total_seconds()
     if abs(skew) <= _TOLERATED:
         return Step(
-            "clock", f"agrees with this machine's within {max(1, round(abs(skew)))} s", data={"skew_s": round(skew)}
+            "clock",
+            f"differs from this machine's by at most {max(1, round(abs(skew)))} s",
+            data={"skew_s": round(skew)},
         )
-    shown = _span(abs(skew))
+    span = _span(abs(skew))
     direction = "ahead of" if skew > 0 else "behind"
-    seen = f"the host's clock is {shown} {direction} this machine's"
-    words = {"skew": shown, "direction": direction}
-    return Step("clock", seen, (Finding(causes.CLOCK_SKEW, seen, words),), {"skew_s": round(skew)})
+    observed = f"the host's clock is {span} {direction} this machine's"
+    values = {"skew": span, "direction": direction}
+    return Step("clock", observed, (Finding(causes.CLOCK_SKEW, observed, values),), {"skew_s": round(skew)})
 
 
 def _span(seconds: float) -> str:

@@ -1,63 +1,63 @@
-"""The step that connects to every address of the host."""
+"""The step that connects to each address of the host."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from hearth.doctor.address import Address, stays_here
+from hearth.doctor.address import Address, is_this_machine
 from hearth.doctor.causes import network as causes
 from hearth.doctor.causes.cause import Finding
 from hearth.doctor.checks.other_ports import OtherPorts, scan_other_ports
 from hearth.doctor.checks.result import Step
 from hearth.doctor.client_environment import ClientEnvironment
 from hearth.doctor.target import Target
-from hearth.doctor.tcp import Attempt, attempt, connection_cause, describe_attempt
+from hearth.doctor.tcp import Attempt, connection_cause, describe_attempt, try_connect
 
 
 def check_connection(
-    target: Target, addresses: Sequence[Address], place: ClientEnvironment, timeout: float, tries: int
+    target: Target, addresses: Sequence[Address], environment: ClientEnvironment, timeout: float, tries: int
 ) -> tuple[Step, Address | None]:
-    """The step, and the first address that took the call; None if there is none."""
-    attempts = [attempt(address, target.port, timeout, place, tries) for address in addresses]
+    """The step, and the first address that accepted a connection; None if none did."""
+    attempts = [try_connect(address, target.port, timeout, environment, tries) for address in addresses]
     tried = list(zip(addresses, attempts, strict=True))
-    working = next((address for address, one in tried if not one.reason), None)
+    working = next((address for address, attempt in tried if not attempt.reason), None)
     if working:
-        return _some_fail(target, attempts), working
-    # An IPv6 address alone says little: many homes have no way that leads to it.
-    address, one = min(tried, key=lambda pair: ":" in pair[1].address)
-    beside = OtherPorts()
-    if one.reason in ("refused", "timeout", "host-unreachable"):
-        beside = scan_other_ports(target, address, min(timeout, 2.0), place)
-    cause = connection_cause(one, address, place, beside.alive, beside.hearth)
-    words: dict[str, object] = {
+        return _connected(target, attempts), working
+    # Prefer an IPv4 address: many homes have no IPv6 route, so its failure means little.
+    address, attempt = min(tried, key=lambda pair: ":" in pair[1].address)
+    other_ports = OtherPorts()
+    if attempt.reason in ("refused", "timeout", "host-unreachable"):
+        other_ports = scan_other_ports(target, address, min(timeout, 2.0), environment)
+    cause = connection_cause(attempt, address, environment, other_ports.responding, other_ports.hearth)
+    values: dict[str, object] = {
         "host": target.host,
         "port": target.port,
         "url": target.url,
-        "address": one.address,
-        "error": one.error,
-        "terminal": place.terminal_named,
-        "other_url": beside.hearth,
-        "open_port": next(iter(beside.alive), ""),
-        "what": {"refused": "nothing", "timeout": "no answer"}.get(one.reason, one.error),
+        "address": attempt.address,
+        "error": attempt.error,
+        "terminal": environment.terminal_named,
+        "other_url": other_ports.hearth,
+        "open_port": next(iter(other_ports.responding), ""),
+        "what": {"refused": "nothing listens there", "timeout": "no response"}.get(attempt.reason, attempt.error),
     }
-    seen = "; ".join(describe_attempt(each, target.port) for each in attempts)
-    if beside.open and not stays_here(one.address):
-        seen += f"; its ports {', '.join(map(str, beside.open))} are open"
-    seen += "".join(f"; on port {port} there is {name}" for port, name in beside.web)
-    data = {"attempts": [asdict(each) for each in attempts], "open_ports": list(beside.open)}
-    return Step("connection", seen, (Finding(cause, seen, words),), data, ends=True), None
+    observed = "; ".join(describe_attempt(attempt, target.port) for attempt in attempts)
+    if other_ports.open and not is_this_machine(attempt.address):
+        observed += f"; its ports {', '.join(map(str, other_ports.open))} are open"
+    observed += "".join(f"; port {port} is {name}" for port, name in other_ports.web)
+    data = {"attempts": [asdict(attempt) for attempt in attempts], "open_ports": list(other_ports.open)}
+    return Step("connection", observed, (Finding(cause, observed, values),), data, ends=True), None
 
 
-def _some_fail(target: Target, attempts: Sequence[Attempt]) -> Step:
-    """The step where at least one address took the call."""
-    failed = [one for one in attempts if one.reason]
-    working = next(one for one in attempts if not one.reason)
-    seen = "; ".join(describe_attempt(one, target.port) for one in attempts)
-    words = {
+def _connected(target: Target, attempts: Sequence[Attempt]) -> Step:
+    """The step if at least one address accepted a connection."""
+    failed = [attempt for attempt in attempts if attempt.reason]
+    working = next(attempt for attempt in attempts if not attempt.reason)
+    observed = "; ".join(describe_attempt(attempt, target.port) for attempt in attempts)
+    values = {
         "host": target.host,
-        "failing": ", ".join(one.address for one in failed),
+        "failing": ", ".join(attempt.address for attempt in failed),
         "working": working.address,
     }
-    findings = (Finding(causes.SOME_ADDRESSES_FAIL, seen, words),) if failed else ()
-    return Step("connection", seen, findings, {"attempts": [asdict(one) for one in attempts]})
+    findings = (Finding(causes.SOME_ADDRESSES_FAIL, observed, values),) if failed else ()
+    return Step("connection", observed, findings, {"attempts": [asdict(attempt) for attempt in attempts]})

@@ -1,4 +1,4 @@
-"""From a name to addresses."""
+"""The step that resolves the host name."""
 
 from __future__ import annotations
 
@@ -12,40 +12,48 @@ from hearth.doctor.client_environment import ClientEnvironment
 from hearth.doctor.target import Target, parse_ip
 from hearth.paths import CONTAINERS
 
-# Names that only mean something inside Docker.
+# Names that resolve only inside Docker.
 _DOCKER_NAMES = frozenset({"ollama", "httpd", *CONTAINERS.values()})
 
 
-def check_name(target: Target, place: ClientEnvironment, timeout: float) -> tuple[Step, list[Address]]:
-    """The step, and the addresses; none where it failed."""
-    words = {"host": target.host, "port": target.port, "how_mdns": causes.HOW_MDNS.get(_kind(place), "")}
+def check_name(target: Target, environment: ClientEnvironment, timeout: float) -> tuple[Step, list[Address]]:
+    """The step, and the addresses; none if it failed."""
+    values = {
+        "host": target.host,
+        "port": target.port,
+        "how_mdns": causes.HOW_MDNS.get(_mdns_platform(environment), ""),
+    }
     try:
         addresses = addresses_of(target.host, target.port, timeout)
     except (OSError, TimeoutError) as error:
-        seen = f"{target.host}: {error.strerror if isinstance(error, socket.gaierror) else error}"
-        return Step("name", seen, (Finding(unresolved(target.host, error), seen, words),), ends=True), []
+        observed = f"{target.host}: {error.strerror if isinstance(error, socket.gaierror) else error}"
+        return Step("name", observed, (Finding(resolution_cause(target.host, error), observed, values),), ends=True), []
     texts = [address.text for address in addresses]
-    seen = f"{target.host} is {', '.join(texts)}" if target.is_name else f"{target.host} is an address, not a name"
+    observed = (
+        f"{target.host} resolves to {', '.join(texts)}"
+        if target.is_name
+        else f"{target.host} is an address, not a name"
+    )
     findings = []
     ip = parse_ip(target.host)
     if ip is not None and ip.is_unspecified:
-        findings.append(Finding(causes.UNSPECIFIED_ADDRESS, seen, words))
+        findings.append(Finding(causes.UNSPECIFIED_ADDRESS, observed, values))
     elif target.is_name and target.host != "localhost" and all(address.is_loopback for address in addresses):
-        findings.append(Finding(causes.NAME_IS_LOOPBACK, seen, words))
+        findings.append(Finding(causes.NAME_IS_LOOPBACK, observed, values))
     elif target.is_name and "." not in target.host and not any(a.is_private or a.is_loopback for a in addresses):
-        findings.append(Finding(causes.NAME_IS_PUBLIC, seen, words))
-    return Step("name", seen, tuple(findings), {"addresses": texts}), addresses
+        findings.append(Finding(causes.NAME_IS_PUBLIC, observed, values))
+    return Step("name", observed, tuple(findings), {"addresses": texts}), addresses
 
 
-def _kind(place: ClientEnvironment) -> str:
-    return "WSL" if place.is_wsl else place.system
+def _mdns_platform(environment: ClientEnvironment) -> str:
+    return "WSL" if environment.is_wsl else environment.system
 
 
-def unresolved(host: str, error: OSError) -> Cause:
-    """Why a name has no address.
+def resolution_cause(host: str, error: OSError) -> Cause:
+    """Why a name does not resolve.
 
     Args:
-        error: a `socket.gaierror`, or TimeoutError where the resolver gave no answer.
+        error: a `socket.gaierror`, or TimeoutError if the resolver did not respond.
     """
     if host in _DOCKER_NAMES or host == "host.docker.internal":
         return causes.DOCKER_NAME

@@ -1,4 +1,4 @@
-"""What an answer that is no success means: the proxy's own words, Ollama's, or those of something between."""
+"""What an error response means: from Hearth's proxy, from Ollama, or from something on the path."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 
 from hearth.doctor.causes import ollama, origin, port
 from hearth.doctor.causes.cause import Cause
-from hearth.doctor.http_response import Answer
+from hearth.doctor.http_response import Response
 
-# As the chat page has them.
+# The same as in the chat page.
 _MEMORY = re.compile(r"more system memory|out of memory|not enough memory|unable to allocate|failed to allocate", re.I)
 
 
 def cause_of_error(error: str) -> Cause | None:
-    """What Ollama's own words mean, with whatever status they came; None if they are not known."""
+    """The cause for an error message of Ollama, with any status; None if it is unknown."""
     if re.search(r"model.*not found", error, re.I):
         return ollama.MODEL_MISSING
     if _MEMORY.search(error):
@@ -32,23 +32,23 @@ def cause_of_error(error: str) -> Cause | None:
     return None
 
 
-def cause_of_status(answer: Answer, *, was_up: bool = False) -> Cause:
-    """What an answer other than 200 means.
+def cause_of_status(response: Response, *, was_up: bool = False) -> Cause:
+    """The cause for an unsuccessful response.
 
     Args:
-        was_up: Ollama answered a moment ago, so that a 503 means "busy", not "down".
+        was_up: Ollama responded a moment ago, so a 503 means "busy", not "down".
     """
-    error = answer.error
+    error = response.error
     if known := cause_of_error(error):
         return known
-    match answer.status:
-        case 403 if not answer.body.strip():
+    match response.status:
+        case 403 if not response.body.strip():
             return origin.OLLAMA_REFUSES_ORIGIN
         case 403 if "origin not allowed" in error:
             return origin.ORIGIN_NOT_LISTED
         case 403 if "address not allowed" in error:
             return port.ADDRESS_NOT_LISTED
-        case 401 if 'realm="Hearth"' in answer.header("www-authenticate"):
+        case 401 if 'realm="Hearth"' in response.header("www-authenticate"):
             return port.SIGN_IN
         case 404 | 405:
             return ollama.ROUTE_MISSING
@@ -71,10 +71,10 @@ def cause_of_status(answer: Answer, *, was_up: bool = False) -> Cause:
     return ollama.SERVER_FAILED
 
 
-def in_words(answer: Answer) -> str:
-    """What an answer said, in one line."""
+def summarize(response: Response) -> str:
+    """Status and text of a response, in one line."""
     text = re.sub(
-        r"<(script|style|title)\b.*?</\1>|<[^>]*>", " ", answer.body[:4000].decode(errors="replace"), flags=re.S
+        r"<(script|style|title)\b.*?</\1>|<[^>]*>", " ", response.body[:4000].decode(errors="replace"), flags=re.S
     )
-    text = " ".join((answer.error or text).split())
-    return f'status {answer.status}, "{text[:200]}"' if text else f"status {answer.status}, empty"
+    text = " ".join((response.error or text).split())
+    return f'status {response.status}, "{text[:200]}"' if text else f"status {response.status}, empty"

@@ -1,4 +1,4 @@
-"""Looking at the host from inside, through pyinfra, which is started as a program of its own."""
+"""Inspect the host from inside, through pyinfra in a separate process."""
 
 from __future__ import annotations
 
@@ -20,90 +20,90 @@ from hearth.runtime.pyinfra_process import failure_reason, limit_pattern, resolv
 _FACT = "hearth.stack.health_facts.Symptoms"
 
 
-class InsideError(Exception):
-    """The host could not be looked at; the message says why."""
+class HostInspectionError(Exception):
+    """The host could not be inspected; the message gives the reason."""
 
 
 def _python() -> str:
-    """A Python that has pyinfra: this one, or the one that `make setup` made.
+    """A Python with pyinfra: this one, or the one in the environment of `make setup`.
 
     Raises:
-        InsideError: there is none.
+        HostInspectionError: there is no such Python.
     """
     if importlib.util.find_spec("pyinfra"):
         return sys.executable
     for name in ("bin/python", "Scripts/python.exe"):
         if (path := CHECKOUT / ".venv" / name).exists():
             return str(path)
-    raise InsideError("pyinfra is not installed here; `make setup` does it")
+    raise HostInspectionError("pyinfra is not installed here; run `make setup`")
 
 
-def _pyinfra(timeout: float, *words: str) -> Any:
-    """What pyinfra prints with --json.
+def _pyinfra(timeout: float, *arguments: str) -> Any:
+    """The output of pyinfra with --json.
 
     Raises:
-        InsideError: it failed, or printed none; with its own reason.
+        HostInspectionError: it failed, or printed no JSON; with pyinfra's reason.
     """
     try:
-        done = run_pyinfra("--json", *words, timeout=timeout, python=_python())
+        done = run_pyinfra("--json", *arguments, timeout=timeout, python=_python())
     except subprocess.TimeoutExpired:
-        raise InsideError(f"pyinfra gave no answer within {timeout:g} s") from None
+        raise HostInspectionError(f"pyinfra did not finish within {timeout:g} s") from None
     try:
         return json.loads(done.stdout)
     except ValueError:
-        raise InsideError(failure_reason(done.stderr) or f"pyinfra ended with {done.returncode}") from None
+        raise HostInspectionError(failure_reason(done.stderr) or f"pyinfra exited with {done.returncode}") from None
 
 
-def choose_host(hosts: Sequence[Mapping[str, Any]], wanted: str, target: Target) -> Mapping[str, Any]:
-    """The host to look at: the one that is named, the only one, or the one with the target's address.
+def choose_host(hosts: Sequence[Mapping[str, Any]], requested: str, target: Target) -> Mapping[str, Any]:
+    """The host to inspect: the requested one, the only one, or the one with the target's address.
 
     Args:
-        hosts: as `debug-inventory --json` shows them.
+        hosts: from `debug-inventory --json`.
 
     Raises:
-        InsideError: none of these, or more than one.
+        HostInspectionError: no host matches, or several do.
     """
     names = ", ".join(host["name"] for host in hosts)
-    if wanted:
-        fitting = [host for host in hosts if host["name"] == wanted]
+    if requested:
+        matching = [host for host in hosts if host["name"] == requested]
     else:
         addressed = [host for host in hosts if target.host in (host["name"], host["data"].get("ssh_hostname"))]
-        fitting = addressed or list(hosts)
-    if len(fitting) == 1:
-        return fitting[0]
-    raise InsideError(f"say which host with --host: {names}" if names else "the inventory has no hosts")
+        matching = addressed or list(hosts)
+    if len(matching) == 1:
+        return matching[0]
+    raise HostInspectionError(f"choose a host with --host: {names}" if names else "the inventory has no hosts")
 
 
-def inspect_host(inventory: str, wanted: str, target: Target, timeout: float) -> Step:
-    """The step: one login, one round trip.
+def inspect_host(inventory: str, requested: str, target: Target, timeout: float) -> Step:
+    """The step `host`: one login, one round trip.
 
     Args:
-        wanted: name of a host in the inventory, "" to choose.
-        timeout: seconds in all.
+        requested: name of a host in the inventory, "" to choose by address.
+        timeout: seconds for each call of pyinfra.
     """
     path = resolve_inventory(inventory)
     try:
-        host = choose_host(_pyinfra(timeout, path, "debug-inventory"), wanted, target)
+        host = choose_host(_pyinfra(timeout, path, "debug-inventory"), requested, target)
         name = host["name"]
         models_dir = host["data"].get("ollama_models_dir", "")
-        where = [f"models_dir={models_dir}"] if models_dir else []
-        answer = _pyinfra(timeout, path, "--limit", limit_pattern(name), "fact", _FACT, *where)
-        symptoms = next((facts[name] for facts in answer.values() if name in facts), None)
+        arguments = [f"models_dir={models_dir}"] if models_dir else []
+        facts_by_host = _pyinfra(timeout, path, "--limit", limit_pattern(name), "fact", _FACT, *arguments)
+        symptoms = next((facts[name] for facts in facts_by_host.values() if name in facts), None)
         if symptoms is None:
-            raise InsideError(f"{name} gave no answer")
-    except InsideError as error:
-        seen = str(error)
-        return Step("host", seen, (Finding(causes.HOST_NOT_LOOKED_AT, seen, {"error": seen.rstrip(".")}),))
+            raise HostInspectionError(f"pyinfra returned no facts for {name}")
+    except HostInspectionError as error:
+        observed = str(error)
+        return Step("host", observed, (Finding(causes.HOST_NOT_LOOKED_AT, observed, {"error": observed.rstrip(".")}),))
     findings = tuple(judge(name, symptoms, host["data"]))
     states = ", ".join(f"{one} is {state['status']}" for one, state in symptoms.get("containers", {}).items())
-    free = f"; {symptoms['free_bytes'] / 1e9:.1f} GB of disk are free" if "free_bytes" in symptoms else ""
+    free = f"; {symptoms['free_bytes'] / 1e9:.1f} GB of disk space free" if "free_bytes" in symptoms else ""
     return Step("host", f"{name}: {states or 'no containers'}{_work(symptoms)}{free}", findings, symptoms)
 
 
 def _work(symptoms: Mapping[str, Any]) -> str:
-    """What tells a busy Ollama from one that is stuck."""
+    """What distinguishes a busy Ollama from a stuck one."""
     work = symptoms.get("work")
     if not work:
         return ""
-    done = "did nothing" if is_idle(work) else "are at work"
-    return f"; {work['questions']} question(s) in flight, and the models' processes {done} in {work['seconds']} s"
+    activity = "were idle" if is_idle(work) else "were active"
+    return f"; {work['questions']} prompt(s) in flight, and the models' processes {activity} for {work['seconds']} s"

@@ -1,4 +1,4 @@
-"""One step of the walk, and what it showed."""
+"""One step of a diagnosis, and its result."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ State = Literal["ok", "warning", "problem", "skipped"]
 
 @dataclass(frozen=True)
 class Step:
-    """What a step looked at, and what it saw.
+    """The result of one step.
 
     Attributes:
         name: one or two words.
-        seen: one sentence, without a full stop.
-        findings: what is wrong; none if all is well.
-        data: the same for programs; primitives only.
-        skipped: it was not tried, and `seen` says why.
-        ends: the steps after it make no sense.
+        observed: what was found, one sentence without a full stop.
+        findings: the problems and notes; empty if there are none.
+        data: the same as data for `--json`; primitives only.
+        skipped: it did not run, and `observed` gives the reason.
+        ends: the steps after it would be pointless.
     """
 
     name: str
-    seen: str
+    observed: str
     findings: tuple[Finding, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict)
     skipped: bool = False

@@ -1,4 +1,4 @@
-"""Who answers on a port, judged by how it answers."""
+"""Which server responds on a port, identified by its response."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import ssl
 from typing import Literal
 
 from hearth.doctor.http_client import Endpoint, call
-from hearth.doctor.http_response import Answer
+from hearth.doctor.http_response import Response
 
-# Of the page's Content-Security-Policy.
+# Parts of the page's Content-Security-Policy.
 _POLICY = ("default-src 'none'", "connect-src 'self'", "frame-ancestors 'none'")
 
 Owner = Literal["hearth", "ollama", "flask", "tls", "other"]
 
 
-def identify_server(front: Answer) -> Owner:
-    """Whose an answer to `GET /` is."""
+def identify_server(front: Response) -> Owner:
+    """The server that sent a response to `GET /`."""
     text = front.body[:65536].decode(errors="replace")
     if front.status == 200 and "Ollama is running" in text[:100]:
         return "ollama"
-    if speaks_of_tls(front):
+    if is_tls_hint(front):
         return "tls"
     policy = front.header("content-security-policy")
     if front.status == 200 and "chat.js" in text:
         return "hearth"
-    # Its refusals have the policy, too.
+    # Its refusals include the policy, too.
     if front.status in (200, 401, 403) and all(rule in policy for rule in _POLICY):
         return "hearth"
     if front.header("server").startswith("Werkzeug/"):
@@ -33,39 +33,39 @@ def identify_server(front: Answer) -> Owner:
     return "other"
 
 
-def speaks_of_tls(answer: Answer) -> bool:
-    """Whether it is what servers say to plain HTTP on a port of HTTPS (Apache, nginx, Go)."""
-    text = answer.body[:2000].decode(errors="replace").lower()
-    return answer.status in (400, 426, 497) and any(
-        words in text for words in ("plain http", "http request to an https server", "ssl-enabled server port")
+def is_tls_hint(response: Response) -> bool:
+    """Whether it is the error that servers send for plain HTTP on an HTTPS port (Apache, nginx, Go)."""
+    text = response.body[:2000].decode(errors="replace").lower()
+    return response.status in (400, 426, 497) and any(
+        phrase in text for phrase in ("plain http", "http request to an https server", "ssl-enabled server port")
     )
 
 
-def server_name(front: Answer) -> str:
-    """What a person would call the program that gave an answer."""
+def server_name(front: Response) -> str:
+    """A short description of the server that sent a response."""
     names = {
         "hearth": "Hearth's chat page",
         "ollama": 'Ollama itself ("Ollama is running")',
         "flask": f"a Flask program ({front.header('server')})",
-        "tls": "a server that wants https",
+        "tls": "a server that requires https",
     }
     owner = identify_server(front)
-    server = f" of {front.header('server')}" if front.header("server") else ""
+    server = f", {front.header('server')}" if front.header("server") else ""
     return names.get(owner, f"another web server (status {front.status}{server})")
 
 
-def probe_server(way: Endpoint) -> Answer | None:
-    """What `GET /` gives, or None where nothing speaks HTTP."""
+def probe_server(endpoint: Endpoint) -> Response | None:
+    """The response to `GET /`, or None if nothing speaks HTTP."""
     try:
-        return call(way, "GET", "/")
+        return call(endpoint, "GET", "/")
     except (OSError, http.client.HTTPException):
         return None
 
 
-def speaks_tls(way: Endpoint) -> bool:
-    """Whether the port takes a TLS handshake."""
+def speaks_tls(endpoint: Endpoint) -> bool:
+    """Whether the port accepts a TLS handshake."""
     try:
-        Endpoint(way.target.at(way.target.port, "https"), way.address, way.timeout).open().close()
+        Endpoint(endpoint.target.at(endpoint.target.port, "https"), endpoint.address, endpoint.timeout).open().close()
     except (OSError, ssl.SSLError, http.client.HTTPException):
         return False
     return True

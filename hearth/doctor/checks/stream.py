@@ -1,4 +1,4 @@
-"""A question, and its answer as it arrives: piece by piece, each with its time."""
+"""A prompt, and its answer as it arrives: chunk by chunk, each with a timestamp."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from hearth.doctor.http_client import Endpoint
-from hearth.doctor.http_response import Answer, headers_of
+from hearth.doctor.http_response import Response, headers_of
 
-# Enough pieces to tell a stream from a buffer, few enough for a slow card.
-_QUESTION = {
+# Enough tokens to distinguish streaming from buffering, few enough for a slow computer.
+_PROMPT = {
     "prompt": "Count from one to ten, in words.",
     "stream": True,
     "options": {"num_predict": 32, "temperature": 0},
@@ -22,72 +22,77 @@ _QUESTION = {
 
 
 @dataclass(frozen=True)
-class Piece:
-    """One line: seconds from the question to its arrival, and Ollama's own time of making it (None if not given)."""
+class Chunk:
+    """One line of the answer.
+
+    Attributes:
+        arrived: seconds from the request to its arrival.
+        generated: Ollama's timestamp, in seconds since 1970; None if missing.
+    """
 
     arrived: float
-    made: float | None
+    generated: float | None
 
 
 @dataclass(frozen=True)
-class Streamed:
-    """What came of a question.
+class PromptResult:
+    """The response to a prompt.
 
     Attributes:
-        answer: status and headers; its body where the status is not 200.
-        pieces: the lines, in order.
-        last: the line with `"done": true`; empty if it did not come.
-        error: an `error` line of Ollama's, inside a 200.
+        response: status and headers; the body too if the status is not 200.
+        chunks: the lines, in order.
+        last: the line with `"done": true`; empty if it did not arrive.
+        error: of an `error` line from Ollama, in a response with status 200.
         cut: how the connection ended before `last`; "" if it did not.
-        waiting: nothing came within the patience, and nothing had come before.
+        timed_out: nothing arrived within the patience, and nothing before.
     """
 
-    answer: Answer
-    pieces: tuple[Piece, ...] = ()
+    response: Response
+    chunks: tuple[Chunk, ...] = ()
     last: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     cut: str = ""
-    waiting: bool = False
+    timed_out: bool = False
 
 
-def ask(way: Endpoint, path: str, model: str, patience: float) -> Streamed:
-    """Ask the model for a few words.
+def send_prompt(endpoint: Endpoint, path: str, model: str, patience: float) -> PromptResult:
+    """Prompt the model for a short answer.
 
     Args:
-        patience: seconds without anything coming after which it is given up.
+        patience: seconds without any data after which to give up.
 
     Raises:
-        OSError, http.client.HTTPException: it could not be asked, or what came back is no HTTP.
+        OSError, http.client.HTTPException: the request could not be sent, or the response is not HTTP.
     """
-    begun = time.monotonic()
-    connection = way.open(patience)
+    started = time.monotonic()
+    connection = endpoint.open(patience)
     try:
-        way.send(connection, "POST", path, {"model": model, **_QUESTION})
+        endpoint.send(connection, "POST", path, {"model": model, **_PROMPT})
         try:
             reply = connection.getresponse()
         except TimeoutError:
-            return Streamed(Answer(0, (), b""), waiting=True)
-        answer = Answer(reply.status, headers_of(reply), b"", time.monotonic() - begun)
+            return PromptResult(Response(0, (), b""), timed_out=True)
+        response = Response(reply.status, headers_of(reply), b"", time.monotonic() - started)
         if reply.status != 200:
-            return Streamed(Answer(reply.status, answer.headers, reply.read(65536), answer.seconds))
-        return _read(reply, answer, begun)
+            return PromptResult(Response(reply.status, response.headers, reply.read(65536), response.seconds))
+        return _read(reply, response, started)
     finally:
         connection.close()
 
 
-def _read(reply: http.client.HTTPResponse, answer: Answer, begun: float) -> Streamed:
-    pieces: list[Piece] = []
+def _read(reply: http.client.HTTPResponse, response: Response, started: float) -> PromptResult:
+    chunks: list[Chunk] = []
     while True:
         try:
             line = reply.readline()
         except TimeoutError:
-            if not pieces:
-                return Streamed(answer, waiting=True)
-            return Streamed(answer, tuple(pieces), cut="nothing more came, and the connection stayed open")
+            if not chunks:
+                return PromptResult(response, timed_out=True)
+            return PromptResult(response, tuple(chunks), cut="no more data, but the connection stayed open")
         except (OSError, http.client.HTTPException) as error:
-            return Streamed(answer, tuple(pieces), cut=str(error) or type(error).__name__)
+            return PromptResult(response, tuple(chunks), cut=str(error) or type(error).__name__)
         if not line:
-            return Streamed(answer, tuple(pieces), cut="the connection ended")
+            return PromptResult(response, tuple(chunks), cut="the connection was closed")
         if not line.strip():
             continue
         try:
@@ -95,23 +100,23 @@ def _read(reply: http.client.HTTPResponse, answer: Answer, begun: float) -> Stre
         except ValueError:
             event = None
         if not isinstance(event, dict):
-            shown = line[:200].decode(errors="replace").strip()
-            return Streamed(
-                Answer(200, answer.headers, line), tuple(pieces), cut=f'a line that is not Ollama\'s: "{shown}"'
+            text = line[:200].decode(errors="replace").strip()
+            return PromptResult(
+                Response(200, response.headers, line), tuple(chunks), cut=f'a line not from Ollama: "{text}"'
             )
         if error_line := event.get("error"):
-            return Streamed(answer, tuple(pieces), error=str(error_line))
-        pieces.append(Piece(time.monotonic() - begun, made_at(event.get("created_at"))))
+            return PromptResult(response, tuple(chunks), error=str(error_line))
+        chunks.append(Chunk(time.monotonic() - started, parse_timestamp(event.get("created_at"))))
         if event.get("done") is True:
-            return Streamed(answer, tuple(pieces), event)
+            return PromptResult(response, tuple(chunks), event)
 
 
-def made_at(stamp: object) -> float | None:
-    """Seconds since 1970 of a `created_at`, which has nanoseconds."""
+def parse_timestamp(stamp: object) -> float | None:
+    """Seconds since 1970 for a `created_at`, which has nanoseconds."""
     if not isinstance(stamp, str):
         return None
     try:
-        # More digits than six are more than datetime takes.
+        # datetime accepts at most six digits.
         return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", stamp).replace("Z", "+00:00")).timestamp()
     except ValueError:
         return None
@@ -119,29 +124,29 @@ def made_at(stamp: object) -> float | None:
 
 @dataclass(frozen=True)
 class Pace:
-    """How an answer came: seconds over which it was made, and the longest that a piece was held back on the way."""
+    """Seconds over which an answer was generated, and the longest delay of a chunk on the path."""
 
-    made: float
-    held: float
+    duration: float
+    delay: float
 
     @property
     def is_buffered(self) -> bool:
-        """Pieces were held for longer than half of the time that the answer took to make, and noticeably."""
-        return self.held > 0.5 and self.held > self.made / 2
+        """Chunks were delayed noticeably, and by more than half of the time that the answer took to generate."""
+        return self.delay > 0.5 and self.delay > self.duration / 2
 
     @property
-    def can_be_told(self) -> bool:
-        """The answer took long enough to make that a buffer would show."""
-        return self.made > 1
+    def is_conclusive(self) -> bool:
+        """The answer took long enough to generate for buffering to be visible."""
+        return self.duration > 1
 
 
-def measure_pace(pieces: tuple[Piece, ...]) -> Pace | None:
-    """The pace by the times that Ollama wrote into the pieces; None without such times.
+def measure_pace(chunks: tuple[Chunk, ...]) -> Pace | None:
+    """The pace, from Ollama's timestamps in the chunks; None without them.
 
-    The clocks differ by something constant, which the piece that was quickest shows; what others took more is delay.
+    The clocks differ by a constant. The fastest chunk's transit is the reference; the others' excess is delay.
     """
-    made = [piece.made for piece in pieces if piece.made is not None]
-    if len(made) < 2 or len(made) != len(pieces):
+    generated = [chunk.generated for chunk in chunks if chunk.generated is not None]
+    if len(generated) < 2 or len(generated) != len(chunks):
         return None
-    ways = [piece.arrived - at for piece, at in zip(pieces, made, strict=True)]
-    return Pace(max(made) - min(made), max(ways) - min(ways))
+    transits = [chunk.arrived - at for chunk, at in zip(chunks, generated, strict=True)]
+    return Pace(max(generated) - min(generated), max(transits) - min(transits))

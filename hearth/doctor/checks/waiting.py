@@ -1,4 +1,4 @@
-"""A question that gets no answer: whether its model is being loaded, and whether Ollama was restarted meanwhile."""
+"""A prompt without an answer: whether its model is still loading, and whether Ollama was restarted meanwhile."""
 
 from __future__ import annotations
 
@@ -9,55 +9,55 @@ from dataclasses import dataclass
 from hearth.doctor.checks.api import VERSION
 from hearth.doctor.http_client import Endpoint, call
 
-# The slowest cards that are sold for a Pi, and what else belongs to a load: bytes per second, seconds.
-_SLOW_CARD, _BEGINNING = 10_000_000, 60.0
-# A container that Docker starts again: some seconds, more under emulation.
-_BACK_IN = 90.0
+# Bytes per second of the slowest SD cards on sale, and seconds for the rest of a load.
+_SLOW_CARD, _OVERHEAD = 10_000_000, 60.0
+# Until a container that Docker restarts responds: some seconds, more under emulation.
+_RESTART_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
 class Silence:
-    """What is known of a model that gave no word.
+    """What is known about a model that did not answer.
 
     Attributes:
-        loaded: seconds in which Ollama said that the model is in memory; None if it did not.
-        loading: seconds that it takes to load it from a slow card; 0 if its size is not known.
+        loaded_in: seconds until Ollama reported that the model is in memory; None if it did not.
+        load_estimate: seconds to load it from a slow card; 0 if its size is unknown.
     """
 
-    loaded: float | None = None
-    loading: float = 0.0
+    loaded_in: float | None = None
+    load_estimate: float = 0.0
 
     def evidence(self, patience: float) -> str:
-        """Why the model is not being loaded, "" where it may be."""
-        if self.loaded is not None:
-            return f"asked to load it and nothing else, Ollama said in {self.loaded:.1f} s that it is in memory"
-        if 0 < self.loading < patience:
-            return f"even from a slow card that takes no more than {self.loading:.0f} s"
+        """Why the model is not loading, "" if it may be."""
+        if self.loaded_in is not None:
+            return f"Ollama, asked only to load it, reported within {self.loaded_in:.1f} s that it is in memory"
+        if 0 < self.load_estimate < patience:
+            return f"even from a slow card, loading takes no more than {self.load_estimate:.0f} s"
         return ""
 
 
-def explain_silence(way: Endpoint, path: str, model: str, size: int) -> Silence:
-    """Ask for the model to be in memory, which takes no slot: it is answered at once also where questions are not.
+def probe_load(endpoint: Endpoint, path: str, model: str, size: int) -> Silence:
+    """Ask Ollama only to load the model, which takes no slot: the response comes at once even if prompts get none.
 
     Args:
-        size: of the model in bytes, 0 if unknown.
+        size: of the model in bytes; 0 if unknown.
     """
-    loading = _BEGINNING + size / _SLOW_CARD if size else 0.0
+    load_estimate = _OVERHEAD + size / _SLOW_CARD if size else 0.0
     try:
-        answer = call(way, "POST", path, {"model": model, "stream": False})
+        response = call(endpoint, "POST", path, {"model": model, "stream": False})
     except (OSError, http.client.HTTPException):
-        return Silence(None, loading)
-    document = answer.json()
-    is_loaded = answer.status == 200 and isinstance(document, dict) and document.get("done_reason") == "load"
-    return Silence(answer.seconds if is_loaded else None, loading)
+        return Silence(None, load_estimate)
+    document = response.json()
+    is_loaded = response.status == 200 and isinstance(document, dict) and document.get("done_reason") == "load"
+    return Silence(response.seconds if is_loaded else None, load_estimate)
 
 
-def comes_back(way: Endpoint, seconds: float = _BACK_IN) -> bool:
-    """Whether Ollama answers a quick question, now or after a restart."""
+def wait_until_back(endpoint: Endpoint, seconds: float = _RESTART_SECONDS) -> bool:
+    """Whether Ollama responds to a quick request, now or after a restart."""
     until = time.monotonic() + seconds
     while True:
         try:
-            if call(way, "GET", VERSION).status == 200:
+            if call(endpoint, "GET", VERSION).status == 200:
                 return True
         except (OSError, http.client.HTTPException):
             pass

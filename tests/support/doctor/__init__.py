@@ -1,1 +1,1 @@
-"""Broken worlds for the doctor: servers on loopback that answer as each of them does."""
+"""Environments for the doctor's tests: loopback servers with the faults of real ones, and isolated networks."""

@@ -1,8 +1,8 @@
-"""The doctor in a network of its own: routes that lead nowhere, names that mean nothing, ports below 1024.
+"""Run the doctor in an isolated network: routes that lead nowhere, names that do not resolve, ports below 1024.
 
 Run inside `unshare -rnm`. Standard input: {"setup": shell, "hosts": text of /etc/hosts, "servers": [[address, port,
-kind]], "dns": "nothing" | "silent" | "", "container": bool, "arguments": [words], "environment": {…}}; kinds are those
-of KINDS. Standard output: what the doctor prints with --json.
+kind]], "dns": "nothing" | "silent" | "", "container": bool, "arguments": [strings], "environment": {…}}; kinds are
+those of KINDS. Standard output: the doctor's output with --json.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(PROJECT))
 
+from tests.support.doctor.handlers import hearth, ollama  # noqa: E402
 from tests.support.doctor.server import Request, black_hole, serving  # noqa: E402
-from tests.support.doctor.worlds import hearth, ollama  # noqa: E402
 
 NAMES = ("127.0.0.1", "127.0.0.2", "localhost", "192.168.7.2", "pi", "pi.local")
 
 
 def far_hearth(request: Request, connection: socket.socket) -> None:
-    """A proxy on the one machine from which a Hearth can be reached."""
+    """A proxy on the only machine that can reach a Hearth."""
     _, _, path = request.path.removeprefix("http://").partition("/")
     hearth(names=NAMES)(replace(request, path=f"/{path}"), connection)
 
@@ -37,30 +37,30 @@ def far_hearth(request: Request, connection: socket.socket) -> None:
 KINDS = {"hearth": hearth(names=NAMES), "ollama": ollama, "proxy that reaches a hearth": far_hearth}
 
 
-def put(path: str, text: str) -> None:
-    """Put a file over one of the system's, in this mount namespace alone."""
+def replace_file(path: str, text: str) -> None:
+    """Mount a file over one of the system's, in this mount namespace only."""
     with tempfile.NamedTemporaryFile("w", delete=False) as file:
         file.write(text)
     Path(file.name).chmod(0o644)
-    # It may be a link to what is elsewhere; the target is what is covered.
+    # It may be a symbolic link; mount over its target.
     subprocess.run(["mount", "--bind", file.name, str(Path(path).resolve())], check=True)
     Path(file.name).unlink()
 
 
 def no_such_name(listener: socket.socket) -> None:
-    """A DNS server that knows nothing."""
+    """A DNS server that knows no names."""
     while True:
-        question, caller = listener.recvfrom(4096)
-        # The same question, marked as an answer: recursion available, NXDOMAIN, no records.
-        listener.sendto(question[:2] + b"\x81\x83" + question[4:6] + bytes(6) + question[12:], caller)
+        query, client = listener.recvfrom(4096)
+        # The query, turned into a response: recursion available, NXDOMAIN, no records.
+        listener.sendto(query[:2] + b"\x81\x83" + query[4:6] + bytes(6) + query[12:], client)
 
 
 def main() -> None:
     job: dict[str, Any] = json.load(sys.stdin)
     subprocess.run(["sh", "-ec", job.get("setup", "")], check=True, stdout=sys.stderr)
-    put("/etc/hosts", job.get("hosts", "127.0.0.1 localhost\n"))
-    put("/etc/nsswitch.conf", "hosts: files dns\n")
-    put("/etc/resolv.conf", "nameserver 127.0.0.53\noptions timeout:1 attempts:1\n")
+    replace_file("/etc/hosts", job.get("hosts", "127.0.0.1 localhost\n"))
+    replace_file("/etc/nsswitch.conf", "hosts: files dns\n")
+    replace_file("/etc/resolv.conf", "nameserver 127.0.0.53\noptions timeout:1 attempts:1\n")
     if job.get("container"):
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
         Path("/run/.containerenv").touch()
@@ -87,7 +87,7 @@ def main() -> None:
         )
     print(done.stdout)
     sys.stdout.flush()
-    os._exit(0)  # the DNS server's thread waits for ever
+    os._exit(0)  # the DNS server's thread never ends
 
 
 if __name__ == "__main__":

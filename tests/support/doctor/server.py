@@ -1,4 +1,4 @@
-"""A server whose every byte is the test's own, and worse: ports that are closed, or swallow every call."""
+"""A server that sends whatever bytes a test needs, and ports that are closed or drop connections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked: header names in lower case."""
+    """A request; header names are in lower case."""
 
     method: str
     path: str
@@ -20,12 +20,12 @@ class Request:
     body: bytes
 
 
-# Answers a request by writing to the connection, which is closed afterwards.
-World = Callable[[Request, socket.socket], None]
+# Responds to a request by writing to the connection, which is closed afterwards.
+Handler = Callable[[Request, socket.socket], None]
 
 
 def read_request(connection: socket.socket) -> Request | None:
-    """One request, or None for what is none (a TLS handshake, say)."""
+    """One request, or None if it is not HTTP (a TLS handshake, for example)."""
     with connection.makefile("rb") as stream:
         first = stream.readline(8192).decode("latin-1").split()
         if len(first) != 3 or not first[2].startswith("HTTP/"):
@@ -37,29 +37,29 @@ def read_request(connection: socket.socket) -> Request | None:
 
 @contextmanager
 def serving(
-    world: World, *, port: int = 0, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    handler: Handler, *, port: int = 0, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None
 ) -> Iterator[int]:
-    """Serve the world until the end of the block; yields the port."""
+    """Run the handler until the end of the block; yields the port."""
     listener = socket.create_server((address, port), backlog=16)
-    threading.Thread(target=_accept, args=(listener, world, tls), daemon=True).start()
+    threading.Thread(target=_accept, args=(listener, handler, tls), daemon=True).start()
     try:
         yield listener.getsockname()[1]
     finally:
-        # Wakes the thread; closing alone would not.
+        # Wakes the thread; close() alone would not.
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
 
 
-def _accept(listener: socket.socket, world: World, tls: ssl.SSLContext | None) -> None:
+def _accept(listener: socket.socket, handler: Handler, tls: ssl.SSLContext | None) -> None:
     while True:
         try:
             connection, _ = listener.accept()
         except OSError:
             return
-        threading.Thread(target=_serve, args=(connection, world, tls), daemon=True).start()
+        threading.Thread(target=_serve, args=(connection, handler, tls), daemon=True).start()
 
 
-def _serve(connection: socket.socket, world: World, tls: ssl.SSLContext | None) -> None:
+def _serve(connection: socket.socket, handler: Handler, tls: ssl.SSLContext | None) -> None:
     connection.settimeout(20)
     try:
         if tls:
@@ -67,17 +67,17 @@ def _serve(connection: socket.socket, world: World, tls: ssl.SSLContext | None) 
         with connection:
             request = read_request(connection)
             if request:
-                world(request, connection)
+                handler(request, connection)
             else:
-                # As httpd does with a TLS handshake.
+                # httpd does the same with a TLS handshake.
                 connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
     except OSError:
         pass
 
 
 @contextmanager
-def answering(first: bytes, *, then: Callable[[socket.socket], None] | None = None) -> Iterator[int]:
-    """A program that is no web server: says `first` at once, or does `then` with each connection."""
+def non_http_server(first: bytes, *, then: Callable[[socket.socket], None] | None = None) -> Iterator[int]:
+    """A server that does not speak HTTP: sends `first` at once, then calls `then` with each connection."""
     listener = socket.create_server(("127.0.0.1", 0))
     kept: list[socket.socket] = []
 
@@ -104,7 +104,7 @@ def answering(first: bytes, *, then: Callable[[socket.socket], None] | None = No
 
 @contextmanager
 def black_hole(port: int = 0) -> Iterator[int]:
-    """A port to which calls vanish: its queue is full, so the kernel drops each further SYN, as a firewall would."""
+    """A port that drops connections: its backlog is full, so the kernel drops each further SYN, like a firewall."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
@@ -112,14 +112,14 @@ def black_hole(port: int = 0) -> Iterator[int]:
     waiting: list[socket.socket] = []
     try:
         for _ in range(4):
-            caller = socket.socket()
-            caller.setblocking(False)
-            caller.connect_ex(listener.getsockname())
-            waiting.append(caller)
+            client = socket.socket()
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+            waiting.append(client)
         yield listener.getsockname()[1]
     finally:
-        for caller in waiting:
-            caller.close()
+        for client in waiting:
+            client.close()
         listener.close()
 
 

@@ -1,4 +1,4 @@
-"""What the doctor's fact makes of an Ollama's work, where no engine says which processes are its and httpd's."""
+"""The doctor's fact about an Ollama outside Docker: a fake `docker` reports its process and httpd's."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def work_of(
     kills: int | None = None,
     patience: int = 4,
 ) -> dict[str, Any]:
-    """The fact, by its own script.
+    """The fact, from its own script.
 
     Args:
-        directory: for files of its own.
-        ollama, httpd: their main processes.
-        address, port: at which that Ollama listens; an address keeps out what else is in this machine's network.
-        said, code: what asking Ollama from within httpd's container gives.
-        log: Ollama's.
-        kills: how many processes the kernel says it ended there for want of memory; None where it does not count.
-        patience: seconds without work that are looked at.
+        directory: for temporary files.
+        ollama, httpd: process ids of their main processes.
+        address, port: where that Ollama listens; with an address, other servers on this machine are ignored.
+        said, code: output and exit code of a request to Ollama from httpd's container.
+        log: Ollama's log.
+        kills: the kernel's count of processes killed there for lack of memory; None if it does not count.
+        patience: seconds without activity to observe.
     """
-    program, lines = directory / "docker", directory / "log.txt"
-    lines.write_text(log)
-    program.write_text(_DOCKER.format(ollama=ollama, httpd=httpd, said=said, code=code, log=lines))
+    program, log_file = directory / "docker", directory / "log.txt"
+    log_file.write_text(log)
+    program.write_text(_DOCKER.format(ollama=ollama, httpd=httpd, said=said, code=code, log=log_file))
     program.chmod(0o755)
     groups = directory / "cgroup"
     if kills is not None:
@@ -59,18 +59,18 @@ def work_of(
     assert ":2CAA$" in script
     assert "-lt 30 ]" in script
     script = script.replace(":2CAA$", f"{_hex(address)}:{port:04X}$").replace("-lt 30 ]", f"-lt {patience} ]")
-    names = f"PATH={directory}:$PATH ollama=hearth-ollama httpd=hearth-httpd groups={groups}\n"
-    names += f"killed={quote(symptoms.KILLED)}\n"
-    told = [_ask(names + script), _ask(HostFacts().command(("/var/lib/docker",), ""))]
-    return symptoms.Symptoms().process(["@@access", *told[1], *told[0], "@@memory"])
+    variables = f"PATH={directory}:$PATH ollama=hearth-ollama httpd=hearth-httpd groups={groups}\n"
+    variables += f"killed={quote(symptoms.KILLED)}\n"
+    outputs = [_run(variables + script), _run(HostFacts().command(("/var/lib/docker",), ""))]
+    return symptoms.Symptoms().process(["@@access", *outputs[1], *outputs[0], "@@memory"])
 
 
 def _hex(address: str) -> str:
-    """As /proc/net/tcp has it."""
+    """In the format of /proc/net/tcp."""
     return socket.inet_aton(address)[::-1].hex().upper() if address else ""
 
 
-def _ask(script: str) -> list[str]:
+def _run(script: str) -> list[str]:
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False, timeout=60)
     assert done.stderr == ""
     return done.stdout.splitlines()

@@ -28,7 +28,6 @@ TO_DO = (
     "hearth/boot",
     "hearth/cli",
     "hearth/docker",
-    "hearth/doctor",
     "hearth/drift",
     "hearth/firewall",
     "hearth/footprint",
@@ -52,7 +51,6 @@ TO_DO = (
     "tests/unit",
     "tests",
     # These quote messages of the code above, or are generated from it.
-    "docs/doctor.md",
     "docs/operations.md",
     "docs/preflight.md",
     "docs/settings.md",

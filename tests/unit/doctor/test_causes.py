@@ -1,4 +1,4 @@
-"""The doctor's rules: error numbers of three systems, places, names, spellings; and its texts."""
+"""The doctor's rules: error numbers of three systems, environments, names, spellings; and its texts."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from hearth.doctor.address import Address, is_docker_address, same_network
 from hearth.doctor.causes import network as causes
 from hearth.doctor.causes.catalogue import all_causes, markdown
 from hearth.doctor.causes.cause import fill
-from hearth.doctor.checks.dns import unresolved
-from hearth.doctor.checks.prompt import wait_for
-from hearth.doctor.checks.stream import Piece, made_at, measure_pace
+from hearth.doctor.checks.dns import resolution_cause
+from hearth.doctor.checks.prompt import retry_delay
+from hearth.doctor.checks.stream import Chunk, measure_pace, parse_timestamp
 from hearth.doctor.client_environment import ClientEnvironment
 from hearth.doctor.socket_errors import reason_of
 from hearth.doctor.target import Target, parse_target
@@ -25,46 +25,48 @@ FAR = Address(socket.AF_INET, ("1.1.1.1", 85))
 LOOPBACK = Address(socket.AF_INET, ("127.0.0.1", 85))
 
 
-def judged(number: int, place: ClientEnvironment, address: Address = PI, source: str = "192.168.1.7") -> str:
-    """The cause for a recorded error number of a system."""
-    reason = reason_of(OSError(number, "as recorded"), place.system)
-    return connection_cause(Attempt(address.text, reason, source=source), address, place, (), "").id
+def cause_of_number(
+    number: int, environment: ClientEnvironment, address: Address = PI, source: str = "192.168.1.7"
+) -> str:
+    """The cause for an error number recorded on a system."""
+    reason = reason_of(OSError(number, "as recorded"), environment.system)
+    return connection_cause(Attempt(address.text, reason, source=source), address, environment, (), "").id
 
 
-# --- macOS: recorded by others, can't be made here ------------------------------------------------------
+# --- macOS: recorded elsewhere, not reproducible here -------------------------------------------------
 
 
 @pytest.mark.parametrize("terminal", ["iTerm.app", "vscode", "ghostty", ""])
-def test_errno_65_on_the_own_network_is_local_network_privacy(terminal: str) -> None:
-    assert judged(65, ClientEnvironment("Darwin", terminal=terminal)) == "local-network-privacy"
+def test_errno_65_on_the_local_network_is_local_network_privacy(terminal: str) -> None:
+    assert cause_of_number(65, ClientEnvironment("Darwin", terminal=terminal)) == "local-network-privacy"
     assert (
-        judged(65, ClientEnvironment("Darwin"), Address(socket.AF_INET6, ("fe80::1%en0", 85, 0, 4)))
+        cause_of_number(65, ClientEnvironment("Darwin"), Address(socket.AF_INET6, ("fe80::1%en0", 85, 0, 4)))
         == "local-network-privacy"
     )
 
 
 @pytest.mark.parametrize(
-    "place",
+    "environment",
     [
         ClientEnvironment("Darwin", terminal="Apple_Terminal"),
         ClientEnvironment("Darwin", terminal="iTerm.app", is_root=True),
         ClientEnvironment("Darwin", terminal="iTerm.app", over_ssh=True),
     ],
 )
-def test_who_needs_no_permission_has_another_trouble(place: ClientEnvironment) -> None:
-    assert judged(65, place) == "host-unreachable"
+def test_without_need_for_a_permission_the_cause_is_another(environment: ClientEnvironment) -> None:
+    assert cause_of_number(65, environment) == "host-unreachable"
 
 
-def test_errno_65_behind_a_router_is_no_privacy() -> None:
+def test_errno_65_behind_a_router_is_not_privacy() -> None:
     behind = Address(socket.AF_INET, ("10.20.30.40", 85))
-    assert judged(65, ClientEnvironment("Darwin"), behind) == "host-unreachable"
-    assert judged(65, ClientEnvironment("Darwin"), Address(socket.AF_INET, ("192.168.4.9", 85)), "192.168.7.2") == (
-        "local-network-privacy"
-    ), "a wide network of one's own"
+    assert cause_of_number(65, ClientEnvironment("Darwin"), behind) == "host-unreachable"
+    assert cause_of_number(
+        65, ClientEnvironment("Darwin"), Address(socket.AF_INET, ("192.168.4.9", 85)), "192.168.7.2"
+    ) == ("local-network-privacy"), "a large home network"
 
 
-def test_errno_65_for_the_internet_is_no_privacy() -> None:
-    assert judged(65, ClientEnvironment("Darwin"), FAR) == "host-unreachable"
+def test_errno_65_for_the_internet_is_not_privacy() -> None:
+    assert cause_of_number(65, ClientEnvironment("Darwin"), FAR) == "host-unreachable"
 
 
 def test_the_cure_names_the_settings_and_the_terminal() -> None:
@@ -72,7 +74,7 @@ def test_the_cure_names_the_settings_and_the_terminal() -> None:
     assert "System Settings > Privacy & Security > Local Network: switch on iTerm.app" in cure
 
 
-# --- The same trouble on each system ----------------------------------------------------------------------
+# --- The same error on each system --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -87,21 +89,21 @@ def test_the_cure_names_the_settings_and_the_terminal() -> None:
     ],
 )
 def test_error_numbers(linux: int, mac: int, windows: int, cause: str) -> None:
-    assert judged(linux, ClientEnvironment("Linux")) == cause
-    assert judged(mac, ClientEnvironment("Darwin")) == cause
-    assert judged(windows, ClientEnvironment("Windows")) == cause
+    assert cause_of_number(linux, ClientEnvironment("Linux")) == cause
+    assert cause_of_number(mac, ClientEnvironment("Darwin")) == cause
+    assert cause_of_number(windows, ClientEnvironment("Windows")) == cause
 
 
-def test_unreachable_hosts_off_the_mac() -> None:
-    assert judged(113, ClientEnvironment("Linux")) == "host-unreachable"
-    assert judged(10065, ClientEnvironment("Windows")) == "host-unreachable"
+def test_unreachable_hosts_on_linux_and_windows() -> None:
+    assert cause_of_number(113, ClientEnvironment("Linux")) == "host-unreachable"
+    assert cause_of_number(10065, ClientEnvironment("Windows")) == "host-unreachable"
 
 
-def test_our_own_patience_is_a_timeout() -> None:
+def test_our_own_timeout_is_a_timeout() -> None:
     assert reason_of(TimeoutError("timed out"), "Windows") == "timeout"
 
 
-def test_what_other_ports_say_decides() -> None:
+def test_other_ports_decide_the_cause() -> None:
     silent = Attempt(PI.text, "timeout", source="192.168.1.7")
     assert connection_cause(silent, PI, ClientEnvironment(), (22,), "").id == "port-filtered"
     assert connection_cause(silent, PI, ClientEnvironment(), (22,), "http://192.168.1.189:85").id == "wrong-port"
@@ -116,12 +118,12 @@ def test_what_other_ports_say_decides() -> None:
     )
 
 
-def test_dockers_addresses_from_outside() -> None:
+def test_docker_addresses_from_outside() -> None:
     docker = Address(socket.AF_INET, ("172.18.0.3", 80))
-    assert judged(110, ClientEnvironment(), docker) == "docker-address"
-    # On the host itself they can be reached, so the trouble is another one.
-    assert judged(110, ClientEnvironment(), docker, source="172.18.0.1") == "host-silent"
-    assert judged(111, ClientEnvironment(), docker) == "port-refused"
+    assert cause_of_number(110, ClientEnvironment(), docker) == "docker-address"
+    # On the host itself they are reachable, so the cause is another one.
+    assert cause_of_number(110, ClientEnvironment(), docker, source="172.18.0.1") == "host-silent"
+    assert cause_of_number(111, ClientEnvironment(), docker) == "port-refused"
 
 
 def test_addresses() -> None:
@@ -137,7 +139,7 @@ def test_addresses() -> None:
     assert not LOOPBACK.is_private
 
 
-# --- Names ------------------------------------------------------------------------------------------------
+# --- Names --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -152,8 +154,8 @@ def test_addresses() -> None:
         ("host.docker.internal", socket.gaierror(socket.EAI_NONAME, ""), "docker-name"),
     ],
 )
-def test_names_without_an_address(host: str, error: OSError, cause: str) -> None:
-    assert unresolved(host, error).id == cause
+def test_names_that_do_not_resolve(host: str, error: OSError, cause: str) -> None:
+    assert resolution_cause(host, error).id == cause
 
 
 @pytest.mark.parametrize(
@@ -166,69 +168,69 @@ def test_names_without_an_address(host: str, error: OSError, cause: str) -> None
         ("[fe80::1%eth0]:85", Target("http", "fe80::1%eth0", 85)),
     ],
 )
-def test_addresses_as_people_write_them(text: str, target: Target) -> None:
+def test_addresses_are_parsed_as_users_write_them(text: str, target: Target) -> None:
     assert parse_target(text) == target
 
 
-def test_the_host_header_leaves_out_what_browsers_leave_out() -> None:
+def test_the_host_header_omits_what_browsers_omit() -> None:
     assert parse_target("http://pi:80").netloc == "pi"
     assert parse_target("[fe80::1%eth0]:85").netloc == "[fe80::1]:85"
 
 
 @pytest.mark.parametrize("text", ["", "http://", "ftp://pi", "http://pi:99999", "http://pi:0", "http://me@pi", "a b"])
-def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
+def test_invalid_addresses_are_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match=r"http://pi\.local:85"):
         parse_target(text)
 
 
-# --- Times ------------------------------------------------------------------------------------------------
+# --- Times --------------------------------------------------------------------------------------------
 
 
-def test_when_a_piece_was_made() -> None:
-    assert made_at("2026-01-01T00:00:00.123456789Z") == pytest.approx(1767225600.123456)
-    assert made_at("2026-01-01T01:00:00+01:00") == 1767225600
-    assert made_at(None) is made_at("yesterday") is None
+def test_timestamps_of_chunks() -> None:
+    assert parse_timestamp("2026-01-01T00:00:00.123456789Z") == pytest.approx(1767225600.123456)
+    assert parse_timestamp("2026-01-01T01:00:00+01:00") == 1767225600
+    assert parse_timestamp(None) is parse_timestamp("yesterday") is None
 
 
-def test_what_a_buffer_looks_like() -> None:
-    made = [float(second) for second in range(10)]
-    streamed = measure_pace(tuple(Piece(at + 0.2, at) for at in made))
-    late = measure_pace(tuple(Piece(9.1, at) for at in made))
-    halves = measure_pace(tuple(Piece(5.0 if at < 5 else 10.0, at) for at in made))
+def test_a_buffered_stream_is_detected() -> None:
+    generated = [float(second) for second in range(10)]
+    streamed = measure_pace(tuple(Chunk(at + 0.2, at) for at in generated))
+    late = measure_pace(tuple(Chunk(9.1, at) for at in generated))
+    halves = measure_pace(tuple(Chunk(5.0 if at < 5 else 10.0, at) for at in generated))
     assert streamed is not None
     assert not streamed.is_buffered
-    assert streamed.can_be_told
+    assert streamed.is_conclusive
     assert late is not None
     assert late.is_buffered
-    # Two pieces of five seconds each: each word is up to five seconds late, which is half of the time.
+    # Two chunks of five seconds each: each word is up to five seconds late, which is half of the time.
     assert halves is not None
-    assert halves.held == pytest.approx(4.0)
-    assert measure_pace((Piece(1.0, None), Piece(2.0, 5.0))) is None
+    assert halves.delay == pytest.approx(4.0)
+    assert measure_pace((Chunk(1.0, None), Chunk(2.0, 5.0))) is None
 
 
-def test_how_long_to_wait() -> None:
-    assert [wait_for(text) for text in ("0", "3", "3600", "", "Wed, 21 Oct 2026 07:28:00 GMT")] == [0, 3, 10, 5, 5]
+def test_the_delay_before_a_retry() -> None:
+    assert [retry_delay(text) for text in ("0", "3", "3600", "", "Wed, 21 Oct 2026 07:28:00 GMT")] == [0, 3, 10, 5, 5]
 
 
-# --- Texts ------------------------------------------------------------------------------------------------
+# --- Texts --------------------------------------------------------------------------------------------
 
 
-def test_the_docs_have_every_cause_as_the_doctor_says_it(project: Path) -> None:
+def test_the_docs_have_every_cause(project: Path) -> None:
     text = (project / "docs" / "doctor.md").read_text()
-    _, _, made = text.partition("<!-- made by python -m hearth.doctor.causes.catalogue -->\n")
-    assert made == markdown(), (
-        "put what python -m hearth.doctor.causes.catalogue prints below the mark in docs/doctor.md"
+    _, _, generated = text.partition("<!-- made by python -m hearth.doctor.causes.catalogue -->\n")
+    assert generated == markdown(), (
+        "replace the text below the mark in docs/doctor.md with the output of python -m hearth.doctor.causes.catalogue"
     )
 
 
-def test_ids_are_anchors_and_stand_once() -> None:
+def test_ids_are_anchors_and_unique() -> None:
     ids = [cause.id for cause in all_causes()]
     assert len(ids) == len(set(ids)) > 40
     assert all(re.fullmatch(r"[a-z0-9-]+", one) for one in ids)
 
 
-def test_every_cause_is_found_by_something(project: Path) -> None:
-    """No text that nothing can ever show."""
+def test_every_cause_is_used(project: Path) -> None:
+    """There is no text that is never shown."""
     doctor = project / "hearth/doctor"
     modules = [*(doctor / "causes").glob("[a-z]*.py")]
     code = "\n".join(path.read_text() for path in doctor.rglob("*.py") if path not in modules)
@@ -237,5 +239,5 @@ def test_every_cause_is_found_by_something(project: Path) -> None:
     assert [name for name in names if not re.search(rf"\.{name}\b", code)] == []
 
 
-def test_unknown_words_stand_in_capitals_and_optional_ones_are_gone() -> None:
+def test_unknown_placeholders_become_capitals_and_optional_ones_nothing() -> None:
     assert fill("port {port} of {other_url}{opt_more}.", {"port": 85, "other_url": ""}) == "port 85 of OTHER URL."

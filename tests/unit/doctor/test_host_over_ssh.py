@@ -1,4 +1,4 @@
-"""The doctor's judgement of a host from inside, and how it gets there."""
+"""The doctor's findings about a host from inside, and how it gets the facts."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 
 import pytest
 
-from hearth.doctor.checks.host_over_ssh import InsideError, choose_host, inspect_host
+from hearth.doctor.checks.host_over_ssh import HostInspectionError, choose_host, inspect_host
 from hearth.doctor.checks.host_state import judge
 from hearth.doctor.target import Target
 
-RUNS = {"status": "running", "oom": False, "exit_code": 0, "restarts": 0, "trouble": "", "up_seconds": 5000}
-SAID = "stuck: 2 question(s) wait, and no model has worked or was read for 90 s; ollama_heal_stuck is off"
+RUNNING = {"status": "running", "oom": False, "exit_code": 0, "restarts": 0, "trouble": "", "up_seconds": 5000}
+STUCK_MESSAGE = "stuck: 2 question(s) wait, and no model has worked or was read for 90 s; ollama_heal_stuck is off"
 IDLE = {"questions": 1, "models": 1, "seconds": 30, "cpu_seconds": 0.0, "read_bytes": 0}
-WELL: dict[str, Any] = {
+HEALTHY: dict[str, Any] = {
     "access": True,
     "engine": "",
     "deployed": True,
     "drift": [],
     "containers": {
-        "hearth-ollama": {**RUNS, "restarts": 1},
-        "hearth-httpd": RUNS,
+        "hearth-ollama": {**RUNNING, "restarts": 1},
+        "hearth-httpd": RUNNING,
     },
     "work": None,
     "kills": 0,
@@ -40,8 +40,8 @@ DATA = {"allowed_origins": ["http://a.example", "http://b.example"]}
 TARGET = Target("http", "192.168.1.189", 85)
 
 
-def test_a_host_that_is_well() -> None:
-    assert judge("pi", WELL, DATA) == []
+def test_a_healthy_host() -> None:
+    assert judge("pi", HEALTHY, DATA) == []
 
 
 @pytest.mark.parametrize(
@@ -51,48 +51,48 @@ def test_a_host_that_is_well() -> None:
         ({"deployed": False, "origins": None}, "not-deployed", "pi"),
         ({"drift": ["hearth-ollama is not running but exited"]}, "container-wrong", "exited"),
         (
-            {"containers": {"hearth-ollama": RUNS | {"status": "exited", "oom": True, "up_seconds": None}}},
+            {"containers": {"hearth-ollama": RUNNING | {"status": "exited", "oom": True, "up_seconds": None}}},
             "container-out-of-memory",
-            "ended hearth-ollama itself:",
+            "killed hearth-ollama itself:",
         ),
         (
-            {"containers": {"hearth-ollama": RUNS | {"oom": True}}, "kills": 3},
+            {"containers": {"hearth-ollama": RUNNING | {"oom": True}}, "kills": 3},
             "container-out-of-memory",
-            "ended 3 processes in hearth-ollama:",
+            "killed 3 processes in hearth-ollama:",
         ),
         (
-            {"containers": {"hearth-ollama": RUNS | {"restarts": 3, "up_seconds": 12}}},
+            {"containers": {"hearth-ollama": RUNNING | {"restarts": 3, "up_seconds": 12}}},
             "container-keeps-ending",
-            "hearth-ollama ended 3 times, the last time 12 s ago, and",
+            "hearth-ollama exited 3 times, most recently 12 s ago, and",
         ),
         ({"way": "ollama: Name or service not known"}, "ollama-unreachable", "Name or service not known. Deploy"),
         (
             {
-                "containers": {"hearth-ollama": RUNS | {"trouble": SAID}},
-                "drift": [f'hearth-ollama is unhealthy ("{SAID}")'],
+                "containers": {"hearth-ollama": RUNNING | {"trouble": STUCK_MESSAGE}},
+                "drift": [f'hearth-ollama is unhealthy ("{STUCK_MESSAGE}")'],
             },
             "model-server-stuck",
-            f'the health check of hearth-ollama says "{SAID}". A slow model',
+            f'the health check of hearth-ollama reports "{STUCK_MESSAGE}". A slow model',
         ),
-        ({"work": IDLE}, "model-server-stuck", "1 question(s) wait, and for 30 s the model's process used 0.0 s"),
+        ({"work": IDLE}, "model-server-stuck", "1 prompt(s) waiting, and in 30 s the model's process used 0.0 s"),
         ({"models_free_bytes": 90_000_000}, "disk-full", "The models' disk has 90 MB left"),
         ({"memory_limits": False}, "memory-limits-off", "cgroup"),
         ({"memory": {"MemTotal": 1_000_000, "MemAvailable": 20_000}}, "host-memory-low", "20 MiB of 977 MiB"),
         (
             {"memory": {"MemTotal": 1_000_000, "MemAvailable": 500_000, "SwapTotal": 500_000, "SwapFree": 300_000}},
             "host-memory-low",
-            "195 MiB were moved to disk",
+            "195 MiB are swapped out",
         ),
         ({"free_bytes": 400_000_000}, "disk-full", "400 MB"),
         ({"origins": "http://a.example"}, "origins-not-in-force", "http://a.example,http://b.example"),
         ({"origins": ""}, "origins-not-in-force", "(none)"),
         ({"listeners": [["127.0.0.1", 11434, "ollama"]]}, "native-ollama", "127.0.0.1:11434"),
         ({"errors": ["hearth-ollama: level=ERROR msg=x"]}, "errors-in-logs", "msg=x"),
-        ({"access": False}, "host-not-looked-at", "sudo asks for a password"),
+        ({"access": False}, "host-not-looked-at", "sudo is missing or requires a password"),
     ],
 )
-def test_what_is_wrong_with_a_host(changed: dict[str, Any], cause: str, words: str) -> None:
-    (finding,) = judge("pi", WELL | changed, DATA)
+def test_problems_of_a_host(changed: dict[str, Any], cause: str, words: str) -> None:
+    (finding,) = judge("pi", HEALTHY | changed, DATA)
     assert finding.cause.id == cause
     assert words in f"{finding.why} {finding.cure}"
 
@@ -104,58 +104,58 @@ def test_what_is_wrong_with_a_host(changed: dict[str, Any], cause: str, words: s
         {"work": IDLE | {"read_bytes": 2_000_000}},
         {"work": IDLE | {"seconds": 4}},
         {"work": IDLE | {"models": 0}},
-        {"containers": {"hearth-ollama": RUNS | {"restarts": 2, "up_seconds": 12}}},
-        {"containers": {"hearth-ollama": RUNS | {"restarts": 30, "up_seconds": 700}}},
+        {"containers": {"hearth-ollama": RUNNING | {"restarts": 2, "up_seconds": 12}}},
+        {"containers": {"hearth-ollama": RUNNING | {"restarts": 30, "up_seconds": 700}}},
     ],
 )
-def test_what_is_slow_or_over_is_not_wrong(changed: dict[str, Any]) -> None:
-    assert judge("pi", WELL | changed, DATA) == []
+def test_slow_or_past_states_are_not_problems(changed: dict[str, Any]) -> None:
+    assert judge("pi", HEALTHY | changed, DATA) == []
 
 
-def test_what_is_unknown_is_not_wrong() -> None:
-    assert judge("pi", WELL | {"origins": None, "memory_limits": None, "memory": {}, "way": None}, DATA) == []
+def test_unknown_states_are_not_problems() -> None:
+    assert judge("pi", HEALTHY | {"origins": None, "memory_limits": None, "memory": {}, "way": None}, DATA) == []
 
 
 def host(name: str, **data: str) -> dict[str, Any]:
     return {"name": name, "data": data}
 
 
-def test_which_host_is_looked_at() -> None:
+def test_the_host_is_chosen() -> None:
     pis = [host("192.168.1.189"), host("kitchen", ssh_hostname="192.168.1.7")]
     assert choose_host(pis, "", TARGET) is pis[0]
     assert choose_host(pis, "", Target("http", "192.168.1.7", 85)) is pis[1]
     assert choose_host(pis, "kitchen", TARGET) is pis[1]
     assert choose_host(pis[1:], "", TARGET) is pis[1]
-    with pytest.raises(InsideError, match=r"--host: 192\.168\.1\.189, kitchen"):
+    with pytest.raises(HostInspectionError, match=r"--host: 192\.168\.1\.189, kitchen"):
         choose_host(pis, "", Target("http", "pi.local", 85))
-    with pytest.raises(InsideError, match="--host"):
+    with pytest.raises(HostInspectionError, match="--host"):
         choose_host(pis, "bathroom", TARGET)
-    with pytest.raises(InsideError, match="no hosts"):
+    with pytest.raises(HostInspectionError, match="no hosts"):
         choose_host([], "", TARGET)
 
 
-def test_an_inventory_that_is_not_there_is_a_note_with_pyinfras_reason(tmp_path: Path) -> None:
+def test_a_missing_inventory_is_a_note_with_pyinfras_reason(tmp_path: Path) -> None:
     step = inspect_host(str(tmp_path / "no.py"), "", TARGET, 60)
     assert [finding.cause.id for finding in step.findings] == ["host-not-looked-at"]
     assert step.state == "warning"
-    assert "Traceback" not in step.seen
+    assert "Traceback" not in step.observed
 
 
-def test_a_host_that_can_not_be_reached_is_a_note(tmp_path: Path) -> None:
+def test_an_unreachable_host_is_a_note(tmp_path: Path) -> None:
     inventory = tmp_path / "pi.py"
     inventory.write_text('pi = [("127.0.0.1", {"ssh_port": 9, "ssh_user": "pi", "ssh_connect_retries": 0})]\n')
     step = inspect_host(str(inventory), "", TARGET, 60)
     assert [finding.cause.id for finding in step.findings] == ["host-not-looked-at"], step
-    assert "Traceback" not in step.seen
+    assert "Traceback" not in step.observed
 
 
 def test_without_pyinfra_it_is_a_note(project: Path) -> None:
     if (project / ".venv").exists():
-        pytest.skip("this checkout has an environment of its own, which the doctor finds")
+        pytest.skip("this checkout has its own environment, which the doctor finds")
     code = (
-        "import json; from hearth.doctor.checks.host_over_ssh import look_inside; "
+        "import json; from hearth.doctor.checks.host_over_ssh import inspect_host; "
         "from hearth.doctor.target import Target; "
-        "print(json.dumps(look_inside('inventory/pi.py', '', Target('http', 'pi', 85), 9).seen))"
+        "print(json.dumps(inspect_host('inventory/pi.py', '', Target('http', 'pi', 85), 9).observed))"
     )
     done = subprocess.run([sys.executable, "-S", "-c", code], cwd=project, capture_output=True, text=True, check=True)
     assert "make setup" in json.loads(done.stdout)

@@ -1,4 +1,4 @@
-"""The doctor in networks that are broken for real: namespaces with routes, names and ports of their own."""
+"""The doctor in real, broken networks: namespaces with their own routes, names and ports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.shipped import PROJECT
 
 PRIVATE_NETWORK = PROJECT / "tests/support/doctor/private_network.py"
 LOOPBACK = "ip link set lo up"
-# A network with nobody in it: a cable whose other end is up and holds no address.
+# A network without other hosts: a cable whose other end is up but has no address.
 WIRE = (
     "ip link add wire type veth peer name far; ip addr add 192.168.7.2/24 dev wire; "
     "ip link set wire up; ip link set far up"
@@ -31,11 +31,11 @@ pytestmark = pytest.mark.skipif(not namespaces_work(), reason="needs user namesp
 
 
 def doctor(*arguments: str, setup: str = LOOPBACK, **job: Any) -> dict[str, Any]:
-    """The doctor's document, from a network that is set up like that."""
-    words = ["--timeout", "1", "--tries", "1", "--patience", "3", *arguments]
+    """The doctor's JSON document, from an isolated network with that setup."""
+    options = ["--timeout", "1", "--tries", "1", "--patience", "3", *arguments]
     done = subprocess.run(
         ["unshare", "-rnm", sys.executable, str(PRIVATE_NETWORK)],
-        input=json.dumps({"setup": setup, "arguments": words, **job}),
+        input=json.dumps({"setup": setup, "arguments": options, **job}),
         capture_output=True,
         text=True,
         timeout=90,
@@ -69,33 +69,33 @@ def test_no_network_at_all() -> None:
     assert number(document) == 101
 
 
-def test_a_route_that_says_unreachable() -> None:
+def test_an_unreachable_route() -> None:
     document = doctor("http://192.168.1.189:85", setup=f"{LOOPBACK}; ip route add unreachable 192.168.0.0/16")
     only(document, "host-unreachable")
     assert number(document) == 113
 
 
-def test_a_route_that_is_prohibited() -> None:
+def test_a_prohibited_route() -> None:
     document = doctor("http://192.168.1.189:85", setup=f"{LOOPBACK}; ip route add prohibit 192.168.0.0/16")
     only(document, "connection-forbidden")
     assert number(document) == 13
 
 
-def test_nobody_on_the_own_network_has_the_address() -> None:
+def test_no_device_on_the_local_network_has_the_address() -> None:
     document = doctor("http://192.168.7.9:85", "--timeout", "8", setup=f"{LOOPBACK}; {WIRE}")
     finding = only(document, "host-unreachable")
     assert number(document) == 113
     assert "your router lists it" in finding["cure"]
 
 
-def test_a_host_that_says_nothing_behind_a_router() -> None:
+def test_a_silent_host_behind_a_router() -> None:
     silent = f"{LOOPBACK}; {WIRE}; ip neigh add 192.168.7.1 lladdr 02:00:00:00:00:01 dev wire; "
     document = doctor("http://10.20.30.40:85", setup=silent + "ip route add default via 192.168.7.1")
     finding = only(document, "host-silent")
-    assert "this machine calls from 192.168.7.2, another network" in finding["seen"]
+    assert "this machine's address is 192.168.7.2, on another network" in finding["seen"]
 
 
-def test_an_address_of_dockers_own_network() -> None:
+def test_an_address_of_dockers_internal_network() -> None:
     silent = f"{LOOPBACK}; {WIRE}; ip neigh add 192.168.7.1 lladdr 02:00:00:00:00:01 dev wire; "
     document = doctor("http://172.18.0.3:80", setup=silent + "ip route add default via 192.168.7.1")
     only(document, "docker-address")
@@ -126,7 +126,7 @@ def firewalls_work() -> bool:
 def test_a_firewall_on_the_host(target: str, error: int, cause: str) -> None:
     setup = f"{LOOPBACK}; {WIRE}; iptables -A INPUT -p tcp --dport 85 -j {target}"
     servers = [["0.0.0.0", 85, "hearth"], ["0.0.0.0", 22, "ollama"]]
-    # Not loopback, which in a container would be the container.
+    # Not loopback: if the test runs in a container, the doctor would report that instead.
     document = doctor("http://192.168.7.2:85", setup=setup, servers=servers)
     assert number(document) == error
     only(document, cause)
@@ -135,9 +135,9 @@ def test_a_firewall_on_the_host(target: str, error: int, cause: str) -> None:
 # --- Ports --------------------------------------------------------------------------------------------
 
 
-def test_a_port_that_swallows_calls_on_a_host_that_is_there() -> None:
+def test_a_port_that_drops_connections_on_a_host_that_is_up() -> None:
     document = doctor("http://127.0.0.1:85", servers=[["127.0.0.1", 85, "black hole"], ["127.0.0.1", 22, "ollama"]])
-    assert "its port 22 answered" in only(document, "port-filtered")["cause"]
+    assert "its port 22 responded" in only(document, "port-filtered")["cause"]
 
 
 def test_the_wrong_port_of_the_right_host() -> None:
@@ -145,7 +145,7 @@ def test_the_wrong_port_of_the_right_host() -> None:
     assert only(doctor("http://127.0.0.1", servers=servers), "wrong-port")["cure"] == "Use http://127.0.0.1:85."
 
 
-def test_ollamas_port_beside_hearths() -> None:
+def test_ollamas_port_next_to_hearths() -> None:
     servers = [["127.0.0.1", 85, "hearth"], ["127.0.0.1", 11434, "ollama"]]
     document = doctor("http://127.0.0.1:11434", "--origin", "http://page.example", servers=servers)
     assert [finding["id"] for finding in document["findings"]] == ["ollama-itself", "ollama-refuses-origin"]
@@ -153,7 +153,7 @@ def test_ollamas_port_beside_hearths() -> None:
         assert "Hearth's port instead (http://127.0.0.1:85)" in finding["cure"]
 
 
-def test_zero_is_no_place() -> None:
+def test_the_unspecified_address() -> None:
     document = doctor("http://0.0.0.0:85", servers=[["0.0.0.0", 85, "hearth"]])
     assert document["findings"][0]["id"] == "unspecified-address"
 
@@ -170,18 +170,18 @@ def test_localhost_inside_a_container() -> None:
     ("name", "cause"),
     [("pi.fritz.box", "name-unknown"), ("pi.local", "mdns-name-unknown"), ("hearth-ollama", "docker-name")],
 )
-def test_a_name_that_nobody_knows(name: str, cause: str) -> None:
+def test_a_name_that_does_not_resolve(name: str, cause: str) -> None:
     document = doctor(f"http://{name}:85", dns="nothing")
     only(document, cause)
     skipped = {step["name"] for step in document["steps"] if step["state"] == "skipped"}
     assert {"connection", "page", "prompt"} <= skipped
 
 
-def test_a_dns_server_that_is_silent() -> None:
+def test_a_silent_dns_server() -> None:
     only(doctor("http://pi.fritz.box:85", dns="silent"), "dns-silent")
 
 
-def test_a_name_with_an_address_that_does_not_answer() -> None:
+def test_a_name_with_an_unreachable_address() -> None:
     hosts = "127.0.0.3 pi\n127.0.0.2 pi\n"
     document = doctor("http://pi:85", hosts=hosts, servers=[["127.0.0.2", 85, "hearth"]])
     found = {finding["id"]: finding for finding in document["findings"]}
@@ -191,16 +191,16 @@ def test_a_name_with_an_address_that_does_not_answer() -> None:
     assert {step["name"]: step["state"] for step in document["steps"]}["prompt"] == "ok"
 
 
-def test_a_single_word_that_leads_into_the_internet() -> None:
+def test_a_single_word_that_resolves_to_an_internet_address() -> None:
     setup = f"{LOOPBACK}; ip addr add 93.184.215.14/32 dev lo"
     document = doctor("http://pi:85", setup=setup, hosts="93.184.215.14 pi\n", servers=[["0.0.0.0", 85, "hearth"]])
     only(document, "name-is-public")
 
 
-def test_only_a_proxy_leads_there() -> None:
+def test_only_a_proxy_reaches_the_host() -> None:
     environment = {"HTTP_PROXY": "http://127.0.0.1:3128"}
     servers = [["127.0.0.1", 3128, "proxy that reaches a hearth"]]
     document = doctor("http://192.168.7.2:85", environment=environment, servers=servers)
     ids = [finding["id"] for finding in document["findings"]]
     assert ids == ["network-unreachable", "only-through-proxy"]
-    assert "http://127.0.0.1:3128 (HTTP_PROXY) it answers" in document["findings"][1]["cause"]
+    assert "http://127.0.0.1:3128 (HTTP_PROXY) it responds" in document["findings"][1]["cause"]

@@ -1,20 +1,19 @@
-"""How servers answer: Hearth's proxy, Ollama itself, and what stands in their places. As `docs/proxy.md` says it."""
+"""Handlers that respond like Hearth's proxy, Ollama, and other servers and proxies. See `docs/proxy.md`."""
 
 from __future__ import annotations
 
 import json
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
-from tests.support.doctor.server import Request, World
+from tests.support.doctor.server import Handler, Request
 
 MODEL = "tinyllama:latest"
 PAGE = b'<!doctype html><title>Kitchen</title><script type="module" src="chat.js"></script>'
-Answerer = Callable[[Request, socket.socket], None]
 
 
 def reply(
@@ -24,7 +23,7 @@ def reply(
     headers: Sequence[tuple[str, str]] = (),
     clock: timedelta = timedelta(),
 ) -> None:
-    """A whole answer; a mapping is sent as JSON."""
+    """Send a complete response; a mapping is sent as JSON."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     date = format_datetime(datetime.now(UTC) + clock, usegmt=True)
     pairs = [("Server", "Apache"), ("Date", date), ("Content-Length", str(len(data))), *headers]
@@ -32,20 +31,20 @@ def reply(
     connection.sendall(f"HTTP/1.1 {status} Because\r\n{head}Connection: close\r\n\r\n".encode() + data)
 
 
-def says(status: int, body: bytes | Mapping[str, Any] = b"", *headers: tuple[str, str]) -> Answerer:
-    """An answerer that always says the same."""
+def responding(status: int, body: bytes | Mapping[str, Any] = b"", *headers: tuple[str, str]) -> Handler:
+    """A handler that always sends the same response."""
     return lambda _, connection: reply(connection, status, body, headers)
 
 
 def line(number: int, seconds: float, **more: Any) -> bytes:
-    """A line of an answer, made so many seconds after the first one."""
+    """A line of an answer, generated `seconds` after the first one."""
     made = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
     stamp = made.strftime("%Y-%m-%dT%H:%M:%S.%f") + "123Z"
     return json.dumps({"model": MODEL, "created_at": stamp, "response": f"{number} ", "done": False, **more}).encode()
 
 
 def stream(
-    pieces: int = 5,
+    chunks: int = 5,
     every: float = 0.3,
     *,
     before: float = 0.0,
@@ -53,71 +52,71 @@ def stream(
     ends: bool = True,
     whole: bool = True,
     error: str = "",
-) -> Answerer:
-    """An answer of Ollama's.
+) -> Handler:
+    """A streamed answer of Ollama.
 
     Args:
-        every: seconds between the pieces' making.
-        before: seconds until the first.
-        buffered: all of it comes at the end, as from a proxy that collects it.
-        ends: the last line says done.
-        whole: the chunked body ends in order.
-        error: a line with it, at the end.
+        every: seconds between the chunks.
+        before: seconds until the first chunk.
+        buffered: send everything at the end, like a buffering proxy.
+        ends: the last line has `"done": true`.
+        whole: the chunked body ends properly.
+        error: message of an error line at the end.
     """
 
-    def answer(_: Request, connection: socket.socket) -> None:
+    def handle(_: Request, connection: socket.socket) -> None:
         time.sleep(before)
         connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n")
         held = b""
-        for number in range(pieces):
-            last = {"done": True, "eval_count": pieces, "eval_duration": 10**9, "load_duration": 2 * 10**9}
-            text = line(number, number * every, **(last if ends and number == pieces - 1 else {})) + b"\n"
+        for number in range(chunks):
+            last = {"done": True, "eval_count": chunks, "eval_duration": 10**9, "load_duration": 2 * 10**9}
+            text = line(number, number * every, **(last if ends and number == chunks - 1 else {})) + b"\n"
             held += f"{len(text):x}\r\n".encode() + text + b"\r\n"
             if not buffered:
                 connection.sendall(held)
                 held = b""
-            if number < pieces - 1:
+            if number < chunks - 1:
                 time.sleep(every)
         if error:
             text = json.dumps({"error": error}).encode() + b"\n"
             held += f"{len(text):x}\r\n".encode() + text + b"\r\n"
         connection.sendall(held + (b"0\r\n\r\n" if whole else b""))
 
-    return answer
+    return handle
 
 
-def silent(*, loaded: bool, seconds: float = 6) -> Answerer:
-    """An Ollama that gives no word for so long, and says whether the model is in memory if it is.
+def silent(*, loaded: bool, seconds: float = 6) -> Handler:
+    """An Ollama that sends nothing for `seconds`, but reports that the model is in memory if `loaded`.
 
-    As a stuck one does, or one that answers other questions first (loaded), or that still loads the model.
+    Like one that is stuck or answers other prompts first (`loaded`), or one that still loads the model.
     """
 
-    def answer(request: Request, connection: socket.socket) -> None:
+    def handle(request: Request, connection: socket.socket) -> None:
         if loaded and "prompt" not in json.loads(request.body):
             return reply(connection, 200, {"model": MODEL, "response": "", "done": True, "done_reason": "load"})
         time.sleep(seconds)
         return None
 
-    return answer
+    return handle
 
 
 def hearth(
-    paths: Mapping[str, Answerer] | None = None,
+    paths: Mapping[str, Handler] | None = None,
     *,
     origins: Sequence[str] = (),
     clock: timedelta = timedelta(),
     names: Sequence[str] = ("127.0.0.1", "localhost"),
-) -> World:
-    """Hearth's proxy, with some of its paths answered otherwise."""
+) -> Handler:
+    """Hearth's proxy, with other handlers for some of its paths."""
     models = {"models": [{"name": MODEL, "size": 13_000_000}, {"name": "big:8b", "size": 5_000_000_000}]}
-    usual: dict[str, Answerer] = {
+    default: dict[str, Handler] = {
         "/": lambda _, connection: reply(connection, 200, PAGE, clock=clock),
-        "/api/version": says(200, {"version": "0.17.4"}),
-        "/api/tags": says(200, models),
+        "/api/version": responding(200, {"version": "0.17.4"}),
+        "/api/tags": responding(200, models),
         "/api/ollama": stream(3, 0.01),
     }
 
-    def answer(request: Request, connection: socket.socket) -> None:
+    def handle(request: Request, connection: socket.socket) -> None:
         host = request.headers.get("host", "")
         if host.rpartition(":")[0] not in names and host not in names:
             return reply(connection, 421, {"error": "host name not served here"})
@@ -129,14 +128,14 @@ def hearth(
             return reply(connection, 403, {"error": "origin not allowed"})
         if request.path == "/api/ollama" and request.body == b"{}":
             return reply(connection, 400, {"error": "model is required"}, allowed)
-        found = (dict(usual) | dict(paths or {})).get(request.path, says(404, b"<h1>Not Found</h1>"))
+        found = (dict(default) | dict(paths or {})).get(request.path, responding(404, b"<h1>Not Found</h1>"))
         return found(request, connection)
 
-    return answer
+    return handle
 
 
 def ollama(request: Request, connection: socket.socket) -> None:
-    """Ollama itself: its own page, and an empty 403 for every origin but its own."""
+    """Ollama itself: its own page, and an empty 403 for all origins except its own."""
     origin = request.headers.get("origin", "")
     if origin and origin != f"http://{request.headers['host']}":
         reply(connection, 403)
@@ -152,30 +151,30 @@ def ollama(request: Request, connection: socket.socket) -> None:
         stream(3, 0.01)(request, connection)
 
 
-def forward_proxy(*, collects: bool = False, refuses: bool = False, wants: str = "") -> World:
-    """An HTTP proxy as a company has it: passes on, collects answers first, or refuses what is not on the internet.
+def forward_proxy(*, buffers: bool = False, refuses: bool = False, requires: str = "") -> Handler:
+    """An HTTP proxy like a company's: it forwards, buffers responses, or refuses hosts that are not on the internet.
 
     Args:
-        wants: the `Proxy-Authorization` without which it passes nothing on.
+        requires: the `Proxy-Authorization` without which it forwards nothing.
     """
 
-    def answer(request: Request, connection: socket.socket) -> None:
+    def handle(request: Request, connection: socket.socket) -> None:
         if refuses:
             return reply(connection, 503, b"<html><title>Proxy</title><h1>Host not found</h1></html>")
-        if wants and request.headers.pop("proxy-authorization", "") != wants:
+        if requires and request.headers.pop("proxy-authorization", "") != requires:
             return reply(connection, 407)
-        where, _, path = request.path.removeprefix("http://").partition("/")
-        host, _, port = where.partition(":")
+        authority, _, path = request.path.removeprefix("http://").partition("/")
+        host, _, port = authority.partition(":")
         head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
         with socket.create_connection((host, int(port)), timeout=20) as server:
             server.sendall(f"{request.method} /{path} HTTP/1.1\r\n{head}\r\n".encode() + request.body)
             held = b""
-            while piece := server.recv(65536):
-                held += piece
-                if not collects:
+            while chunk := server.recv(65536):
+                held += chunk
+                if not buffers:
                     connection.sendall(held)
                     held = b""
             connection.sendall(held)
         return None
 
-    return answer
+    return handle
