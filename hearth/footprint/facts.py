@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pyinfra.api import FactBase
 from typing_extensions import override
 
 from hearth.docker.facts import EngineUnreachable
@@ -26,6 +25,7 @@ from hearth.paths import (
 )
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.shell import DOCKER_ANSWERS, quote
+from hearth.runtime.state_fact import StateFact
 
 
 @dataclass(frozen=True)
@@ -104,16 +104,16 @@ class FootprintState:
 _LABELS = "{{json .Labels}}"
 
 
-class Footprint(FactBase[FootprintState]):
+class Footprint(StateFact[FootprintState]):
     """All of Hearth on a host, in one round trip. Works on a host that never had it, or has no Docker.
 
     Raises:
         EngineUnreachable: Docker is installed and does not answer.
     """
 
-    @staticmethod
+    @classmethod
     @override
-    def default() -> FootprintState:
+    def default(cls) -> FootprintState:
         return FootprintState(known=False)
 
     @override

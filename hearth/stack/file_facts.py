@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pyinfra.api import FactBase
 from typing_extensions import override
 
 from hearth.paths import ROOT
@@ -13,6 +12,7 @@ from hearth.releases.facts import SHOW_ACCEPTED, accepted_release
 from hearth.releases.release import Release
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.shell import quote
+from hearth.runtime.state_fact import StateFact
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,8 @@ class TreeState:
     accepted: Release | None = None
 
 
-class Tree(FactBase[TreeState]):
+class Tree(StateFact[TreeState]):
     """Digests of `paths`, which are relative to `/opt/hearth`, and the release they should belong to."""
-
-    @staticmethod
-    @override
-    def default() -> TreeState:
-        return TreeState()
 
     @override
     def command(self, paths: tuple[str, ...]) -> str:
