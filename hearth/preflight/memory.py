@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hearth.host.hardware import Hardware
-from hearth.models.download_size import GB
-from hearth.models.memory_need import COMMON, Need, least_need, likely_need
 from hearth.models.required_ollama import needs_newer
+from hearth.models.sizes import COMMON, GB, Need, least_need, likely_need
 from hearth.settings.model import Settings
 from hearth.settings.types import size_in_bytes
 
