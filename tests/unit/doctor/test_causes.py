@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from hearth.doctor.address import Address, is_docker_address, same_network
-from hearth.doctor.causes import network as causes
 from hearth.doctor.causes.catalogue import all_causes, markdown
 from hearth.doctor.causes.cause import fill
+from hearth.doctor.causes.network import LOCAL_NETWORK_PRIVACY
 from hearth.doctor.checks.dns import unresolved
 from hearth.doctor.checks.prompt import wait_for
 from hearth.doctor.checks.stream import Piece, made_at, measure_pace
@@ -68,7 +68,7 @@ def test_errno_65_for_the_internet_is_no_privacy() -> None:
 
 
 def test_the_cure_names_the_settings_and_the_terminal() -> None:
-    cure = fill(causes.LOCAL_NETWORK_PRIVACY.cure, {"terminal": "iTerm.app"})
+    cure = fill(LOCAL_NETWORK_PRIVACY.cure, {"terminal": "iTerm.app"})
     assert "System Settings > Privacy & Security > Local Network: switch on iTerm.app" in cure
 
 
