@@ -23,7 +23,7 @@ from hearth.paths import (
     NETWORKS,
     ROOT,
 )
-from hearth.runtime.sections import parse_sections
+from hearth.runtime.sections import parse_digests, parse_sections
 from hearth.runtime.shell import DOCKER_ANSWERS, quote
 from hearth.runtime.state_fact import StateFact
 
@@ -165,7 +165,6 @@ class Footprint(StateFact[FootprintState]):
         entries = [line.partition(" ") for line in lines("files")]
         mount, *stored = sections.get("store") or [""]
         sizes = (line.partition(" ") for line in stored)
-        digests = (line.partition("  ") for line in lines("manifests"))
         return FootprintState(
             has_root="root" in sections,
             files=frozenset(path for kind, _, path in entries if kind != "d"),
@@ -184,7 +183,7 @@ class Footprint(StateFact[FootprintState]):
             images=dict(_image(line) for line in lines("images")),
             store=f"{mount}/models" if mount else "",
             store_files={path: int(size) for size, _, path in sizes},
-            manifests={path: digest for digest, _, path in digests},
+            manifests=parse_digests(lines("manifests")),
         )
 
 

@@ -10,7 +10,7 @@ from typing_extensions import override
 from hearth.docker.image_lock import image_ids
 from hearth.paths import ACCEPTED, IMAGES_LOCK, RELEASES, ROOT
 from hearth.releases.release import Release, parse_release
-from hearth.runtime.sections import Sections, parse_sections
+from hearth.runtime.sections import Sections, parse_digests, parse_sections
 from hearth.runtime.shell import quote
 from hearth.runtime.state_fact import StateFact
 
@@ -55,9 +55,8 @@ class Releases(StateFact[ReleasesState]):
     @override
     def process(self, output: Iterable[str]) -> ReleasesState:
         sections = parse_sections(output)
-        lines = (line.partition("  ") for line in sections.get("digests", []))
         return ReleasesState(
             accepted=accepted_release(sections),
-            files={path: digest for digest, _, path in lines},
+            files=parse_digests(sections.get("digests", [])),
             images=image_ids(sections.get("images", [])),
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing_extensions import override
 
 from hearth.paths import ACME, ACME_STORE, ROOT, TLS, TLS_FILES, TLS_LIVE
-from hearth.runtime.sections import parse_sections
+from hearth.runtime.sections import parse_digests, parse_sections
 from hearth.runtime.shell import quote
 from hearth.runtime.state_fact import StateFact
 
@@ -71,10 +71,10 @@ class Certificates(StateFact[CertificatesState]):
         files = {f"{mode}:regular file {name}": name for name, mode in TLS_FILES.items()}
         right = {files[line] for line in sections["modes"] if line in files}
         directories = {f"{mode}:directory {path}": path for path, mode in DIRECTORIES.items()}
-        digests = (line.partition("  ") for line in sections["digests"])
+        digests = parse_digests(sections["digests"])
         errors, trouble = _job("\n".join(sections["job"]))
         return CertificatesState(
-            digests={name: digest if name in right else "" for digest, _, name in digests},
+            digests={name: digest if name in right else "" for name, digest in digests.items()},
             recorded=next(iter(sections["recorded"]), "").partition(" ")[0],
             chain="\n".join(sections["chain"]),
             directories=frozenset(directories[line] for line in sections["directories"] if line in directories),
