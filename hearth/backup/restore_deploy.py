@@ -9,9 +9,9 @@ import gevent
 from pyinfra import host, logger, state
 from pyinfra.api import DeployError, deploy
 
-from hearth.backup import restore_operations as operations
 from hearth.backup.manifest import BackupError, file_name
 from hearth.backup.reader import Archive
+from hearth.backup.restore_operations import pull_saved_images, send_models, verify_restore
 from hearth.backup.restore_plan import image_references
 from hearth.backup.selection import settings_to_use
 from hearth.models.deploy import pull_listed_models
@@ -84,13 +84,11 @@ def restore(archive: Archive, settings: Settings, tls_inputs: TlsInputs) -> None
     files = archive.tree()
     references = image_references(files["compose.yaml"])
     known = {name: image for name, image in archive.manifest.images.items() if name in references.values()}
-    operations.pull_saved_images(
-        name="Pull the images that were backed up", images=known, timeout=settings.docker_pull_timeout
-    )
+    pull_saved_images(name="Pull the images that were backed up", images=known, timeout=settings.docker_pull_timeout)
     # The image that will run tries httpd.conf, also where somebody had edited the host that was backed up.
     trying = settings.model_copy(update={"proxy_image": references["httpd"]})
     put_stack(trying, tls_inputs, files, references)
-    operations.send_models(name="Send the models", archive=archive, models_dir=settings.ollama_models_dir)
+    send_models(name="Send the models", archive=archive, models_dir=settings.ollama_models_dir)
     # Never newer ones, whatever the settings say: this is to be as it was.
     pull_listed_models(settings, update=False, title="Pull the models that did not come with the backup")
-    operations.verify_restore(name="Compare with the backup", archive=archive, models_dir=settings.ollama_models_dir)
+    verify_restore(name="Compare with the backup", archive=archive, models_dir=settings.ollama_models_dir)

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from pathlib import Path
 
-COMPOSE_UP = Path(__file__).with_suffix(".sh")
+COMPOSE_UP = Path(__file__).with_suffix(".sh").read_text()

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactPreconditionError
 from typing_extensions import override
 
 from hearth.paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING
 from hearth.runtime.sections import parse_sections
+from hearth.runtime.state_fact import StateFact
 
 # dpkg's words for packages that are all there, or not there at all.
 _WHOLE = ("installed", "not-installed", "config-files")
@@ -56,13 +56,8 @@ class EngineState:
     version: str = ""
 
 
-class Engine(FactBase[EngineState]):
+class Engine(StateFact[EngineState]):
     """Packages (of `packages`), configuration and service of the Docker engine, in one round trip."""
-
-    @staticmethod
-    @override
-    def default() -> EngineState:
-        return EngineState()
 
     @override
     def command(self, packages: tuple[str, ...]) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Generator
-from pathlib import Path
 
 from pyinfra import host
 from pyinfra.api import FileUploadCommand, FunctionCommand, StringCommand, operation
 
+from hearth.docker.apt import APT
 from hearth.docker.daemon_json import dump_config, merge_config, parse_config, wanted_config
 from hearth.docker.facts import Engine
 from hearth.docker.messages import describe_daemon_config, describe_packages, describe_service
@@ -23,7 +23,6 @@ from hearth.settings.model import Settings
 
 Commands = Generator[StringCommand | FunctionCommand | FileUploadCommand, None, None]
 
-_APT = Path(__file__).with_name("apt.sh")
 _KEYRING = "/etc/apt/keyrings/docker.asc"
 _SOURCES = "/etc/apt/sources.list.d/docker.sources"
 # Other people's containers would stop with an engine that has no live-restore yet. That is one of the few things that
@@ -55,7 +54,7 @@ def install_engine(source: DockerSource, codename: str, keep_existing: bool, tim
 
 def install_script(source: DockerSource, codename: str, timeout: int) -> str:
     """Shell script that installs the packages, adding Docker's repository first if they come from there."""
-    lines = ["set -e", f"apt_timeout={timeout}", _APT.read_text(), "apt_finish"]
+    lines = ["set -e", f"apt_timeout={timeout}", APT, "apt_finish"]
     if source.repository:
         deb822 = (
             f"Types: deb\nURIs: {source.repository}\nSuites: {codename}\nComponents: stable\nSigned-By: {_KEYRING}\n"

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pyinfra import host
-from pyinfra.api import FactBase
 from typing_extensions import override
 
 from hearth.paths import CONTAINERS
 from hearth.runtime.explain import is_preparing
+from hearth.runtime.state_fact import StateFact
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,8 @@ class ReachabilityState:
     ollama: str = ""
 
 
-class Reachability(FactBase[ReachabilityState]):
+class Reachability(StateFact[ReachabilityState]):
     """Why other facts show nothing while pyinfra prepares: it takes `EngineUnreachable` for "not yet" there."""
-
-    @staticmethod
-    @override
-    def default() -> ReachabilityState:
-        return ReachabilityState()
 
     @override
     def command(self) -> str:

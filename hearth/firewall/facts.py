@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pyinfra.api import FactBase
 from typing_extensions import override
 
 from hearth.firewall.rules import TABLE, FirewallState
 from hearth.paths import FIREWALL_LOADED, FIREWALL_RULES, FIREWALL_SERVICE, FIREWALL_UNIT
 from hearth.runtime.sections import parse_sections
+from hearth.runtime.state_fact import StateFact
 
 
-class Firewall(FactBase[FirewallState]):
+class Firewall(StateFact[FirewallState]):
     """Files, service and rules in force, in one round trip. Only asked where there is a firewall, or one is wanted."""
-
-    @staticmethod
-    @override
-    def default() -> FirewallState:
-        return FirewallState()
 
     @override
     def command(self) -> str:

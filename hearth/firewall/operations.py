@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from pathlib import Path
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
 
+from hearth.docker.apt import APT
 from hearth.firewall.facts import Firewall
 from hearth.firewall.rules import TABLE, UNIT, find_differences, render_rules
 from hearth.paths import FIREWALL_LOADED, FIREWALL_RULES, FIREWALL_SERVICE, FIREWALL_UNIT, ROOT
@@ -15,8 +15,6 @@ from hearth.runtime.commands import streamed_command
 from hearth.runtime.explain import explain
 from hearth.runtime.shell import quote
 from hearth.runtime.text import join_words
-
-_APT = Path(__file__).parents[1] / "docker/apt.sh"
 
 
 @operation()
@@ -48,7 +46,7 @@ def limit_script(rules: str, install: bool, timeout: int) -> str:
     """Shell script that installs nftables if it is missing, tries the rules, and puts them in force for good."""
     lines = ["set -e"]
     if install:
-        lines += [f"apt_timeout={timeout}", _APT.read_text(), "apt_finish", "apt_update", "apt_install nftables"]
+        lines += [f"apt_timeout={timeout}", APT, "apt_finish", "apt_update", "apt_install nftables"]
     refusal = (
         "The host refuses the rules of the firewall (see above), and nothing of it was changed. In a container (LXC), "
         "the machine that it runs on must know nftables: `modprobe nf_tables` there. Without a firewall: "

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pyinfra.api import FactBase
 from typing_extensions import override
 
 from hearth.docker.facts import EngineUnreachable
@@ -24,8 +23,9 @@ from hearth.paths import (
     NETWORKS,
     ROOT,
 )
-from hearth.runtime.sections import parse_sections
+from hearth.runtime.sections import parse_digests, parse_sections
 from hearth.runtime.shell import DOCKER_ANSWERS, quote
+from hearth.runtime.state_fact import StateFact
 
 
 @dataclass(frozen=True)
@@ -104,16 +104,16 @@ class FootprintState:
 _LABELS = "{{json .Labels}}"
 
 
-class Footprint(FactBase[FootprintState]):
+class Footprint(StateFact[FootprintState]):
     """All of Hearth on a host, in one round trip. Works on a host that never had it, or has no Docker.
 
     Raises:
         EngineUnreachable: Docker is installed and does not answer.
     """
 
-    @staticmethod
+    @classmethod
     @override
-    def default() -> FootprintState:
+    def default(cls) -> FootprintState:
         return FootprintState(known=False)
 
     @override
@@ -165,7 +165,6 @@ class Footprint(FactBase[FootprintState]):
         entries = [line.partition(" ") for line in lines("files")]
         mount, *stored = sections.get("store") or [""]
         sizes = (line.partition(" ") for line in stored)
-        digests = (line.partition("  ") for line in lines("manifests"))
         return FootprintState(
             has_root="root" in sections,
             files=frozenset(path for kind, _, path in entries if kind != "d"),
@@ -184,7 +183,7 @@ class Footprint(FactBase[FootprintState]):
             images=dict(_image(line) for line in lines("images")),
             store=f"{mount}/models" if mount else "",
             store_files={path: int(size) for size, _, path in sizes},
-            manifests={path: digest for digest, _, path in digests},
+            manifests=parse_digests(lines("manifests")),
         )
 
 

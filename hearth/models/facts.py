@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactPreconditionError
 from typing_extensions import override
 
@@ -16,6 +15,7 @@ from hearth.models.plan import compare_manifests
 from hearth.paths import CONTAINERS, MODELS_DISK, PULLING_MODELS
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.shell import DOCKER_ANSWERS, quote
+from hearth.runtime.state_fact import StateFact
 
 _ASK_REGISTRY = Path(__file__).with_name("registry_manifest.bash")
 _SHOW_MANIFESTS = (
@@ -48,7 +48,7 @@ class ModelsState:
     sizes: dict[str, str] = field(default_factory=dict)
 
 
-class Models(FactBase[ModelsState]):
+class Models(StateFact[ModelsState]):
     """Models of the running Ollama, in one round trip.
 
     Args:
@@ -58,11 +58,6 @@ class Models(FactBase[ModelsState]):
     Raises:
         FactPreconditionError: the container is not there, or Ollama in it does not answer.
     """
-
-    @staticmethod
-    @override
-    def default() -> ModelsState:
-        return ModelsState()
 
     @override
     def command(self, models_dir: str = "", manifests: tuple[tuple[str, str], ...] = ()) -> str:

@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from hearth.docker.packages import docker_source
 from hearth.host.platform import identify, untested
 from hearth.models.disk import disk_obstacles, kind_obstacles
-from hearth.models.download_size import GB
-from hearth.models.memory_need import likely_need
 from hearth.models.plan import missing_models
 from hearth.models.required_ollama import version_obstacles
+from hearth.models.sizes import GB, download_size
 from hearth.paths import DOCKER_DIR
 from hearth.preflight.existing_services import existing_service_notes, existing_service_obstacles
 from hearth.preflight.facts import HostFactsState
@@ -132,7 +131,7 @@ def _models_dir(settings: Settings, host: HostFactsState) -> list[str]:
         return []
     obstacles = disk_obstacles(directory, host.not_mounted, host.models_disk, host.recorded_disk)
     missing = missing_models(settings.ollama_models, host.models)
-    sizes = {model: likely_need(model, settings.ollama_model_sizes_gb, 0).model for model in missing}
+    sizes = {model: download_size(model, settings.ollama_model_sizes_gb) for model in missing}
     obstacles += kind_obstacles(directory, host.models_file_system, sizes)
     if obstacles or directory in host.existing:
         return obstacles
@@ -153,7 +152,7 @@ def _disk(settings: Settings, host: HostFactsState) -> list[str]:
     if not {settings.ollama_image, settings.proxy_image} <= host.images:
         wanted.setdefault(docker, []).append(("images", settings.docker_images_gb))
     for model in missing_models(settings.ollama_models, host.models):
-        size = likely_need(model, settings.ollama_model_sizes_gb, 0).model
+        size = download_size(model, settings.ollama_model_sizes_gb)
         wanted.setdefault(models, []).append((model, size))
     obstacles = []
     for mount, parts in wanted.items():

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pyinfra.api import FactBase
 from typing_extensions import override
 
 from hearth.firewall.rules import FIREWALL_TRACES
@@ -31,6 +30,7 @@ from hearth.preflight.existing_services import (
 )
 from hearth.preflight.lxc import ContainerHost, parse_container_host
 from hearth.runtime.sections import parse_assignments, parse_sections
+from hearth.runtime.state_fact import StateFact
 
 
 def _script(name: str) -> str:
@@ -90,13 +90,8 @@ class HostFactsState:
     hardware: Hardware = field(default_factory=Hardware)
 
 
-class HostFacts(FactBase[HostFactsState]):
+class HostFacts(StateFact[HostFactsState]):
     """Everything that preflight looks at, in one round trip. Works on a host that has nothing of Hearth yet."""
-
-    @staticmethod
-    @override
-    def default() -> HostFactsState:
-        return HostFactsState()
 
     @override
     def command(self, paths: tuple[str, ...], models_dir: str) -> str:

@@ -7,12 +7,12 @@ without a graphics card: its runner reads what does not fit from the disk again,
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hearth.host.hardware import Hardware
-from hearth.models.download_size import GB
-from hearth.models.memory_need import COMMON, Need, least_need, likely_need
 from hearth.models.required_ollama import needs_newer
+from hearth.models.sizes import COMMON, GB, Need, least_need, likely_need
 from hearth.settings.model import Settings
 from hearth.settings.types import size_in_bytes
 
@@ -54,49 +54,51 @@ def room_for_models(settings: Settings, hardware: Hardware) -> Room:
 
 def memory_obstacles(settings: Settings, hardware: Hardware) -> list[str]:
     """A sentence for each model that can't possibly run here, with the arithmetic and what would."""
-    if not hardware.memory:
-        return []
-    room = room_for_models(settings, hardware)
-    around = OLLAMA + (0 if room.is_limited else SYSTEM_LEAST)
-    obstacles = []
-    for model in dict.fromkeys(settings.ollama_models):
-        need = least_need(model, settings.ollama_model_sizes_gb, _tokens(settings))
-        if need is None or need.sum + around <= room.memory + room.swap:
-            continue
-        obstacles.append(
-            f"ollama_models: {model} can't run here: it needs at least {need.sum + around:.1f} GB "
-            f"({_parts(need, room, OLLAMA, SYSTEM_LEAST)}), and {_has(room)}; {_instead(settings, room)}. "
-            f'Where the guess is wrong: ollama_model_sizes_gb = {{"{model}": …}}'
-        )
-    return obstacles
+    return [
+        f"ollama_models: {model} can't run here: it needs at least {total:.1f} GB ({parts}), and {_has(room)}; "
+        f'{_instead(settings, room)}. Where the guess is wrong: ollama_model_sizes_gb = {{"{model}": …}}'
+        for model, total, parts, room in _needs(settings, hardware, least_need, SYSTEM_LEAST)
+        if total > room.memory + room.swap
+    ]
 
 
 def memory_warnings(settings: Settings, hardware: Hardware) -> list[str]:
     """A sentence for each model that may run, but not well: it does not fit into memory with what else is there."""
+    return [
+        f"{model} is tight here: it wants about {total:.1f} GB ({parts}), and {_has(room)}. What does not fit is read "
+        f"from the disk again for each word, or Ollama refuses the model; {_instead(settings, room)}"
+        f"{_swap_advice(hardware)}"
+        for model, total, parts, room in _needs(settings, hardware, likely_need, SYSTEM_MOSTLY)
+        if total > room.memory
+    ]
+
+
+def _needs(
+    settings: Settings,
+    hardware: Hardware,
+    need_of: Callable[[str, Mapping[str, float], int], Need | None],
+    system: float,
+) -> Iterator[tuple[str, float, str, Room]]:
+    """(model, GB that it needs with all around it, what these are made of, the room for it) for each model.
+
+    Nothing for models, and on hosts, of which the size is unknown.
+
+    Args:
+        need_of: `least_need` or `likely_need`.
+        system: GB of the system, which count where no limit sets the room.
+    """
     if not hardware.memory:
-        return []
+        return
     room = room_for_models(settings, hardware)
-    around = OLLAMA + (0 if room.is_limited else SYSTEM_MOSTLY)
-    warnings = []
+    system = 0 if room.is_limited else system
     for model in dict.fromkeys(settings.ollama_models):
-        need = likely_need(model, settings.ollama_model_sizes_gb, _tokens(settings))
-        if need.sum + around <= room.memory:
-            continue
-        warnings.append(
-            f"{model} is tight here: it wants about {need.sum + around:.1f} GB "
-            f"({_parts(need, room, OLLAMA, SYSTEM_MOSTLY)}), and {_has(room)}. What does not fit is read from the disk "
-            f"again for each word, or Ollama refuses the model; {_instead(settings, room)}{_swap_advice(hardware)}"
-        )
-    return warnings
+        if need := need_of(model, settings.ollama_model_sizes_gb, _tokens(settings)):
+            parts = f"model {need.model:.1f} + context {need.context:.1f} + Ollama {OLLAMA:.1f}"
+            yield model, need.sum + (OLLAMA + system), f"{parts} + system {system:.1f}" if system else parts, room
 
 
 def _tokens(settings: Settings) -> int:
     return settings.ollama_context_length * settings.ollama_num_parallel
-
-
-def _parts(need: Need, room: Room, ollama: float, system: float) -> str:
-    parts = f"model {need.model:.1f} + context {need.context:.1f} + Ollama {ollama:.1f}"
-    return parts if room.is_limited else f"{parts} + system {system:.1f}"
 
 
 def _has(room: Room) -> str:

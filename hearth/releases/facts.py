@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pyinfra.api import FactBase
 from typing_extensions import override
 
 from hearth.docker.image_lock import image_ids
 from hearth.paths import ACCEPTED, IMAGES_LOCK, RELEASES, ROOT
 from hearth.releases.release import Release, parse_release
-from hearth.runtime.sections import Sections, parse_sections
+from hearth.runtime.sections import Sections, parse_digests, parse_sections
 from hearth.runtime.shell import quote
+from hearth.runtime.state_fact import StateFact
 
 # Prints the section that `accepted_release` reads.
 SHOW_ACCEPTED = f'echo @@accepted; id=$(cat {ACCEPTED} 2>/dev/null) && cat "{RELEASES}/$id/release.json" 2>/dev/null'
@@ -41,13 +41,8 @@ class ReleasesState:
     images: dict[str, str] = field(default_factory=dict)
 
 
-class Releases(FactBase[ReleasesState]):
+class Releases(StateFact[ReleasesState]):
     """The accepted release, and digests of `paths` and images as they are now."""
-
-    @staticmethod
-    @override
-    def default() -> ReleasesState:
-        return ReleasesState()
 
     @override
     def command(self, paths: tuple[str, ...]) -> str:
@@ -60,9 +55,8 @@ class Releases(FactBase[ReleasesState]):
     @override
     def process(self, output: Iterable[str]) -> ReleasesState:
         sections = parse_sections(output)
-        lines = (line.partition("  ") for line in sections.get("digests", []))
         return ReleasesState(
             accepted=accepted_release(sections),
-            files={path: digest for digest, _, path in lines},
+            files=parse_digests(sections.get("digests", [])),
             images=image_ids(sections.get("images", [])),
         )

@@ -97,7 +97,7 @@ def _script(calls: str, settings: Settings, paths: tuple[str, ...], by: str) -> 
         "paths": "\n".join(f"./{path}" for path in paths),
     }
     header = "\n".join(f"{name}={quote(value)}" for name, value in variables.items())
-    programs = WRITE_FILE + COMPOSE_UP.read_text() + SCRIPT.read_text()
+    programs = WRITE_FILE + COMPOSE_UP + SCRIPT.read_text()
     # For bash, whatever the login shell is: the scripts talk to the proxy through /dev/tcp. Nothing that runs may read
     # from standard input, which is the script itself.
     return f"bash -s <<'HEARTH'\n{header}\n{programs}\nmain() {{\n{calls}\n}}\nmain </dev/null\nHEARTH"

@@ -19,6 +19,11 @@ def parse_sections(lines: Iterable[str]) -> Sections:
     return sections
 
 
+def parse_digests(lines: Iterable[str]) -> dict[str, str]:
+    """Path → SHA-256 (hex), from the lines of `sha256sum`."""
+    return {path: digest for digest, _, path in (line.partition("  ") for line in lines)}
+
+
 def parse_assignments(lines: Iterable[str]) -> dict[str, str]:
     """`NAME=value` lines, quotes removed, as in `/etc/os-release`."""
     pairs = (line.partition("=") for line in lines if "=" in line)

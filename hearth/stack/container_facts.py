@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pyinfra.api import FactBase
 from typing_extensions import override
 
 from hearth.docker.facts import EngineUnreachable
@@ -14,6 +13,7 @@ from hearth.docker.image_lock import image_ids
 from hearth.paths import CONTAINERS, IMAGES_LOCK, PROJECT, RELOAD_PENDING, ROOT
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.shell import DOCKER_ANSWERS
+from hearth.runtime.state_fact import StateFact
 from hearth.stack.containers import Container, parse_container
 
 
@@ -34,17 +34,12 @@ class ProjectState:
     reload_pending: bool = False
 
 
-class Project(FactBase[ProjectState]):
+class Project(StateFact[ProjectState]):
     """Expected configuration hashes and existing containers, in one round trip.
 
     Raises:
         EngineUnreachable: Docker is installed and does not answer.
     """
-
-    @staticmethod
-    @override
-    def default() -> ProjectState:
-        return ProjectState()
 
     @override
     def command(self) -> str:

@@ -74,7 +74,7 @@ def converge_script(
         lines += [f"[ -d {quote(one)} ] || mkdir {quote(one)}" for one in directories]
         if any(one.is_hung for one in drift):
             quiet_wait = 0
-        lines += [COMPOSE_UP.read_text(), f"quiet {quiet_wait} {CONTAINERS['httpd']}"]
+        lines += [COMPOSE_UP, f"quiet {quiet_wait} {CONTAINERS['httpd']}"]
         anew = "docker compose --progress plain --ansi never up --no-start --no-deps --force-recreate"
         if remove:
             lines.append(f"docker rm --force {quote(*remove)}")

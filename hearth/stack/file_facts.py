@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pyinfra.api import FactBase
 from typing_extensions import override
 
 from hearth.paths import ROOT
 from hearth.releases.facts import SHOW_ACCEPTED, accepted_release
 from hearth.releases.release import Release
-from hearth.runtime.sections import parse_sections
+from hearth.runtime.sections import parse_digests, parse_sections
 from hearth.runtime.shell import quote
+from hearth.runtime.state_fact import StateFact
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,8 @@ class TreeState:
     accepted: Release | None = None
 
 
-class Tree(FactBase[TreeState]):
+class Tree(StateFact[TreeState]):
     """Digests of `paths`, which are relative to `/opt/hearth`, and the release they should belong to."""
-
-    @staticmethod
-    @override
-    def default() -> TreeState:
-        return TreeState()
 
     @override
     def command(self, paths: tuple[str, ...]) -> str:
@@ -49,7 +44,7 @@ class Tree(FactBase[TreeState]):
     @override
     def process(self, output: Iterable[str]) -> TreeState:
         sections = parse_sections(output)
-        digests = {path: digest for digest, _, path in (line.partition("  ") for line in sections["digests"])}
+        digests = parse_digests(sections["digests"])
         lines = [line.replace("regular empty file", "regular file", 1) for line in sections["modes"]]
         prefix = "644:root:regular file "
         right = {line.removeprefix(prefix) for line in lines if line.startswith(prefix)}

@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pyinfra.api import FactBase
 from typing_extensions import override
 
 from hearth.docker.facts import EngineUnreachable
@@ -15,6 +14,7 @@ from hearth.paths import CONTAINERS, DOCKER_DIR
 from hearth.preflight.facts import HostFacts
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.shell import DOCKER_ANSWERS, quote
+from hearth.runtime.state_fact import StateFact
 from hearth.stack.container_facts import Project
 from hearth.stack.containers import find_drift
 
@@ -26,7 +26,7 @@ _WRONG = r"level=ERROR|^panic:|^fatal error|^hearth: |\| 5[0-9][0-9] \||\[[a-z_0
 KILLED = r"(no longer running|Load failed).*signal: killed"
 
 
-class Symptoms(FactBase[dict[str, Any]]):
+class Symptoms(StateFact[dict[str, Any]]):
     """How the host and its containers are.
 
     It takes up to half a minute where a question is in flight and nothing seems to be done for it.
@@ -43,11 +43,6 @@ class Symptoms(FactBase[dict[str, Any]]):
     directory, None where there is none; `listeners`: [address, port, program]; `errors`: recent lines of the
     containers' logs, each with the container's name before it.
     """
-
-    @staticmethod
-    @override
-    def default() -> dict[str, Any]:
-        return {}
 
     @override
     def command(self, models_dir: str = "") -> str:

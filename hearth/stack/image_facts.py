@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pyinfra.api import FactBase
 from typing_extensions import override
 
 from hearth.docker.facts import EngineUnreachable
@@ -13,6 +12,7 @@ from hearth.docker.image_lock import image_ids
 from hearth.paths import IMAGES_LOCK, PULLING
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.shell import DOCKER_ANSWERS, quote
+from hearth.runtime.state_fact import StateFact
 
 
 @dataclass(frozen=True)
@@ -48,17 +48,12 @@ class ImagesState:
         }
 
 
-class Images(FactBase[ImagesState]):
+class Images(StateFact[ImagesState]):
     """Whether the images of `references` are there, and are the ones that were pulled.
 
     Raises:
         EngineUnreachable: Docker is installed and does not answer.
     """
-
-    @staticmethod
-    @override
-    def default() -> ImagesState:
-        return ImagesState()
 
     @override
     def command(self, references: tuple[str, ...]) -> str:

@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pyinfra.api import FactBase
 from typing_extensions import override
 
 from hearth.paths import ACME, ACME_STORE, ROOT, TLS, TLS_FILES, TLS_LIVE
-from hearth.runtime.sections import parse_sections
+from hearth.runtime.sections import parse_digests, parse_sections
 from hearth.runtime.shell import quote
+from hearth.runtime.state_fact import StateFact
 
 # Path → mode and owner (numbers: user, group).
 DIRECTORIES = {TLS: "700:0:0", TLS_LIVE: "755:0:0", ACME: "700:0:0", ACME_STORE: "700:33:33"}
@@ -41,13 +41,8 @@ class CertificatesState:
     acme_trouble: str = ""
 
 
-class Certificates(FactBase[CertificatesState]):
+class Certificates(StateFact[CertificatesState]):
     """Files of TLS. Of a key nothing is shown but its file's digest. `acme_name`: the first of ACME's names, or ""."""
-
-    @staticmethod
-    @override
-    def default() -> CertificatesState:
-        return CertificatesState()
 
     @override
     def command(self, acme_name: str) -> str:
@@ -76,10 +71,10 @@ class Certificates(FactBase[CertificatesState]):
         files = {f"{mode}:regular file {name}": name for name, mode in TLS_FILES.items()}
         right = {files[line] for line in sections["modes"] if line in files}
         directories = {f"{mode}:directory {path}": path for path, mode in DIRECTORIES.items()}
-        digests = (line.partition("  ") for line in sections["digests"])
+        digests = parse_digests(sections["digests"])
         errors, trouble = _job("\n".join(sections["job"]))
         return CertificatesState(
-            digests={name: digest if name in right else "" for digest, _, name in digests},
+            digests={name: digest if name in right else "" for name, digest in digests.items()},
             recorded=next(iter(sections["recorded"]), "").partition(" ")[0],
             chain="\n".join(sections["chain"]),
             directories=frozenset(directories[line] for line in sections["directories"] if line in directories),

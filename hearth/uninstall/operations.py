@@ -5,7 +5,7 @@ Each operation looks anew at what is there, so that a run that was cut off is fi
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from pyinfra import host
@@ -46,18 +46,32 @@ def read_footprint(
     return state, plan_removal(state, files, models_dir, delete_models)
 
 
-@operation()
-def remove_stack(files: frozenset[str], models_dir: str, delete_models: bool) -> Commands:
-    """Remove Hearth's containers, networks, firewall, the images that it pulled, and the models if they are to go."""
+def _remove(
+    script: Callable[[FootprintState, Removal], str],
+    nothing: str,
+    files: frozenset[str],
+    models_dir: str,
+    delete_models: bool = False,
+    command: Callable[[str], StringCommand | FunctionCommand] = streamed_command,
+) -> Commands:
+    """Run what `script` gives for the host as it is now; where that is "", note `nothing` as the reason."""
     try:
-        _, removal = read_footprint(files, models_dir, delete_models)
+        state, removal = read_footprint(files, models_dir, delete_models)
     except ValueError as error:
         yield refused_command(str(error))
         return
-    if script := stack_script(removal):
-        yield streamed_command(script)
+    if text := script(state, removal):
+        yield command(text)
     else:
-        host.noop("nothing of the stack is there")
+        host.noop(nothing)
+
+
+@operation()
+def remove_stack(files: frozenset[str], models_dir: str, delete_models: bool) -> Commands:
+    """Remove Hearth's containers, networks, firewall, the images that it pulled, and the models if they are to go."""
+    yield from _remove(
+        lambda _, removal: stack_script(removal), "nothing of the stack is there", files, models_dir, delete_models
+    )
 
 
 def stack_script(removal: Removal) -> str:
@@ -85,15 +99,12 @@ def stack_script(removal: Removal) -> str:
 @operation()
 def restore_engine_config(files: frozenset[str], models_dir: str) -> Commands:
     """Take Hearth's part out of daemon.json. The engine is restarted only where its configuration changed."""
-    try:
-        state, removal = read_footprint(files, models_dir, False)
-    except ValueError as error:
-        yield refused_command(str(error))
-        return
-    if removal.config is None:
-        host.noop(f"nothing in {DAEMON_JSON} is Hearth's")
-        return
-    yield streamed_command(release_script(state, removal.config))
+    yield from _remove(
+        lambda state, removal: "" if removal.config is None else release_script(state, removal.config),
+        f"nothing in {DAEMON_JSON} is Hearth's",
+        files,
+        models_dir,
+    )
 
 
 def release_script(state: FootprintState, final: dict[str, Any]) -> str:
@@ -124,15 +135,12 @@ def release_script(state: FootprintState, final: dict[str, Any]) -> str:
 @operation()
 def restore_boot_config(files: frozenset[str], models_dir: str) -> Commands:
     """Take Hearth's word out of the line that a Raspberry Pi is started with. The host is not restarted for it."""
-    try:
-        _, removal = read_footprint(files, models_dir, False)
-    except ValueError as error:
-        yield refused_command(str(error))
-        return
-    if not removal.boot:
-        host.noop("nothing in the line that the host is started with is Hearth's")
-        return
-    yield streamed_command(remove_script())
+    yield from _remove(
+        lambda _, removal: remove_script() if removal.boot else "",
+        "nothing in the line that the host is started with is Hearth's",
+        files,
+        models_dir,
+    )
 
 
 def _put(path: str, content: str) -> list[str]:
@@ -149,15 +157,13 @@ def _put(path: str, content: str) -> list[str]:
 @operation()
 def remove_files(files: frozenset[str], models_dir: str) -> Commands:
     """Remove the files that Hearth put into /opt/hearth, and the directories that are empty then."""
-    try:
-        _, removal = read_footprint(files, models_dir, False)
-    except ValueError as error:
-        yield refused_command(str(error))
-        return
-    if script := files_script(removal):
-        yield StringCommand(script)
-    else:
-        host.noop("nothing of Hearth's is there")
+    yield from _remove(
+        lambda _, removal: files_script(removal),
+        "nothing of Hearth's is there",
+        files,
+        models_dir,
+        command=StringCommand,
+    )
 
 
 def files_script(removal: Removal) -> str:

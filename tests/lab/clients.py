@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
+
+from typing_extensions import override
 
 from tests.lab.machine import url
 
@@ -74,14 +76,39 @@ class Talker(threading.Thread):
         ask(self._words, self._timeout, self.told)
 
 
-class Chatter:
+class Background:
+    """A client that is at work in a thread of its own as long as the block runs.
+
+    Args:
+        patience: seconds that its last requests may take when the block has ended.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._last = patience
+
+    def _work(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(self._last)
+
+
+class Chatter(Background):
     """A client that asks for one short answer after another, as long as the block runs."""
 
     def __init__(self, words: int = 30) -> None:
+        super().__init__(patience=180)
         self.answers: list[Told] = []
         self._words = words
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._ask, daemon=True)
 
     @property
     def failed(self) -> list[Told]:
@@ -93,19 +120,10 @@ class Chatter:
         """Streams that began, and did not end as they should."""
         return [told for told in self.answers if not told.whole and told.lines]
 
-    def _ask(self) -> None:
+    @override
+    def _work(self) -> None:
         while not self._stop.is_set():
             self.answers.append(ask(self._words))
-
-    def __enter__(self) -> Chatter:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join(180)
 
 
 @dataclass(frozen=True)
@@ -117,7 +135,7 @@ class Knock:
     wrong: str
 
 
-class Knocker:
+class Knocker(Background):
     """A client that asks for the page over a new connection every `pause` seconds, as long as the block runs.
 
     Each in its own time: one that has to wait keeps no other from trying.
@@ -132,11 +150,10 @@ class Knocker:
     def __init__(
         self, pause: float = 0.1, patience: float = 10, at: str = "", prepare: Callable[[], None] = lambda: None
     ) -> None:
+        super().__init__(patience + 30)
         self.knocks: list[Knock] = []
         self._pause, self._patience, self._prepare = pause, patience, prepare
         self._address = urlsplit(at or url())
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._knock_on, daemon=True)
 
     def gaps(self, late: float) -> list[float]:
         """Seconds between the beginnings of the first and the last failed knock of each gap, and one pause.
@@ -169,7 +186,8 @@ class Knocker:
         took = sorted(knock.ended - knock.begun for knock in self.knocks if not knock.wrong)
         return took[len(took) // 2]
 
-    def _knock_on(self) -> None:
+    @override
+    def _work(self) -> None:
         under_way = []
         while not self._stop.wait(self._pause):
             under_way.append(threading.Thread(target=self._knock, daemon=True))
@@ -192,13 +210,3 @@ class Knocker:
         finally:
             connection.close()
         self.knocks.append(Knock(begun, time.monotonic(), wrong))
-
-    def __enter__(self) -> Knocker:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join(self._patience + 30)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from tests.lab.machine import ROOT
+from tests.support.checks import repository_files
 
 FILE = ROOT / ".scenarios.jsonl"
 # What a deploy is made of. A scenario that passed with the same of it need not run again to go on with a run.
@@ -45,16 +45,8 @@ class Ran:
 
 def product() -> str:
     """A word for all that a deploy is made of, as it stands in the working tree; twelve hexadecimal digits."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *_DEPLOYED],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    ).stdout
     digest = hashlib.sha256()
-    for name in sorted(name for name in listed.split("\0") if (ROOT / name).is_file()):
+    for name in repository_files(ROOT, *_DEPLOYED):
         digest.update(f"{name}\0".encode() + hashlib.sha256((ROOT / name).read_bytes()).digest())
     return digest.hexdigest()[:12]
 

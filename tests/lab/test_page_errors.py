@@ -87,24 +87,23 @@ def start_story(chat: ChatPage) -> str:
     return chat.answer.inner_text()
 
 
-def test_ollama_is_stopped(chat: ChatPage) -> None:
-    on_guest("sudo docker stop hearth-ollama")
-    assert error_of_prompt(chat) == NO_OLLAMA
+def container_is_stopped(chat: ChatPage, container: str, problem: str, checks: str) -> None:
+    """The page names the problem, its checks find it, and it continues by itself when the container is back."""
+    on_guest(f"sudo docker stop {container}")
+    assert error_of_prompt(chat) == problem
     assert buttons(chat) == WAIT
-    assert diagnosed(chat) == ("✓✗✗✗", NO_OLLAMA)
+    assert diagnosed(chat) == (checks, problem)
     chat.press("Keep trying")
-    on_guest("sudo docker start hearth-ollama")
+    on_guest(f"sudo docker start {container}")
     chat.wait_for("done")
+
+
+def test_ollama_is_stopped(chat: ChatPage) -> None:
+    container_is_stopped(chat, "hearth-ollama", NO_OLLAMA, "✓✗✗✗")
 
 
 def test_httpd_is_stopped(chat: ChatPage) -> None:
-    on_guest("sudo docker stop hearth-httpd")
-    assert error_of_prompt(chat) == UNREACHABLE
-    assert buttons(chat) == WAIT
-    assert diagnosed(chat) == ("✗", UNREACHABLE)
-    chat.press("Keep trying")
-    on_guest("sudo docker start hearth-httpd")
-    chat.wait_for("done")
+    container_is_stopped(chat, "hearth-httpd", UNREACHABLE, "✗")
 
 
 def test_the_model_was_deleted(chat: ChatPage) -> None:

@@ -147,3 +147,22 @@ class Container(Inside):
             *("--", *command),
         ]
         super().__init__(words, directory / "log", is_ready)
+
+
+class Contained:
+    """A server whose program runs in a container until the end of the block."""
+
+    _container: Container
+
+    def log(self) -> str:
+        """What the program has said so far."""
+        return self._container.log()
+
+    def __enter__(self) -> Self:
+        self._container.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._container.__exit__(kind, error, trace)

@@ -6,7 +6,6 @@ import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import yaml
@@ -17,13 +16,13 @@ from hearth.render.stack_files import render_tree
 from hearth.settings.model import Settings
 from lab import shell
 from tests.proxy.address import answers, free_address
-from tests.proxy.container import Container, Done
+from tests.proxy.container import Contained, Container, Done
 
 PREFIX = "/usr/local/apache2"
 OLLAMA_PORT = 11434
 
 
-class Httpd:
+class Httpd(Contained):
     """httpd of the lab's image, run as compose.yaml says, with the files that the settings give, until the block ends.
 
     Args:
@@ -114,19 +113,6 @@ class Httpd:
     def reload(self) -> Done:
         """What a deploy does to let a changed httpd.conf take effect."""
         return self.execute(f"httpd -k graceful -f {PREFIX}/{HTTPD_CONF}")
-
-    def log(self) -> str:
-        """Access and error log."""
-        return self._container.log()
-
-    def __enter__(self) -> Httpd:
-        self._container.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._container.__exit__(kind, error, trace)
 
 
 def check_configuration(image: Path, conf: Path, *arguments: str) -> Done:

@@ -9,15 +9,17 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from typing import Self
+
+from typing_extensions import override
 
 from lab import models
 from tests.proxy.address import answers, free_address
-from tests.proxy.container import Container
+from tests.proxy.container import Contained, Container
 from tests.proxy.httpd import OLLAMA_PORT
 
 
-class Ollama:
+class Ollama(Contained):
     """Ollama of the lab's image, with the models of `lab.models.NAMES`, until the end of the block.
 
     Args:
@@ -52,10 +54,6 @@ class Ollama:
             lambda: answers(self.address, OLLAMA_PORT),
         )
 
-    def log(self) -> str:
-        """The server's log."""
-        return self._container.log()
-
     def requests(self) -> int:
         """How many requests it has answered so far, by its own log (which has them when they are over)."""
         return len(re.findall(r"^\[GIN\]", self.log(), re.MULTILINE))
@@ -67,8 +65,9 @@ class Ollama:
             time.sleep(0.02)
         return seen
 
-    def __enter__(self) -> Ollama:
-        self._container.__enter__()
+    @override
+    def __enter__(self) -> Self:
+        super().__enter__()
         try:
             for name in self._names:
                 self._add(name)
@@ -76,11 +75,6 @@ class Ollama:
             self._container.stop()
             raise
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._container.__exit__(kind, error, trace)
 
     def _add(self, name: str) -> None:
         content = (self._weights / f"{name}.gguf").read_bytes()

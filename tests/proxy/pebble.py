@@ -7,17 +7,16 @@ import json
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 
 from hearth.tls.certificate import today
 from hearth.tls.local_ca import make_authority
 from tests.proxy.address import answers, free_address
-from tests.proxy.container import Container
+from tests.proxy.container import Contained, Container
 
 _API, _MANAGEMENT = 14000, 15000
 
 
-class Pebble:
+class Pebble(Contained):
     """An authority that looks for real whether names are the caller's, until the end of the block.
 
     Args:
@@ -91,16 +90,3 @@ class Pebble:
             return connection.getresponse().read().decode()
         finally:
             connection.close()
-
-    def log(self) -> str:
-        """What it has said."""
-        return self._container.log()
-
-    def __enter__(self) -> Pebble:
-        self._container.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._container.__exit__(kind, error, trace)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hearth.releases import operations as releases
+from hearth.releases.operations import SCRIPT
 from hearth.releases.release import trial_prompt
 from lab import artefacts
 from lab.models import EMBEDDING, EMBEDDING_WIDTH
@@ -46,7 +46,7 @@ def tried(web: Httpd, directory: Path) -> Done:
     """The trial of a release, run in httpd's container; `directory` is mounted there as TRIAL."""
     wanted = trial_prompt(web.settings)
     words = (f"{web.address}/{web.port}", wanted.path, wanted.body, " ".join(wanted.models))
-    program = releases.SCRIPT.read_text()
+    program = SCRIPT.read_text()
     variables = (
         "root=/nowhere httpd=hearth-httpd ollama=hearth-ollama conf=- patience=60 prompt_patience=60 keep=2 by=test"
     )

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.api import call
 from tests.acceptance.tunnel import Tunnel
 from tests.proxy.conftest import Serve
 from tests.proxy.ollama import Ollama
-from tests.proxy.test_gates import CASES
+from tests.proxy.test_gates import CASES, run_case
 from tests.proxy.test_tls import Site
 from tests.support.gates.case import Case
 from tests.support.gates.place import Place
@@ -30,7 +29,4 @@ def place(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPath
 
 @pytest.mark.parametrize("case", CASES)
 def test_gates_over_tls(case: Case, place: Place) -> None:
-    before = place.ollama.requests()
-    case.run(place)
-    assert call(f"http://{place.netloc}", "GET", "/api/version").status == 200
-    assert place.settled(before + case.want.upstream + 1) == before + case.want.upstream + 1
+    run_case(case, place)

@@ -19,12 +19,12 @@ from typing import Any
 
 import pytest
 
-from hearth.models import operations as models
+from hearth.paths import CHECKOUT
 from lab import artefacts
 from tests.proxy.ollama import Ollama
 from tests.support.self_signed import LONG_AGO, self_signed
 
-SCRIPT = Path(models.__file__).with_name("pull.bash").read_text()
+SCRIPT = (CHECKOUT / "hearth/models/pull.bash").read_text()
 RETRIES = 2
 # As Ollama's own library and Hugging Face write them.
 NEWER = (

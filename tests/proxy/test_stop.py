@@ -47,7 +47,7 @@ def main_process(httpd: Httpd) -> int:
 @contextmanager
 def hastened(main: int, seconds: int = 10) -> Iterator[None]:
     """What runs on a host beside Compose, which takes that long here."""
-    script = COMPOSE_UP.read_text().replace(":0050 ", f":{PORT:04X} ")
+    script = COMPOSE_UP.replace(":0050 ", f":{PORT:04X} ")
     assert script.count(f":{PORT:04X} ") == 1
     with subprocess.Popen(["sh", "-c", f"{script}\nsleep {seconds} & hasten $! {main}; kill $!"]) as hastening:
         yield

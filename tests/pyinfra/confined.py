@@ -10,13 +10,11 @@ import struct
 import subprocess
 import sys
 from functools import cache
-from pathlib import Path
 
-from hearth.preflight import facts as checkup
+from hearth.paths import CHECKOUT
 from hearth.preflight.lxc import ContainerHost, parse_container_host
 
-ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = Path(checkup.__file__).with_name("lxc_probe.sh")
+SCRIPT = CHECKOUT / "hearth/preflight/lxc_probe.sh"
 ROOT_ONE = "unshare --mount --pid --fork --mount-proc"
 USER_ONE = "unshare --map-root-user --mount --pid --fork --mount-proc"
 # The word that systemd-detect-virt looks for, and a directory for Docker on a file system of the test's own.
@@ -48,7 +46,7 @@ def look(before: str = "", inside: str = ROOT_ONE, without: str = "", kind: str 
     found = f"{inside} sh {SCRIPT}"
     if without:
         found = f"{sys.executable} -m tests.pyinfra.confined {found}"
-    script = f"{PLACE.format(kind)}; cd {ROOT}; {before}\n{found}"
+    script = f"{PLACE.format(kind)}; cd {CHECKOUT}; {before}\n{found}"
     done = subprocess.run(["unshare", "--mount", "sh", "-ec", script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert not done.stderr, done.stderr

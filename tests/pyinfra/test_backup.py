@@ -16,9 +16,9 @@ from pyinfra.api.connect import connect_all
 from pyinfra.api.host import Host
 
 from hearth.backup import operations as backup
-from hearth.backup import restore_operations as restore
 from hearth.backup.manifest import BackupError
 from hearth.backup.reader import Archive
+from hearth.backup.restore_operations import pull_saved_images, pull_script, receive_script, send_models, verify_restore
 from hearth.backup.selection import Plan
 from hearth.backup.writer import Writer
 from hearth.footprint.facts import Footprint, FootprintState
@@ -173,7 +173,7 @@ def test_a_host_without_hearth_gives_a_sentence(run: Run, settings: Settings) ->
 def test_models_arrive_whole_or_not_at_all(here: Here, tmp_path: Path) -> None:
     store = tmp_path / "store"
     right = hashlib.sha256(BLOB).hexdigest()
-    script = restore.receive_script(str(store), f"blobs/{BLOB_NAME}", right)
+    script = receive_script(str(store), f"blobs/{BLOB_NAME}", right)
     with pytest.raises(ChannelError, match="arrived with another content"):
         write_to(here.state, here.host, script, {}, io.BytesIO(BLOB[:-1]))
     assert list(store.iterdir()) == []
@@ -183,11 +183,11 @@ def test_models_arrive_whole_or_not_at_all(here: Here, tmp_path: Path) -> None:
 
 
 def test_a_hostile_place_is_only_a_place(tmp_path: Path) -> None:
-    check_syntax(restore.receive_script(f"/mnt/{HOSTILE}", "blobs/x", "0" * 64))
-    check_syntax(restore.pull_script(HOSTILE, Image(id="sha256:1", digests=(HOSTILE,)), 60))
+    check_syntax(receive_script(f"/mnt/{HOSTILE}", "blobs/x", "0" * 64))
+    check_syntax(pull_script(HOSTILE, Image(id="sha256:1", digests=(HOSTILE,)), 60))
     sandbox = Sandbox(tmp_path)
     sandbox.program("docker")
-    sandbox.run(restore.pull_script(HOSTILE, Image(id="sha256:1", digests=(HOSTILE,)), 60))
+    sandbox.run(pull_script(HOSTILE, Image(id="sha256:1", digests=(HOSTILE,)), 60))
     assert f"docker pull {HOSTILE}" in sandbox.calls
     assert not sandbox.pwned()
 
@@ -198,9 +198,9 @@ def test_what_is_on_the_host_already_is_not_sent_again(run: Run, archive: Archiv
         store_files={f"blobs/{BLOB_NAME}": len(BLOB)},
         manifests={NAMED.removeprefix("manifests/"): hashlib.sha256(MANIFEST).hexdigest()},
     )
-    result = run(restore.send_models, {Footprint: there}, archive=archive, models_dir="")
+    result = run(send_models, {Footprint: there}, archive=archive, models_dir="")
     assert result.commands == []
-    result = run(restore.send_models, {Footprint: FootprintState(store="/store")}, archive=archive, models_dir="")
+    result = run(send_models, {Footprint: FootprintState(store="/store")}, archive=archive, models_dir="")
     assert [command[1][2] for command in result.commands] == [f"models/blobs/{BLOB_NAME}", f"models/{NAMED}"]
 
 
@@ -210,7 +210,7 @@ DOCKER = 'case "$1 $2" in "pull httpd@sha256:2") exit 1;; "image inspect") echo 
 
 
 def test_images_are_pulled_by_the_digests_they_had(run: Run, tmp_path: Path) -> None:
-    result = run(restore.pull_saved_images, {Images: ImagesState()}, images=BACKED_UP, timeout=60)
+    result = run(pull_saved_images, {Images: ImagesState()}, images=BACKED_UP, timeout=60)
     sandbox = Sandbox(tmp_path)
     sandbox.program("docker", DOCKER)
     sandbox.program("sleep")
@@ -227,7 +227,7 @@ def test_an_image_that_is_gone_is_said_and_left_to_its_name(tmp_path: Path) -> N
     sandbox = Sandbox(tmp_path)
     sandbox.program("docker", "exit 1")
     sandbox.program("sleep")
-    done = sandbox.run(restore.pull_script(HTTPD, BACKED_UP[HTTPD], 60))
+    done = sandbox.run(pull_script(HTTPD, BACKED_UP[HTTPD], 60))
     assert done.returncode == 0
     assert "No registry has httpd:2.4.68 as it was backed up" in done.stdout
     assert not (sandbox.root / "images.lock").exists()
@@ -235,7 +235,7 @@ def test_an_image_that_is_gone_is_said_and_left_to_its_name(tmp_path: Path) -> N
 
 def test_images_that_are_there_are_not_pulled(run: Run) -> None:
     state = ImagesState({HTTPD: "sha256:1"}, {HTTPD: "sha256:1"})
-    assert run(restore.pull_saved_images, {Images: state}, images=BACKED_UP, timeout=60).commands == []
+    assert run(pull_saved_images, {Images: state}, images=BACKED_UP, timeout=60).commands == []
 
 
 def test_the_last_look_finds_what_differs(run: Run, archive: Archive) -> None:
@@ -245,11 +245,11 @@ def test_the_last_look_finds_what_differs(run: Run, archive: Archive) -> None:
         manifests={NAMED.removeprefix("manifests/"): hashlib.sha256(MANIFEST).hexdigest()},
     )
     facts: dict[type, Any] = {Tree: TreeState(digests), Footprint: state}
-    same = run(restore.verify_restore, facts, archive=archive, models_dir="")
+    same = run(verify_restore, facts, archive=archive, models_dir="")
     assert same.commands == []
     assert same.noop == "2 files and 2 files of models are byte for byte as in the backup"
     other = run(
-        restore.verify_restore,
+        verify_restore,
         facts | {Tree: TreeState(digests | {"compose.yaml": "0"})},
         archive=archive,
         models_dir="",

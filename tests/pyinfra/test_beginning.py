@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from hearth.cli.inventory_check import find_invocation_error, group_names
 from hearth.runtime.command_line import CommandLine
+from tests.pyinfra.program import run_python
 from tests.support.shipped import PROJECT
 
 # Of another pyinfra than Hearth's: a package that is not there.
@@ -21,15 +20,7 @@ WITHOUT = (
 
 def pyinfra(*words: str, directory: Path = PROJECT, program: tuple[str, ...] = ("-m", "pyinfra")) -> str:
     """What pyinfra says to a mistake: a run that fails, and no traceback."""
-    done = subprocess.run(
-        [sys.executable, "-B", *program, *words],
-        cwd=directory,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_python(directory, *program, *words)
     said = done.stdout + done.stderr
     assert done.returncode == 1, said
     assert "Traceback" not in said

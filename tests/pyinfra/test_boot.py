@@ -14,7 +14,7 @@ from hearth.boot import operations as boot
 from hearth.boot.memory_cgroup import ENABLE_OPTION
 from hearth.footprint.facts import Footprint, FootprintState
 from hearth.paths import BOOT_LINE, REBOOT_DUE
-from hearth.uninstall import operations as uninstall
+from hearth.uninstall.operations import restore_boot_config
 from tests.pyinfra.conftest import Run
 from tests.pyinfra.shell import Sandbox, check_syntax
 from tests.support.recorded import raspberry_pi as recorded
@@ -170,8 +170,8 @@ def test_a_host_that_does_not_come_back_is_told_of(caplog: pytest.LogCaptureFixt
 
 def test_an_uninstall_takes_it_out_where_hearth_put_it(run: Run) -> None:
     where: dict[str, Any] = {"files": frozenset({"compose.yaml"}), "models_dir": ""}
-    there = run(uninstall.restore_boot_config, {Footprint: FootprintState(boot=True)}, **where)
+    there = run(restore_boot_config, {Footprint: FootprintState(boot=True)}, **where)
     assert there.scripts == [boot.remove_script()]
-    elsewhere = run(uninstall.restore_boot_config, {Footprint: FootprintState()}, **where)
+    elsewhere = run(restore_boot_config, {Footprint: FootprintState()}, **where)
     assert elsewhere.commands == []
     assert elsewhere.noop

@@ -13,11 +13,11 @@ import pytest
 from pyinfra_testing.operations import parse_commands
 
 from hearth.paths import TLS_FILES
-from hearth.tls import operations as certificate
 from hearth.tls.certificate import today
 from hearth.tls.facts import DIRECTORIES, Certificates, CertificatesState
 from hearth.tls.local_ca import make_authority
 from hearth.tls.local_files import TlsInputs
+from hearth.tls.operations import directories_script, install_certificate, pack_certificate, receive_script
 from tests.pyinfra.conftest import Result, Run
 from tests.pyinfra.shell import Sandbox, check_syntax
 from tests.support.shipped import shipped_settings
@@ -28,7 +28,7 @@ FILES = {name: f"content of {name}\n".encode() for name in TLS_FILES}
 
 def provide(run: Run, tls_inputs: TlsInputs, state: CertificatesState, **values: Any) -> Result:
     return run(
-        certificate.install_certificate,
+        install_certificate,
         {Certificates: state},
         settings=shipped_settings(**values or LOCAL),
         tls_inputs=tls_inputs,
@@ -86,13 +86,13 @@ def _host(tmp_path: Path) -> Sandbox:
 
 
 def receive(host: Sandbox, archive: bytes, names: list[str]) -> subprocess.CompletedProcess[bytes]:
-    script = certificate.receive_script(names).replace("/opt/hearth", str(host.root))
+    script = receive_script(names).replace("/opt/hearth", str(host.root))
     return subprocess.run(["sh", "-c", script], input=archive, capture_output=True, timeout=30, check=False)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files to other users")
 def test_files_arrive_with_their_owners_and_modes(host: Sandbox) -> None:
-    done = receive(host, certificate.pack_certificate(FILES), sorted(FILES))
+    done = receive(host, pack_certificate(FILES), sorted(FILES))
     assert done.returncode == 0, done.stderr
     live = host.root / "tls/live"
     for name, wanted in TLS_FILES.items():
@@ -104,7 +104,7 @@ def test_files_arrive_with_their_owners_and_modes(host: Sandbox) -> None:
 
 
 def test_nothing_takes_its_place_of_what_arrived_in_part(host: Sandbox) -> None:
-    done = receive(host, certificate.pack_certificate({"server.pem": b"x" * 4096})[:2000], ["server.pem"])
+    done = receive(host, pack_certificate({"server.pem": b"x" * 4096})[:2000], ["server.pem"])
     assert done.returncode != 0
     assert (host.root / "tls/live/server.pem").read_text() == "old"
     assert not (host.root / "tls/.incoming").exists()
@@ -112,25 +112,25 @@ def test_nothing_takes_its_place_of_what_arrived_in_part(host: Sandbox) -> None:
 
 
 def test_the_mark_for_the_reload_comes_before_the_change() -> None:
-    script = certificate.receive_script(["server.pem"])
+    script = receive_script(["server.pem"])
     assert script.index("sync") < script.index("touch /opt/hearth/.reload-httpd") < script.index("mv -f")
 
 
 def test_an_archive_has_nothing_but_the_files() -> None:
-    with tarfile.open(fileobj=io.BytesIO(certificate.pack_certificate(FILES))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(pack_certificate(FILES))) as archive:
         assert archive.getnames() == sorted(FILES)
         assert {member.name: f"{member.mode:o}:{member.uid}:{member.gid}" for member in archive} == TLS_FILES
 
 
 def test_scripts_are_good_shell() -> None:
-    check_syntax(certificate.receive_script(sorted(FILES)))
-    check_syntax(certificate.directories_script(sorted(DIRECTORIES)))
+    check_syntax(receive_script(sorted(FILES)))
+    check_syntax(directories_script(sorted(DIRECTORIES)))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives directories to other users")
 def test_directories_that_are_open_are_closed(host: Sandbox) -> None:
     (host.root / "tls").chmod(0o777)
-    assert host.run(certificate.directories_script(list(DIRECTORIES))).returncode == 0
+    assert host.run(directories_script(list(DIRECTORIES))).returncode == 0
     for path, wanted in DIRECTORIES.items():
         found = Path(path.replace("/opt/hearth", str(host.root))).stat()
         assert f"{found.st_mode & 0o777:o}:{found.st_uid}:{found.st_gid}" == wanted

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from hearth.cli.summary_text import image_version
 from hearth.runtime.explain import EXPLAIN_LOG
+from tests.pyinfra.program import run_python
 from tests.support.shipped import PROJECT, shipped_settings
 
 INVENTORY = """
@@ -68,16 +67,9 @@ def last_words(checkout: Path, deploy: str, *words: str, inventory: str = INVENT
     """Lines after pyinfra's own last one."""
     (checkout / "inventory" / "home.py").write_text(inventory)
     (checkout / "deploy.py").write_text(DEPLOY + deploy)
-    done = subprocess.run(
-        [sys.executable, "-B", "-m", "pyinfra", "inventory/home.py", "deploy.py", *words],
-        cwd=checkout,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={name: value for name, value in os.environ.items() if name != EXPLAIN_LOG},
-    )
+    environment = {name: value for name, value in os.environ.items() if name != EXPLAIN_LOG}
+    pyinfra = ("-m", "pyinfra", "inventory/home.py", "deploy.py")
+    done = run_python(checkout, *pyinfra, *words, environment=environment)
     assert done.returncode == code, done.stdout + done.stderr
     lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
     after = next(at for at, line in enumerate(lines) if "Disconnecting from hosts" in line)
@@ -149,7 +141,6 @@ def test_the_drift_command_has_words_of_its_own(checkout: Path, monkeypatch: pyt
     (checkout / "inventory" / "home.py").write_text(INVENTORY)
     (checkout / "deploy.py").write_text(DEPLOY + END)
     monkeypatch.setenv(EXPLAIN_LOG, str(checkout / "report"))
-    words = [sys.executable, "-B", "-m", "pyinfra", "inventory/home.py", "deploy.py", "--dry", "--json"]
-    done = subprocess.run(words, cwd=checkout, capture_output=True, text=True, timeout=120, check=False)
+    done = run_python(checkout, "-m", "pyinfra", "inventory/home.py", "deploy.py", "--dry", "--json")
     assert done.returncode == 0
     assert "Looked at" not in done.stderr

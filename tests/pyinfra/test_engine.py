@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from hearth.docker import operations as engine
 from hearth.docker.daemon_json import dump_config, wanted_config
 from hearth.docker.facts import Engine, EngineState
+from hearth.docker.operations import configure_engine, install_engine, install_script
 from hearth.docker.packages import DOCKER_CE, DockerSource
 from hearth.settings.model import Settings
 from tests.pyinfra.conftest import Result, Run
@@ -37,7 +37,7 @@ ENABLE = "systemctl enable --now docker.service"
 
 def install(run: Run, state: EngineState, source: DockerSource = DEBIAN, keep: bool = True) -> Result:
     arguments = {"source": source, "codename": "trixie", "keep_existing": keep, "timeout": 60}
-    return run(engine.install_engine, {Engine: state}, **arguments)
+    return run(install_engine, {Engine: state}, **arguments)
 
 
 def test_installed_packages_are_not_installed_again(run: Run) -> None:
@@ -86,7 +86,7 @@ def test_dockers_repository_is_added_before_it_is_used(run: Run) -> None:
 
 @pytest.mark.parametrize("source", [DEBIAN, DOCKER, DockerSource((HOSTILE,), HOSTILE)])
 def test_the_script_is_good_shell(source: DockerSource) -> None:
-    check_syntax(engine.install_script(source, HOSTILE, 60))
+    check_syntax(install_script(source, HOSTILE, 60))
 
 
 @pytest.fixture(name="host")
@@ -102,7 +102,7 @@ def _host(tmp_path: Path) -> Sandbox:
 
 
 def installs(sandbox: Sandbox, source: DockerSource = DEBIAN, timeout: int = 60) -> subprocess.CompletedProcess[str]:
-    script = engine.install_script(source, "trixie", timeout)
+    script = install_script(source, "trixie", timeout)
     return sandbox.run(
         script.replace("/var/lib/", f"{sandbox.directory}/")
         .replace("/var/cache/", f"{sandbox.directory}/")
@@ -298,7 +298,7 @@ def _right(settings: Settings) -> EngineState:
 
 
 def configure(run: Run, settings: Settings, state: EngineState) -> Result:
-    return run(engine.configure_engine, {Engine: state}, settings=settings, source=DEBIAN)
+    return run(configure_engine, {Engine: state}, settings=settings, source=DEBIAN)
 
 
 def test_a_configured_engine_is_left_alone(run: Run, settings: Settings, right: EngineState) -> None:

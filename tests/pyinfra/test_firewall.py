@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hearth.firewall import operations as firewall
 from hearth.firewall.facts import Firewall
+from hearth.firewall.operations import apply_firewall, limit_script, removal_script
 from hearth.firewall.rules import TABLE, UNIT, FirewallState, digest, render_rules
 from hearth.paths import FIREWALL_LOADED, FIREWALL_UNIT
 from tests.pyinfra.conftest import Result, Run
@@ -24,7 +24,7 @@ RIGHT = FirewallState(
 
 
 def limit(run: Run, state: FirewallState) -> Result:
-    return run(firewall.apply_firewall, {Firewall: state}, networks=NETWORKS, ports=PORTS, timeout=60)
+    return run(apply_firewall, {Firewall: state}, networks=NETWORKS, ports=PORTS, timeout=60)
 
 
 def test_a_right_firewall_is_left_alone(run: Run) -> None:
@@ -40,14 +40,14 @@ def test_a_difference_is_said_and_put_right(run: Run, state: FirewallState) -> N
     result = limit(run, state)
     assert result.said
     (script,) = result.scripts
-    assert script == firewall.limit_script(RULES, not state.has_nft, 60)
+    assert script == limit_script(RULES, not state.has_nft, 60)
     assert ("apt_install nftables" in script) is not state.has_nft
 
 
 def test_the_scripts_are_good_shell() -> None:
     for install in (True, False):
-        check_syntax(firewall.limit_script(f"{RULES}{HOSTILE}", install, 60))
-    check_syntax(firewall.removal_script())
+        check_syntax(limit_script(f"{RULES}{HOSTILE}", install, 60))
+    check_syntax(removal_script())
 
 
 @pytest.fixture(name="host")
@@ -66,7 +66,7 @@ def on(host: Sandbox, script: str) -> subprocess.CompletedProcess[str]:
     return host.run(script)
 
 
-LIMIT = firewall.limit_script(RULES, install=False, timeout=60)
+LIMIT = limit_script(RULES, install=False, timeout=60)
 
 
 def test_rules_are_tried_before_they_are_put_and_loaded_by_the_service(host: Sandbox) -> None:
@@ -104,7 +104,7 @@ def test_a_service_that_fails_fails_the_run(host: Sandbox) -> None:
 def test_nothing_of_it_is_left(host: Sandbox) -> None:
     assert on(host, LIMIT).returncode == 0
     (host.directory / "etc/hearth-firewall").touch()
-    done = on(host, firewall.removal_script())
+    done = on(host, removal_script())
     assert done.returncode == 0, done.stderr
     assert list(host.root.iterdir()) == []
     assert list((host.directory / "etc").iterdir()) == []
@@ -115,5 +115,5 @@ def test_a_half_removed_firewall_is_removed_to_its_end(host: Sandbox) -> None:
     host.program("nft", "exit 1")
     host.program("systemctl", '[ "$1" = daemon-reload ]')
     host.root.mkdir()
-    assert on(host, firewall.removal_script()).returncode == 0
+    assert on(host, removal_script()).returncode == 0
     assert "delete" not in " ".join(host.calls)

@@ -11,8 +11,8 @@ import pytest
 from hearth.docker.facts import EngineUnreachable
 from hearth.docker.reachability import Reachability, ReachabilityState
 from hearth.runtime.write_file import WRITE_FILE
-from hearth.stack import image_operations as images
 from hearth.stack.image_facts import Images, ImagesState
+from hearth.stack.image_operations import pull_images, pull_script, record_script
 from tests.pyinfra.conftest import Result, Run
 from tests.pyinfra.shell import HOSTILE, Sandbox, check_syntax
 
@@ -25,11 +25,11 @@ OTHER_BOOT = "8c4ad8ae-0000-4000-8000-000000000000"
 
 def pull(run: Run, state: Any) -> Result:
     facts = {Images: state, Reachability: ReachabilityState()}
-    return run(images.pull_images, facts, references=(OLLAMA, HTTPD), timeout=60, stall=30, retries=2)
+    return run(pull_images, facts, references=(OLLAMA, HTTPD), timeout=60, stall=30, retries=2)
 
 
 def script(*references: str, timeout: int = 60, stall: int = 30, retries: int = 2) -> str:
-    return images.pull_script(references, timeout, stall, retries)
+    return pull_script(references, timeout, stall, retries)
 
 
 def test_images_that_are_there_are_not_pulled(run: Run) -> None:
@@ -63,7 +63,7 @@ def test_a_silent_engine_fails_the_pull_with_a_sentence(run: Run) -> None:
 @pytest.mark.parametrize("reference", [HTTPD, HOSTILE])
 def test_the_scripts_are_good_shell(reference: str) -> None:
     check_syntax(script(reference, OLLAMA))
-    check_syntax(images.record_script(reference, '"$id"'))
+    check_syntax(record_script(reference, '"$id"'))
 
 
 # --- the script -----------------------------------------------------------------------------------

@@ -16,10 +16,11 @@ from pyinfra.api.connect import connect_all
 from pyinfra.api.state import StateStage
 from pyinfra.context import ctx_host, ctx_state
 
+from hearth.paths import CHECKOUT
 from hearth.runtime import lock
 from hearth.runtime.lock import acquire_deploy_lock, format_holder, format_refusal, is_dry_run
 
-SCRIPT = Path(lock.__file__).with_suffix(".bash")
+SCRIPT = CHECKOUT / "hearth/runtime/lock.bash"
 Start = Callable[..., "subprocess.Popen[str]"]
 
 

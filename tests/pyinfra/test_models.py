@@ -14,15 +14,16 @@ from typing import Any
 import pytest
 from pyinfra.api.exceptions import FactPreconditionError
 
-from hearth.models import operations as models
 from hearth.models.disk import ModelDisk, parse_record
 from hearth.models.facts import Models, ModelsState
 from hearth.models.names import source_name
+from hearth.models.operations import prune_models, pull_models, pull_script, record_script
 from hearth.models.plan import Task
+from hearth.paths import CHECKOUT
 from tests.pyinfra.conftest import Result, Run
 from tests.pyinfra.shell import HOSTILE, Sandbox, check_syntax
 
-SCRIPT = Path(models.__file__).with_name("pull.bash")
+SCRIPT = CHECKOUT / "hearth/models/pull.bash"
 PRIVATE_SERVER = Path(__file__).with_name("private_server.py")
 
 
@@ -31,7 +32,7 @@ DISK = ModelDisk("/mnt/ssd/ollama", "4f68-11", "/dev/sda1", "/mnt/ssd")
 
 def pull(run: Run, state: Any, *wanted: str, registry: str = "", update: bool = False, models_dir: str = "") -> Result:
     return run(
-        models.pull_models,
+        pull_models,
         {Models: state},
         models=wanted,
         registry=registry,
@@ -101,14 +102,14 @@ def test_the_disk_is_written_down_once(run: Run) -> None:
 
 def test_an_ollama_that_does_not_answer_fails_with_a_sentence(run: Run) -> None:
     unknown = FactPreconditionError(Models, "Ollama did not list its models: no such container")
-    for result in (pull(run, unknown, "x"), run(models.prune_models, {Models: unknown}, models=("x",))):
+    for result in (pull(run, unknown, "x"), run(prune_models, {Models: unknown}, models=("x",))):
         assert len(result.commands) == 1
         assert "did not list its models" in result.refusals[0]
 
 
 def test_only_unlisted_models_are_removed(run: Run) -> None:
     state = having("tinyllama:latest", "Old:1b", "10.0.0.1:5000/library/x:latest")
-    result = run(models.prune_models, {Models: state}, models=("TinyLlama", "missing"))
+    result = run(prune_models, {Models: state}, models=("TinyLlama", "missing"))
     (script,) = result.scripts
     assert "Old:1b" in result.said[0]
     assert "ollama_prune_models" in result.said[0]
@@ -116,12 +117,12 @@ def test_only_unlisted_models_are_removed(run: Run) -> None:
     assert exec_line(script) == (
         f"docker exec -i hearth-ollama bash -s -- 0 0 {long} {long} remove Old:1b Old:1b remove <<'HEARTH'"
     )
-    result = run(models.prune_models, {Models: having("tinyllama:latest")}, models=("tinyllama",))
+    result = run(prune_models, {Models: having("tinyllama:latest")}, models=("tinyllama",))
     assert (result.commands, result.noop) == ([], "all models that are there are listed")
 
 
 def test_an_empty_list_removes_nothing(run: Run) -> None:
-    result = run(models.prune_models, {Models: having("tinyllama:latest")}, models=())
+    result = run(prune_models, {Models: having("tinyllama:latest")}, models=())
     assert not result.scripts
     assert result.refusals
 
@@ -142,8 +143,8 @@ HOSTILE_TASKS = [Task(HOSTILE, "pull"), Task("b", "repair")]
 
 
 def test_the_scripts_are_good_shell() -> None:
-    check_syntax(models.pull_script(HOSTILE_TASKS, HOSTILE, 60, 2))
-    check_syntax(models.record_script(replace(DISK, directory=HOSTILE)))
+    check_syntax(pull_script(HOSTILE_TASKS, HOSTILE, 60, 2))
+    check_syntax(record_script(replace(DISK, directory=HOSTILE)))
     done = subprocess.run(["bash", "-n", str(SCRIPT)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -151,7 +152,7 @@ def test_the_scripts_are_good_shell() -> None:
 def test_the_script_and_its_arguments_arrive_whole(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path)
     sandbox.program("docker", "cat > received")
-    assert sandbox.run(models.pull_script(HOSTILE_TASKS, "", 60, 2)).returncode == 0
+    assert sandbox.run(pull_script(HOSTILE_TASKS, "", 60, 2)).returncode == 0
     assert sandbox.calls == [f"docker exec -i hearth-ollama bash -s -- 60 2 {HOSTILE} {HOSTILE} pull b b repair"]
     assert (tmp_path / "received").read_text() == SCRIPT.read_text()
     assert not sandbox.pwned()
@@ -165,14 +166,14 @@ def test_the_mark_stays_unless_the_script_came_to_its_end(tmp_path: Path, code: 
     sandbox.program("docker", f"cp {mark} seen; exit {code}")
     sandbox.root.mkdir()
     mark.write_text("earlier\n")
-    assert sandbox.run(models.pull_script(HOSTILE_TASKS, "", 60, 2)).returncode == code
+    assert sandbox.run(pull_script(HOSTILE_TASKS, "", 60, 2)).returncode == code
     assert (tmp_path / "seen").read_text() == f"earlier\n{HOSTILE}\nb\n"
     assert mark.exists() is stays
 
 
 def test_the_disk_is_written_down_whole(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path)
-    assert sandbox.run(models.record_script(DISK)).returncode == 0
+    assert sandbox.run(record_script(DISK)).returncode == 0
     assert parse_record((sandbox.root / "models-disk").read_text().splitlines()) == DISK
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hearth.runtime.pyinfra_process import run_pyinfra
 from tests.support.shipped import PROJECT
 
 DEPLOY = """
@@ -53,15 +54,7 @@ def test_a_run_goes_on_after_a_restart_and_holds_the_host_again(machine: tuple[P
     data |= {"ssh_allow_agent": False, "ssh_known_hosts_file": str(directory / "known_hosts")}
     (directory / "inventory.py").write_text(f"pi = [('127.0.0.1', {data!r})]\n")
     (directory / "deploy.py").write_text(DEPLOY)
-    run = subprocess.run(
-        [sys.executable, "-m", "pyinfra", "-y", str(directory / "inventory.py"), str(directory / "deploy.py")],
-        cwd=PROJECT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
+    run = run_pyinfra("-y", str(directory / "inventory.py"), str(directory / "deploy.py"), timeout=400)
     assert run.returncode == 0, run.stdout + run.stderr
     assert (directory / "said").read_text().splitlines() == [
         "before held",

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from hearth.models import facts as models
+from hearth.paths import CHECKOUT
 from tests.support.self_signed import LONG_AGO, self_signed
 
-SCRIPT = Path(models.__file__).with_name("registry_manifest.bash")
+SCRIPT = CHECKOUT / "hearth/models/registry_manifest.bash"
 MANIFEST = '{"layers": [{"digest": "sha256:aa"}],\n "config": null}'
 seen: list[str] = []
 

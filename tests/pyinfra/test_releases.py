@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from hearth.releases import operations as releases
 from hearth.releases.facts import Releases, ReleasesState
+from hearth.releases.operations import accept_release, accept_script, refuse_script, roll_back
 from hearth.releases.release import Release, dump_release
 from hearth.settings.model import Settings
 from tests.pyinfra.conftest import Run
@@ -31,7 +31,7 @@ Make = Callable[..., Settings]
 
 
 def accept(run: Run, settings: Settings, state: ReleasesState) -> list[str]:
-    return run(releases.accept_release, {Releases: state}, settings=settings, paths=PATHS, release=NOW).scripts
+    return run(accept_release, {Releases: state}, settings=settings, paths=PATHS, release=NOW).scripts
 
 
 def test_what_was_accepted_is_not_tried_again(run: Run, make_settings: Make) -> None:
@@ -66,8 +66,8 @@ def test_scripts_are_good_shell(make_settings: Make) -> None:
     settings = make_settings(ollama_models=["llama3.2:1b"])
     hostile = Release(id="1", by=HOSTILE, images={HOSTILE: "sha256:1"}, files={f"htdocs/{HOSTILE}": "1"})
     for script in (
-        releases.accept_script(settings, hostile, True),
-        releases.refuse_script(settings, tuple(hostile.files), HOSTILE),
+        accept_script(settings, hostile, True),
+        refuse_script(settings, tuple(hostile.files), HOSTILE),
     ):
         check_syntax(script)
         # The inner script, too, which is mere text for the outer shell.
@@ -170,7 +170,7 @@ def test_a_release_that_works_is_written_down(
     handler, port = proxy
     settings = make_settings(proxy_port=port)
     release = release_of(settings)
-    done = host.run(releases.accept_script(settings, release, True))
+    done = host.run(accept_script(settings, release, True))
     assert done.returncode == 0, done.stderr
     assert (host.root / "releases/accepted").read_text().strip() == NOW.id
     kept = host.root / "releases" / NOW.id
@@ -195,7 +195,7 @@ def test_a_release_that_could_not_be_written_down_is_not_accepted(
 ) -> None:
     host.program("cp", f"/bin/{full}".replace("{releases}", str(host.root / "releases")))
     settings = make_settings(proxy_port=proxy[1])
-    done = host.run(releases.accept_script(settings, release_of(settings), False))
+    done = host.run(accept_script(settings, release_of(settings), False))
     assert done.returncode == 1
     assert "is accepted" not in done.stdout
     assert (host.root / "releases/accepted").read_text().strip() == BEFORE
@@ -204,7 +204,7 @@ def test_a_release_that_could_not_be_written_down_is_not_accepted(
 
 def test_a_disk_that_does_not_list_a_release_is_no_proof_that_it_serves(host: Sandbox, make_settings: Make) -> None:
     host.program("find", "exit 1")
-    done = host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop"))
+    done = host.run(refuse_script(make_settings(), PATHS, "anna@laptop"))
     assert done.returncode == 1
     assert f"Release {BEFORE} did not come up either" in done.stderr
     assert "something else" not in done.stderr
@@ -226,14 +226,14 @@ def test_where_callers_sign_in_a_release_is_tried_from_inside(
     """And so is one that it is rolled back to: the trial has no password."""
     host.program("docker", INSIDE.replace("{port}", str(proxy[1])) + DOCKER.replace("{gone}", "/no"))
     settings = make_settings(**GATED, proxy_port=1, ollama_models=["tinyllama"])
-    done = host.run(releases.accept_script(settings, release_of(settings), True))
+    done = host.run(accept_script(settings, release_of(settings), True))
     assert done.returncode == 0, done.stderr
     assert json.loads(proxy[0].asked[0])["model"] == "tinyllama"
     assert any(call.startswith("docker exec hearth-httpd bash -c ") for call in host.calls)
     probe = (host.root / "releases" / NOW.id / "probe").read_text().splitlines()
     assert probe[0] == "inside"
     proxy[0].page = 401
-    refused = host.run(releases.accept_script(settings, release_of(settings), True))
+    refused = host.run(accept_script(settings, release_of(settings), True))
     assert refused.returncode == 1
     assert "The chat page does not come: HTTP/1.0 401" in refused.stderr
 
@@ -260,7 +260,7 @@ def test_the_first_model_that_talks_is_asked(
     handler, port = proxy
     handler.abilities = ABILITIES
     settings = make_settings(proxy_port=port, ollama_models=models)
-    done = inside.run(releases.accept_script(settings, release_of(settings), True))
+    done = inside.run(accept_script(settings, release_of(settings), True))
     assert done.returncode == 0, done.stderr
     assert [json.loads(body)["model"] for body in handler.asked] == ["llama3.2:1b"]
     assert "a prompt streams through the proxy" in done.stdout
@@ -274,15 +274,15 @@ def test_a_release_of_models_for_embeddings_is_accepted_by_an_embedding(
     handler.abilities = ABILITIES
     routes = [{"path": "/api/embed", "to": "/api/embed", "methods": ["POST"]}]
     settings = make_settings(proxy_port=port, ollama_models=["picture", "minilm"], proxy_routes=routes)
-    done = inside.run(releases.accept_script(settings, release_of(settings), True))
+    done = inside.run(accept_script(settings, release_of(settings), True))
     assert done.returncode == 0, done.stderr
     assert "minilm makes embeddings. No model in ollama_models answers questions" in done.stdout
     assert [json.loads(body) for body in handler.asked] == [{"model": "minilm", "input": "hello"}]
     (inside.root / "releases" / BEFORE / "probe").write_text(f"{port}\n\n\nminilm\n")
-    (script,) = run(releases.roll_back, {}, settings=settings, by="anna@laptop").scripts
+    (script,) = run(roll_back, {}, settings=settings, by="anna@laptop").scripts
     assert "minilm makes embeddings" in inside.run(script).stdout
     handler.embedded = '{"error":"llama runner process has terminated"}'
-    refused = inside.run(releases.accept_script(settings, release_of(settings), True))
+    refused = inside.run(accept_script(settings, release_of(settings), True))
     assert refused.returncode == 1
     assert 'minilm did not make an embedding: HTTP/1.0 200 OK … {"error":"llama runner' in refused.stderr
 
@@ -292,7 +292,7 @@ def test_models_that_do_neither_are_not_tried(
 ) -> None:
     proxy[0].abilities = ABILITIES
     settings = make_settings(proxy_port=proxy[1], ollama_models=["picture"])
-    done = inside.run(releases.accept_script(settings, release_of(settings), True))
+    done = inside.run(accept_script(settings, release_of(settings), True))
     assert done.returncode == 0, done.stderr
     assert "none of picture answers questions or makes embeddings" in done.stdout
     assert proxy[0].asked == []
@@ -311,7 +311,7 @@ def test_passwords_and_keys_go_with_the_last_release_that_asks_for_any(
     if keeps == "compose.yaml":
         (host.root / "compose.yaml").write_text(mount)
     settings = make_settings(proxy_port=proxy[1])
-    done = host.run(releases.accept_script(settings, release_of(settings), False))
+    done = host.run(accept_script(settings, release_of(settings), False))
     assert done.returncode == 0, done.stderr
     assert (secrets / "people").exists() is kept
     assert secrets.parent.exists() is kept
@@ -335,7 +335,7 @@ def test_a_release_that_does_not_work_gives_way_to_the_one_before(
     for name, value in broken.items():
         setattr(handler, name, value)
     settings = make_settings(proxy_port=port)
-    done = host.run(releases.accept_script(settings, release_of(settings), True))
+    done = host.run(accept_script(settings, release_of(settings), True))
     assert done.returncode == 1
     assert f"Release {BEFORE} serves again" in done.stderr
     assert {path: (host.root / path).read_text() for path in FILES} == {path: f"old {path}" for path in FILES}
@@ -362,14 +362,14 @@ def test_an_httpd_that_ends_again_and_again_does_not_keep_the_one_before_from_it
     docker = RESTARTING.replace("{looks}", str(host.directory / "looks"))
     host.program("docker", docker + DOCKER.replace("{gone}", str(host.directory / "gone")))
     host.program("sleep", "exec /bin/sleep 0.05")
-    done = host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop"))
+    done = host.run(refuse_script(make_settings(), PATHS, "anna@laptop"))
     assert f"Release {BEFORE} serves again" in done.stderr
     assert "three times" not in done.stderr
 
 
 def test_an_old_image_that_is_gone_and_has_changed_is_no_way_back(host: Sandbox, make_settings: Make) -> None:
     (host.directory / "gone").touch()
-    done = host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop"))
+    done = host.run(refuse_script(make_settings(), PATHS, "anna@laptop"))
     assert done.returncode == 1
     assert f"docker pull {HTTPD}" in host.calls
     assert "leads to another image today" in done.stderr
@@ -379,7 +379,7 @@ def test_an_old_image_that_is_gone_and_has_changed_is_no_way_back(host: Sandbox,
 
 def test_where_nothing_was_accepted_there_is_no_way_back(host: Sandbox, make_settings: Make) -> None:
     (host.root / "releases/accepted").unlink()
-    done = host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop"))
+    done = host.run(refuse_script(make_settings(), PATHS, "anna@laptop"))
     assert done.returncode == 1
     assert "none to go back to" in done.stderr
     assert (host.root / "compose.yaml").read_text() == "new compose"
@@ -390,7 +390,7 @@ def test_a_failure_of_what_was_accepted_is_no_reason_to_go_back(host: Sandbox, m
     for path, text in FILES.items():
         (old / "tree" / path).write_text(text)
     (old / "images").write_text(f"{OLLAMA} sha256:1\n{HTTPD} sha256:2\n")
-    done = host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop"))
+    done = host.run(refuse_script(make_settings(), PATHS, "anna@laptop"))
     assert done.returncode == 1
     assert "something else on the host has changed" in done.stderr
     assert not any("tag" in call for call in host.calls)
@@ -400,7 +400,7 @@ def test_only_as_many_releases_are_kept_as_the_settings_say(
     host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make
 ) -> None:
     settings = make_settings(proxy_port=proxy[1], releases_kept=1)
-    done = host.run(releases.accept_script(settings, release_of(settings), False))
+    done = host.run(accept_script(settings, release_of(settings), False))
     assert done.returncode == 0, done.stderr
     assert not (host.root / "releases" / BEFORE).exists()
     assert "docker rmi sha256:0" in host.calls
@@ -412,8 +412,8 @@ def test_a_rollback_goes_to_the_release_before_and_back_there_is_none(
 ) -> None:
     settings = make_settings(proxy_port=proxy[1])
     (host.root / "releases" / BEFORE / "probe").write_text(f'{proxy[1]}\n/api/ollama\n{{"model":"m"}}\n')
-    assert host.run(releases.accept_script(settings, release_of(settings), False)).returncode == 0
-    (script,) = run(releases.roll_back, {}, settings=settings, by="anna@laptop").scripts
+    assert host.run(accept_script(settings, release_of(settings), False)).returncode == 0
+    (script,) = run(roll_back, {}, settings=settings, by="anna@laptop").scripts
     done = host.run(script)
     assert done.returncode == 0, done.stderr
     assert (host.root / "compose.yaml").read_text() == "old compose.yaml"
@@ -429,9 +429,9 @@ def test_a_rollback_that_could_not_be_written_down_says_so(
 ) -> None:
     settings = make_settings(proxy_port=proxy[1])
     (host.root / "releases" / BEFORE / "probe").write_text(f'{proxy[1]}\n/api/ollama\n{{"model":"m"}}\n')
-    assert host.run(releases.accept_script(settings, release_of(settings), False)).returncode == 0
+    assert host.run(accept_script(settings, release_of(settings), False)).returncode == 0
     (host.root / "releases/accepted.new").mkdir()
-    (script,) = run(releases.roll_back, {}, settings=settings, by="anna@laptop").scripts
+    (script,) = run(roll_back, {}, settings=settings, by="anna@laptop").scripts
     done = host.run(script)
     assert done.returncode == 1
     assert f"Release {BEFORE} serves, but " in done.stderr
@@ -445,9 +445,9 @@ def test_a_rollback_to_what_does_not_work_goes_forward_again(
     handler, port = proxy
     settings = make_settings(proxy_port=port)
     (host.root / "releases" / BEFORE / "probe").write_text(f'{port}\n/api/ollama\n{{"model":"m"}}\n')
-    assert host.run(releases.accept_script(settings, release_of(settings), False)).returncode == 0
+    assert host.run(accept_script(settings, release_of(settings), False)).returncode == 0
     handler.said = '{"error":"no"}'
-    (script,) = run(releases.roll_back, {}, settings=settings, by="anna@laptop").scripts
+    (script,) = run(roll_back, {}, settings=settings, by="anna@laptop").scripts
     done = host.run(script)
     assert done.returncode == 1
     assert f"Release {NOW.id} serves again" in done.stderr
@@ -460,7 +460,7 @@ def test_a_release_with_another_port_comes_back_behind_the_firewall(host: Sandbo
     ports = '      - "127.0.0.1:11434:11434"\n      - "8085:80"\n      - "85:80"\n'
     (host.root / "releases" / BEFORE / "tree/compose.yaml").write_text(ports)
     host.program("nft", 'case "$*" in *" input") echo "        tcp dport 85 goto ask";; esac')
-    assert host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop")).returncode == 1
+    assert host.run(refuse_script(make_settings(), PATHS, "anna@laptop")).returncode == 1
     added = [call for call in host.calls if call.startswith("nft add")]
     assert added == [f"nft add rule inet hearth input tcp dport {port} goto ask" for port in (11434, 8085)]
     up = next(index for index, call in enumerate(host.calls) if "up --detach" in call)
@@ -472,7 +472,7 @@ def test_a_port_that_the_firewall_does_not_take_is_not_opened_by_going_back(host
     (host.root / "releases" / BEFORE / "tree/compose.yaml").write_text(ports)
     # The last of the ports is no trouble: one failure among several counts.
     host.program("nft", 'case "$*" in add*) exit 1;; *" input") echo "        tcp dport 85 goto ask";; esac')
-    done = host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop"))
+    done = host.run(refuse_script(make_settings(), PATHS, "anna@laptop"))
     assert done.returncode == 1
     assert f"Release {BEFORE} did not come up either" in done.stderr
     assert not any("up --detach" in call for call in host.calls)
@@ -481,5 +481,5 @@ def test_a_port_that_the_firewall_does_not_take_is_not_opened_by_going_back(host
 def test_a_host_without_a_firewall_gets_none_by_going_back(host: Sandbox, make_settings: Make) -> None:
     (host.root / "releases" / BEFORE / "tree/compose.yaml").write_text('      - "8085:80"\n')
     host.program("nft", "exit 1")
-    assert host.run(releases.refuse_script(make_settings(), PATHS, "anna@laptop")).returncode == 1
+    assert host.run(refuse_script(make_settings(), PATHS, "anna@laptop")).returncode == 1
     assert not any(call.startswith("nft add") for call in host.calls)

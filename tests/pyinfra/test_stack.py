@@ -15,11 +15,11 @@ from hearth.docker.facts import EngineUnreachable
 from hearth.paths import SERVICE_NETWORKS
 from hearth.runtime.tar import pack_files
 from hearth.settings.model import Settings
-from hearth.stack import container_operations as project
-from hearth.stack import file_operations as tree
 from hearth.stack.container_facts import Project, ProjectState
+from hearth.stack.container_operations import compose_up, converge_script
 from hearth.stack.containers import Container, Drift
 from hearth.stack.file_facts import Tree, TreeState
+from hearth.stack.file_operations import swap_script, sync_files
 from hearth.stack.image_facts import Images
 from tests.pyinfra.conftest import Result, Run
 from tests.pyinfra.shell import HOSTILE, Sandbox, check_syntax
@@ -36,7 +36,7 @@ DIGESTS = {path: hashlib.sha256(content).hexdigest() for path, content in FILES.
 
 
 def sync(run: Run, settings: Settings, present: dict[str, str]) -> Result:
-    return run(tree.sync_files, {Tree: TreeState(present)}, files=FILES, settings=settings)
+    return run(sync_files, {Tree: TreeState(present)}, files=FILES, settings=settings)
 
 
 def test_files_that_agree_are_not_sent(run: Run, settings: Settings) -> None:
@@ -51,7 +51,7 @@ def test_only_files_that_differ_are_sent(run: Run, settings: Settings) -> None:
     assert upload[0] == "upload"
     with tarfile.open(fileobj=io.BytesIO(upload[1].encode())) as archive:
         assert archive.getnames() == ["htdocs/chat.js"]
-    assert script == tree.swap_script(["htdocs/chat.js"], upload[2], HTTPD)
+    assert script == swap_script(["htdocs/chat.js"], upload[2], HTTPD)
     assert "docker" not in script, "a page needs no trial"
 
 
@@ -60,19 +60,19 @@ def test_only_files_that_differ_are_sent(run: Run, settings: Settings) -> None:
     [("compose.yaml", "docker compose -f /opt/hearth/.incoming/compose.yaml config"), ("httpd/httpd.conf", "httpd -t")],
 )
 def test_configurations_are_tried_before_they_take_their_places(path: str, trial: str) -> None:
-    script = tree.swap_script([path], "/opt/hearth/.incoming.tar", HTTPD)
+    script = swap_script([path], "/opt/hearth/.incoming.tar", HTTPD)
     assert script.index(trial) < script.index("mv -f")
 
 
 def test_another_image_is_tried_with_the_configuration_that_is_there() -> None:
-    script = tree.swap_script(["compose.yaml"], "/u.tar", HTTPD)
+    script = swap_script(["compose.yaml"], "/u.tar", HTTPD)
     assert f"src=/opt/hearth/httpd,dst=/usr/local/apache2/conf/hearth,readonly {HTTPD} httpd -t" in script
     assert script.index("httpd -t") < script.index("mv -f")
     assert "touch" not in script, "httpd is made anew; there is nothing to reload"
 
 
 def test_the_mark_for_a_reload_comes_between_trial_and_change() -> None:
-    script = tree.swap_script(["httpd/httpd.conf"], "/u.tar", HTTPD)
+    script = swap_script(["httpd/httpd.conf"], "/u.tar", HTTPD)
     assert script.index("httpd -t") < script.index("touch /opt/hearth/.reload-httpd") < script.index("mv -f")
 
 
@@ -85,7 +85,7 @@ def test_an_archive_depends_on_its_files_alone() -> None:
 
 @pytest.mark.parametrize("paths", [sorted(FILES), ["a.html"], [HOSTILE, f"d/{HOSTILE}"]])
 def test_the_swap_script_is_good_shell(paths: list[str]) -> None:
-    check_syntax(tree.swap_script(paths, "/u.tar", HOSTILE))
+    check_syntax(swap_script(paths, "/u.tar", HOSTILE))
 
 
 @pytest.fixture(name="live")
@@ -100,7 +100,7 @@ def _live(tmp_path: Path) -> Sandbox:
     return sandbox
 
 
-SWAP = tree.swap_script(sorted(FILES), "/opt/hearth/.incoming.tar", HTTPD)
+SWAP = swap_script(sorted(FILES), "/opt/hearth/.incoming.tar", HTTPD)
 
 
 def contents(sandbox: Sandbox) -> dict[str, bytes]:
@@ -127,14 +127,14 @@ def test_nothing_goes_live_of_an_upload_that_broke_off(live: Sandbox) -> None:
     """A full disk, say: tar leaves the last file short."""
     files = {"htdocs/chat.js": b"x" * 4096}
     (live.root / ".incoming.tar").write_bytes(pack_files(files)[:1024])
-    assert live.run(tree.swap_script(sorted(files), "/opt/hearth/.incoming.tar", HTTPD)).returncode != 0
+    assert live.run(swap_script(sorted(files), "/opt/hearth/.incoming.tar", HTTPD)).returncode != 0
     assert (live.root / "htdocs/chat.js").read_bytes() == b"old"
 
 
 def test_hostile_names_are_only_names(live: Sandbox) -> None:
     files = {"htdocs/x'; touch pwned; $(touch pwned).html": b"1"}
     (live.root / ".incoming.tar").write_bytes(pack_files(files))
-    assert live.run(tree.swap_script(sorted(files), "/opt/hearth/.incoming.tar", HOSTILE)).returncode == 0
+    assert live.run(swap_script(sorted(files), "/opt/hearth/.incoming.tar", HOSTILE)).returncode == 0
     assert not live.pwned()
 
 
@@ -157,7 +157,7 @@ RUNNING = (
 
 def up(run: Run, state: ProjectState) -> Result:
     facts = {Project: replace(state, images=IDS)}
-    return run(project.compose_up, facts, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60, on_failure=FAILURE)
+    return run(compose_up, facts, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60, on_failure=FAILURE)
 
 
 def test_healthy_containers_are_left_alone(run: Run) -> None:
@@ -204,7 +204,7 @@ def test_a_foreign_container_gives_way_first(run: Run) -> None:
 
 def test_a_silent_engine_is_an_error_and_not_an_empty_host(run: Run) -> None:
     result = run(
-        project.compose_up, {Project: SILENT}, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60, on_failure=FAILURE
+        compose_up, {Project: SILENT}, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60, on_failure=FAILURE
     )
     assert len(result.commands) == 1
     assert "does not answer" in result.refusals[0]
@@ -219,14 +219,14 @@ DRIFT = [
 
 @pytest.mark.parametrize("drift", [None, [], DRIFT, [Drift(HOSTILE, "", "remove")]])
 def test_the_converge_script_is_good_shell(drift: list[Drift] | None) -> None:
-    check_syntax(project.converge_script(drift, 60, FAILURE))
+    check_syntax(converge_script(drift, 60, FAILURE))
 
 
 def test_all_remedies_in_order(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path)
     sandbox.root.mkdir()
     sandbox.program("docker")
-    assert sandbox.run(project.converge_script(DRIFT, 60, FAILURE)).returncode == 0
+    assert sandbox.run(converge_script(DRIFT, 60, FAILURE)).returncode == 0
     compose = "docker compose --progress plain --ansi never"
     assert [call for call in sandbox.calls if not call.startswith("docker inspect")] == [
         "docker rm --force hearth-ollama",
@@ -240,7 +240,7 @@ def test_containers_that_stay_unhealthy_fail_the_run_and_what_follows_is_done(tm
     sandbox = Sandbox(tmp_path)
     sandbox.root.mkdir()
     sandbox.program("docker", 'case "$*" in *"up --detach"*) exit 1;; *logs*) echo "address in use";; esac')
-    done = sandbox.run(project.converge_script([], 60, FAILURE))
+    done = sandbox.run(converge_script([], 60, FAILURE))
     assert done.returncode == 1
     assert "did not become healthy" in done.stderr
     assert "address in use" in done.stderr
@@ -264,7 +264,7 @@ def test_running_answers_may_end_before_a_container_is_replaced(tmp_path: Path, 
     table = tmp_path / "tcp"
     state = "01" if established else "06"
     table.write_text(f"   0: 030012AC:D2F0 020012AC:2CAA {state} 00000000:00000000 00:00000000 00000000\n")
-    script = project.converge_script([], 60, FAILURE, quiet_wait=3).replace("/proc/$pid/net/tcp", str(table))
+    script = converge_script([], 60, FAILURE, quiet_wait=3).replace("/proc/$pid/net/tcp", str(table))
     done = sandbox.run(script)
     assert done.returncode == 0, done.stderr
     # The wait for Compose sleeps as well, after its first look.
@@ -300,7 +300,7 @@ def test_a_container_that_ends_again_and_again_is_not_waited_for(tmp_path: Path,
     sandbox.program("docker", script if code else script.replace("exec /bin/sleep 25", "exec /bin/sleep 2"))
     sandbox.program("sleep", "exec /bin/sleep 0.05")
     begun = time.monotonic()
-    done = sandbox.run(project.converge_script([], 60, FAILURE))
+    done = sandbox.run(converge_script([], 60, FAILURE))
     assert done.returncode == code
     assert ("three times" in done.stderr) is bool(code)
     assert time.monotonic() - begun < 20
@@ -312,7 +312,7 @@ def test_a_reload_that_is_due_is_done_once(tmp_path: Path) -> None:
     (sandbox.root / ".reload-httpd").touch()
     sandbox.program("docker")
     for _ in range(2):
-        assert sandbox.run(project.converge_script(None, 60, FAILURE)).returncode == 0
+        assert sandbox.run(converge_script(None, 60, FAILURE)).returncode == 0
     assert sandbox.calls == ["docker exec hearth-httpd httpd -f conf/hearth/httpd.conf -k graceful"]
 
 
@@ -321,7 +321,7 @@ def test_a_reload_that_fails_fails_the_run_and_stays_due(tmp_path: Path) -> None
     sandbox.root.mkdir()
     (sandbox.root / ".reload-httpd").touch()
     sandbox.program("docker", "exit 1")
-    done = sandbox.run(project.converge_script(None, 60, FAILURE))
+    done = sandbox.run(converge_script(None, 60, FAILURE))
     assert done.returncode != 0
     assert "took over" not in done.stdout
     assert (sandbox.root / ".reload-httpd").exists()

@@ -14,7 +14,14 @@ from hearth.docker.facts import EngineUnreachable
 from hearth.footprint.facts import Footprint, FootprintState, Neighbour, Owned
 from hearth.footprint.image import Image
 from hearth.paths import BACK, FRONT, PROJECT, ROOT
-from hearth.uninstall import operations as uninstall
+from hearth.uninstall.operations import (
+    files_script,
+    release_script,
+    remove_files,
+    remove_stack,
+    restore_engine_config,
+    stack_script,
+)
 from hearth.uninstall.plan import Removal
 from tests.pyinfra.conftest import Result, Run
 from tests.pyinfra.shell import HOSTILE, Sandbox, check_syntax
@@ -40,9 +47,9 @@ SILENT = EngineUnreachable(Footprint, "Cannot connect to the Docker daemon")
 def run_all(run: Run, state: Any) -> list[Result]:
     where: dict[str, Any] = {"files": FILES, "models_dir": ""}
     return [
-        run(uninstall.remove_stack, {Footprint: state}, **where, delete_models=False),
-        run(uninstall.restore_engine_config, {Footprint: state}, **where),
-        run(uninstall.remove_files, {Footprint: state}, **where),
+        run(remove_stack, {Footprint: state}, **where, delete_models=False),
+        run(restore_engine_config, {Footprint: state}, **where),
+        run(remove_files, {Footprint: state}, **where),
     ]
 
 
@@ -98,15 +105,15 @@ EVERYTHING = Removal(
 
 
 def test_the_scripts_are_good_shell() -> None:
-    check_syntax(uninstall.stack_script(EVERYTHING))
-    check_syntax(uninstall.files_script(EVERYTHING))
-    check_syntax(uninstall.release_script(HOST, {"debug": HOSTILE}))
+    check_syntax(stack_script(EVERYTHING))
+    check_syntax(files_script(EVERYTHING))
+    check_syntax(release_script(HOST, {"debug": HOSTILE}))
 
 
 def test_the_order_is_containers_network_images_volume(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path)
     sandbox.program("docker")
-    done = sandbox.run(uninstall.stack_script(replace(EVERYTHING, images=(HTTPD,), store="")))
+    done = sandbox.run(stack_script(replace(EVERYTHING, images=(HTTPD,), store="")))
     assert done.returncode == 0, done.stderr
     assert sandbox.calls == [
         "docker stop c1",
@@ -122,7 +129,7 @@ def test_an_engine_that_refuses_fails_the_run(tmp_path: Path) -> None:
     """An image that turns out to be used after all, say: nothing is forced."""
     sandbox = Sandbox(tmp_path)
     sandbox.program("docker", 'case "$1" in rmi) echo "conflict: unable to remove" >&2; exit 1;; esac')
-    done = sandbox.run(uninstall.stack_script(Removal(images=(HTTPD,), volume=True)))
+    done = sandbox.run(stack_script(Removal(images=(HTTPD,), volume=True)))
     assert done.returncode != 0
     assert "conflict" in done.stderr
 
@@ -134,7 +141,7 @@ def test_models_in_a_directory_go_and_the_directory_stays(tmp_path: Path) -> Non
     (store / "models" / "blobs" / "sha256-1").touch()
     (store / "id_ed25519").touch()
     (store / "photos.zip").touch()
-    assert sandbox.run(uninstall.stack_script(Removal(store=str(store)))).returncode == 0
+    assert sandbox.run(stack_script(Removal(store=str(store)))).returncode == 0
     assert [path.name for path in store.iterdir()] == ["photos.zip"]
 
 
@@ -144,10 +151,10 @@ def test_only_files_that_were_named_go(tmp_path: Path) -> None:
     for name in ("compose.yaml", "htdocs/index.html", "notes.txt"):
         (sandbox.root / name).touch()
     removal = Removal(files=("compose.yaml", "htdocs/index.html", "gone.html"), directories=("htdocs",))
-    assert sandbox.run(uninstall.files_script(removal)).returncode == 0
+    assert sandbox.run(files_script(removal)).returncode == 0
     assert [path.name for path in sandbox.root.iterdir()] == ["notes.txt"]
     (sandbox.root / "notes.txt").unlink()
-    assert sandbox.run(uninstall.files_script(Removal(root=True))).returncode == 0
+    assert sandbox.run(files_script(Removal(root=True))).returncode == 0
     assert not sandbox.root.exists()
 
 
@@ -155,7 +162,7 @@ def test_a_directory_that_got_a_file_in_between_stays(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path)
     (sandbox.root / "htdocs").mkdir(parents=True)
     (sandbox.root / "htdocs" / "new.html").touch()
-    assert sandbox.run(uninstall.files_script(Removal(directories=("htdocs",), root=True))).returncode != 0
+    assert sandbox.run(files_script(Removal(directories=("htdocs",), root=True))).returncode != 0
     assert (sandbox.root / "htdocs" / "new.html").exists()
 
 
@@ -170,7 +177,7 @@ def release(tmp_path: Path, state: FootprintState, final: dict[str, Any], restar
     sandbox.root.mkdir(exist_ok=True)
     (tmp_path / "etc" / "daemon.json").write_text(state.config)
     (sandbox.root / "engine.json").write_text(state.record)
-    script = uninstall.release_script(state, final).replace("/etc/docker", f"{tmp_path}/etc")
+    script = release_script(state, final).replace("/etc/docker", f"{tmp_path}/etc")
     sandbox.run(script.replace("/run/hearth", f"{tmp_path}/hearth"))
     return sandbox
 

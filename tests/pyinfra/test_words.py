@@ -11,9 +11,9 @@ import pytest
 from pyinfra.api import Config, Inventory, State
 from pyinfra.context import ctx_host, ctx_state
 
-from hearth.docker import operations as engine
 from hearth.docker.daemon_json import wanted_config
 from hearth.docker.facts import Engine, EngineState
+from hearth.docker.operations import configure_engine, install_engine
 from hearth.docker.packages import DockerSource
 from hearth.docker.reachability import Reachability, ReachabilityState
 from hearth.models import operations as models
@@ -23,13 +23,13 @@ from hearth.render.stack_files import render_tree
 from hearth.runtime.commands import refused_command
 from hearth.runtime.explain import EXPLAIN_LOG, explain, will_write
 from hearth.settings.model import Settings
-from hearth.stack import container_operations as project
-from hearth.stack import file_operations as tree
-from hearth.stack import image_operations as images
 from hearth.stack.container_facts import Project, ProjectState
+from hearth.stack.container_operations import compose_up
 from hearth.stack.containers import Drift
 from hearth.stack.file_facts import Tree, TreeState
+from hearth.stack.file_operations import sync_files
 from hearth.stack.image_facts import Images, ImagesState
+from hearth.stack.image_operations import pull_images
 from hearth.stack.messages import explain_containers
 from hearth.stack.setting_changes import digests
 from tests.pyinfra.conftest import Listener, Run
@@ -43,7 +43,7 @@ CANT_KNOW = "the Docker engine does not answer, so what it has can't be known"
 
 def pull(run: Run, state: ImagesState, **others: Any) -> list[str]:
     facts = {Images: state, **others.get("facts", {})}
-    return run(images.pull_images, facts, references=(OLLAMA, HTTPD), timeout=60, stall=30, retries=2).said
+    return run(pull_images, facts, references=(OLLAMA, HTTPD), timeout=60, stall=30, retries=2).said
 
 
 def test_images_are_told_with_their_reason(run: Run) -> None:
@@ -65,7 +65,7 @@ def test_images_of_a_silent_engine_are_not_called_missing(run: Run) -> None:
 def up(run: Run, state: ProjectState, **others: Any) -> list[str]:
     facts = {Project: replace(state, images=IDS), **others.get("facts", {})}
     references = {"ollama": OLLAMA, "httpd": HTTPD}
-    return run(project.compose_up, facts, images=references, timeout=60, on_failure="exit 1").said
+    return run(compose_up, facts, images=references, timeout=60, on_failure="exit 1").said
 
 
 def test_containers_are_told_with_what_is_done(run: Run) -> None:
@@ -106,16 +106,16 @@ def test_settings_and_edits_are_told_from_the_record(run: Run, make_settings: An
     accepted = Release(files=digests(render_tree(then)), settings=then.model_dump(mode="json"))
     state = TreeState(accepted.files | {"compose.yaml": ""}, accepted)
     effect = "httpd reloads gracefully, nothing is cut"
-    assert run(tree.sync_files, {Tree: state}, files=render_tree(now), settings=now).said == [
+    assert run(sync_files, {Tree: state}, files=render_tree(now), settings=now).said == [
         f"proxy_timeout 900 → 1000: httpd/httpd.conf; {effect}",
         "compose.yaml has another owner or mode than root and 0644; it is put anew; containers that are not as it says "
         "are recreated, running answers end",
     ]
-    assert run(tree.sync_files, {Tree: TreeState(accepted.files)}, files=render_tree(then), settings=then).said == []
+    assert run(sync_files, {Tree: TreeState(accepted.files)}, files=render_tree(then), settings=then).said == []
 
 
 def configure(run: Run, settings: Settings, state: EngineState) -> list[str]:
-    return run(engine.configure_engine, {Engine: state}, settings=settings, source=SOURCE).said
+    return run(configure_engine, {Engine: state}, settings=settings, source=SOURCE).said
 
 
 def test_the_engine_is_told(run: Run, settings: Settings) -> None:
@@ -139,7 +139,7 @@ def test_the_engine_is_told(run: Run, settings: Settings) -> None:
 
 def test_missing_packages_are_told(run: Run) -> None:
     facts = {Engine: EngineState(packages=frozenset({"docker.io"}))}
-    result = run(engine.install_engine, facts, source=SOURCE, codename="trixie", keep_existing=True, timeout=60)
+    result = run(install_engine, facts, source=SOURCE, codename="trixie", keep_existing=True, timeout=60)
     assert result.said == ["docker-compose is not there; it is installed from the distribution"]
 
 

@@ -37,13 +37,16 @@ def in_ci() -> bool:
     return os.environ.get("CI") == "true"
 
 
-def repository_files(root: Path = ROOT) -> list[str]:
-    """The files that git tracks, and new ones that it does not ignore, relative to `root`.
+def repository_files(root: Path = ROOT, *patterns: str) -> list[str]:
+    """The files that git tracks, and new ones that it does not ignore, relative to `root`, sorted.
+
+    Args:
+        patterns: directories, or patterns as git takes them ("*.md"); all files without any.
 
     Raises:
         SystemExit: this is no checkout, or there is no git.
     """
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns]
     try:
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:

@@ -43,33 +43,27 @@ def test_answers_go_on_when_the_engine_is_killed() -> None:
     right_then_quiet()
 
 
-def test_an_ollama_that_is_killed_gives_an_error_and_not_an_end() -> None:
+def killed_while_it_answers(what: str, command: str) -> None:
+    """An answer that ends with a process is an error for its client, and the next question is answered."""
     talker = talking(words=2000)
-    on_guest("sudo kill -9 $(sudo docker inspect -f '{{.State.Pid}}' hearth-ollama)")
+    on_guest(command)
     killed = time.monotonic()
     talker.join(60)
     told = talker.told
     assert not talker.is_alive(), "the client was left waiting"
-    print(f"\nOllama killed after {len(told.lines)} lines; the client sees: {told.broken or told.lines[-1]}")
+    print(f"\n{what} killed after {len(told.lines)} lines; the client sees: {told.broken or told.lines[-1]}")
     assert not told.whole
     assert told.broken or "error" in told.lines[-1], "this can't be told from an answer's end"
     wait_until(lambda: ask(4).whole, 120, "the next question is answered")
     print(f"the next question was answered {time.monotonic() - killed:.1f} s later, without a deploy")
     right_then_quiet()
+
+
+def test_an_ollama_that_is_killed_gives_an_error_and_not_an_end() -> None:
+    killed_while_it_answers("Ollama", "sudo kill -9 $(sudo docker inspect -f '{{.State.Pid}}' hearth-ollama)")
 
 
 @pytest.mark.long
 def test_a_model_s_process_that_is_killed_gives_an_error_and_not_an_end() -> None:
     """As the kernel does when memory runs out: Ollama lives, the process that runs the model does not."""
-    talker = talking(words=2000)
-    on_guest("sudo pkill -9 -f '[o]llama runner'")
-    killed = time.monotonic()
-    talker.join(60)
-    told = talker.told
-    assert not talker.is_alive(), "the client was left waiting"
-    print(f"\nrunner killed after {len(told.lines)} lines; the client sees: {told.broken or told.lines[-1]}")
-    assert not told.whole
-    assert told.broken or "error" in told.lines[-1], "this can't be told from an answer's end"
-    wait_until(lambda: ask(4).whole, 120, "the next question is answered")
-    print(f"the next question was answered {time.monotonic() - killed:.1f} s later, without a deploy")
-    right_then_quiet()
+    killed_while_it_answers("runner", "sudo pkill -9 -f '[o]llama runner'")

@@ -6,25 +6,26 @@ import json
 import subprocess
 from typing import Any
 
-from hypothesis import HealthCheck, assume, example, given
+from hypothesis import HealthCheck, example, given, reject
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
-from hearth.docker import operations as engine
 from hearth.docker.daemon_json import dump_config, wanted_config
+from hearth.docker.operations import install_script
 from hearth.docker.packages import DockerSource
-from hearth.firewall import operations as firewall
+from hearth.firewall.operations import limit_script
 from hearth.firewall.rules import render_rules
-from hearth.models import operations as models
+from hearth.models.operations import pull_script as pull_models_script
 from hearth.models.plan import Task
-from hearth.releases import operations as releases
+from hearth.releases.operations import refuse_script
 from hearth.render.stack_files import render_tree
 from hearth.runtime.shell import quote
 from hearth.settings.load import SettingsError, load_settings
 from hearth.settings.model import Settings
-from hearth.stack import container_operations as project
-from hearth.stack import file_operations as tree
-from hearth.stack import image_operations as images
+from hearth.stack.container_operations import converge_script
+from hearth.stack.file_operations import swap_script
+from hearth.stack.image_operations import pull_script as pull_images_script
+from hearth.stack.image_operations import record_script
 from tests.proxy.properties.shape import tame, unlike
 from tests.proxy.properties.values import HOSTILE, PHASES, changed
 from tests.pyinfra.shell import check_syntax
@@ -57,28 +58,33 @@ def scripts(settings: Settings) -> dict[str, str]:
     """Every script that is made with texts of the settings, by what it does."""
     paths = sorted(render_tree(settings))
     tasks = [Task(model, "pull") for model in settings.ollama_models]
-    refused = releases.refuse_script(settings, tuple(paths), "somebody")
+    refused = refuse_script(settings, tuple(paths), "somebody")
     directories = (settings.ollama_models_dir,) if settings.ollama_models_dir else ()
     return {
-        "docker": engine.install_script(DockerSource(("docker-ce",), settings.docker_apt_url), "trixie", 60),
-        "images": images.pull_script((settings.ollama_image, settings.proxy_image), 60, 60, 1),
-        "record": images.record_script(settings.ollama_image, "id"),
-        "models": models.pull_script(tasks, settings.ollama_model_registry, 60, 1),
-        "files": tree.swap_script(paths, "/tmp/upload", settings.proxy_image),
-        "containers": project.converge_script([], settings.docker_health_timeout, refused, 0, directories),
-        "firewall": firewall.limit_script(
+        "docker": install_script(DockerSource(("docker-ce",), settings.docker_apt_url), "trixie", 60),
+        "images": pull_images_script((settings.ollama_image, settings.proxy_image), 60, 60, 1),
+        "record": record_script(settings.ollama_image, "id"),
+        "models": pull_models_script(tasks, settings.ollama_model_registry, 60, 1),
+        "files": swap_script(paths, "/tmp/upload", settings.proxy_image),
+        "containers": converge_script([], settings.docker_health_timeout, refused, 0, directories),
+        "firewall": limit_script(
             render_rules(settings.firewall_allowed_networks or ("10.0.0.0/8",), settings.published_ports), False, 60
         ),
     }
 
 
+def assumed_valid(data: dict[str, Any]) -> Settings:
+    """The shipped settings with these changes; hypothesis tries others where they are refused."""
+    try:
+        return load_settings(defaults() | data)
+    except SettingsError:
+        reject()
+
+
 @QUICK
 @given(changed())
 def test_scripts(data: dict[str, Any]) -> None:
-    try:
-        settings = load_settings(defaults() | data)
-    except SettingsError:
-        assume(False)
+    settings = assumed_valid(data)
     plain = scripts(tame(settings))
     for what, script in scripts(settings).items():
         check_syntax(script)
@@ -88,10 +94,7 @@ def test_scripts(data: dict[str, Any]) -> None:
 @QUICK
 @given(changed())
 def test_the_engine_s_configuration(data: dict[str, Any]) -> None:
-    try:
-        settings = load_settings(defaults() | data)
-    except SettingsError:
-        assume(False)
+    settings = assumed_valid(data)
     read = json.loads(dump_config(wanted_config(settings, {})))
     assert read.get("registry-mirrors", []) == list(settings.docker_registry_mirrors)
     assert read["log-opts"] == {

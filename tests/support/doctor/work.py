@@ -7,9 +7,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from hearth.paths import CHECKOUT
 from hearth.preflight.facts import HostFacts
 from hearth.runtime.shell import quote
-from hearth.stack import health_facts as symptoms
+from hearth.stack.health_facts import KILLED, Symptoms
 
 _DOCKER = """#!/bin/sh
 case "$1 $*" in
@@ -55,14 +56,14 @@ def work_of(
         events = Path(f"{groups}{own}/memory.events")
         events.parent.mkdir(parents=True, exist_ok=True)
         events.write_text(f"low 0\noom 1\noom_kill {kills}\noom_group_kill 0\n")
-    script = Path(symptoms.__file__).with_name("health_probe.sh").read_text()
+    script = (CHECKOUT / "hearth/stack/health_probe.sh").read_text()
     assert ":2CAA$" in script
     assert "-lt 30 ]" in script
     script = script.replace(":2CAA$", f"{_hex(address)}:{port:04X}$").replace("-lt 30 ]", f"-lt {patience} ]")
     variables = f"PATH={directory}:$PATH ollama=hearth-ollama httpd=hearth-httpd groups={groups}\n"
-    variables += f"killed={quote(symptoms.KILLED)}\n"
+    variables += f"killed={quote(KILLED)}\n"
     outputs = [_run(variables + script), _run(HostFacts().command(("/var/lib/docker",), ""))]
-    return symptoms.Symptoms().process(["@@access", *outputs[1], *outputs[0], "@@memory"])
+    return Symptoms().process(["@@access", *outputs[1], *outputs[0], "@@memory"])
 
 
 def _hex(address: str) -> str:

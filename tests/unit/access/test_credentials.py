@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from hearth.access.credential_files import PEOPLE, PROGRAMS, about, renew
 from hearth.access.credentials import Credentials, check_key, check_password, read_credentials
-from hearth.settings import secret_source as sources
+from hearth.settings import secret_source
 from hearth.settings.model import Settings
 from hearth.settings.secret_source import SourceError
 
@@ -95,7 +95,7 @@ def test_whatever_comes_from_a_source_is_used_or_refused_with_a_sentence(text: s
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], dict[str, str]]:
-    monkeypatch.setattr(sources, "_read", {})
+    monkeypatch.setattr(secret_source, "_read", {})
 
     def make(name: str, content: str) -> dict[str, str]:
         path = tmp_path / name

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.support.checks import repository_files
 from tests.support.shipped import PROJECT
 
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
@@ -19,19 +19,7 @@ NAMED = re.compile(r"(?<![\w/.-])docs/(?:decisions/\d{4}|[a-z-]+\.md)")
 DECISION = re.compile(r"# (\d{4}): (.+)\n\n(\d{4}-\d\d-\d\d) · ((?:Accepted|Superseded by ).*)\n")
 
 
-def tracked(*patterns: str) -> list[str]:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns],
-        cwd=PROJECT,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    ).stdout
-    return sorted(name for name in listed.split("\0") if name and (PROJECT / name).is_file())
-
-
-PAGES = tracked("*.md")
+PAGES = repository_files(PROJECT, "*.md")
 DECISIONS = [name for name in PAGES if re.match(r"docs/decisions/\d", name)]
 
 
@@ -59,7 +47,7 @@ def test_links_lead_somewhere(name: str) -> None:
 
 def test_pages_that_code_and_settings_name_exist() -> None:
     wrong = []
-    for name in tracked("*.py", "*.md", "*.j2", "*.bash", "*.sh", "*.js", "*.yml", "Makefile"):
+    for name in repository_files(PROJECT, "*.py", "*.md", "*.j2", "*.bash", "*.sh", "*.js", "*.yml", "Makefile"):
         for page in NAMED.findall((PROJECT / name).read_text()):
             if not (PROJECT / page).is_file() and not list((PROJECT / page).parent.glob(f"{Path(page).name}-*.md")):
                 wrong.append(f"{name}: {page}")

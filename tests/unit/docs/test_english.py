@@ -7,12 +7,12 @@ and of joined string literals. CONTRIBUTING.md has the glossary of the terms.
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.checks import repository_files
 from tests.support.shipped import PROJECT
 
 SUFFIXES = {".md", ".py", ".js", ".html", ".j2", ".sh", ".bash", ".yaml", ".yml", ".css", ".svg", ".service", ""}
@@ -122,20 +122,11 @@ FOUND = {phrase: re.compile(words(phrase), re.IGNORECASE) for phrase in PHRASES}
 
 
 def tracked() -> list[str]:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=PROJECT,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    ).stdout
-    names = {name for name in listed.split("\0") if name and (PROJECT / name).is_file()}
-    return sorted(
+    return [
         name
-        for name in names
+        for name in repository_files(PROJECT)
         if Path(name).suffix in SUFFIXES and Path(name) != Path(__file__).resolve().relative_to(PROJECT)
-    )
+    ]
 
 
 def found(text: str) -> Iterator[tuple[int, str, str]]:

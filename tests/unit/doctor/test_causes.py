@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from hearth.doctor.address import Address, is_docker_address, same_network
-from hearth.doctor.causes import network as causes
 from hearth.doctor.causes.catalogue import all_causes, markdown
 from hearth.doctor.causes.cause import fill
+from hearth.doctor.causes.network import LOCAL_NETWORK_PRIVACY
 from hearth.doctor.checks.dns import resolution_cause
 from hearth.doctor.checks.prompt import retry_delay
 from hearth.doctor.checks.stream import Chunk, measure_pace, parse_timestamp
@@ -70,7 +70,7 @@ def test_errno_65_for_the_internet_is_not_privacy() -> None:
 
 
 def test_the_cure_names_the_settings_and_the_terminal() -> None:
-    cure = fill(causes.LOCAL_NETWORK_PRIVACY.cure, {"terminal": "iTerm.app"})
+    cure = fill(LOCAL_NETWORK_PRIVACY.cure, {"terminal": "iTerm.app"})
     assert "System Settings > Privacy & Security > Local Network: switch on iTerm.app" in cure
 
 

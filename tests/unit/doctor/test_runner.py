@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from hearth.doctor.address import Address
-from hearth.doctor.causes import host as host_causes
-from hearth.doctor.causes import ollama as causes
 from hearth.doctor.causes.catalogue import all_causes
 from hearth.doctor.causes.cause import Finding
+from hearth.doctor.causes.host import MODEL_SERVER_STUCK
+from hearth.doctor.causes.ollama import BUSY, CLOCK_SKEW, MODEL_DOES_NOT_ANSWER
 from hearth.doctor.checks import prompt
 from hearth.doctor.checks.prompt import judge
 from hearth.doctor.checks.result import Step
@@ -584,8 +584,8 @@ def test_a_restarted_ollama_that_answers_slowly_is_reported_as_both(monkeypatch:
 
 
 def test_findings_from_inside_replace_less_certain_ones_from_outside() -> None:
-    guesses = [Finding(cause, "x") for cause in (causes.MODEL_DOES_NOT_ANSWER, causes.BUSY, causes.CLOCK_SKEW)]
-    steps = [Step("prompt", "x", tuple(guesses)), Step("host", "x", (Finding(host_causes.MODEL_SERVER_STUCK, "x"),))]
+    guesses = [Finding(cause, "x") for cause in (MODEL_DOES_NOT_ANSWER, BUSY, CLOCK_SKEW)]
+    steps = [Step("prompt", "x", tuple(guesses)), Step("host", "x", (Finding(MODEL_SERVER_STUCK, "x"),))]
     assert ids(steps) == ["model-server-stuck", "clock-skew"]
     known = {cause.id for cause in all_causes()}
     assert {name for cause in all_causes() for name in cause.replaces} <= known

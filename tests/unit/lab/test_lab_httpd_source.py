@@ -9,6 +9,7 @@ import pytest
 
 from lab import LabError, archive, httpd_source, versions
 from lab.archive import Archive, File, SourcePackage
+from tests.support.debian_archive import publish_index
 
 # As Debian's indexes had them on 2026-11-28: 2.4.71 was listed by three suites, and served by none.
 RECORDED = {
@@ -142,13 +143,7 @@ def _publish(root: Path, suite: str, version: str, tarball: bytes) -> None:
         f"Package: apache2\nVersion: {version}\nDirectory: pool/apache2\nChecksums-Sha256:\n"
         f" {hashlib.sha256(tarball).hexdigest()} {len(tarball)} apache2_{upstream}.orig.tar.gz\n"
     ).encode()
-    directory = root / "dists" / suite
-    (directory / "main/source").mkdir(parents=True)
-    (directory / "main/source/Sources").write_bytes(index)
-    (directory / "Release").write_text(
-        f"Suite: {suite}\nCodename: {suite}\nComponents: main\nArchitectures: amd64\nSHA256:\n"
-        f" {hashlib.sha256(index).hexdigest()} {len(index)} main/source/Sources\n"
-    )
+    publish_index(root, suite, "main/source/Sources", index)
 
 
 def test_an_archive_that_lists_and_does_not_serve(tmp_path: Path, stand_in: tuple[Path, str]) -> None:

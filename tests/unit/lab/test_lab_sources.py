@@ -13,6 +13,7 @@ import pytest
 from lab import archive, builder, go_modules, mirrors, python_index, sources
 from lab.errors import LabError
 from lab.mirrors import Entry, Mirrors
+from tests.support.debian_archive import publish_index
 
 
 @pytest.fixture
@@ -29,13 +30,7 @@ def _publish(root: Path, suite: str, version: str, served: bool) -> None:
         f"Package: hello\nVersion: {version}\nArchitecture: amd64\nMaintainer: x\nDescription: x\n"
         f"Filename: {name}\nSize: {len(package)}\nSHA256: {hashlib.sha256(package).hexdigest()}\n"
     ).encode()
-    directory = root / "dists" / suite
-    (directory / "main/binary-amd64").mkdir(parents=True)
-    (directory / "main/binary-amd64/Packages").write_bytes(index)
-    (directory / "Release").write_text(
-        f"Suite: {suite}\nCodename: {suite}\nComponents: main\nArchitectures: amd64\nSHA256:\n"
-        f" {hashlib.sha256(index).hexdigest()} {len(index)} main/binary-amd64/Packages\n"
-    )
+    publish_index(root, suite, "main/binary-amd64/Packages", index)
     (root / "pool").mkdir(exist_ok=True)
     if served:
         (root / name).write_bytes(package)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from hearth.models.memory_need import COMMON, LIBRARY
 from hearth.models.required_ollama import LEAST, needs_newer, released_version, version_obstacles
+from hearth.models.sizes import COMMON, LIBRARY
 from hearth.preflight.checks import find_obstacles
 from hearth.preflight.facts import HostFactsState
 from hearth.settings.model import Settings

@@ -12,8 +12,8 @@ from pyinfra.api import DeployError
 
 from hearth.host.ports import Listener, parse_listeners, parse_published
 from hearth.models.disk import ModelDisk, kind_of_mount
-from hearth.models.download_size import model_gb
 from hearth.models.names import name_from_manifest
+from hearth.models.sizes import download_size, guessed_size
 from hearth.preflight import deploy as preflight_role
 from hearth.preflight.checks import find_obstacles, paths_to_check, wrong_clock
 from hearth.preflight.facts import HostFacts, HostFactsState
@@ -155,11 +155,17 @@ def test_ports_as_docker_shows_them(ports: str, expected: set[int]) -> None:
         ("MODEL:7B", 5.3),
         ("mistral", 5.0),
         ("phi3:mini", 5.0),
-        ("mymodel", 12.5),
     ],
 )
 def test_the_guess_at_a_models_size(name: str, expected: float) -> None:
-    assert model_gb(name, {"mymodel": 12.5}) == pytest.approx(expected)
+    assert guessed_size(name) == pytest.approx(expected)
+
+
+def test_a_size_in_the_settings_wins_over_the_library_and_that_over_a_guess() -> None:
+    assert download_size("mymodel", {"mymodel": 12.5}) == 12.5
+    assert download_size("llama3.2:1b", {"llama3.2:1b": 9}) == 9
+    assert download_size("llama3.2:1b", {}) == 1.3
+    assert download_size("someone/model-1b", {}) == guessed_size("llama3.2:1b")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +176,7 @@ def test_the_guess_at_a_models_size(name: str, expected: float) -> None:
     ],
 )
 def test_a_size_in_the_name_is_not_overlooked(name: str, least: float) -> None:
-    assert model_gb(name, {}) > least
+    assert guessed_size(name) > least
 
 
 def test_a_full_disk_is_told_with_the_arithmetic(make_settings: Make) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from hearth.host.hardware import Hardware, Swap
-from hearth.models.download_size import GB
-from hearth.models.memory_need import COMMON, LIBRARY, least_need, likely_need
+from hearth.models.sizes import COMMON, GB, LIBRARY, least_need, likely_need
 from hearth.preflight.checks import find_obstacles
 from hearth.preflight.facts import HostFactsState
 from hearth.preflight.memory import memory_obstacles, memory_warnings

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hearth.settings import secret_source as sources
+from hearth.settings import secret_source
 from hearth.settings.secret_source import Source, SourceError, read_secret
 
 SECRET = "hunter2-and-more"
@@ -16,7 +16,7 @@ SECRET = "hunter2-and-more"
 
 @pytest.fixture(autouse=True)
 def _nothing_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "_read", {})
+    monkeypatch.setattr(secret_source, "_read", {})
 
 
 def read(**source: Any) -> str:
@@ -63,7 +63,7 @@ def test_a_source_is_read_once(tmp_path: Path) -> None:
 
 def test_what_was_read_shows_nowhere() -> None:
     secret = read_secret(Source(command=("echo", SECRET)))
-    assert SECRET not in f"{secret} {secret!r} {list(sources._read.values())}"
+    assert SECRET not in f"{secret} {secret!r} {list(secret_source._read.values())}"
 
 
 def test_what_can_not_be_had_is_told_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,7 @@ def test_words_of_a_command_that_fails_are_not_shown(capfd: pytest.CaptureFixtur
 
 
 def test_a_command_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "PATIENCE", 0.2)
+    monkeypatch.setattr(secret_source, "PATIENCE", 0.2)
     # One whose own child holds the output open, too.
     assert refusal(command=["sh", "-c", "sleep 5 & echo x; sleep 5"]).endswith("gave nothing for 0.2 s")
 

@@ -1,4 +1,4 @@
-"""How much memory a model wants: what is known, what is guessed from its name, what it takes at least. Pure rules."""
+"""Sizes of models: what they take on the disk, what memory they likely need, and at least. Pure rules."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hearth.models.download_size import GB, billion_weights, model_gb
 from hearth.models.names import name_key
 
+GB = 10**9
 # GB of models as Ollama's library has them (docs/versions.md has the sources).
 LIBRARY = {
     "codellama": 3.8,
@@ -101,6 +101,12 @@ COMMON = (
     *("gpt-oss:20b", "qwen3.5:9b", "gemma4:e4b", "qwen3:8b", "gemma4:e2b", "qwen3.5:4b", "qwen3:4b"),
     *("llama3.2:3b", "qwen3:1.7b", "llama3.2:1b", "gemma3:1b", "qwen3:0.6b", "smollm2:135m"),
 )
+# Ollama's library stores models with about 4.5 bits a weight; what comes with them is counted by the constant.
+_BYTES_PER_WEIGHT = 0.7
+_BASE_GB = 0.4
+# A name without a size ("mistral") mostly means 7 to 8 billion weights.
+_UNKNOWN_GB = 5.0
+_WEIGHTS = re.compile(r"(?:^|[:\-_])(?:([0-9]+)x)?([0-9]+(?:\.[0-9]+)?)([bm])(?:$|[:\-_])")
 # A listed size may be that of an earlier file under the same name.
 _LISTED_AT_LEAST = 0.9
 # Bytes a weight, at least, by what the name says of the quantisation. Without a word on it, it is one of about 4.5
@@ -124,6 +130,29 @@ class Need:
         return self.model + self.context
 
 
+def download_size(name: str, sizes: Mapping[str, float]) -> float:
+    """GB of a model: from the setting `ollama_model_sizes_gb`, else of Ollama's library, else guessed from its name."""
+    if name in sizes:
+        return sizes[name]
+    listed = _listed(name)
+    return guessed_size(name) if listed is None else listed
+
+
+def guessed_size(name: str) -> float:
+    """GB of a model, by its name: "llama3.2:1b" → 1.1, "qwen2.5:0.5b" → 0.75, "gemma3:270m" → 0.6.
+
+    It decides only whether preflight lets the deploy begin.
+    """
+    weights = billion_weights(name)
+    return _UNKNOWN_GB if weights is None else _BASE_GB + _BYTES_PER_WEIGHT * weights
+
+
+def billion_weights(name: str) -> float | None:
+    """Billions of weights that a model's name tells of: "qwen2.5:0.5b" → 0.5, "mixtral:8x7b" → 56 (eight experts)."""
+    match = _WEIGHTS.search(name.lower())
+    return match and int(match[1] or 1) * float(match[2]) / (1 if match[3] == "b" else 1000)
+
+
 def likely_need(name: str, sizes: Mapping[str, float], tokens: int) -> Need:
     """What a model will want, by the best guess.
 
@@ -131,8 +160,7 @@ def likely_need(name: str, sizes: Mapping[str, float], tokens: int) -> Need:
         sizes: the setting `ollama_model_sizes_gb`, which wins.
         tokens: of all contexts that one model has (`ollama_context_length` × `ollama_num_parallel`).
     """
-    listed = _listed(name)
-    size = sizes[name] if name in sizes else model_gb(name, {}) if listed is None else listed
+    size = download_size(name, sizes)
     return Need(size, size * _CONTEXT_MOSTLY * tokens / GB)
 
 
