@@ -54,7 +54,7 @@ def _read(
         except SourceError as error:
             wrong.append(f"{setting}[{name}]: {error}")
         except ValueError as error:
-            wrong.append(f"{setting}[{name}]: {source.title} gives what is no {noun}: {error}")
+            wrong.append(f"{setting}[{name}]: {source.description} gives what is no {noun}: {error}")
     return found
 
 

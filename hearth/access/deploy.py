@@ -18,7 +18,7 @@ def access(settings: Settings) -> None:
     Raises:
         DeployError: a password or key can't be had. Deploy code of all hosts runs before anything is changed.
     """
-    if not settings.keeps_secrets:
+    if not settings.uses_credentials:
         return
     try:
         callers = read_credentials(settings)

@@ -24,7 +24,7 @@ def render_compose(settings: Settings) -> str:
             **dict(settings),
             ollama_origins=ollama_origins(settings.allowed_origins),
             needs_host_gateway=settings.needs_host_gateway,
-            keeps_secrets=settings.keeps_secrets,
+            uses_credentials=settings.uses_credentials,
             uses_networks=any_access(settings, "networks"),
             has_tls_files=settings.has_tls_files,
         )

@@ -49,7 +49,7 @@ def _access(settings: Settings) -> dict[str, Any]:
     return {
         "page_access": settings.page_access,
         "gates": find_access_rules(settings),
-        "keeps_secrets": settings.keeps_secrets,
+        "uses_credentials": settings.uses_credentials,
         "knows_users": any_access(settings, "users"),
         "knows_api_keys": any_access(settings, "api_keys"),
         "uses_networks": any_access(settings, "networks"),

@@ -61,7 +61,7 @@ def _own_files(settings: Settings, now: datetime) -> bytes:
         _key(key),
         settings.proxy_tls_names,
         now,
-        (f"proxy_tls_certificate = {certificate!r}", f"proxy_tls_key ({key.title})"),
+        (f"proxy_tls_certificate = {certificate!r}", f"proxy_tls_key ({key.description})"),
     )
 
 

@@ -24,7 +24,6 @@ TO_DO = (
     "config.py",
     "files/htdocs",
     "files",
-    "group_data",
     "hearth/access",
     "hearth/backup",
     "hearth/boot",
@@ -39,7 +38,6 @@ TO_DO = (
     "hearth/releases",
     "hearth/render",
     "hearth/runtime",
-    "hearth/settings",
     "hearth/stack",
     "hearth/tls",
     "hearth/uninstall",
@@ -58,7 +56,6 @@ TO_DO = (
     "docs/doctor.md",
     "docs/operations.md",
     "docs/preflight.md",
-    "docs/settings.md",
 )
 
 # Phrase (a regular expression; a space stands for any white space) → what to write instead.
@@ -83,7 +80,7 @@ PHRASES = {
     r"\btak(?:e|es|en|ing) up (?:again|where)\b": "resume",
     r"\btak(?:e|es|en|ing) away\b": "remove",
     r"\bg(?:o|oes|one|oing) on with\b": "continue, resume, keep using",
-    r"\blet in\b": "allow, admit",
+    r"\blet in\b(?!-)": "allow, admit",
     r"\bfor ever\b": "forever",
     r"\bin the midst\b": "during, in the middle of, mid-stream",
     r"\bin vain\b": "without effect; times out",
