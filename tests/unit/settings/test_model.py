@@ -149,9 +149,7 @@ def test_an_unknown_name_without_a_close_one_leads_to_the_list(make_settings: Ma
 
 def test_a_missing_default_is_named(defaults: dict[str, Any]) -> None:
     some = {name: value for name, value in defaults.items() if name != "proxy_timeout"}
-    with pytest.raises(
-        SettingsError, match=r"^host: proxy_timeout is missing; restore its default"
-    ):
+    with pytest.raises(SettingsError, match=r"^host: proxy_timeout is missing; restore its default"):
         load_settings(some)
 
 
