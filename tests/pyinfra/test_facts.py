@@ -33,7 +33,7 @@ from hearth.stack.file_facts import Tree, TreeState
 from hearth.stack.image_facts import Images, ImagesState
 from hearth.tls.certificate import today
 from hearth.tls.facts import Certificates, CertificatesState
-from hearth.tls.local_ca import make_authority
+from hearth.tls.local_ca import create_authority
 from tests.support.recorded import raspberry_pi as recorded
 
 _default: Callable[[Any], Any] = harness._json_default
@@ -218,7 +218,7 @@ def test_files_are_read(tmp_path: Path) -> None:
 
 def test_certificates_are_read_and_nothing_of_a_key(tmp_path: Path) -> None:
     """With a real shell and a real key."""
-    authority = make_authority(tmp_path / "ca", ["pi.local"], today())
+    authority = create_authority(tmp_path / "ca", ["pi.local"], today())
     pair = authority.issue(["pi.local"], today())
     live = tmp_path / "tls/live"
     live.mkdir(parents=True)
