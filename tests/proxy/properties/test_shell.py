@@ -66,7 +66,7 @@ def scripts(settings: Settings) -> dict[str, str]:
         "models": models.pull_script(tasks, settings.ollama_model_registry, 60, 1),
         "files": tree.swap_script(paths, "/tmp/upload", settings.proxy_image),
         "containers": project.converge_script([], settings.docker_health_timeout, refused, 0, directories),
-        "firewall": firewall.limit_script(
+        "firewall": firewall.apply_script(
             render_rules(settings.firewall_allowed_networks or ("10.0.0.0/8",), settings.published_ports), False, 60
         ),
     }
