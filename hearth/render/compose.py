@@ -15,7 +15,7 @@ def render_compose(settings: Settings) -> str:
     """`compose.yaml` of the stack.
 
     Raises:
-        ValueError: the rendered text is not a Compose file with our services.
+        ValueError: the rendered text is not a Compose file with Hearth's services.
     """
     text = (
         environment(html=False)
@@ -31,10 +31,10 @@ def render_compose(settings: Settings) -> str:
     )
     document: Any = yaml.safe_load(text)
     if set(document["services"]) != {"ollama", "httpd"}:
-        raise ValueError(f"compose.yaml.j2 gives the services {sorted(document['services'])}, not ollama and httpd")
+        raise ValueError(f"compose.yaml.j2 renders the services {sorted(document['services'])}, not ollama and httpd")
     return text
 
 
 def any_access(settings: Settings, word: str) -> bool:
-    """Whether the page or a route has that word in its access policy."""
+    """Whether the access policy of the page or a route includes the word."""
     return any(getattr(access, word) for access in settings.accesses)

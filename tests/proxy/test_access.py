@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from hearth.access.credentials import Credentials
-from hearth.settings.access import _WORDS
+from hearth.settings.access import _POLICIES
 from hearth.tls.certificate import today
 from hearth.tls.local_ca import create_authority
 from tests.acceptance.api import Answer, basic, bearer, call
@@ -91,7 +91,7 @@ def web(serve_module: Serve, ollama: Ollama, secrets: Path) -> Httpd:
 
 
 def test_the_table_has_every_way_in() -> None:
-    assert TABLE.keys() == _WORDS.keys()
+    assert TABLE.keys() == _POLICIES.keys()
 
 
 @pytest.mark.parametrize("words", TABLE)
