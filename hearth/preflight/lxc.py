@@ -54,8 +54,8 @@ def parse_container_host(lines: Iterable[str]) -> ContainerHost:
     if not found.get("kind"):
         return ContainerHost()
     uids = [int(number) for number in found.get("uids", "").split()]
-    said = {name: found.get(name, "") for name in ("proc", "overlay")}
-    refused = {name: words if _REFUSED.search(words) else "" for name, words in said.items()}
+    errors = {name: found.get(name, "") for name in ("proc", "overlay")}
+    refused = {name: words if _REFUSED.search(words) else "" for name, words in errors.items()}
     return ContainerHost(
         kind=found["kind"],
         privileged=uids == [0, 0, _ALL_IDS],
