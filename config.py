@@ -1,4 +1,4 @@
-"""pyinfra reads this first, in the directory that it is started in: mistakes are told before any host is asked."""
+"""pyinfra loads this file first, from its current directory, so wrong invocations fail before any host is contacted."""
 
 from hearth.cli.startup import check_invocation
 

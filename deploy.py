@@ -26,7 +26,7 @@ settings, root = session.settings, session.root
 platform, facts = preflight(settings, root)
 boot(settings=settings, hardware=facts.hardware, **root)
 docker(settings=settings, platform=platform, **root)
-firewall(settings=settings, is_there=facts.firewall, published=facts.published, **root)
+firewall(settings=settings, exists=facts.firewall, published=facts.published, **root)
 access(settings=settings, **root)
 stack(settings=settings, tls_inputs=session.tls_inputs, hardware=facts.hardware, **root)
 models(settings=settings, **root)

@@ -24,7 +24,7 @@ settings, root = session.settings, session.root
 platform, facts = preflight(settings, root)
 boot(settings=settings, hardware=facts.hardware, **root)
 docker(settings=settings, platform=platform, **root)
-firewall(settings=settings, is_there=facts.firewall, published=facts.published, **root)
+firewall(settings=settings, exists=facts.firewall, published=facts.published, **root)
 access(settings=settings, **root)
 restore(archive=open_backup(), settings=settings, tls_inputs=session.tls_inputs, **root)
 release(settings=settings, **root)

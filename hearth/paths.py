@@ -1,83 +1,83 @@
-"""Where things are, on a host and here, and what the stack's parts are called. Templates and tests use the same."""
+"""Paths and names on a host and on this computer, shared by code, templates and tests."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-# Of this machine: the project's own directory.
+# On this computer: the project directory.
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 ROOT = "/opt/hearth"
 PROJECT = "hearth"
 # Docker's networks; their bridges on the host have the same names, so 15 characters at most.
 BACK, FRONT, OUT = "hearth-back", "hearth-front", "hearth-out"
-# All of them, as nft names interfaces.
+# All of them, as a pattern for nft.
 BRIDGES = "hearth-*"
-# Service in compose.yaml → the networks that its container is on, and no other.
+# Service in compose.yaml → exactly the networks of its container.
 SERVICE_NETWORKS = {"ollama": frozenset({BACK, OUT}), "httpd": frozenset({BACK, FRONT})}
-# The last one is that of earlier versions, which had one for all.
+# The last one is from earlier versions, which had only that network.
 NETWORKS = (BACK, FRONT, OUT, "hearth")
 MODELS_VOLUME = "hearth-models"
 # Service in compose.yaml → name of its container.
 CONTAINERS = {"ollama": "hearth-ollama", "httpd": "hearth-httpd"}
-# Held by the one deploy that is at work on the host; says who that is. (Not in /run/lock, where anybody may put files.)
+# Held by the running deploy, and names its user. (Not in /run/lock, where everybody may create files.)
 DEPLOY_LOCK = "/run/hearth-deploy.lock"
 HTTPD_CONF = "conf/hearth/httpd.conf"
-# httpd runs as this user from its start, in its container and where httpd.conf is tried.
+# httpd runs as this user, in its container and in the syntax check of httpd.conf.
 HTTPD_USER = "www-data"
-# Closed to everybody but root. What httpd may read of it is mounted into its container, as a directory.
+# Only root has access. The directory that httpd may read is mounted into its container.
 SECRETS = f"{ROOT}/secrets"
 HTTPD_SECRETS = f"{SECRETS}/httpd"
 HTTPD_SECRET_FILES = ("people", "programs.conf")
 # The group of that user in images on Debian.
 HTTPD_GROUP = 33
-# Where Docker keeps images and volumes, unless daemon.json names another place as its data-root.
+# Docker's default data-root, for images and volumes; daemon.json may set another.
 DOCKER_DIR = "/var/lib/docker"
 DAEMON_JSON = "/etc/docker/daemon.json"
-# What Hearth itself put into daemon.json, so that it never changes what a person put there.
+# Hearth's own entries in daemon.json, so that it never changes the user's.
 DAEMON_RECORD = f"{ROOT}/engine.json"
-# There while a changed daemon.json waits for the engine's restart. In /run, since a reboot restarts the engine as well.
+# Exists while a changed daemon.json waits for the engine's restart. In /run, since a reboot restarts the engine, too.
 ENGINE_PENDING = "/run/hearth-engine-restart"
-# Image reference → id, as pulled: a tag that was moved by hand is noticed.
+# Image reference → id, as pulled, to detect tags that were moved manually.
 IMAGES_LOCK = f"{ROOT}/images.lock"
-# Images that were there before Hearth (`docker load`, other containers), as in IMAGES_LOCK: an uninstall leaves them.
+# Images that existed before Hearth (`docker load`, other containers), as in IMAGES_LOCK: an uninstall keeps them.
 IMAGES_FOUND = f"{ROOT}/images.found"
-# Pulls that were begun and whose images are not safely on the disk yet: "boot reference" lines.
+# Pulls that were started and whose images may not be synced to disk yet: "boot reference" lines.
 PULLING = f"{ROOT}/.pulling"
-# There while a changed httpd.conf waits for the graceful reload.
+# Exists while a changed httpd.conf waits for the graceful reload.
 RELOAD_PENDING = f"{ROOT}/.reload-httpd"
-# The firewall: its rules, the service that loads them, and a note of what was loaded, gone with a reboot.
+# The firewall: its rules, the service that loads them, and a record of the loaded rules until the next reboot.
 FIREWALL_RULES = f"{ROOT}/firewall.nft"
 FIREWALL_SERVICE = "hearth-firewall.service"
 FIREWALL_UNIT = f"/etc/systemd/system/{FIREWALL_SERVICE}"
 FIREWALL_LOADED = "/run/hearth-firewall"
-# Of TLS; no part of a release. httpd sees `live`; on the host only root gets as far,
-# also where another web server there has the same user as httpd in its container.
+# TLS files; not part of a release. httpd's container mounts `live`; on the host, only root may enter the directory
+# above it, even if another web server runs as the same user as httpd.
 TLS = f"{ROOT}/tls"
 TLS_LIVE = f"{TLS}/live"
-# Name there → mode and owner (numbers: user, group).
+# File in it → mode and owner (numbers: user, group).
 TLS_FILES = {
     "server.pem": "640:0:33",
     "server.sha256": "644:0:0",
     "ca.crt": "644:0:0",
     "acme-trust.pem": "644:0:0",
 }
-# What httpd itself writes of ACME, keys among it, is in `store`.
+# httpd's own ACME files, including keys, are in `store`.
 ACME = f"{ROOT}/acme"
 ACME_STORE = f"{ACME}/store"
-# One directory per release that was accepted: `<id>/release.json` and `<id>/tree/`, the files as they were put.
+# One directory per accepted release: `<id>/release.json` and `<id>/tree/`, the files as deployed.
 RELEASES = f"{ROOT}/releases"
-# Names the release that serves (its id, one line); absent before the first one was accepted.
+# The current release (its id, one line); missing before the first one is accepted.
 ACCEPTED = f"{RELEASES}/accepted"
-# What happened to releases, a JSON object a line.
+# Events of releases, one JSON object per line.
 RELEASE_LOG = f"{RELEASES}/log.jsonl"
-# Names of models whose pull has begun and is not known to be on the disk yet, one a line.
+# Models whose pull was started and may not be synced to disk yet, one name per line.
 PULLING_MODELS = f"{ROOT}/.pulling-models"
-# The file system that the models' directory was on, so that another one is noticed.
+# The file system of the models' directory, to detect a different one.
 MODELS_DISK = f"{ROOT}/models-disk"
-# Words that a Raspberry Pi's firmware starts the kernel with, in one line, and what they were before Hearth added one:
-# beside it, on the partition that every computer can read, for a Pi that does not start any more.
+# A Raspberry Pi's kernel options, in one line, and their backup from before Hearth added one: next to it, on the
+# partition that every computer can read, for a Pi that no longer starts.
 BOOT_LINE = "/boot/firmware/cmdline.txt"
 BOOT_LINE_BEFORE = f"{BOOT_LINE}.before-hearth"
-# There while a changed line waits for a restart. In /run, since a restart is what it waits for.
+# Exists while a changed line waits for a reboot. In /run, so the reboot removes it.
 REBOOT_DUE = "/run/hearth-reboot"

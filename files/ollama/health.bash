@@ -1,30 +1,30 @@
-# The health check of the container hearth-ollama; nobody else runs it. What it sees and what it can't: docs/decisions/0024.
+# Health check of the container hearth-ollama; nothing else runs it. What it detects and what not: docs/decisions/0024.
 #
-# A stuck Ollama answers /api/tags and no question (ollama#17131). The evidence: a connection of httpd's to Ollama, which is
-# a question in flight, since httpd keeps none of them; and for $patience seconds no model's process works or reads, and the
-# server itself does not write or compute either. Exits 1 then, and ends the server if $HEARTH_HEAL_STUCK is 1: Docker
-# starts the container again. Needs nothing but bash, coreutils, getent and /proc; takes no slot and loads no model.
+# A stuck Ollama responds to /api/tags but to no prompt (ollama#17131). The evidence: a connection from httpd to Ollama,
+# which is an in-flight request, since httpd reuses none; and for $patience seconds, no model's process computes or reads,
+# and the server does not write or compute either. Then it exits 1, and ends the server if $HEARTH_HEAL_STUCK is 1: Docker
+# restarts the container. Needs only bash, coreutils, getent and /proc; uses no slot and loads no model.
 set -u
 export LC_ALL=C
-patience=90           # s; httpd gives up a client that does not read after 60, during which a sound Ollama may wait
-at_once=600           # s; stuck again within these after a restart: another one would not help
-small_cpu=20          # ticks (10 ms) of the models' processes that are no work: an idle one used none in 60 s
-small_io=$((1 << 20)) # bytes read or written that are no work
+patience=90           # s; httpd drops a client that does not read after 60, and until then a healthy Ollama may wait
+at_once=600           # s; if it is stuck again this soon after a restart, another one would not help
+small_cpu=20          # ticks (10 ms) of the models' processes that count as idle: an idle one used none in 60 s
+small_io=$((1 << 20)) # bytes read or written that count as idle
 
-state=/tmp/hearth-health gave_up=/tmp/hearth-gave-up # gone with a restart
-healed=/root/.ollama/hearth-restarted                # stays
+state=/tmp/hearth-health gave_up=/tmp/hearth-gave-up # deleted by a restart
+healed=/root/.ollama/hearth-restarted                # survives a restart
 
-answers=0 # what this ends with where nothing is stuck
+answers=0 # exit code if nothing is stuck
 timeout 12 ollama list >/dev/null || answers=1
-# An answer from the maker's cloud needs no process here, and could not be told from a stuck one.
+# A response from Ollama's cloud needs no process here, so it can't be distinguished from a stuck one.
 [ "${OLLAMA_NO_CLOUD:-}" = 1 ] || exit "$answers"
 
-say() { # into the health log, and into the container's own
+say() { # to the health log and the container's log
   echo "$1"
   echo "hearth: $1" >/proc/1/fd/2
 }
 
-# Connections that httpd has to port 11434, as ADDRESS:PORT in hexadecimal, each with a space after it.
+# httpd's connections to port 11434, as ADDRESS:PORT in hexadecimal, each followed by a space.
 questions() {
   local table connections=() address ours='' _ there here status
   for table in /proc/net/tcp /proc/net/tcp6; do
@@ -33,20 +33,20 @@ questions() {
     done 2>/dev/null <"$table"
   done
   [ ${#connections[@]} -gt 0 ] || return 0
-  # Docker's name server asks outside for a name that is gone, and may be late on a busy host: then the last one counts.
+  # Docker's DNS server forwards unknown names, and may be slow on a busy host: then the last address counts.
   while read -r address _; do
     IFS=. read -r -a octets <<<"$address"
     printf -v ours '%s %02X%02X%02X%02X ' "$ours" "${octets[3]}" "${octets[2]}" "${octets[1]}" "${octets[0]}"
   done < <(RES_OPTIONS='timeout:2 attempts:2' timeout 4 getent ahostsv4 httpd)
   if [ -n "$ours" ]; then echo "$ours" >"$state.httpd"; else ours=$(cat "$state.httpd" 2>/dev/null); fi
   for there in "${connections[@]}"; do
-    # IPv4 in the table of IPv6 has the same last eight digits.
+    # IPv4 addresses in the IPv6 table have the same last eight digits.
     address=${there%:*}
     [[ $ours == *" ${address: -8} "* ]] && printf '%s ' "$there"
   done
 }
 
-# What process $1 has done since it began, in ticks of processor time and bytes from and to disks: sets cpu, in and out.
+# The work of process $1 since its start: sets cpu (ticks), in and out (bytes read from and written to disks).
 work_of() {
   local line key value fields
   cpu=0 in=0 out=0
@@ -77,16 +77,16 @@ measure() {
   server_cpu=$cpu server_out=$out
 }
 
-# Whether anything was done since the counters in $state were taken, $idle seconds ago.
+# Whether there was any progress since the counters in $state were recorded, $idle seconds ago.
 has_moved() {
-  [ "$runners" != "$then_runners" ] || # one began or ended
+  [ "$runners" != "$then_runners" ] || # one started or exited
     ((runner_cpu - then_runner_cpu > small_cpu || runner_in - then_runner_in > small_io)) ||
-    # A pull or the making of a model, which may answer with a single line at its end. Of processor time, a tenth: it
-    # also answers this check and the page.
+    # Pulling or creating a model may respond with a single line when it completes. Only a tenth of the processor time
+    # counts: the server also responds to this check and the page.
     ((server_out - then_server_out > small_io || server_cpu - then_server_cpu > 10 * idle + small_cpu))
 }
 
-# Whether a question of the last look is still there.
+# Whether a request from the previous check is still in flight.
 one_waits() {
   local one
   for one in $then_questions; do
@@ -107,11 +107,11 @@ idle=0 last=$now then_questions='' then_runners='' then_runner_cpu=0 then_runner
   read -r then_runner_cpu then_runner_in then_server_cpu then_server_out
 } 2>/dev/null <"$state"
 since=$((now - last))
-# A machine that slept did nothing meanwhile.
+# A suspended machine made no progress meanwhile.
 idle=$((idle + (since > 45 ? 45 : since)))
 
 if [ -z "$runners" ] || ! one_waits || has_moved; then
-  # Written whole or not at all: a check that takes too long is killed.
+  # Replaced atomically: a check that takes too long is killed.
   printf '%s\n' "0 $now" "$now_questions" "$runners" "$runner_cpu $runner_in $server_cpu $server_out" >"$state.new"
   mv "$state.new" "$state"
   rm -f "$gave_up"
@@ -124,7 +124,7 @@ mv "$state.new" "$state"
 read -r -a waiting <<<"$now_questions"
 count=${#waiting[@]}
 echo "$count question(s) wait, and nothing was done for $idle s"
-# Also before that, so that Docker has its three failures in a row at the same time.
+# Also earlier, so Docker has its three consecutive failures at the same time.
 [ "$idle" -ge "$patience" ] || exit $((answers || idle >= patience / 3))
 
 stuck="stuck: $count question(s) wait, and no model has worked or was read for $idle s"
@@ -143,7 +143,7 @@ if ((time - before >= 0 && time - before < at_once)); then
   say "$stuck, again, $((time - before)) s after a restart for it; no more of them"
   exit 1
 fi
-# Without this note it would be restarted again and again.
+# Without this record, it would be restarted endlessly.
 if ! echo "$time" >"$healed"; then
   touch "$gave_up"
   say "$stuck; not restarted, since $healed can't be written"
@@ -151,7 +151,7 @@ if ! echo "$time" >"$healed"; then
 fi
 say "$stuck; restarted (ollama#17131)"
 kill -TERM 1
-# With the server, this check ends as well. What is here after that does not obey; Go's answer to QUIT is to end at once.
+# This check ends with the server. If it still runs, the server ignores TERM; on QUIT, Go exits immediately.
 sleep 8
 say "the server did not end within 8 s; it is killed"
 kill -QUIT 1

@@ -1,1 +1,1 @@
-"""Passwords and API keys of those who may call."""
+"""Passwords and API keys of users and API clients."""

@@ -1,10 +1,10 @@
-"""The files by which httpd knows users and API clients, made so that nobody is known from them. Pure rules.
+"""httpd's files of users and API clients, which contain only hashes. Pure rules.
 
-people          name and bcrypt hash, for mod_authn_file, which reads it with each request that has a password
-programs.conf   a salted hash of each key, included into httpd.conf when that is read
+people          name and bcrypt hash, for mod_authn_file, which reads it for each request with a password
+programs.conf   a salted hash of each key, included in httpd.conf when that is loaded
 
-Passwords are what people can remember, so their hash is slow on purpose. Keys are made by chance and too long to be
-guessed, and a fast hash is enough; SHA-1 is the best that httpd's expressions have, and nobody could turn it round.
+Users can remember passwords, so their hash is slow on purpose. Keys are random and too long to be guessed, so a fast
+hash is enough; SHA-1 is the best that httpd's expressions offer, and can't be reversed for random keys.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from hearth.access.credentials import Credentials
 from hearth.paths import HTTPD_SECRET_FILES
 from hearth.runtime.text import join_words
 
-PEOPLE, PROGRAMS = FILES = HTTPD_SECRET_FILES
-# Doublings of work per check: some 80 ms of one core of an ordinary computer.
+USERS_FILE, API_KEYS_FILE = FILES = HTTPD_SECRET_FILES
+# bcrypt's cost: a check takes about 80 ms of one core of an ordinary computer.
 _COST = 10
-_PERSON = re.compile(r"([^:\n]+):(\$2y\$[0-9]{2}\$[./A-Za-z0-9]{53})")
+_USER = re.compile(r"([^:\n]+):(\$2y\$[0-9]{2}\$[./A-Za-z0-9]{53})")
 _SALT = re.compile(r"^# salt ([0-9a-f]{32})$", re.MULTILINE)
-_PROGRAM = re.compile(r"== '([0-9a-f]{40})'\" PROGRAM=(\S+)")
-_HEAD = "# Written by Hearth. Hashes of API keys: who holds a key is known by it, and no key is known from it.\n"
+_API_KEY = re.compile(r"== '([0-9a-f]{40})'\" PROGRAM=(\S+)")
+_HEAD = "# Written by Hearth. Salted hashes of API keys: they verify a key, and don't reveal it.\n"
 
-# File → content; "" or nothing where it is not there.
+# File → content; "" or no entry if it is missing.
 Contents = Mapping[str, SecretStr]
 
 
-def renew(present: Contents, callers: Credentials) -> dict[str, SecretStr]:
-    """What the files should be. Where a password or key is the one that it was, its hash stays what it was."""
+def update_files(present: Contents, credentials: Credentials) -> dict[str, SecretStr]:
+    """The files' new content. The hash of an unchanged password or key stays the same."""
     return {
-        PEOPLE: SecretStr(_people(_text(present, PEOPLE), callers.users)),
-        PROGRAMS: SecretStr(_programs(_text(present, PROGRAMS), callers.api_keys)),
+        USERS_FILE: SecretStr(_users(_text(present, USERS_FILE), credentials.users)),
+        API_KEYS_FILE: SecretStr(_api_keys(_text(present, API_KEYS_FILE), credentials.api_keys)),
     }
 
 
-def about(present: Contents, wanted: Contents) -> list[str]:
-    """A sentence for each file that changes: who is new, who has another password or key, and who is gone."""
+def describe_changes(present: Contents, wanted: Contents) -> list[str]:
+    """A sentence for each file that changes: who is new, has a new password or key, or was removed."""
     sentences = []
     for file, noun, effect in (
-        (PEOPLE, "password", "httpd sees it at once"),
-        (PROGRAMS, "key", "httpd reloads gracefully, nothing is cut"),
+        (USERS_FILE, "password", "httpd applies it at once"),
+        (API_KEYS_FILE, "key", "httpd reloads gracefully, nothing is cut"),
     ):
         if _text(present, file) == _text(wanted, file):
             continue
@@ -55,10 +55,10 @@ def about(present: Contents, wanted: Contents) -> list[str]:
             *_part([name for name in new if name not in old], "is new", "are new"),
             *_part(
                 [name for name in new if name in old and old[name] != new[name]],
-                f"has another {noun}",
-                f"have other {noun}s",
+                f"has a new {noun}",
+                f"have new {noun}s",
             ),
-            *_part([name for name in old if name not in new], "is let in no more", "are let in no more"),
+            *_part([name for name in old if name not in new], "loses access", "lose access"),
         ]
         sentences.append(f"{join_words(parts) if parts else f'secrets/httpd/{file} was changed on the host'}; {effect}")
     return sentences
@@ -74,19 +74,19 @@ def _text(contents: Contents, file: str) -> str:
 
 def _names(file: str, text: str) -> dict[str, str]:
     """Name → hash."""
-    if file == PEOPLE:
-        return dict(match.groups() for line in text.splitlines() if (match := _PERSON.fullmatch(line)))  # type: ignore[misc]
-    return {name: digest for digest, name in _PROGRAM.findall(text)}
+    if file == USERS_FILE:
+        return dict(match.groups() for line in text.splitlines() if (match := _USER.fullmatch(line)))  # type: ignore[misc]
+    return {name: digest for digest, name in _API_KEY.findall(text)}
 
 
-def _people(text: str, people: Mapping[str, SecretStr]) -> str:
-    known = _names(PEOPLE, text)
+def _users(text: str, users: Mapping[str, SecretStr]) -> str:
+    known = _names(USERS_FILE, text)
     lines = []
-    for name, secret in sorted(people.items()):
+    for name, secret in sorted(users.items()):
         password = secret.get_secret_value().encode()
         digest = known.get(name, "")
         if not _is_hash_of(password, digest):
-            # The same algorithm under the name that every version of httpd knows.
+            # The same algorithm, with the prefix that every version of httpd supports.
             digest = bcrypt.hashpw(password, bcrypt.gensalt(_COST)).decode().replace("$2b$", "$2y$", 1)
         lines.append(f"{name}:{digest}\n")
     return "".join(lines)
@@ -95,17 +95,17 @@ def _people(text: str, people: Mapping[str, SecretStr]) -> str:
 def _is_hash_of(password: bytes, digest: str) -> bool:
     try:
         return digest.startswith(f"$2y${_COST}$") and bcrypt.checkpw(password, digest.encode())
-    except ValueError:  # it only looks like one
+    except ValueError:  # an invalid hash
         return False
 
 
-def _programs(text: str, programs: Mapping[str, SecretStr]) -> str:
-    if not programs:
+def _api_keys(text: str, api_keys: Mapping[str, SecretStr]) -> str:
+    if not api_keys:
         return ""
     match = _SALT.search(text)
     salt = match[1] if match else secrets.token_hex(16)
     lines = []
-    for name, secret in sorted(programs.items()):
+    for name, secret in sorted(api_keys.items()):
         digest = hashlib.sha1(f"{salt}{secret.get_secret_value()}".encode()).hexdigest()
         lines.append(
             f'SetEnvIfExpr "%{{HTTP:Authorization}} =~ m#^Bearer +([!-~]+)$#i && '

@@ -1,4 +1,4 @@
-"""Who may call: users and API clients, as httpd knows them."""
+"""Install the credentials of users and API clients for httpd."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from hearth.settings.secret_source import SourceError
 
 @deploy("Access")
 def access(settings: Settings) -> None:
-    """Nothing where nobody has to sign in: what an earlier deploy left is emptied along with the change of httpd.conf.
+    """Does nothing if no access policy uses credentials: the change of httpd.conf removes those of earlier deploys.
 
     Raises:
-        DeployError: a password or key can't be had. Deploy code of all hosts runs before anything is changed.
+        DeployError: a password or key can't be read. Deploy code of all hosts runs before anything is changed.
     """
-    if not settings.keeps_secrets:
+    if not settings.uses_credentials:
         return
     try:
-        callers = read_credentials(settings)
+        credentials = read_credentials(settings)
     except SourceError as error:
         lines = "\n  ".join(f"{host.name}: {line}" for line in str(error).splitlines())
-        raise DeployError(f"these passwords and keys can't be had, and nothing was changed:\n  {lines}") from None
-    operations.install_credentials(name="Let in users and API clients", callers=callers)
+        raise DeployError(f"could not read these credentials, nothing was changed:\n  {lines}") from None
+    operations.install_credentials(name="Install credentials", credentials=credentials)

@@ -1,8 +1,8 @@
-"""Passwords and keys on a host: only as hashes, readable by root and by httpd.
+"""Credentials on a host: only as hashes, readable by root and httpd.
 
-They take a way of their own. What pyinfra sends with sudo lies in /tmp for a moment, where everybody may read it, and
-what its commands and facts say is shown with -v; here hashes come and go over the standard input and output of a
-command, and are shown nowhere.
+They bypass pyinfra's file transfer: with sudo, its files are in /tmp for a moment, readable by everybody, and it shows
+the output of commands and facts with -v. Here, hashes are only sent through a command's standard input and output, and
+never shown.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pyinfra.api import FunctionCommand, operation
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
-from hearth.access.credential_files import FILES, PROGRAMS, about, renew
+from hearth.access.credential_files import API_KEYS_FILE, FILES, describe_changes, update_files
 from hearth.access.credentials import Credentials
 from hearth.paths import HTTPD_GROUP, HTTPD_SECRETS, RELOAD_PENDING, ROOT, SECRETS
 from hearth.runtime.byte_stream import ChannelError, read_from, write_to
@@ -27,9 +27,9 @@ from hearth.runtime.sections import parse_sections
 from hearth.runtime.tar import pack_files
 
 _INCOMING = f"{SECRETS}/.incoming"
-_LONGEST = 1 << 20
-# Mode, owner and group. On the host, the outer directory keeps out everybody but root, also programs of the group that
-# httpd has; in httpd's container there is only the inner one.
+_MAX_SIZE = 1 << 20
+# Mode, owner and group. On the host, only root may enter the outer directory, not even programs with httpd's group;
+# httpd's container has only the inner one.
 _RIGHTS = {
     SECRETS: "700:0:0:directory",
     HTTPD_SECRETS: f"750:0:{HTTPD_GROUP}:directory",
@@ -38,47 +38,47 @@ _RIGHTS = {
 
 
 @operation()
-def install_credentials(callers: Credentials) -> Generator[FunctionCommand, None, None]:
-    """Let httpd know users and API clients; a password or key that stays what it is changes nothing.
+def install_credentials(credentials: Credentials) -> Generator[FunctionCommand, None, None]:
+    """Install the credentials for httpd; unchanged ones cause no change.
 
     Args:
-        callers: everybody who may sign in. Whoever is not among them is forgotten.
+        credentials: all of them; others on the host are removed.
     """
     try:
         present, has_rights = read_installed(connection_arguments())
     except (ChannelError, OSError) as error:
-        yield refused_command(f"{SECRETS} can't be looked at: {error}")
+        yield refused_command(f"could not inspect {SECRETS}: {error}")
         return
-    wanted = renew(present, callers)
+    wanted = update_files(present, credentials)
     if present == wanted and has_rights:
-        host.noop("users and API clients are known")
+        host.noop("credentials up to date")
         return
-    explain(*about(present, wanted))
+    explain(*describe_changes(present, wanted))
     if not has_rights and any(one.get_secret_value() for one in present.values()):
-        explain(f"{SECRETS} has another owner or mode than it should; it is put anew")
-    reload = present.get(PROGRAMS, SecretStr("")) != wanted[PROGRAMS]
-    yield FunctionCommand(_put, (wanted, reload, connection_arguments()), {})
+        explain(f"{SECRETS} has the wrong owner or mode; it is written again")
+    reload = present.get(API_KEYS_FILE, SecretStr("")) != wanted[API_KEYS_FILE]
+    yield FunctionCommand(_send, (wanted, reload, connection_arguments()), {})
 
 
 def read_installed(root: dict[str, Any]) -> tuple[dict[str, SecretStr], bool]:
-    """What the host has: name of a file → content, and whether owners and modes are right.
+    """The files on the host: name → content, and whether owners and modes are correct.
 
     Args:
-        root: pyinfra arguments with which commands run as root.
+        root: pyinfra arguments to run commands as root.
 
     Raises:
-        ChannelError: the host could not be asked.
+        ChannelError: the host could not be inspected.
     """
     with read_from(state, host, read_installed_script(), root) as reader:
-        sections = parse_sections(reader.read(_LONGEST).decode(errors="replace").splitlines())
+        sections = parse_sections(reader.read(_MAX_SIZE).decode(errors="replace").splitlines())
     contents = {name: SecretStr("".join(f"{line}\n" for line in sections[name])) for name in FILES if name in sections}
     rights = dict(line.split(" ", 1) for line in sections.get("rights", []))
-    right = {path: kind.replace("regular empty file", "regular file") for path, kind in rights.items()}
-    return contents, right == _RIGHTS
+    found = {path: kind.replace("regular empty file", "regular file") for path, kind in rights.items()}
+    return contents, found == _RIGHTS
 
 
 def read_installed_script() -> str:
-    """Shell script that prints the files with their owners and modes; nothing where there are none."""
+    """Shell script that prints the files with their owners and modes; nothing if there are none."""
     lines = ["echo @@rights", f"stat -c '%n %a:%u:%g:%F' {' '.join(_RIGHTS)} 2>/dev/null"]
     for name in FILES:
         path = f"{HTTPD_SECRETS}/{name}"
@@ -86,21 +86,21 @@ def read_installed_script() -> str:
     return "\n".join([*lines, "true"])
 
 
-def _put(state: State, host: Host, contents: Mapping[str, SecretStr], reload: bool, root: dict[str, Any]) -> bool:
+def _send(state: State, host: Host, contents: Mapping[str, SecretStr], reload: bool, root: dict[str, Any]) -> bool:
     archive = pack_files({name: secret.get_secret_value().encode() for name, secret in contents.items()})
     try:
-        write_to(state, host, put_script(reload), root, io.BytesIO(archive))
+        write_to(state, host, receive_script(reload), root, io.BytesIO(archive))
     except (ChannelError, OSError) as error:
-        logger.error(f"{host.print_prefix}users and API clients were not written: {error}")
+        logger.error(f"{host.print_prefix}could not write the credentials: {error}")
         return False
     return True
 
 
-def put_script(reload: bool) -> str:
-    """Shell script that unpacks its standard input, and lets each file take its place by a rename.
+def receive_script(reload: bool) -> str:
+    """Shell script that unpacks its standard input, and moves each file into place by a rename.
 
     Args:
-        reload: httpd must read them.
+        reload: httpd must be reloaded.
     """
     arrived = " ".join(f"{_INCOMING}/{name}" for name in FILES)
     lines = [
@@ -114,11 +114,11 @@ def put_script(reload: bool) -> str:
         f"tar -xmf - -C {_INCOMING} --no-same-owner --no-same-permissions",
         f"chown 0:{HTTPD_GROUP} {arrived}",
         f"chmod 0640 {arrived}",
-        # On the disk before they take their places: a power cut could leave empty files there.
+        # Synced before the rename: otherwise, a power failure could leave empty files.
         f"sync {arrived}",
     ]
     if reload:
-        # Before the change: a run that dies in between leaves the mark, and the next run reloads.
+        # Before the change: if the run is interrupted, the mark stays, and the next run reloads.
         lines.append(f"touch {RELOAD_PENDING}")
     lines += [f"mv -f {_INCOMING}/{name} {HTTPD_SECRETS}/{name}" for name in FILES]
     return "\n".join([*lines, f"rmdir {_INCOMING}"])

@@ -1,7 +1,7 @@
-"""The kernel's counting of memory for containers (the memory cgroup), without which their memory limits do nothing.
+"""The memory cgroup, without which memory limits of containers have no effect. Pure rules.
 
-On a Raspberry Pi it is off: the firmware starts the kernel with `cgroup_disable=memory`, and what is in
-/boot/firmware/cmdline.txt comes after that (raspberrypi/linux#6439, #6980; RPi-Distro/pi-gen#917). Pure rules.
+On a Raspberry Pi it is off: the firmware starts the kernel with `cgroup_disable=memory`, and appends the options in
+/boot/firmware/cmdline.txt (raspberrypi/linux#6439, #6980; RPi-Distro/pi-gen#917).
 """
 
 from __future__ import annotations
@@ -16,27 +16,31 @@ from hearth.settings.model import Settings
 ENABLE_OPTION = "cgroup_enable=memory"
 DISABLE_OPTION = "cgroup_disable=memory"
 
-# in force: or nothing is known; limits are obeyed, as on most hosts.
-# no word: the boot line can have it; waits: the line has it, and the kernel was started without; by hand: a person's
-# `cgroup_disable=memory` stands in the line; not obeyed: the kernel was given the word, and does not count;
-# elsewhere: this host takes its words from somewhere that is not ours to change.
-CgroupState = Literal["in force", "no word", "waits", "by hand", "not obeyed", "elsewhere"]
+# enabled: limits are enforced, as on most hosts, or the state is unknown.
+# not_configured: the boot line lacks the option. pending_reboot: the line has it, but the kernel was started without.
+# disabled_by_user: the line has the user's `cgroup_disable=memory`. ignored_by_kernel: the kernel was started with the
+# option, and does not support it. unmanaged: this host has no boot line that Hearth may change.
+CgroupState = Literal[
+    "enabled", "not_configured", "pending_reboot", "disabled_by_user", "ignored_by_kernel", "unmanaged"
+]
 
 
-def judge(hardware: Hardware) -> CgroupState:
-    """What is to be said and done about it on a host."""
-    if hardware.counts_memory is not False:
-        return "in force"
+def memory_cgroup_state(hardware: Hardware) -> CgroupState:
+    """The state of the memory cgroup on a host."""
+    if hardware.memory_cgroup_enabled is not False:
+        return "enabled"
     if ENABLE_OPTION in hardware.cmdline:
-        return "not obeyed"
+        return "ignored_by_kernel"
     if not hardware.is_pi or hardware.boot_line is None:
-        return "elsewhere"
+        return "unmanaged"
     last = _last(hardware.boot_line.split())
-    return "waits" if last == ENABLE_OPTION else "by hand" if last == DISABLE_OPTION else "no word"
+    if last == DISABLE_OPTION:
+        return "disabled_by_user"
+    return "pending_reboot" if last == ENABLE_OPTION else "not_configured"
 
 
 def _last(words: Sequence[str]) -> str:
-    """The one of the two words that the kernel obeys, the later one; "" where neither is there."""
+    """The later of the two options, which the kernel applies; "" if neither is present."""
     return next((word for word in reversed(words) if word in (ENABLE_OPTION, DISABLE_OPTION)), "")
 
 
@@ -47,54 +51,58 @@ def limited_services(settings: Settings) -> frozenset[str]:
 
 
 def will_reboot(hardware: Hardware, allowed: bool) -> bool:
-    """Whether a deploy restarts the host: once after its own change, never for one that a restart did not help."""
-    counting = judge(hardware)
-    return allowed and (counting == "no word" or (counting == "waits" and hardware.reboot_due))
+    """Whether a deploy reboots the host: once after its own change, and not again if that had no effect."""
+    state = memory_cgroup_state(hardware)
+    return allowed and (state == "not_configured" or (state == "pending_reboot" and hardware.reboot_due))
 
 
-def limits_in_force(settings: Settings, hardware: Hardware, can_reboot: bool) -> frozenset[str] | None:
-    """Services whose containers have memory limits once this run is through; None where that is not known."""
-    if hardware.counts_memory is None:
+def enforced_limits(settings: Settings, hardware: Hardware, can_reboot: bool) -> frozenset[str] | None:
+    """Services whose containers have enforced memory limits after this run; None if unknown."""
+    if hardware.memory_cgroup_enabled is None:
         return None
-    return limited_services(settings) if hardware.counts_memory or will_reboot(hardware, can_reboot) else frozenset()
+    return (
+        limited_services(settings)
+        if hardware.memory_cgroup_enabled or will_reboot(hardware, can_reboot)
+        else frozenset()
+    )
 
 
 def memory_cgroup_warnings(settings: Settings, hardware: Hardware, can_reboot: bool) -> list[str]:
-    """What a person has to know where limits do nothing, and will not after this run either.
+    """A warning if memory limits have no effect, and will have none after this run.
 
     Args:
-        can_reboot: the settings allow to restart the host, and the connection comes back after it.
+        can_reboot: the settings allow a reboot, and the connection survives it.
     """
-    counting = judge(hardware)
-    if counting == "in force" or not limited_services(settings) or will_reboot(hardware, can_reboot):
+    state = memory_cgroup_state(hardware)
+    if state == "enabled" or not limited_services(settings) or will_reboot(hardware, can_reboot):
         return []
     limits = [name for name in ("ollama_memory_limit", "proxy_memory_limit") if getattr(settings, name)]
     return [
-        f"{' and '.join(limits)} {'have' if len(limits) > 1 else 'has'} no effect: the kernel does not count memory "
-        "for containers, so one that takes too much takes it from the whole host. The deploy goes on. "
-        f"{_what_helps(counting, can_reboot, settings.host_allow_reboot)}"
+        f"{' and '.join(limits)} {'have' if len(limits) > 1 else 'has'} no effect: the memory cgroup is off, so "
+        "containers can use all of the host's memory. The deploy continues. "
+        f"{_fix(state, can_reboot, settings.host_allow_reboot)}"
     ]
 
 
-def _what_helps(counting: CgroupState, can_reboot: bool, allowed: bool) -> str:
-    if counting == "not obeyed":
+def _fix(state: CgroupState, can_reboot: bool, allowed: bool) -> str:
+    if state == "ignored_by_kernel":
         return (
-            f"The kernel was started with {ENABLE_OPTION} and does not do it: `sudo apt full-upgrade` and a restart "
-            "get a newer kernel (some of 6.12 did not know the word)"
+            f"The kernel was started with {ENABLE_OPTION} and ignores it: `sudo apt full-upgrade` and a reboot "
+            "install a newer kernel (some 6.12 kernels do not support the option)"
         )
-    if counting == "by hand":
-        return f"{BOOT_LINE} says {DISABLE_OPTION}, which is left as it is"
-    if counting == "elsewhere":
+    if state == "disabled_by_user":
+        return f"{BOOT_LINE} has {DISABLE_OPTION}, which Hearth does not change"
+    if state == "unmanaged":
         return (
-            f"The kernel's command line must not say {DISABLE_OPTION} (of a container: that of the machine it runs "
-            f"on); some kernels want {ENABLE_OPTION}"
+            f"Remove {DISABLE_OPTION} from the kernel's command line (for a container: of the machine that it runs "
+            f"on); some kernels also need {ENABLE_OPTION}"
         )
-    if can_reboot:  # and it was restarted since
+    if can_reboot:  # and it was rebooted since
         return (
-            f"{BOOT_LINE} says {ENABLE_OPTION}, and the kernel was started without: if the host was restarted since, "
-            "it takes its words from another file"
+            f"{BOOT_LINE} has {ENABLE_OPTION}, but the kernel was started without it: if the host was rebooted since, "
+            "it reads its options from another file"
         )
-    words = "says" if counting == "waits" else "will say"
-    # Where it is allowed and can't be done, the deploy runs on the Pi itself.
+    has = "has" if state == "pending_reboot" else "will have"
+    # If it is allowed but not possible, the deploy runs on the Pi itself.
     alternative = "" if allowed else ", or set host_allow_reboot = True"
-    return f"{BOOT_LINE} {words} {ENABLE_OPTION}: restart the Pi (`sudo reboot`) and deploy again{alternative}"
+    return f"{BOOT_LINE} {has} {ENABLE_OPTION}: reboot the Pi (`sudo reboot`) and deploy again{alternative}"

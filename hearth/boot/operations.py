@@ -1,4 +1,4 @@
-"""How the host is started: a word for the kernel on a Raspberry Pi, and the restart that it takes."""
+"""Enable the memory cgroup on a Raspberry Pi, and reboot the host to apply it."""
 
 from __future__ import annotations
 
@@ -19,38 +19,37 @@ from hearth.runtime.lock import acquire_deploy_lock, forget_deploy_lock
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
 
-# Seconds: until the host is asked whether it is back, for it to come back (a Pi may check its card), and for its
-# services to have started then, the engine among them.
-_DELAY, _BACK, _STARTED = 15, 900, 300
+# Seconds: before the first reconnection attempt, for the host to come back (a Pi may check its card), and then for its
+# services to start, including the engine.
+_DELAY, _REBOOT_TIMEOUT, _SERVICES_TIMEOUT = 15, 900, 300
 
 
 @operation()
 def enable_memory_cgroup() -> Commands:
-    """Have the kernel count memory for containers from the next start on. To be called where the word is not there."""
+    """Enable the memory cgroup from the next boot on. Only for hosts whose boot line lacks the option."""
     explain(
-        f"the kernel does not count memory for containers, so their limits have no effect: {ENABLE_OPTION} is added to "
-        f"{BOOT_LINE} (as it was: {BOOT_LINE_BEFORE})"
+        f"the memory cgroup is off, so container memory limits have no effect; adding {ENABLE_OPTION} to "
+        f"{BOOT_LINE} (backup: {BOOT_LINE_BEFORE})"
     )
     yield streamed_command(add_script())
 
 
 def add_script() -> str:
-    """Shell script that adds the word to the one line, keeping what was there beside it. Again, it does nothing.
+    """Shell script that adds the option to the boot line and keeps a backup next to it. Idempotent.
 
-    The partition is FAT, without owners or modes. The new file is on the disk before it takes the old one's place, and
-    is compared with what it should be.
+    The partition is FAT, without owners or modes. The new file is synced and verified before it replaces the old one.
     """
     return f"""set -e
 file={BOOT_LINE} before={BOOT_LINE_BEFORE}
 lines=$(grep -c '[^[:space:]]' "$file" || true)
 if [ "$lines" != 1 ]; then
-  echo "$file has $lines lines with words, and must have one; it was left as it is. Put it right, and deploy again" >&2
+  echo "$file has $lines non-empty lines instead of one, and was not changed; fix it and deploy again" >&2
   exit 1
 fi
 line=$(grep '[^[:space:]]' "$file" | tr -d '\\r' | sed 's/[[:space:]]*$//')
-[ -n "$line" ] # a pipeline tells of its last part alone, and without this line the Pi would not start
+[ -n "$line" ] # a pipeline's status is that of its last command, and with an empty line the Pi would not start
 case " $line " in
-  *" {ENABLE_OPTION} "*) echo "$file has the word already"; exit 0 ;;
+  *" {ENABLE_OPTION} "*) echo "$file already has the option"; exit 0 ;;
 esac
 if [ ! -e "$before" ]; then
   cp "$file" "$before.new"
@@ -68,12 +67,12 @@ echo "Added {ENABLE_OPTION} to $file"
 
 
 def remove_script() -> str:
-    """Shell script that takes the word out again, whatever else was changed in the line since."""
+    """Shell script that removes the option, and keeps all other changes of the line."""
     return f"""set -e
 file={BOOT_LINE} before={BOOT_LINE_BEFORE}
 if [ -s "$file" ]; then
   sed 's/ {ENABLE_OPTION}\\([[:space:]]\\|$\\)/\\1/' "$file" > "$file.new"
-  # Where nothing else was changed, it is again what it was to the last byte.
+  # Without other changes, restore the original byte for byte.
   was=$(tr -d '\\r' < "$before" | sed 's/[[:space:]]*$//')
   if [ "$was" = "$(cat "$file.new")" ]; then cp "$before" "$file.new"; fi
   [ -s "$file.new" ]
@@ -82,42 +81,42 @@ if [ -s "$file" ]; then
 fi
 rm -f "$before" "$before.new" {REBOOT_DUE}
 sync "$(dirname "$file")"
-echo "Took {ENABLE_OPTION} out of $file; it counts from the next restart on"
+echo "Removed {ENABLE_OPTION} from $file; this takes effect with the next reboot"
 """
 
 
 @operation(is_idempotent=False)
 def reboot_host() -> Commands:
-    """Restart the host, wait for it and its services, and hold it again for the rest of the run."""
-    explain("the host is restarted (host_allow_reboot = True), which takes a minute or two; running answers end")
-    for command in server.reboot._inner(delay=_DELAY, reboot_timeout=_BACK):
+    """Reboot the host, wait for it and its services, and acquire the deploy lock again for the rest of the run."""
+    explain("rebooting the host (host_allow_reboot = True) takes a minute or two; in-flight responses end")
+    for command in server.reboot._inner(delay=_DELAY, reboot_timeout=_REBOOT_TIMEOUT):
         is_wait = isinstance(command, FunctionCommand) and command.function.__name__ == "wait_and_reconnect"
         yield FunctionCommand(_wait, (command.function,), {}) if is_wait else command
-    yield FunctionCommand(_take_up_again, (connection_arguments(),), {})
-    # What follows asks the engine, which starts with the other services. "degraded" is no reason to wait.
-    yield StringCommand(f"timeout {_STARTED} systemctl is-system-running --wait >/dev/null || true")
+    yield FunctionCommand(_reacquire_lock, (connection_arguments(),), {})
+    # The next operations need the engine, which starts with the other services. "degraded" is good enough.
+    yield StringCommand(f"timeout {_SERVICES_TIMEOUT} systemctl is-system-running --wait >/dev/null || true")
 
 
 def _wait(state: State, host: Host, wait: Callable[[State, Host], None]) -> bool:
-    logger.info(f"{host.print_prefix}restarting; it has {_BACK // 60} minutes to come back …")
+    logger.info(f"{host.print_prefix}rebooting; waiting up to {_REBOOT_TIMEOUT // 60} minutes …")
     try:
         wait(state, host)
-    except Exception as error:  # pyinfra raises nothing more particular
+    except Exception as error:  # pyinfra raises nothing more specific
         logger.error(
-            f"{host.print_prefix}the host did not come back from its restart ({error}). Its power, network and disk "
-            f"are the first things to look at; on a Pi that does not start, put {BOOT_LINE_BEFORE} back in place of "
-            f"{BOOT_LINE} with a card reader (both are on the card's small partition). When it is back, deploy again"
+            f"{host.print_prefix}the host did not come back after its reboot ({error}). Check its power, network and "
+            f"disk; if a Pi does not start, replace {BOOT_LINE} by {BOOT_LINE_BEFORE} with a card reader (both are on "
+            "the card's small partition). When it is back, deploy again"
         )
         return False
     return True
 
 
-def _take_up_again(state: State, host: Host, root: dict[str, Any]) -> bool:  # noqa: ARG001
-    """The old connection is gone, and with it what held the host."""
+def _reacquire_lock(state: State, host: Host, root: dict[str, Any]) -> bool:  # noqa: ARG001
+    """The lock was released with the old connection."""
     forget_deploy_lock(host)
     try:
         acquire_deploy_lock(root)
-    except DeployError as error:  # it would end the run on all hosts
+    except DeployError as error:  # would end the run for all hosts
         logger.error(f"{host.print_prefix}{error}")
         return False
     return True

@@ -1,1 +1,1 @@
-"""Which ports are reachable from the network."""
+"""The firewall for the ports that Hearth publishes."""

@@ -1,4 +1,4 @@
-"""The firewall of a host."""
+"""The state of the firewall on a host."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hearth.runtime.state_fact import StateFact
 
 
 class Firewall(StateFact[FirewallState]):
-    """Files, service and rules in force, in one round trip. Only asked where there is a firewall, or one is wanted."""
+    """Files, service and loaded rules, in one round trip. Only collected if a firewall exists or is configured."""
 
     @override
     def command(self) -> str:
@@ -23,7 +23,7 @@ class Firewall(StateFact[FirewallState]):
                 f"echo @@rules; sha256sum {FIREWALL_RULES} 2>/dev/null",
                 f"echo @@unit; sha256sum {FIREWALL_UNIT} 2>/dev/null",
                 f"echo @@service; s={FIREWALL_SERVICE}; systemctl is-active $s; systemctl is-enabled $s 2>/dev/null",
-                # How what is in force is listed now; then from which file it was loaded, and how it was listed then.
+                # The listing of the loaded rules now; then the file that they came from, and its listing at load time.
                 f"echo @@now; nft -s list table {TABLE} 2>/dev/null | sha256sum",
                 f"echo @@then; cat {FIREWALL_LOADED} 2>/dev/null",
                 "true",

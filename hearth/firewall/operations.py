@@ -1,4 +1,4 @@
-"""The firewall: put up as the settings say, or taken away."""
+"""Apply or remove the firewall."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from hearth.runtime.text import join_words
 def apply_firewall(
     networks: tuple[str, ...], ports: frozenset[tuple[str, int]], timeout: int
 ) -> Generator[FunctionCommand, None, None]:
-    """Let only these networks reach these ports; also after a reboot, and whatever the engine does.
+    """Restrict the ports to the networks; also after a reboot, and regardless of the engine's rules.
 
-    The rules are tried before their file takes its place, and loaded in one step: there is no moment without them.
+    The rules are checked before their file is replaced, and loaded atomically: there is no moment without them.
 
     Args:
         networks: at least one.
         ports: (address, port) that Hearth publishes, or is about to.
-        timeout: seconds to wait for others who use apt, where nftables is to be installed.
+        timeout: seconds to wait for other users of apt, if nftables must be installed.
     """
     state = host.get_fact(Firewall)
     rules = render_rules(networks, ports)
@@ -39,17 +39,17 @@ def apply_firewall(
         host.noop(about)
         return
     explain(*differences)
-    yield streamed_command(limit_script(rules, not state.has_nft, timeout))
+    yield streamed_command(apply_script(rules, not state.has_nft, timeout))
 
 
-def limit_script(rules: str, install: bool, timeout: int) -> str:
-    """Shell script that installs nftables if it is missing, tries the rules, and puts them in force for good."""
+def apply_script(rules: str, install: bool, timeout: int) -> str:
+    """Shell script that installs nftables if it is missing, checks the rules, and loads them permanently."""
     lines = ["set -e"]
     if install:
         lines += [f"apt_timeout={timeout}", APT, "apt_finish", "apt_update", "apt_install nftables"]
     refusal = (
-        "The host refuses the rules of the firewall (see above), and nothing of it was changed. In a container (LXC), "
-        "the machine that it runs on must know nftables: `modprobe nf_tables` there. Without a firewall: "
+        "The host rejects the firewall's rules (see above), and its firewall was not changed. For an LXC container, "
+        "the node needs nftables: run `modprobe nf_tables` there. To deploy without a firewall, use "
         "firewall_allowed_networks = []"
     )
     lines += [
@@ -67,30 +67,32 @@ def limit_script(rules: str, install: bool, timeout: int) -> str:
         f"mv -f {FIREWALL_UNIT}.new {FIREWALL_UNIT}",
         "systemctl daemon-reload",
         f"systemctl enable --quiet {FIREWALL_SERVICE}",
-        # The service is "active" as well where somebody took its table away: both ways load all of it.
+        # The service is also "active" if somebody deleted its table: reload and restart both load all of it.
         f"systemctl reload-or-restart {FIREWALL_SERVICE}",
         f"nft list table {TABLE} >/dev/null",
-        "echo 'The firewall is up.'",
+        "echo 'The firewall is active.'",
     ]
     return "\n".join(lines)
 
 
 @operation()
 def remove_firewall() -> Generator[FunctionCommand, None, None]:
-    """Take Hearth's firewall away: its table, its service and its file. nftables itself stays."""
-    explain("firewall_allowed_networks = []: the firewall is removed; whoever reaches the host reaches Hearth's ports")
+    """Remove Hearth's firewall: table, service and files. nftables itself stays."""
+    explain(
+        "firewall_allowed_networks = []: removing the firewall; everyone who reaches the host reaches Hearth's ports"
+    )
     yield streamed_command(removal_script())
 
 
 def removal_script() -> str:
-    """Shell script that does so, whatever of it is there."""
+    """Shell script that removes whatever exists of the firewall."""
     return "\n".join(
         [
             "set -e",
             f"systemctl disable --quiet --now {FIREWALL_SERVICE} 2>/dev/null || true",
             f"rm -f {FIREWALL_UNIT} {FIREWALL_UNIT}.new {FIREWALL_RULES} {FIREWALL_RULES}.new {FIREWALL_LOADED}",
             "systemctl daemon-reload",
-            # Of a table that is there without its service.
+            # A table may exist without its service.
             f"if nft list table {TABLE} >/dev/null 2>&1; then nft delete table {TABLE}; fi",
             "echo 'Removed the firewall'",
         ]

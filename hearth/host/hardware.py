@@ -1,4 +1,4 @@
-"""What a host is made of: its hardware, memory, swap and kernel. The questions, and how their answers are read."""
+"""Hardware and kernel facts: the shell that collects them, and its parser."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from hearth.paths import BOOT_LINE, REBOOT_DUE
 
-# In sections, for the fact that asks. The model ends with a zero byte; a boot line may end without a newline.
-HARDWARE_QUESTIONS = "; ".join(
+# Prints sections, for the facts that include it. The model ends with a zero byte; a boot line may lack a newline.
+HARDWARE_SCRIPT = "; ".join(
     [
         r"echo @@board; { tr -d '\0' </proc/device-tree/model && echo; } 2>/dev/null",
         "echo @@kernel; uname -m; getconf PAGESIZE",
         "echo @@meminfo; grep -E '^(MemTotal|SwapTotal):' /proc/meminfo",
         "echo @@swaps; cat /proc/swaps 2>/dev/null",
-        # What is in force, not what was asked for: a kernel may not know the words on its command line
-        # (raspberrypi/linux#6439), and /proc/cgroups leaves the memory controller out where only the old kind of it is
+        # The actual state, not the configured one: a kernel may not support an option on its command line
+        # (raspberrypi/linux#6439), and /proc/cgroups omits the memory controller if only cgroup v1 is
         # missing (raspberrypi/linux#6980).
         "echo @@controllers; cat /sys/fs/cgroup/cgroup.controllers 2>/dev/null || "
         "awk '$1 == \"memory\" && $4 == 1 {print $1}' /proc/cgroups 2>/dev/null",
@@ -31,32 +31,32 @@ _KB = 1024
 
 @dataclass(frozen=True)
 class Swap:
-    """A place to move memory to: file or device, and its size in bytes. One in memory itself (zram) frees little."""
+    """A swap file or device, and its size in bytes. One in memory (zram) frees little."""
 
-    place: str
+    path: str
     size: int
 
     @property
     def in_memory(self) -> bool:
-        return self.place.startswith("/dev/zram")
+        return self.path.startswith("/dev/zram")
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """A host's hardware and kernel, as the host shows it.
+    """A host's hardware and kernel.
 
     Attributes:
         model: of a board with a device tree ("Raspberry Pi 5 Model B Rev 1.0"); "" for others.
-        kernel: as `uname -m` says it; what the programs are is another question.
+        kernel: from `uname -m`; the programs may have another architecture.
         page_size: bytes; 0 if unknown.
         memory: bytes that the kernel has; 0 if unknown.
-        swaps: all places that are switched on.
-        counts_memory: the memory cgroup is in force, so that limits of containers are; None if unknown.
-        cmdline: words that the kernel was started with.
-        boot_line: text of the file that the firmware takes words for the next start from; None where there is none.
-        reboot_due: Hearth changed that file, and the host was not restarted since.
-        throttled: the firmware's bits on power and heat; None where it can't be asked.
-        temperature: of the processor, in °C; None where the firmware can't be asked.
+        swaps: all active ones.
+        memory_cgroup_enabled: the kernel enforces memory limits of containers; None if unknown.
+        cmdline: options that the kernel was started with.
+        boot_line: text of the firmware's file of kernel options for the next start; None if there is no such file.
+        reboot_due: Hearth changed that file, and the host has not been rebooted since.
+        throttled: the firmware's bits for power and heat; None if unknown.
+        temperature: of the processor, in °C; None if unknown.
     """
 
     model: str = ""
@@ -64,7 +64,7 @@ class Hardware:
     page_size: int = 0
     memory: int = 0
     swaps: tuple[Swap, ...] = ()
-    counts_memory: bool | None = None
+    memory_cgroup_enabled: bool | None = None
     cmdline: tuple[str, ...] = ()
     boot_line: str | None = None
     reboot_due: bool = False
@@ -77,7 +77,7 @@ class Hardware:
 
 
 def parse_hardware(sections: Mapping[str, list[str]]) -> Hardware:
-    """The board from the sections that `HARDWARE_QUESTIONS` prints."""
+    """Parse the sections that `HARDWARE_SCRIPT` prints."""
     meminfo = {words[0]: int(words[1]) * _KB for words in map(str.split, sections.get("meminfo", [])) if len(words) > 1}
     kernel, page_size, *_ = [*sections.get("kernel", []), "", ""]
     boot_line = sections.get("boot_line")
@@ -88,7 +88,9 @@ def parse_hardware(sections: Mapping[str, list[str]]) -> Hardware:
         page_size=int(page_size) if page_size.isdigit() else 0,
         memory=meminfo.get("MemTotal:", 0),
         swaps=_swaps(sections.get("swaps", [])),
-        counts_memory="memory" in " ".join(sections["controllers"]).split() if "controllers" in sections else None,
+        memory_cgroup_enabled="memory" in " ".join(sections["controllers"]).split()
+        if "controllers" in sections
+        else None,
         cmdline=tuple(" ".join(sections.get("cmdline", [])).split()),
         boot_line="\n".join(boot_line) if boot_line else None,
         reboot_due=bool(sections.get("reboot_due")),
@@ -98,13 +100,13 @@ def parse_hardware(sections: Mapping[str, list[str]]) -> Hardware:
 
 
 def _swaps(lines: Iterable[str]) -> tuple[Swap, ...]:
-    """`/proc/swaps`: a heading, then name, kind, kB, kB used, priority."""
+    """Parse `/proc/swaps`: a heading, then name, type, kB, kB used, priority."""
     fields = (line.split() for line in lines)
     return tuple(Swap(one[0], int(one[2]) * _KB) for one in fields if len(one) > 3 and one[2].isdigit())
 
 
 def _firmware(lines: Iterable[str]) -> tuple[int | None, float | None]:
-    """`throttled=0x50005` and `temp=62.3'C`; complaints ("VCHI initialization failed") are no answer."""
+    """Parse `throttled=0x50005` and `temp=62.3'C`; error messages ("VCHI initialization failed") are ignored."""
     values = {name: value for name, _, value in (line.partition("=") for line in lines)}
     try:
         throttled = int(values["throttled"], 16)

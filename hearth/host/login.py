@@ -1,4 +1,4 @@
-"""The user that pyinfra logged in as."""
+"""The login user of pyinfra, and its privileges."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing_extensions import override
 
 @dataclass(frozen=True)
 class Privileges:
-    """Who we are on the host.
+    """The login user on the host.
 
     Attributes:
         user_id: numeric.
-        has_sudo: the command is there.
-        client: the address that we come from, as ssh sees it; "" without ssh.
+        has_sudo: the command exists.
+        client: address of the deploying computer in the ssh connection; "" without ssh.
     """
 
     user_id: int = -1
@@ -25,7 +25,7 @@ class Privileges:
 
 
 class Login(FactBase[Privileges]):
-    """The user that pyinfra logged in as."""
+    """The login user of pyinfra, and its privileges."""
 
     @override
     def command(self) -> str:

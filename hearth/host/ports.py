@@ -1,4 +1,4 @@
-"""TCP listeners of a host, as `ss` and `docker ps` show them."""
+"""TCP listeners of a host, from the output of `ss` and `docker ps`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ANY = ("0.0.0.0", "[::]", "*")
 
 @dataclass(frozen=True)
 class Listener:
-    """One listening socket: address as `ss` writes it (`*`, `127.0.0.1`, `[::]`), port, program and its process id."""
+    """A listening socket: address in the notation of `ss` (`*`, `127.0.0.1`, `[::]`), port, program, process id."""
 
     address: str
     port: int
@@ -21,7 +21,7 @@ class Listener:
     pid: int
 
     def collides(self, address: str, port: int) -> bool:
-        """Whether it keeps others from listening on `address` (`0.0.0.0` for all) and `port`."""
+        """Whether it prevents others from listening on `address` (`0.0.0.0` for all) and `port`."""
         same_address = self.address == address or self.address in _ANY or address in _ANY
         return self.port == port and same_address
 

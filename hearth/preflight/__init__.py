@@ -1,1 +1,1 @@
-"""What is checked on a host before anything on it is changed."""
+"""Checks of a host before anything on it is changed."""

@@ -1,4 +1,4 @@
-"""Whether a host can take the deploy: rules over what the host shows. No host is asked or changed here."""
+"""Preflight rules: evaluate a host's facts. Nothing here connects to a host."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ CLOCK_TOLERANCE = 86400
 
 
 def paths_to_check(settings: Settings) -> tuple[str, ...]:
-    """Paths whose file systems need room."""
+    """Paths whose file systems need free space."""
     return (DOCKER_DIR, settings.ollama_models_dir) if settings.ollama_models_dir else (DOCKER_DIR,)
 
 
 def find_obstacles(settings: Settings, host: HostFactsState) -> list[str]:
-    """Every reason not to begin, each one sentence that says what would be right; empty if there is none."""
+    """All preflight failures, one sentence each with the fix; empty if there is none."""
     return [
-        *container_obstacles(host.confinement, bool(host.published)),
+        *container_obstacles(host.container_host, bool(host.published)),
         *_platform(settings, host),
         *_ports(settings, host),
         *_models_dir(settings, host),
@@ -41,42 +41,42 @@ def find_obstacles(settings: Settings, host: HostFactsState) -> list[str]:
 
 
 def find_notes(settings: Settings, host: HostFactsState) -> list[str]:
-    """What was found on a host that Hearth has not been on yet, and what becomes of it: a line each."""
+    """Notes on existing services before Hearth's first deploy, a line each."""
     if host.images or host.published:
         return []
     others = existing_service_notes(
-        host.neighbours, settings.docker_live_restore, settings.ollama_models_dir, host.listeners
+        host.existing_services, settings.docker_live_restore, settings.ollama_models_dir, host.listeners
     )
-    return [*container_notes(host.confinement), *others]
+    return [*container_notes(host.container_host), *others]
 
 
 def find_warnings(settings: Settings, host: HostFactsState) -> list[str]:
-    """What a person should know before a deploy that nothing stops, a sentence each."""
+    """Preflight warnings, a sentence each."""
     return [*_untested(host), *board_warnings(host.hardware), *memory_warnings(settings, host.hardware)]
 
 
-def wrong_clock(clock: int, now: float, confined: bool = False) -> list[str]:
-    """The obstacle that a host's clock is, if it is one.
+def clock_obstacles(clock: int, now: float, in_container: bool = False) -> list[str]:
+    """Check the host's clock.
 
     Args:
         clock: the host's time, in seconds since 1970.
-        now: the control machine's time at that moment.
-        confined: the host is a container, which has its clock from the machine below.
+        now: the control machine's time at the same moment.
+        in_container: the host is a container, which uses the clock of its node.
     """
     if abs(clock - now) <= CLOCK_TOLERANCE:
         return []
     there, here = (f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC" for time in (clock, now))
-    cure = (
-        "A container has its clock from the machine that it runs on: set that one's (`timedatectl set-ntp true` on the "
+    fix = (
+        "A container uses the clock of the machine that it runs on; set that one (`timedatectl set-ntp true` on the "
         "Proxmox node)"
-        if confined
-        else "If it is the host's that is wrong (a Pi has no battery to keep time, and asks the network), run "
+        if in_container
+        else "If the host's clock is wrong (a Pi has no battery for it, and sets it from the network), run "
         "`sudo timedatectl set-ntp true` there and wait a minute, or set it: "
         f"`sudo date -u -s '@{now:.0f}'`"
     )
     return [
-        f"the host's clock says {there}, and this computer's {here}: with a wrong clock, apt refuses package lists and "
-        f"TLS refuses certificates as expired or not valid yet. {cure}"
+        f"the host's clock shows {there}, this computer's {here}; with a wrong clock, apt rejects package lists, and "
+        f"TLS rejects certificates as expired or not yet valid. {fix}"
     ]
 
 
@@ -86,14 +86,14 @@ def _platform(settings: Settings, host: HostFactsState) -> list[str]:
         source = docker_source(platform, settings.docker_source, settings.docker_apt_url)
     except ValueError as error:
         return [str(error) + userland_obstacles(host.hardware, host.architecture)]
-    return existing_service_obstacles(host.neighbours, settings, source, host.listeners)
+    return existing_service_obstacles(host.existing_services, settings, source, host.listeners)
 
 
 def _untested(host: HostFactsState) -> list[str]:
     try:
         return untested(identify(host.os_release, host.architecture))
     except ValueError:
-        return []  # refused, with its own sentence
+        return []  # reported as a failure
 
 
 def _ports(settings: Settings, host: HostFactsState) -> list[str]:
@@ -103,25 +103,25 @@ def _ports(settings: Settings, host: HostFactsState) -> list[str]:
         names[settings.proxy_tls_port] = f"proxy_tls_port = {settings.proxy_tls_port}"
     for address, port in sorted(settings.published_ports):
         if port in host.published:
-            continue  # our own containers hold it
+            continue  # held by Hearth's own containers
         holder = next((one for one in host.listeners if one.collides(address, port)), None)
         if holder is None or (holder.program == "docker-proxy" and not host.engine_answers):
-            continue  # free; or a container's, and only an engine that answers can say whose
+            continue  # free, or a container's: only a running engine can report whose
         who = f"{holder.program} (process {holder.pid})" if holder.program else "another program"
         if holder.program == "ollama":
-            cure = (
-                "this is an Ollama installed on the host itself; stop it with "
+            fix = (
+                "this is a natively installed Ollama; stop it with "
                 "`sudo systemctl disable --now ollama`, or set ollama_publish to another port"
-                + host.neighbours.adopting(settings.ollama_models_dir)
+                + host.existing_services.models_hint(settings.ollama_models_dir)
             )
-        elif holder.program == "docker-proxy" and (container := host.neighbours.holder(port)):
-            cure = f"that is the container {container}; remove it, or set another port"
+        elif holder.program == "docker-proxy" and (container := host.existing_services.container_on_port(port)):
+            fix = f"this is the container {container}; remove it, or set another port"
         elif holder.program == "docker-proxy":
-            cure = "`sudo docker ps` on the host shows which container; remove it, or set another port"
+            fix = "`sudo docker ps` on the host shows which container; remove it, or set another port"
         else:
-            cure = "stop it, or set another port"
+            fix = "stop it, or set another port"
         setting = names.get(port, f"ollama_publish = {settings.ollama_publish!r}")
-        obstacles.append(f"{setting}: the port is held by {who}; {cure}")
+        obstacles.append(f"{setting}: the port is held by {who}; {fix}")
     return obstacles
 
 
@@ -142,26 +142,26 @@ def _models_dir(settings: Settings, host: HostFactsState) -> list[str]:
 
 
 def _disk(settings: Settings, host: HostFactsState) -> list[str]:
-    """Space wanted per file system, with the arithmetic in the message."""
-    wanted: dict[str, list[tuple[str, float]]] = {}
+    """Check the disk space needed per file system; the message shows the calculation."""
+    needed: dict[str, list[tuple[str, float]]] = {}
     free: dict[str, int] = {}
     for path in paths_to_check(settings):
         free[host.file_system.get(path, path)] = host.free_bytes.get(path, 0)
     docker = host.file_system.get(DOCKER_DIR, DOCKER_DIR)
     models = host.file_system.get(settings.ollama_models_dir, docker)
     if not {settings.ollama_image, settings.proxy_image} <= host.images:
-        wanted.setdefault(docker, []).append(("images", settings.docker_images_gb))
+        needed.setdefault(docker, []).append(("images", settings.docker_images_gb))
     for model in missing_models(settings.ollama_models, host.models):
         size = download_size(model, settings.ollama_model_sizes_gb)
-        wanted.setdefault(models, []).append((model, size))
+        needed.setdefault(models, []).append((model, size))
     obstacles = []
-    for mount, parts in wanted.items():
+    for mount, parts in needed.items():
         total = sum(size for _, size in parts)
         if total * GB > free[mount]:
             sum_of = " + ".join(f"{name} {size:.1f}" for name, size in parts)
             obstacles.append(
                 f"the disk at {mount} has {free[mount] / GB:.1f} GB free, and {total:.1f} GB are needed ({sum_of}); "
-                "make room, choose smaller models, or put models elsewhere with ollama_models_dir. "
-                "Where the guess is wrong: docker_images_gb, ollama_model_sizes_gb"
+                "free up space, use smaller models, or store models on another disk with ollama_models_dir. "
+                "If the estimate is wrong, set docker_images_gb or ollama_model_sizes_gb"
             )
     return obstacles

@@ -1,4 +1,4 @@
-"""Who lives on a host already, before Hearth comes: other containers, web servers, an Ollama of the host's own."""
+"""Services on a host before Hearth's first deploy: other containers, web servers, a natively installed Ollama."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from hearth.paths import DAEMON_JSON, PROJECT
 from hearth.runtime.sections import Sections
 from hearth.settings.model import Settings
 
-# For `docker ps --format`, as parse_containers reads it; quoted for the shell.
+# For `docker ps --format`, parsed by parse_containers; quoted for the shell.
 CONTAINERS_FORMAT = """'{{.Label "com.docker.compose.project"}}|{{.Names}}|{{.Ports}}'"""
-# What every host has, and nobody would miss in a list of what was found.
+# Programs that every host has; the notes omit them.
 _USUAL = ("sshd", "systemd", "systemd-resolve", "systemd-resolved", "docker-proxy", "dhclient", "rpcbind")
 
 
 @dataclass(frozen=True)
 class ExistingServices:
-    """What lives on a host beside Hearth.
+    """Services on a host besides Hearth.
 
     Attributes:
-        containers: names of running containers that are not Hearth's → the ports on the host that they hold.
-        daemon: what a person wrote into daemon.json; empty once Hearth has been there, whose words are among it then.
+        containers: names of running containers that are not Hearth's → the host ports that they publish.
+        daemon: the user's settings in daemon.json; empty after Hearth's first deploy, which adds its own.
         packages: of `docker.io`, `docker-ce` and `podman-docker`, those installed.
-        compose: Docker's Compose plugin is there.
-        engine: version of the Docker engine that answers; "" if none does.
+        compose: Docker's Compose plugin is installed.
+        engine: version of the running Docker engine; "" if there is none.
         marks: `ufw` (active), `swarm`, `snap` (Docker as a snap), `service` (an ollama.service runs).
-        stores: directories of Ollamas installed on the host → the models in them.
+        stores: directories of natively installed Ollamas → the models in them.
     """
 
     containers: Mapping[str, frozenset[int]] = field(default_factory=dict)
@@ -41,20 +41,20 @@ class ExistingServices:
     marks: frozenset[str] = frozenset()
     stores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def holder(self, port: int) -> str:
-        """The container that holds a port of the host; "" if none does, or it can't be known."""
+    def container_on_port(self, port: int) -> str:
+        """The container that publishes a host port; "" if none does or it is unknown."""
         return next((name for name, ports in self.containers.items() if port in ports), "")
 
-    def adopting(self, models_dir: str) -> str:
-        """The end of a sentence about the host's own Ollama: how to go on using its models."""
+    def models_hint(self, models_dir: str) -> str:
+        """The end of a sentence about a natively installed Ollama: how to keep using its models."""
         stores = [store for store in self.stores if store != models_dir]
         return "".join(
-            f". Its models ({_some(self.stores[one])}) can stay in use: ollama_models_dir = {one!r}" for one in stores
+            f". To keep using its models ({_some(self.stores[one])}): ollama_models_dir = {one!r}" for one in stores
         )
 
 
 def parse_containers(lines: Iterable[str]) -> tuple[frozenset[int], dict[str, frozenset[int]]]:
-    """Ports of Hearth's containers, and other containers with theirs, from lines of `project|name|ports`."""
+    """Published ports of Hearth's containers, and of others by name, from lines of `project|name|ports`."""
     ours: set[int] = set()
     others: dict[str, frozenset[int]] = {}
     for line in lines:
@@ -68,8 +68,8 @@ def parse_containers(lines: Iterable[str]) -> tuple[frozenset[int], dict[str, fr
 
 
 def parse_existing_services(sections: Sections, containers: Mapping[str, frozenset[int]]) -> ExistingServices:
-    """From the sections of `existing_services_probe.sh`; where it printed none, of the containers alone."""
-    lines = [line.split() for line in sections.get("neighbours", [])]
+    """Parse the sections of `existing_services_probe.sh`; without them, only the containers are known."""
+    lines = [line.split() for line in sections.get("existing_services", [])]
     stores: dict[str, list[str]] = {}
     for one in lines:
         if one[:1] == ["model"] and len(one) == 3:
@@ -77,7 +77,7 @@ def parse_existing_services(sections: Sections, containers: Mapping[str, frozens
     try:
         daemon = parse_config("\n".join(sections.get("daemon", [])), DAEMON_JSON)
     except ValueError:
-        daemon = {}  # the operation that merges it refuses it, and says why
+        daemon = {}  # the operation that merges it reports the error
     marks = frozenset(one[0] for one in lines if len(one) == 1)
     return ExistingServices(
         containers=containers,
@@ -93,63 +93,63 @@ def parse_existing_services(sections: Sections, containers: Mapping[str, frozens
 def existing_service_obstacles(
     host: ExistingServices, settings: Settings, source: DockerSource, listeners: Iterable[Listener]
 ) -> list[str]:
-    """What would be harmed, or would do harm: a sentence each.
+    """Conflicts with existing services, a sentence each.
 
     Args:
-        source: where Docker would come from.
+        source: where Docker would be installed from.
     """
     models_dir = settings.ollama_models_dir
     obstacles = []
     if "snap" in host.marks:
         obstacles.append(
-            "Docker is installed as a snap, which can't read /opt/hearth, and a second engine would be in its way; "
-            "move what runs there, and `sudo snap remove docker`"
+            "Docker is installed as a snap, which can't read /opt/hearth and conflicts with a second engine; "
+            "move its containers elsewhere, then run `sudo snap remove docker`"
         )
     if "podman-docker" in host.packages:
         obstacles.append(
-            "the command `docker` is Podman's (package podman-docker), which would have to give way to Docker's own; "
+            "the command `docker` is Podman's (package podman-docker), which conflicts with Docker's own; run "
             "`sudo apt remove podman-docker` (Podman itself may stay)"
         )
     if "swarm" in host.marks and settings.docker_live_restore and host.daemon.get("live-restore") is not False:
         obstacles.append(
             "Docker is in swarm mode, in which its engine refuses to start with docker_live_restore = True; "
-            "docker_live_restore = False would be right"
+            "use docker_live_restore = False"
         )
     if (other := _displaced(host, source, settings.docker_source)) and host.containers:
         obstacles.append(
-            f"docker_source = {settings.docker_source!r}: {source.packages[0]} would take the place of {other}, which "
-            f"is there, and stop the containers that run on it ({', '.join(sorted(host.containers))}). Stop them when "
-            'it suits, and deploy again; or give that Docker its Compose plugin, and leave docker_source at "auto"'
+            f"docker_source = {settings.docker_source!r}: {source.packages[0]} would replace {other}, which is "
+            f"installed, and stop its running containers ({', '.join(sorted(host.containers))}). Stop them when "
+            'convenient and deploy again, or install that Docker\'s Compose plugin and use docker_source = "auto"'
         )
     if _stays(host, source, settings.docker_source) and is_too_old(host.engine):
         theirs = " ".join(DOCKER_CE if "docker-ce" in host.packages else ("docker.io",))
         obstacles.append(
-            f"the Docker engine is {host.engine}, and Hearth's containers need {OLDEST_ENGINE} or later, which knows "
-            f"the start_interval of their health checks; `sudo apt-get update && sudo apt-get install {theirs}` brings "
-            "the newest that apt has for this host"
+            f"the Docker engine is {host.engine}, but Hearth's containers need {OLDEST_ENGINE} or later (for "
+            f"start_interval in health checks); `sudo apt-get update && sudo apt-get install {theirs}` installs the "
+            "newest version that apt has for this host"
         )
     native = next((one for one in listeners if one.program == "ollama"), None)
     if native and models_dir and models_dir.endswith("/.ollama"):
         obstacles.append(
-            f"ollama_models_dir = {models_dir!r}: the Ollama that is installed on the host itself (process "
-            f"{native.pid}) still runs, and two of them in one directory delete each other's half-pulled models; "
-            "`sudo systemctl disable --now ollama` (its models stay)"
+            f"ollama_models_dir = {models_dir!r}: the natively installed Ollama (process "
+            f"{native.pid}) is still running, and two in one directory delete each other's half-pulled models; "
+            "run `sudo systemctl disable --now ollama` (its models stay)"
         )
     return obstacles
 
 
 def _stays(host: ExistingServices, source: DockerSource, choice: str) -> bool:
-    """Whether a Docker that is there is kept as it is."""
+    """Whether an installed Docker is kept."""
     return _suffices(host, choice) or source.packages[0] in host.packages
 
 
 def _suffices(host: ExistingServices, choice: str) -> bool:
-    """Whether nothing is installed, since any Docker with a Compose plugin is right."""
+    """Whether nothing needs to be installed: "auto" accepts any Docker with a Compose plugin."""
     return choice == "auto" and host.compose
 
 
 def _displaced(host: ExistingServices, source: DockerSource, choice: str) -> str:
-    """The package of another Docker that apt would remove for the wanted one; "" if none."""
+    """The package of another Docker that apt would remove for the configured one; "" if none."""
     if _suffices(host, choice):
         return ""
     other = "docker.io" if set(DOCKER_CE) & set(source.packages) else "docker-ce"
@@ -157,24 +157,24 @@ def _displaced(host: ExistingServices, source: DockerSource, choice: str) -> str
 
 
 def existing_service_notes(
-    host: ExistingServices, wants_live_restore: bool, models_dir: str, listeners: Iterable[Listener]
+    host: ExistingServices, live_restore: bool, models_dir: str, listeners: Iterable[Listener]
 ) -> list[str]:
-    """What was found and stays as it is: a line each. For a host that Hearth has not been on yet."""
+    """Existing services, which stay unchanged: a line each. For a host before Hearth's first deploy."""
     notes = []
     if host.containers:
-        notes.append(f"other containers, which go on: {', '.join(sorted(host.containers))}")
+        notes.append(f"other containers, which keep running: {', '.join(sorted(host.containers))}")
     if host.daemon:
         keys = ", ".join(sorted(host.daemon))
-        notes.append(f"{DAEMON_JSON} with settings of your own ({keys}), which stay; Hearth adds its own beside them")
-    if host.containers and host.daemon.get("live-restore", wants_live_restore) is not True:
+        notes.append(f"{DAEMON_JSON} with your own settings ({keys}), which stay; Hearth adds its own")
+    if host.containers and host.daemon.get("live-restore", live_restore) is not True:
         notes.append(
-            "live-restore is off, so those containers stop while the engine takes over what is added to its "
-            "configuration, and only those with a restart policy come back"
+            "live-restore is off, so those containers stop while the engine restarts with Hearth's settings, and only "
+            "those with a restart policy start again"
         )
     if "ufw" in host.marks:
         notes.append(
-            "ufw, whose rules stay; ports that Docker publishes go past them, Hearth's too: firewall_allowed_networks "
-            "limits those (docs/firewall.md)"
+            "ufw, whose rules stay; Docker's published ports, including Hearth's, bypass them: use "
+            "firewall_allowed_networks (docs/firewall.md)"
         )
     programs: dict[str, set[int]] = {}
     for one in listeners:
@@ -182,18 +182,18 @@ def existing_service_notes(
             programs.setdefault(one.program, set()).add(one.port)
     if programs:
         what = ", ".join(f"{name} on {', '.join(map(str, sorted(ports)))}" for name, ports in sorted(programs.items()))
-        notes.append(f"programs that others reach, which are left alone: {what}")
+        notes.append(f"programs that listen on the network, which are not touched: {what}")
     notes += [
-        f"an Ollama of the host's own has models in {store} ({_some(models)}): ollama_models_dir = {store!r} uses "
-        "these, instead of fetching them again"
+        f"a natively installed Ollama has models in {store} ({_some(models)}): ollama_models_dir = {store!r} uses "
+        "them without another download"
         for store, models in host.stores.items()
         if store != models_dir
     ]
     if "service" in host.marks:
-        notes.append("ollama.service, which runs beside Hearth's and needs memory of its own")
+        notes.append("ollama.service, which runs in addition to Hearth's Ollama and needs its own memory")
     return notes
 
 
 def _some(names: tuple[str, ...]) -> str:
-    """At most four of them."""
+    """At most four names, and the number of the others."""
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

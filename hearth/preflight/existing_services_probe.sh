@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# What lives on a host that Hearth has not been on yet. Its containers and listeners are asked for elsewhere.
-echo @@neighbours
+# Services on a host before Hearth's first deploy. Containers and listeners are collected elsewhere.
+echo @@existing_services
 grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf && echo ufw
-# shellcheck disable=SC2154  # $root is Docker's own directory, found by the script that this is part of
+# shellcheck disable=SC2154  # $root is Docker's data-root, set by the script that includes this one
 [ -s "$root/swarm/docker-state.json" ] && echo swarm
 [ -e /snap/bin/docker ] && echo snap
 for place in /usr/libexec/docker /usr/lib/docker /usr/local/lib/docker /usr/local/libexec/docker; do
@@ -16,5 +16,5 @@ for store in /usr/share/ollama/.ollama /root/.ollama /home/*/.ollama; do
   (cd "$store/models/manifests" 2>/dev/null && find . -type f -printf "model $store %P\n")
 done
 echo @@daemon
-# Not after a first run that died: some of it would be Hearth's.
+# Not after an interrupted first run: it would include Hearth's own settings.
 [ -e /opt/hearth/engine.json ] || cat /etc/docker/daemon.json 2>/dev/null

@@ -1,4 +1,4 @@
-"""What preflight wants to know of a host, before anything is changed on it."""
+"""The host facts that preflight needs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from hearth.firewall.rules import FIREWALL_TRACES
-from hearth.host.hardware import HARDWARE_QUESTIONS, Hardware, parse_hardware
+from hearth.host.hardware import HARDWARE_SCRIPT, Hardware, parse_hardware
 from hearth.host.ports import Listener, parse_listeners
 from hearth.models.disk import (
     FINDMNT,
@@ -34,12 +34,12 @@ from hearth.runtime.state_fact import StateFact
 
 
 def _script(name: str) -> str:
-    """A script beside this file, without its comments: they would travel to the host every time."""
+    """A script in this directory, without its comments, which need not be sent to the host."""
     lines = Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
     return "\n".join(line for line in lines if not line.lstrip().startswith("#"))
 
 
-_CONFINEMENT, _NEIGHBOURS = _script("lxc_probe.sh"), _script("existing_services_probe.sh")
+_LXC_PROBE, _EXISTING_SERVICES_PROBE = _script("lxc_probe.sh"), _script("existing_services_probe.sh")
 
 
 @dataclass(frozen=True)
@@ -48,24 +48,24 @@ class HostFactsState:
 
     Attributes:
         os_release: `/etc/os-release` as names to values.
-        architecture: as dpkg names it (`arm64`).
-        free_bytes: path asked for → free bytes on its file system (that of its nearest existing parent). Where
-            `/var/lib/docker` is asked for, it stands for Docker's data-root.
-        file_system: path asked for → the file system's mount point.
-        existing: those of the paths asked for that exist.
-        listeners: TCP sockets that listen, with the program that holds them.
-        engine_answers: `docker ps` worked.
+        architecture: dpkg's name (`arm64`).
+        free_bytes: checked path → free bytes on its file system (that of its nearest existing parent). The path
+            `/var/lib/docker` means Docker's data-root.
+        file_system: checked path → the file system's mount point.
+        existing: the checked paths that exist.
+        listeners: listening TCP sockets, with their programs.
+        engine_answers: `docker ps` succeeded.
         published: ports that Hearth's own containers publish.
         images: references of the images that Hearth has pulled.
         models: `name:tag` of the models in Hearth's store.
         not_mounted: mount points at or above the models' directory that fstab lists, with nothing mounted there.
         models_disk: the file system that the models' directory is on.
-        models_file_system: its kind (`ext4`); "" if unknown.
-        recorded_disk: the one that models were put on by an earlier deploy.
+        models_file_system: its type (`ext4`); "" if unknown.
+        recorded_disk: the file system that an earlier deploy stored models on.
         clock: the host's time, in seconds since 1970.
-        firewall: there is something of Hearth's firewall.
-        confinement: the container that the host is.
-        neighbours: who lives there beside Hearth.
+        firewall: traces of Hearth's firewall exist.
+        container_host: facts of the container, if the host is one.
+        existing_services: services besides Hearth.
         hardware: hardware, memory and kernel.
     """
 
@@ -85,17 +85,17 @@ class HostFactsState:
     recorded_disk: ModelDisk | None = None
     clock: int = 0
     firewall: bool = False
-    confinement: ContainerHost = field(default_factory=ContainerHost)
-    neighbours: ExistingServices = field(default_factory=ExistingServices)
+    container_host: ContainerHost = field(default_factory=ContainerHost)
+    existing_services: ExistingServices = field(default_factory=ExistingServices)
     hardware: Hardware = field(default_factory=Hardware)
 
 
 class HostFacts(StateFact[HostFactsState]):
-    """Everything that preflight looks at, in one round trip. Works on a host that has nothing of Hearth yet."""
+    """All facts for preflight, in one round trip. Works on a host without Hearth, too."""
 
     @override
     def command(self, paths: tuple[str, ...], models_dir: str) -> str:
-        # Read, not asked of Docker: the engine may be down, and every question takes its time on a slow host.
+        # Read from the file: the engine may be down, and asking Docker takes longer on a slow host.
         root = (
             f'root=$(sed -n \'s/.*"data-root" *: *"\\([^"]*\\)".*/\\1/p\' {DAEMON_JSON} 2>/dev/null | head -n 1); '
             f"root=${{root:-{DOCKER_DIR}}}"
@@ -106,7 +106,7 @@ class HostFacts(StateFact[HostFactsState]):
             'e="$s"; while [ ! -e "$e" ]; do e=$(dirname "$e"); done; [ "$e" = "$s" ] && x=yes || x=no; '
             'df -Pk "$e" | awk -v p="$p" -v x=$x \'NR==2 {print p, x, $4, $6}\''
         )
-        # After the disk section, which makes an automatic mount happen.
+        # After the disk section, which triggers automounts.
         mounts = [
             f"echo @@place; echo {models_dir}; readlink -m {models_dir}",
             "echo @@fstab; cat /etc/fstab 2>/dev/null",
@@ -126,11 +126,11 @@ class HostFacts(StateFact[HostFactsState]):
                 f"--format {CONTAINERS_FORMAT} 2>/dev/null && echo @@answers",
                 f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",
                 f"echo @@firewall; {FIREWALL_TRACES}",
-                HARDWARE_QUESTIONS,
+                HARDWARE_SCRIPT,
                 f"echo @@models; cd \"{store}\" 2>/dev/null && find . -type f -printf '%P\\n'",
                 *(mounts if models_dir else []),
-                _CONFINEMENT,
-                f"[ -e {IMAGES_LOCK} ] || {{\n{_NEIGHBOURS}\n}}",
+                _LXC_PROBE,
+                f"[ -e {IMAGES_LOCK} ] || {{\n{_EXISTING_SERVICES_PROBE}\n}}",
                 "true",
             ]
         )
@@ -164,7 +164,7 @@ class HostFacts(StateFact[HostFactsState]):
             recorded_disk=parse_record(sections.get("recorded_disk", [])),
             clock=int(sections["clock"][0]),
             firewall=bool(sections.get("firewall")),
-            confinement=parse_container_host(sections.get("container", [])),
-            neighbours=parse_existing_services(sections, others),
+            container_host=parse_container_host(sections.get("container", [])),
+            existing_services=parse_existing_services(sections, others),
             hardware=parse_hardware(sections),
         )

@@ -1,4 +1,4 @@
-"""A host that is a container (Proxmox's LXC): what it lets Docker do, and the setting to change where it does not."""
+"""Hosts that are containers (Proxmox's LXC): what they allow Docker to do, and which setting to change otherwise."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-# File systems on which Docker does not use overlay2, by the names that `stat -f` has for them (moby, overlay2.Init).
-_NOT_BENEATH_OVERLAY = ("aufs", "ecryptfs", "nfs", "overlayfs", "zfs")
+# File systems on which Docker does not use overlay2, by their names in `stat -f` (moby, overlay2.Init).
+_WITHOUT_OVERLAY2 = ("aufs", "ecryptfs", "nfs", "overlayfs", "zfs")
 _ALL_IDS = 2**32 - 1
-# How mount and unshare say that the kernel refused. Any other trouble of theirs is no finding.
+# Errors of mount and unshare that mean the kernel refused. Other errors prove nothing.
 _REFUSED = re.compile(
     "permission denied|not permitted|not supported|wrong fs type|unknown filesystem type", re.IGNORECASE
 )
 _FEATURES = "`pct set ID -features nesting=1,keyctl=1`, then `pct reboot ID`"
 _NODE = "on the Proxmox node (ID is the container's number there)"
-_NESTING_ON = f"Switch nesting on, {_NODE}: {_FEATURES}"
+_ENABLE_NESTING = f"Enable nesting {_NODE}: {_FEATURES}"
 
 
 @dataclass(frozen=True)
 class ContainerHost:
-    """What was tried in a container.
+    """Results of the probes in a container.
 
     Attributes:
-        kind: as systemd-detect-virt names it (`lxc`, `docker`, …); "" on a machine, of which nothing else is known.
-        privileged: its root is the root of the machine below.
-        nesting: LXC has prepared it for containers inside.
-        proc: what `mount` said when a proc was to be mounted once more; "" if it was.
-        has_keyctl: the system call exists there.
-        sysctl: number of the error with which runc fails to open a sysctl; 0 for none.
-        storage: the file system below /var/lib/docker, as `stat -f` names it; "" where an engine is there.
-        overlay: what `mount` said when an overlay was to be mounted on it; "" if it was.
+        kind: from systemd-detect-virt (`lxc`, `docker`, …); "" on a machine, where nothing else is probed.
+        privileged: its root is root on the machine that it runs on.
+        nesting: LXC allows nested containers.
+        proc: error of `mount` for another /proc; "" if it succeeded.
+        has_keyctl: the system call is available.
+        sysctl: errno of opening a sysctl as runc does; 0 for none.
+        storage: file system of /var/lib/docker, from `stat -f`; "" if an engine is installed.
+        overlay: error of `mount` for an overlay on it; "" if it succeeded.
     """
 
     kind: str = ""
@@ -49,13 +49,13 @@ class ContainerHost:
 
 
 def parse_container_host(lines: Iterable[str]) -> ContainerHost:
-    """From the lines of `hearth/preflight/lxc_probe.sh`: a word and what was found. What was not tried is no fault."""
+    """Parse `hearth/preflight/lxc_probe.sh`'s lines of name and result. A missing result is not a failure."""
     found = {name: value for name, _, value in (line.partition(" ") for line in lines)}
     if not found.get("kind"):
         return ContainerHost()
     uids = [int(number) for number in found.get("uids", "").split()]
-    said = {name: found.get(name, "") for name in ("proc", "overlay")}
-    refused = {name: words if _REFUSED.search(words) else "" for name, words in said.items()}
+    errors = {name: found.get(name, "") for name in ("proc", "overlay")}
+    refused = {name: words if _REFUSED.search(words) else "" for name, words in errors.items()}
     return ContainerHost(
         kind=found["kind"],
         privileged=uids == [0, 0, _ALL_IDS],
@@ -68,85 +68,82 @@ def parse_container_host(lines: Iterable[str]) -> ContainerHost:
     )
 
 
-def container_obstacles(host: ContainerHost, serves: bool) -> list[str]:
-    """Why Docker could not run containers in this one: a sentence each, with the setting to change.
+def container_obstacles(host: ContainerHost, is_running: bool) -> list[str]:
+    """Reasons why Docker can't run containers in this one: a sentence each, with the setting to change.
 
     Args:
-        serves: containers of Hearth run there, so that Docker can do what was tried with the runc that it has.
+        is_running: Hearth's containers run there, so Docker works with its current runc despite these results.
     """
     obstacles = []
-    if host.proc and not serves:
+    if host.proc and not is_running:
         obstacles.append(
-            f"this container ({host.kind}) may not mount a proc of its own ({host.proc}), which Docker does for every "
-            f"container. {_proc_cure(host)}"
+            f"this container ({host.kind}) is not allowed to mount /proc ({host.proc}), which Docker does for every "
+            f"container. {_proc_fix(host)}"
         )
-    elif host.sysctl == errno.EACCES and not serves:
+    elif host.sysctl == errno.EACCES and not is_running:
         obstacles.append(_apparmor(host))
-    if host.storage in _NOT_BENEATH_OVERLAY or host.overlay:
+    if host.storage in _WITHOUT_OVERLAY2 or host.overlay:
         obstacles.append(_storage(host))
     return obstacles
 
 
-def _proc_cure(host: ContainerHost) -> str:
+def _proc_fix(host: ContainerHost) -> str:
     if not host.is_lxc:
-        return "Hearth wants a machine, or an LXC container with nesting"
+        return "Use a machine, or an LXC container with nesting"
     if host.nesting:
         return (
-            "Nesting is on, so something else forbids it: a profile in /etc/pve/lxc/ID.conf (`lxc.apparmor.profile`) "
-            "on the Proxmox node, say; `journalctl -k | grep DENIED` there tells"
+            "Nesting is on, so something else blocks it, such as a profile in /etc/pve/lxc/ID.conf "
+            "(`lxc.apparmor.profile`) on the Proxmox node; `journalctl -k | grep DENIED` there shows it"
         )
-    return _NESTING_ON
+    return _ENABLE_NESTING
 
 
 def _apparmor(host: ContainerHost) -> str:
     if not host.is_lxc:
-        cure = "Update what runs this container"
+        fix = "Update the software that runs this container"
     elif not host.nesting:
-        # The profile of a container without nesting refuses it on every node.
-        cure = f"{_NESTING_ON}. If it is still refused then, update the node"
+        # The AppArmor profile of a container without nesting blocks it on every node.
+        fix = f"{_ENABLE_NESTING}. If it is still blocked, update the node"
     else:
-        cure = (
-            f"Update that node (`apt update && apt full-upgrade`: lxc-pve 6.0.5-2 or later has the cure), {_NODE}, "
-            "then `pct reboot ID`"
-        )
+        fix = f"Update to lxc-pve 6.0.5-2 or later {_NODE}: `apt update && apt full-upgrade`, then `pct reboot ID`"
     return (
-        "AppArmor on the machine below this container keeps a current Docker from setting "
-        "net.ipv4.ip_unprivileged_port_start, and no container would start (opencontainers/runc#4968, "
-        f"containerd#12484). {cure}"
+        "AppArmor on the machine that this container runs on prevents current Docker versions from setting "
+        "net.ipv4.ip_unprivileged_port_start, so no container would start (opencontainers/runc#4968, "
+        f"containerd#12484). {fix}"
     )
 
 
 def _storage(host: ContainerHost) -> str:
-    why = host.storage if host.storage in _NOT_BENEATH_OVERLAY else f"{host.storage}; {host.overlay}"
-    cure = (
-        f"Give Docker a volume of its own on a storage with ext4 or xfs (LVM, or a directory), {_NODE}: "
+    reason = host.storage if host.storage in _WITHOUT_OVERLAY2 else f"{host.storage}; {host.overlay}"
+    fix = (
+        f"Give Docker its own volume on a storage with ext4 or xfs (LVM, or a directory) {_NODE}: "
         "`pct set ID -mp0 STORAGE:32,mp=/var/lib/docker`, then `pct reboot ID`"
         if host.is_lxc
         else "Put /var/lib/docker on ext4 or xfs"
     )
     return (
-        f"Docker's overlay2 storage does not work on the file system of /var/lib/docker ({why}), and without it every "
-        f"layer of an image is a whole copy. {cure}"
+        f"Docker's overlay2 storage does not work on the file system of /var/lib/docker ({reason}), and without it "
+        f"every image layer is a full copy. {fix}"
     )
 
 
 def container_notes(host: ContainerHost) -> list[str]:
-    """What is worth knowing of a container that can take the deploy: a line each, none on a machine."""
+    """Notes on a container that can be deployed to: a line each, none on a machine."""
     if not host.kind:
         return []
     what = "LXC container" if host.is_lxc else f"container ({host.kind})"
     notes = [
-        f"{'a privileged' if host.privileged else 'an unprivileged'} {what}: its clock, its swap and the kernel's "
-        "modules are those of the machine below, and are set there"
+        f"{'a privileged' if host.privileged else 'an unprivileged'} {what}: its clock, swap and kernel modules are "
+        "those of the machine that it runs on, and are set there"
     ]
     if host.privileged and host.is_lxc:
         notes.append(
-            "whoever becomes root in a privileged container is root on the Proxmox node; an unprivileged one does for "
+            "root in a privileged container is root on the Proxmox node; an unprivileged one is enough for "
             "Hearth (`pct create … -unprivileged 1`)"
         )
     if not host.has_keyctl:
         notes.append(
-            "keyctl is off: Docker goes on without keyrings of its own for containers. Proxmox's manual asks for it "
-            f"with Docker; to switch it on, {_NODE}: {_FEATURES}"
+            "keyctl is off: Docker works without separate keyrings for containers. Proxmox's manual recommends it "
+            f"for Docker; to enable it {_NODE}: {_FEATURES}"
         )
     return notes

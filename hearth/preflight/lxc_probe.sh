@@ -1,17 +1,17 @@
 # shellcheck shell=sh
-# What a container lets its root do that Docker needs; nothing of it on a machine. Tries, and leaves nothing behind.
+# Probe what Docker needs in a container (on a machine: nothing). Everything created is removed again.
 echo @@container
 container=$(systemd-detect-virt --container 2>/dev/null)
 if [ -n "$container" ] && [ "$container" != none ]; then
   echo "kind $container"
   echo "uids $(head -n 1 /proc/self/uid_map)"
   if [ -d /dev/.lxc/proc ]; then echo nesting; fi
-  # runc mounts a proc for every container; in a mount namespace of our own, so that nobody sees it. By mount(2), as runc does:
-  # AppArmor in an LXC container without nesting refuses that, and lets the calls of current mount programs pass.
+  # runc mounts /proc for every container; here in a separate mount namespace. By mount(2), as runc does:
+  # AppArmor in an LXC container without nesting blocks that, but not the calls of current mount programs.
   said=$(LC_ALL=C LIBMOUNT_FORCE_MOUNT2=always unshare --mount --pid --fork mount -t proc proc /var/lib 2>&1) && said=ok
   echo "proc $(echo "$said" | head -n 1)"
-  # Hosts have perl (it is essential in Debian), and no other way to make a system call. Since runc 1.2.8 and 1.3.3, a sysctl
-  # is opened like this (runc#4968): by fsopen, fsconfig, fsmount, openat, and once more by /proc/self/fd. It is not written.
+  # Hosts have perl (essential in Debian), and no other tool for system calls. Since runc 1.2.8 and 1.3.3, a sysctl
+  # is opened like this (runc#4968): fsopen, fsconfig, fsmount, openat, and again through /proc/self/fd. Nothing is written.
   perl -e '
     my $x86 = `uname -m` =~ /^x86_64/;
     printf "keyctl %d\n", syscall($x86 ? 250 : 219, 0, -3, 0) < 0 ? $! + 0 : 0;
@@ -23,7 +23,7 @@ if [ -n "$container" ] && [ "$container" != none ]; then
     my $file = syscall($x86 ? 257 : 56, $mount, $path, 0x280000, 0);
     printf "sysctl %d\n", $file >= 0 && sysopen(my $again, "/proc/self/fd/$file", 1) ? 0 : $! + 0;
   ' 2>/dev/null
-  # A Docker that is there has chosen its storage already.
+  # An installed Docker has already chosen its storage driver.
   if ! command -v dockerd >/dev/null; then
     at=/var/lib/docker
     while [ ! -e "$at" ]; do at=$(dirname "$at"); done

@@ -1,8 +1,8 @@
-"""Whether models fit into a host's memory: what is refused, and what is told. Pure rules.
+"""Whether models fit into a host's memory: failures and warnings. Pure rules.
 
-Ollama 0.17.4 loads a model where it fits into the memory that is free and the free swap together, and answers "model
-requires more system memory" else (llm/server.go). It does so after the download. 0.32.15 has no such check for a host
-without a graphics card: its runner reads what does not fit from the disk again, or is killed (docs/versions.md).
+Ollama 0.17.4 loads a model if it fits into the free memory and free swap together; otherwise, it responds "model
+requires more system memory" (llm/server.go), only after the download. 0.32.15 has no such check for a host
+without a GPU: its runner pages the rest from disk, or is killed (docs/versions.md).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from hearth.settings.types import size_in_bytes
 
 # GB. Ollama's server and its runner, without a model: 0.07 measured (0.17.4, amd64).
 OLLAMA = 0.1
-# GB of the system with sshd, Docker and httpd: at the very least, and mostly. (Pi OS Lite alone has 0.23 in use, by
+# GB of the system with sshd, Docker and httpd: minimum and typical. (Pi OS Lite alone uses 0.23, according to
 # https://github.com/geerlingguy/sbc-reviews/issues/110.)
-SYSTEM_LEAST, SYSTEM_MOSTLY = 0.1, 0.3
+SYSTEM_MINIMUM, SYSTEM_TYPICAL = 0.1, 0.3
 
 
 @dataclass(frozen=True)
-class Room:
-    """GB of memory that a model with all around it can have, of swap, and what sets the limit, for a person."""
+class AvailableMemory:
+    """GB of memory and swap available to Ollama with its models, and the setting that limits it, for messages."""
 
     memory: float
     swap: float
@@ -37,14 +37,14 @@ class Room:
         return self.limit != ""
 
 
-def room_for_models(settings: Settings, hardware: Hardware) -> Room:
-    """What the host has for Ollama. The setting's limit counts only where the kernel obeys it."""
+def available_memory(settings: Settings, hardware: Hardware) -> AvailableMemory:
+    """What the host has for Ollama. The setting's limit counts only where the kernel enforces it."""
     memory, limit = hardware.memory / GB, ""
-    if settings.ollama_memory_limit and hardware.counts_memory:
+    if settings.ollama_memory_limit and hardware.memory_cgroup_enabled:
         allowed = size_in_bytes(settings.ollama_memory_limit) / GB
         if allowed < memory:
             memory, limit = allowed, f"ollama_memory_limit = {settings.ollama_memory_limit!r}"
-    return Room(
+    return AvailableMemory(
         memory,
         sum(swap.size for swap in hardware.swaps) / GB,
         sum(swap.size for swap in hardware.swaps if swap.in_memory) / GB,
@@ -53,22 +53,21 @@ def room_for_models(settings: Settings, hardware: Hardware) -> Room:
 
 
 def memory_obstacles(settings: Settings, hardware: Hardware) -> list[str]:
-    """A sentence for each model that can't possibly run here, with the arithmetic and what would."""
+    """A sentence for each model that can't run here, with the calculation and a model that can."""
     return [
         f"ollama_models: {model} can't run here: it needs at least {total:.1f} GB ({parts}), and {_has(room)}; "
-        f'{_instead(settings, room)}. Where the guess is wrong: ollama_model_sizes_gb = {{"{model}": …}}'
-        for model, total, parts, room in _needs(settings, hardware, least_need, SYSTEM_LEAST)
+        f'{_instead(settings, room)}. If the estimate is wrong, set ollama_model_sizes_gb = {{"{model}": …}}'
+        for model, total, parts, room in _needs(settings, hardware, least_need, SYSTEM_MINIMUM)
         if total > room.memory + room.swap
     ]
 
 
 def memory_warnings(settings: Settings, hardware: Hardware) -> list[str]:
-    """A sentence for each model that may run, but not well: it does not fit into memory with what else is there."""
+    """A sentence for each model that may run slowly or fail, since it does not fit into memory with everything else."""
     return [
-        f"{model} is tight here: it wants about {total:.1f} GB ({parts}), and {_has(room)}. What does not fit is read "
-        f"from the disk again for each word, or Ollama refuses the model; {_instead(settings, room)}"
-        f"{_swap_advice(hardware)}"
-        for model, total, parts, room in _needs(settings, hardware, likely_need, SYSTEM_MOSTLY)
+        f"{model} may not fit in memory: it needs about {total:.1f} GB ({parts}), and {_has(room)}. The rest is paged "
+        f"from disk on every token, or Ollama refuses the model; {_instead(settings, room)}{_swap_advice(hardware)}"
+        for model, total, parts, room in _needs(settings, hardware, likely_need, SYSTEM_TYPICAL)
         if total > room.memory
     ]
 
@@ -78,18 +77,18 @@ def _needs(
     hardware: Hardware,
     need_of: Callable[[str, Mapping[str, float], int], Need | None],
     system: float,
-) -> Iterator[tuple[str, float, str, Room]]:
-    """(model, GB that it needs with all around it, what these are made of, the room for it) for each model.
+) -> Iterator[tuple[str, float, str, AvailableMemory]]:
+    """(model, GB that it needs including overhead, the parts of that sum, the available memory) for each model.
 
-    Nothing for models, and on hosts, of which the size is unknown.
+    Models and hosts of unknown size are left out.
 
     Args:
         need_of: `least_need` or `likely_need`.
-        system: GB of the system, which count where no limit sets the room.
+        system: GB for the operating system, which count unless a memory limit applies.
     """
     if not hardware.memory:
         return
-    room = room_for_models(settings, hardware)
+    room = available_memory(settings, hardware)
     system = 0 if room.is_limited else system
     for model in dict.fromkeys(settings.ollama_models):
         if need := need_of(model, settings.ollama_model_sizes_gb, _tokens(settings)):
@@ -101,20 +100,20 @@ def _tokens(settings: Settings) -> int:
     return settings.ollama_context_length * settings.ollama_num_parallel
 
 
-def _has(room: Room) -> str:
-    has = f"{room.limit} lets it have {room.memory:.1f} GB" if room.is_limited else f"the host has {room.memory:.1f} GB"
+def _has(room: AvailableMemory) -> str:
+    has = f"{room.limit} allows {room.memory:.1f} GB" if room.is_limited else f"the host has {room.memory:.1f} GB"
     if room.swap < 0.05:
         return f"{has}, without swap"
-    zram = f", {room.swap_in_memory:.1f} of it in memory itself (zram)" if room.swap_in_memory >= 0.05 else ""
+    zram = f", {room.swap_in_memory:.1f} of it in memory (zram)" if room.swap_in_memory >= 0.05 else ""
     return f"{has} and {room.swap:.1f} GB of swap{zram}"
 
 
-def _instead(settings: Settings, room: Room) -> str:
-    """The largest model that fits: of those listed in the settings, else of common ones that this Ollama can have."""
-    around = OLLAMA + (0 if room.is_limited else SYSTEM_MOSTLY)
+def _instead(settings: Settings, room: AvailableMemory) -> str:
+    """The largest model that fits: of those in the settings, otherwise of common ones that this Ollama supports."""
+    overhead = OLLAMA + (0 if room.is_limited else SYSTEM_TYPICAL)
 
     def needs(model: str) -> float:
-        return likely_need(model, settings.ollama_model_sizes_gb, _tokens(settings)).sum + around
+        return likely_need(model, settings.ollama_model_sizes_gb, _tokens(settings)).sum + overhead
 
     listed = [model for model in settings.ollama_models if needs(model) <= room.memory]
     current = [model for model in COMMON if not needs_newer(model, settings.ollama_image)]
@@ -123,15 +122,15 @@ def _instead(settings: Settings, room: Room) -> str:
         return f"of the models listed, the largest that fits is {max(listed, key=needs)}"
     if common:
         return f"of common models, the largest that fits is {common[0]}"
-    return "no common model fits; a shorter ollama_context_length takes less"
+    return "no common model fits; a shorter ollama_context_length needs less"
 
 
 def _swap_advice(hardware: Hardware) -> str:
-    """Where swap is set on a Raspberry Pi, by what its release does."""
+    """Where swap is configured on a Raspberry Pi, depending on its release."""
     if not hardware.is_pi:
         return ""
     if any(swap.in_memory for swap in hardware.swaps):
-        return ". (Swap is zram here, as rpi-swap makes it: `man 5 swap.conf` on the Pi says how to have a file, too)"
-    if any(swap.place == "/var/swap" for swap in hardware.swaps):
-        return ". (Swap is /var/swap here, as dphys-swapfile makes it: CONF_SWAPSIZE in /etc/dphys-swapfile)"
+        return ". (Swap is zram, configured by rpi-swap: `man 5 swap.conf` on the Pi shows how to add a swap file)"
+    if any(swap.path == "/var/swap" for swap in hardware.swaps):
+        return ". (Swap is /var/swap, configured by CONF_SWAPSIZE in /etc/dphys-swapfile)"
     return ""

@@ -1,4 +1,4 @@
-"""What is to be known of a Raspberry Pi before and while one deploys to it: the sentences. Pure rules."""
+"""Preflight messages about a Raspberry Pi. Pure rules."""
 
 from __future__ import annotations
 
@@ -7,42 +7,42 @@ from hearth.host.hardware import Hardware
 # https://www.raspberrypi.com/documentation/computers/os.html#get_throttled: now, and since the last start.
 UNDERVOLTAGE, CAPPED, THROTTLED, SOFT_LIMIT = 0x1, 0x2, 0x4, 0x8
 _SINCE_START = 16
-# °C from which all models slow their processors down (the same documentation, frequency management).
+# °C above which all models throttle their processors (the same documentation, frequency management).
 HOT = 80.0
 # Bytes. Ollama's and httpd's images run with pages of 4 kB (Pi 4) and 16 kB (Pi 5).
-LARGEST_PAGE = 16384
+MAX_PAGE_SIZE = 16384
 
 
 def userland_obstacles(hardware: Hardware, architecture: str) -> str:
-    """What to add where a system has 32 bits though its kernel has 64, as `uname -m` then shows; else ""."""
+    """The addition to the message for a 32-bit system with a 64-bit kernel, which `uname -m` shows; otherwise ""."""
     if architecture != "armhf" or hardware.kernel != "aarch64":
         return ""
     return (
-        ". Its kernel has 64 bits, which `uname -m` shows, and its programs have 32: no upgrade changes that. Write "
-        'the card anew with Raspberry Pi Imager, and choose "Raspberry Pi OS (64-bit)"'
+        ". Its kernel is 64-bit, as `uname -m` shows, but its programs are 32-bit, and no upgrade changes that: write "
+        'the card again with Raspberry Pi Imager, and choose "Raspberry Pi OS (64-bit)"'
     )
 
 
 def board_warnings(hardware: Hardware) -> list[str]:
-    """What slows this board down or endangers it, each with what helps; nothing of it stops a deploy."""
+    """Warnings about power, heat and page size, with the fix."""
     return [*_power(hardware), *_heat(hardware), *_pages(hardware)]
 
 
 def _power(hardware: Hardware) -> list[str]:
     bits = hardware.throttled or 0
-    cure = (
-        "take the power supply made for this model (27 W for a Pi 5, 15 W for a Pi 4) with its own cable, and give "
-        "a USB disk its own supply"
+    fix = (
+        "use the power supply made for this model (27 W for a Pi 5, 15 W for a Pi 4) with its own cable, and power "
+        "USB disks separately"
     )
     if bits & UNDERVOLTAGE:
         return [
-            f"{hardware.model}: its power supply is too weak at this moment (undervoltage, by `vcgencmd get_throttled`)"
-            f". It slows down, and can damage what is written to its disk; {cure}"
+            f"{hardware.model}: the power supply is too weak now (undervoltage, from `vcgencmd get_throttled`). This "
+            f"slows it down and can corrupt its disk; {fix}"
         ]
     if bits & UNDERVOLTAGE << _SINCE_START:
         return [
-            f"{hardware.model}: its power supply was too weak at some time since it was started (undervoltage, by "
-            f"`vcgencmd get_throttled`), and under a model's load it will be again; {cure}"
+            f"{hardware.model}: the power supply was too weak at some time since the last start (undervoltage, from "
+            f"`vcgencmd get_throttled`), and will be again under a model's load; {fix}"
         ]
     return []
 
@@ -50,27 +50,27 @@ def _power(hardware: Hardware) -> list[str]:
 def _heat(hardware: Hardware) -> list[str]:
     bits = hardware.throttled or 0
     if bits & UNDERVOLTAGE:
-        return []  # that slows it down, too
+        return []  # undervoltage throttles it, too
     now = bits & (CAPPED | THROTTLED | SOFT_LIMIT)
     hot = hardware.temperature is not None and hardware.temperature >= HOT
     degrees = f"{hardware.temperature:.0f} °C, " if hardware.temperature is not None else ""
-    cure = "a fan or a cooler on the processor gives the speed back"
+    fix = "a fan or a heat sink restores its speed"
     if now or hot:
-        return [f"{hardware.model}: it is hot ({degrees}by `vcgencmd`) and has slowed its processor down; {cure}"]
-    # Without undervoltage since the start, it was heat.
+        return [f"{hardware.model}: the processor is hot ({degrees}from `vcgencmd`) and throttled; {fix}"]
+    # Without undervoltage since the last start, the cause was heat.
     was = bits >> _SINCE_START & (CAPPED | THROTTLED | SOFT_LIMIT)
     if was and not bits & UNDERVOLTAGE << _SINCE_START:
         return [
-            f"{hardware.model}: it was too hot at some time since it was started and slowed its processor down "
-            f"({degrees}by `vcgencmd`, now); {cure}"
+            f"{hardware.model}: the processor was hot at some time since the last start and throttled "
+            f"({degrees}from `vcgencmd`, now); {fix}"
         ]
     return []
 
 
 def _pages(hardware: Hardware) -> list[str]:
-    if hardware.page_size <= LARGEST_PAGE:
+    if hardware.page_size <= MAX_PAGE_SIZE:
         return []
     return [
-        f"the kernel has memory pages of {hardware.page_size // 1024} kB: the images are known to run with 4 and 16 "
-        "kB; if a container ends with a complaint about the page size, start the host with another kernel"
+        f"the kernel's memory pages have {hardware.page_size // 1024} kB: the images are known to run with 4 and 16 "
+        "kB; if a container fails with an error about the page size, use another kernel"
     ]

@@ -1,4 +1,4 @@
-"""Which paths are guarded how. Pure rules."""
+"""Access rules for httpd.conf: which paths have which access policy. Pure rules."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from hearth.settings.access import Access
 from hearth.settings.model import Settings
 from hearth.settings.routes import Route
 
-# Whose form errors have: Ollama's own, that of OpenAI (whose library shows no other), or a backend's.
+# The format of errors: Ollama's, OpenAI's (its client library shows no other), or a backend's.
 Form = Literal["ollama", "openai", "backend"]
-# Who is let in, a regular expression (PCRE) for paths, and the form of their errors.
+# Access policy, a regular expression (PCRE) for paths, and the format of their errors.
 AccessRule = tuple[Access, str, Form]
 
 
 def find_access_rules(settings: Settings) -> list[AccessRule]:
-    """One gate for each way in, if there is anything but open doors; no path belongs to two of them."""
+    """One rule per access policy and error format, unless everything is open. No path matches two rules."""
     if all(access.anyone for access in settings.accesses):
         return []
-    gates: dict[tuple[Access, Form], list[str]] = {}
+    paths: dict[tuple[Access, Form], list[str]] = {}
     for route in settings.routes:
         form: Form = "backend" if not route.is_ollama else "openai" if route.to.startswith("/v1/") else "ollama"
         key = (settings.access_of(route), form)
-        gates.setdefault(key, []).append(_own_paths(route, settings.routes))
-    return [(access, f"^(?:{'|'.join(patterns)})$", form) for (access, form), patterns in gates.items()]
+        paths.setdefault(key, []).append(_own_paths(route, settings.routes))
+    return [(access, f"^(?:{'|'.join(patterns)})$", form) for (access, form), patterns in paths.items()]
 
 
 def _own_paths(route: Route, routes: tuple[Route, ...]) -> str:
-    """The paths of a route without those below it that belong to another."""
+    """The paths of a route, without those of other routes below it."""
     if not route.is_prefix or route.is_upload:
         return route.pattern
     below = [other for other in routes if other is not route and other.path.startswith(route.path)]

@@ -15,7 +15,7 @@ def render_compose(settings: Settings) -> str:
     """`compose.yaml` of the stack.
 
     Raises:
-        ValueError: the rendered text is not a Compose file with our services.
+        ValueError: the rendered text is not a Compose file with Hearth's services.
     """
     text = (
         environment(html=False)
@@ -24,17 +24,17 @@ def render_compose(settings: Settings) -> str:
             **dict(settings),
             ollama_origins=ollama_origins(settings.allowed_origins),
             needs_host_gateway=settings.needs_host_gateway,
-            keeps_secrets=settings.keeps_secrets,
+            uses_credentials=settings.uses_credentials,
             uses_networks=any_access(settings, "networks"),
             has_tls_files=settings.has_tls_files,
         )
     )
     document: Any = yaml.safe_load(text)
     if set(document["services"]) != {"ollama", "httpd"}:
-        raise ValueError(f"compose.yaml.j2 gives the services {sorted(document['services'])}, not ollama and httpd")
+        raise ValueError(f"compose.yaml.j2 renders the services {sorted(document['services'])}, not ollama and httpd")
     return text
 
 
 def any_access(settings: Settings, word: str) -> bool:
-    """Whether the page or a route has that word in its access policy."""
+    """Whether the access policy of the page or a route includes the word."""
     return any(getattr(access, word) for access in settings.accesses)

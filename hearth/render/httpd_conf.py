@@ -14,8 +14,8 @@ from hearth.settings.origins import httpd_pattern
 from hearth.settings.routes import Route
 from hearth.settings.types import size_in_bytes
 
-# Beside those of answers that run: for questions that wait for a place, for clients that send slowly (each holds one
-# until RequestReadTimeout), and for the page itself, which must stay quick meanwhile. All of them take some 20 MB.
+# In addition to those of in-flight responses: for queued requests, for slow clients (each holds a thread until
+# RequestReadTimeout), and for the page itself, which must stay responsive. All of them use about 20 MB.
 _SPARE_THREADS = 252
 
 
@@ -29,7 +29,7 @@ def render_httpd_conf(settings: Settings) -> str:
             threads=settings.proxy_max_streams + _SPARE_THREADS,
             max_body=size_in_bytes(settings.proxy_max_body),
             origin_pattern=httpd_pattern(settings.allowed_origins),
-            # httpd knows no IPv6 address as a server's name; it answers to all of them anyhow.
+            # httpd does not support IPv6 addresses as server names, and serves all of them anyway.
             server_names=[name for name in settings.proxy_tls_names if ":" not in name],
             host_pattern=_host_pattern(settings.host_names),
             routes=settings.routes,
@@ -42,16 +42,16 @@ def render_httpd_conf(settings: Settings) -> str:
 
 
 def _access(settings: Settings) -> dict[str, Any]:
-    """What httpd.conf.j2 needs to know of who may call."""
+    """Access-related variables of httpd.conf.j2."""
     routes = settings.routes
     guarded = tuple(route for route in routes if not route.is_ollama and settings.access_of(route).users)
     uploads = tuple(route for route in routes if route.is_upload)
     return {
         "page_access": settings.page_access,
-        "gates": find_access_rules(settings),
-        "keeps_secrets": settings.keeps_secrets,
-        "knows_users": any_access(settings, "users"),
-        "knows_api_keys": any_access(settings, "api_keys"),
+        "access_rules": find_access_rules(settings),
+        "uses_credentials": settings.uses_credentials,
+        "has_users": any_access(settings, "users"),
+        "has_api_keys": any_access(settings, "api_keys"),
         "uses_networks": any_access(settings, "networks"),
         "user_backends": path_pattern(guarded) if guarded else "",
         "uploads": path_pattern(uploads) if uploads else "",
@@ -59,18 +59,18 @@ def _access(settings: Settings) -> dict[str, Any]:
 
 
 def _host_pattern(names: tuple[str, ...]) -> str:
-    """A regular expression (PCRE) for the `Host` that is answered to, without a port."""
+    """A regular expression (PCRE) for the `Host` values that are served, without a port."""
     declared = "".join(f"|{re.escape(name)}" for name in names)
     return rf"(?:\d{{1,3}}(?:\.\d{{1,3}}){{3}}|\[[0-9a-f:.]+\]|localhost|[a-z0-9-]+(?:\.local)?{declared})"
 
 
 def path_pattern(routes: tuple[Route, ...]) -> str:
-    """A regular expression (PCRE) that matches the paths of the routes and nothing else."""
+    """A regular expression (PCRE) that matches exactly the paths of the routes."""
     return f"^(?:{'|'.join(route.pattern for route in routes)})$" if routes else "^(?!)"
 
 
 def _method_groups(routes: tuple[Route, ...]) -> list[tuple[tuple[str, ...], str, bool]]:
-    """(methods, pattern, whether to Ollama) for each set of methods. Prefixes come first: httpd's last match wins."""
+    """(methods, pattern, is Ollama's) for each set of methods. Prefixes come first: httpd's last match wins."""
 
     def key(route: Route) -> tuple[bool, int, bool, tuple[str, ...]]:
         return (not route.is_prefix, len(route.path) if route.is_prefix else 0, route.is_ollama, route.methods)

@@ -1,6 +1,6 @@
 """Files of the stack, rendered from settings on the control machine.
 
-Templates live in `files/`, as they look on the host. A compose file that YAML can't read never leaves this module.
+Templates are in `files/`, in the host's layout. An invalid compose file raises an error here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hearth.settings.model import Settings
 
 
 def render_tree(settings: Settings) -> dict[str, bytes]:
-    """Every file that Hearth keeps in `/opt/hearth`: relative path to content."""
+    """All files of a release in `/opt/hearth`: relative path to content."""
     page = {f"htdocs/{name}": content for name, content in render_page(settings).items()}
     return page | {
         "compose.yaml": render_compose(settings).encode(),

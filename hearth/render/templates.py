@@ -1,4 +1,4 @@
-"""The templates in `files/`, and Jinja's environment for them."""
+"""The templates in `files/`, and their Jinja environment."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ FILES = CHECKOUT / "files"
 
 @cache
 def environment(html: bool) -> Environment:
-    """Jinja's, with HTML escaped or not."""
-    made = Environment(
+    """The Jinja environment, with or without HTML escaping."""
+    created = Environment(
         loader=FileSystemLoader(FILES),
         undefined=StrictUndefined,
         autoescape=html,
         keep_trailing_newline=True,
     )
-    made.filters["yaml"] = _compose_string
-    return made
+    created.filters["yaml"] = _compose_string
+    return created
 
 
 def render(name: str, **variables: Any) -> str:
-    """A template of `files/` that is no HTML, filled in."""
+    """Render a template of `files/` without HTML escaping."""
     return environment(html=False).get_template(name).render(**variables)
 
 
 def _compose_string(value: str) -> str:
-    """A double-quoted YAML scalar (JSON is YAML), with `$` doubled since Compose would interpolate it."""
+    """A double-quoted YAML scalar (JSON is YAML), with `$` doubled, since Compose would interpolate it."""
     return json.dumps(value.replace("$", "$$"))

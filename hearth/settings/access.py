@@ -1,6 +1,6 @@
-"""Who may call: words for it in the settings, and what they mean. Pure rules.
+"""Access policies: their notation in the settings, and what they mean. Pure rules.
 
-`networks` are addresses, `users` sign in with a name and a password, `api_keys` are sent by programs.
+`networks` are addresses, `users` sign in with a name and a password, `api_keys` are sent by API clients.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from hearth.settings.renamed import with_current_words
 
 @dataclass(frozen=True)
 class Access:
-    """Who is let in.
+    """Who is allowed.
 
     Attributes:
         networks: callers from `proxy_allowed_networks`.
         users: those of `proxy_users`, with their passwords.
         api_keys: those of `proxy_api_keys`, with their keys.
-        both: a caller needs the network and one of the others; else one of all is enough. None of them is anyone.
+        both: a caller needs the network and a credential; otherwise, any one is enough. None of them means anyone.
     """
 
     networks: bool = False
@@ -33,22 +33,22 @@ class Access:
         return not (self.networks or self.users or self.api_keys)
 
     @property
-    def signs_in(self) -> bool:
-        """Callers may have credentials that are ours."""
+    def accepts_credentials(self) -> bool:
+        """Whether Hearth's credentials are accepted."""
         return self.users or self.api_keys
 
     @property
     def needs_sign_in(self) -> bool:
-        """Nobody is let in without credentials."""
-        return self.signs_in and (self.both or not self.networks)
+        """Whether everyone needs credentials."""
+        return self.accepts_credentials and (self.both or not self.networks)
 
     @property
     def without_sign_in(self) -> Access:
-        """What is left of it for things that are no secret: the network, where it is required."""
-        return Access(networks=self.networks and (self.both or not self.signs_in))
+        """The policy for what is not secret: only the network, where it is required."""
+        return Access(networks=self.networks and (self.both or not self.accepts_credentials))
 
 
-_WORDS = {
+_POLICIES = {
     "anyone": Access(),
     "networks": Access(networks=True),
     "users": Access(users=True),
@@ -61,46 +61,46 @@ _WORDS = {
     "networks and api_keys": Access(networks=True, api_keys=True, both=True),
     "networks and (users or api_keys)": Access(networks=True, users=True, api_keys=True, both=True),
 }
-# The first of those that Docker gives to containers. What it passes on for others comes from an address in there.
-_DOCKER = ipaddress.IPv4Network("172.17.0.0/16")
-# Docker shows callers over IPv6 to a container as its own gateway, whoever they are.
+# The first of Docker's default pools. Requests that Docker's userland proxy forwards come from an address in it.
+_DOCKER_POOL = ipaddress.IPv4Network("172.17.0.0/16")
+# Docker forwards IPv6 callers to a container from its own gateway's address.
 _IPV6 = (
-    "Docker passes callers over IPv6 on under an address of its own, so that httpd can't tell who they are; "
-    "list IPv4 networks, and call the host at its IPv4 address"
+    "Docker replaces the addresses of IPv6 callers by its own, so httpd can't identify them; "
+    "list IPv4 networks, and use the host's IPv4 address"
 )
 
 
 def parse_access(text: str) -> Access:
-    """What an `access` in the settings means.
+    """Parse an access policy.
 
     Raises:
-        ValueError: it is none; with the one that was probably meant, or all that there are.
+        ValueError: it is not valid; with the policy that was probably meant, or all of them.
     """
-    if found := _WORDS.get(text):
+    if found := _POLICIES.get(text):
         return found
     words = set(re.findall(r"[a-z_]+", with_current_words(text.lower())))
-    close = [right for right in _WORDS if set(re.findall(r"[a-z_]+", right)) == words]
+    close = [policy for policy in _POLICIES if set(re.findall(r"[a-z_]+", policy)) == words]
     if words == {"networks", "users", "api_keys", "and", "or"}:
         close.append("networks or users or api_keys")
-    right = " or ".join(f'"{one}"' for one in close) or ", ".join(f'"{one}"' for one in _WORDS)
-    raise ValueError(f"{right} would be right")
+    choices = " or ".join(f'"{one}"' for one in close) or "one of " + ", ".join(f'"{one}"' for one in _POLICIES)
+    raise ValueError(f"use {choices}")
 
 
 def check_access_policy(text: str) -> str:
-    """`text`, if it says who may call.
+    """Return `text` if it is a valid access policy.
 
     Raises:
-        ValueError: with what would be right.
+        ValueError: with what to write instead.
     """
     parse_access(text)
     return text
 
 
 def check_network(text: str) -> str:
-    """`text`, if it is an IPv4 network, or a single address, as it is usually written.
+    """Return `text` if it is an IPv4 network or a single address in canonical notation.
 
     Raises:
-        ValueError: with what would be right.
+        ValueError: with what to write instead.
     """
     try:
         network = ipaddress.ip_network(text, strict=False)
@@ -109,10 +109,10 @@ def check_network(text: str) -> str:
     if network.version == 6:
         raise ValueError(_IPV6)
     if network.prefixlen == 0:
-        raise ValueError('that is everybody; "networks" is not needed then')
-    if network.prefixlen < 16 and network.overlaps(_DOCKER):
-        raise ValueError(f"Docker's own networks are in it, such as {_DOCKER}; list your network alone")
-    right = str(network) if network.prefixlen < 32 else str(network.network_address)
-    if text != right:
-        raise ValueError(f'write "{right}"')
+        raise ValueError('this includes everybody; leave "networks" out of the access policy')
+    if network.prefixlen < 16 and network.overlaps(_DOCKER_POOL):
+        raise ValueError(f"it includes Docker's own networks, such as {_DOCKER_POOL}; list only your own network")
+    canonical = str(network) if network.prefixlen < 32 else str(network.network_address)
+    if text != canonical:
+        raise ValueError(f'use "{canonical}"')
     return text

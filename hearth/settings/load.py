@@ -13,34 +13,34 @@ from hearth.settings.renamed import RENAMED
 from hearth.settings.rules import check_settings
 from hearth.settings.types import is_text
 
-# Host data that is not ours: pyinfra's connection settings, its per-operation arguments, and the user's own (x_…).
-_FOREIGN_PREFIXES = ("ssh_", "_", "x_")
-# Whoever mistakes these may have put a secret there: no message shows what stands in them.
+# Not Hearth's: pyinfra's connection settings, its per-operation arguments, and the user's own data (x_…).
+_IGNORED_PREFIXES = ("ssh_", "_", "x_")
+# A misspelt or misused value may contain a secret, so messages never show it.
 _NOT_SHOWN = frozenset({"proxy_users", "proxy_api_keys"})
 
 
 class SettingsError(ValueError):
-    """Settings of a host that can't be used; the message names each setting, its value and what would be right."""
+    """Invalid settings of a host; the message names each setting, its value and what to write instead."""
 
 
 def load_settings(data: Mapping[str, Any], host: str = "host") -> Settings:
-    """Build the settings from a host's data as pyinfra has it.
+    """Build the settings from a host's data in pyinfra.
 
     Args:
-        data: names to primitives; names that begin with `ssh_`, `_` or `x_` are left out.
+        data: names to primitives; names that begin with `ssh_`, `_` or `x_` are ignored.
         host: the host's name, for messages.
 
     Raises:
-        SettingsError: one line per setting that is missing, unknown or wrong.
+        SettingsError: one line per missing, unknown or invalid setting.
     """
-    own = {name: value for name, value in data.items() if not name.startswith(_FOREIGN_PREFIXES)}
+    own = {name: value for name, value in data.items() if not name.startswith(_IGNORED_PREFIXES)}
     if len(own.keys() & Settings.model_fields) < len(Settings.model_fields) / 2:
         raise SettingsError(
-            f"{host}: {'hardly any' if own else 'no'} settings at all: group_data/all.py was not found. Run "
-            "pyinfra in the project's own directory, or with --chdir DIRECTORY."
+            f"{host}: {'almost no' if own else 'no'} settings: group_data/all.py was not found; run pyinfra in the "
+            "project directory, or with --chdir DIRECTORY"
         )
     if broken := [name for name, value in own.items() if not is_text(value)]:
-        lines = (f"{host}: {_plain(name)}: has bytes in it that are no text (UTF-8)" for name in broken)
+        lines = (f"{host}: {_plain(name)}: not valid UTF-8 text" for name in broken)
         raise SettingsError("\n".join(lines))
     try:
         settings = Settings.model_validate(own)
@@ -65,15 +65,15 @@ def _explain(error: ValidationError, data: Mapping[str, Any]) -> list[str]:
         where = _plain(name) + "".join(f"[{_plain(part)}]" for part in location[1:] if part != "[key]")
         if problem["type"] == "extra_forbidden" and len(location) == 1:
             if name in RENAMED:
-                lines.append(f"{where}: this setting is now called {RENAMED[name]}")
+                lines.append(f"{where}: renamed; use {RENAMED[name]}")
                 continue
             close = difflib.get_close_matches(name, [*Settings.model_fields, *RENAMED], n=1)
             close = [RENAMED.get(one, one) for one in close]
-            hint = f'; did you mean "{close[0]}"?' if close else "; group_data/all.py lists the settings there are"
+            hint = f'; did you mean "{close[0]}"?' if close else "; group_data/all.py lists all settings"
             value = "…" if _NOT_SHOWN.intersection(close) else _short(data[name])
-            lines.append(f"{where} = {value}: there is no such setting{hint}")
+            lines.append(f"{where} = {value}: unknown setting{hint}")
         elif problem["type"] == "missing" and len(location) == 1:
-            lines.append(f"{name} is not set; group_data/all.py has its default (is it whole?)")
+            lines.append(f"{name} is missing; restore its default in group_data/all.py")
         elif name in _NOT_SHOWN:
             lines.append(f"{where}: {message}")
         else:
@@ -82,23 +82,23 @@ def _explain(error: ValidationError, data: Mapping[str, Any]) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    """A name as it is, or as Python writes it if it would not stay on the line."""
+    """The name, escaped if it has characters that can't be printed."""
     return name if name.isprintable() and name else repr(name)
 
 
 def _one_line(text: str) -> str:
-    """The text with everything escaped that is no plain character: messages may quote what was given."""
+    """The text with unprintable characters escaped, since messages may quote the input."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _short(value: Any) -> str:
-    """A value as Python writes it; of a long one, the beginning."""
+    """The value's `repr`, truncated if long."""
     text = repr(value)
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def _value_at(data: Any, location: tuple[int | str, ...]) -> Any:
-    """The value that a pydantic location points to, or the nearest one above it that exists."""
+    """The value at a pydantic location, or its nearest existing parent."""
     for part in location:
         try:
             data = data[part]

@@ -1,7 +1,7 @@
 """The settings of one host: typed, validated, frozen.
 
-Values come from pyinfra's host data (`group_data/all.py` has every default and its comment, so that no value is
-written in two places). Nothing here talks to a host.
+Values come from pyinfra's host data (`group_data/all.py` has every default with its comment, so no value is
+written twice). Nothing here connects to a host.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from hearth.settings.routes import Route
 from hearth.settings.secret_source import Source
 from hearth.settings.tls import AcmeDirectory, TlsMode, TlsName, host_names
 from hearth.settings.types import (
+    CredentialName,
     Directory,
     Duration,
     EMail,
@@ -33,7 +34,6 @@ from hearth.settings.types import (
     Network,
     OptionalFile,
     OptionalUrl,
-    PersonName,
     Publish,
     Size,
     Url,
@@ -43,7 +43,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
 Origin = Annotated[str, AfterValidator(check_origin)]
 
-# "" for none, as for other settings that are not set.
+# "" for none, as in other settings.
 OptionalSource = Annotated[
     Source | None,
     BeforeValidator(lambda value: None if value == "" else value),
@@ -58,7 +58,7 @@ def _title(value: str) -> str:
 
 
 class Settings(BaseModel):
-    """All settings of one host; the field's meaning and default stand in `group_data/all.py`."""
+    """All settings of one host; `group_data/all.py` documents each field and has its default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -71,8 +71,8 @@ class Settings(BaseModel):
     proxy_host_names: tuple[HostName, ...]
     proxy_access: Annotated[str, AfterValidator(check_access_policy)]
     proxy_allowed_networks: tuple[Annotated[str, AfterValidator(check_network)], ...]
-    proxy_users: dict[PersonName, Source]
-    proxy_api_keys: dict[PersonName, Source]
+    proxy_users: dict[CredentialName, Source]
+    proxy_api_keys: dict[CredentialName, Source]
     proxy_routes: tuple[Route, ...]
     proxy_extra_routes: tuple[Route, ...]
     proxy_timeout: Seconds
@@ -135,29 +135,29 @@ class Settings(BaseModel):
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        """Both route tables, longest path first: the order in which httpd must see them."""
+        """Both route tables, longest path first: httpd uses the first match."""
         return tuple(
             sorted(self.proxy_routes + self.proxy_extra_routes, key=lambda route: (-len(route.path), route.path))
         )
 
     def access_of(self, route: Route) -> Access:
-        """Who may call a route."""
+        """The access policy of a route."""
         return parse_access(route.access or self.proxy_access)
 
     @property
     def page_access(self) -> Access:
-        """Who may open the chat page."""
+        """The access policy of the chat page."""
         return parse_access(self.proxy_access)
 
     @property
     def accesses(self) -> tuple[Access, ...]:
-        """Of the page and of every route."""
+        """The access policies of the page and of every route."""
         return (self.page_access, *(self.access_of(route) for route in self.routes))
 
     @property
-    def keeps_secrets(self) -> bool:
-        """Whether passwords or keys are needed to let callers in."""
-        return any(access.signs_in for access in self.accesses)
+    def uses_credentials(self) -> bool:
+        """Whether any access policy accepts passwords or keys."""
+        return any(access.accepts_credentials for access in self.accesses)
 
     @property
     def needs_host_gateway(self) -> bool:
@@ -165,17 +165,17 @@ class Settings(BaseModel):
 
     @property
     def host_names(self) -> tuple[str, ...]:
-        """Every name, beyond addresses, single words and *.local, that httpd answers to."""
+        """Every name that httpd serves, besides addresses, single-label names and *.local."""
         return host_names(self.proxy_host_names, self.proxy_tls_names if self.proxy_tls != "off" else ())
 
     @property
     def has_tls_files(self) -> bool:
-        """Whether httpd is given files of TLS by the deploy: certificates, keys."""
+        """Whether the deploy installs TLS files (certificates, keys) for httpd."""
         return self.proxy_tls in ("files", "local-ca") or (self.proxy_tls == "acme" and self.proxy_acme_trust != "")
 
     @property
     def published_ports(self) -> frozenset[tuple[str, int]]:
-        """Every (address, port) that the stack opens on the host; `0.0.0.0` stands for all addresses."""
+        """Every (address, port) that the stack publishes on the host; `0.0.0.0` means all addresses."""
         ports = {("0.0.0.0", self.proxy_port)}
         if self.proxy_tls != "off":
             ports.add(("0.0.0.0", self.proxy_tls_port))

@@ -1,7 +1,7 @@
-"""Web origins as browsers write them, and as Ollama and httpd need them written.
+"""Web origins as browsers send them, and in the notations of Ollama and httpd.
 
-Ollama panics at start on an OLLAMA_ORIGINS entry that its CORS library refuses (ollama#1686, #2751, #8880),
-and silently never matches an entry that no browser would send. Both are refused here, before a host is touched.
+Ollama panics at start on an OLLAMA_ORIGINS entry that its CORS library rejects (ollama#1686, #2751, #8880),
+and never matches an entry that no browser sends, without an error. Both are rejected here.
 """
 
 from __future__ import annotations
@@ -16,40 +16,40 @@ _ORIGIN = re.compile(r"^(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[^/:?#\[\]
 
 
 def check_origin(value: str) -> str:
-    """Return `value` if a browser could send it as `Origin` and Ollama accepts it; else say the right spelling.
+    """Return `value` if a browser could send it as `Origin` and Ollama accepts it.
 
     An entry is `scheme://host[:port]`, lower case, without path or trailing slash and without the scheme's
-    default port. One `*` may stand for the leftmost labels of the host: `https://*.example.org`.
+    default port. One `*` may replace the leftmost labels of the host: `https://*.example.org`.
 
     Raises:
-        ValueError: with the reason and, where there is one, the right spelling.
+        ValueError: with the reason and, where there is one, the correct form.
     """
     if not value.strip():
         raise ValueError("an origin is empty; remove the entry")
     if value == "null":
         raise ValueError(
-            '"null" would let in every sandboxed frame and local file, and Ollama does not start with it; '
+            '"null" would allow every sandboxed frame and local file, and Ollama does not start with it; '
             "serve the page over http:// and list that origin"
         )
     if "," in value:
         parts = [part.strip() for part in value.split(",") if part.strip()]
         raise ValueError(f"one entry per origin, without commas: {parts!r}")
-    right = _right_spelling(value)
-    if right != value:
-        raise ValueError(f'a browser never sends it like that; write "{right}"')
+    sent = _as_sent(value)
+    if sent != value:
+        raise ValueError(f'browsers send another form; use "{sent}"')
     if value.count("*") > 1 or value == "*":
-        raise ValueError('name the pages that may call, with at most one "*": "https://*.example.org"')
+        raise ValueError('list the pages that may call, with at most one "*": "https://*.example.org"')
     match = _ORIGIN.fullmatch(value)
     if match is None:
         raise ValueError('an origin is scheme://host or scheme://host:port, such as "http://192.168.1.20:8080"')
     _check_host(match["host"])
     if match["port"] is not None and not 0 < int(match["port"]) < 65536:
-        raise ValueError(f"{match['port']} is no port; 1 to 65535 would be right")
+        raise ValueError(f"{match['port']} is not a valid port; use 1 to 65535")
     return value
 
 
-def _right_spelling(value: str) -> str:
-    """What a browser would have sent for what was probably meant."""
+def _as_sent(value: str) -> str:
+    """The origin that a browser sends for what was probably meant."""
     text = value.strip().strip("\"'").lower()
     if "://" not in text and text != "*":
         text = f"http://{text}"
@@ -67,34 +67,34 @@ def _check_host(host: str) -> None:
         try:
             address = ipaddress.IPv6Address(host[1:-1])
         except ValueError:
-            raise ValueError(f"{host} is no IPv6 address") from None
+            raise ValueError(f"{host} is not a valid IPv6 address") from None
         if f"[{address.compressed}]" != host:
-            raise ValueError(f'a browser never sends it like that; write "[{address.compressed}]"')
+            raise ValueError(f'browsers send another form; use "[{address.compressed}]"')
         return
     if not host.isascii():
         try:
             plain = host.encode("idna").decode()
         except UnicodeError:
-            raise ValueError(f'"{host}" is no host name') from None
-        raise ValueError(f'browsers send "{plain}" for this host; write that')
+            raise ValueError(f'"{host}" is not a valid host name') from None
+        raise ValueError(f'browsers send "{plain}" for this host; use that')
     if "*" in host and not host.startswith("*."):
         raise ValueError(
-            'a "*" may only stand for the leftmost part of a name, as in "https://*.example.org": '
-            "anywhere else Ollama would also let in names of other people"
+            'a "*" may only replace the leftmost part of a name, as in "https://*.example.org"; '
+            "elsewhere, Ollama would also allow other people's names"
         )
     if not _HOST.fullmatch(host):
-        raise ValueError(f'"{host}" is no host name')
+        raise ValueError(f'"{host}" is not a valid host name')
 
 
 def ollama_origins(origins: tuple[str, ...]) -> str:
-    """The value of OLLAMA_ORIGINS: joined by bare commas, since Ollama trims nothing."""
+    """The value of OLLAMA_ORIGINS: joined by commas without spaces, which Ollama would not trim."""
     return ",".join(origins)
 
 
 def httpd_pattern(origins: tuple[str, ...]) -> str:
     """A regular expression (PCRE, anchored) that matches exactly the listed origins, for `SetEnvIf Origin`.
 
-    A `*.` stands for one or more whole labels. An empty list gives a pattern that matches nothing.
+    A `*.` matches one or more whole labels. An empty list gives a pattern that matches nothing.
     """
     if not origins:
         return "^(?!)$"

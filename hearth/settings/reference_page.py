@@ -1,7 +1,7 @@
-"""Every setting, with its default and the values it takes: `python -m hearth.settings.reference_page` prints the page.
+"""Reference of all settings, their values and defaults: `python -m hearth.settings.reference_page` prints the page.
 
-What it prints stands in `docs/settings.md`, below the mark; a test sees that it is the same. The
-words come from `group_data/all.py`, the limits from `hearth/settings/model.py`.
+The output is in `docs/settings.md`, below the mark; a test compares them. The descriptions come from
+`group_data/all.py`, the limits from `hearth/settings/model.py`.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from hearth.settings.model import Settings
 from hearth.settings.routes import Route
 from hearth.settings.secret_source import Source
 
-ALL = CHECKOUT / "group_data" / "all.py"
+DEFAULTS_FILE = CHECKOUT / "group_data" / "all.py"
 MARK = "<!-- made by python -m hearth.settings.reference_page -->\n"
 
-# What a type takes, where its limits are a function's and so can't be read off it.
-_WORDS: list[tuple[Any, str]] = [
+# Descriptions of types whose limits are in a function and can't be derived.
+_DESCRIPTIONS: list[tuple[Any, str]] = [
     (values.Image, 'an image with its version or digest, such as `"httpd:2.4.71"`'),
     (values.Size, 'a size, such as `"256m"` or `"2g"`'),
     (values.Memory, 'a size of at least `"64m"`, such as `"3g"`, or `""`'),
-    (values.Duration, 'a time, such as `"90s"`, `"5m"`, `"1h30m"`, or `"-1"` for ever'),
+    (values.Duration, 'a time, such as `"90s"`, `"5m"`, `"1h30m"`, or `"-1"` (forever)'),
     (values.Directory, 'a full path, such as `"/mnt/ssd/ollama"`, or `""`'),
     (values.ModelName, 'a model as in Ollama\'s library, such as `"llama3.2:1b"`'),
     (values.Url, 'an address, such as `"http://192.168.1.10:5000"`'),
     (values.OptionalUrl, 'an address, such as `"http://192.168.1.10:5000"`, or `""`'),
-    (values.PersonName, "a name"),
+    (values.CredentialName, "a name"),
     (values.EMail, 'an e-mail address, or `""`'),
     (values.OptionalFile, 'a path on your own computer, or `""`'),
     (values.HostName, 'a host name, such as `"pi.fritz.box"`'),
     (values.Network, 'a network, such as `"192.168.1.0/24"` or `"fd12::/16"`, or an address'),
     (values.Publish, 'an address with a port, such as `"127.0.0.1:11434"`, or `""`'),
     (settings.Origin, 'an origin, such as `"http://192.168.1.20:8080"`'),
-    (settings.OptionalSource, 'where to read it from, or `""`'),
+    (settings.OptionalSource, 'a source to read it from, or `""`'),
     (tls.TlsName, 'a host name or an address, such as `"pi.local"`'),
     (tls.AcmeDirectory, "an `https://` address"),
-    (Source, "where to read it from"),
+    (Source, "a source to read it from"),
     (Route, "a route"),
     (str, "text"),
     (bool, "`True` or `False`"),
@@ -55,9 +55,9 @@ _WORDS: list[tuple[Any, str]] = [
     (float, "a number"),
     (NoneType, "`None`"),
 ]
-# Those whose limits are a function of the single setting.
-_OF_FIELD = {
-    "proxy_access": '`"anyone"`, `"networks"`, `"users"`, `"api_keys"`, and these joined with `or` and `and`',
+# Fields with a validation function of their own.
+_FIELD_DESCRIPTIONS = {
+    "proxy_access": '`"anyone"`, `"networks"`, `"users"`, `"api_keys"`, or a combination with `or` and `and`',
     "proxy_allowed_networks": 'a list; each: an IPv4 network, such as `"192.168.1.0/24"`, or an address',
     "ollama_load_timeout": 'a time, such as `"90s"` or `"10m"`, not longer than `proxy_timeout`',
     "chat_title": "one line of up to 80 characters",
@@ -66,7 +66,7 @@ _OF_FIELD = {
 
 @dataclass(frozen=True)
 class Entry:
-    """A setting as `group_data/all.py` has it: the heading above it, its name, its default as written, its comment."""
+    """A setting in `group_data/all.py`: its section's heading, name, default as written, and comment."""
 
     section: str
     name: str
@@ -75,7 +75,7 @@ class Entry:
 
 
 def read_entries(text: str) -> list[Entry]:
-    """The settings in the order of the file. One without a comment of its own shares that of the one before."""
+    """The settings in the order of the file. One without a comment shares that of the previous one."""
     lines = text.splitlines()
     entries: list[Entry] = []
     section, last = "", 0
@@ -96,39 +96,39 @@ def read_entries(text: str) -> list[Entry]:
     return entries
 
 
-def takes(name: str) -> str:
-    """The values that a setting takes, in words.
+def describe_values(name: str) -> str:
+    """Describe the values that a setting accepts.
 
     Raises:
-        LookupError: nobody has written words for its type.
+        LookupError: its type has no description.
     """
-    if name in _OF_FIELD:
-        return _OF_FIELD[name]
+    if name in _FIELD_DESCRIPTIONS:
+        return _FIELD_DESCRIPTIONS[name]
     hint = typing.get_type_hints(Settings, include_extras=True)[name]
-    return _say(hint, Settings.model_fields[name])
+    return _describe(hint, Settings.model_fields[name])
 
 
-def _say(hint: Any, field: FieldInfo | None = None) -> str:
-    for known, words in _WORDS:
+def _describe(hint: Any, field: FieldInfo | None = None) -> str:
+    for known, words in _DESCRIPTIONS:
         if hint == known and hint not in (int, float, str):
             return words
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return _either([f"`{_quoted(part)}`" for part in parts])
     if origin is tuple:
-        return f"a list; each: {_say(parts[0])}"
+        return f"a list; each: {_describe(parts[0])}"
     if origin is dict:
-        return f"a table: {_say(parts[0])} → {_say(parts[1])}"
+        return f"a table: {_describe(parts[0])} → {_describe(parts[1])}"
     if origin in (typing.Union, UnionType):
-        return _either([_say(part) for part in parts])
+        return _either([_describe(part) for part in parts])
     if origin is typing.Annotated:
         found: list[Any] = []
         for one in parts[1:]:
             found += one.metadata if isinstance(one, FieldInfo) else [one]
-        return _limited(_say(parts[0]), found)
-    words = next((words for known, words in _WORDS if hint == known), "")
+        return _limited(_describe(parts[0]), found)
+    words = next((words for known, words in _DESCRIPTIONS if hint == known), "")
     if not words:
-        raise LookupError(f"{hint}: no words for it in {__name__}")
+        raise LookupError(f"{hint}: no description in {__name__}")
     return _limited(words, field.metadata if field else [])
 
 
@@ -153,26 +153,26 @@ def _either(words: list[str]) -> str:
 
 
 def markdown() -> str:
-    """A section for each of the file's, and in it each setting under its name."""
+    """The page: the file's sections, with a heading for each setting."""
     lines: list[str] = []
     section = ""
-    for entry in read_entries(ALL.read_text(encoding="utf-8")):
+    for entry in read_entries(DEFAULTS_FILE.read_text(encoding="utf-8")):
         if entry.section != section:
             section = entry.section
             lines += ["", f"## {re.sub(r' [(]docs/[^)]*[)]', '', section)}"]
         lines += ["", f"### `{entry.name}`", "", _linked(entry.comment), ""]
         if "\n" in entry.default:
-            lines += [f"*Takes* {takes(entry.name)}. *Default:*", "", "```python", entry.default, "```"]
+            lines += [f"*Values:* {describe_values(entry.name)}. *Default:*", "", "```python", entry.default, "```"]
         else:
-            lines += [f"*Takes* {takes(entry.name)}. *Default:* `{entry.default}`"]
+            lines += [f"*Values:* {describe_values(entry.name)}. *Default:* `{entry.default}`"]
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
 def _linked(text: str) -> str:
-    """Settings and pages as Markdown has them; what stands in quotes or braces is code."""
+    """Convert a comment to Markdown: links to pages, and lists and tables as code."""
     text = re.sub(r"\bdocs/([a-z-]+)\.md", r"[\1.md](\1.md)", text)
     text = text.replace("*", "\\*")
-    # A table with tables in it, or a list of texts.
+    # A table, also a nested one, or a list of strings.
     return re.sub(r'(?<!`)(\{(?:[^{}]|\{[^{}]*\})*\}|\["[^]]*"\])(?!`)', r"`\1`", text)
 
 

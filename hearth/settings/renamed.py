@@ -1,4 +1,4 @@
-"""Former names of settings: an error in an inventory, translated in what hosts and backups recorded."""
+"""Former names of settings: rejected in an inventory, translated in the records of hosts and backups."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ RENAMED = {
 }
 # In access policies.
 RENAMED_WORDS = {"people": "users", "programs": "api_keys"}
-_WORD = re.compile(rf"\b({'|'.join(RENAMED_WORDS)})\b")
+_FORMER_WORD = re.compile(rf"\b({'|'.join(RENAMED_WORDS)})\b")
 
 
 def with_current_words(policy: str) -> str:
-    """An access policy with today's words."""
-    return _WORD.sub(lambda match: RENAMED_WORDS[match[0]], policy)
+    """Translate an access policy to the current names."""
+    return _FORMER_WORD.sub(lambda match: RENAMED_WORDS[match[0]], policy)
 
 
 def with_current_names(recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings that an earlier version recorded, with today's names and words.
+    """Translate settings that an earlier version recorded to the current names.
 
     Args:
-        recorded: names to primitives, as a release or a backup has them.
+        recorded: names to primitives, from a release or a backup.
     """
     settings = {RENAMED.get(name, name): value for name, value in recorded.items()}
     if isinstance(policy := settings.get("proxy_access"), str):

@@ -1,7 +1,7 @@
-"""The proxy's route table: which paths exist, and where they lead.
+"""The proxy's route table: an allow-list of paths, and their targets.
 
-Ollama has no authentication and keeps its management (pull, delete, create …) on the same port as its answers,
-so the proxy maps exact paths to exact endpoints and never a whole prefix of Ollama.
+Ollama has no authentication and has its management endpoints (pull, delete, create …) on the same port as the others,
+so the proxy maps exact paths to exact endpoints, and never a whole prefix of Ollama.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from hearth.settings.types import check_host_name, is_loopback, is_port
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
-# What Ollama answers (server/routes.go of 0.17.4 and of 0.32.15), without the paths that change or reveal the host.
+# Ollama's endpoints (server/routes.go of 0.17.4 and 0.32.15), without those that change or reveal the host.
 OLLAMA_ENDPOINTS: dict[str, frozenset[str]] = {
     "/api/generate": frozenset({"POST"}),
     "/api/chat": frozenset({"POST"}),
@@ -41,7 +41,7 @@ OLLAMA_ENDPOINTS: dict[str, frozenset[str]] = {
     "/v1/messages": frozenset({"POST"}),
     "/v1/models": frozenset({"GET"}),
 }
-# What changes or fills the host: for callers who have signed in, and nobody else.
+# Endpoints that change or fill the host: only for callers who have signed in.
 OLLAMA_MANAGEMENT: dict[str, frozenset[str]] = {
     "/api/pull": frozenset({"POST"}),
     "/api/push": frozenset({"POST"}),
@@ -50,11 +50,11 @@ OLLAMA_MANAGEMENT: dict[str, frozenset[str]] = {
     "/api/delete": frozenset({"DELETE"}),
     "/api/blobs/": frozenset({"HEAD", "POST"}),
 }
-# The host's account with Ollama's maker: for nobody.
+# The host's account at ollama.com: never routed.
 _NEVER = ("/api/me", "/api/signout", "/api/user")
-# What a model is: read from its file, and changed by nothing in the request.
+# Details of a model, read from its file.
 _SHOW = "/api/show"
-# Below this path is one for each file of a model.
+# Prefix of the paths of a model's files.
 _BLOBS = "/api/blobs/"
 
 _PATH = re.compile(r"^/(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*/)*(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]*)?$")
@@ -63,7 +63,7 @@ _BACKEND = re.compile(r"^http://(?P<host>[a-z0-9.-]+):(?P<port>[0-9]{1,5})(?P<pa
 
 def _check_path(path: str) -> str:
     if path == "/":
-        raise ValueError('"/" is the chat page; give the route a path of its own, such as "/flask/"')
+        raise ValueError('"/" is the chat page; use another path, such as "/flask/"')
     if not _PATH.fullmatch(path):
         raise ValueError('a path starts with "/" and has letters, digits and . _ ~ - only, such as "/api/ollama"')
     return path
@@ -73,10 +73,10 @@ class Route(BaseModel):
     """One path of the proxy.
 
     Attributes:
-        path: the path that clients call. Exact; one that ends in `/` takes everything below it (backends only).
-        to: a path of Ollama (`/api/generate`), or another backend's address (`http://host.docker.internal:5001/`).
-        methods: HTTP methods let through; any other is answered 405 with nothing sent on.
-        access: who may call it, as in `proxy_access`; "" for what stands there.
+        path: exact path that clients call; one that ends in `/` includes everything below it (backends only).
+        to: an endpoint of Ollama (`/api/generate`), or the URL of a backend (`http://host.docker.internal:5001/`).
+        methods: allowed HTTP methods; any other gets 405 and is not forwarded.
+        access: access policy of the route; "" for that of `proxy_access`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,7 +88,7 @@ class Route(BaseModel):
 
     @model_serializer(mode="wrap")
     def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without an empty `access`: as people write it, and as releases recorded it before there was one."""
+        """Omit an empty `access`, as inventories do, and as releases recorded routes before the key existed."""
         written: dict[str, Any] = handler(self)
         return written if self.access else {name: value for name, value in written.items() if name != "access"}
 
@@ -98,12 +98,12 @@ class Route(BaseModel):
 
     @property
     def is_quick(self) -> bool:
-        """Whether it is answered without a model, so that it need not wait for those that generate."""
+        """Whether Ollama responds without running a model, so no slot is needed."""
         return self.is_ollama and ("POST" not in self.methods or self.to == _SHOW)
 
     @property
     def reads_models(self) -> bool:
-        """Whether answering takes reading a model's file, which costs memory and time."""
+        """Whether Ollama reads a model's file for the response, which costs memory and time."""
         return self.to == _SHOW
 
     @property
@@ -112,7 +112,7 @@ class Route(BaseModel):
 
     @property
     def is_upload(self) -> bool:
-        """Whether its bodies are files of models, which have any size and come without their length."""
+        """Whether its bodies are model files: of any size, and sent without Content-Length."""
         return self.to == _BLOBS
 
     @property
@@ -121,7 +121,7 @@ class Route(BaseModel):
 
     @property
     def pattern(self) -> str:
-        """A regular expression (PCRE) for the paths that the route takes."""
+        """A regular expression (PCRE) for the route's paths."""
         below = "sha256:[0-9a-f]{64}" if self.is_upload else ".*" if self.is_prefix else ""
         return re.escape(self.path) + below
 
@@ -133,7 +133,7 @@ class Route(BaseModel):
     @model_validator(mode="after")
     def _check_target(self) -> Route:
         if not self.methods:
-            raise ValueError(f"{self.path}: name the methods let through, such as ['POST']")
+            raise ValueError(f"{self.path}: list the allowed methods, such as ['POST']")
         if self.is_ollama:
             self._check_ollama()
         else:
@@ -142,52 +142,50 @@ class Route(BaseModel):
 
     def _check_ollama(self) -> None:
         if any(self.to == path or self.to.startswith(f"{path}/") for path in _NEVER):
-            raise ValueError(f"{self.path}: {self.to} is this host's account with Ollama's maker; it is not routed")
+            raise ValueError(f"{self.path}: {self.to} is this host's account at ollama.com; it can't be routed")
         endpoint = (OLLAMA_ENDPOINTS | OLLAMA_MANAGEMENT).get(self.to)
         if endpoint is None:
             if self.to.startswith(_BLOBS.rstrip("/")):
-                raise ValueError(f'{self.path}: "{_BLOBS}" would be right, which takes every file of a model')
-            raise ValueError(
-                f"{self.path}: Ollama has no {self.to}; one of {', '.join(OLLAMA_ENDPOINTS)} would be right"
-            )
+                raise ValueError(f'{self.path}: use "{_BLOBS}", which includes all model files')
+            raise ValueError(f"{self.path}: Ollama has no {self.to}; use one of {', '.join(OLLAMA_ENDPOINTS)}")
         if self.is_upload and not self.is_prefix:
-            raise ValueError(f'{self.path}: a route to {_BLOBS} takes everything below it; write "{self.path}/"')
+            raise ValueError(f'{self.path}: a route to {_BLOBS} includes everything below it; use "{self.path}/"')
         if self.is_prefix and not self.is_upload:
-            raise ValueError(f'{self.path}: a route to Ollama is one exact path; write "{self.path.rstrip("/")}"')
-        if wrong := set(self.methods) - endpoint:
+            raise ValueError(f'{self.path}: a route to Ollama is one exact path; use "{self.path.rstrip("/")}"')
+        if unsupported := set(self.methods) - endpoint:
             raise ValueError(
-                f"{self.path}: {self.to} does not take {', '.join(sorted(wrong))}; {sorted(endpoint)} would be right"
+                f"{self.path}: {self.to} does not support {', '.join(sorted(unsupported))}; use {sorted(endpoint)}"
             )
 
     def _check_backend(self) -> None:
         match = _BACKEND.fullmatch(self.to)
         if match is None or not _PATH.fullmatch(match["path"]) or not is_port(match["port"]):
             raise ValueError(
-                f'{self.path}: "{self.to}" is no target; a path of Ollama ("/api/chat") or '
-                '"http://host.docker.internal:5001/" would be right'
+                f'{self.path}: "{self.to}" is not a valid target; use an endpoint of Ollama ("/api/chat") or '
+                '"http://host.docker.internal:5001/"'
             )
         self._check_host(match["host"], match["path"])
         if self.is_prefix != match["path"].endswith("/"):
-            raise ValueError(f"{self.path} → {self.to}: both end in a slash (everything below), or neither")
+            raise ValueError(f"{self.path} → {self.to}: either both end in a slash (everything below) or neither")
 
     def _check_host(self, host: str, path: str) -> None:
         if host in CONTAINERS or host in CONTAINERS.values():
             raise ValueError(
-                f'{self.path}: {host} is a container of Hearth itself; of Ollama write the path alone: "to": "{path}"'
+                f'{self.path}: {host} is one of Hearth\'s containers; for Ollama, use only the path: "to": "{path}"'
             )
         if host == "localhost" or is_loopback(host):
             raise ValueError(
                 f"{self.path}: {host} is the proxy's own container; "
-                "for a program on the host, http://host.docker.internal:… would be right"
+                "for a program on the host, use http://host.docker.internal:…"
             )
         try:
             check_host_name(host)
         except ValueError:
-            raise ValueError(f'{self.path}: "{host}" is no host name') from None
+            raise ValueError(f'{self.path}: "{host}" is not a valid host name') from None
 
 
 def check_table(routes: tuple[Route, ...]) -> None:
-    """Refuse a table in which a path stands twice, also with and without a slash at its end.
+    """Reject a table with duplicate paths, also with and without a trailing slash.
 
     An exact path wins over a prefix, and a longer prefix over a shorter one.
 
@@ -197,10 +195,12 @@ def check_table(routes: tuple[Route, ...]) -> None:
     seen: set[str] = set()
     for route in routes:
         if route.path in seen:
-            raise ValueError(f"proxy_routes and proxy_extra_routes: {route.path} stands twice; one entry per path")
+            raise ValueError(
+                f"proxy_routes and proxy_extra_routes: {route.path} is listed twice; keep one entry per path"
+            )
         if route.path.rstrip("/") in {path.rstrip("/") for path in seen}:
             raise ValueError(
-                f"proxy_routes and proxy_extra_routes: {route.path} stands with and without a slash at its end; "
+                f"proxy_routes and proxy_extra_routes: {route.path} is listed with and without a trailing slash; "
                 "keep one of them"
             )
         seen.add(route.path)

@@ -1,7 +1,7 @@
-"""Where a secret comes from. The settings name the place; the secret itself is read from there when a run needs it.
+"""Sources of secrets: the settings name a source, and the secret is read from it when a run needs it.
 
-It is read on the machine that deploys, once in a run, and stays in memory. No message says anything of what was read,
-nor what a command complained of, since that may hold it, too.
+It is read on the machine that deploys, once per run, and stays in memory. No message contains the secret, or the
+output of a command, which may contain it.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr, model_serializer, model_validator
 
-# Seconds for a command; a person may have to unlock a key meanwhile.
-PATIENCE = 60
-_RIGHT = {
+# Seconds for a command; a user may have to unlock a key meanwhile.
+COMMAND_TIMEOUT = 60
+_EXAMPLES = {
     "env": '{"env": "HEARTH_ANNA"}',
     "file": '{"file": "~/.hearth/anna"}',
     "command": '{"command": ["pass", "show", "hearth/anna"]}',
 }
 _MEANING = {
-    "env": "it is the name of an environment variable",
-    "file": "it is a path from / or ~/",
-    "command": "it is a program and its arguments",
+    "env": "use the name of an environment variable",
+    "file": "use a path that begins with / or ~/",
+    "command": "use a list with a program and its arguments",
 }
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 _read: dict[tuple[str, ...], SecretStr] = {}
-# Hosts are prepared at the same time: a password store that asks for its own password asks once.
-_one_at_a_time = threading.Lock()
+# Hosts are prepared in parallel: a password store should prompt for its own password only once.
+_lock = threading.Lock()
 
 
 class SourceError(Exception):
-    """A secret that can't be had; the message says from where and why, and nothing of what was read."""
+    """A secret could not be read; the message names the source and the reason, and contains nothing of the secret."""
 
 
 class Source(BaseModel):
-    """Where one secret comes from: exactly one of the three.
+    """Source of one secret: exactly one of the three.
 
     Attributes:
         env: name of an environment variable.
@@ -60,19 +60,17 @@ class Source(BaseModel):
     def _check(cls, value: Any) -> Any:
         if isinstance(value, cls):
             return value
-        if not isinstance(value, dict) or len(value) != 1 or not _RIGHT.keys() & value.keys():
-            raise ValueError(
-                f"a secret never stands in the settings; say where it comes from: {', '.join(_RIGHT.values())}"
-            )
-        [(kind, place)] = value.items()
-        words = place if kind == "command" and isinstance(place, list | tuple) else (place,)
-        is_right = bool(words) and all(isinstance(word, str) and word.isprintable() for word in words) and words[0]
+        if not isinstance(value, dict) or len(value) != 1 or not _EXAMPLES.keys() & value.keys():
+            raise ValueError(f"never write secrets in the settings; use a source: {', '.join(_EXAMPLES.values())}")
+        [(kind, source)] = value.items()
+        words = source if kind == "command" and isinstance(source, list | tuple) else (source,)
+        is_valid = bool(words) and all(isinstance(word, str) and word.isprintable() for word in words) and words[0]
         if kind == "env":
-            is_right = is_right and _VARIABLE.fullmatch(place)
+            is_valid = is_valid and _VARIABLE.fullmatch(source)
         elif kind == "file":
-            is_right = is_right and place.startswith(("/", "~/"))
-        if not is_right or (kind == "command" and words is not place):
-            raise ValueError(f"{_MEANING[kind]}, such as {_RIGHT[kind]}")
+            is_valid = is_valid and source.startswith(("/", "~/"))
+        if not is_valid or (kind == "command" and words is not source):
+            raise ValueError(f"{_MEANING[kind]}, such as {_EXAMPLES[kind]}")
         return value
 
     @model_serializer
@@ -82,21 +80,21 @@ class Source(BaseModel):
         return {"file": self.file} if self.file else {"env": self.env}
 
     @property
-    def title(self) -> str:
-        """What it is, for messages."""
+    def description(self) -> str:
+        """For messages."""
         if self.command:
             return f"the command `{shlex.join(self.command)}`"
         return f"the file {self.file}" if self.file else f"the environment variable {self.env}"
 
 
 def read_secret(source: Source) -> SecretStr:
-    """The text that the source has, whole; a second call gives what the first one read.
+    """The complete text of the source; further calls return what the first one read.
 
     Raises:
-        SourceError: there is nothing, it is no text, or others may read the file.
+        SourceError: it is missing, empty, not UTF-8, or a world-readable file.
     """
     key = (source.env, source.file, *source.command)
-    with _one_at_a_time:
+    with _lock:
         if key not in _read:
             content = _content(source)
             try:
@@ -104,9 +102,9 @@ def read_secret(source: Source) -> SecretStr:
             except UnicodeDecodeError:
                 text = "\0"
             if "\0" in text:
-                raise SourceError(f"{source.title} gives no text")
+                raise SourceError(f"{source.description}: the value is not UTF-8 text")
             if not text.strip():
-                raise SourceError(f"{source.title} gives nothing")
+                raise SourceError(f"{source.description}: the value is empty")
             _read[key] = SecretStr(text)
         return _read[key]
 
@@ -118,7 +116,7 @@ def _content(source: Source) -> bytes:
         return _file(source)
     value = os.environ.get(source.env)
     if value is None:
-        raise SourceError(f"{source.title} is not set here, on the machine that deploys")
+        raise SourceError(f"{source.description} is not set on this machine")
     return os.fsencode(value)
 
 
@@ -127,29 +125,29 @@ def _file(source: Source) -> bytes:
         path = Path(source.file).expanduser()
         with path.open("rb") as file:
             if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & stat.S_IROTH:
-                raise SourceError(f"{source.title} can be read by everybody on this machine; `chmod 600` it")
+                raise SourceError(f"{source.description} is world-readable; run `chmod 600` on it")
             return file.read()
     except (OSError, RuntimeError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
-        raise SourceError(f"{source.title} can't be read here, on the machine that deploys: {why}") from None
+        raise SourceError(f"could not read {source.description} on this machine: {why}") from None
 
 
 def _output(source: Source) -> bytes:
-    """What the command prints. It can't ask on standard input; programs like pinentry ask on the terminal."""
+    """The command's output. It can't prompt on standard input; programs like pinentry prompt on the terminal."""
     try:
         with subprocess.Popen(
             source.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         ) as process:
             try:
-                output, _ = process.communicate(timeout=PATIENCE)
+                output, _ = process.communicate(timeout=COMMAND_TIMEOUT)
             except subprocess.TimeoutExpired:
                 process.kill()
-                raise SourceError(f"{source.title} gave nothing for {PATIENCE} s") from None
+                raise SourceError(f"{source.description} timed out after {COMMAND_TIMEOUT} s") from None
     except OSError as error:
-        raise SourceError(f"{source.title} can't be run: {error.strerror}") from None
+        raise SourceError(f"could not run {source.description}: {error.strerror}") from None
     if process.returncode:
         raise SourceError(
-            f"{source.title} ended with {process.returncode}; what it said is not shown, since that may hold the "
-            "secret: run it yourself to see why"
+            f"{source.description} exited with {process.returncode}; its output is hidden because it may contain the "
+            "secret: run the command yourself to see it"
         )
     return output

@@ -1,4 +1,4 @@
-"""The settings of TLS: names in certificates, and what each mode asks for. Pure rules."""
+"""The types of the TLS settings: modes, and names in certificates. Pure rules."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from hearth.settings.types import HOST_NAME, is_port
 
 TlsMode = Literal["off", "files", "local-ca", "acme"]
 
-# Names that no public authority vouches for (RFC 6761, 6762, 8375, and ICANN's .internal), with what routers use.
+# Names that no public CA certifies (RFC 6761, 6762, 8375, ICANN's .internal), and those that routers use.
 PRIVATE_SUFFIXES = ("local", "internal", "home.arpa", "lan", "home", "localhost", "fritz.box", "test")
-# What httpd answers to without being told.
+# Names that httpd serves without configuration.
 _SINGLE_OR_LOCAL = re.compile(r"[a-z0-9-]+(?:\.local)?")
 _DIRECTORY = re.compile(r"^https://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::(?P<port>[0-9]{1,5}))?/[A-Za-z0-9._~/-]*$")
 
@@ -22,12 +22,12 @@ _DIRECTORY = re.compile(r"^https://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::(?P<port>[0
 def _tls_name(value: str) -> str:
     if (address := parse_address(value)) is not None:
         if str(address) != value:
-            raise ValueError(f'written as browsers do, it is "{address}"')
+            raise ValueError(f'browsers write it as "{address}"; use that')
         if address.is_unspecified or address.is_multicast:
-            raise ValueError("nobody can open that address")
+            raise ValueError("browsers can't open this address; use one that they can")
         return value
     if not HOST_NAME.fullmatch(value) or value.replace(".", "").isdigit():
-        raise ValueError('a name such as "pi.local" or an address such as "192.168.1.189" would be right')
+        raise ValueError('use a name, such as "pi.local", or an address, such as "192.168.1.189"')
     return value
 
 
@@ -35,7 +35,7 @@ def _directory(value: str) -> str:
     match = _DIRECTORY.fullmatch(value)
     if match is None or not is_port(match["port"] or "443"):
         raise ValueError(
-            'an authority\'s directory is an https:// address, such as "https://acme-v02.api.letsencrypt.org/directory"'
+            'a CA\'s directory is an https:// address, such as "https://acme-v02.api.letsencrypt.org/directory"'
         )
     return value
 
@@ -45,7 +45,7 @@ AcmeDirectory = Annotated[str, AfterValidator(_directory)]
 
 
 def parse_address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address that a name of a certificate is; None if it is a name indeed."""
+    """The IP address, if a certificate's name is one; None for a DNS name."""
     try:
         return ipaddress.ip_address(name)
     except ValueError:
@@ -53,7 +53,7 @@ def parse_address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | 
 
 
 def host_names(declared: tuple[str, ...], tls_names: tuple[str, ...]) -> tuple[str, ...]:
-    """Names that httpd must be told to answer to: the declared ones, and those of the certificate that need it."""
+    """Names that httpd must be configured to serve: the declared ones, and the certificate's where needed."""
     more = (
         name
         for name in tls_names

@@ -1,6 +1,6 @@
 """Types of single setting values: images, sizes, durations, addresses and directories.
 
-Each refuses what would fail later on a host, or change the meaning of a generated file, and says what is right.
+Each rejects what would fail later on a host or corrupt a generated file, and names what to write instead.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ _IMAGE = re.compile(
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?$"
 )
 _SIZE = re.compile(r"^([0-9]+)([kmg])$")
-_LARGEST = 2**46
-_LEAST_MEMORY = 2**26
+_MAX_SIZE = 2**46
+_MIN_MEMORY = 2**26
 _UNITS = {"k": 2**10, "m": 2**20, "g": 2**30}
 _DURATION = re.compile(r"^(?:-1|0|(?:[0-9]{1,6}(?:h|m|s)){1,3})$")
-# What Go's time.Duration holds, in seconds: some 292 years.
-_LONGEST = 2**63 / 10**9
-# A part may begin with a dot: /usr/share/ollama/.ollama is where an Ollama of the host's own has its models.
+# Maximum of Go's time.Duration in seconds: about 292 years.
+_MAX_DURATION = 2**63 / 10**9
+# A part may begin with a dot: a natively installed Ollama has its models in /usr/share/ollama/.ollama.
 _DIRECTORY = re.compile(r"^(?:/\.?[A-Za-z0-9_-][A-Za-z0-9._-]*)+$")
 _MODEL = re.compile(r"^(?:[A-Za-z0-9][A-Za-z0-9._-]*/){0,2}[A-Za-z0-9][A-Za-z0-9._-]*(?::[A-Za-z0-9][A-Za-z0-9._-]*)?$")
 _URL = re.compile(
     r"^https?://(?P<host>[a-z0-9.-]+|\[[0-9a-f:]+\])(?::(?P<port>[0-9]{1,5}))?(?P<path>/[A-Za-z0-9._~/-]*)?$"
 )
 _PUBLISH = re.compile(r"(?P<address>[0-9.]+):(?P<port>[0-9]{1,5})")
-_PERSON = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")
+_CREDENTIAL_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")
 _E_MAIL = re.compile(r"^[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+$")
 HOST_NAME = re.compile(r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$")
 
@@ -41,22 +41,22 @@ def _image(value: str) -> str:
     if match is None:
         raise ValueError('an image is name:version or name@sha256:digest, such as "httpd:2.4.71"')
     if match["tag"] == "latest" and not match["digest"]:
-        raise ValueError('"latest" is another image every week; name a version, such as "httpd:2.4.71"')
+        raise ValueError('"latest" changes without notice; use a version, such as "httpd:2.4.71"')
     if not match["tag"] and not match["digest"]:
-        raise ValueError(f'without a version it means "latest"; name one, as in "{value}:1.2.3"')
+        raise ValueError(f'without a version, it means "latest"; add one, as in "{value}:1.2.3"')
     return value
 
 
 def _size(value: str) -> str:
-    # More than 15 digits are more bytes than any of the programs can count.
-    if not _SIZE.fullmatch(value) or len(value) > 16 or not 0 < size_in_bytes(value) <= _LARGEST:
+    # Sizes of more than 15 digits overflow in the programs that read them.
+    if not _SIZE.fullmatch(value) or len(value) > 16 or not 0 < size_in_bytes(value) <= _MAX_SIZE:
         raise ValueError('a size is a number and k, m or g, at most "65536g", such as "256m"')
     return value
 
 
 def _memory(value: str) -> str:
-    if value and size_in_bytes(_size(value)) < _LEAST_MEMORY:
-        raise ValueError('less than "64m" is too little for what runs in it; "256m" would be right, or "" for no limit')
+    if value and size_in_bytes(_size(value)) < _MIN_MEMORY:
+        raise ValueError('the containers need more than this; use at least "64m", such as "256m", or "" for no limit')
     return value
 
 
@@ -64,13 +64,13 @@ def size_in_bytes(value: str) -> int:
     """Bytes of a size such as `"32m"` (binary units)."""
     match = _SIZE.fullmatch(value)
     if match is None:
-        raise ValueError(f"{value!r} is no size")
+        raise ValueError(f"{value!r} is not a size")
     return int(match[1]) * _UNITS[match[2]]
 
 
 def _duration(value: str) -> str:
-    if not _DURATION.fullmatch(value) or _LONGEST < duration_in_seconds(value) < float("inf"):
-        raise ValueError('a duration is "90s", "5m", "1h30m", "0", or "-1" for ever')
+    if not _DURATION.fullmatch(value) or _MAX_DURATION < duration_in_seconds(value) < float("inf"):
+        raise ValueError('a duration is "90s", "5m", "1h30m", "0", or "-1" (forever)')
     return value
 
 
@@ -92,7 +92,7 @@ def _directory(value: str) -> str:
 
 def _model(value: str) -> str:
     if value.startswith("library/"):
-        raise ValueError(f'Ollama lists it without its library; write "{value.removeprefix("library/")}"')
+        raise ValueError(f'Ollama lists it without "library/"; use "{value.removeprefix("library/")}"')
     if not _MODEL.fullmatch(value):
         raise ValueError('a model is name or name:tag as in Ollama\'s library, such as "llama3.2:1b"')
     return value
@@ -102,24 +102,24 @@ def _url(value: str) -> str:
     match = _URL.fullmatch(value)
     if match is None or value.endswith("/") or not is_port(match["port"] or "80"):
         raise ValueError(
-            'an address is http:// or https://, a host and a port, without a slash at the end: "http://192.168.1.10:5000"'
+            'an address is http:// or https://, a host and a port, without a trailing slash: "http://192.168.1.10:5000"'
         )
     return value
 
 
 def check_host_name(value: str) -> str:
-    """The name, or IPv4 address, of a host.
+    """Return a host name or IPv4 address unchanged.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is neither.
     """
     if not HOST_NAME.fullmatch(value):
         raise ValueError('a host name is lower case, without scheme, port or slash, such as "chat.example.org"')
     return value
 
 
-def _person(value: str) -> str:
-    if not _PERSON.fullmatch(value):
+def _credential_name(value: str) -> str:
+    if not _CREDENTIAL_NAME.fullmatch(value):
         raise ValueError('a name has up to 64 letters, digits and . _ @ -, such as "anna"')
     return value
 
@@ -132,43 +132,43 @@ def _publish(value: str) -> str:
         if match is not None:
             ipaddress.IPv4Address(match["address"])
     except ValueError:
-        raise ValueError('"address:port" such as "127.0.0.1:11434" would be right, or "" for nowhere') from None
+        raise ValueError('use "address:port", such as "127.0.0.1:11434", or "" for none') from None
     return value
 
 
 def _network(value: str) -> str:
     try:
-        if "%" in value:  # Python takes any text for the name of an interface there
+        if "%" in value:  # Python accepts any text after it, as the name of an interface
             raise ValueError
         network = ipaddress.ip_network(value, strict=False)
     except ValueError:
         raise ValueError(
-            'a network is "192.168.1.0/24" or "fd12:3456:789a::/48", and a single machine "192.168.1.20"'
+            'a network is "192.168.1.0/24" or "fd12:3456:789a::/48", or a single address "192.168.1.20"'
         ) from None
     if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped:
-        raise ValueError('an IPv4 network is written as one, such as "192.168.1.0/24"')
+        raise ValueError('write an IPv4 network in IPv4 notation, such as "192.168.1.0/24"')
     if network.prefixlen == 0:
-        raise ValueError("that is every network there is; an empty list means the same, and is quicker")
-    right = str(network) if "/" in value else str(network.network_address)
-    if value != right:
-        raise ValueError(f'write "{right}"')
+        raise ValueError("this includes every address; use an empty list, which means the same")
+    canonical = str(network) if "/" in value else str(network.network_address)
+    if value != canonical:
+        raise ValueError(f'use "{canonical}"')
     return value
 
 
 def _e_mail(value: str) -> str:
     if value and not _E_MAIL.fullmatch(value):
-        raise ValueError('an e-mail address such as "anna@example.org" would be right, or ""')
+        raise ValueError('use an e-mail address, such as "anna@example.org", or ""')
     return value
 
 
 def _file(value: str) -> str:
     if value != value.strip() or not (value == "" or value.isprintable()):
-        raise ValueError('the path of a file on this computer, such as "~/certificates/pi.pem", would be right')
+        raise ValueError('use the path of a file on this computer, such as "~/certificates/pi.pem"')
     return value
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host given by numbers is the machine itself; resolvers take "0" and "127.1" for it, too."""
+    """Whether a numeric host is the machine itself. Resolvers also accept short forms such as "0" and "127.1"."""
     try:
         address = ipaddress.IPv4Address(socket.inet_aton(host))
     except OSError:
@@ -177,7 +177,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_text(value: object) -> bool:
-    """Whether all strings in the value, however deep, can be written to a file: Python may keep other bytes in them."""
+    """Whether all strings in the value, however deep, are valid UTF-8: Python may keep undecodable bytes in them."""
     if isinstance(value, str):
         return not any("\ud800" <= char <= "\udfff" for char in value)
     if isinstance(value, Mapping):
@@ -186,7 +186,7 @@ def is_text(value: object) -> bool:
 
 
 def is_port(text: str) -> bool:
-    """Whether the text is a TCP port, 1 to 65535, written in the usual way."""
+    """Whether the text is a TCP port, 1 to 65535, without sign or leading zero."""
     return text.isascii() and text.isdigit() and text[0] != "0" and int(text) < 65536
 
 
@@ -198,9 +198,9 @@ Directory = Annotated[str, AfterValidator(_directory)]
 ModelName = Annotated[str, AfterValidator(_model)]
 Url = Annotated[str, AfterValidator(_url)]
 OptionalUrl = Annotated[str, AfterValidator(lambda value: _url(value) if value else value)]
-PersonName = Annotated[str, AfterValidator(_person)]
+CredentialName = Annotated[str, AfterValidator(_credential_name)]
 EMail = Annotated[str, AfterValidator(_e_mail)]
-# Of the computer that deploys, not of the host: it never reaches a shell or a template.
+# On the computer that deploys, not on the host: it never reaches a shell or a template.
 OptionalFile = Annotated[str, AfterValidator(_file)]
 HostName = Annotated[str, AfterValidator(check_host_name)]
 Network = Annotated[str, AfterValidator(_network)]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pyinfra.api import deploy
 
 from hearth.boot.deploy import can_reboot
-from hearth.boot.memory_cgroup import limits_in_force
+from hearth.boot.memory_cgroup import enforced_limits
 from hearth.host.hardware import Hardware
 from hearth.releases.operations import refuse_script
 from hearth.render.stack_files import render_tree
@@ -27,7 +27,7 @@ def stack(settings: Settings, tls_inputs: TlsInputs, hardware: Hardware) -> None
         tls_inputs,
         render_tree(settings),
         {"ollama": settings.ollama_image, "httpd": settings.proxy_image},
-        limits_in_force(settings, hardware, can_reboot(settings)),
+        enforced_limits(settings, hardware, can_reboot(settings)),
     )
 
 

@@ -1,1 +1,1 @@
-"""Certificates: local CA, own files, ACME."""
+"""Certificates: local CA, your own files, ACME."""

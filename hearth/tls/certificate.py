@@ -1,4 +1,4 @@
-"""Certificates as PEM text: what they say, and whether they are right for a host. Pure rules."""
+"""Certificates in PEM: parsing, and checks for a host. Pure rules."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 
-# A local certificate with fewer days left is replaced by the next deploy.
+# A deploy renews a local CA's certificate with fewer days left.
 RENEW_DAYS = 30
-# A certificate of the user's own, or of a public authority, with fewer days left is spoken of.
+# A deploy warns of the user's or a public CA's certificate with fewer days left.
 WARN_DAYS = 14
 
 
-# How the names of local authorities begin.
+# Prefix of the names of local CAs.
 AUTHORITY_NAME = "Hearth local CA"
 
 
 class CertificateError(ValueError):
-    """A certificate or key that can't be used; the message says which and why. It never holds a key."""
+    """An unusable certificate or key; the message names it and the reason, and never contains a key."""
 
 
 def parse_chain(pem: bytes, what: str) -> list[x509.Certificate]:
-    """The certificates in a PEM text, in their order.
+    """Parse the certificates in a PEM text, in order.
 
     Args:
-        what: their name in messages.
+        what: their description in messages.
 
     Raises:
-        CertificateError: there are none, or one can't be read.
+        CertificateError: there are none, or one is invalid.
     """
     try:
         return x509.load_pem_x509_certificates(pem)
     except (ValueError, UnsupportedAlgorithm):
         raise CertificateError(
-            f'{what} has no certificate that can be read: a PEM file begins with "-----BEGIN CERT…"'
+            f'{what} has no readable certificate: a PEM file begins with "-----BEGIN CERT…"'
         ) from None
 
 
 def names_of(certificate: x509.Certificate) -> frozenset[str]:
-    """Names and addresses that a certificate is for. Browsers look at subjectAltName alone, and so does this."""
+    """Names and addresses that a certificate covers. Only subjectAltName counts, as in browsers."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -53,23 +53,23 @@ def names_of(certificate: x509.Certificate) -> frozenset[str]:
 
 
 def uncovered(certificate: x509.Certificate, names: Collection[str]) -> list[str]:
-    """Those of the names that the certificate is not for. `*.example.org` is for one label in its place."""
+    """The names that the certificate does not cover. `*.example.org` covers exactly one more label."""
     covered = names_of(certificate)
     return [name for name in names if name not in covered and f"*.{name.partition('.')[2]}" not in covered]
 
 
 def days_left(certificate: x509.Certificate, now: datetime) -> int:
-    """Whole days until it ends; negative afterwards."""
+    """Whole days until it expires; negative afterwards."""
     return (certificate.not_valid_after_utc - now).days
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
-    """SHA-256 as devices show it: `AB:CD:…`."""
+    """SHA-256 in the notation of devices: `AB:CD:…`."""
     return certificate.fingerprint(hashes.SHA256()).hex(":").upper()
 
 
 def is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    """Whether the authority's key signed it."""
+    """Whether the CA's key signed it."""
     try:
         certificate.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature):
@@ -78,46 +78,46 @@ def is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> 
 
 
 def is_local(certificate: x509.Certificate) -> bool:
-    """Whether a local authority, of whichever computer, says that it issued it."""
+    """Whether its issuer has the name of a local CA, from any computer."""
     return certificate.issuer.rfc4514_string().startswith(f"CN={AUTHORITY_NAME}")
 
 
 def replacement_reason(
     chain: Sequence[x509.Certificate], names: Sequence[str], authority: x509.Certificate | None, now: datetime
 ) -> str:
-    """Why a host's local certificate is to be replaced; "" where it is right.
+    """Why a host's local certificate must be replaced; "" if it is valid.
 
     Args:
-        chain: what the host has, none where it has none or damaged ones.
-        names: that it should be for, exactly.
-        authority: that should have signed it; None where it is not at hand, and nothing is asked about it.
+        chain: the host's certificates; empty if it has none or they are damaged.
+        names: the exact names that it must cover.
+        authority: the CA that must have signed it; None if unavailable, then this is not checked.
     """
     if not chain:
-        return "the host has no certificate that can be used"
+        return "the host has no usable certificate"
     leaf = chain[0]
     if authority is not None and not is_issued_by(leaf, authority):
-        return "the host's certificate is from another authority"
+        return "the host's certificate is from another CA"
     if names_of(leaf) != set(names):
-        return f"the host's certificate is for {', '.join(sorted(names_of(leaf))) or 'no name'}"
+        return f"the host's certificate is valid for {', '.join(sorted(names_of(leaf))) or 'no name'}"
     left = days_left(leaf, now)
     if left < 0:
-        return f"the host's certificate ended on {leaf.not_valid_after_utc:%Y-%m-%d}"
+        return f"the host's certificate expired on {leaf.not_valid_after_utc:%Y-%m-%d}"
     if left < RENEW_DAYS:
-        return f"the host's certificate ends in {left} days"
+        return f"the host's certificate expires in {left} days"
     return ""
 
 
 def join_pair(chain_pem: bytes, key_pem: bytes, names: Collection[str], now: datetime, where: tuple[str, str]) -> bytes:
-    """Certificate, chain and key as one PEM text, after a look whether they belong together and are right.
+    """Join certificate, chain and key to one PEM text, after checking them.
 
-    One file is replaced by one rename: httpd never finds a certificate with another one's key.
+    A single file is replaced by a single rename: httpd never loads a certificate with the wrong key.
 
     Args:
-        names: that the certificate must be for, if any are given.
-        where: what the certificate and the key are called in messages.
+        names: those that the certificate must cover, if any.
+        where: descriptions of the certificate and the key in messages.
 
     Raises:
-        CertificateError: which part is wrong, and what would be right.
+        CertificateError: which part is wrong, and what to use instead.
     """
     certificate_name, key_name = where
     chain = parse_chain(chain_pem, certificate_name)
@@ -125,36 +125,34 @@ def join_pair(chain_pem: bytes, key_pem: bytes, names: Collection[str], now: dat
         key = serialization.load_pem_private_key(key_pem, password=None)
     except TypeError:
         raise CertificateError(
-            f"{key_name} is encrypted, and httpd would ask for its password at each start; "
-            "`openssl pkey -in OLD -out NEW` writes one without"
+            f"{key_name} is encrypted, so httpd would prompt for its password at every start; "
+            "decrypt it with `openssl pkey -in OLD -out NEW`"
         ) from None
     except (ValueError, UnsupportedAlgorithm):
         raise CertificateError(
-            f'{key_name} has no private key that can be read: "-----BEGIN PRIVATE KEY-----"'
+            f'{key_name} has no readable private key: a PEM file begins with "-----BEGIN PRIVATE KEY-----"'
         ) from None
     leaf = chain[0]
     if leaf.public_key() != key.public_key():
         raise CertificateError(
             f"{key_name} is not the key of the first certificate in {certificate_name} "
-            f"({leaf.subject.rfc4514_string()}); the host's own certificate comes first there, then the authority's"
+            f"({leaf.subject.rfc4514_string()}); put the host's certificate first, then its CA's"
         )
     for one, above in pairwise(chain):
         if not is_issued_by(one, above):
             raise CertificateError(
-                f"{certificate_name} is out of order: {above.subject.rfc4514_string()} did not sign the one before it, "
+                f"{certificate_name} is out of order: {above.subject.rfc4514_string()} did not sign the previous one, "
                 f"{one.subject.rfc4514_string()}"
             )
     if missing := uncovered(leaf, names):
         raise CertificateError(
-            f"{certificate_name} is for {', '.join(sorted(names_of(leaf))) or 'no name'}, and proxy_tls_names has "
-            f"{', '.join(missing)} as well"
+            f"{certificate_name} is valid for {', '.join(sorted(names_of(leaf))) or 'no name'}, but proxy_tls_names "
+            f"also has {', '.join(missing)}"
         )
     if leaf.not_valid_after_utc <= now:
-        raise CertificateError(
-            f"{certificate_name} ended on {leaf.not_valid_after_utc:%Y-%m-%d}; a newer one would be right"
-        )
+        raise CertificateError(f"{certificate_name} expired on {leaf.not_valid_after_utc:%Y-%m-%d}; use a newer one")
     if leaf.not_valid_before_utc > now:
-        raise CertificateError(f"{certificate_name} begins on {leaf.not_valid_before_utc:%Y-%m-%d}, which is not yet")
+        raise CertificateError(f"{certificate_name} is not yet valid, but from {leaf.not_valid_before_utc:%Y-%m-%d} on")
     pem = serialization.Encoding.PEM
     plain = serialization.NoEncryption()
     own = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
@@ -162,12 +160,12 @@ def join_pair(chain_pem: bytes, key_pem: bytes, names: Collection[str], now: dat
 
 
 def today() -> datetime:
-    """Now, as certificates have it."""
+    """The current time in UTC, for comparison with certificates."""
     return datetime.now(UTC)
 
 
 def general_name(name: str) -> x509.GeneralName:
-    """A name or address as a certificate has it."""
+    """Convert a name or address to a certificate's."""
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:

@@ -1,4 +1,4 @@
-"""TLS: what this computer has of it, read before any host is changed."""
+"""TLS inputs on this computer, read before any host is changed."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from hearth.tls.certificate import CertificateError, today
 from hearth.tls.local_files import TlsInputs, load_tls_inputs
 
 
-def read_tls_inputs(settings: Settings, everyone: Iterable[Settings]) -> TlsInputs:
-    """Certificate, key or authority for the current host.
+def read_tls_inputs(settings: Settings, all_settings: Iterable[Settings]) -> TlsInputs:
+    """Load certificate and key, or the local CA, for the current host.
 
     Args:
-        everyone: settings of all hosts of the inventory.
+        all_settings: settings of all hosts of the inventory.
 
     Raises:
-        DeployError: something of it is not there, or can't be right.
+        DeployError: something is missing or invalid.
     """
     try:
-        return load_tls_inputs(settings, everyone, today())
+        return load_tls_inputs(settings, all_settings, today())
     except CertificateError as error:
         raise DeployError(f"{host.name}: {error}; nothing was changed") from None

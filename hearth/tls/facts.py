@@ -1,4 +1,4 @@
-"""What a host has of TLS."""
+"""A host's certificates."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class CertificatesState:
     """Certificates of a host.
 
     Attributes:
-        digests: name of a file in `/opt/hearth/tls/live` → SHA-256 (hex); "" for one with a wrong owner or mode.
-        recorded: digest of `server.pem`, as a deploy wrote it.
+        digests: name of a file in `/opt/hearth/tls/live` → SHA-256 (hex); "" if owner or mode is wrong.
+        recorded: digest of `server.pem`, recorded by a deploy.
         chain: PEM text of the certificates in it.
-        directories: those of `DIRECTORIES` that are as they should be.
-        acme_chain: PEM text of what the authority gave last.
-        acme_errors: how often in a row asking it has failed.
-        acme_trouble: what was wrong last, in httpd's words.
+        directories: those of `DIRECTORIES` with correct owner and mode.
+        acme_chain: PEM text of the certificates that the CA issued last.
+        acme_errors: number of consecutive failures.
+        acme_trouble: httpd's message for the last failure.
     """
 
     digests: dict[str, str] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class CertificatesState:
 
 
 class Certificates(StateFact[CertificatesState]):
-    """Files of TLS. Of a key nothing is shown but its file's digest. `acme_name`: the first of ACME's names, or ""."""
+    """TLS files. Of a key, only its file's digest is read. `acme_name`: the first ACME name, or ""."""
 
     @override
     def command(self, acme_name: str) -> str:
@@ -69,12 +69,12 @@ class Certificates(StateFact[CertificatesState]):
     def process(self, output: Iterable[str]) -> CertificatesState:
         sections = defaultdict(list, parse_sections(output))
         files = {f"{mode}:regular file {name}": name for name, mode in TLS_FILES.items()}
-        right = {files[line] for line in sections["modes"] if line in files}
+        correct = {files[line] for line in sections["modes"] if line in files}
         directories = {f"{mode}:directory {path}": path for path, mode in DIRECTORIES.items()}
         digests = parse_digests(sections["digests"])
         errors, trouble = _job("\n".join(sections["job"]))
         return CertificatesState(
-            digests={name: digest if name in right else "" for name, digest in digests.items()},
+            digests={name: digest if name in correct else "" for name, digest in digests.items()},
             recorded=next(iter(sections["recorded"]), "").partition(" ")[0],
             chain="\n".join(sections["chain"]),
             directories=frozenset(directories[line] for line in sections["directories"] if line in directories),
@@ -85,7 +85,7 @@ class Certificates(StateFact[CertificatesState]):
 
 
 def _job(text: str) -> tuple[int, str]:
-    """Failures in a row, and the last one in words, of a job of httpd's mod_md; it may just be writing it."""
+    """Consecutive failures of a job of httpd's mod_md, and its last message; the file may be incomplete."""
     try:
         job = json.loads(text)
         last = job.get("last", {})

@@ -1,8 +1,8 @@
-"""The local authority: a key and a certificate on the computer that deploys, which sign the hosts' certificates.
+"""The local CA: a key and a certificate on the computer that deploys, which sign the hosts' certificates.
 
-`authority.pem` in its directory has both, readable by its owner alone; `hearth-ca.crt` is what devices are given.
-The authority binds itself: by its name constraints, what it signs is worth nothing for the web's names and addresses,
-even if its key were stolen.
+`authority.pem` in its directory has both, readable only by its owner; `hearth-ca.crt` is for devices.
+The CA limits itself by name constraints: even with its stolen key, nobody can sign certificates for public names and
+addresses that devices accept.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ PRIVATE_NETWORKS = (
     *("fc00::/7", "fe80::/10", "::1/128"),
 )
 AUTHORITY_DAYS = 3650
-# Devices refuse certificates with more days; Apple's limit for public ones, held here, too.
+# Some devices reject longer lifetimes; this is Apple's limit for public CAs.
 LEAF_DAYS = 397
-# A Pi without a clock battery, or a phone, may be behind.
+# The clock of a Pi without a battery, or of a phone, may be behind.
 _BACKDATED = timedelta(days=1)
 _PEM = serialization.Encoding.PEM
 
 
 @dataclass(frozen=True)
 class Authority:
-    """An authority that is there.
+    """A local CA.
 
     Attributes:
-        certificate: its own.
-        key: signs; never shown.
+        certificate: the CA's.
+        key: signing key; never shown.
     """
 
     certificate: x509.Certificate
@@ -54,20 +54,20 @@ class Authority:
         return self.certificate.public_bytes(_PEM)
 
     def issue(self, names: Sequence[str], now: datetime) -> bytes:
-        """A new key and its certificate for a host, as one PEM text: certificate first.
+        """Create a key and certificate for a host, as one PEM text: certificate first.
 
         Raises:
-            CertificateError: a name that the authority does not vouch for.
+            CertificateError: the CA is not permitted to certify a name.
         """
-        if outside := self.outside(names):
-            raise CertificateError(f"the local authority does not vouch for {', '.join(outside)}")
+        if outside := self.not_permitted(names):
+            raise CertificateError(f"the local CA is not permitted to certify {', '.join(outside)}")
         key = ec.generate_private_key(ec.SECP256R1())
         ends = min(now + timedelta(days=LEAF_DAYS) - _BACKDATED, self.certificate.not_valid_after_utc)
         ours = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         theirs = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
         usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
         certificate = (
-            # Not a host name: where there is none among the names, OpenSSL would hold this against the constraints.
+            # Not a host name: without DNS names in the certificate, OpenSSL would check this against the constraints.
             _builder(_name("Hearth host certificate"), self.certificate.subject, key.public_key(), now, ends)
             .add_extension(x509.SubjectAlternativeName([general_name(name) for name in names]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -79,11 +79,11 @@ class Authority:
         )
         return certificate.public_bytes(_PEM) + _private(key)
 
-    def outside(self, names: Collection[str]) -> list[str]:
-        """Those of the names that its constraints leave out."""
+    def not_permitted(self, names: Collection[str]) -> list[str]:
+        """The names that its constraints exclude."""
         try:
             limits = self.certificate.extensions.get_extension_for_class(x509.NameConstraints).value
-        except x509.ExtensionNotFound:  # an authority of the user's own making
+        except x509.ExtensionNotFound:  # a CA that the user created
             return []
         permitted = list(limits.permitted_subtrees or [])
         domains = [one.value for one in permitted if isinstance(one, x509.DNSName)]
@@ -101,41 +101,39 @@ def _is_within(name: str, domains: Sequence[str], networks: Sequence[object]) ->
 
 
 def load_authority(directory: Path) -> Authority | None:
-    """The authority in a directory; None where there is none.
+    """Load the CA in a directory; None if there is none.
 
     Raises:
-        CertificateError: it can't be read, or others can read it.
+        CertificateError: it is unreadable, or readable by others.
     """
-    place = directory / "authority.pem"
+    path = directory / "authority.pem"
     try:
-        content = place.read_bytes()
-        mode = place.stat().st_mode
+        content = path.read_bytes()
+        mode = path.stat().st_mode
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise CertificateError(f"{place}: {error.strerror}") from None
+        raise CertificateError(f"{path}: {error.strerror}") from None
     if mode & 0o077:
-        raise CertificateError(f"{place} has the local authority's key, and others can read it; `chmod 600 {place}`")
-    certificate = parse_chain(content, str(place))[0]
+        raise CertificateError(f"{path} has the local CA's key and is readable by others; run `chmod 600 {path}`")
+    certificate = parse_chain(content, str(path))[0]
     try:
         key = serialization.load_pem_private_key(content, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise CertificateError(f"{place} has no private key that can be read; put it back from your copy") from None
+        raise CertificateError(f"{path} has no readable private key; restore it from your backup") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
-        raise CertificateError(
-            f"{place}: its key and its certificate do not belong together; put it back from your copy"
-        )
+        raise CertificateError(f"{path}: its key and certificate do not match; restore it from your backup")
     return Authority(certificate, key)
 
 
-def make_authority(directory: Path, names: Collection[str], now: datetime) -> Authority:
-    """Make the authority, or take the one that somebody else has made meanwhile: it is made once.
+def create_authority(directory: Path, names: Collection[str], now: datetime) -> Authority:
+    """Create the CA, or load the one that another run has just created: there is only one.
 
     Args:
-        names: that it is to vouch for, beyond private addresses and the endings in `PRIVATE_SUFFIXES`.
+        names: those that it may certify, besides private addresses and the suffixes in `PRIVATE_SUFFIXES`.
 
     Raises:
-        CertificateError: the directory can't be written to.
+        CertificateError: the directory is not writable.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = _name(f"{AUTHORITY_NAME} {secrets.token_hex(3)}")
@@ -147,27 +145,27 @@ def make_authority(directory: Path, names: Collection[str], now: datetime) -> Au
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    made = Authority(certificate, key)
-    place = directory / "authority.pem"
+    created = Authority(certificate, key)
+    path = directory / "authority.pem"
     draft = directory / f".authority-{secrets.token_hex(8)}"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(made.pem + _private(key))
+            file.write(created.pem + _private(key))
             file.flush()
             os.fsync(file.fileno())
         try:
-            place.hardlink_to(draft)  # fails where there is one: hosts are deployed to at the same time
+            path.hardlink_to(draft)  # fails if it exists: hosts are deployed to in parallel
         except FileExistsError:
             found = load_authority(directory)
             assert found is not None
-            made = found
+            created = found
         finally:
             draft.unlink()
-        (directory / "hearth-ca.crt").write_bytes(made.pem)
+        (directory / "hearth-ca.crt").write_bytes(created.pem)
     except OSError as error:
-        raise CertificateError(f"the local authority can't be kept in {directory}: {error.strerror}") from None
-    return made
+        raise CertificateError(f"could not write the local CA to {directory}: {error.strerror}") from None
+    return created
 
 
 def _permitted(names: Collection[str]) -> list[x509.GeneralName]:

@@ -1,4 +1,4 @@
-"""What the computer that deploys has of a host's TLS: files of the user's own, or the local authority."""
+"""TLS inputs on the computer that deploys: the user's own files, or the local CA."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from hearth.tls.local_ca import Authority, load_authority
 
 @dataclass(frozen=True)
 class TlsInputs:
-    """Read before any host is changed.
+    """TLS inputs for a host, read before any host is changed.
 
     Attributes:
         pair: certificates and key as one PEM text (`files`); never shown.
-        directory: of the local authority (`local-ca`).
-        authority: the one that is there; None where it is still to be made, or is on another computer.
-        everyone: names of all hosts that it is for, should it be made.
-        trust: PEM text of what an ACME server of the user's own is reached with.
+        directory: of the local CA (`local-ca`).
+        authority: the local CA; None if it is yet to be created, or is on another computer.
+        all_names: names of all hosts that a new CA is for.
+        trust: PEM text of the root certificate of a private ACME server.
     """
 
     pair: bytes = field(default=b"", repr=False)
     directory: Path = Path()
     authority: Authority | None = None
-    everyone: tuple[str, ...] = ()
+    all_names: tuple[str, ...] = ()
     trust: bytes = b""
 
 
-def load_tls_inputs(settings: Settings, everyone: Iterable[Settings], now: datetime) -> TlsInputs:
-    """Read what a host's settings name on this computer, and look whether it can be right.
+def load_tls_inputs(settings: Settings, all_settings: Iterable[Settings], now: datetime) -> TlsInputs:
+    """Load the files that a host's settings name on this computer, and check them.
 
     Args:
-        everyone: settings of all hosts of the inventory.
+        all_settings: settings of all hosts of the inventory.
 
     Raises:
         CertificateError: naming the setting.
@@ -45,7 +45,7 @@ def load_tls_inputs(settings: Settings, everyone: Iterable[Settings], now: datet
         case "files":
             return TlsInputs(pair=_own_files(settings, now))
         case "local-ca":
-            return _authority(settings, everyone)
+            return _authority(settings, all_settings)
         case "acme" if settings.proxy_acme_trust:
             trust = _read(settings.proxy_acme_trust, "proxy_acme_trust")
             parse_chain(trust, f"proxy_acme_trust = {settings.proxy_acme_trust!r}")
@@ -55,34 +55,34 @@ def load_tls_inputs(settings: Settings, everyone: Iterable[Settings], now: datet
 
 def _own_files(settings: Settings, now: datetime) -> bytes:
     certificate, key = settings.proxy_tls_certificate, settings.proxy_tls_key
-    assert key is not None, "settings without it are refused"
+    assert key is not None, "settings without it are rejected"
     return join_pair(
         _read(certificate, "proxy_tls_certificate"),
         _key(key),
         settings.proxy_tls_names,
         now,
-        (f"proxy_tls_certificate = {certificate!r}", f"proxy_tls_key ({key.title})"),
+        (f"proxy_tls_certificate = {certificate!r}", f"proxy_tls_key ({key.description})"),
     )
 
 
-def _authority(settings: Settings, everyone: Iterable[Settings]) -> TlsInputs:
+def _authority(settings: Settings, all_settings: Iterable[Settings]) -> TlsInputs:
     directory = Path(settings.proxy_tls_ca).expanduser()
     authority = load_authority(directory)
-    if authority is not None and (outside := authority.outside(settings.proxy_tls_names)):
+    if authority is not None and (outside := authority.not_permitted(settings.proxy_tls_names)):
         raise CertificateError(
-            f"proxy_tls_names has {', '.join(outside)}, and the local authority in {directory} does not vouch for "
-            "that: it was made for private addresses, *.local and the like, and the names that there were then. Use "
-            f"another name; or `mv {directory} {directory}.old`, deploy, and tell every device of the new one "
-            "(docs/tls.md)"
+            f"proxy_tls_names has {', '.join(outside)}, which the local CA in {directory} is not permitted to certify: "
+            "it was created for private addresses, *.local and similar names, and the names in the settings at that "
+            f"time. Use another name; or run `mv {directory} {directory}.old`, deploy, and install the new CA on every "
+            "device (docs/tls.md)"
         )
     names = [
         name
-        for one in everyone
+        for one in all_settings
         if one.proxy_tls == "local-ca" and one.proxy_tls_ca == settings.proxy_tls_ca
         for name in one.proxy_tls_names
     ]
     return TlsInputs(
-        directory=directory, authority=authority, everyone=tuple(dict.fromkeys([*settings.proxy_tls_names, *names]))
+        directory=directory, authority=authority, all_names=tuple(dict.fromkeys([*settings.proxy_tls_names, *names]))
     )
 
 
@@ -94,10 +94,10 @@ def _key(source: Source) -> bytes:
 
 
 def _read(path: str, setting: str) -> bytes:
-    place = Path(path).expanduser()
+    file = Path(path).expanduser()
     try:
-        return place.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise CertificateError(
-            f"{setting} = {path!r}: {place} can't be read on this computer: {error.strerror}"
+            f"{setting} = {path!r}: could not read {file} on this computer: {error.strerror}"
         ) from None

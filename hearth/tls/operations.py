@@ -21,7 +21,7 @@ from hearth.runtime.shell import quote
 from hearth.settings.model import Settings
 from hearth.tls.certificate import CertificateError, fingerprint, parse_chain, today
 from hearth.tls.facts import DIRECTORIES, Certificates
-from hearth.tls.local_ca import make_authority
+from hearth.tls.local_ca import create_authority
 from hearth.tls.local_files import TlsInputs
 from hearth.tls.plan import Plan, plan_certificates
 
@@ -30,29 +30,29 @@ from hearth.tls.plan import Plan, plan_certificates
 def install_certificate(
     settings: Settings, tls_inputs: TlsInputs
 ) -> Generator[FunctionCommand | StringCommand, None, None]:
-    """Put the host's certificate and key where httpd reads them, if what is there is not right or ends soon.
+    """Install the host's certificate and key for httpd, if the current ones are invalid or expire soon.
 
-    A key goes from memory here to a file there, through the connection's encrypted channel: it is on no command line,
-    in no other file and in no log. httpd reloads afterwards by the mark that is left.
+    A key is streamed over ssh; it appears in no command line, temporary file or log. The reload mark then makes httpd
+    reload.
 
     Args:
         settings: with TLS.
-        tls_inputs: what this computer has of it.
+        tls_inputs: the TLS inputs on this computer.
     """
     acme_name = settings.proxy_tls_names[0] if settings.proxy_tls == "acme" else ""
     state = host.get_fact(Certificates, acme_name=acme_name)
     plan = plan_certificates(settings, tls_inputs, state, today())
-    explain(*plan.doubts, kind="unknown")
+    explain(*plan.warnings, kind="unknown")
     if plan.refusal:
         yield refused_command(plan.refusal)
         return
-    if not plan.put and not plan.make:
-        host.noop("certificates are as they should be")
+    if not plan.install and not plan.directories:
+        host.noop("certificates up to date")
         return
     explain(*plan.reasons)
-    if plan.make:
-        yield StringCommand(directories_script(plan.make))
-    if plan.put:
+    if plan.directories:
+        yield StringCommand(directories_script(plan.directories))
+    if plan.install:
         yield FunctionCommand(_send, (settings, tls_inputs, plan, connection_arguments()), {})
 
 
@@ -63,29 +63,29 @@ def _send(
         files = _contents(host, settings, tls_inputs, plan)
         write_to(state, host, receive_script(sorted(files)), arguments, io.BytesIO(pack_certificate(files)))
     except (CertificateError, ChannelError, OSError) as error:
-        logger.error(f"{host.print_prefix}the certificate was not put: {error}")
+        logger.error(f"{host.print_prefix}could not install the certificate: {error}")
         return False
     return True
 
 
 def _contents(host: Host, settings: Settings, tls_inputs: TlsInputs, plan: Plan) -> dict[str, bytes]:
-    """The files to put. Here, and not earlier, the local authority is made and signs: a run that looks does not."""
+    """The files to install. Only here is the local CA created and used, so a dry run creates nothing."""
     if settings.proxy_tls == "acme":
         return {"acme-trust.pem": tls_inputs.trust}
     if settings.proxy_tls == "files":
         return _with_digest(tls_inputs.pair)
     authority = tls_inputs.authority
     if authority is None:
-        authority = make_authority(tls_inputs.directory, tls_inputs.everyone, today())
+        authority = create_authority(tls_inputs.directory, tls_inputs.all_names, today())
         logger.info(
-            f"{host.print_prefix}a local authority was made in {tls_inputs.directory}: keep a copy of that. Devices "
-            f"trust it when you tell them (docs/tls.md). SHA-256 fingerprint: {fingerprint(authority.certificate)}"
+            f"{host.print_prefix}created a local CA in {tls_inputs.directory}: back it up. Devices trust it once you "
+            f"install it there (docs/tls.md). SHA-256 fingerprint: {fingerprint(authority.certificate)}"
         )
     files = {"ca.crt": authority.pem}
     if plan.issue:
         pair = authority.issue(settings.proxy_tls_names, today())
         ends = parse_chain(pair, "the new certificate")[0].not_valid_after_utc
-        logger.info(f"{host.print_prefix}a certificate until {ends:%Y-%m-%d} was issued")
+        logger.info(f"{host.print_prefix}issued a certificate that expires on {ends:%Y-%m-%d}")
         files |= _with_digest(pair)
     return files
 
@@ -95,7 +95,7 @@ def _with_digest(pair: bytes) -> dict[str, bytes]:
 
 
 def directories_script(paths: Sequence[str]) -> str:
-    """Shell script that makes directories, or sets right who may enter them."""
+    """Shell script that creates directories, or corrects their owner and mode."""
     lines = [f"install -d -m 0755 {ROOT}"]
     for path in paths:
         mode, user, group = DIRECTORIES[path].split(":")
@@ -104,7 +104,7 @@ def directories_script(paths: Sequence[str]) -> str:
 
 
 def pack_certificate(files: Mapping[str, bytes]) -> bytes:
-    """A tar archive of files of `/opt/hearth/tls/live`, each with its owner and mode."""
+    """A tar archive of files for `/opt/hearth/tls/live`, with owner and mode."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name in sorted(files):
@@ -116,10 +116,10 @@ def pack_certificate(files: Mapping[str, bytes]) -> bytes:
 
 
 def receive_script(names: list[str]) -> str:
-    """Shell script that takes the files' archive from its standard input, and puts each whole or not at all.
+    """Shell script that unpacks the archive on its standard input, and replaces each file atomically.
 
-    Certificate and key are one file, so that httpd never finds one without the other. The mark for its reload comes
-    first: a run that dies in between leaves it.
+    Certificate and key are one file, so httpd never loads one without the other. The reload mark comes first: it stays
+    if the run is interrupted.
     """
     incoming = f"{TLS}/.incoming"
     places = [quote(f"{incoming}/{name}") for name in names]

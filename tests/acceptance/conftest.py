@@ -121,7 +121,7 @@ def credentials(settings: Settings) -> dict[str, str]:
     Raises:
         SourceError: the password or key can't be had.
     """
-    if not settings.keeps_secrets:
+    if not settings.uses_credentials:
         return {}
     callers = read_credentials(settings)
     for name, password in callers.users.items():

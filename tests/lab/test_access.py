@@ -34,7 +34,7 @@ R = "/api/ollama"
 QUESTION = {"model": "tinyllama", "prompt": "hi", "stream": False}
 ANNA, KEY, NEW_KEY = "the-password-of-anna", "nb-4f0c86d1a2b37e5f9c08", "nb-00a1f7d3c5e98b2460ff"
 ACCESS, UP, RELEASE = (
-    "Access | Let in users and API clients",
+    "Access | Install credentials",
     "Stack | Bring the containers up",
     "Release | Try and accept it",
 )

@@ -12,8 +12,8 @@ from tests.lab.outside import address_of, attach, others, scan, status
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
-LIMIT = "Firewall | Limit who may reach Hearth's ports"
-REMOVE = "Firewall | Take the firewall away"
+LIMIT = "Firewall | Restrict Hearth's ports"
+REMOVE = "Firewall | Remove the firewall"
 LISTED = 'firewall_allowed_networks=["10.9.0.0/24"]'
 TRACES = (
     f"ls {FIREWALL_RULES} {FIREWALL_LOADED} 2>/dev/null; find /etc/systemd/system -name '{FIREWALL_SERVICE}'; "
@@ -117,9 +117,9 @@ def test_it_outlasts_what_happens_to_a_host() -> None:
     [
         (f"sudo nft delete table {TABLE}", "rules were changed on the host"),
         (f"sudo nft insert rule {TABLE} ask accept", "rules were changed on the host"),
-        (f"sudo systemctl disable --now {FIREWALL_SERVICE}", "rules are not in force"),
-        (f"sudo rm {FIREWALL_RULES}", "is not there; it is put up"),
-        (f"sudo sed -i /ExecStart/d {FIREWALL_UNIT}", "service is another one"),
+        (f"sudo systemctl disable --now {FIREWALL_SERVICE}", "rules are not loaded"),
+        (f"sudo rm {FIREWALL_RULES}", "is missing; adding it"),
+        (f"sudo sed -i /ExecStart/d {FIREWALL_UNIT}", "service differs"),
     ],
 )
 def test_what_was_done_to_it_is_undone(done: str, sentence: str) -> None:
@@ -161,7 +161,7 @@ def test_a_port_that_is_given_up_is_limited_to_its_end() -> None:
     attach()
     deployed_with(LISTED)
     moved = deployed_with(LISTED, "proxy_port=8085")
-    assert "Firewall | Let go of ports that Hearth gave up" in moved.changed
+    assert "Firewall | Release unused ports" in moved.changed
     assert "dport 85 " not in on_guest(f"sudo nft list table {TABLE}")
     quiet = deploy(LISTED, "proxy_port=8085")
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output

@@ -126,7 +126,7 @@ def test_a_clock_that_is_wrong_by_a_year_is_told() -> None:
     on_guest("sudo timedatectl set-ntp false; sudo date -u -s '1 year ago'")
     run = deploy()
     assert run.code != 0
-    assert "the host's clock says 20" in run.output, run.output
+    assert "the host's clock shows 20" in run.output, run.output
     assert "sudo timedatectl set-ntp true" in run.output
     assert "Traceback" not in run.output
     # From outside, the doctor sees it by what the answers say.

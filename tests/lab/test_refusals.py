@@ -10,7 +10,7 @@ from tests.lab.verdict import refused
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 
-def test_a_models_directory_that_is_not_there() -> None:
+def test_a_missing_models_directory() -> None:
     said = refused('ollama_models_dir="/mnt/nowhere"')
     assert "ollama_models_dir = '/mnt/nowhere': there is no such directory on the host" in said
 
@@ -32,7 +32,7 @@ def test_a_system_that_is_too_old() -> None:
     on_guest(
         'sudo sed -i \'s/^VERSION_ID=.*/VERSION_ID="11"/; s/^PRETTY_NAME=.*/PRETTY_NAME="An Old One"/\' /etc/os-release'
     )
-    assert "An Old One is not supported; use Debian 12 or 13, which Hearth was tested on" in refused()
+    assert "An Old One is not supported; use Debian 12 or 13, which Hearth is tested on" in refused()
 
 
 def test_a_system_that_nobody_tested_is_told_and_gone_on_with() -> None:
@@ -41,7 +41,7 @@ def test_a_system_that_nobody_tested_is_told_and_gone_on_with() -> None:
     )
     run: Run = deploy()
     assert run.code == 0, run.output
-    assert "A New One is newer than what Hearth was made for and tested on (Debian 12 and 13)" in run.output
+    assert "A New One is newer than the releases that Hearth is tested on (Debian 12 and 13)" in run.output
     assert run.changed == ()
 
 
@@ -49,7 +49,7 @@ def test_a_port_that_somebodys_container_holds() -> None:
     on_guest(f"sudo docker run -d --name theirs --entrypoint sleep -p 8086:80 {HTTPD_IMAGE} infinity", timeout=300)
     said = refused("proxy_port=8086")
     assert "proxy_port = 8086: the port is held by docker-proxy (process " in said
-    assert "that is the container theirs; remove it, or set another port" in said
+    assert "this is the container theirs; remove it, or set another port" in said
 
 
 def test_a_model_that_its_limit_is_too_small_for() -> None:
@@ -57,7 +57,7 @@ def test_a_model_that_its_limit_is_too_small_for() -> None:
         'ollama_memory_limit="1g"', 'ollama_models=["llama3.2:1b"]', 'ollama_model_sizes_gb={"llama3.2:1b": 1.3}'
     )
     assert "llama3.2:1b can't run here: it needs at least" in said
-    assert "ollama_memory_limit = '1g' lets it have 1.1 GB, without swap" in said
+    assert "ollama_memory_limit = '1g' allows 1.1 GB, without swap" in said
 
 
 def test_a_login_without_root_and_without_sudo() -> None:
@@ -70,5 +70,5 @@ def test_a_login_without_root_and_without_sudo() -> None:
 def test_memory_that_is_tight_is_told_and_gone_on_with() -> None:
     run: Run = deploy('ollama_models=["tinyllama"]', 'ollama_model_sizes_gb={"tinyllama": 1.6}')
     assert run.code == 0, run.output
-    assert "tinyllama is tight here" in run.output
+    assert "tinyllama may not fit in memory" in run.output
     assert run.changed == ()

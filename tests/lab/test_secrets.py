@@ -145,7 +145,7 @@ def test_what_somebody_did_to_them_is_put_right(gated: Deployed) -> None:
     )
     run = deploy(*gated.settings)
     assert run.code == 0, run.output
-    assert "eve is let in no more" in run.output
+    assert "eve loses access" in run.output
     assert on_guest(f"sudo stat -c %a {SECRETS} {SECRETS}/httpd {SECRETS}/httpd/people").split() == [
         "700",
         "750",

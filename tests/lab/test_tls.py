@@ -87,7 +87,7 @@ def answers(one: Client, version: str = "2") -> dict[str, Any]:
 
 def test_a_local_authority_is_made_once_and_the_host_speaks_tls(home: Home) -> None:
     assert CERTIFICATE in home.first.changed
-    assert "a local authority was made" in home.first.output
+    assert "created a local CA" in home.first.output
     for version in VERSIONS:
         assert b"<title>" in home.client.call("/", version=version).body
         assert answers(home.client, version)["done"] is True
@@ -145,7 +145,7 @@ def test_a_certificate_that_ends_soon_is_told_and_renewed_under_a_running_answer
     wait_until(lambda: fingerprint(home.client.shake_hands()[2]) == before, 30, "the old certificate is in force")
     looked = drift(*(word for one in home.settings for word in ("--data", one)))
     assert looked.returncode == 1
-    assert "ends in" in looked.stdout
+    assert "expires in" in looked.stdout
     containers = on_guest(CONTAINERS)
     asked = {"model": "tinystory", "prompt": "go", "options": {"num_predict": 400, "num_thread": 1}}
     stream = home.client.stream(R, asked)

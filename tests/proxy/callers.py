@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from hearth.access.credential_files import renew
+from hearth.access.credential_files import update_files
 from hearth.access.credentials import Credentials
 from hearth.paths import HTTPD_SECRET_FILES
 from tests.proxy.httpd import PREFIX
@@ -31,7 +31,7 @@ def put(directory: Path, callers: Credentials = CALLERS) -> Path:
     present = {
         name: SecretStr((directory / name).read_text()) for name in HTTPD_SECRET_FILES if (directory / name).exists()
     }
-    for name, content in renew(present, callers).items():
+    for name, content in update_files(present, callers).items():
         (directory / f"{name}.new").write_text(content.get_secret_value())
         (directory / f"{name}.new").rename(directory / name)
     return directory

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hearth.tls.certificate import today
-from hearth.tls.local_ca import make_authority
+from hearth.tls.local_ca import create_authority
 from tests.proxy.address import answers, free_address
 from tests.proxy.container import Contained, Container
 
@@ -47,7 +47,7 @@ class Pebble(Contained):
     ) -> None:
         self.address = address or free_address(_API, _MANAGEMENT)
         self.url = f"https://{seen_at or self.address}:{_API}/dir"
-        authority = make_authority(directory / "ca", [], today())
+        authority = create_authority(directory / "ca", [], today())
         self.trust = directory / "ca/hearth-ca.crt"
         config = directory / "config"
         config.mkdir()

@@ -14,9 +14,9 @@ import pytest
 from pydantic import SecretStr
 
 from hearth.access.credentials import Credentials
-from hearth.settings.access import _WORDS
+from hearth.settings.access import _POLICIES
 from hearth.tls.certificate import today
-from hearth.tls.local_ca import make_authority
+from hearth.tls.local_ca import create_authority
 from tests.acceptance.api import Answer, basic, bearer, call
 from tests.proxy.callers import ANNA, BEN, CALLERS, KEY, MOUNT, OTHER_KEY, SETTINGS, put
 from tests.proxy.conftest import Serve
@@ -91,7 +91,7 @@ def web(serve_module: Serve, ollama: Ollama, secrets: Path) -> Httpd:
 
 
 def test_the_table_has_every_way_in() -> None:
-    assert TABLE.keys() == _WORDS.keys()
+    assert TABLE.keys() == _POLICIES.keys()
 
 
 @pytest.mark.parametrize("words", TABLE)
@@ -309,7 +309,7 @@ def _inside(web: Httpd, port: int, path: str) -> str:
 def test_over_tls_the_same_gates_and_nobody_is_asked_for_a_password_in_the_clear(
     serve: Serve, ollama: Ollama, secrets: Path, tmp_path: Path
 ) -> None:
-    authority = make_authority(tmp_path / "ca", ["pi.local"], today())
+    authority = create_authority(tmp_path / "ca", ["pi.local"], today())
     live = tmp_path / "live"
     live.mkdir()
     (live / "server.pem").write_bytes(authority.issue(["pi.local"], today()))

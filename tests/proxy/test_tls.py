@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from hearth.render.httpd_conf import render_httpd_conf
 from hearth.tls.certificate import fingerprint, general_name, today
-from hearth.tls.local_ca import Authority, make_authority
+from hearth.tls.local_ca import Authority, create_authority
 from tests.acceptance.api import basic, bearer, call
 from tests.lab.machine import wait_until
 from tests.proxy.address import free_address
@@ -52,7 +52,7 @@ class Site:
         **values: Any,
     ) -> None:
         self.names = list(names or NAMES)
-        self.authority: Authority = make_authority(directory / "ca", self.names, today())
+        self.authority: Authority = create_authority(directory / "ca", self.names, today())
         self.live = directory / "live"
         self.live.mkdir()
         (self.live / "ca.crt").write_bytes(self.authority.pem)
@@ -120,7 +120,7 @@ def test_httpd_takes_each_configuration_in_a_deploys_trial(httpd_image: Path, tm
     (conf / "httpd.conf").write_text(render_httpd_conf(settings))
     mounts: dict[str, Path | str] = {f"{PREFIX}/conf/hearth": conf}
     if settings.has_tls_files:
-        authority = make_authority(tmp_path / "ca", [], today())
+        authority = create_authority(tmp_path / "ca", [], today())
         live.mkdir()
         for name in ("ca.crt", "acme-trust.pem"):
             (live / name).write_bytes(authority.pem)
@@ -433,7 +433,7 @@ def test_a_certificate_is_renewed_under_a_running_answer(
 @pytest.mark.parametrize("name", ["bank.example.com", "8.8.8.8", "2606:4700::1111"])
 def test_openssl_refuses_what_the_authority_may_not_vouch_for(site: Site, name: str) -> None:
     """Somebody has the authority's key, and makes a certificate for a site of the web with it."""
-    assert site.authority.outside([name]) == [name]
+    assert site.authority.not_permitted([name]) == [name]
     forged = _signed(site.authority, name)
     with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree violation"):
         _shake_hands_in_memory(forged, site.authority, name)

@@ -21,7 +21,7 @@ from hearth.docker.facts import Engine, EngineUnreachable
 from hearth.docker.reachability import Reachability, ReachabilityState
 from hearth.firewall.facts import Firewall
 from hearth.footprint.facts import Footprint, FootprintState, Owned
-from hearth.host.hardware import HARDWARE_QUESTIONS, parse_hardware
+from hearth.host.hardware import HARDWARE_SCRIPT, parse_hardware
 from hearth.host.login import Login
 from hearth.models.facts import Models, ModelsState
 from hearth.paths import BOOT_LINE, DAEMON_JSON, DOCKER_DIR, MODELS_VOLUME, REBOOT_DUE, ROOT
@@ -33,7 +33,7 @@ from hearth.stack.file_facts import Tree, TreeState
 from hearth.stack.image_facts import Images, ImagesState
 from hearth.tls.certificate import today
 from hearth.tls.facts import Certificates, CertificatesState
-from hearth.tls.local_ca import make_authority
+from hearth.tls.local_ca import create_authority
 from tests.support.recorded import raspberry_pi as recorded
 
 _default: Callable[[Any], Any] = harness._json_default
@@ -137,7 +137,7 @@ def test_a_checkup_is_read(tmp_path: Path) -> None:
     assert state.hardware.memory == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert state.hardware.page_size == os.sysconf("SC_PAGE_SIZE")
     assert state.hardware.kernel == os.uname().machine
-    assert state.hardware.counts_memory is not None
+    assert state.hardware.memory_cgroup_enabled is not None
     assert " ".join(state.hardware.cmdline) == " ".join(Path("/proc/cmdline").read_text().split())
     assert (state.hardware.boot_line, state.hardware.reboot_due) == (None, False)
 
@@ -174,7 +174,7 @@ def test_a_board_is_read_with_a_zero_byte_a_line_without_end_and_a_firmware(
     cases = "; ".join(f'[ $1 = {name} ] && echo "{answer}"' for name, answer in answers.items())
     stub(tmp_path / "vcgencmd", f"{cases}; true")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    questions = HARDWARE_QUESTIONS
+    questions = HARDWARE_SCRIPT
     for path, name in (
         ("/proc/device-tree/model", "model"),
         (BOOT_LINE, "cmdline.txt"),
@@ -186,18 +186,18 @@ def test_a_board_is_read_with_a_zero_byte_a_line_without_end_and_a_firmware(
     hardware = parse_hardware(parse_sections(ask(f"{questions}; true")))
     assert hardware.model == recorded.MODELS[0]
     assert (hardware.boot_line or "").strip() == recorded.BOOT_LINE
-    assert (hardware.counts_memory, hardware.reboot_due) == (False, True)
+    assert (hardware.memory_cgroup_enabled, hardware.reboot_due) == (False, True)
     assert (hardware.throttled, hardware.temperature) == (0x50005, 38.6)
 
 
 @pytest.mark.parametrize(("line", "counts"), [("", False), ("memory\t0\t70\t0\n", False), ("memory\t0\t70\t1\n", True)])
 def test_the_old_kind_of_cgroups_is_asked_where_there_is_no_other(tmp_path: Path, line: str, counts: bool) -> None:
     (tmp_path / "cgroups").write_text(recorded.CGROUPS_WITHOUT_V1 + line)
-    questions = HARDWARE_QUESTIONS.replace("/sys/fs/cgroup/cgroup.controllers", str(tmp_path / "none"))
+    questions = HARDWARE_SCRIPT.replace("/sys/fs/cgroup/cgroup.controllers", str(tmp_path / "none"))
     hardware = parse_hardware(
         parse_sections(ask(questions.replace("/proc/cgroups", str(tmp_path / "cgroups")) + "; true"))
     )
-    assert hardware.counts_memory is counts
+    assert hardware.memory_cgroup_enabled is counts
 
 
 def test_a_machine_without_hearth_has_no_firewall_of_it() -> None:
@@ -218,7 +218,7 @@ def test_files_are_read(tmp_path: Path) -> None:
 
 def test_certificates_are_read_and_nothing_of_a_key(tmp_path: Path) -> None:
     """With a real shell and a real key."""
-    authority = make_authority(tmp_path / "ca", ["pi.local"], today())
+    authority = create_authority(tmp_path / "ca", ["pi.local"], today())
     pair = authority.issue(["pi.local"], today())
     live = tmp_path / "tls/live"
     live.mkdir(parents=True)

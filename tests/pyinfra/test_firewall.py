@@ -1,4 +1,4 @@
-"""The firewall's operations: when they do something, and that it is done. Packets: test_firewall_packets.py."""
+"""The firewall's operations: when they change something, and their scripts. Packets: test_firewall_packets.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hearth.firewall.facts import Firewall
-from hearth.firewall.operations import apply_firewall, limit_script, removal_script
+from hearth.firewall.operations import apply_firewall, apply_script, removal_script
 from hearth.firewall.rules import TABLE, UNIT, FirewallState, digest, render_rules
 from hearth.paths import FIREWALL_LOADED, FIREWALL_UNIT
 from tests.pyinfra.conftest import Result, Run
@@ -23,36 +23,36 @@ RIGHT = FirewallState(
 )
 
 
-def limit(run: Run, state: FirewallState) -> Result:
+def apply(run: Run, state: FirewallState) -> Result:
     return run(apply_firewall, {Firewall: state}, networks=NETWORKS, ports=PORTS, timeout=60)
 
 
-def test_a_right_firewall_is_left_alone(run: Run) -> None:
-    result = limit(run, RIGHT)
+def test_a_firewall_in_sync_is_not_changed(run: Run) -> None:
+    result = apply(run, RIGHT)
     assert result.commands == []
-    assert result.noop == "only 192.168.1.0/24 may reach 85", "11434 is on the loopback"
+    assert result.noop == "only 192.168.1.0/24 may reach 85", "11434 is on loopback"
 
 
 @pytest.mark.parametrize(
     "state", [FirewallState(), replace(RIGHT, has_nft=False), replace(RIGHT, intact=False), replace(RIGHT, rules="old")]
 )
-def test_a_difference_is_said_and_put_right(run: Run, state: FirewallState) -> None:
-    result = limit(run, state)
+def test_a_difference_is_reported_and_fixed(run: Run, state: FirewallState) -> None:
+    result = apply(run, state)
     assert result.said
     (script,) = result.scripts
-    assert script == limit_script(RULES, not state.has_nft, 60)
+    assert script == apply_script(RULES, not state.has_nft, 60)
     assert ("apt_install nftables" in script) is not state.has_nft
 
 
-def test_the_scripts_are_good_shell() -> None:
+def test_the_scripts_are_valid_shell() -> None:
     for install in (True, False):
-        check_syntax(limit_script(f"{RULES}{HOSTILE}", install, 60))
+        check_syntax(apply_script(f"{RULES}{HOSTILE}", install, 60))
     check_syntax(removal_script())
 
 
 @pytest.fixture(name="host")
 def _host(tmp_path: Path) -> Sandbox:
-    """A host with an nft and a systemctl that find everything well."""
+    """A host with an nft and a systemctl that always succeed."""
     sandbox = Sandbox(tmp_path)
     (tmp_path / "etc").mkdir()
     sandbox.program("nft")
@@ -66,11 +66,11 @@ def on(host: Sandbox, script: str) -> subprocess.CompletedProcess[str]:
     return host.run(script)
 
 
-LIMIT = limit_script(RULES, install=False, timeout=60)
+APPLY = apply_script(RULES, install=False, timeout=60)
 
 
-def test_rules_are_tried_before_they_are_put_and_loaded_by_the_service(host: Sandbox) -> None:
-    done = on(host, LIMIT)
+def test_rules_are_checked_first_and_loaded_by_the_service(host: Sandbox) -> None:
+    done = on(host, APPLY)
     assert done.returncode == 0, done.stderr
     assert (host.root / "firewall.nft").read_text() == RULES
     assert host.calls == [
@@ -83,11 +83,11 @@ def test_rules_are_tried_before_they_are_put_and_loaded_by_the_service(host: San
     assert {path.name for path in (host.directory / "etc").iterdir()} == {"hearth-firewall.service"}
 
 
-def test_rules_that_the_host_refuses_change_nothing(host: Sandbox) -> None:
+def test_rules_that_the_host_rejects_change_nothing(host: Sandbox) -> None:
     (host.root).mkdir()
     (host.root / "firewall.nft").write_text("old")
     host.program("nft", "echo 'Error: Could not process rule: Operation not permitted' >&2; exit 1")
-    done = on(host, LIMIT)
+    done = on(host, APPLY)
     assert done.returncode != 0
     assert "Operation not permitted" in done.stderr
     assert "modprobe nf_tables" in done.stderr
@@ -98,11 +98,11 @@ def test_rules_that_the_host_refuses_change_nothing(host: Sandbox) -> None:
 
 def test_a_service_that_fails_fails_the_run(host: Sandbox) -> None:
     host.program("systemctl", 'case "$1" in reload-or-restart) exit 1;; esac')
-    assert on(host, LIMIT).returncode != 0
+    assert on(host, APPLY).returncode != 0
 
 
-def test_nothing_of_it_is_left(host: Sandbox) -> None:
-    assert on(host, LIMIT).returncode == 0
+def test_removal_is_complete(host: Sandbox) -> None:
+    assert on(host, APPLY).returncode == 0
     (host.directory / "etc/hearth-firewall").touch()
     done = on(host, removal_script())
     assert done.returncode == 0, done.stderr
@@ -111,7 +111,7 @@ def test_nothing_of_it_is_left(host: Sandbox) -> None:
     assert host.calls[-1] == f"nft delete table {TABLE}"
 
 
-def test_a_half_removed_firewall_is_removed_to_its_end(host: Sandbox) -> None:
+def test_a_half_removed_firewall_is_removed_completely(host: Sandbox) -> None:
     host.program("nft", "exit 1")
     host.program("systemctl", '[ "$1" = daemon-reload ]')
     host.root.mkdir()

@@ -1,4 +1,4 @@
-"""The firewall's rules in a real kernel: a host that publishes as Docker does, a listed machine and a foreign one."""
+"""The firewall's rules in a real kernel: a host with Docker's rules, a listed machine and an unlisted one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WORLD = Path(__file__).with_name("walled_host.py")
 SBIN = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
 PORTS = frozenset({("0.0.0.0", 85), ("127.0.0.1", 11434)})
 
-# Docker's own rules for two published ports, of version 26: port 85 everywhere, port 11434 on the loopback.
+# Docker 26's own rules for two published ports: port 85 on all addresses, port 11434 on loopback.
 DOCKER = """
 table ip docker {
   chain prerouting {
@@ -44,38 +44,38 @@ table ip docker {
   }
 }
 """
-# Who, where to, which port → who answers without a firewall, and with one that lets 10.9.0.0/24 in.
+# Client, address, port → who responds without a firewall, and with one that allows 10.9.0.0/24.
 PROBES: dict[tuple[str, str, int], tuple[str, str]] = {
     ("listed", "10.9.0.1", 85): ("front", "front"),
     ("foreign", "10.8.0.1", 85): ("front", "refused"),
     # The host's other address makes no difference.
     ("foreign", "10.9.0.1", 85): ("front", "refused"),
-    # docker-proxy takes IPv6, and no network of that is listed.
+    # docker-proxy accepts IPv6, and no IPv6 network is listed.
     ("listed", "fd09::1", 85): ("host", "refused"),
     ("foreign", "fd08::1", 85): ("host", "refused"),
-    # Straight to the containers, past what is published: open in Docker before 28, for those who add a route.
+    # Directly to the containers, bypassing published ports: possible before Docker 28 for clients that add a route.
     ("listed", "172.21.0.2", 80): ("front", "refused"),
     ("foreign", "172.21.0.2", 80): ("front", "refused"),
     ("listed", "172.19.0.2", 11434): ("out", "refused"),
     ("foreign", "172.19.0.2", 11434): ("out", "refused"),
-    # Ports that are not Hearth's: ssh, and 11434 on an address that Hearth does not publish it on.
+    # Ports that are not Hearth's: ssh, and 11434 on an address that Hearth does not publish.
     ("listed", "10.9.0.1", 22): ("host", "host"),
     ("foreign", "10.8.0.1", 22): ("host", "host"),
     ("foreign", "10.9.0.1", 11434): ("host", "host"),
-    # The host itself, by all its names.
+    # The host itself, by all its addresses.
     ("host", "127.0.0.1", 11434): ("host", "host"),
     ("host", "::1", 85): ("host", "host"),
     ("host", "10.9.0.1", 85): ("front", "front"),
     ("host", "172.21.0.2", 80): ("front", "front"),
-    # The containers' ways out, to a registry on a foreign network.
+    # Outgoing connections of the containers, to a registry on another network.
     ("out", "10.8.0.20", 5000): ("a registry", "a registry"),
     ("front", "10.8.0.20", 5000): ("a registry", "a registry"),
 }
 
 
 @cache
-def obstacle() -> str:
-    """Why there can be no such host on this machine; "" if there can."""
+def missing_privileges() -> str:
+    """Why this machine can't run such a host; "" if it can."""
     if not shutil.which("nft", path=SBIN):
         return "nft is not installed (apt-get install nftables)"
     script = 'echo "table inet t { chain c { type filter hook input priority 0; }; }" | nft -f -'
@@ -85,12 +85,12 @@ def obstacle() -> str:
         )
     except OSError as error:
         return f"unshare: {error}"
-    return f"no network of one's own here: {done.stderr.strip()}" if done.returncode else ""
+    return f"network namespaces are not available: {done.stderr.strip()}" if done.returncode else ""
 
 
 def play(*steps: dict[str, Any]) -> list[Any]:
-    """What came of each step, on a new host."""
-    if why := obstacle():
+    """The result of each step, on a new host."""
+    if why := missing_privileges():
         pytest.skip(why)
     done = subprocess.run(
         ["unshare", "-rnm", "--kill-child", "--pid", "--fork", "--mount-proc", sys.executable, str(WORLD)],
@@ -109,7 +109,7 @@ def load(rules: str) -> dict[str, Any]:
     return {"run": f"nft -f - <<'RULES'\n{rules}\nRULES"}
 
 
-def test_only_listed_networks_come_in_and_all_else_is_as_it_was() -> None:
+def test_only_listed_networks_are_allowed_and_all_else_is_unchanged() -> None:
     everything = {"probe": list(PROBES)}
     rules = load(render_rules(["10.9.0.0/24"], PORTS))
     theirs = {"run": "nft list table ip docker", "show": True}
@@ -122,12 +122,12 @@ def test_only_listed_networks_come_in_and_all_else_is_as_it_was() -> None:
     without, with_it, after = answers[1], answers[4], answers[9]
     assert dict(zip(PROBES, without, strict=True)) == {probe: expected[0] for probe, expected in PROBES.items()}
     assert dict(zip(PROBES, with_it, strict=True)) == {probe: expected[1] for probe, expected in PROBES.items()}
-    assert after == without, "nothing of it stays"
-    assert answers[5] == answers[2], "Docker's rules are Docker's"
-    assert answers[7].count(TABLE) == 1, "loaded twice, it is there once"
+    assert after == without, "nothing remains"
+    assert answers[5] == answers[2], "Docker's rules are unchanged"
+    assert answers[7].count(TABLE) == 1, "loaded twice, it exists once"
 
 
-def test_networks_of_both_kinds_and_single_machines() -> None:
+def test_networks_of_both_families_and_single_addresses() -> None:
     probes = [["listed", "10.9.0.1", 85], ["listed", "fd09::1", 85]]
     probes += [["foreign", "10.8.0.1", 85], ["foreign", "fd08::1", 85]]
     cases = {
@@ -141,7 +141,7 @@ def test_networks_of_both_kinds_and_single_machines() -> None:
 
 
 def test_the_engine_may_flush_and_rebuild_its_rules() -> None:
-    """As it does when it is restarted."""
+    """As during its restart."""
     again = {"run": f"nft delete table ip docker; nft -f - <<'RULES'\n{DOCKER}\nRULES"}
     probes = [["listed", "10.9.0.1", 85], ["foreign", "10.8.0.1", 85], ["foreign", "172.19.0.2", 11434]]
     *_, found = play(load(DOCKER), load(render_rules(["10.9.0.0/24"], PORTS)), again, {"probe": probes})

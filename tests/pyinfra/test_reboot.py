@@ -1,4 +1,4 @@
-"""A run that restarts its host and goes on: pyinfra's own program, over ssh, to a server that really goes away."""
+"""A run that reboots its host and continues: the real pyinfra, over ssh, to a server that really goes away."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ boot._DELAY = 1
 start_keepalive()
 acquire_deploy_lock({})
 server.shell(name="Before", commands=["echo before $(flock -n lock true && echo free || echo held) >> said"])
-boot.reboot_host(name="Restart the host")
+boot.reboot_host(name="Reboot the host")
 server.shell(name="After", commands=["echo after $(flock -n lock true && echo free || echo held) >> said"])
 """
 
 
 @pytest.fixture(name="machine")
 def _machine(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A directory for what the host keeps, and its port."""
+    """A directory for the host's state, and its port."""
     for name, script in (("reboot", "touch rebooting"), ("systemctl", 'echo "$@" >> said')):
         path = tmp_path / "bin" / name
         path.parent.mkdir(exist_ok=True)
@@ -48,7 +48,7 @@ def _machine(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     server.wait()
 
 
-def test_a_run_goes_on_after_a_restart_and_holds_the_host_again(machine: tuple[Path, str]) -> None:
+def test_a_run_continues_after_a_reboot_with_the_lock(machine: tuple[Path, str]) -> None:
     directory, port = machine
     data = {"ssh_port": int(port), "ssh_user": "pi", "ssh_password": "x", "ssh_look_for_keys": False}
     data |= {"ssh_allow_agent": False, "ssh_known_hosts_file": str(directory / "known_hosts")}
@@ -61,5 +61,5 @@ def test_a_run_goes_on_after_a_restart_and_holds_the_host_again(machine: tuple[P
         "is-system-running --wait",
         "after held",
     ], run.stderr
-    assert "restarting; it has 15 minutes to come back" in run.stderr
+    assert "rebooting; waiting up to 15 minutes" in run.stderr
     assert "no sign of life" not in run.stderr

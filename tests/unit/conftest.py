@@ -12,7 +12,7 @@ import pytest
 from hearth.settings.model import Settings
 from tests.support import shipped
 
-# The machine may be busy with virtual machines: a slow example is no failure.
+# The machine may be busy with virtual machines: a slow example is not a failure.
 hypothesis.settings.register_profile("hearth", deadline=None)
 hypothesis.settings.load_profile("hearth")
 
@@ -25,17 +25,17 @@ def project() -> Path:
 
 @pytest.fixture(scope="session")
 def defaults() -> dict[str, Any]:
-    """What `group_data/all.py` sets: name to value."""
+    """The settings in `group_data/all.py`: name to value."""
     return shipped.defaults()
 
 
 @pytest.fixture(scope="session")
 def make_settings() -> Callable[..., Settings]:
-    """Settings as shipped, with the given values instead of the defaults."""
+    """Build settings from the defaults, with some values replaced."""
     return shipped.shipped_settings
 
 
 @pytest.fixture(scope="session")
 def settings() -> Settings:
-    """The settings as shipped."""
+    """The default settings."""
     return shipped.shipped_settings()

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from hearth.tls.certificate import today
-from hearth.tls.local_ca import make_authority
+from hearth.tls.local_ca import create_authority
 from lab import artefacts, cache, images, ports, process, registry
 from tests.lab import registry_copy
 from tests.lab.machine import on_guest
@@ -58,7 +58,7 @@ class StandIn:
 @contextmanager
 def running(directory: Path) -> Iterator[StandIn]:
     """The stand-ins, as long as the block runs. `directory` holds a copy of the lab's images."""
-    authority = make_authority(directory / "authority", NAMES, today())
+    authority = create_authority(directory / "authority", NAMES, today())
     pem = directory / "hub.pem"
     pem.write_bytes(authority.issue(NAMES, today()))
     keys = artefacts.keys()

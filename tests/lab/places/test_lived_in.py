@@ -59,7 +59,7 @@ def test_the_native_ollama_on_the_port_is_refused_and_its_models_are_offered() -
     assert run.code != 0
     assert "ollama_publish = '127.0.0.1:11434': the port is held by ollama (process" in run.output, run.output
     assert "sudo systemctl disable --now ollama" in run.output
-    assert f"(tinyllama:latest) can stay in use: ollama_models_dir = '{STORE}'" in run.output
+    assert f"To keep using its models (tinyllama:latest): ollama_models_dir = '{STORE}'" in run.output
     beside = deploy('ollama_publish="127.0.0.1:11435"', inventory=INVENTORY)
     assert beside.code != 0
     assert "delete each other's half-pulled models" in beside.output, beside.output
@@ -75,8 +75,8 @@ def test_the_deploy_leaves_all_of_it_as_it_was() -> None:
     first = deploy(timeout=1800, inventory=INVENTORY)
     assert first.code == 0, first.output
     for found in (
-        "found: other containers, which go on: old-blog",
-        "found: /etc/docker/daemon.json with settings of your own (default-address-pools, labels, registry-mirrors)",
+        "found: other containers, which keep running: old-blog",
+        "found: /etc/docker/daemon.json with your own settings (default-address-pools, labels, registry-mirrors)",
         "found: ufw, whose rules stay",
         "apache2 on 80",
     ):

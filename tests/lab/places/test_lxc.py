@@ -57,7 +57,7 @@ def test_a_clock_that_is_wrong_is_that_of_the_machine_below() -> None:
     on_guest("sudo date -s '+3 days' >/dev/null")
     run = to_container()
     assert run.code != 0
-    assert "A container has its clock from the machine that it runs on: set that one's" in run.output, run.output
+    assert "A container uses the clock of the machine that it runs on; set that one" in run.output, run.output
     assert "on the Proxmox node" in run.output
     nothing_was_installed()
 

@@ -52,8 +52,8 @@ def test_limits_that_do_nothing_are_told_and_come_back_with_the_kernel_that_obey
     assert "memory" not in on_guest("cat /sys/fs/cgroup/cgroup.controllers").split()
     repair, quiet = right_then_quiet()
     for run in (repair, quiet):
-        assert "proxy_memory_limit has no effect: the kernel does not count memory for containers" in run.output
-        assert f"must not say {DISABLE_OPTION}" in run.output
+        assert "proxy_memory_limit has no effect: the memory cgroup is off" in run.output
+        assert f"Remove {DISABLE_OPTION} from the kernel's command line" in run.output
     # The engine does not start it with its limit, so that is not all that is said of it.
     assert f"{TOO_LIMITED}; it is recreated" in repair.output
     assert on_guest(LIMIT) == "0"
@@ -90,7 +90,7 @@ def test_a_run_that_restarts_the_machine_goes_on_and_holds_it_again(tmp_path: Pa
         "start_keepalive()\n"
         "root = root_arguments()\n"
         "acquire_deploy_lock(root)\n"
-        "boot.reboot_host(name='Restart the host', **root)\n"
+        "boot.reboot_host(name='Reboot the host', **root)\n"
         "server.shell(name='Ask the engine', commands=['docker ps'], **root)\n"
         "server.shell(\n"
         "    name='See that the host is held', commands=['! flock -n /run/hearth-deploy.lock true'], **root\n"
@@ -101,5 +101,5 @@ def test_a_run_that_restarts_the_machine_goes_on_and_holds_it_again(tmp_path: Pa
     print(f"\na run with a restart in it: {run.seconds:.1f} s")
     assert run.code == 0, run.output
     assert on_guest(BOOT_ID) != before
-    assert "Restart the host" in run.changed
+    assert "Reboot the host" in run.changed
     assert deploy().code == 0

@@ -30,8 +30,8 @@ def _with_a_docker_of_theirs() -> None:
 
 def test_a_docker_with_containers_is_not_replaced_by_another() -> None:
     said = refused('docker_source="docker"')
-    assert "docker-ce would take the place of docker.io, which is there" in said
-    assert "stop the containers that run on it (old-blog)" in said
+    assert "docker-ce would replace docker.io, which is installed" in said
+    assert "stop its running containers (old-blog)" in said
 
 
 def test_a_docker_in_swarm_mode() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hearth.docker.daemon_json import dump_config, wanted_config
 from hearth.docker.operations import install_script
 from hearth.docker.packages import DockerSource
-from hearth.firewall.operations import limit_script
+from hearth.firewall.operations import apply_script
 from hearth.firewall.rules import render_rules
 from hearth.models.operations import pull_script as pull_models_script
 from hearth.models.plan import Task
@@ -67,7 +67,7 @@ def scripts(settings: Settings) -> dict[str, str]:
         "models": pull_models_script(tasks, settings.ollama_model_registry, 60, 1),
         "files": swap_script(paths, "/tmp/upload", settings.proxy_image),
         "containers": converge_script([], settings.docker_health_timeout, refused, 0, directories),
-        "firewall": limit_script(
+        "firewall": apply_script(
             render_rules(settings.firewall_allowed_networks or ("10.0.0.0/8",), settings.published_ports), False, 60
         ),
     }

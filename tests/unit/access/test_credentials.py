@@ -1,4 +1,4 @@
-"""Users and API clients: what they may have for passwords and keys, and the files that are made of them."""
+"""Valid passwords and API keys, and the files generated from them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from hearth.access.credential_files import PEOPLE, PROGRAMS, about, renew
+from hearth.access.credential_files import API_KEYS_FILE, USERS_FILE, describe_changes, update_files
 from hearth.access.credentials import Credentials, check_key, check_password, read_credentials
 from hearth.settings import secret_source
 from hearth.settings.model import Settings
@@ -40,21 +40,21 @@ def test_passwords(text: str, password: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "reason"),
     [
-        ("seven77", "fewer than 8"),
-        ("seven77\nand much more below", "fewer than 8"),
+        ("seven77", "shorter than 8"),
+        ("seven77\nand much more below", "shorter than 8"),
         (" begins with a space", "a space"),
         ("ends with one ", "a space"),
-        ("\nsecond line", "fewer than 8"),
+        ("\nsecond line", "shorter than 8"),
         ("with a\ttab", "can't be typed"),
         ("with \x00 nothing", "can't be typed"),
-        ("x" * 73, "more than 72 bytes"),
-        ("ß" * 37, "more than 72 bytes"),
+        ("x" * 73, "longer than 72 bytes"),
+        ("ß" * 37, "longer than 72 bytes"),
     ],
 )
-def test_what_is_no_password(text: str, why: str) -> None:
-    with pytest.raises(ValueError, match=why) as caught:
+def test_invalid_passwords(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason) as caught:
         check_password(text)
     assert text.strip() not in str(caught.value)
 
@@ -65,36 +65,36 @@ def test_keys(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "reason"),
     [
         ("0123456789abcdefghi", "at least 20"),
         ("a" * 40, "at least 20"),
         ("ababababababababababab", "at least 20"),
         ("0123456789" * 60, "at least 20"),
-        ("with a space in the midst", "a space"),
-        ("kein-Schlüssel-mit-Umlaut", "beyond those of ASCII"),
+        ("with a space in the middle", "a space"),
+        ("kein-Schlüssel-mit-Umlaut", "not ASCII"),
         ("nb-4f0c86d1a2b37e5f\t9c08", "a space"),
     ],
 )
-def test_what_is_no_key(text: str, why: str) -> None:
-    with pytest.raises(ValueError, match=why) as caught:
+def test_invalid_keys(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason) as caught:
         check_key(text)
     assert text not in str(caught.value)
 
 
 @given(st.text(min_size=1))
-def test_whatever_comes_from_a_source_is_used_or_refused_with_a_sentence(text: str) -> None:
+def test_any_text_from_a_source_is_accepted_or_rejected(text: str) -> None:
     for check in (check_password, check_key):
-        said = ""
+        message = ""
         try:
             assert "\n" not in check(text)
         except ValueError as error:
-            said = str(error)
-        assert not said or "first line" in said or "at least" in said
+            message = str(error)
+        assert not message or "first line" in message or "at least" in message
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], dict[str, str]]:
+def secret_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], dict[str, str]]:
     monkeypatch.setattr(secret_source, "_read", {})
 
     def make(name: str, content: str) -> dict[str, str]:
@@ -106,23 +106,27 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
     return make
 
 
-def test_all_that_the_settings_name_is_read(make_settings: Make, place: Any) -> None:
+def test_all_credentials_in_the_settings_are_read(make_settings: Make, secret_file: Any) -> None:
     settings = make_settings(
         proxy_access="users or api_keys",
-        proxy_users={"anna": place("anna", "the password\nnotes")},
-        proxy_api_keys={"notebook": place("notebook", KEY)},
+        proxy_users={"anna": secret_file("anna", "the password\nnotes")},
+        proxy_api_keys={"notebook": secret_file("notebook", KEY)},
     )
-    callers = read_credentials(settings)
-    assert {name: secret.get_secret_value() for name, secret in callers.users.items()} == {"anna": "the password"}
-    assert {name: secret.get_secret_value() for name, secret in callers.api_keys.items()} == {"notebook": KEY}
-    assert "the password" not in f"{callers} {callers!r}"
+    credentials = read_credentials(settings)
+    assert {name: secret.get_secret_value() for name, secret in credentials.users.items()} == {"anna": "the password"}
+    assert {name: secret.get_secret_value() for name, secret in credentials.api_keys.items()} == {"notebook": KEY}
+    assert "the password" not in f"{credentials} {credentials!r}"
 
 
-def test_all_that_is_wrong_is_told_at_once_with_settings_and_without_secrets(make_settings: Make, place: Any) -> None:
+def test_all_errors_are_reported_at_once_without_secrets(make_settings: Make, secret_file: Any) -> None:
     settings = make_settings(
         proxy_access="users or api_keys",
-        proxy_users={"anna": place("anna", "short!"), "ben": {"env": "HEARTH_NOBODY"}},
-        proxy_api_keys={"a": place("a", KEY), "b": place("b", KEY), "c": place("c", "guess me, if you can")},
+        proxy_users={"anna": secret_file("anna", "short!"), "ben": {"env": "HEARTH_NOBODY"}},
+        proxy_api_keys={
+            "a": secret_file("a", KEY),
+            "b": secret_file("b", KEY),
+            "c": secret_file("c", "guess me, if you can"),
+        },
     )
     with pytest.raises(SourceError) as caught:
         read_credentials(settings)
@@ -133,9 +137,9 @@ def test_all_that_is_wrong_is_told_at_once_with_settings_and_without_secrets(mak
         "proxy_api_keys[c]",
         "proxy_api_keys[b]",
     ]
-    assert "gives what is no password: its first line has fewer than 8 characters" in lines[0]
+    assert "is not a valid password: the first line is shorter than 8 characters" in lines[0]
     assert "HEARTH_NOBODY is not set" in lines[1]
-    assert "gives what is no API key" in lines[2]
+    assert "is not a valid API key" in lines[2]
     assert "the same key as a" in lines[3]
     assert not any(secret in str(caught.value) for secret in ("short!", KEY, "guess me"))
 
@@ -143,64 +147,70 @@ def test_all_that_is_wrong_is_told_at_once_with_settings_and_without_secrets(mak
 # --- Files ----------------------------------------------------------------------------------------
 
 
-def known(people: dict[str, str] | None = None, programs: dict[str, str] | None = None) -> Credentials:
+def credentials(users: dict[str, str] | None = None, api_keys: dict[str, str] | None = None) -> Credentials:
     return Credentials(
-        {name: SecretStr(value) for name, value in (people or {}).items()},
-        {name: SecretStr(value) for name, value in (programs or {}).items()},
+        {name: SecretStr(value) for name, value in (users or {}).items()},
+        {name: SecretStr(value) for name, value in (api_keys or {}).items()},
     )
 
 
 ANNA_AND_BEN = {"anna": "password of anna", "ben": "password of ben"}
-FIRST = renew({}, known(ANNA_AND_BEN, {"notebook": KEY, "editor": KEY[::-1]}))
+FIRST = update_files({}, credentials(ANNA_AND_BEN, {"notebook": KEY, "editor": KEY[::-1]}))
 
 
 def lines(contents: Any, name: str) -> list[str]:
     return list(contents[name].get_secret_value().splitlines())
 
 
-def test_people_are_names_and_bcrypt_hashes() -> None:
-    found = [line.split(":", 1) for line in lines(FIRST, PEOPLE)]
+def test_users_are_names_and_bcrypt_hashes() -> None:
+    found = [line.split(":", 1) for line in lines(FIRST, USERS_FILE)]
     assert [name for name, _ in found] == ["anna", "ben"]
     for name, digest in found:
         assert digest.startswith("$2y$10$")
         assert bcrypt.checkpw(ANNA_AND_BEN[name].encode(), digest.encode())
 
 
-def test_programs_are_hashes_with_one_salt_and_no_key() -> None:
-    text = FIRST[PROGRAMS].get_secret_value()
+def test_api_keys_are_hashes_with_one_salt() -> None:
+    text = FIRST[API_KEYS_FILE].get_secret_value()
     assert KEY not in text
     assert KEY[::-1] not in text
     assert re.findall(r"PROGRAM=(\S+)$", text, re.MULTILINE) == ["editor", "notebook"]
     assert len(set(re.findall(r"sha1\('([0-9a-f]{32})' ", text))) == 1
     assert len(set(re.findall(r"== '([0-9a-f]{40})'", text))) == 2
-    again = renew({}, known(ANNA_AND_BEN, {"notebook": KEY, "editor": KEY[::-1]}))
-    assert again[PROGRAMS] != FIRST[PROGRAMS], "on another host the same key has another hash"
+    again = update_files({}, credentials(ANNA_AND_BEN, {"notebook": KEY, "editor": KEY[::-1]}))
+    assert again[API_KEYS_FILE] != FIRST[API_KEYS_FILE], "the same key has a different hash on each host"
 
 
-def test_nothing_changes_while_passwords_and_keys_are_the_same() -> None:
-    wanted = renew(FIRST, known(dict(reversed(ANNA_AND_BEN.items())), {"editor": KEY[::-1], "notebook": KEY}))
+def test_unchanged_credentials_change_nothing() -> None:
+    wanted = update_files(
+        FIRST, credentials(dict(reversed(ANNA_AND_BEN.items())), {"editor": KEY[::-1], "notebook": KEY})
+    )
     assert wanted == FIRST
-    assert about(FIRST, wanted) == []
+    assert describe_changes(FIRST, wanted) == []
 
 
-def test_only_what_changed_has_another_hash() -> None:
-    wanted = renew(FIRST, known(ANNA_AND_BEN | {"ben": "another password"}, {"notebook": KEY, "editor": KEY[1:] + "x"}))
-    assert lines(wanted, PEOPLE)[0] == lines(FIRST, PEOPLE)[0]
-    assert lines(wanted, PEOPLE)[1] != lines(FIRST, PEOPLE)[1]
-    assert [line in lines(FIRST, PROGRAMS) for line in lines(wanted, PROGRAMS)] == [True, True, False, True]
-    assert about(FIRST, wanted) == [
-        "ben has another password; httpd sees it at once",
-        "editor has another key; httpd reloads gracefully, nothing is cut",
+def test_only_changed_credentials_get_a_new_hash() -> None:
+    wanted = update_files(
+        FIRST, credentials(ANNA_AND_BEN | {"ben": "another password"}, {"notebook": KEY, "editor": KEY[1:] + "x"})
+    )
+    assert lines(wanted, USERS_FILE)[0] == lines(FIRST, USERS_FILE)[0]
+    assert lines(wanted, USERS_FILE)[1] != lines(FIRST, USERS_FILE)[1]
+    assert [line in lines(FIRST, API_KEYS_FILE) for line in lines(wanted, API_KEYS_FILE)] == [True, True, False, True]
+    assert describe_changes(FIRST, wanted) == [
+        "ben has a new password; httpd applies it at once",
+        "editor has a new key; httpd reloads gracefully, nothing is cut",
     ]
 
 
-def test_who_comes_and_who_goes_is_said() -> None:
-    wanted = renew(FIRST, known({"anna": "password of anna", "carl": "password of carl"}, {"a": KEY, "b": f"{KEY}b"}))
-    assert about(FIRST, wanted) == [
-        "carl is new and ben is let in no more; httpd sees it at once",
-        "a and b are new and editor and notebook are let in no more; httpd reloads gracefully, nothing is cut",
+def test_new_and_removed_users_are_reported() -> None:
+    wanted = update_files(
+        FIRST, credentials({"anna": "password of anna", "carl": "password of carl"}, {"a": KEY, "b": f"{KEY}b"})
+    )
+    assert describe_changes(FIRST, wanted) == [
+        "carl is new and ben loses access; httpd applies it at once",
+        "a and b are new and editor and notebook lose access; httpd reloads gracefully, nothing is cut",
     ]
-    nobody = renew(wanted, known())
+    nobody = update_files(wanted, credentials())
     assert [content.get_secret_value() for content in nobody.values()] == ["", ""]
 
 
@@ -216,25 +226,27 @@ def test_who_comes_and_who_goes_is_said() -> None:
         "",
     ],
 )
-def test_what_somebody_wrote_there_is_put_right(edited: str) -> None:
-    present = {PEOPLE: SecretStr(edited), PROGRAMS: SecretStr("# salt x\nLoadModule evil evil.so\n")}
-    wanted = renew(present, known({"anna": "password of anna"}, {"notebook": KEY}))
-    (line,) = lines(wanted, PEOPLE)
+def test_manual_edits_are_corrected(edited: str) -> None:
+    present = {USERS_FILE: SecretStr(edited), API_KEYS_FILE: SecretStr("# salt x\nLoadModule evil evil.so\n")}
+    wanted = update_files(present, credentials({"anna": "password of anna"}, {"notebook": KEY}))
+    (line,) = lines(wanted, USERS_FILE)
     assert bcrypt.checkpw(b"password of anna", line.partition(":")[2].encode())
-    assert "evil" not in wanted[PROGRAMS].get_secret_value()
-    assert about(present, wanted)
+    assert "evil" not in wanted[API_KEYS_FILE].get_secret_value()
+    assert describe_changes(present, wanted)
 
 
-def test_an_edit_that_changes_no_name_nor_hash_is_named_by_its_file() -> None:
-    present = FIRST | {PEOPLE: SecretStr(FIRST[PEOPLE].get_secret_value() + "\n# mine\n")}
-    wanted = renew(present, known(ANNA_AND_BEN, {"notebook": KEY, "editor": KEY[::-1]}))
+def test_an_edit_without_a_changed_name_or_hash_is_reported_by_its_file() -> None:
+    present = FIRST | {USERS_FILE: SecretStr(FIRST[USERS_FILE].get_secret_value() + "\n# mine\n")}
+    wanted = update_files(present, credentials(ANNA_AND_BEN, {"notebook": KEY, "editor": KEY[::-1]}))
     assert wanted == FIRST
-    assert about(present, wanted) == ["secrets/httpd/people was changed on the host; httpd sees it at once"]
+    assert describe_changes(present, wanted) == [
+        "secrets/httpd/people was changed on the host; httpd applies it at once"
+    ]
 
 
 @hypothesis_settings(max_examples=20)
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=200))
-def test_whatever_is_there_the_files_are_made(text: str) -> None:
-    present = {PEOPLE: SecretStr(text), PROGRAMS: SecretStr(text)}
-    wanted = renew(present, known({}, {"notebook": KEY}))
-    assert re.fullmatch(r"(#.*\n)+SetEnvIfExpr \"[^\"]*\" PROGRAM=notebook\n", wanted[PROGRAMS].get_secret_value())
+def test_any_existing_content_is_replaced(text: str) -> None:
+    present = {USERS_FILE: SecretStr(text), API_KEYS_FILE: SecretStr(text)}
+    wanted = update_files(present, credentials({}, {"notebook": KEY}))
+    assert re.fullmatch(r"(#.*\n)+SetEnvIfExpr \"[^\"]*\" PROGRAM=notebook\n", wanted[API_KEYS_FILE].get_secret_value())

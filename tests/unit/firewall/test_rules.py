@@ -1,4 +1,4 @@
-"""The firewall: what its files say, and what is done about a host that differs. Packets: tests/pyinfra."""
+"""The firewall's rules, and the differences on a host. Packets: tests/pyinfra."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hearth.firewall.rules import (
     TABLE,
     UNIT,
     FirewallState,
+    allows,
     digest,
     find_differences,
-    lets_in,
     render_rules,
     unused_ports,
 )
@@ -39,13 +39,13 @@ def lines(rules: str) -> list[str]:
     return [line.strip() for line in rules.splitlines()]
 
 
-def test_rules_replace_those_that_are_there_in_one_step() -> None:
+def test_rules_replace_existing_ones_atomically() -> None:
     code = [line for line in lines(RULES) if not line.startswith("#")]
     assert code[:3] == [f"table {TABLE}", f"delete table {TABLE}", f"table {TABLE} {{"]
-    assert "flush" not in RULES, "everybody else's rules are not ours"
+    assert "flush" not in RULES, "other rules are not Hearth's"
 
 
-def test_ports_are_limited_where_they_are_published() -> None:
+def test_ports_are_restricted_on_their_published_address() -> None:
     rules = [line for line in lines(RULES) if "dport" in line]
     assert rules == [
         "tcp dport 85 goto ask",
@@ -54,7 +54,7 @@ def test_ports_are_limited_where_they_are_published() -> None:
     ]
 
 
-def test_networks_are_sorted_by_kind_and_joined_where_one_has_the_other_in_it() -> None:
+def test_networks_are_sorted_by_family_and_merged() -> None:
     rules = render_rules(["10.0.0.0/8", "fd00::/8", "10.1.0.0/16", "fd12::/16", "192.168.1.20"], PORTS)
     assert [line for line in lines(rules) if line.startswith("elements")] == [
         "elements = { 10.0.0.0/8, 192.168.1.20/32 }",
@@ -62,42 +62,42 @@ def test_networks_are_sorted_by_kind_and_joined_where_one_has_the_other_in_it() 
     ]
 
 
-def test_bridges_are_all_known_by_their_beginning() -> None:
+def test_all_bridges_match_the_pattern() -> None:
     assert all(network.startswith("hearth-") for network in frozenset.union(*SERVICE_NETWORKS.values()))
     assert set(NETWORKS) > frozenset.union(*SERVICE_NETWORKS.values())
     assert RULES.count('"hearth-*"') == 2
 
 
-def test_the_service_loads_the_file_and_notes_it() -> None:
+def test_the_service_loads_the_file_and_records_it() -> None:
     assert f"ExecStart=/usr/sbin/nft -f {FIREWALL_RULES}\n" in UNIT
     assert UNIT.count(f"> {FIREWALL_LOADED}'\n") == 2
     assert f"delete table {TABLE}\n" in UNIT
-    assert "$" not in UNIT, "systemd would fill it in"
+    assert "$" not in UNIT, "systemd would expand it"
 
 
 # --- what differs ---------------------------------------------------------------------------------
 
 
-def test_a_right_host_has_no_difference() -> None:
+def test_a_host_in_sync_has_no_difference() -> None:
     assert find_differences(RIGHT, RULES, "…") == []
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"has_nft": False, "rules": "", "unit": ""}, ["nftables is not there", "is not there; it is put up: …"]),
-        ({"rules": digest("old"), "loaded": digest("old")}, ["has other rules; they are replaced in one step: …"]),
-        # A run that was cut between file and service, or a service that somebody stopped.
-        ({"loaded": digest("old")}, ["are not in force; they are loaded: …"]),
-        ({"loaded": "", "intact": False}, ["are not in force"]),
-        ({"active": False}, ["are not in force"]),
-        ({"intact": False}, ["were changed on the host; they are loaded anew"]),
-        ({"enabled": False}, ["does not come up when the host does"]),
-        ({"unit": digest("old")}, ["service is another one"]),
-        ({"unit": "", "enabled": False}, ["service is another one"]),
+        ({"has_nft": False, "rules": "", "unit": ""}, ["nftables is missing", "is missing; adding it: …"]),
+        ({"rules": digest("old"), "loaded": digest("old")}, ["rules differ; replacing them atomically: …"]),
+        # A run that was interrupted between file and service, or a service that somebody stopped.
+        ({"loaded": digest("old")}, ["are not loaded; loading them: …"]),
+        ({"loaded": "", "intact": False}, ["are not loaded"]),
+        ({"active": False}, ["are not loaded"]),
+        ({"intact": False}, ["were changed on the host; reloading them"]),
+        ({"enabled": False}, ["does not start with the host"]),
+        ({"unit": digest("old")}, ["service differs"]),
+        ({"unit": "", "enabled": False}, ["service differs"]),
     ],
 )  # fmt: skip
-def test_what_differs_is_said(changes: dict[str, Any], expected: list[str]) -> None:
+def test_differences(changes: dict[str, Any], expected: list[str]) -> None:
     found = find_differences(replace(RIGHT, **changes), RULES, "…")
     assert len(found) == len(expected)
     for sentence, part in zip(found, expected, strict=True):
@@ -114,15 +114,15 @@ def test_what_differs_is_said(changes: dict[str, Any], expected: list[str]) -> N
         ("fe80::1%eth0; flush ruleset", False),
     ],
 )
-def test_who_is_let_in(client: str, expected: bool) -> None:
-    assert lets_in(["192.168.1.0/24"], client) is expected
+def test_allowed_clients(client: str, expected: bool) -> None:
+    assert allows(["192.168.1.0/24"], client) is expected
 
 
-def test_an_interface_s_own_addresses() -> None:
-    assert lets_in(["fe80::/10"], "fe80::1%eth0")
+def test_link_local_addresses() -> None:
+    assert allows(["fe80::/10"], "fe80::1%eth0")
 
 
-def test_ports_that_are_given_up_stay_limited_until_then() -> None:
+def test_released_ports_stay_restricted_until_then() -> None:
     assert unused_ports(PORTS, [85, 11434]) == set()
     assert unused_ports(PORTS, [80, 85, 11434]) == {("0.0.0.0", 80)}
     assert unused_ports(PORTS, []) == set()
@@ -131,38 +131,38 @@ def test_ports_that_are_given_up_stay_limited_until_then() -> None:
 # --- the setting ----------------------------------------------------------------------------------
 
 
-def test_networks_and_machines_are_taken_as_they_are_written(make_settings: Make) -> None:
+def test_networks_and_addresses_are_kept_as_written(make_settings: Make) -> None:
     networks = ("192.168.1.0/24", "192.168.2.7", "fd12:3456:789a::/48", "fd12::7")
     assert make_settings(firewall_allowed_networks=list(networks)).firewall_allowed_networks == networks
 
 
-def test_there_is_no_firewall_unless_asked_for(settings: Settings) -> None:
+def test_there_is_no_firewall_by_default(settings: Settings) -> None:
     assert settings.firewall_allowed_networks == ()
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("192.168.1.5/24", 'write "192.168.1.0/24"'),
-        ("192.168.1.0/255.255.255.0", 'write "192.168.1.0/24"'),
-        ("FD12::/16", 'write "fd12::/16"'),
-        ("0.0.0.0/0", "every network there is"),
-        ("::/0", "every network there is"),
-        ("::ffff:192.168.1.0/120", "is written as one"),
+        ("192.168.1.5/24", 'use "192.168.1.0/24"'),
+        ("192.168.1.0/255.255.255.0", 'use "192.168.1.0/24"'),
+        ("FD12::/16", 'use "fd12::/16"'),
+        ("0.0.0.0/0", "this includes every address"),
+        ("::/0", "this includes every address"),
+        ("::ffff:192.168.1.0/120", "write an IPv4 network in IPv4 notation"),
         ("lan", 'a network is "192.168.1.0/24"'),
         ("", 'a network is "192.168.1.0/24"'),
         ("192.168.1.0/24; flush ruleset", 'a network is "192.168.1.0/24"'),
         ("fe80::1%eth0", 'a network is "192.168.1.0/24"'),
     ],
 )
-def test_what_is_no_network_is_refused(make_settings: Make, value: str, message: str) -> None:
+def test_invalid_networks_are_rejected(make_settings: Make, value: str, message: str) -> None:
     with pytest.raises(SettingsError, match="firewall_allowed_networks") as refused:
         make_settings(firewall_allowed_networks=[value])
     assert message in str(refused.value)
 
 
 @given(st.text())
-def test_nothing_but_networks_gets_into_the_rules(make_settings: Make, value: str) -> None:
+def test_only_networks_get_into_the_rules(make_settings: Make, value: str) -> None:
     try:
         networks = make_settings(firewall_allowed_networks=[value]).firewall_allowed_networks
     except SettingsError:

@@ -1,4 +1,4 @@
-"""Reading what a hardware shows, from outputs that real Raspberry Pis printed (tests/support/recorded)."""
+"""Parsing hardware facts, from recorded output of real Raspberry Pis (tests/support/recorded)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ temp=38.6'C
 """
 
 
-def test_a_pi_is_read() -> None:
+def test_a_pi_is_parsed() -> None:
     hardware = parse_hardware(parse_sections(PI_5.splitlines()))
     assert hardware == Hardware(
         model="Raspberry Pi 5 Model B Rev 1.0",
@@ -42,7 +42,7 @@ def test_a_pi_is_read() -> None:
         page_size=16384,
         memory=8252518 * 1024,
         swaps=(Swap("/dev/zram0", 4089446 * 1024), Swap("/var/swap", 853914 * 1024)),
-        counts_memory=False,
+        memory_cgroup_enabled=False,
         cmdline=tuple(recorded.CMDLINE_DISABLED.split()),
         boot_line=recorded.BOOT_LINE,
         throttled=0x50005,
@@ -52,7 +52,7 @@ def test_a_pi_is_read() -> None:
     assert [swap.in_memory for swap in hardware.swaps] == [True, False]
 
 
-def test_nothing_is_known_of_a_host_that_said_nothing() -> None:
+def test_without_output_nothing_is_known() -> None:
     assert parse_hardware({}) == Hardware()
     assert not Hardware().is_pi
 
@@ -66,8 +66,8 @@ def test_nothing_is_known_of_a_host_that_said_nothing() -> None:
         ("cpu memory_like", False),
     ],
 )
-def test_what_counts_is_what_is_in_force(controllers: str, expected: bool) -> None:
-    assert parse_hardware({"controllers": controllers.splitlines()}).counts_memory is expected
+def test_the_controllers_decide_on_the_memory_cgroup(controllers: str, expected: bool) -> None:
+    assert parse_hardware({"controllers": controllers.splitlines()}).memory_cgroup_enabled is expected
 
 
 @pytest.mark.parametrize("model", recorded.MODELS)
@@ -85,7 +85,7 @@ def test_a_model_is_a_pi(model: str) -> None:
         ((), (None, None)),
     ],
 )
-def test_the_firmware_is_read_or_not(lines: tuple[str, ...], expected: tuple[int | None, float | None]) -> None:
+def test_firmware_values(lines: tuple[str, ...], expected: tuple[int | None, float | None]) -> None:
     hardware = parse_hardware({"firmware": list(lines)})
     assert (hardware.throttled, hardware.temperature) == expected
 
@@ -94,6 +94,6 @@ def test_the_firmware_is_read_or_not(lines: tuple[str, ...], expected: tuple[int
     ("os_release", "codename"),
     [(recorded.OS_RELEASE_BOOKWORM, "bookworm"), (recorded.OS_RELEASE_TRIXIE, "trixie")],
 )
-def test_raspberry_pi_os_is_the_debian_that_it_says_it_is(os_release: str, codename: str) -> None:
+def test_raspberry_pi_os_is_identified_as_debian(os_release: str, codename: str) -> None:
     platform = identify(parse_assignments(os_release.splitlines()), "arm64")
     assert (platform.family, platform.codename) == ("debian", codename)

@@ -1,4 +1,4 @@
-"""Which systems are supported, and where Docker comes from on each."""
+"""Supported systems, and where Docker is installed from on each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ URL = "https://download.docker.com/linux"
 DEBIAN_13 = {"ID": "debian", "VERSION_ID": "13", "VERSION_CODENAME": "trixie", "PRETTY_NAME": "Debian GNU/Linux 13"}
 DEBIAN_12 = {"ID": "debian", "VERSION_ID": "12", "VERSION_CODENAME": "bookworm", "PRETTY_NAME": "Debian GNU/Linux 12"}
 DEBIAN_11 = {"ID": "debian", "VERSION_ID": "11", "VERSION_CODENAME": "bullseye", "PRETTY_NAME": "Debian GNU/Linux 11"}
-# The 64-bit Raspberry Pi OS calls itself Debian; the 32-bit one Raspbian.
+# The 64-bit Raspberry Pi OS identifies as Debian; the 32-bit one as Raspbian.
 RASPBIAN = {
     "ID": "raspbian",
     "VERSION_ID": "12",
@@ -52,19 +52,19 @@ def test_supported(os_release: dict[str, str], architecture: str, repository: st
     [
         (DEBIAN_11, "arm64", "Debian GNU/Linux 11 is not supported; use Debian 12 or 13, which"),
         (UBUNTU_20, "amd64", "Ubuntu 20.04.6 LTS is not supported"),
-        (RASPBIAN, "armhf", "32-bit system, and Ollama needs 64 bits; install the 64-bit Raspberry Pi OS"),
+        (RASPBIAN, "armhf", "32-bit system, but Ollama needs 64 bits; install the 64-bit Raspberry Pi OS"),
         (RASPBIAN, "arm64", "32-bit"),
         (DEBIAN_12, "armhf", "32-bit"),
-        (DEBIAN_13, "riscv64", "the machine is riscv64; Ollama's image needs amd64 or arm64"),
-        (DEBIAN_13, "", "of an unknown kind"),
-        # Without dpkg, the kernel's word for the machine is all there is.
+        (DEBIAN_13, "riscv64", "the processor is riscv64; Ollama's image needs amd64 or arm64"),
+        (DEBIAN_13, "", "the processor is unknown"),
+        # Without dpkg, only the kernel's name of the architecture is known.
         ({"ID": "fedora", "PRETTY_NAME": "Fedora Linux 42"}, "x86_64", "^Fedora Linux 42 is not supported"),
         ({"ID": "fedora", "VERSION_ID": "42", "PRETTY_NAME": "Fedora Linux 42"}, "amd64", "Fedora Linux 42"),
         ({"ID": "debian", "PRETTY_NAME": "Debian GNU/Linux forky/sid"}, "amd64", "forky/sid is not supported"),
         ({}, "amd64", "an unknown system is not supported"),
     ],
 )
-def test_refused_with_what_would_be_right(os_release: dict[str, str], architecture: str, reason: str) -> None:
+def test_unsupported_systems(os_release: dict[str, str], architecture: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         identify(os_release, architecture)
 
@@ -74,28 +74,28 @@ def test_refused_with_what_would_be_right(os_release: dict[str, str], architectu
     [
         (DEBIAN_12, ""),
         (DEBIAN_13, ""),
-        (UBUNTU_22, "^Ubuntu 22.04.5 LTS should work, but Hearth was not tested on it, only on Debian 12 and 13"),
+        (UBUNTU_22, "^Ubuntu 22.04.5 LTS should work, but Hearth is only tested on Debian 12 and 13"),
         (UBUNTU_24, "^Ubuntu 24.04.2 LTS should work, but"),
-        (UBUNTU_26, "^Ubuntu 26.04 LTS is newer than what Hearth was made for and tested on .Debian 12 and 13."),
+        (UBUNTU_26, "^Ubuntu 26.04 LTS is newer than the releases that Hearth is tested on .Debian 12 and 13."),
         (DEBIAN_14, "^Debian GNU/Linux 14 is newer than"),
     ],
 )
-def test_what_was_not_tested_is_said(os_release: dict[str, str], sentence: str) -> None:
+def test_untested_systems_get_a_warning(os_release: dict[str, str], sentence: str) -> None:
     said = untested(identify(os_release, "arm64"))
     assert len(said) == bool(sentence)
     assert all(re.search(sentence, one) for one in said)
 
 
-def test_dockers_own_repository_can_be_asked_for_anywhere() -> None:
+def test_dockers_own_repository_can_be_chosen_anywhere() -> None:
     source = docker_source(identify(DEBIAN_13, "amd64"), "docker", "http://mirror.example/docker")
     assert source.packages == DOCKER_CE
     assert source.repository == "http://mirror.example/docker/debian"
 
 
-def test_the_distributions_packages_can_not_be_asked_for_where_they_are_too_old() -> None:
+def test_the_distributions_packages_are_rejected_where_they_are_too_old() -> None:
     with pytest.raises(ValueError, match='"docker" or "auto" would be right'):
         docker_source(identify(DEBIAN_12, "amd64"), "distribution", URL)
 
 
-def test_the_distributions_packages_are_given_where_they_are_asked_for() -> None:
+def test_the_distributions_packages_are_used_if_chosen() -> None:
     assert docker_source(identify(DEBIAN_13, "amd64"), "distribution", URL).repository == ""

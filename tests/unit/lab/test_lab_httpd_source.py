@@ -23,7 +23,7 @@ RECORDED = {
 
 
 def _index(suite: str) -> str:
-    """Part of a Sources index, with neighbours that must not be taken for it."""
+    """Part of a Sources index, with existing_services that must not be taken for it."""
     version, upstream, sha256 = RECORDED[suite]
     return f"""Package: apache-log4j2
 Version: 2.19.0-2

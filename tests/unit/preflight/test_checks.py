@@ -1,4 +1,4 @@
-"""Preflight: what stands in the way, and the sentence that says how to get past it."""
+"""Preflight failures: conditions and messages."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hearth.host.ports import Listener, parse_listeners, parse_published
 from hearth.models.disk import ModelDisk, kind_of_mount
 from hearth.models.names import name_from_manifest
 from hearth.models.sizes import download_size, guessed_size
-from hearth.preflight import deploy as preflight_role
-from hearth.preflight.checks import find_obstacles, paths_to_check, wrong_clock
+from hearth.preflight import deploy as preflight_deploy
+from hearth.preflight.checks import clock_obstacles, find_obstacles, paths_to_check
 from hearth.preflight.facts import HostFacts, HostFactsState
 from hearth.settings.model import Settings
 
@@ -42,7 +42,7 @@ def test_a_fresh_pi_is_ready(settings: Settings) -> None:
 # --- ports ----------------------------------------------------------------------------------------
 
 
-def test_a_native_ollama_is_named_with_its_cure(settings: Settings) -> None:
+def test_a_native_ollama_is_named_with_the_fix(settings: Settings) -> None:
     host = replace(PI, listeners=(Listener("127.0.0.1", 11434, "ollama", 812),))
     (obstacle,) = find_obstacles(settings, host)
     assert "ollama_publish = '127.0.0.1:11434': the port is held" in obstacle
@@ -51,7 +51,7 @@ def test_a_native_ollama_is_named_with_its_cure(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("listener", "who", "cure"),
+    ("listener", "who", "fix"),
     [
         (Listener("0.0.0.0", 85, "nginx", 5), "nginx (process 5)", "stop it"),
         (Listener("[::]", 85, "", 0), "another program", "another port"),
@@ -59,21 +59,21 @@ def test_a_native_ollama_is_named_with_its_cure(settings: Settings) -> None:
         (Listener("192.168.1.189", 85, "apache2", 6), "apache2 (process 6)", "another port"),
     ],
 )
-def test_a_held_port_is_named_with_its_holder(settings: Settings, listener: Listener, who: str, cure: str) -> None:
+def test_a_port_in_use_is_named_with_its_program(settings: Settings, listener: Listener, who: str, fix: str) -> None:
     (obstacle,) = find_obstacles(settings, replace(PI, listeners=(listener,), engine_answers=True))
     assert "proxy_port = 85" in obstacle
     assert who in obstacle
-    assert cure in obstacle
+    assert fix in obstacle
 
 
-def test_without_the_engine_nobody_knows_whose_container_holds_a_port(settings: Settings) -> None:
-    """With live-restore, Hearth's own containers hold their ports while the engine is down."""
+def test_without_the_engine_a_containers_port_is_no_failure(settings: Settings) -> None:
+    """With live-restore, Hearth's own containers keep their ports while the engine is down."""
     held = (Listener("0.0.0.0", 85, "docker-proxy", 1), Listener("127.0.0.1", 11434, "ollama", 2))
     (obstacle,) = find_obstacles(settings, replace(PI, listeners=held, engine_answers=False))
     assert "11434" in obstacle
 
 
-def test_our_own_containers_do_not_count(settings: Settings) -> None:
+def test_hearths_own_containers_do_not_count(settings: Settings) -> None:
     held = (Listener("0.0.0.0", 85, "docker-proxy", 1), Listener("127.0.0.1", 11434, "docker-proxy", 2))
     assert (
         find_obstacles(settings, replace(PI, listeners=held, engine_answers=True, published=frozenset({85, 11434})))
@@ -81,22 +81,22 @@ def test_our_own_containers_do_not_count(settings: Settings) -> None:
     )
 
 
-def test_one_of_ours_does_not_excuse_another(settings: Settings) -> None:
+def test_a_port_of_hearths_does_not_excuse_another(settings: Settings) -> None:
     held = (Listener("0.0.0.0", 85, "docker-proxy", 1), Listener("127.0.0.1", 11434, "ollama", 2))
     (obstacle,) = find_obstacles(settings, replace(PI, listeners=held, published=frozenset({85})))
     assert "11434" in obstacle
 
 
-def test_a_listener_on_another_address_is_no_obstacle(settings: Settings) -> None:
+def test_a_listener_on_another_address_is_no_failure(settings: Settings) -> None:
     assert find_obstacles(settings, replace(PI, listeners=(Listener("192.168.1.189", 11434, "ollama", 1),))) == []
 
 
-def test_the_reserved_backend_is_no_obstacle(settings: Settings) -> None:
+def test_the_reserved_backend_is_no_failure(settings: Settings) -> None:
     assert find_obstacles(settings, replace(PI, listeners=(Listener("0.0.0.0", 5001, "python3", 1),))) == []
 
 
 @pytest.mark.parametrize(
-    ("listening", "wanted", "expected"),
+    ("listening", "address", "expected"),
     [
         ("127.0.0.1", "127.0.0.1", True),
         ("127.0.0.1", "0.0.0.0", True),
@@ -107,12 +107,12 @@ def test_the_reserved_backend_is_no_obstacle(settings: Settings) -> None:
         ("10.0.0.1", "127.0.0.1", False),
     ],
 )
-def test_collisions(listening: str, wanted: str, expected: bool) -> None:
-    assert Listener(listening, 85, "", 0).collides(wanted, 85) is expected
-    assert not Listener(listening, 86, "", 0).collides(wanted, 85)
+def test_collisions(listening: str, address: str, expected: bool) -> None:
+    assert Listener(listening, 85, "", 0).collides(address, 85) is expected
+    assert not Listener(listening, 86, "", 0).collides(address, 85)
 
 
-def test_listeners_as_ss_shows_them() -> None:
+def test_listeners_from_ss() -> None:
     lines = [
         'LISTEN 0      4096   127.0.0.53%lo:53        0.0.0.0:*    users:(("systemd-resolve",pid=590,fd=15))',
         'LISTEN 0      128          0.0.0.0:22        0.0.0.0:*    users:(("sshd",pid=733,fd=3),("sshd",pid=9,fd=4))',
@@ -138,7 +138,7 @@ def test_listeners_as_ss_shows_them() -> None:
         ("0.0.0.0:8000-8002->8000-8002/tcp, 443/tcp", {8000, 8001, 8002}),
     ],
 )
-def test_ports_as_docker_shows_them(ports: str, expected: set[int]) -> None:
+def test_ports_from_docker(ports: str, expected: set[int]) -> None:
     assert parse_published(ports) == expected
 
 
@@ -157,11 +157,11 @@ def test_ports_as_docker_shows_them(ports: str, expected: set[int]) -> None:
         ("phi3:mini", 5.0),
     ],
 )
-def test_the_guess_at_a_models_size(name: str, expected: float) -> None:
+def test_the_estimated_size_of_a_model(name: str, expected: float) -> None:
     assert guessed_size(name) == pytest.approx(expected)
 
 
-def test_a_size_in_the_settings_wins_over_the_library_and_that_over_a_guess() -> None:
+def test_a_size_in_the_settings_overrides_the_library_and_the_estimate() -> None:
     assert download_size("mymodel", {"mymodel": 12.5}) == 12.5
     assert download_size("llama3.2:1b", {"llama3.2:1b": 9}) == 9
     assert download_size("llama3.2:1b", {}) == 1.3
@@ -175,11 +175,11 @@ def test_a_size_in_the_settings_wins_over_the_library_and_that_over_a_guess() ->
         ("someone/model-13b:latest", 8),
     ],
 )
-def test_a_size_in_the_name_is_not_overlooked(name: str, least: float) -> None:
+def test_a_size_in_the_name_counts(name: str, least: float) -> None:
     assert guessed_size(name) > least
 
 
-def test_a_full_disk_is_told_with_the_arithmetic(make_settings: Make) -> None:
+def test_a_full_disk_is_reported_with_the_calculation(make_settings: Make) -> None:
     settings = make_settings(docker_images_gb=6.0, ollama_models=["llama3.2:1b", "mistral"])
     (obstacle,) = find_obstacles(settings, replace(PI, free_bytes={"/var/lib/docker": 3_200_000_000}))
     assert (
@@ -195,7 +195,7 @@ def test_just_enough_is_enough(make_settings: Make, free: int, obstacles: int) -
     assert len(find_obstacles(settings, replace(PI, free_bytes={"/var/lib/docker": free}))) == obstacles
 
 
-def test_what_is_there_already_wants_no_room(settings: Settings) -> None:
+def test_existing_images_and_models_need_no_space(settings: Settings) -> None:
     full = replace(PI, free_bytes={"/var/lib/docker": 0})
     there = replace(
         full,
@@ -207,7 +207,7 @@ def test_what_is_there_already_wants_no_room(settings: Settings) -> None:
     assert "llama3.2:1b" not in find_obstacles(settings, replace(there, images=frozenset()))[0]
 
 
-def test_a_model_without_tag_is_there_as_latest(make_settings: Make) -> None:
+def test_a_model_without_a_tag_means_latest(make_settings: Make) -> None:
     settings = make_settings(ollama_models=["tinyllama"])
     images = frozenset({settings.ollama_image, settings.proxy_image})
     host = replace(PI, free_bytes={"/var/lib/docker": 0}, images=images, models=frozenset({"tinyllama:latest"}))
@@ -223,7 +223,7 @@ def ssd(free_root: int, free_ssd: int, mount: str = "/mnt/ssd") -> HostFactsStat
     )
 
 
-def test_models_elsewhere_want_room_there(make_settings: Make) -> None:
+def test_models_on_another_disk_need_space_there(make_settings: Make) -> None:
     settings = make_settings(ollama_models_dir="/mnt/ssd/ollama")
     assert paths_to_check(settings) == ("/var/lib/docker", "/mnt/ssd/ollama")
     assert find_obstacles(settings, ssd(6 * 10**9, 2 * 10**9)) == []
@@ -231,13 +231,13 @@ def test_models_elsewhere_want_room_there(make_settings: Make) -> None:
     assert "the disk at /mnt/ssd has 1.0 GB free, and 1.3 GB are needed (llama3.2:1b 1.3)" in obstacle
 
 
-def test_one_file_system_is_asked_for_the_sum(make_settings: Make) -> None:
+def test_one_file_system_needs_the_sum(make_settings: Make) -> None:
     settings = make_settings(ollama_models_dir="/mnt/ssd/ollama")
     (obstacle,) = find_obstacles(settings, ssd(7 * 10**9, 7 * 10**9, mount="/"))
     assert "7.3 GB are needed" in obstacle
 
 
-def test_a_models_directory_that_is_not_there(make_settings: Make) -> None:
+def test_a_missing_models_directory(make_settings: Make) -> None:
     settings = make_settings(ollama_models_dir="/mnt/ssd/ollama")
     (obstacle,) = find_obstacles(settings, replace(ssd(10**12, 10**12), existing=frozenset()))
     assert "ollama_models_dir = '/mnt/ssd/ollama'" in obstacle
@@ -250,37 +250,37 @@ NOON = 1_769_860_800  # 2026-01-31 12:00 UTC
 
 
 @pytest.mark.parametrize("seconds", [0, 3600, -3600, 86_400, -86_400])
-def test_a_clock_that_is_a_day_off_at_most_will_do(seconds: int) -> None:
-    assert wrong_clock(NOON + seconds, NOON) == []
+def test_a_clock_up_to_a_day_off_is_accepted(seconds: int) -> None:
+    assert clock_obstacles(NOON + seconds, NOON) == []
 
 
-def test_a_clock_in_the_past_is_told_with_both_times_and_the_cure() -> None:
-    (obstacle,) = wrong_clock(NOON - 365 * 86_400, NOON + 0.4)
-    assert "the host's clock says 2025-01-31 12:00 UTC, and this computer's 2026-01-31 12:00 UTC" in obstacle
+def test_a_clock_in_the_past_is_reported_with_both_times_and_the_fix() -> None:
+    (obstacle,) = clock_obstacles(NOON - 365 * 86_400, NOON + 0.4)
+    assert "the host's clock shows 2025-01-31 12:00 UTC, this computer's 2026-01-31 12:00 UTC" in obstacle
     assert "sudo timedatectl set-ntp true" in obstacle
     assert f"sudo date -u -s '@{NOON}'" in obstacle
 
 
 @pytest.mark.parametrize("clock", [NOON + 86_401, NOON - 86_401, 0, 2**31])
-def test_a_clock_that_is_more_than_a_day_off_is_an_obstacle(clock: int) -> None:
-    assert len(wrong_clock(clock, NOON)) == 1
+def test_a_clock_more_than_a_day_off_is_a_failure(clock: int) -> None:
+    assert len(clock_obstacles(clock, NOON)) == 1
 
 
 # --- several --------------------------------------------------------------------------------------
 
 
-def test_an_unsupported_system_is_told(settings: Settings) -> None:
+def test_an_unsupported_system_is_reported(settings: Settings) -> None:
     (obstacle,) = find_obstacles(settings, replace(PI, architecture="armhf"))
     assert "64-bit" in obstacle
 
 
-def test_a_source_that_the_system_does_not_have(make_settings: Make) -> None:
+def test_a_source_that_the_system_lacks(make_settings: Make) -> None:
     bookworm: dict[str, Any] = PI.os_release | {"VERSION_ID": "12", "VERSION_CODENAME": "bookworm"}
     (obstacle,) = find_obstacles(make_settings(docker_source="distribution"), replace(PI, os_release=bookworm))
     assert 'docker_source = "distribution"' in obstacle
 
 
-def test_all_obstacles_are_told_at_once(make_settings: Make) -> None:
+def test_all_failures_are_reported_at_once(make_settings: Make) -> None:
     settings = make_settings(ollama_models_dir="/mnt/ssd/ollama")
     host = replace(
         ssd(0, 0),
@@ -291,7 +291,7 @@ def test_all_obstacles_are_told_at_once(make_settings: Make) -> None:
     assert len(find_obstacles(settings, host)) == 6
 
 
-def test_a_model_from_another_registry_that_is_there_wants_no_room(make_settings: Make) -> None:
+def test_an_existing_model_from_another_registry_needs_no_space(make_settings: Make) -> None:
     settings = make_settings(ollama_models=["hf.co/someone/model:q4"])
     images = frozenset({settings.ollama_image, settings.proxy_image})
     models = frozenset({name_from_manifest("hf.co/someone/model/q4")})
@@ -299,15 +299,15 @@ def test_a_model_from_another_registry_that_is_there_wants_no_room(make_settings
     assert find_obstacles(settings, host) == []
 
 
-def test_a_disk_that_is_not_mounted_stops_the_deploy(make_settings: Make) -> None:
+def test_an_unmounted_disk_stops_the_deploy(make_settings: Make) -> None:
     settings = make_settings(ollama_models_dir="/mnt/ssd/ollama", ollama_models=[])
     host = replace(PI, not_mounted=("/mnt/ssd",))
     (obstacle,) = find_obstacles(settings, host)
     assert "`sudo mount /mnt/ssd`" in obstacle
-    assert find_obstacles(make_settings(ollama_models=[]), host) == [], "models are in Docker's own storage"
+    assert find_obstacles(make_settings(ollama_models=[]), host) == [], "models are in a Docker volume"
 
 
-def test_another_disk_than_before_stops_the_deploy(make_settings: Make) -> None:
+def test_a_different_disk_stops_the_deploy(make_settings: Make) -> None:
     settings = make_settings(ollama_models_dir="/mnt/ssd", ollama_models=[])
     before = ModelDisk("/mnt/ssd", "4f68", "/dev/sda1", "/mnt/ssd")
     host = replace(PI, existing=frozenset({"/mnt/ssd"}), models_disk=replace(before, uuid="5e3d"), recorded_disk=before)
@@ -325,7 +325,7 @@ def test_another_disk_than_before_stops_the_deploy(make_settings: Make) -> None:
         ("", ["llama3.1:8b"], 0),
     ],
 )
-def test_a_disk_with_fat_holds_no_large_model(
+def test_a_disk_with_fat_is_refused_for_large_models(
     make_settings: Make, kind: str, models: list[str], obstacles: int
 ) -> None:
     settings = make_settings(ollama_models_dir="/mnt/ssd/ollama", ollama_models=models)
@@ -338,26 +338,26 @@ def test_a_disk_with_fat_holds_no_large_model(
     assert find_obstacles(settings, there) == []
 
 
-def test_the_kind_of_file_system_is_that_of_the_last_mount() -> None:
+def test_the_file_system_is_that_of_the_last_mount() -> None:
     lines = ["/dev/root / ext4 rw 0 0", "none /mnt/ssd autofs rw 0 0", "/dev/sda1 /mnt/ssd vfat rw 0 0", ""]
     assert [kind_of_mount(lines, place) for place in ("/", "/mnt/ssd", "/mnt")] == ["ext4", "vfat", ""]
 
 
-def test_a_name_in_other_case_needs_no_room(make_settings: Make) -> None:
+def test_a_name_in_another_case_needs_no_space(make_settings: Make) -> None:
     settings = make_settings(ollama_models=["Llama3.2:1B"])
     host = replace(PI, free_bytes={"/var/lib/docker": 10**9}, models=frozenset({"llama3.2:1b"}))
     images = frozenset({settings.ollama_image, settings.proxy_image})
     assert find_obstacles(settings, replace(host, images=images)) == []
 
 
-# --- a look that failed ---------------------------------------------------------------------------
+# --- a failed inspection --------------------------------------------------------------------------
 
 
-def test_a_host_that_could_not_be_looked_at_is_not_judged(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the script fails on one of several hosts, pyinfra gives what it has for nothing found, and goes on."""
+def test_a_failed_inspection_is_not_evaluated(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the script fails on one of several hosts, pyinfra returns the fact's default, and continues."""
     nothing = SimpleNamespace(name="pi", get_fact=lambda *_, **__: HostFacts.default())
-    monkeypatch.setattr(preflight_role, "host", nothing)
+    monkeypatch.setattr(preflight_deploy, "host", nothing)
     with pytest.raises(DeployError) as refused:
-        preflight_role.preflight(settings, {})
-    assert str(refused.value).startswith("pi could not be looked at, and nothing was changed;")
+        preflight_deploy.preflight(settings, {})
+    assert str(refused.value).startswith("could not inspect pi, nothing was changed;")
     assert "clock" not in str(refused.value)

@@ -1,4 +1,4 @@
-"""A host that others live on: what is said, what is refused, and that nobody is harmed unasked."""
+"""Shared hosts: notes, failures, and that existing services are not harmed."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ DEBIAN = DockerSource(("docker.io", "docker-cli", "docker-compose"), "")
 DOCKER = DockerSource(DOCKER_CE, "https://download.docker.com/linux/debian")
 STORE = "/usr/share/ollama/.ollama"
 OLLAMA = ExistingServices(stores={STORE: ("llama3.2:1b", "mistral:latest")}, marks=frozenset({"service"}))
-BUSY = ExistingServices(containers={"home-assistant": frozenset({8123}), "old-blog": frozenset()})
+SHARED = ExistingServices(containers={"home-assistant": frozenset({8123}), "old-blog": frozenset()})
 
 
-def test_containers_as_docker_shows_them() -> None:
+def test_containers_from_docker() -> None:
     lines = [
         "hearth|hearth-httpd|0.0.0.0:85->80/tcp, [::]:85->80/tcp",
         "hearth|hearth-ollama|127.0.0.1:11434->11434/tcp",
@@ -41,23 +41,23 @@ def test_containers_as_docker_shows_them() -> None:
     )
 
 
-def test_a_daemon_json_that_is_none_is_left_to_the_operation_that_refuses_it() -> None:
+def test_an_invalid_daemon_json_is_left_to_the_operation_that_reports_it() -> None:
     assert parse_existing_services({"daemon": ["{ broken"]}, {}) == ExistingServices()
 
 
-def test_the_engine_says_its_version() -> None:
-    assert parse_existing_services({"neighbours": ["engine 24.0.7", "compose"]}, {}) == ExistingServices(
+def test_the_engines_version() -> None:
+    assert parse_existing_services({"existing_services": ["engine 24.0.7", "compose"]}, {}) == ExistingServices(
         compose=True, engine="24.0.7"
     )
 
 
-def test_a_host_of_its_own_has_nothing_to_say(settings: Settings) -> None:
+def test_a_dedicated_host_has_no_notes(settings: Settings) -> None:
     assert find_notes(settings, PI) == []
     assert existing_service_obstacles(ExistingServices(), settings, DEBIAN, ()) == []
 
 
 @pytest.mark.parametrize("engine", ["", "25.0.0", "28.3.3", "26.1.5+dfsg1", "master-dockerproject"])
-def test_an_engine_that_is_new_enough_or_says_nothing_is_no_obstacle(settings: Settings, engine: str) -> None:
+def test_an_engine_that_is_recent_or_of_unknown_version_is_no_failure(settings: Settings, engine: str) -> None:
     host = ExistingServices(packages=frozenset({"docker-ce"}), compose=True, engine=engine)
     assert existing_service_obstacles(host, settings, DEBIAN, ()) == []
 
@@ -70,24 +70,24 @@ def test_an_engine_that_is_new_enough_or_says_nothing_is_no_obstacle(settings: S
         ({"docker.io"}, True, DOCKER, "docker.io"),
     ],
 )
-def test_an_engine_that_stays_and_is_too_old_is_refused(
+def test_an_engine_that_stays_but_is_too_old_is_refused(
     settings: Settings, packages: set[str], compose: bool, source: DockerSource, install: str
 ) -> None:
     host = ExistingServices(packages=frozenset(packages), compose=compose, engine="24.0.7")
-    (said,) = existing_service_obstacles(host, settings, source, ())
-    assert "the Docker engine is 24.0.7, and Hearth's containers need 25 or later" in said
-    assert f"apt-get install {install}`" in said
+    (message,) = existing_service_obstacles(host, settings, source, ())
+    assert "the Docker engine is 24.0.7, but Hearth's containers need 25 or later" in message
+    assert f"apt-get install {install}`" in message
 
 
-def test_an_engine_that_gives_way_may_be_old(settings: Settings) -> None:
+def test_an_engine_that_is_replaced_may_be_old(settings: Settings) -> None:
     host = ExistingServices(packages=frozenset({"docker.io"}), engine="20.10.24+dfsg1")
     assert existing_service_obstacles(host, settings, DOCKER, ()) == []
 
 
-# --- said -----------------------------------------------------------------------------------------
+# --- notes ----------------------------------------------------------------------------------------
 
 
-def test_all_that_lives_there_is_said(settings: Settings) -> None:
+def test_all_existing_services_are_noted(settings: Settings) -> None:
     listeners = (
         Listener("0.0.0.0", 22, "sshd", 1),
         Listener("*", 80, "apache2", 801),
@@ -96,25 +96,28 @@ def test_all_that_lives_there_is_said(settings: Settings) -> None:
         Listener("127.0.0.1", 3306, "mariadbd", 5),
     )
     host = replace(
-        BUSY, daemon={"data-root": "/mnt/docker"}, marks=frozenset({"ufw", "service"}), stores={STORE: ("llama3.2:1b",)}
+        SHARED,
+        daemon={"data-root": "/mnt/docker"},
+        marks=frozenset({"ufw", "service"}),
+        stores={STORE: ("llama3.2:1b",)},
     )
-    notes = find_notes(settings, replace(PI, listeners=listeners, neighbours=host))
-    assert "other containers, which go on: home-assistant, old-blog" in notes
-    assert any("daemon.json with settings of your own (data-root)" in note for note in notes)
+    notes = find_notes(settings, replace(PI, listeners=listeners, existing_services=host))
+    assert "other containers, which keep running: home-assistant, old-blog" in notes
+    assert any("daemon.json with your own settings (data-root)" in note for note in notes)
     assert any("ufw" in note and "docs/firewall.md" in note for note in notes)
-    assert "programs that others reach, which are left alone: apache2 on 80, python3 on 5001" in notes
+    assert "programs that listen on the network, which are not touched: apache2 on 80, python3 on 5001" in notes
     assert any(f"ollama_models_dir = {STORE!r}" in note and "llama3.2:1b" in note for note in notes)
     assert any("ollama.service" in note for note in notes)
     assert len(notes) == 6
 
 
-def test_it_is_said_at_the_first_deploy_alone(settings: Settings) -> None:
-    host = replace(PI, neighbours=BUSY)
+def test_notes_appear_at_the_first_deploy_only(settings: Settings) -> None:
+    host = replace(PI, existing_services=SHARED)
     assert find_notes(settings, host)
     assert find_notes(settings, replace(host, published=frozenset({85}))) == []
 
 
-def test_models_that_are_adopted_already_are_not_offered() -> None:
+def test_models_that_are_already_used_are_not_offered() -> None:
     assert any(STORE in note for note in existing_service_notes(OLLAMA, True, "", ()))
     assert not any(STORE in note for note in existing_service_notes(OLLAMA, True, STORE, ()))
 
@@ -126,7 +129,7 @@ def test_many_models_are_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("daemon", "wanted", "said"),
+    ("daemon", "configured", "noted"),
     [
         ({}, True, False),
         ({"live-restore": False}, True, True),
@@ -134,50 +137,52 @@ def test_many_models_are_counted() -> None:
         ({"live-restore": True}, False, False),
     ],
 )
-def test_containers_that_would_stop_are_warned_of(daemon: dict[str, object], wanted: bool, said: bool) -> None:
-    notes = existing_service_notes(replace(BUSY, daemon=daemon), wanted, "", ())
-    assert any("live-restore is off" in note for note in notes) is said
+def test_containers_that_would_stop_are_noted(daemon: dict[str, object], configured: bool, noted: bool) -> None:
+    notes = existing_service_notes(replace(SHARED, daemon=daemon), configured, "", ())
+    assert any("live-restore is off" in note for note in notes) is noted
 
 
-# --- refused --------------------------------------------------------------------------------------
+# --- failures -------------------------------------------------------------------------------------
 
 
-def test_a_container_that_holds_a_port_is_named(make_settings: Make) -> None:
-    host = replace(PI, listeners=(Listener("0.0.0.0", 8123, "docker-proxy", 7),), engine_answers=True, neighbours=BUSY)
+def test_a_container_that_publishes_a_port_is_named(make_settings: Make) -> None:
+    host = replace(
+        PI, listeners=(Listener("0.0.0.0", 8123, "docker-proxy", 7),), engine_answers=True, existing_services=SHARED
+    )
     (obstacle,) = find_obstacles(make_settings(proxy_port=8123), host)
-    assert "that is the container home-assistant" in obstacle
+    assert "this is the container home-assistant" in obstacle
 
 
-def test_a_native_ollama_on_the_port_is_named_with_the_way_to_keep_its_models(settings: Settings) -> None:
-    host = replace(PI, listeners=(Listener("127.0.0.1", 11434, "ollama", 812),), neighbours=OLLAMA)
+def test_a_native_ollama_on_the_port_is_named_with_how_to_keep_its_models(settings: Settings) -> None:
+    host = replace(PI, listeners=(Listener("127.0.0.1", 11434, "ollama", 812),), existing_services=OLLAMA)
     (obstacle,) = find_obstacles(settings, host)
     assert "sudo systemctl disable --now ollama" in obstacle
     assert f"ollama_models_dir = {STORE!r}" in obstacle
 
 
 def test_two_ollamas_in_one_directory_are_refused(make_settings: Make) -> None:
-    """On another port, so that nothing else would stop it."""
+    """On another port: nothing else would prevent it."""
     settings = make_settings(ollama_models_dir=STORE, ollama_publish="", ollama_models=[])
     native = Listener("127.0.0.1", 11434, "ollama", 812)
     (obstacle,) = existing_service_obstacles(OLLAMA, settings, DEBIAN, (native,))
     assert "process 812" in obstacle
     assert "sudo systemctl disable --now ollama" in obstacle
-    assert existing_service_obstacles(OLLAMA, settings, DEBIAN, ()) == [], "stopped, its models are adopted"
+    assert existing_service_obstacles(OLLAMA, settings, DEBIAN, ()) == [], "once it is stopped, its models can be used"
     elsewhere = make_settings(ollama_models_dir="/mnt/ssd/ollama", ollama_publish="")
     assert existing_service_obstacles(OLLAMA, elsewhere, DEBIAN, (native,)) == []
 
 
 @pytest.mark.parametrize(
-    ("host", "word"),
+    ("host", "fix"),
     [
         (ExistingServices(marks=frozenset({"snap"})), "sudo snap remove docker"),
         (ExistingServices(packages=frozenset({"podman-docker"})), "sudo apt remove podman-docker"),
         (ExistingServices(marks=frozenset({"swarm"})), "docker_live_restore = False"),
     ],
 )
-def test_dockers_that_hearth_can_not_share(settings: Settings, host: ExistingServices, word: str) -> None:
+def test_incompatible_dockers(settings: Settings, host: ExistingServices, fix: str) -> None:
     (obstacle,) = existing_service_obstacles(host, settings, DEBIAN, ())
-    assert word in obstacle
+    assert fix in obstacle
 
 
 def test_a_swarm_without_live_restore_is_fine(make_settings: Make) -> None:
@@ -190,7 +195,7 @@ def test_a_swarm_without_live_restore_is_fine(make_settings: Make) -> None:
     ("packages", "compose", "source", "choice", "refused"),
     [
         ("docker.io", False, DOCKER, "auto", True),  # Debian 12 with its own Docker
-        ("docker.io", True, DOCKER, "auto", False),  # the plugin was put there: it is kept
+        ("docker.io", True, DOCKER, "auto", False),  # with the plugin installed, it is kept
         ("docker.io", True, DOCKER, "docker", True),
         ("docker-ce", True, DEBIAN, "distribution", True),
         ("docker-ce", True, DEBIAN, "auto", False),
@@ -201,9 +206,9 @@ def test_a_swarm_without_live_restore_is_fine(make_settings: Make) -> None:
 def test_a_docker_with_containers_is_not_replaced(
     make_settings: Make, packages: str, compose: bool, source: DockerSource, choice: str, refused: bool
 ) -> None:
-    host = replace(BUSY, packages=frozenset({packages}), compose=compose)
+    host = replace(SHARED, packages=frozenset({packages}), compose=compose)
     settings = make_settings(docker_source=choice)
     obstacles = existing_service_obstacles(host, settings, source, ())
     assert bool(obstacles) is refused
-    assert not refused or f"the place of {packages}" in obstacles[0]
-    assert existing_service_obstacles(replace(host, containers={}), settings, source, ()) == [], "nobody is harmed"
+    assert not refused or f"would replace {packages}" in obstacles[0]
+    assert existing_service_obstacles(replace(host, containers={}), settings, source, ()) == [], "nothing to stop"

@@ -1,4 +1,4 @@
-"""Models that fit, that are tight, and that can't possibly run: the arithmetic and the sentences."""
+"""Models that fit, may not fit, and can't run: calculation and messages."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ PI_8_GB = Hardware(
 )
 
 
-def test_a_model_that_cannot_run_is_refused_with_the_arithmetic(make_settings: Make) -> None:
+def test_a_model_that_cannot_run_is_refused_with_the_calculation(make_settings: Make) -> None:
     settings = make_settings(ollama_models=["llama3.2:1b", "llama3.1:70b"])
     (obstacle,) = memory_obstacles(settings, PI_8_GB)
     assert "llama3.1:70b can't run here: it needs at least 36.4 GB" in obstacle
     assert "(model 36.0 + context 0.2 + Ollama 0.1 + system 0.1)" in obstacle
-    assert "and the host has 8.5 GB and 5.1 GB of swap, 4.2 of it in memory itself (zram)" in obstacle
+    assert "and the host has 8.5 GB and 5.1 GB of swap, 4.2 of it in memory (zram)" in obstacle
     assert "of the models listed, the largest that fits is llama3.2:1b" in obstacle
     assert 'ollama_model_sizes_gb = {"llama3.1:70b": …}' in obstacle
 
 
-def test_it_is_an_obstacle_among_the_others(make_settings: Make) -> None:
+def test_it_is_one_of_the_preflight_failures(make_settings: Make) -> None:
     settings = make_settings(ollama_models=["llama3.1:70b"], ollama_model_sizes_gb={"llama3.1:70b": 42.5})
     host = HostFactsState(
         os_release={"ID": "debian", "VERSION_ID": "13", "VERSION_CODENAME": "trixie"},
@@ -50,20 +50,20 @@ def test_it_is_an_obstacle_among_the_others(make_settings: Make) -> None:
     assert "of common models, the largest that fits is qwen3.5:9b" in obstacle
 
 
-def test_a_tight_model_is_told_and_not_refused(make_settings: Make) -> None:
+def test_a_model_that_may_not_fit_gets_a_warning(make_settings: Make) -> None:
     settings = make_settings(ollama_models=["llama3.2:3b"])
     assert memory_obstacles(settings, Hardware(memory=3 * GB)) == []
     hardware = Hardware(model="Raspberry Pi 4", memory=int(2.1 * GB), swaps=(Swap("/var/swap", GB // 2),))
     assert memory_obstacles(settings, hardware) == []
     (warning,) = memory_warnings(settings, hardware)
-    assert "llama3.2:3b is tight here: it wants about 2.7 GB" in warning
+    assert "llama3.2:3b may not fit in memory: it needs about 2.7 GB" in warning
     assert "(model 2.0 + context 0.3 + Ollama 0.1 + system 0.3)" in warning
     assert "and the host has 2.1 GB and 0.5 GB of swap." in warning
     assert "the largest that fits is qwen3:1.7b" in warning
     assert "CONF_SWAPSIZE in /etc/dphys-swapfile" in warning
 
 
-def test_swap_is_named_as_the_release_does_it(make_settings: Make) -> None:
+def test_swap_advice_depends_on_the_release(make_settings: Make) -> None:
     settings = make_settings(ollama_models=["gemma3:12b"])
     (warning,) = memory_warnings(settings, PI_8_GB)
     assert "rpi-swap" in warning
@@ -75,10 +75,10 @@ def test_swap_is_named_as_the_release_does_it(make_settings: Make) -> None:
     ("models", "hardware"),
     [
         (["llama3.2:1b", "llama3.1:8b", "gemma3:4b"], PI_8_GB),
-        (["tinyllama", "mymodel", "llama3.1:405b"], Hardware()),  # nothing is known of the host
+        (["tinyllama", "mymodel", "llama3.1:405b"], Hardware()),  # nothing is known about the host
     ],
 )
-def test_nothing_is_said_where_models_fit_or_nothing_is_known(
+def test_no_message_if_models_fit_or_nothing_is_known(
     make_settings: Make, models: list[str], hardware: Hardware
 ) -> None:
     settings = make_settings(ollama_models=models)
@@ -91,7 +91,7 @@ def test_the_default_model_fits_into_a_pi_with_2_gb(settings: Settings) -> None:
     assert memory_warnings(settings, PI_2_GB) == []
 
 
-def test_swap_counts_since_ollama_counts_it(make_settings: Make) -> None:
+def test_swap_counts_as_it_does_for_ollama(make_settings: Make) -> None:
     settings = make_settings(ollama_models=["llama3.1:8b"])
     assert len(memory_obstacles(settings, PI_2_GB)) == 1
     more = Hardware(memory=PI_2_GB.memory, swaps=(Swap("/var/swap", 4 * GB),))
@@ -99,17 +99,20 @@ def test_swap_counts_since_ollama_counts_it(make_settings: Make) -> None:
     assert len(memory_warnings(settings, more)) == 1
 
 
-def test_a_limit_counts_where_the_kernel_obeys_it(make_settings: Make) -> None:
+def test_a_limit_counts_where_the_kernel_enforces_it(make_settings: Make) -> None:
     settings = make_settings(ollama_models=["llama3.1:8b"], ollama_memory_limit="3g")
-    assert memory_obstacles(settings, Hardware(memory=16 * GB, counts_memory=False)) == []
-    (obstacle,) = memory_obstacles(settings, Hardware(memory=16 * GB, counts_memory=True))
-    assert "ollama_memory_limit = '3g' lets it have 3.2 GB, without swap" in obstacle
+    assert memory_obstacles(settings, Hardware(memory=16 * GB, memory_cgroup_enabled=False)) == []
+    (obstacle,) = memory_obstacles(settings, Hardware(memory=16 * GB, memory_cgroup_enabled=True))
+    assert "ollama_memory_limit = '3g' allows 3.2 GB, without swap" in obstacle
     assert "system" not in obstacle
-    assert memory_obstacles(settings, Hardware(memory=6 * GB, swaps=(Swap("/swap", 3 * GB),), counts_memory=True)) == []
+    assert (
+        memory_obstacles(settings, Hardware(memory=6 * GB, swaps=(Swap("/swap", 3 * GB),), memory_cgroup_enabled=True))
+        == []
+    )
 
 
-def test_a_longer_context_wants_more(make_settings: Make) -> None:
-    """llama3.1:8b at 128k tokens: 16 GB of context by its own figures; at the least, a good part of that."""
+def test_a_longer_context_needs_more(make_settings: Make) -> None:
+    """llama3.1:8b at 128k tokens: 16 GB of context by its own figures; at least a good part of that."""
     short, long = (likely_need("llama3.1:8b", {}, tokens) for tokens in (4096, 131072))
     assert short.context == pytest.approx(0.62, abs=0.01)
     assert 12 < long.context < 20
@@ -120,7 +123,7 @@ def test_a_longer_context_wants_more(make_settings: Make) -> None:
 @pytest.mark.parametrize(
     ("name", "real"),
     [
-        # Sizes that are known, of models and quantisations: none may be overestimated, or what runs would be refused.
+        # Known sizes of models and quantizations: overestimating one would refuse a model that can run.
         ("mixtral:8x7b", 26.0),
         ("llama2:13b", 7.3),
         ("vicuna:7b", 3.8),
@@ -133,14 +136,14 @@ def test_a_longer_context_wants_more(make_settings: Make) -> None:
         ("someone/gemma2-2b-instruct-q2_K", 1.23),
     ],
 )
-def test_the_least_is_less_than_what_it_really_is(name: str, real: float) -> None:
+def test_the_minimum_is_below_the_real_size(name: str, real: float) -> None:
     need = least_need(name, {}, 4096)
     assert need is not None
     assert 0.4 * real < need.model <= real
 
 
 @pytest.mark.parametrize("name", LIBRARY)
-def test_the_guess_from_the_name_is_no_more_than_the_listed_size(name: str) -> None:
+def test_the_estimate_from_the_name_is_at_most_the_listed_size(name: str) -> None:
     need = least_need(name, {}, 4096)
     assert need is not None
     assert need.model < LIBRARY[name]
@@ -148,27 +151,27 @@ def test_the_guess_from_the_name_is_no_more_than_the_listed_size(name: str) -> N
 
 
 @pytest.mark.parametrize("name", ["mymodel", "hf.co/someone/model:latest", "tinyllama", "phi3:mini"])
-def test_a_name_that_says_nothing_refuses_nothing(name: str, make_settings: Make) -> None:
+def test_a_name_without_a_size_is_never_refused(name: str, make_settings: Make) -> None:
     assert least_need(name, {}, 4096) is None
     assert memory_obstacles(make_settings(ollama_models=[name]), Hardware(memory=GB // 2)) == []
 
 
 @pytest.mark.parametrize("name", ["LLAMA3.2:1B", "library/llama3.2:1b", "registry.ollama.ai/library/llama3.2:1b"])
-def test_a_model_is_known_by_all_its_names(name: str) -> None:
+def test_a_model_is_recognized_by_all_its_names(name: str) -> None:
     assert likely_need(name, {}, 4096).model == 1.3
 
 
-def test_common_models_go_from_large_to_small() -> None:
+def test_common_models_are_sorted_from_large_to_small() -> None:
     sizes = [likely_need(name, {}, 4096).sum for name in COMMON]
     assert sizes == sorted(sizes, reverse=True)
 
 
-def test_a_model_that_this_ollama_is_too_old_for_is_not_suggested(make_settings: Make) -> None:
+def test_a_model_that_needs_a_newer_ollama_is_not_suggested(make_settings: Make) -> None:
     settings = make_settings(ollama_models=["llama3.1:70b"], ollama_image="ollama/ollama:0.13.0")
     (obstacle,) = memory_obstacles(settings, PI_8_GB)
     assert "of common models, the largest that fits is qwen3:8b" in obstacle
 
 
-def test_where_nothing_fits_it_says_so(make_settings: Make) -> None:
+def test_if_nothing_fits_the_message_says_so(make_settings: Make) -> None:
     (obstacle,) = memory_obstacles(make_settings(ollama_models=["llama3.1:8b"]), Hardware(memory=GB // 2))
     assert "no common model fits" in obstacle

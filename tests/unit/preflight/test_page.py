@@ -1,4 +1,4 @@
-"""docs/preflight.md: every sentence that the preflight can say stands there, and the tests that it names exist."""
+"""docs/preflight.md quotes every preflight message, and the tests that it names exist."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ PAGE = (PROJECT / "docs/preflight.md").read_text()
 LINES = [line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith("| Condition ")]
 NAME = re.compile(r"`((?:lab|pyinfra|unit|support)/[^`]+)`")
 ROWS = {line: [f"tests/{name}" for name in NAME.findall(line)] for line in LINES}
-# They look at a host themselves; all other rules are in modules that the two of the preflight import.
-LOOKING = ("hearth.runtime.lock", "hearth.preflight.checks", "hearth.preflight.deploy")
-# Shell, names of operations, sentences of other moments: settings (no host is asked) and pulls of models.
-NOT_OF_IT = (
+# Modules that inspect a host; the others have rules, and preflight's modules import them.
+INSPECTING = ("hearth.runtime.lock", "hearth.preflight.checks", "hearth.preflight.deploy")
+# Shell, names of operations, and messages at other times: of settings (before any host is contacted) and model pulls.
+EXCLUDED = (
     "hearth.preflight.facts",
     "hearth.boot.deploy",
     "hearth.host.login",
@@ -32,13 +32,13 @@ def module(name: str) -> ast.Module:
 
 
 def modules() -> list[str]:
-    nodes = [node for name in LOOKING[1:] for node in module(name).body]
+    nodes = [node for name in INSPECTING[1:] for node in module(name).body]
     imports = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
-    return sorted({name for name in imports if name.startswith("hearth.")} - {*NOT_OF_IT} | {*LOOKING})
+    return sorted({name for name in imports if name.startswith("hearth.")} - {*EXCLUDED} | {*INSPECTING})
 
 
-def sentences(name: str) -> Iterator[str]:
-    """The words of a module's functions that are for people: three or more, as they stand between two values."""
+def literal_parts(name: str) -> Iterator[str]:
+    """The literal parts of a module's messages: strings in functions with three words or more, split at values."""
     tree = module(name)
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
@@ -48,27 +48,27 @@ def sentences(name: str) -> Iterator[str]:
                 yield value.strip().removeprefix(". ")
 
 
-def test_every_sentence_stands_in_the_page_and_every_row_has_one() -> None:
-    said = {words for name in modules() for words in sentences(name)}
-    assert len(said) > 80
-    assert sorted(words for words in said if words not in PAGE.replace("\\|", "|")) == []
-    said |= {*sentences("hearth.firewall.deploy")}  # of which one is a note
+def test_the_page_has_every_message_and_every_row_has_one() -> None:
+    messages = {words for name in modules() for words in literal_parts(name)}
+    assert len(messages) > 80
+    assert sorted(words for words in messages if words not in PAGE.replace("\\|", "|")) == []
+    messages |= {*literal_parts("hearth.firewall.deploy")}  # one of them is a note
     for row in ROWS:
-        read = row.replace("\\|", "¦").split(" | ")[1].replace("¦", "|")
-        assert any(words in read for words in said), row
+        quoted = row.replace("\\|", "¦").split(" | ")[1].replace("¦", "|")
+        assert any(words in quoted for words in messages), row
 
 
-def test_every_row_names_tests_that_exist_or_says_that_there_is_none() -> None:
+def test_every_row_names_existing_tests_or_has_no_test() -> None:
     assert [row for row, names in ROWS.items() if not names and "no test" not in row] == []
     named = {name for names in ROWS.values() for name in names}
     assert missing(PROJECT, [name for name in named if "::" in name]) == []
     assert [name for name in named if not (PROJECT / name.partition("::")[0]).is_file()] == []
 
 
-def test_what_was_not_yet_seen_passing_is_said_and_what_no_real_host_showed() -> None:
+def test_unproven_and_simulated_rows_are_marked() -> None:
     waiting = cache(unproven)
     for row, names in ROWS.items():
         tests = [name.partition("::") for name in names if "::" in name]
-        assert any(test in waiting(PROJECT / path) for path, _, test in tests) is ("not yet seen passing" in row), row
+        assert any(test in waiting(PROJECT / path) for path, _, test in tests) is ("has not passed yet" in row), row
         if not any(name.startswith(("tests/lab/", "tests/pyinfra/")) for name in names):
             assert re.search("unit test only|recorded|no test", row), row

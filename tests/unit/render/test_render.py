@@ -1,4 +1,4 @@
-"""What the templates make of the settings: compose.yaml, httpd.conf and the page."""
+"""Rendering of the settings: compose.yaml, httpd.conf and the page."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def compose(settings: Settings) -> dict[str, Any]:
 
 
 def directives(conf: str, name: str) -> list[list[str]]:
-    """Arguments of every directive of a name, in order, as httpd splits them."""
+    """Arguments of all directives with a name, in order, split like httpd does."""
     lines = (line.strip() for line in conf.splitlines())
     found = (line.partition(" ") for line in lines if line.startswith(f"{name} "))
     return [[quoted or bare for quoted, bare in re.findall(r'"((?:[^"\\]|\\.)*)"|(\S+)', rest)] for *_, rest in found]
@@ -42,7 +42,7 @@ def directives(conf: str, name: str) -> list[list[str]]:
 # --- compose.yaml ---------------------------------------------------------------------------------
 
 
-def test_names_are_those_that_operations_and_facts_look_for(settings: Settings) -> None:
+def test_names_are_those_of_operations_and_facts(settings: Settings) -> None:
     document = compose(settings)
     assert document["name"] == PROJECT
     assert {name: one["container_name"] for name, one in document["services"].items()} == CONTAINERS
@@ -54,7 +54,7 @@ def test_names_are_those_that_operations_and_facts_look_for(settings: Settings) 
     assert HTTPD_CONF in " ".join(document["services"]["httpd"]["command"])
 
 
-def test_ollama_gets_its_settings_as_text(make_settings: Make) -> None:
+def test_ollama_gets_its_settings_as_strings(make_settings: Make) -> None:
     settings = make_settings(
         allowed_origins=["http://a:1", "https://*.b.c"],
         ollama_keep_alive="-1",
@@ -81,7 +81,7 @@ def test_ollama_gets_its_settings_as_text(make_settings: Make) -> None:
     assert ollama["mem_limit"] == "3g"
 
 
-def test_the_makers_cloud_is_off_unless_asked_for(make_settings: Make) -> None:
+def test_ollamas_cloud_is_off_by_default(make_settings: Make) -> None:
     environment = compose(make_settings(ollama_cloud=True))["services"]["ollama"]["environment"]
     assert environment["OLLAMA_NO_CLOUD"] == "0"
 
@@ -105,21 +105,21 @@ def test_images_ports_and_logs(make_settings: Make) -> None:
         assert service["restart"] == "unless-stopped"
 
 
-def test_bridges_have_names_that_an_interface_can_have(settings: Settings) -> None:
+def test_bridges_have_valid_interface_names(settings: Settings) -> None:
     networks = compose(settings)["networks"].values()
     bridges = [network["driver_opts"]["com.docker.network.bridge.name"] for network in networks]
     assert bridges == [network["name"] for network in networks]
     assert all(len(bridge) <= 15 for bridge in bridges)
 
 
-def test_only_the_network_between_both_is_internal_and_it_is_the_only_one_that_both_are_on(settings: Settings) -> None:
+def test_only_the_network_between_both_is_internal_and_shared(settings: Settings) -> None:
     document = compose(settings)
     internal = [key for key, network in document["networks"].items() if network.get("internal")]
     assert set.intersection(*(set(service["networks"]) for service in document["services"].values())) == set(internal)
 
 
 @pytest.mark.parametrize("service", CONTAINERS)
-def test_containers_have_the_least_they_need(settings: Settings, service: str) -> None:
+def test_containers_have_minimal_privileges(settings: Settings, service: str) -> None:
     definition = compose(settings)["services"][service]
     assert definition["read_only"] is True
     assert definition["cap_drop"] == ["ALL"]
@@ -134,7 +134,7 @@ def test_httpd_is_never_root(settings: Settings) -> None:
     assert compose(settings)["services"]["httpd"]["user"] == HTTPD_USER
 
 
-def test_a_models_directory_may_belong_to_somebody_else(make_settings: Make) -> None:
+def test_a_models_directory_may_belong_to_another_user(make_settings: Make) -> None:
     ollama = compose(make_settings(ollama_models_dir="/mnt/ssd/ollama"))["services"]["ollama"]
     assert (ollama["cap_drop"], ollama["cap_add"]) == (["ALL"], ["DAC_OVERRIDE"])
 
@@ -145,12 +145,12 @@ def test_unset_means_absent(make_settings: Make) -> None:
     assert not any("mem_limit" in service for service in services.values())
 
 
-def test_a_models_directory_takes_the_place_of_the_volume(make_settings: Make) -> None:
+def test_a_models_directory_replaces_the_volume(make_settings: Make) -> None:
     document = compose(make_settings(ollama_models_dir="/mnt/ssd/ollama"))
     mounts = [mount for mount in document["services"]["ollama"]["volumes"] if mount["target"] != "/hearth"]
     assert [(mount["type"], mount["source"], mount["target"]) for mount in mounts] == [
         ("bind", "/mnt/ssd/ollama", "/root/.ollama"),
-        # A guard: where the directory is a mount point without its disk, this one is missing.
+        # A guard: this directory is missing if the mount point has no disk.
         ("bind", "/mnt/ssd/ollama/models", "/root/.ollama/models"),
     ]
     assert all(mount["bind"]["create_host_path"] is False for mount in mounts), "a missing disk is an error"
@@ -158,12 +158,12 @@ def test_a_models_directory_takes_the_place_of_the_volume(make_settings: Make) -
 
 
 @pytest.mark.parametrize(("routes", "expected"), [([], False), ([FLASK], True)])
-def test_the_hosts_gateway_is_named_for_a_route_that_needs_it(make_settings: Make, routes: Any, expected: bool) -> None:
+def test_the_host_gateway_is_set_for_routes_that_need_it(make_settings: Make, routes: Any, expected: bool) -> None:
     assert ("extra_hosts" in compose(make_settings(proxy_extra_routes=routes))["services"]["httpd"]) is expected
 
 
-def test_httpd_waits_for_nobody(settings: Settings) -> None:
-    """Compose would look twice a second whether Ollama is healthy, while httpd is down for an upgrade."""
+def test_httpd_does_not_wait_for_ollama(settings: Settings) -> None:
+    """Compose would wait for Ollama's health while httpd is down for an upgrade."""
     services = compose(settings)["services"]
     assert "depends_on" not in services["httpd"]
     assert "depends_on" not in services["ollama"]
@@ -183,7 +183,7 @@ def test_the_health_check_is_a_file_of_the_tree(make_settings: Make) -> None:
 
 
 def test_every_dollar_survives_interpolation(settings: Settings) -> None:
-    """Compose reads `$x` as a variable, `$$` as a dollar. No setting allows one today, so the filter is asked."""
+    """Compose expands `$x` and reads `$$` as a dollar. No setting allows one today, so this tests the filter."""
     assert yaml.safe_load(_compose_string("a$HOME$")) == "a$$HOME$$"
     assert re.sub(r"\$\$", "", render_compose(settings)).count("$") == 0
 
@@ -193,7 +193,7 @@ def test_any_text_is_one_yaml_string(text: str) -> None:
     assert yaml.safe_load(f"a: {_compose_string(text)}\n") == {"a": text.replace("$", "$$")}
 
 
-def test_secrets_are_mounted_for_httpd_alone_and_only_where_somebody_signs_in(make_settings: Make) -> None:
+def test_secrets_are_mounted_for_httpd_only_and_only_with_credentials(make_settings: Make) -> None:
     def mounts(settings: Settings, service: str) -> list[str]:
         return [mount["source"] for mount in compose(settings)["services"][service]["volumes"]]
 
@@ -207,8 +207,8 @@ def test_secrets_are_mounted_for_httpd_alone_and_only_where_somebody_signs_in(ma
     assert "HEARTH_ANNA" not in "".join(content.decode() for content in render_tree(gated).values())
 
 
-def test_where_networks_count_the_port_is_not_open_over_ipv6(make_settings: Make) -> None:
-    """Docker passes callers over IPv6 on under its own address, which could be in a listed network."""
+def test_with_networks_the_port_is_not_open_over_ipv6(make_settings: Make) -> None:
+    """Docker forwards IPv6 callers from its own address, which could be in a listed network."""
     route = {"path": "/x", "to": "/api/chat", "methods": ["POST"], "access": "networks"}
     near = make_settings(proxy_extra_routes=[route], proxy_allowed_networks=["192.168.1.0/24"], proxy_port=8085)
     assert compose(near)["services"]["httpd"]["ports"] == ["0.0.0.0:8085:80"]
@@ -217,7 +217,7 @@ def test_where_networks_count_the_port_is_not_open_over_ipv6(make_settings: Make
 # --- httpd.conf -----------------------------------------------------------------------------------
 
 
-def test_each_route_stands_exactly_once_and_leads_where_it_should(make_settings: Make) -> None:
+def test_each_route_exists_once_with_its_target(make_settings: Make) -> None:
     settings = make_settings(proxy_extra_routes=[FLASK])
     passes = [(path, to) for path, to, *_ in directives(render_httpd_conf(settings), "ProxyPass")]
     assert sorted(passes) == sorted(
@@ -229,19 +229,19 @@ def test_the_seeds_contract(settings: Settings) -> None:
     assert ["/api/ollama", "http://ollama:11434/api/generate"] in directives(render_httpd_conf(settings), "ProxyPass")
 
 
-def test_nothing_leads_to_a_whole_prefix_of_ollama(make_settings: Make) -> None:
+def test_no_route_leads_to_a_prefix_of_ollama(make_settings: Make) -> None:
     conf = render_httpd_conf(make_settings(proxy_extra_routes=[FLASK]))
     targets = [to for _, to, *_ in directives(conf, "ProxyPass") if "ollama" in to]
     assert {to.removeprefix("http://ollama:11434") for to in targets} <= set(OLLAMA_ENDPOINTS)
     assert [match for match in directives(conf, "ProxyPassMatch") if match[1] != "!"] == []
 
 
-def test_management_is_nowhere(make_settings: Make) -> None:
+def test_management_is_not_routed(make_settings: Make) -> None:
     conf = render_httpd_conf(make_settings(proxy_extra_routes=[FLASK]))
     assert [path for path in OLLAMA_MANAGEMENT if path in conf] == []
 
 
-def test_each_exact_route_is_preceded_by_the_exclusion_of_what_is_below_it(settings: Settings) -> None:
+def test_each_exact_route_is_preceded_by_the_exclusion_of_paths_below(settings: Settings) -> None:
     conf = render_httpd_conf(settings)
     exclusions = [pattern for pattern, _ in directives(conf, "ProxyPassMatch")]
     assert len(exclusions) == len(settings.routes)
@@ -253,7 +253,7 @@ def test_each_exact_route_is_preceded_by_the_exclusion_of_what_is_below_it(setti
         assert not re.search(pattern, f"{route.path}x")
 
 
-def test_the_pool_is_set_up_before_the_routes_that_use_it(make_settings: Make) -> None:
+def test_the_pool_is_configured_before_its_routes(make_settings: Make) -> None:
     conf = render_httpd_conf(make_settings(proxy_timeout=1200, proxy_max_streams=2, proxy_queue_timeout=7))
     assert conf.index('<Proxy "http://ollama:11434/">') < conf.index("\nProxyPass ")
     assert ["disablereuse=on", "connectiontimeout=5", "timeout=1200", "max=2", "acquire=7000"] in directives(
@@ -262,7 +262,7 @@ def test_the_pool_is_set_up_before_the_routes_that_use_it(make_settings: Make) -
 
 
 def test_reading_models_is_quick_and_limited(make_settings: Make) -> None:
-    """It waits for no answer, and no more are read at a time than answers are generated."""
+    """It does not queue behind responses, and is limited like them."""
     conf = render_httpd_conf(make_settings(proxy_max_streams=3, proxy_queue_timeout=7))
     pools = dict(re.findall(r'<Proxy "http://ollama:11434(/api/[^"]+)">\n  ProxySet ([^\n]+)', conf))
     limits = "disablereuse=on connectiontimeout=5 timeout=60"
@@ -274,14 +274,14 @@ def test_reading_models_is_quick_and_limited(make_settings: Make) -> None:
 
 
 def test_no_pool_begins_with_the_address_of_an_earlier_one(make_settings: Make) -> None:
-    """httpd would make no pool of it, and change the settings of the earlier one instead."""
+    """httpd would create no pool for it, and change the settings of the earlier one instead."""
     pools = re.findall(r'<Proxy "([^"]+)">', render_httpd_conf(make_settings()))
     assert "http://ollama:11434/api/version" in pools
     for number, pool in enumerate(pools):
         assert [earlier for earlier in pools[:number] if pool.startswith(earlier)] == []
 
 
-def test_there_are_threads_beside_the_streams(make_settings: Make) -> None:
+def test_there_are_spare_threads(make_settings: Make) -> None:
     conf = render_httpd_conf(make_settings(proxy_max_streams=64))
     ((threads,),) = directives(conf, "ThreadsPerChild")
     assert int(threads) > 64
@@ -324,14 +324,14 @@ def test_declared_names_are_served_and_no_others(make_settings: Make) -> None:
 
 
 class ProxyTable:
-    """What httpd makes of the order of ProxyPass and ProxyPassMatch: the first that takes the path decides."""
+    """httpd's evaluation of ProxyPass and ProxyPassMatch: the first match decides."""
 
     def __init__(self, conf: str) -> None:
         lines = [line.strip() for line in conf.splitlines()]
         self.entries = [line.split('"')[:4] for line in lines if line.startswith(("ProxyPass ", "ProxyPassMatch "))]
 
     def target(self, path: str) -> str:
-        """The address that a path is sent to, or "" for none."""
+        """The address that a path is forwarded to, or "" for none."""
         for kind, source, _, to in self.entries:
             if kind.startswith("ProxyPassMatch"):
                 if re.search(source, path):
@@ -358,7 +358,7 @@ class ProxyTable:
         ("/v1/models/llama3.2", ""),
     ],
 )
-def test_where_a_path_is_sent(make_settings: Make, path: str, expected: str) -> None:
+def test_where_a_path_is_forwarded(make_settings: Make, path: str, expected: str) -> None:
     assert ProxyTable(render_httpd_conf(make_settings(proxy_extra_routes=[FLASK]))).target(path) == expected
 
 
@@ -375,7 +375,7 @@ def test_a_route_below_an_exact_route_is_reached(make_settings: Make, routes: li
     assert [route.path for route in settings.routes if table.target(route.path) == ""] == []
 
 
-def test_the_origin_policy_is_for_all_routes_to_ollama_and_no_other(make_settings: Make) -> None:
+def test_the_origin_policy_applies_to_routes_to_ollama_only(make_settings: Make) -> None:
     settings = make_settings(proxy_extra_routes=[FLASK])
     conf = render_httpd_conf(settings)
     ((pattern, *_),) = [rule for rule in directives(conf, "RewriteRule") if rule[-1] == "[E=ROUTE:1]"]
@@ -385,7 +385,7 @@ def test_the_origin_policy_is_for_all_routes_to_ollama_and_no_other(make_setting
     assert f'<LocationMatch "{pattern}">\n  RequestHeader unset Origin\n' in conf
 
 
-def test_a_backend_gets_its_redirects_turned_round(make_settings: Make) -> None:
+def test_redirects_of_a_backend_are_rewritten(make_settings: Make) -> None:
     conf = render_httpd_conf(make_settings(proxy_extra_routes=[FLASK]))
     assert directives(conf, "ProxyPassReverse") == [[FLASK["path"], FLASK["to"]]]
 
@@ -396,7 +396,7 @@ def test_without_routes_nothing_is_proxied(make_settings: Make) -> None:
     assert not re.search(path_pattern(()), "/api/ollama")
 
 
-# Text that may or may not pass the settings; a newline at the end is a known gap (test_settings).
+# Text that the settings may or may not accept; test_model has trailing newlines.
 ill_meant = st.text(alphabet='abz09.-_~/:*[]"\\\n\r$%{}#<> ', min_size=1, max_size=9)
 hostile = st.one_of(st.from_regex(r"[a-z0-9]{1,3}[./~-]?[a-z0-9]{1,3}", fullmatch=True), ill_meant).filter(
     lambda text: text[-1] != "\n"
@@ -449,7 +449,7 @@ def test_no_setting_breaks_out_of_its_directive(
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1, max_size=80))
-def test_the_title_is_text_and_nothing_else(defaults: dict[str, Any], title: str) -> None:
+def test_the_title_is_plain_text(defaults: dict[str, Any], title: str) -> None:
     try:
         settings = load_settings(defaults | {"chat_title": title})
     except SettingsError:
@@ -465,20 +465,20 @@ def test_markup_in_the_title_is_escaped(make_settings: Make) -> None:
     assert "&lt;script" in page
 
 
-def test_the_page_asks_nothing_of_other_places(settings: Settings) -> None:
+def test_the_page_loads_nothing_from_other_hosts(settings: Settings) -> None:
     for name, content in render_page(settings).items():
         addresses = set(re.findall(r"https?://[^\s\"'`)]+", content.decode()))
         assert addresses <= {"http://www.w3.org/2000/svg"}, name
 
 
-def test_the_page_names_only_files_that_are_there(settings: Settings) -> None:
+def test_the_page_references_only_existing_files(settings: Settings) -> None:
     files = render_page(settings)
     named = re.findall(r'(?:src|href)="([^"]+)"', files["index.html"].decode())
     assert named
     assert set(named) <= set(files)
 
 
-def test_the_tree_is_the_page_and_both_configurations(settings: Settings) -> None:
+def test_the_tree_has_the_page_and_both_configurations(settings: Settings) -> None:
     tree = render_tree(settings)
     assert {"compose.yaml", "httpd/httpd.conf", "htdocs/index.html", "htdocs/chat.js"} <= set(tree)
     assert {path.partition("/")[0] for path in tree} == {"compose.yaml", "httpd", "htdocs", "ollama"}

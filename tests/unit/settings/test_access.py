@@ -1,4 +1,4 @@
-"""Who may call: the words for it, networks, and what the settings refuse."""
+"""Access policies: notation, networks, and combinations that are rejected."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ CALLERS: dict[str, Any] = {"proxy_allowed_networks": HOME, "proxy_users": ANNA, 
 def refusal(make: Make, **values: Any) -> str:
     with pytest.raises(SettingsError) as caught:
         make(**values)
-    assert "\n" not in str(caught.value), "one wrong value, one line"
+    assert "\n" not in str(caught.value), "one line per invalid value"
     return str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("words", "access"),
+    ("policy", "access"),
     [
         ("anyone", Access()),
         ("networks or api_keys", Access(networks=True, api_keys=True)),
@@ -38,12 +38,12 @@ def refusal(make: Make, **values: Any) -> str:
         ("networks and (users or api_keys)", Access(networks=True, users=True, api_keys=True, both=True)),
     ],
 )
-def test_words_and_what_they_mean(words: str, access: Access) -> None:
-    assert parse_access(words) == access
+def test_policies(policy: str, access: Access) -> None:
+    assert parse_access(policy) == access
 
 
 @pytest.mark.parametrize(
-    ("words", "needs_sign_in", "left"),
+    ("policy", "needs_sign_in", "for_public_files"),
     [
         ("anyone", False, "anyone"),
         ("networks", False, "networks"),
@@ -54,32 +54,32 @@ def test_words_and_what_they_mean(words: str, access: Access) -> None:
         ("networks and (users or api_keys)", True, "networks"),
     ],
 )
-def test_what_a_way_in_asks_for(words: str, needs_sign_in: bool, left: str) -> None:
-    access = parse_access(words)
+def test_what_a_policy_requires(policy: str, needs_sign_in: bool, for_public_files: str) -> None:
+    access = parse_access(policy)
     assert access.needs_sign_in is needs_sign_in
-    assert access.without_sign_in == parse_access(left)
+    assert access.without_sign_in == parse_access(for_public_files)
 
 
 @pytest.mark.parametrize(
-    ("words", "right"),
+    ("policy", "instead"),
     [
-        ("users or networks", '"networks or users" would be right'),
-        ("People", '"users" would be right'),
-        ("api_keys or users", '"users or api_keys" would be right'),
-        ("users and networks", '"networks and users" would be right'),
-        ("networks and users or api_keys", '"networks and (users or api_keys)" or "networks or users or api_keys"'),
-        ("everyone", '"anyone", "networks", "users"'),
-        ("users and api_keys", '"anyone", "networks", "users"'),
-        ("", '"anyone", "networks", "users"'),
-        ("people\n", '"users" would be right'),
+        ("users or networks", 'use "networks or users"'),
+        ("People", 'use "users"'),
+        ("api_keys or users", 'use "users or api_keys"'),
+        ("users and networks", 'use "networks and users"'),
+        ("networks and users or api_keys", 'use "networks and (users or api_keys)" or "networks or users or api_keys"'),
+        ("everyone", 'use one of "anyone", "networks", "users"'),
+        ("users and api_keys", 'use one of "anyone", "networks", "users"'),
+        ("", 'use one of "anyone", "networks", "users"'),
+        ("people\n", 'use "users"'),
     ],
 )
-def test_other_words_are_refused_with_what_would_be_right(make_settings: Make, words: str, right: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(right)):
-        parse_access(words)
-    message = refusal(make_settings, proxy_access=words)
-    assert f"proxy_access = {words!r}: " in message
-    assert right in message
+def test_invalid_policies_are_rejected(make_settings: Make, policy: str, instead: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(instead)):
+        parse_access(policy)
+    message = refusal(make_settings, proxy_access=policy)
+    assert f"proxy_access = {policy!r}: " in message
+    assert instead in message
 
 
 @pytest.mark.parametrize("network", ["192.168.1.0/24", "192.168.1.20", "10.0.0.0/8", "172.17.0.0/16", "100.64.0.0/10"])
@@ -88,48 +88,48 @@ def test_networks(network: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "right"),
+    ("network", "instead"),
     [
-        ("192.168.1.20/24", 'write "192.168.1.0/24"'),
-        ("192.168.1.0/255.255.255.0", 'write "192.168.1.0/24"'),
-        ("192.168.1.20/32", 'write "192.168.1.20"'),
+        ("192.168.1.20/24", 'use "192.168.1.0/24"'),
+        ("192.168.1.0/255.255.255.0", 'use "192.168.1.0/24"'),
+        ("192.168.1.20/32", 'use "192.168.1.20"'),
         ("192.168.1", '"192.168.1.0/24"'),
         ("192.168.1.*", '"192.168.1.0/24"'),
         ("pi.local", '"192.168.1.0/24"'),
         ("192.168.1.0/24\n", '"192.168.1.0/24"'),
         ("", '"192.168.1.0/24"'),
         ("0.0.0.0/0", "everybody"),
-        ("172.16.0.0/12", "Docker's own networks are in it"),
+        ("172.16.0.0/12", "includes Docker's own networks"),
         ("fe80::/10", "list IPv4 networks"),
         ("::/0", "list IPv4 networks"),
         ("2001:db8::1", "list IPv4 networks"),
     ],
 )
-def test_other_networks_are_refused(make_settings: Make, network: str, right: str) -> None:
+def test_invalid_networks_are_rejected(make_settings: Make, network: str, instead: str) -> None:
     message = refusal(make_settings, proxy_access="networks", proxy_allowed_networks=[network])
     assert f"proxy_allowed_networks[0] = {network!r}: " in message
-    assert right in message
+    assert instead in message
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         (
             {"proxy_access": "networks"},
-            "proxy_access = 'networks' asks for networks, and proxy_allowed_networks is empty",
+            "proxy_access = 'networks' requires proxy_allowed_networks, which is empty",
         ),
-        ({"proxy_access": "users"}, "proxy_access = 'users' asks for users, and proxy_users is empty"),
+        ({"proxy_access": "users"}, "proxy_access = 'users' requires proxy_users, which is empty"),
         (
             {"proxy_extra_routes": [CHAT | {"access": "api_keys"}]},
-            "/api/x: access = 'api_keys' asks for api_keys, and proxy_api_keys is empty",
+            "/api/x: access = 'api_keys' requires proxy_api_keys, which is empty",
         ),
         (
             {"proxy_users": ANNA},
-            "proxy_users is set, and nothing asks for users: proxy_access = 'anyone' lets in without; "
-            'proxy_access = "users" would be right, or "access": "users" in a route',
+            "proxy_users is set but not used, since proxy_access = 'anyone'; "
+            'use proxy_access = "users", or "access": "users" in a route',
         ),
-        ({"proxy_api_keys": NOTEBOOK}, 'proxy_access = "users or api_keys" would be right'),
-        ({"proxy_allowed_networks": HOME}, 'proxy_access = "networks" would be right'),
+        ({"proxy_api_keys": NOTEBOOK}, 'use proxy_access = "users or api_keys"'),
+        ({"proxy_allowed_networks": HOME}, 'use proxy_access = "networks"'),
         (
             {"proxy_access": "api_keys", "proxy_api_keys": NOTEBOOK},
             "proxy_access = 'api_keys': the chat page can't send an API key",
@@ -140,11 +140,13 @@ def test_other_networks_are_refused(make_settings: Make, network: str, right: st
         ),
     ],
 )
-def test_callers_that_nothing_lets_in_and_ways_in_for_nobody(make_settings: Make, values: Any, said: str) -> None:
-    assert said in refusal(make_settings, **values)
+def test_unused_callers_and_policies_without_callers_are_rejected(
+    make_settings: Make, values: Any, message: str
+) -> None:
+    assert message in refusal(make_settings, **values)
 
 
-def test_a_route_has_its_own_callers_or_those_of_the_page(make_settings: Make) -> None:
+def test_a_route_has_its_own_policy_or_that_of_the_page(make_settings: Make) -> None:
     open_one = CHAT | {"path": "/api/y", "access": "anyone"}
     settings = make_settings(
         **CALLERS, proxy_access="networks or users or api_keys", proxy_extra_routes=[CHAT, open_one]
@@ -154,13 +156,13 @@ def test_a_route_has_its_own_callers_or_those_of_the_page(make_settings: Make) -
         found["/api/x"] == found["/api/tags"] == settings.page_access == parse_access("networks or users or api_keys")
     )
     assert found["/api/y"].anyone
-    assert settings.keeps_secrets
-    assert not make_settings().keeps_secrets
-    assert not make_settings(proxy_access="networks", proxy_allowed_networks=HOME).keeps_secrets
+    assert settings.uses_credentials
+    assert not make_settings().uses_credentials
+    assert not make_settings(proxy_access="networks", proxy_allowed_networks=HOME).uses_credentials
 
 
 @pytest.mark.parametrize("words", ["users", "api_keys", "users or api_keys", "networks and users"])
-def test_management_is_for_those_who_signed_in(make_settings: Make, words: str) -> None:
+def test_management_requires_sign_in(make_settings: Make, words: str) -> None:
     access = parse_access(words)
     callers = {
         "proxy_allowed_networks": HOME if access.networks else [],
@@ -180,16 +182,16 @@ def test_management_is_for_those_who_signed_in(make_settings: Make, words: str) 
         ("networks or users or api_keys", ""),
     ],
 )
-def test_management_without_sign_in_is_refused(make_settings: Make, page: str, words: str) -> None:
+def test_management_without_sign_in_is_rejected(make_settings: Make, page: str, words: str) -> None:
     route = PULL | ({"access": words} if words else {})
     callers = CALLERS if "networks" in page + words else CALLERS | {"proxy_allowed_networks": []}
     message = refusal(make_settings, **callers, proxy_access=page, proxy_extra_routes=[route])
-    assert f'/api/pull: /api/pull lets its callers change or fill this host, and "{words or page}" lets' in message
+    assert f'/api/pull: /api/pull lets its callers change or fill this host, and "{words or page}" does' in message
     assert '"access": "users"' in message
     assert "docker exec hearth-ollama ollama" in message
 
 
-# --- Where secrets come from ----------------------------------------------------------------------
+# --- Sources of secrets ---------------------------------------------------------------------------
 
 SECRET = "hunter2-and-more"
 
@@ -211,44 +213,42 @@ SECRET = "hunter2-and-more"
         {"anna": [SECRET]},
     ],
 )
-def test_what_was_put_in_place_of_a_source_is_refused_and_never_shown(
-    make_settings: Make, name: str, value: Any
-) -> None:
+def test_a_secret_instead_of_a_source_is_rejected_and_never_shown(make_settings: Make, name: str, value: Any) -> None:
     message = refusal(make_settings, **{name: value})
     assert name in message
     assert SECRET not in message
 
 
-def test_a_misspelt_setting_of_secrets_is_not_shown_either(make_settings: Make) -> None:
+def test_the_value_of_a_misspelt_secret_setting_is_not_shown(make_settings: Make) -> None:
     assert refusal(make_settings, proxy_peple={"anna": SECRET}).endswith('did you mean "proxy_users"?')
     assert SECRET not in refusal(make_settings, proxy_peple={"anna": SECRET})
 
 
 @pytest.mark.parametrize(
-    ("source", "right"),
+    ("source", "instead"),
     [
-        ("x", 'say where it comes from: {"env": "HEARTH_ANNA"}, {"file":'),
+        ("x", 'use a source: {"env": "HEARTH_ANNA"}, {"file":'),
         ({"env": "1x"}, 'name of an environment variable, such as {"env": "HEARTH_ANNA"}'),
-        ({"file": "anna"}, 'path from / or ~/, such as {"file": "~/.hearth/anna"}'),
+        ({"file": "anna"}, 'path that begins with / or ~/, such as {"file": "~/.hearth/anna"}'),
         ({"command": "pass show anna"}, 'such as {"command": ["pass", "show", "hearth/anna"]}'),
         ({"command": []}, 'such as {"command": ["pass", "show", "hearth/anna"]}'),
         ({"command": ["", "x"]}, 'such as {"command": ["pass", "show", "hearth/anna"]}'),
     ],
 )
-def test_a_source_that_is_none_is_refused_with_one_that_is(make_settings: Make, source: Any, right: str) -> None:
+def test_invalid_sources_are_rejected(make_settings: Make, source: Any, instead: str) -> None:
     message = refusal(make_settings, proxy_access="users", proxy_users={"anna": source})
     assert "proxy_users[anna]: " in message
-    assert right in message
+    assert instead in message
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "-a", "ä", "a\n", "x" * 65])
-def test_a_name_is_a_plain_word(make_settings: Make, name: str) -> None:
+def test_invalid_names_are_rejected(make_settings: Make, name: str) -> None:
     message = refusal(make_settings, proxy_access="users", proxy_users={name: {"env": "X"}})
     assert "a name has up to 64 letters" in message
 
 
 @pytest.mark.parametrize("source", [{"env": "A"}, {"file": "/a b"}, {"command": ["pass", "show", "x y"]}])
-def test_sources_go_into_records_as_they_were_written(make_settings: Make, source: Any) -> None:
+def test_sources_are_recorded_as_written(make_settings: Make, source: Any) -> None:
     settings = make_settings(proxy_access="users", proxy_users={"anna": source})
     dumped = settings.model_dump(mode="json")
     assert dumped["proxy_users"] == {"anna": source}

@@ -1,4 +1,4 @@
-"""Settings that the docs have for copying: each block is one that Hearth takes."""
+"""Settings in the docs are valid, since users copy them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.support.shipped import PROJECT
 
 DOCS = PROJECT / "docs"
 PAGES = [path for path in sorted(DOCS.glob("*.md")) if "```python\n" in path.read_text(encoding="utf-8")]
-# What a block needs that another place of its page says.
-BESIDE: dict[str, dict[str, Any]] = {
+# Settings that a block needs, from elsewhere on its page.
+ALSO_SET: dict[str, dict[str, Any]] = {
     "access.md": {"proxy_api_keys": {"notebook": {"env": "HEARTH_NOTEBOOK"}}},
     "tls.md": {"proxy_tls_names": ["pi.example.org"]},
 }
@@ -28,11 +28,11 @@ BLOCKS = [
 
 
 @pytest.mark.parametrize(("page", "block"), BLOCKS)
-def test_a_block_of_settings_is_taken(page: str, block: str, make_settings: Callable[..., Settings]) -> None:
+def test_a_block_of_settings_is_valid(page: str, block: str, make_settings: Callable[..., Settings]) -> None:
     values = ast.literal_eval("{" + block + "}")
     assert values
-    make_settings(**BESIDE.get(page, {}) | values)
+    make_settings(**ALSO_SET.get(page, {}) | values)
 
 
-def test_there_are_blocks() -> None:
+def test_blocks_are_found() -> None:
     assert len(BLOCKS) > 5

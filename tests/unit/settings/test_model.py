@@ -1,4 +1,4 @@
-"""Settings: whole, typed, and refused with a sentence that helps."""
+"""Settings: complete, typed, and rejected with a helpful message."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ def test_defaults_are_primitives_that_pyinfra_can_print(defaults: dict[str, Any]
     assert [name for name, value in defaults.items() if not primitive(value)] == []
 
 
-def test_no_value_changes_on_its_way_in(defaults: dict[str, Any]) -> None:
+def test_loading_changes_no_value(defaults: dict[str, Any]) -> None:
     assert load_settings(defaults).model_dump(mode="json") == defaults
 
 
-def test_settings_can_not_be_changed_afterwards(settings: Settings) -> None:
+def test_settings_are_immutable(settings: Settings) -> None:
     with pytest.raises(ValueError, match="frozen"):
         settings.proxy_port = 86
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "right"),
+    ("name", "value", "instead"),
     [
         ("ollama_image", "ollama/ollama:latest", "httpd:2.4.71"),
         ("ollama_image", "ollama/ollama", "ollama/ollama:1.2.3"),
@@ -56,7 +56,7 @@ def test_settings_can_not_be_changed_afterwards(settings: Settings) -> None:
         ("proxy_port", 0, "greater than or equal to 1"),
         ("proxy_port", 65536, "less than or equal to 65535"),
         ("proxy_port", "eighty-five", "valid integer"),
-        ("proxy_port", 11434, "another"),
+        ("proxy_port", 11434, "change one of them"),
         ("chat_title", "", "one line of text"),
         ("chat_title", "two\nlines", "one line of text"),
         ("chat_title", "x" * 81, "at most 80"),
@@ -78,16 +78,16 @@ def test_settings_can_not_be_changed_afterwards(settings: Settings) -> None:
         ("ollama_models_dir", "/mnt/my disk", "/mnt/ssd/ollama"),
         ("ollama_models_dir", "/mnt/$HOME", "/mnt/ssd/ollama"),
         ("ollama_model_registry", "192.168.1.10:5000", "http://192.168.1.10:5000"),
-        ("ollama_model_registry", "http://192.168.1.10:5000/", "without a slash at the end"),
+        ("ollama_model_registry", "http://192.168.1.10:5000/", "without a trailing slash"),
         ("ollama_publish", "11434", "127.0.0.1:11434"),
         ("ollama_publish", "localhost:11434", "127.0.0.1:11434"),
         ("ollama_publish", "127.0.0.1:0", "127.0.0.1:11434"),
         ("ollama_publish", "127.0.0.1:", "127.0.0.1:11434"),
-        ("ollama_publish", "0.0.0.0:85", "another"),
+        ("ollama_publish", "0.0.0.0:85", "change one of them"),
         ("ollama_keep_alive", "five minutes", "5m"),
         ("ollama_keep_alive", "-5m", "5m"),
         ("ollama_keep_alive", "999999h999999h999999h", "5m"),
-        ("ollama_load_timeout", "20m", "proxy_timeout at least as long"),
+        ("ollama_load_timeout", "20m", "proxy_timeout of at least 1200"),
         ("ollama_context_length", 128, "greater than or equal to 256"),
         ("ollama_cloud", "perhaps", "valid boolean"),
         ("docker_images_gb", -1, "greater than 0"),
@@ -98,14 +98,12 @@ def test_settings_can_not_be_changed_afterwards(settings: Settings) -> None:
         ("docker_health_timeout", 1.5, "valid integer"),
     ],
 )
-def test_a_refusal_has_name_value_and_what_would_be_right(
-    make_settings: Make, name: str, value: Any, right: str
-) -> None:
+def test_an_error_has_name_value_and_fix(make_settings: Make, name: str, value: Any, instead: str) -> None:
     message = refusal(make_settings, **{name: value})
     assert name in message
     assert repr(value)[:200] in message or str(value) in message
-    assert right in message
-    assert "\n" not in message, "one wrong value, one line"
+    assert instead in message
+    assert "\n" not in message, "one line per invalid value"
 
 
 @pytest.mark.parametrize(
@@ -124,11 +122,11 @@ def test_a_refusal_has_name_value_and_what_would_be_right(
         ),
     ],
 )
-def test_a_refusal_points_into_lists_and_tables(make_settings: Make, name: str, value: Any, where: str) -> None:
+def test_an_error_points_into_lists_and_tables(make_settings: Make, name: str, value: Any, where: str) -> None:
     assert where in refusal(make_settings, **{name: value})
 
 
-def test_all_wrong_settings_are_told_at_once(defaults: dict[str, Any]) -> None:
+def test_all_invalid_settings_are_reported_at_once(defaults: dict[str, Any]) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(defaults | {"proxy_port": 0, "ollama_models_dir": "x", "chat_title": ""}, "kitchen")
     lines = str(caught.value).splitlines()
@@ -140,27 +138,27 @@ def test_all_wrong_settings_are_told_at_once(defaults: dict[str, Any]) -> None:
     ("name", "meant"),
     [("proxy_prot", "proxy_port"), ("olama_models", "ollama_models"), ("allowed_origin", "allowed_origins")],
 )
-def test_an_unknown_name_is_refused_with_the_one_that_was_meant(make_settings: Make, name: str, meant: str) -> None:
+def test_an_unknown_name_is_rejected_with_the_closest_one(make_settings: Make, name: str, meant: str) -> None:
     message = refusal(make_settings, **{name: 85})
-    assert message == f'host: {name} = 85: there is no such setting; did you mean "{meant}"?'
+    assert message == f'host: {name} = 85: unknown setting; did you mean "{meant}"?'
 
 
-def test_an_unknown_name_like_no_other_leads_to_the_list(make_settings: Make) -> None:
-    assert "group_data/all.py lists the settings" in refusal(make_settings, zzz=1)
+def test_an_unknown_name_without_a_close_one_leads_to_the_list(make_settings: Make) -> None:
+    assert "group_data/all.py lists all settings" in refusal(make_settings, zzz=1)
 
 
 def test_a_missing_default_is_named(defaults: dict[str, Any]) -> None:
     some = {name: value for name, value in defaults.items() if name != "proxy_timeout"}
-    with pytest.raises(SettingsError, match=r"^host: proxy_timeout is not set; group_data/all\.py has its default"):
+    with pytest.raises(SettingsError, match=r"^host: proxy_timeout is missing; restore its default"):
         load_settings(some)
 
 
-def test_without_group_data_the_message_says_where_to_run() -> None:
+def test_without_group_data_the_error_names_the_directory_to_run_in() -> None:
     with pytest.raises(SettingsError, match="--chdir"):
         load_settings({"ssh_user": "pi", "_sudo": True})
 
 
-def test_connection_data_and_a_users_own_are_left_alone(defaults: dict[str, Any], settings: Settings) -> None:
+def test_connection_data_and_a_users_own_data_are_ignored(defaults: dict[str, Any], settings: Settings) -> None:
     foreign = {"ssh_user": "pi", "ssh_config_file": "x", "_sudo": True, "x_room": "kitchen"}
     assert load_settings(defaults | foreign) == settings
 
@@ -187,7 +185,7 @@ def test_connection_data_and_a_users_own_are_left_alone(defaults: dict[str, Any]
         ("proxy_host_names", ["chat.example.org"]),
     ],
 )
-def test_accepted(make_settings: Make, name: str, value: Any) -> None:
+def test_valid_values(make_settings: Make, name: str, value: Any) -> None:
     kept = getattr(make_settings(**{name: value}), name)
     assert kept == (tuple(value) if isinstance(value, list) else type(kept)(value))
 
@@ -203,7 +201,7 @@ def test_routes_come_longest_first_from_both_tables(make_settings: Make) -> None
 
 
 @pytest.mark.parametrize(("to", "needed"), [("http://host.docker.internal:5001/", True), ("http://10.0.0.2:1/", False)])
-def test_the_host_gateway_is_there_only_for_routes_to_the_host(make_settings: Make, to: str, needed: bool) -> None:
+def test_the_host_gateway_exists_only_for_routes_to_the_host(make_settings: Make, to: str, needed: bool) -> None:
     routes = [{"path": "/flask/", "to": to, "methods": ["GET"]}]
     assert make_settings(proxy_extra_routes=routes).needs_host_gateway is needed
 
@@ -216,11 +214,11 @@ def test_published_ports(make_settings: Make) -> None:
     assert make_settings(ollama_publish="").published_ports == {("0.0.0.0", 85)}
 
 
-def test_the_load_timeout_may_equal_the_proxys(make_settings: Make) -> None:
+def test_the_load_timeout_may_equal_the_proxy_timeout(make_settings: Make) -> None:
     assert make_settings(proxy_timeout=600, ollama_load_timeout="10m").proxy_timeout == 600
 
 
-def test_an_endless_load_timeout_is_refused(make_settings: Make) -> None:
+def test_an_infinite_load_timeout_is_rejected(make_settings: Make) -> None:
     assert "ollama_load_timeout" in refusal(make_settings, ollama_load_timeout="-1")
 
 
@@ -237,9 +235,7 @@ values = st.one_of(
 
 
 @given(name=st.sampled_from(sorted(Settings.model_fields)), value=values)
-def test_whatever_stands_in_a_setting_only_a_settings_error_comes_out(
-    defaults: dict[str, Any], name: str, value: Any
-) -> None:
+def test_any_invalid_value_raises_a_settings_error(defaults: dict[str, Any], name: str, value: Any) -> None:
     refused = ""
     try:
         load_settings(defaults | {name: value})
@@ -264,12 +260,12 @@ def test_whatever_stands_in_a_setting_only_a_settings_error_comes_out(
         ("proxy_extra_routes", [{"path": "/x/", "to": "http://a:5001/\n", "methods": ["POST"]}]),
     ],
 )
-def test_a_newline_at_the_end_is_refused(make_settings: Make, name: str, value: Any) -> None:
+def test_a_trailing_newline_is_rejected(make_settings: Make, name: str, value: Any) -> None:
     refusal(make_settings, **{name: value})
 
 
 @pytest.mark.parametrize("port", ["1_1", " 11", "+11", "011", "١١"])
-def test_a_published_port_is_plain_digits(make_settings: Make, port: str) -> None:
+def test_a_published_port_has_only_digits(make_settings: Make, port: str) -> None:
     refusal(make_settings, ollama_publish=f"127.0.0.1:{port}")
 
 
@@ -285,39 +281,36 @@ def test_only_ascii_digits_are_numbers(make_settings: Make, name: str, value: st
         ("proxy_extra_routes", [{"path": "/x/", "to": "http://a:99999/", "methods": ["GET"]}]),
     ],
 )
-def test_a_port_beyond_65535_is_refused(make_settings: Make, name: str, value: Any) -> None:
+def test_a_port_above_65535_is_rejected(make_settings: Make, name: str, value: Any) -> None:
     refusal(make_settings, **{name: value})
 
 
-def test_an_absurd_duration_is_refused_with_a_sentence(make_settings: Make) -> None:
+def test_an_absurd_duration_is_rejected(make_settings: Make) -> None:
     refusal(make_settings, ollama_load_timeout="9" * 400 + "h")
 
 
-def test_a_load_timeout_of_zero_is_endless_too(make_settings: Make) -> None:
+def test_a_load_timeout_of_zero_is_infinite(make_settings: Make) -> None:
     assert "ollama_load_timeout = '0'" in refusal(make_settings, ollama_load_timeout="0")
 
 
-def test_a_path_that_stands_twice_is_refused_naming_its_setting(make_settings: Make) -> None:
+def test_a_duplicate_path_is_rejected_with_its_setting(make_settings: Make) -> None:
     routes = [{"path": "/api/chat", "to": "/api/chat", "methods": ["POST"]}]
     assert "proxy_extra_routes" in refusal(make_settings, proxy_extra_routes=routes)
 
 
-def test_pruning_an_empty_list_is_refused(make_settings: Make) -> None:
+def test_pruning_with_an_empty_list_is_rejected(make_settings: Make) -> None:
     with pytest.raises(SettingsError, match=r"ollama_prune_models = True and ollama_models = \[\] would remove every"):
         make_settings(ollama_prune_models=True, ollama_models=[])
     assert make_settings(ollama_prune_models=True).ollama_prune_models
     assert make_settings(ollama_models=[]).ollama_models == ()
 
 
-def test_what_can_not_be_written_to_a_file_is_named(make_settings: Make) -> None:
-    # Python keeps bytes that are no text like this, those of an environment variable, say.
-    assert (
-        refusal(make_settings, allowed_origins=["http://a\udcff"])
-        == "host: allowed_origins: has bytes in it that are no text (UTF-8)"
-    )
+def test_invalid_utf_8_is_rejected(make_settings: Make) -> None:
+    # Python represents undecodable bytes like this, for example those of an environment variable.
+    assert refusal(make_settings, allowed_origins=["http://a\udcff"]) == "host: allowed_origins: not valid UTF-8 text"
 
 
-def test_a_refusal_stays_on_its_line(make_settings: Make) -> None:
+def test_an_error_is_one_line(make_settings: Make) -> None:
     route = {"path": "/x", "to": "http://a:1/\n", "methods": ["GET"]}
     assert "\n" not in refusal(make_settings, proxy_extra_routes=[route])
     assert "\n" not in refusal(make_settings, **{"a\nb": 1})

@@ -1,4 +1,4 @@
-"""Origins: what browsers send, what Ollama starts with, and what httpd lets through."""
+"""Origins: what browsers send, what Ollama starts with, and what httpd allows."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def test_accepted_unchanged(origin: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("origin", "right"),
+    ("origin", "instead"),
     [
-        # These make Ollama panic at start.
+        # Ollama panics at start.
         (" http://pi:85", '"http://pi:85"'),
         ("http://a, http://b", "['http://a', 'http://b']"),
         ("http://a,", "['http://a']"),
@@ -44,7 +44,7 @@ def test_accepted_unchanged(origin: str) -> None:
         ("   ", "remove the entry"),
         ("safari-web-extension://abc", "scheme://host"),
         ("http://*.a.*", "at most one"),
-        # These start, and never match, or match everyone.
+        # Ollama starts, but they match nobody or everybody.
         ("http://pi/", '"http://pi"'),
         ("http://pi:85/chat/index.html", '"http://pi:85"'),
         ("http://pi?x=1", '"http://pi"'),
@@ -65,17 +65,17 @@ def test_accepted_unchanged(origin: str) -> None:
         ("http://pi:", "scheme://host"),
         ("http://pi:70000", "1 to 65535"),
         ("http://pi:0", "1 to 65535"),
-        ("http://my_pi", "no host name"),
-        ("http://-pi", "no host name"),
-        ("http://pi..local", "no host name"),
+        ("http://my_pi", "not a valid host name"),
+        ("http://-pi", "not a valid host name"),
+        ("http://pi..local", "not a valid host name"),
         ("http://bücher.example", "xn--bcher-kva.example"),
         ("http://[fe80:0:0:0:0:0:0:1]", "[fe80::1]"),
         ("http://[fe80::g]", "scheme://host"),
-        ("http://[1:2]", "no IPv6 address"),
+        ("http://[1:2]", "not a valid IPv6 address"),
     ],
 )
-def test_refused_with_what_would_be_right(origin: str, right: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(right)):
+def test_rejected(origin: str, instead: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(instead)):
         check_origin(origin)
 
 
@@ -86,14 +86,14 @@ hosts = st.one_of(
     st.ip_addresses(v=6).map(lambda address: f"[{ipaddress.IPv6Address(address).compressed}]"),
     st.lists(labels, min_size=1, max_size=3).map(lambda parts: "*." + ".".join(parts)),
 )
-# Neither scheme's default port.
+# Without the schemes' default ports.
 ports = st.one_of(st.just(""), st.integers(1, 65535).filter(lambda port: port not in (80, 443)).map(":{}".format))
 origins = st.builds("{}://{}{}".format, st.sampled_from(["http", "https"]), hosts, ports)
 near_misses = st.text(alphabet="htps:/*.a-1[]@?#, \n\t\"'A%\\^", max_size=20).map("http://a{}".format)
 
 
 def browser_could_send(origin: str) -> bool:
-    """The URL standard's origin serialization for http(s), as a rule of its own."""
+    """The URL standard's origin serialization for http(s), as an independent rule."""
     return re.fullmatch(r"https?://(\*\.)?([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?", origin) is not None
 
 
@@ -111,7 +111,7 @@ def ollama_starts_with(value: str) -> bool:
 @example("http://\ud800")
 @example("http://ß..x")
 @example("http://a:" + "9" * 5000)
-def test_any_text_is_returned_unchanged_or_refused(text: str) -> None:
+def test_any_text_is_returned_unchanged_or_rejected(text: str) -> None:
     try:
         returned = check_origin(text)
     except ValueError:
@@ -128,7 +128,7 @@ def test_every_origin_of_a_browser_is_accepted(origin: str) -> None:
 
 
 @given(origins, st.sampled_from(["{}/", "{}/chat", " {}", "{} ", "'{}'", '"{}"', "{}/?q=1"]), st.booleans())
-def test_the_right_spelling_is_told(origin: str, slip: str, loud: bool) -> None:
+def test_the_error_has_the_form_that_browsers_send(origin: str, slip: str, loud: bool) -> None:
     written = slip.format(origin.upper() if loud else origin)
     with pytest.raises(ValueError, match=re.escape(f'"{origin}"')):
         check_origin(written)
@@ -142,7 +142,7 @@ def test_ollama_starts_with_the_joined_list(listed: list[str]) -> None:
 
 
 def matches(listed: tuple[str, ...], sent: str) -> bool:
-    """As PCRE in httpd: searched, with `$` at the very end only."""
+    """Match like PCRE in httpd: unanchored search, with `$` only at the very end."""
     return re.search(re.sub(r"\$$", r"\\Z", httpd_pattern(listed)), sent) is not None
 
 
@@ -174,7 +174,7 @@ def test_listed_origins_match_and_changed_ones_do_not(listed: list[str]) -> None
         "",
     ],
 )
-def test_look_alikes_do_not_match(sent: str) -> None:
+def test_similar_origins_do_not_match(sent: str) -> None:
     assert matches(("http://good.example:85", "http://other"), "http://good.example:85")
     assert not matches(("http://good.example:85", "http://other"), sent)
 
@@ -198,7 +198,7 @@ def test_look_alikes_do_not_match(sent: str) -> None:
         ("http://a.example.org", False),
     ],
 )
-def test_a_star_stands_for_whole_labels(sent: str, expected: bool) -> None:
+def test_a_star_matches_whole_labels(sent: str, expected: bool) -> None:
     assert matches(("https://*.example.org",), sent) is expected
 
 
@@ -208,17 +208,17 @@ def test_an_empty_list_matches_nothing(sent: str) -> None:
 
 
 def test_the_match_is_captured_whole() -> None:
-    """httpd answers with `$1`, so the first group must be all of the origin."""
+    """httpd responds with `$1`, so the first group must be the whole origin."""
     match = re.search(httpd_pattern(("http://a", "https://*.b.c")), "https://x.y.b.c")
     assert match is not None
     assert match[1] == "https://x.y.b.c"
 
 
-def test_a_name_beyond_ascii_that_is_no_name_is_refused_in_our_words() -> None:
+def test_an_invalid_internationalized_name_is_rejected() -> None:
     with pytest.raises(ValueError, match="host name"):
         check_origin("http://ß..x")
 
 
-def test_a_port_in_odd_digits_is_refused_in_our_words() -> None:
+def test_a_port_with_non_ascii_digits_is_rejected() -> None:
     with pytest.raises(ValueError, match=r"port|scheme"):
         check_origin("http://a:²")

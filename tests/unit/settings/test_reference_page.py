@@ -1,4 +1,4 @@
-"""The page of the settings says what group_data/all.py and hearth/settings/model.py say."""
+"""docs/settings.md matches group_data/all.py and hearth/settings/model.py."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from hearth.settings.model import Settings
-from hearth.settings.reference_page import ALL, MARK, markdown, read_entries, takes
+from hearth.settings.reference_page import DEFAULTS_FILE, MARK, describe_values, markdown, read_entries
 
 
-def test_the_page_is_what_the_settings_are(project: Path) -> None:
+def test_the_page_is_up_to_date(project: Path) -> None:
     _, _, made = (project / "docs" / "settings.md").read_text().partition(MARK)
     assert made == markdown(), (
-        "put what python -m hearth.settings.reference_page prints below the mark in docs/settings.md"
+        "write the output of python -m hearth.settings.reference_page below the mark in docs/settings.md"
     )
 
 
 def test_every_setting_is_on_it_with_its_default(defaults: dict[str, Any]) -> None:
-    entries = read_entries(ALL.read_text())
+    entries = read_entries(DEFAULTS_FILE.read_text())
     assert {entry.name for entry in entries} == set(Settings.model_fields) == set(defaults)
     assert len(entries) == len(defaults)
     assert {entry.name: eval(entry.default) for entry in entries} == defaults
@@ -41,16 +41,16 @@ def test_every_setting_is_on_it_with_its_default(defaults: dict[str, Any]) -> No
         ),
     ],
 )
-def test_limits_are_those_of_the_types(name: str, words: str) -> None:
-    assert takes(name) == words
+def test_limits_come_from_the_types(name: str, words: str) -> None:
+    assert describe_values(name) == words
 
 
-def test_every_setting_says_what_it_takes() -> None:
-    assert all(takes(name) not in ("text", "") for name in Settings.model_fields)
+def test_every_setting_has_a_description() -> None:
+    assert all(describe_values(name) not in ("text", "") for name in Settings.model_fields)
 
 
-def test_examples_on_the_page_are_values_that_the_types_take(make_settings: Any) -> None:
-    """A default may be right by chance of its place; these are what people copy."""
+def test_examples_on_the_page_are_valid(make_settings: Any) -> None:
+    """Users copy them."""
     make_settings(proxy_max_body="256m", ollama_memory_limit="3g", ollama_models_dir="/mnt/ssd/ollama")
     make_settings(allowed_origins=["http://192.168.1.20:8080"], proxy_host_names=["pi.fritz.box"])
     make_settings(
@@ -59,7 +59,7 @@ def test_examples_on_the_page_are_values_that_the_types_take(make_settings: Any)
     make_settings(ollama_keep_alive="1h30m", ollama_load_timeout="90s", ollama_publish="127.0.0.1:11434")
 
 
-def test_comments_are_read_whole_and_shared() -> None:
+def test_comments_are_read_completely_and_shared() -> None:
     text = '"""Doc."""\n\n# --- Part ----\n# First line\n# goes on.\na_b = 1\nc = [\n    2,\n]\n# Own.\nd = ""\n'
     entries = read_entries(text)
     assert [(one.section, one.name, one.default, one.comment) for one in entries] == [

@@ -1,4 +1,4 @@
-"""Names that settings had before: refused in an inventory with the new one, translated in what a host recorded."""
+"""Former names of settings: rejected in an inventory with the new name, translated in a host's records."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from hearth.settings.renamed import RENAMED, with_current_names
 from tests.support.shipped import shipped_settings
 
 
-def test_each_leads_to_a_setting_and_none_is_one() -> None:
+def test_new_names_are_settings_and_old_ones_are_not() -> None:
     assert {*RENAMED.values()} <= {*Settings.model_fields}
     assert not {*RENAMED} & {*Settings.model_fields}
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMED.items())
-def test_an_old_name_is_refused_with_the_new_one(old: str, new: str) -> None:
+def test_an_old_name_is_rejected_with_the_new_one(old: str, new: str) -> None:
     with pytest.raises(SettingsError) as refused:
         shipped_settings(**{old: {"anna": {"env": "a-secret-in-the-wrong-place"}}})
-    assert str(refused.value) == f"host: {old}: this setting is now called {new}"
+    assert str(refused.value) == f"host: {old}: renamed; use {new}"
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
     [("people or programs", "users or api_keys"), ("networks and people", "networks and users")],
 )
-def test_an_old_policy_is_refused_with_the_new_one(old: str, new: str, make_settings: Callable[..., Settings]) -> None:
-    with pytest.raises(SettingsError, match=f'proxy_access = .{old}.: "{new}"'):
+def test_an_old_policy_is_rejected_with_the_new_one(old: str, new: str, make_settings: Callable[..., Settings]) -> None:
+    with pytest.raises(SettingsError, match=f'proxy_access = .{old}.: use "{new}"'):
         make_settings(proxy_access=old)
 
 
-def test_what_a_host_recorded_is_read_with_the_names_of_today() -> None:
+def test_records_are_translated_to_the_current_names() -> None:
     route = {"path": "/x", "to": "/api/chat", "methods": ["POST"], "access": "programs"}
     recorded = {
         "proxy_access": "networks and (people or programs)",

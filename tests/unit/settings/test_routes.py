@@ -1,4 +1,4 @@
-"""The route table: exact paths to Ollama's answers, and nothing that changes the host."""
+"""The route table: exact paths to Ollama's endpoints, and none that changes the host."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_every_endpoint_can_be_routed_with_all_its_methods(endpoint: str) -> Non
 
 
 @pytest.mark.parametrize("endpoint", sorted(OLLAMA_MANAGEMENT))
-def test_management_can_be_routed_and_is_known_as_such(endpoint: str) -> None:
+def test_management_can_be_routed_and_is_recognized(endpoint: str) -> None:
     made = route("/some/path/" if endpoint.endswith("/") else "/some/path", endpoint, *OLLAMA_MANAGEMENT[endpoint])
     assert made.is_management
     assert made.is_upload == (endpoint == "/api/blobs/")
@@ -35,11 +35,11 @@ def test_the_hosts_account_is_never_routed(endpoint: str) -> None:
         route("/x", endpoint)
 
 
-def test_no_endpoint_is_management() -> None:
+def test_management_and_other_endpoints_are_disjoint() -> None:
     assert not OLLAMA_MANAGEMENT.keys() & OLLAMA_ENDPOINTS.keys()
 
 
-def test_an_upload_takes_names_of_files_of_models_and_nothing_else() -> None:
+def test_an_upload_matches_only_names_of_model_files() -> None:
     pattern = re.compile(route("/api/blobs/", "/api/blobs/", "POST").pattern)
     assert pattern.fullmatch(f"/api/blobs/sha256:{'0' * 64}")
     assert not any(
@@ -49,15 +49,15 @@ def test_an_upload_takes_names_of_files_of_models_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("access", ["anyone", "users", "networks and (users or api_keys)", ""])
-def test_who_may_call_stands_in_the_route(access: str) -> None:
+def test_a_route_has_an_access_policy(access: str) -> None:
     written = {"path": "/x", "to": "/api/chat", "methods": ["POST"]} | ({"access": access} if access else {})
     made = Route.model_validate(written)
     assert made.access == access
-    assert made.model_dump(mode="json") == written, "and goes into records as it was written"
+    assert made.model_dump(mode="json") == written, "recorded as written"
 
 
 @pytest.mark.parametrize(
-    ("path", "to", "methods", "right"),
+    ("path", "to", "methods", "instead"),
     [
         ("/", "/api/chat", ["POST"], "chat page"),
         ("api/chat", "/api/chat", ["POST"], 'starts with "/"'),
@@ -68,13 +68,13 @@ def test_who_may_call_stands_in_the_route(access: str) -> None:
         ("/a\nb", "/api/chat", ["POST"], 'starts with "/"'),
         ("/a%2fb", "/api/chat", ["POST"], 'starts with "/"'),
         ("/a.*", "/api/chat", ["POST"], 'starts with "/"'),
-        ("/x", "/api/", ["POST"], "one of /api/generate"),
+        ("/x", "/api/", ["POST"], "use one of /api/generate"),
         ("/x", "/api/experimental/web_search", ["POST"], "Ollama has no"),
         ("/x", "/API/chat", ["POST"], "Ollama has no"),
-        ("/x/", "/api/chat", ["POST"], 'write "/x"'),
-        ("/x", "/api/chat", ["GET"], "['POST'] would be right"),
-        ("/x", "/api/tags", ["GET", "DELETE"], "['GET', 'HEAD'] would be right"),
-        ("/x", "/api/chat", [], "name the methods"),
+        ("/x/", "/api/chat", ["POST"], 'use "/x"'),
+        ("/x", "/api/chat", ["GET"], "use ['POST']"),
+        ("/x", "/api/tags", ["GET", "DELETE"], "use ['GET', 'HEAD']"),
+        ("/x", "/api/chat", [], "list the allowed methods"),
         ("/x", "/api/chat", ["OPTIONS"], "'GET', 'HEAD', 'POST'"),
         ("/x", "/api/chat", ["post"], "'GET', 'HEAD', 'POST'"),
         ("/x/", "host.docker.internal:5001/", ["GET"], "http://host.docker.internal:5001/"),
@@ -82,28 +82,28 @@ def test_who_may_call_stands_in_the_route(access: str) -> None:
         ("/x/", "http://10.0.0.1/", ["GET"], "http://host.docker.internal:5001/"),
         ("/x/", 'http://10.0.0.1:5001/" x "/', ["GET"], "http://host.docker.internal:5001/"),
         ("/x/", "http://10.0.0.1:5001/a?b=1/", ["GET"], "http://host.docker.internal:5001/"),
-        ("/x", "/api/blobs/", ["POST"], 'write "/x/"'),
-        ("/x/", "/api/blobs", ["POST"], '"/api/blobs/" would be right'),
-        ("/x", "/api/blobs/sha256:0", ["POST"], '"/api/blobs/" would be right'),
-        ("/x", "/api/delete", ["POST"], "['DELETE'] would be right"),
+        ("/x", "/api/blobs/", ["POST"], 'use "/x/"'),
+        ("/x/", "/api/blobs", ["POST"], 'use "/api/blobs/"'),
+        ("/x", "/api/blobs/sha256:0", ["POST"], 'use "/api/blobs/"'),
+        ("/x", "/api/delete", ["POST"], "use ['DELETE']"),
         ("/x/", "http://localhost:80/", ["GET"], "http://host.docker.internal:"),
         ("/x/", "http://127.0.0.1:80/", ["GET"], "http://host.docker.internal:"),
-        # Resolvers take them for the machine itself as well.
+        # Resolvers also accept these for the machine itself.
         ("/x/", "http://0:80/", ["GET"], "http://host.docker.internal:"),
         ("/x/", "http://0.0.0.0:80/", ["GET"], "http://host.docker.internal:"),
         ("/x/", "http://127.1:80/", ["GET"], "http://host.docker.internal:"),
         ("/x/", "http://2130706433:80/", ["GET"], "http://host.docker.internal:"),
-        # Around what is refused of Ollama's own paths.
+        # Attempts to bypass the rules for Ollama's endpoints.
         ("/x", "http://ollama:11434/api/delete", ["DELETE"], '"to": "/api/delete"'),
         ("/x", "http://hearth-ollama:11434/api/pull", ["POST"], '"to": "/api/pull"'),
-        ("/x/", "http://hearth-httpd:80/", ["GET"], "container of Hearth itself"),
-        ("/x/", "http://a..b:80/", ["GET"], "no host name"),
+        ("/x/", "http://hearth-httpd:80/", ["GET"], "one of Hearth's containers"),
+        ("/x/", "http://a..b:80/", ["GET"], "not a valid host name"),
         ("/x/", "http://10.0.0.1:5001/x", ["GET"], "both end in a slash"),
         ("/x", "http://10.0.0.1:5001/x/", ["GET"], "both end in a slash"),
     ],
 )
-def test_refused_with_what_would_be_right(path: str, to: str, methods: list[str], right: str) -> None:
-    with pytest.raises(ValidationError, match=re.escape(right)):
+def test_rejected(path: str, to: str, methods: list[str], instead: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(instead)):
         Route.model_validate({"path": path, "to": to, "methods": methods})
 
 
@@ -121,23 +121,23 @@ def test_backends(path: str, to: str, prefix: bool, gateway: bool) -> None:
     assert (made.is_ollama, made.is_prefix, made.host_gateway) == (False, prefix, gateway)
 
 
-def test_an_unknown_key_is_refused() -> None:
+def test_an_unknown_key_is_rejected() -> None:
     data: dict[str, Any] = {"path": "/x", "to": "/api/chat", "methods": ["POST"], "method": "POST"}
     with pytest.raises(ValidationError, match="method"):
         Route.model_validate(data)
 
 
-def test_a_path_stands_once() -> None:
-    with pytest.raises(ValueError, match="/x stands twice"):
+def test_duplicate_paths_are_rejected() -> None:
+    with pytest.raises(ValueError, match="/x is listed twice"):
         check_table((route("/x"), route("/y"), route("/x", "/api/generate")))
 
 
 @pytest.mark.parametrize("pair", [("/x", "/x/"), ("/x/", "/x")])
-def test_a_path_stands_with_or_without_its_slash(pair: tuple[str, str]) -> None:
+def test_a_path_with_and_without_a_slash_is_rejected(pair: tuple[str, str]) -> None:
     backends = tuple(route(path, f"http://10.0.0.1:1{path}") for path in pair)
-    with pytest.raises(ValueError, match="with and without a slash"):
+    with pytest.raises(ValueError, match="with and without a trailing slash"):
         check_table(backends)
 
 
-def test_paths_below_one_another_are_different() -> None:
+def test_nested_paths_are_different() -> None:
     check_table((route("/x"), route("/x/y"), route("/z/", "http://10.0.0.1:1/"), route("/z/z/", "http://10.0.0.1:1/")))

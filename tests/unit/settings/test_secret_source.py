@@ -1,4 +1,4 @@
-"""Secrets are read from where the settings say, once, and no message tells one."""
+"""Secrets are read from their source once, and no message contains one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SECRET = "hunter2-and-more"
 
 
 @pytest.fixture(autouse=True)
-def _nothing_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def _empty_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secret_source, "_read", {})
 
 
@@ -27,7 +27,7 @@ def refusal(**source: Any) -> str:
     with pytest.raises(SourceError) as caught:
         read(**source)
     assert SECRET not in str(caught.value)
-    # Not even for those who ask for the whole story.
+    # Not in a traceback either.
     assert SECRET not in repr(caught.value.__context__)
     return str(caught.value)
 
@@ -61,52 +61,52 @@ def test_a_source_is_read_once(tmp_path: Path) -> None:
     assert path.read_text() == "x\n"
 
 
-def test_what_was_read_shows_nowhere() -> None:
+def test_a_secret_has_no_readable_representation() -> None:
     secret = read_secret(Source(command=("echo", SECRET)))
     assert SECRET not in f"{secret} {secret!r} {list(secret_source._read.values())}"
 
 
-def test_what_can_not_be_had_is_told_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_source_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HEARTH_NOBODY", raising=False)
-    assert refusal(env="HEARTH_NOBODY").startswith("the environment variable HEARTH_NOBODY is not set here")
-    assert refusal(file="/no/such/file").endswith(
-        "can't be read here, on the machine that deploys: No such file or directory"
+    assert refusal(env="HEARTH_NOBODY").startswith("the environment variable HEARTH_NOBODY is not set on this machine")
+    assert refusal(file="/no/such/file") == (
+        "could not read the file /no/such/file on this machine: No such file or directory"
     )
-    assert "the file /etc can't be read" in refusal(file="/etc")
-    assert (
-        refusal(command=["no-such-program"]) == "the command `no-such-program` can't be run: No such file or directory"
+    assert "could not read the file /etc" in refusal(file="/etc")
+    assert refusal(command=["no-such-program"]) == (
+        "could not run the command `no-such-program`: No such file or directory"
     )
 
 
-def test_a_file_that_everybody_may_read_is_refused(tmp_path: Path) -> None:
+def test_a_world_readable_file_is_rejected(tmp_path: Path) -> None:
     path = private(tmp_path / "anna", SECRET.encode(), 0o644)
-    assert refusal(file=str(path)) == f"the file {path} can be read by everybody on this machine; `chmod 600` it"
+    assert refusal(file=str(path)) == f"the file {path} is world-readable; run `chmod 600` on it"
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b" \n\n"])
-def test_nothing_is_no_secret(tmp_path: Path, content: bytes) -> None:
-    assert "gives nothing" in refusal(file=str(private(tmp_path / "anna", content)))
+def test_an_empty_secret_is_rejected(tmp_path: Path, content: bytes) -> None:
+    assert "the value is empty" in refusal(file=str(private(tmp_path / "anna", content)))
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe" + SECRET.encode(), SECRET.encode() + b"\0"])
-def test_what_is_no_text_is_no_secret(tmp_path: Path, content: bytes) -> None:
-    assert "gives no text" in refusal(file=str(private(tmp_path / "anna", content)))
+def test_a_binary_secret_is_rejected(tmp_path: Path, content: bytes) -> None:
+    assert "the value is not UTF-8 text" in refusal(file=str(private(tmp_path / "anna", content)))
 
 
-def test_words_of_a_command_that_fails_are_not_shown(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_output_of_a_failing_command_is_not_shown(capfd: pytest.CaptureFixture[str]) -> None:
     script = "import os; print(os.environ['X']); print(os.environ['X'], file=__import__('sys').stderr); exit(3)"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("X", SECRET)
         message = refusal(command=[sys.executable, "-c", script])
-    assert "ended with 3; what it said is not shown" in message
+    assert "exited with 3; its output is hidden" in message
     assert SECRET not in "".join(capfd.readouterr())
 
 
-def test_a_command_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secret_source, "PATIENCE", 0.2)
-    # One whose own child holds the output open, too.
-    assert refusal(command=["sh", "-c", "sleep 5 & echo x; sleep 5"]).endswith("gave nothing for 0.2 s")
+def test_a_command_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secret_source, "COMMAND_TIMEOUT", 0.2)
+    # Even if a child process keeps the output open.
+    assert refusal(command=["sh", "-c", "sleep 5 & echo x; sleep 5"]).endswith("timed out after 0.2 s")
 
 
-def test_a_command_that_asks_on_standard_input_gets_no_answer() -> None:
-    assert "gives nothing" in refusal(command=["cat"])
+def test_a_command_can_not_prompt_on_standard_input() -> None:
+    assert "the value is empty" in refusal(command=["cat"])

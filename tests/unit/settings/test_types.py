@@ -1,4 +1,4 @@
-"""Sizes and durations as numbers. (What is refused: test_settings.)"""
+"""Sizes and durations as numbers. (Rejected values: test_model.)"""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def test_sizes_are_binary(size: str, expected: int) -> None:
 
 
 @pytest.mark.parametrize("size", ["", "m", "10", "1.5g", "10M", "-1m", "10mb"])
-def test_no_size(size: str) -> None:
-    with pytest.raises(ValueError, match="no size"):
+def test_invalid_sizes(size: str) -> None:
+    with pytest.raises(ValueError, match="not a size"):
         size_in_bytes(size)
 
 

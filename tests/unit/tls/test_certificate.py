@@ -1,4 +1,4 @@
-"""Certificates, the local authority, and what is to be done about a host's."""
+"""Certificates, the local CA, and the plan for a host's certificates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hearth.tls.certificate import (
     uncovered,
 )
 from hearth.tls.facts import DIRECTORIES, CertificatesState
-from hearth.tls.local_ca import LEAF_DAYS, Authority, load_authority, make_authority
+from hearth.tls.local_ca import LEAF_DAYS, Authority, create_authority, load_authority
 from hearth.tls.local_files import TlsInputs, load_tls_inputs
 from hearth.tls.plan import Plan, plan_certificates
 
@@ -41,7 +41,7 @@ ACME = {
 
 @pytest.fixture(name="authority", scope="module")
 def _authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return make_authority(tmp_path_factory.mktemp("ca"), NAMES, NOW)
+    return create_authority(tmp_path_factory.mktemp("ca"), NAMES, NOW)
 
 
 def split(pair: bytes) -> tuple[bytes, bytes]:
@@ -50,14 +50,14 @@ def split(pair: bytes) -> tuple[bytes, bytes]:
     return chain, marker + key
 
 
-# --- the authority --------------------------------------------------------------------------------
+# --- the local CA ---------------------------------------------------------------------------------
 
 
-def test_an_authority_is_made_once_and_found_again(tmp_path: Path) -> None:
+def test_a_ca_is_created_once_and_found_again(tmp_path: Path) -> None:
     directory = tmp_path / "deep/ca"
     assert load_authority(directory) is None
-    made = make_authority(directory, NAMES, NOW)
-    again = make_authority(directory, NAMES, NOW)
+    made = create_authority(directory, NAMES, NOW)
+    again = create_authority(directory, NAMES, NOW)
     found = load_authority(directory)
     assert found is not None
     assert made.pem == again.pem == found.pem == (directory / "hearth-ca.crt").read_bytes()
@@ -66,36 +66,36 @@ def test_an_authority_is_made_once_and_found_again(tmp_path: Path) -> None:
     assert directory.stat().st_mode & 0o777 == 0o700
 
 
-def test_its_key_shows_in_no_text(authority: Authority) -> None:
+def test_no_text_contains_its_key(authority: Authority) -> None:
     assert "key" not in repr(authority)
     assert "PRIVATE" not in repr(TlsInputs(pair=b"PRIVATE", authority=authority))
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (lambda path: path.chmod(0o644), "chmod 600"),
-        (lambda path: path.write_text("x"), "no certificate"),
-        (lambda path: path.write_bytes(split(path.read_bytes())[0]), "no private key"),
-        (lambda path: path.write_bytes(path.read_bytes() and _other(path)), "do not belong together"),
+        (lambda path: path.write_text("x"), "no readable certificate"),
+        (lambda path: path.write_bytes(split(path.read_bytes())[0]), "no readable private key"),
+        (lambda path: path.write_bytes(path.read_bytes() and _other(path)), "do not match"),
     ],
 )
-def test_a_damaged_authority_is_named(tmp_path: Path, damage: Callable[[Path], object], said: str) -> None:
-    make_authority(tmp_path, NAMES, NOW)
+def test_a_damaged_ca_is_named(tmp_path: Path, damage: Callable[[Path], object], message: str) -> None:
+    create_authority(tmp_path, NAMES, NOW)
     damage(tmp_path / "authority.pem")
-    with pytest.raises(CertificateError, match=said):
+    with pytest.raises(CertificateError, match=message):
         load_authority(tmp_path)
 
 
 def _other(path: Path) -> bytes:
-    other = make_authority(path.parent / "other", [], NOW)
+    other = create_authority(path.parent / "other", [], NOW)
     key = other.key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return split(path.read_bytes())[0] + key
 
 
-def test_a_certificate_is_what_devices_take(authority: Authority) -> None:
+def test_devices_accept_a_certificate(authority: Authority) -> None:
     leaf = parse_chain(authority.issue(NAMES, NOW), "it")[0]
     assert names_of(leaf) == set(NAMES)
     assert is_issued_by(leaf, authority.certificate)
@@ -107,7 +107,7 @@ def test_a_certificate_is_what_devices_take(authority: Authority) -> None:
     assert key.curve.name == "secp256r1"
 
 
-def test_a_certificate_does_not_outlive_its_authority(authority: Authority) -> None:
+def test_a_certificate_does_not_outlive_its_ca(authority: Authority) -> None:
     late = authority.certificate.not_valid_after_utc - timedelta(days=100)
     assert parse_chain(authority.issue(NAMES, late), "it")[0].not_valid_after_utc == late + timedelta(days=100)
 
@@ -119,22 +119,24 @@ def test_a_certificate_does_not_outlive_its_authority(authority: Authority) -> N
         *[(name, False) for name in ("example.org", "notlocal", "8.8.8.8", "2606:4700::1111", "mypi", "local.example")],
     ],
 )
-def test_an_authority_vouches_for_private_names_and_declared_ones_alone(
-    authority: Authority, name: str, inside: bool
-) -> None:
-    assert authority.outside([name]) == ([] if inside else [name])
+def test_a_ca_certifies_only_private_and_declared_names(authority: Authority, name: str, inside: bool) -> None:
+    assert authority.not_permitted([name]) == ([] if inside else [name])
     if not inside:
-        with pytest.raises(CertificateError, match="does not vouch"):
+        with pytest.raises(CertificateError, match="not permitted to certify"):
             authority.issue([name], NOW)
 
 
-def test_declared_public_names_and_addresses_are_among_them(tmp_path: Path) -> None:
-    made = make_authority(tmp_path, ["chat.example.org", "203.0.113.7", "2001:db8::7"], NOW)
-    assert made.outside(["chat.example.org", "203.0.113.7", "2001:db8::7"]) == []
-    assert made.outside(["example.org", "203.0.113.8", "2001:db8::8"]) == ["example.org", "203.0.113.8", "2001:db8::8"]
+def test_declared_public_names_and_addresses_are_permitted(tmp_path: Path) -> None:
+    made = create_authority(tmp_path, ["chat.example.org", "203.0.113.7", "2001:db8::7"], NOW)
+    assert made.not_permitted(["chat.example.org", "203.0.113.7", "2001:db8::7"]) == []
+    assert made.not_permitted(["example.org", "203.0.113.8", "2001:db8::8"]) == [
+        "example.org",
+        "203.0.113.8",
+        "2001:db8::8",
+    ]
 
 
-# --- files of one's own ---------------------------------------------------------------------------
+# --- the user's own files -------------------------------------------------------------------------
 
 
 def test_a_pair_is_joined(authority: Authority) -> None:
@@ -145,20 +147,20 @@ def test_a_pair_is_joined(authority: Authority) -> None:
 
 
 @pytest.mark.parametrize(
-    ("case", "said"),
+    ("case", "message"),
     [
         ("foreign key", "is not the key of the first certificate"),
         ("order", "is not the key of the first certificate"),
         ("stranger in the chain", "out of order"),
-        ("names", "has other.local as well"),
-        ("ended", "ended on 2026-11-"),
-        ("not yet", "not yet"),
-        ("no key", "no private key"),
-        ("no certificate", "no certificate"),
+        ("names", "also has other.local"),
+        ("ended", "expired on 2027-"),
+        ("not yet", "is not yet valid"),
+        ("no key", "no readable private key"),
+        ("no certificate", "no readable certificate"),
         ("password", "is encrypted"),
     ],
 )
-def test_a_pair_that_can_not_be_right_is_refused(tmp_path: Path, authority: Authority, case: str, said: str) -> None:
+def test_an_invalid_pair_is_rejected(tmp_path: Path, authority: Authority, case: str, message: str) -> None:
     certificate, key = split(authority.issue(NAMES, NOW))
     names, now = list(NAMES), NOW
     match case:
@@ -167,7 +169,7 @@ def test_a_pair_that_can_not_be_right_is_refused(tmp_path: Path, authority: Auth
         case "order":
             certificate = authority.pem + certificate
         case "stranger in the chain":
-            certificate += make_authority(tmp_path, [], NOW).pem
+            certificate += create_authority(tmp_path, [], NOW).pem
         case "names":
             names.append("other.local")
         case "ended":
@@ -184,23 +186,21 @@ def test_a_pair_that_can_not_be_right_is_refused(tmp_path: Path, authority: Auth
             key = secret.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
     with pytest.raises(CertificateError) as error:
         join_pair(certificate, key, names, now, ("proxy_tls_certificate", "proxy_tls_key"))
-    if case == "ended":
-        said = "ended on 2027-"
-    assert said in str(error.value)
+    assert message in str(error.value)
     assert "proxy_tls_" in str(error.value)
     assert "PRIVATE KEY-----\nM" not in str(error.value)
 
 
-def test_a_wildcard_is_for_one_label(tmp_path: Path) -> None:
-    authority = make_authority(tmp_path, ["example.org"], NOW)
+def test_a_wildcard_covers_one_label(tmp_path: Path) -> None:
+    authority = create_authority(tmp_path, ["example.org"], NOW)
     leaf = parse_chain(authority.issue(["*.example.org"], NOW), "it")[0]
     assert uncovered(leaf, ["a.example.org", "a.b.example.org", "example.org"]) == ["a.b.example.org", "example.org"]
 
 
-# --- what this computer has -----------------------------------------------------------------------
+# --- inputs on this computer ----------------------------------------------------------------------
 
 
-def test_own_files_are_read_and_named_where_they_can_not_be(
+def test_own_files_are_read_and_unreadable_ones_are_named(
     make_settings: Make, tmp_path: Path, authority: Authority
 ) -> None:
     certificate, key = split(authority.issue(NAMES, NOW))
@@ -215,28 +215,28 @@ def test_own_files_are_read_and_named_where_they_can_not_be(
     assert load_tls_inputs(make_settings(**values), [], NOW).pair == certificate + key
     with pytest.raises(CertificateError, match=r"proxy_tls_certificate = .*nothing.pem.*No such file"):
         load_tls_inputs(make_settings(**values | {"proxy_tls_certificate": str(tmp_path / "nothing.pem")}), [], NOW)
-    with pytest.raises(CertificateError, match=r"proxy_tls_key: the file .*nothing.key"):
+    with pytest.raises(CertificateError, match=r"proxy_tls_key: could not read the file .*nothing.key"):
         load_tls_inputs(make_settings(**values | {"proxy_tls_key": {"file": str(tmp_path / "nothing.key")}}), [], NOW)
 
 
-def test_an_authority_is_to_be_made_for_all_hosts_and_not_by_looking(make_settings: Make, tmp_path: Path) -> None:
+def test_a_ca_is_planned_for_all_hosts_without_creating_it(make_settings: Make, tmp_path: Path) -> None:
     here = make_settings(**LOCAL, proxy_tls_ca=str(tmp_path / "ca"))
     there = make_settings(**LOCAL | {"proxy_tls_names": ["nuc"]}, proxy_tls_ca=str(tmp_path / "ca"))
     other = make_settings(**LOCAL | {"proxy_tls_names": ["else"]}, proxy_tls_ca=str(tmp_path / "other"))
     tls_inputs = load_tls_inputs(here, [here, there, other, make_settings()], NOW)
-    assert tls_inputs.everyone == (*NAMES, "nuc")
+    assert tls_inputs.all_names == (*NAMES, "nuc")
     assert tls_inputs.authority is None
     assert not (tmp_path / "ca").exists()
 
 
-def test_a_name_that_the_authority_does_not_vouch_for_is_refused_at_once(make_settings: Make, tmp_path: Path) -> None:
-    make_authority(tmp_path, NAMES, NOW)
+def test_a_name_that_the_ca_can_not_certify_is_rejected_early(make_settings: Make, tmp_path: Path) -> None:
+    create_authority(tmp_path, NAMES, NOW)
     settings = make_settings(**LOCAL | {"proxy_tls_names": ["nuc"]}, proxy_tls_ca=str(tmp_path))
     with pytest.raises(CertificateError, match=r"proxy_tls_names has nuc, .*`mv "):
         load_tls_inputs(settings, [settings], NOW)
 
 
-# --- what is to be done ---------------------------------------------------------------------------
+# --- the plan ------------------------------------------------------------------------------------
 
 
 def on_host(pair: bytes, authority: Authority | None = None, **more: str) -> CertificatesState:
@@ -254,21 +254,21 @@ def local(make_settings: Make, state: CertificatesState, authority: Authority | 
     return plan_certificates(make_settings(**LOCAL), TlsInputs(authority=authority), state, now)
 
 
-def test_a_right_certificate_is_left_alone(make_settings: Make, authority: Authority) -> None:
+def test_a_valid_certificate_changes_nothing(make_settings: Make, authority: Authority) -> None:
     state = on_host(authority.issue(NAMES, NOW), authority)
     assert local(make_settings, state, authority) == Plan()
 
 
-def test_a_fresh_host_gets_one_and_the_authority_is_made(make_settings: Make, authority: Authority) -> None:
+def test_a_fresh_host_gets_a_certificate_and_a_ca(make_settings: Make, authority: Authority) -> None:
     plan = local(make_settings, CertificatesState(), None)
-    assert (plan.put, plan.issue, plan.refusal) == (True, True, "")
-    assert plan.make == ("/opt/hearth/tls", "/opt/hearth/tls/live")
-    assert "a local authority is made" in plan.reasons[0]
-    assert "a local authority is made" not in local(make_settings, CertificatesState(), authority).reasons[0]
+    assert (plan.install, plan.issue, plan.refusal) == (True, True, "")
+    assert plan.directories == ("/opt/hearth/tls", "/opt/hearth/tls/live")
+    assert "creating a local CA" in plan.reasons[0]
+    assert "creating a local CA" not in local(make_settings, CertificatesState(), authority).reasons[0]
 
 
 @pytest.mark.parametrize(("days", "issue"), [(31, False), (29, True), (0, True), (-1, True)])
-def test_it_is_renewed_when_its_end_is_near(make_settings: Make, authority: Authority, days: int, issue: bool) -> None:
+def test_it_is_renewed_before_it_expires(make_settings: Make, authority: Authority, days: int, issue: bool) -> None:
     pair = authority.issue(NAMES, NOW)
     end = parse_chain(pair, "it")[0].not_valid_after_utc
     now = end - timedelta(days=days, hours=1)
@@ -276,17 +276,17 @@ def test_it_is_renewed_when_its_end_is_near(make_settings: Make, authority: Auth
     plan = local(make_settings, on_host(pair, authority), authority, now)
     assert plan.issue is issue
     if issue:
-        assert ("ended on" if days < 0 else f"ends in {days} days") in plan.reasons[0]
+        assert ("expired on" if days < 0 else f"expires in {days} days") in plan.reasons[0]
         assert "nothing is cut" in plan.reasons[0]
 
 
-def test_other_names_or_another_authority_or_damage_give_a_new_one(
+def test_other_names_another_ca_or_damage_require_a_new_one(
     make_settings: Make, authority: Authority, tmp_path: Path
 ) -> None:
     pair = authority.issue(["pi.local"], NOW)
-    assert "is for pi.local" in local(make_settings, on_host(pair, authority), authority).reasons[0]
-    other = make_authority(tmp_path, NAMES, NOW)
-    assert "another authority" in local(make_settings, on_host(other.issue(NAMES, NOW)), authority).reasons[0]
+    assert "is valid for pi.local" in local(make_settings, on_host(pair, authority), authority).reasons[0]
+    other = create_authority(tmp_path, NAMES, NOW)
+    assert "another CA" in local(make_settings, on_host(other.issue(NAMES, NOW)), authority).reasons[0]
     right = on_host(authority.issue(NAMES, NOW), authority)
     for damaged in (
         CertificatesState(right.digests | {"server.pem": "f" * 64}, right.recorded, right.chain, right.directories),
@@ -296,30 +296,30 @@ def test_other_names_or_another_authority_or_damage_give_a_new_one(
         assert local(make_settings, damaged, authority).issue
 
 
-def test_another_computer_without_the_authority_leaves_a_right_one_and_refuses_to_begin_anew(
+def test_without_the_ca_a_valid_certificate_stays_and_an_expiring_one_is_refused(
     make_settings: Make, authority: Authority
 ) -> None:
     state = on_host(authority.issue(NAMES, NOW), authority)
     assert local(make_settings, state, None) == Plan()
     plan = local(make_settings, state, None, NOW + timedelta(days=380))
-    assert not plan.put
+    assert not plan.install
     assert "is not on this computer" in plan.refusal
 
 
-def test_the_authoritys_certificate_is_put_back_alone(make_settings: Make, authority: Authority) -> None:
+def test_only_the_cas_certificate_is_replaced(make_settings: Make, authority: Authority) -> None:
     plan = local(make_settings, on_host(authority.issue(NAMES, NOW)), authority)
-    assert (plan.put, plan.issue) == (True, False)
+    assert (plan.install, plan.issue) == (True, False)
 
 
-def test_directories_that_are_open_to_others_are_closed(make_settings: Make, authority: Authority) -> None:
+def test_directories_that_are_open_to_others_are_corrected(make_settings: Make, authority: Authority) -> None:
     state = on_host(authority.issue(NAMES, NOW), authority)
     opened = CertificatesState(state.digests, state.recorded, state.chain, frozenset({"/opt/hearth/tls/live"}))
     plan = local(make_settings, opened, authority)
-    assert (plan.put, plan.make) == (False, ("/opt/hearth/tls",))
+    assert (plan.install, plan.directories) == (False, ("/opt/hearth/tls",))
     assert "/opt/hearth/tls" in plan.reasons[0]
 
 
-def test_own_files_are_put_when_they_differ(make_settings: Make, authority: Authority) -> None:
+def test_own_files_are_installed_if_they_differ(make_settings: Make, authority: Authority) -> None:
     pair = authority.issue(NAMES, NOW)
     settings = make_settings(proxy_tls="files", proxy_tls_certificate="~/pi.pem", proxy_tls_key={"file": "~/pi.key"})
 
@@ -330,11 +330,11 @@ def test_own_files_are_put_when_they_differ(make_settings: Make, authority: Auth
     assert "no certificate yet" in plan(CertificatesState()).reasons[0]
     assert "another certificate or key" in plan(on_host(authority.issue(NAMES, NOW))).reasons[0]
     soon = plan(on_host(pair), NOW + timedelta(days=390))
-    assert not soon.put
-    assert "~/pi.pem ends in 6 days" in soon.doubts[0]
+    assert not soon.install
+    assert "~/pi.pem expires in 6 days" in soon.warnings[0]
 
 
-def test_acme_needs_its_store_and_says_what_is_wrong(make_settings: Make, authority: Authority) -> None:
+def test_acme_needs_its_store_and_reports_problems(make_settings: Make, authority: Authority) -> None:
     settings = make_settings(**ACME)
     stores = ("/opt/hearth/acme", "/opt/hearth/acme/store")
 
@@ -347,20 +347,20 @@ def test_acme_needs_its_store_and_says_what_is_wrong(make_settings: Make, author
         )
         return plan_certificates(settings, TlsInputs(), state, now)
 
-    assert plan(directories=()).make == stores
-    assert plan() == Plan(), "the first one comes by itself"
-    assert "no certificate yet" in plan(errors=3).doubts[0]
-    assert "(3 times in a row): DNS problem" in plan(errors=3).doubts[0]
+    assert plan(directories=()).directories == stores
+    assert plan() == Plan(), "httpd requests the first one"
+    assert "no certificate yet" in plan(errors=3).warnings[0]
+    assert "(3 times in a row): DNS problem" in plan(errors=3).warnings[0]
     chain = split(authority.issue(NAMES, NOW))[0]
-    assert plan(chain=chain, errors=3) == Plan(), "there is time"
+    assert plan(chain=chain, errors=3) == Plan(), "not yet urgent"
     late = NOW + timedelta(days=390)
-    assert plan(late, chain=chain, errors=3).doubts == (
-        "the certificate ends in 6 days; the authority refuses or can't be reached (3 times in a row): DNS problem",
+    assert plan(late, chain=chain, errors=3).warnings == (
+        "the certificate expires in 6 days; the CA refuses or can't be reached (3 times in a row): DNS problem",
     )
 
 
-def test_what_an_acme_server_is_trusted_by_is_put(make_settings: Make, authority: Authority) -> None:
+def test_the_root_of_a_private_acme_server_is_installed(make_settings: Make, authority: Authority) -> None:
     settings = make_settings(**ACME, proxy_acme_trust="~/root.pem")
     plan = plan_certificates(settings, TlsInputs(trust=authority.pem), CertificatesState(), NOW)
-    assert plan.put
-    assert plan.make == ("/opt/hearth/tls", "/opt/hearth/tls/live", "/opt/hearth/acme", "/opt/hearth/acme/store")
+    assert plan.install
+    assert plan.directories == ("/opt/hearth/tls", "/opt/hearth/tls/live", "/opt/hearth/acme", "/opt/hearth/acme/store")

@@ -1,4 +1,4 @@
-"""Which paths are guarded how: each path by one gate, and none by none."""
+"""Access rules: each path matches exactly one."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ ANNA = {"anna": {"env": "HEARTH_ANNA"}}
 BACKEND = "http://host.docker.internal:5001"
 
 
-def test_open_doors_need_no_gate(settings: Settings) -> None:
+def test_an_open_host_has_no_rules(settings: Settings) -> None:
     assert find_access_rules(settings) == []
 
 
-def test_every_route_has_one_gate_as_soon_as_there_is_any(make_settings: Make) -> None:
+def test_every_route_matches_one_rule_if_there_are_any(make_settings: Make) -> None:
     extra = [
         {"path": "/a/", "to": f"{BACKEND}/a/", "methods": ["GET"]},
         {"path": "/a/open", "to": f"{BACKEND}/o", "methods": ["GET"], "access": "anyone"},
@@ -45,16 +45,16 @@ def test_every_route_has_one_gate_as_soon_as_there_is_any(make_settings: Make) -
         "/v1/models": ("users", "openai"),
         blob: ("users", "ollama"),
     }
-    gates = find_access_rules(settings)
+    rules = find_access_rules(settings)
     for path, (words, form) in expected.items():
-        found = [(access.users, access.anyone, form) for access, pattern, form in gates if re.match(pattern, path)]
+        found = [(access.users, access.anyone, form) for access, pattern, form in rules if re.match(pattern, path)]
         assert found == [(words == "users", words == "anyone", form)], path
     for path in ("/", "/chat.js", "/api/tagsx", "/api/blobs/x", f"{blob}/x", "/b"):
-        assert not any(re.match(pattern, path) for _, pattern, _ in gates), path
+        assert not any(re.match(pattern, path) for _, pattern, _ in rules), path
 
 
 @pytest.mark.parametrize("access", ["anyone", "users"])
-def test_a_gate_in_one_route_is_enough(make_settings: Make, access: str) -> None:
+def test_one_restricted_route_is_enough(make_settings: Make, access: str) -> None:
     route = {"path": "/x", "to": "/api/chat", "methods": ["POST"], "access": "users"}
-    gates = find_access_rules(make_settings(proxy_access=access, proxy_users=ANNA, proxy_extra_routes=[route]))
-    assert any(re.match(pattern, "/x") and gate.users for gate, pattern, _ in gates)
+    rules = find_access_rules(make_settings(proxy_access=access, proxy_users=ANNA, proxy_extra_routes=[route]))
+    assert any(re.match(pattern, "/x") and policy.users for policy, pattern, _ in rules)

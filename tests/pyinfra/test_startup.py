@@ -1,4 +1,4 @@
-"""What people get wrong the first time they use pyinfra ends with one sentence. Each is tried with the real pyinfra."""
+"""Common mistakes with pyinfra end in one clear message. Each is made with the real pyinfra."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from hearth.runtime.command_line import CommandLine
 from tests.pyinfra.program import run_python
 from tests.support.shipped import PROJECT
 
-# Of another pyinfra than Hearth's: a package that is not there.
+# A pyinfra from another environment than Hearth's: it lacks a package.
 WITHOUT = (
     "import sys; sys.modules['pydantic'] = None; sys.argv[0] = 'pyinfra'; from pyinfra_cli.main import main; main()"
 )
 
 
 def pyinfra(*words: str, directory: Path = PROJECT, program: tuple[str, ...] = ("-m", "pyinfra")) -> str:
-    """What pyinfra says to a mistake: a run that fails, and no traceback."""
+    """Run pyinfra with a mistake: it fails without a traceback. Return its output."""
     done = run_python(directory, *program, *words)
-    said = done.stdout + done.stderr
-    assert done.returncode == 1, said
-    assert "Traceback" not in said
-    assert "nothing was changed" in said
-    return said
+    output = done.stdout + done.stderr
+    assert done.returncode == 1, output
+    assert "Traceback" not in output
+    assert "nothing was changed" in output
+    return output
 
 
 @pytest.fixture(name="checkout")
 def _checkout(tmp_path: Path) -> Path:
-    """A checkout whose inventories and settings are ours to change."""
+    """A checkout with inventories and settings that the test may change."""
     for name in ("config.py", "deploy.py"):
         shutil.copy(PROJECT / name, tmp_path)
     for name in ("hearth", "inventory", "group_data"):
@@ -40,73 +40,73 @@ def _checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_directory_is_no_inventory() -> None:
-    said = pyinfra("inventory/", "deploy.py", "--dry")
-    assert "inventory/ is a directory, and an inventory is a file" in said
-    assert "inventory/pi.py" in said
+def test_a_directory_instead_of_an_inventory() -> None:
+    output = pyinfra("inventory/", "deploy.py", "--dry")
+    assert "inventory/ is a directory, and an inventory is a file" in output
+    assert "inventory/pi.py" in output
 
 
-def test_an_inventory_that_is_not_there() -> None:
-    said = pyinfra("inventory/pie.py", "deploy.py", "-y")
-    assert "there is no inventory file inventory/pie.py" in said
-    assert "did you mean inventory/pi.py?" in said
+def test_a_missing_inventory() -> None:
+    output = pyinfra("inventory/pie.py", "deploy.py", "-y")
+    assert "there is no inventory file inventory/pie.py" in output
+    assert "did you mean inventory/pi.py?" in output
 
 
-def test_a_host_that_is_none() -> None:
-    said = pyinfra("raspberrypi.invalid", "deploy.py", "-y")
-    assert "raspberrypi.invalid is no inventory file, and no host of that name is known here" in said
-    assert "inventory/pi.py" in said
+def test_an_unknown_host() -> None:
+    output = pyinfra("raspberrypi.invalid", "deploy.py", "-y")
+    assert "raspberrypi.invalid is no inventory file, and no host of that name is known here" in output
+    assert "inventory/pi.py" in output
 
 
-def test_the_name_of_an_inventory_without_its_directory() -> None:
+def test_an_inventory_name_without_its_directory() -> None:
     assert "proxmox.py; did you mean inventory/proxmox.py?" not in pyinfra("proxmox.py", "deploy.py", "-y")
     assert "did you mean inventory/proxmox.py?" in pyinfra("proxmox", "deploy.py", "-y")
 
 
 @pytest.mark.parametrize("words", [("deploy.py", "-y"), ("deploy.py", "--dry"), ("debug-inventory",)])
 def test_a_limit_that_matches_nothing(words: tuple[str, ...]) -> None:
-    """pyinfra would end with success, having done nothing."""
-    said = pyinfra("inventory/pi.py", *words, "--limit", "192.168.1.189", "--limit", "192.168.1.198")
-    assert "--limit 192.168.1.198 matches no host" in said
-    assert "inventory/pi.py has the hosts 192.168.1.189 and the groups all and pi" in said
+    """pyinfra itself would do nothing and report success."""
+    output = pyinfra("inventory/pi.py", *words, "--limit", "192.168.1.189", "--limit", "192.168.1.198")
+    assert "--limit 192.168.1.198 matches no host" in output
+    assert "inventory/pi.py has the hosts 192.168.1.189 and the groups all and pi" in output
 
 
 def test_an_exclude_that_leaves_nothing() -> None:
     assert "--exclude pi leaves no host over" in pyinfra("inventory/pi.py", "deploy.py", "-y", "--exclude", "pi")
 
 
-def test_settings_for_a_group_that_there_is_not(checkout: Path) -> None:
+def test_settings_for_an_unknown_group(checkout: Path) -> None:
     (checkout / "group_data" / "proxmoks.py").write_text('chat_title = "Cellar"\n')
-    said = pyinfra("inventory/pi.py", "deploy.py", "-y", directory=checkout)
-    assert "group_data/proxmoks.py has settings for a group proxmoks, which no inventory has" in said
-    assert "did you mean proxmox.py?" in said
+    output = pyinfra("inventory/pi.py", "deploy.py", "-y", directory=checkout)
+    assert "group_data/proxmoks.py has settings for a group proxmoks, which no inventory has" in output
+    assert "did you mean proxmox.py?" in output
 
 
 @pytest.mark.parametrize(
     "file", ["deploy.py", *(f"deploys/{name}.py" for name in ("backup", "restore", "rollback", "uninstall"))]
 )
-def test_another_directory_than_hearths_own(tmp_path: Path, file: str) -> None:
-    said = pyinfra("@local", str(PROJECT / file), "-y", directory=tmp_path)
-    assert f"pyinfra was started in {tmp_path}" in said
-    assert f"`cd {PROJECT}` first" in said
+def test_another_directory_than_the_checkout(tmp_path: Path, file: str) -> None:
+    output = pyinfra("@local", str(PROJECT / file), "-y", directory=tmp_path)
+    assert f"pyinfra was started in {tmp_path}" in output
+    assert f"`cd {PROJECT}` first" in output
 
 
-def test_another_directory_is_right_with_chdir(tmp_path: Path) -> None:
-    said = pyinfra("inventory/pi.py", "deploy.py", "--chdir", str(PROJECT), "--limit", "nosuch", directory=tmp_path)
-    assert "--limit nosuch matches no host" in said
+def test_another_directory_works_with_chdir(tmp_path: Path) -> None:
+    output = pyinfra("inventory/pi.py", "deploy.py", "--chdir", str(PROJECT), "--limit", "nosuch", directory=tmp_path)
+    assert "--limit nosuch matches no host" in output
 
 
-def test_settings_that_were_not_found(checkout: Path) -> None:
-    """An inventory has settings of its own, and what the others are is in a directory that is not there."""
+def test_missing_settings(checkout: Path) -> None:
+    """An inventory with some settings, without the directory of the others."""
     shutil.rmtree(checkout / "group_data")
-    said = pyinfra("@local", "deploy.py", "--dry", "--data", "proxy_port=86", directory=checkout)
-    assert "hardly any settings at all: group_data/all.py was not found" in said
+    output = pyinfra("@local", "deploy.py", "--dry", "--data", "proxy_port=86", directory=checkout)
+    assert "almost no settings: group_data/all.py was not found" in output
 
 
-def test_another_pyinfra_than_hearths() -> None:
-    said = pyinfra("inventory/pi.py", "deploy.py", "-y", program=("-c", WITHOUT))
-    assert "lacks the Python packages pydantic" in said
-    assert "make setup" in said
+def test_a_pyinfra_from_another_environment() -> None:
+    output = pyinfra("inventory/pi.py", "deploy.py", "-y", program=("-c", WITHOUT))
+    assert "lacks the Python packages pydantic" in output
+    assert "make setup" in output
 
 
 # --- Rules ----------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def groups_of(path: Path, text: str) -> set[str] | None:
     return group_names(path)
 
 
-def test_groups_are_read_off_an_inventorys_text(tmp_path: Path) -> None:
+def test_groups_are_found_in_the_text_of_an_inventory(tmp_path: Path) -> None:
     file = tmp_path / "home.py"
     text = "from x import cellar\npi = ['a']\nif pi:\n    attic: list[str] = []\n"
     assert groups_of(file, text) == {"home", "cellar", "pi", "attic"}
@@ -129,7 +129,7 @@ def none() -> None:
     return None
 
 
-def test_what_may_be_meant_is_let_through(tmp_path: Path) -> None:
+def test_valid_invocations_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "group_data").mkdir()
     for name in ("pi", "all", "_shared", "home"):
         (tmp_path / "group_data" / f"{name}.py").touch()
@@ -140,12 +140,12 @@ def test_what_may_be_meant_is_let_through(tmp_path: Path) -> None:
     assert find_invocation_error(CommandLine("kitchen"), tmp_path, lambda: {"all": ["kitchen"]}) == ""
     (tmp_path / "group_data" / "cellar.py").touch()
     assert "cellar" in find_invocation_error(CommandLine("home.py"), tmp_path, none)
-    # A connector may bring groups that no file tells of.
+    # A connector may add groups that are in no file.
     (tmp_path / "home.py").write_text("pi = ['@terraform']\n")
     assert find_invocation_error(CommandLine("home.py"), tmp_path, none) == ""
 
 
-def test_patterns_are_those_of_pyinfra(tmp_path: Path) -> None:
+def test_patterns_match_like_pyinfras(tmp_path: Path) -> None:
     (tmp_path / "home.py").write_text("pi = []\n")
     hosts = {"all": ["a1", "a2", "b1"], "pi": ["a1", "b1"]}
 
