@@ -20,7 +20,7 @@ _SETTINGS = {
 def describe_packages(missing: Sequence[str], repository: str) -> str:
     """Packages that are to come, and from where."""
     source = f"Docker's own repository, {repository}" if repository else "the distribution"
-    return f"{are_missing(missing)} installed from {source}"
+    return f"{are_missing(missing, 'installing')} from {source}"
 
 
 def describe_service(active: bool, enabled: bool) -> list[str]:

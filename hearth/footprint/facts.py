@@ -25,7 +25,7 @@ from hearth.paths import (
     ROOT,
 )
 from hearth.runtime.sections import parse_sections
-from hearth.runtime.shell import DOCKER_ANSWERS, quote
+from hearth.runtime.shell import DOCKER_WITH_TIMEOUT, quote
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Footprint(FactBase[FootprintState]):
                 f"echo @@boot; ls {BOOT_LINE_BEFORE} 2>/dev/null",
                 f"echo @@firewall; {FIREWALL_TRACES}",
                 "command -v docker >/dev/null || exit 0",
-                f"{DOCKER_ANSWERS}echo @@complaints",
+                f"{DOCKER_WITH_TIMEOUT}echo @@complaints",
                 'ids=$(docker ps --all --quiet --no-trunc 2>&1) || { echo "$ids"; exit 0; }',
                 f"echo @@containers; [ -z \"$ids\" ] || docker inspect --format '{container}' $ids 2>/dev/null",
                 f"echo @@networks; {networks} 2>/dev/null",

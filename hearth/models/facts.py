@@ -15,7 +15,7 @@ from hearth.models.names import name_from_manifest
 from hearth.models.plan import compare_manifests
 from hearth.paths import CONTAINERS, MODELS_DISK, PULLING_MODELS
 from hearth.runtime.sections import parse_sections
-from hearth.runtime.shell import DOCKER_ANSWERS, quote
+from hearth.runtime.shell import DOCKER_WITH_TIMEOUT, quote
 
 _ASK_REGISTRY = Path(__file__).with_name("registry_manifest.bash")
 _SHOW_MANIFESTS = (
@@ -70,7 +70,7 @@ class Models(FactBase[ModelsState]):
         ollama = f"docker exec {CONTAINERS['ollama']}"
         lines = [
             "command -v docker >/dev/null || exit 0",
-            f"{DOCKER_ANSWERS}echo @@pulling; cat {PULLING_MODELS} 2>/dev/null",
+            f"{DOCKER_WITH_TIMEOUT}echo @@pulling; cat {PULLING_MODELS} 2>/dev/null",
         ]
         if models_dir:
             lines += [

@@ -24,7 +24,7 @@ def explain_models(present: Collection[str], tasks: Sequence[Task]) -> None:
         why = "the Docker engine does not answer" if answers.engine == "silent" else "Ollama does not answer"
         explain(f"{why}, so it can't be known whether it has {join_words(missing)}", kind="unknown")
         return
-    explain(f"{are_missing(missing)} pulled")
+    explain(are_missing(missing, "pulling"))
 
 
 def explain_unlisted(models: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Options of a single run, which are no settings: `pyinfra … --data x_backup_to=backups`, or `make … TO=backups`."""
+"""Options of a single run, as opposed to settings: `pyinfra … --data x_backup_to=backups`, or `make … TO=backups`."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ def read_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """One of the choices; the first if none was given.
 
     Args:
-        name: as the option of `make` is called, for the message.
+        name: of the option of `make`, for the message.
 
     Raises:
-        DeployError: it is none of them.
+        DeployError: it is not one of them.
     """
     chosen = choices[0] if value in (None, "") else str(value)
     if chosen not in choices:
-        raise DeployError(f"{name} = {chosen!r}: {' or '.join(choices)} would be right; nothing was changed")
+        raise DeployError(f"{name} = {chosen!r}: use {' or '.join(choices)}; nothing was changed")
     return chosen
 
 
 def read_required(name: str, value: Any, example: str) -> str:
-    """A text that has to be given.
+    """A required text.
 
     Raises:
-        DeployError: it was not.
+        DeployError: it is missing.
     """
     if value in (None, ""):
-        raise DeployError(f"{name} is not given; {name}={example} would be right; nothing was changed")
+        raise DeployError(f"{name} is missing; use for example {name}={example}; nothing was changed")
     return str(value)

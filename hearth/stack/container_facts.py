@@ -13,7 +13,7 @@ from hearth.docker.facts import EngineUnreachable
 from hearth.docker.image_lock import image_ids
 from hearth.paths import CONTAINERS, IMAGES_LOCK, PROJECT, RELOAD_PENDING, ROOT
 from hearth.runtime.sections import parse_sections
-from hearth.runtime.shell import DOCKER_ANSWERS
+from hearth.runtime.shell import DOCKER_WITH_TIMEOUT
 from hearth.stack.containers import Container, parse_container
 
 
@@ -51,8 +51,9 @@ class Project(FactBase[ProjectState]):
         names = "|".join(CONTAINERS.values())
         mine = f"^[0-9a-f]{{64}} ({PROJECT} |[^ ]* ({names})$)"
         return (
-            f"cd {ROOT} 2>/dev/null && [ -f compose.yaml ] && command -v docker >/dev/null || exit 0; {DOCKER_ANSWERS}"
-            f"echo @@pending; ls {RELOAD_PENDING} 2>/dev/null; echo @@pulled; cat {IMAGES_LOCK} 2>/dev/null; "
+            f"cd {ROOT} 2>/dev/null && [ -f compose.yaml ] && command -v docker >/dev/null || exit 0; "
+            f"{DOCKER_WITH_TIMEOUT}echo @@pending; ls {RELOAD_PENDING} 2>/dev/null; echo @@pulled; cat {IMAGES_LOCK} "
+            "2>/dev/null; "
             # A broken file, or no plugin, gives no hashes: then `up` runs, and shows what Compose says of it.
             "echo @@hashes; docker compose config --hash '*' 2>/dev/null; "
             "echo @@complaints; "

@@ -15,7 +15,7 @@ def describe_containers(drift: Sequence[Drift]) -> list[str]:
     for one in drift:
         by_name.setdefault(one.name, []).append(one)
     if len(by_name) > 1 and all(one.what == "is missing" for one in drift):
-        return [f"{are_missing(sorted(by_name))} made and started"]
+        return [are_missing(sorted(by_name), "creating and starting")]
     return [f"{name} {join_words(one.what for one in some)}; it is {_deed(some)}" for name, some in by_name.items()]
 
 

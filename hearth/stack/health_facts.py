@@ -14,7 +14,7 @@ from hearth.docker.facts import EngineUnreachable
 from hearth.paths import CONTAINERS, DOCKER_DIR
 from hearth.preflight.facts import HostFacts
 from hearth.runtime.sections import parse_sections
-from hearth.runtime.shell import DOCKER_ANSWERS, quote
+from hearth.runtime.shell import DOCKER_WITH_TIMEOUT, quote
 from hearth.stack.container_facts import Project
 from hearth.stack.containers import find_drift
 
@@ -60,7 +60,7 @@ class Symptoms(FactBase[dict[str, Any]]):
         environment = "{{range .Config.Env}}{{println .}}{{end}}"
         script = "\n".join(
             [
-                DOCKER_ANSWERS.strip().removesuffix(";"),
+                DOCKER_WITH_TIMEOUT.strip().removesuffix(";"),
                 "limits=$(timeout 40 docker info --format '{{.MemoryLimit}}' 2>/dev/null); answered=$?",
                 # An engine that hangs is not asked again: each question would take its time in vain.
                 "[ $answered != 124 ] || timeout() { return 124; }",

@@ -12,7 +12,7 @@ from hearth.docker.facts import EngineUnreachable
 from hearth.docker.image_lock import image_ids
 from hearth.paths import IMAGES_LOCK, PULLING
 from hearth.runtime.sections import parse_sections
-from hearth.runtime.shell import DOCKER_ANSWERS, quote
+from hearth.runtime.shell import DOCKER_WITH_TIMEOUT, quote
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Images(FactBase[ImagesState]):
         # One call for all where all are there, which prints their ids in order; else one call for each.
         names = quote(*references)
         return (
-            f"command -v docker >/dev/null || exit 0; {DOCKER_ANSWERS}"
+            f"command -v docker >/dev/null || exit 0; {DOCKER_WITH_TIMEOUT}"
             f"echo @@pulled; cat {IMAGES_LOCK} 2>/dev/null; echo @@unfinished; cat {PULLING} 2>/dev/null; "
             f"echo @@present; set -- {names}; "
             'if ids=$(docker image inspect --format "{{.Id}}" "$@" 2>/dev/null); then '

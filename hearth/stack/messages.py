@@ -20,7 +20,7 @@ def explain_images(state: ImagesState, missing: Sequence[str], unrecorded: Colle
         explain(ENGINE_SILENT, kind="unknown")
         return
     if absent := [one for one in missing if one not in state.present and one not in state.unfinished]:
-        explain(f"{are_missing(absent)} pulled")
+        explain(are_missing(absent, "pulling"))
     for reference in missing:
         if reference in state.unfinished:
             explain(f"{reference}: its pull was cut off; it is taken up again")
@@ -37,7 +37,7 @@ def explain_containers(state: ProjectState, drift: Sequence[Drift]) -> None:
         if answers.engine == "silent":
             explain(ENGINE_SILENT, kind="unknown")
         elif not state.containers and not answers.ollama:
-            explain(f"{are_missing(sorted(CONTAINERS.values()))} made and started")
+            explain(are_missing(sorted(CONTAINERS.values()), "creating and starting"))
         else:
             explain("compose.yaml is missing or broken; the containers are made what the one that is put says")
         return

@@ -60,7 +60,7 @@ def dry(*settings: str) -> str:
 def test_a_host_that_is_as_it_should_be_is_told_so_and_nothing_more() -> None:
     done = drift()
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{lab.status().ssh_host}: is as it should be\n"
+    assert done.stdout == f"{lab.status().ssh_host}: in sync\n"
     assert drift("--quiet").stdout == ""
 
 

@@ -71,13 +71,13 @@ def test_bytes_go_as_they_are(here: Here, tmp_path: Path) -> None:
 
 def test_a_command_that_fails_is_an_error_with_its_last_words(here: Here) -> None:
     with (
-        pytest.raises(ChannelError, match=r"ended with 3: disk is full"),
+        pytest.raises(ChannelError, match=r"failed with exit code 3: disk is full"),
         read_from(here.state, here.host, "echo begun; echo 'disk is full' >&2; exit 3", {}) as reader,
     ):
         assert reader.read(100) == b"begun\n"
-    with pytest.raises(ChannelError, match=r"ended with 4: no room"):
+    with pytest.raises(ChannelError, match=r"failed with exit code 4: too small"):
         write_to(
-            here.state, here.host, "head -c 10 >/dev/null; echo 'no room' >&2; exit 4", {}, io.BytesIO(bytes(10**7))
+            here.state, here.host, "head -c 10 >/dev/null; echo 'too small' >&2; exit 4", {}, io.BytesIO(bytes(10**7))
         )
 
 

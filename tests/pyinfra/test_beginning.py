@@ -51,7 +51,7 @@ def _checkout(tmp_path: Path) -> Path:
 
 def test_a_directory_is_no_inventory() -> None:
     said = pyinfra("inventory/", "deploy.py", "--dry")
-    assert "inventory/ is a directory, and an inventory is a file" in said
+    assert "inventory/ is a directory, not an inventory file" in said
     assert "inventory/pi.py" in said
 
 
@@ -63,7 +63,7 @@ def test_an_inventory_that_is_not_there() -> None:
 
 def test_a_host_that_is_none() -> None:
     said = pyinfra("raspberrypi.invalid", "deploy.py", "-y")
-    assert "raspberrypi.invalid is no inventory file, and no host of that name is known here" in said
+    assert "raspberrypi.invalid is neither an inventory file nor a known host" in said
     assert "inventory/pi.py" in said
 
 
@@ -81,13 +81,13 @@ def test_a_limit_that_matches_nothing(words: tuple[str, ...]) -> None:
 
 
 def test_an_exclude_that_leaves_nothing() -> None:
-    assert "--exclude pi leaves no host over" in pyinfra("inventory/pi.py", "deploy.py", "-y", "--exclude", "pi")
+    assert "--exclude pi leaves no host" in pyinfra("inventory/pi.py", "deploy.py", "-y", "--exclude", "pi")
 
 
 def test_settings_for_a_group_that_there_is_not(checkout: Path) -> None:
     (checkout / "group_data" / "proxmoks.py").write_text('chat_title = "Cellar"\n')
     said = pyinfra("inventory/pi.py", "deploy.py", "-y", directory=checkout)
-    assert "group_data/proxmoks.py has settings for a group proxmoks, which no inventory has" in said
+    assert "group_data/proxmoks.py has settings for the group proxmoks, but no inventory has that group" in said
     assert "did you mean proxmox.py?" in said
 
 

@@ -29,7 +29,7 @@ OLLAMA = container("hearth-ollama", "ollama", config="a1", image="sha256:1")
 CONTAINERS: list[tuple[list[Container], list[str]]] = [
     ([OLLAMA, container()], []),
     ([OLLAMA], ["hearth-httpd is missing; it is made and started"]),
-    ([], ["hearth-httpd and hearth-ollama are not there; they are made and started"]),
+    ([], ["hearth-httpd and hearth-ollama are missing; creating and starting them"]),
     ([OLLAMA, container(status="exited", health="")], ["hearth-httpd is not running but exited; it is started"]),
     ([OLLAMA, container(status="paused")], ["hearth-httpd is paused; it is recreated"]),
     ([OLLAMA, container(health="unhealthy")], ["hearth-httpd is unhealthy; it is recreated"]),
@@ -113,9 +113,9 @@ def test_a_restart_that_a_cut_run_left_is_told() -> None:
 def test_services_and_packages() -> None:
     assert describe_service(active=False, enabled=False) == ["the Docker engine does not run; it is started"]
     assert "enabled" in describe_service(active=True, enabled=False)[0]
-    assert describe_packages(["docker.io"], "") == "docker.io is not there; it is installed from the distribution"
+    assert describe_packages(["docker.io"], "") == "docker.io is missing; installing it from the distribution"
     assert describe_packages(["a", "b"], "https://x") == (
-        "a and b are not there; they are installed from Docker's own repository, https://x"
+        "a and b are missing; installing them from Docker's own repository, https://x"
     )
 
 
@@ -126,7 +126,7 @@ def test_services_and_packages() -> None:
         ("5m", "", '5m → ""'),
         (True, False, "True → False"),
         (["a", "b"], ["b", "c"], "+ c, - a"),
-        (["a", "b"], ["b", "a"], "in another order"),
+        (["a", "b"], ["b", "a"], "in a different order"),
         ([{"path": "/a", "to": "/api/chat"}], [], "- /a"),
         ("x" * 99, "y", f"{'x' * 59}… → y"),
         ({"m": 1.5}, {}, '{"m": 1.5} → {}'),
