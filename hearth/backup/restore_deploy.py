@@ -18,7 +18,7 @@ from hearth.models.deploy import pull_listed_models
 from hearth.runtime.options import read_required
 from hearth.settings.load import SettingsError, load_settings
 from hearth.settings.model import Settings
-from hearth.stack.deploy import put_stack
+from hearth.stack.deploy import install_stack
 from hearth.tls.local_files import TlsInputs
 
 _STAMP = len("-20261122T035004Z.tar")
@@ -89,7 +89,7 @@ def restore(archive: Archive, settings: Settings, tls_inputs: TlsInputs) -> None
     )
     # The image that will run tries httpd.conf, also where somebody had edited the host that was backed up.
     trying = settings.model_copy(update={"proxy_image": references["httpd"]})
-    put_stack(trying, tls_inputs, files, references)
+    install_stack(trying, tls_inputs, files, references)
     operations.send_models(name="Send the models", archive=archive, models_dir=settings.ollama_models_dir)
     # Never newer ones, whatever the settings say: this is to be as it was.
     pull_listed_models(settings, update=False, title="Pull the models that did not come with the backup")

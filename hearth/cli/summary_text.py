@@ -21,7 +21,7 @@ _STATES = (
     ("Docker", "Hearth's containers were not touched and keep running"),
     ("Firewall", "the containers were not touched; the firewall rules may be incomplete"),
     ("Stack | Pull the images", "the previous release is still serving; images downloaded so far are kept"),
-    ("Stack | Bring", "Hearth rolled back to the previous release, if any; see the output above for the result"),
+    ("Stack | Start", "Hearth rolled back to the previous release, if any; see the output above for the result"),
     ("Stack", "the previous release is still serving; new files may be on the host but are not active yet"),
     ("Models", "the page is up and the models on the host work; partial downloads of the others are kept"),
     (

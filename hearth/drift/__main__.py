@@ -81,8 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m hearth.drift",
         description="Compare hosts with their settings and print the differences. Changes nothing.",
-        epilog="Exit codes: 0 every host is in sync; 1 at least one has drifted; 2 the state of at least one is unknown "
-        "(also if others have drifted).",
+        epilog="Exit codes: 0 every host is in sync; 1 at least one has drifted; 2 the state of at least one is "
+        "unknown (also if others have drifted).",
     )
     parser.add_argument("inventory", metavar="INVENTORY", help="as for pyinfra: inventory/pi.py")
     parser.add_argument("--limit", action="append", default=[], metavar="PATTERN", help="only these hosts or groups")

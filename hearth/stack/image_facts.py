@@ -21,8 +21,8 @@ class ImagesState:
 
     Attributes:
         present: as the engine has them now.
-        pulled: as they came from the registry.
-        unfinished: references whose pull was begun, and not seen to its end: the run was cut off.
+        pulled: as recorded after the pull.
+        unfinished: references whose pull was interrupted.
     """
 
     present: dict[str, str] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class ImagesState:
     unfinished: frozenset[str] = frozenset()
 
     def missing(self, references: Iterable[str]) -> list[str]:
-        """The references that are not there, lead to another image than the one that was pulled, or may be broken."""
+        """The references that are missing, refer to an image other than the one pulled, or may be damaged."""
         return [
             reference
             for reference in references
@@ -40,7 +40,7 @@ class ImagesState:
         ]
 
     def unrecorded(self, references: Iterable[str]) -> dict[str, str]:
-        """Those that were there before Hearth (`docker load` on a site without internet, say), to their ids."""
+        """References that existed before Hearth (e.g. by `docker load` on a site without internet) → their ids."""
         return {
             reference: self.present[reference]
             for reference in references
@@ -49,10 +49,10 @@ class ImagesState:
 
 
 class Images(FactBase[ImagesState]):
-    """Whether the images of `references` are there, and are the ones that were pulled.
+    """Whether the images of `references` exist, and are the ones that were pulled.
 
     Raises:
-        EngineUnreachable: Docker is installed and does not answer.
+        EngineUnreachable: Docker is installed and does not respond.
     """
 
     @staticmethod
@@ -62,7 +62,7 @@ class Images(FactBase[ImagesState]):
 
     @override
     def command(self, references: tuple[str, ...]) -> str:
-        # One call for all where all are there, which prints their ids in order; else one call for each.
+        # One call if all exist, which prints their ids in order; else one call for each.
         names = quote(*references)
         return (
             f"command -v docker >/dev/null || exit 0; {DOCKER_WITH_TIMEOUT}"
@@ -80,6 +80,6 @@ class Images(FactBase[ImagesState]):
         for line in sections["present"]:
             if "docker daemon" in line.lower() or "docker.sock" in line:
                 raise EngineUnreachable(type(self), line)
-        # "boot reference": what the boot is for, pull_images.sh says.
+        # "boot reference"; pull_images.sh explains the boot id.
         unfinished = frozenset(fields[1] for line in sections["unfinished"] if len(fields := line.split()) == 2)
         return ImagesState(image_ids(sections["present"]), image_ids(sections["pulled"]), unfinished)

@@ -35,7 +35,7 @@ QUESTION = {"model": "tinyllama", "prompt": "hi", "stream": False}
 ANNA, KEY, NEW_KEY = "the-password-of-anna", "nb-4f0c86d1a2b37e5f9c08", "nb-00a1f7d3c5e98b2460ff"
 ACCESS, UP, RELEASE = (
     "Access | Let in users and API clients",
-    "Stack | Bring the containers up",
+    "Stack | Start the containers",
     "Release | Try and accept it",
 )
 # As the guest's httpd sees callers from outside: QEMU's own network has them all at this address.

@@ -64,7 +64,7 @@ def test_a_stopped_container(service: str) -> None:
     assert told.code == 1
     # httpd's log has that it could not ask Ollama, too.
     assert told.of_the_host() - {"errors-in-logs"} == {"container-wrong"}
-    assert told.findings["container-wrong"]["seen"] == f"hearth-{service} is not running but exited"
+    assert told.findings["container-wrong"]["seen"] == f"hearth-{service} has exited"
     outside = {name for name, finding in told.findings.items() if finding["severity"] == "problem"} - told.of_the_host()
     assert outside == {"ollama-missing"} if service == "ollama" else outside, "the way from outside ends there, too"
 

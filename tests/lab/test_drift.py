@@ -12,8 +12,8 @@ from tests.lab.machine import HTTPD_IMAGE, NEXT_OLLAMA, OLLAMA_IMAGE, Run, deplo
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
-UP = "Stack | Bring the containers up"
-FILES = "Stack | Put the files"
+UP = "Stack | Start the containers"
+FILES = "Stack | Write the files"
 IMAGES = "Stack | Pull the images"
 MODELS = "Models | Pull the models"
 ENGINE = "Docker | Configure the engine"

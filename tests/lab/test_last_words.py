@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 
 def test_a_run_with_nothing_to_do_and_one_that_changes_something_say_what_serves() -> None:
-    for data, changed in (((), "changed: nothing"), (('chat_title="Kitchen"',), "changed: Stack | Put the files")):
+    for data, changed in (((), "changed: nothing"), (('chat_title="Kitchen"',), "changed: Stack | Write the files")):
         run = deploy(*data)
         assert run.code == 0, run.output
         last = run.output[run.output.rindex("Disconnecting from hosts") :]

@@ -233,7 +233,7 @@ def test_an_image_that_is_gone_is_said_and_left_to_its_name(tmp_path: Path) -> N
     assert not (sandbox.root / "images.lock").exists()
 
 
-def test_images_that_are_there_are_not_pulled(run: Run) -> None:
+def test_present_images_are_not_pulled(run: Run) -> None:
     state = ImagesState({HTTPD: "sha256:1"}, {HTTPD: "sha256:1"})
     assert run(restore.pull_saved_images, {Images: state}, images=BACKED_UP, timeout=60).commands == []
 

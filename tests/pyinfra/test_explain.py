@@ -50,10 +50,10 @@ def test_images_are_explained(run: Run) -> None:
     assert pull(run, ImagesState(IDS, IDS)) == []
     assert pull(run, ImagesState({}, {})) == [f"{OLLAMA} and {HTTPD} are missing; pulling them"]
     assert pull(run, ImagesState({OLLAMA: "sha256:1", HTTPD: "sha256:9"}, IDS)) == [
-        f"{HTTPD} leads to another image than the one that was pulled; it is pulled again"
+        f"{HTTPD} is not the image that was pulled; pulling it again"
     ]
     assert pull(run, ImagesState(IDS, {OLLAMA: "sha256:1"})) == [
-        f"{HTTPD}: on the host already, and written down as Hearth's"
+        f"{HTTPD}: already on the host; recording it as Hearth's"
     ]
 
 
@@ -71,11 +71,9 @@ def up(run: Run, state: ProjectState, **others: Any) -> list[str]:
 def test_containers_are_explained_with_the_remedy(run: Run) -> None:
     assert up(run, ProjectState(HASHES, RUNNING)) == []
     stopped = container("hearth-httpd", "httpd", "b2", "sha256:2", status="exited")
-    assert up(run, ProjectState(HASHES, (RUNNING[0], stopped))) == [
-        "hearth-httpd is not running but exited; it is started"
-    ]
+    assert up(run, ProjectState(HASHES, (RUNNING[0], stopped))) == ["hearth-httpd has exited; starting it"]
     assert up(run, ProjectState(HASHES, RUNNING, reload_pending=True)) == [
-        "httpd has not taken over its new configuration yet; it reloads gracefully, nothing is cut"
+        "httpd has not loaded its new configuration yet; it reloads gracefully, nothing is cut"
     ]
     both = "hearth-httpd and hearth-ollama are missing; creating and starting them"
     assert up(run, ProjectState()) == up(run, ProjectState(HASHES)) == [both]
@@ -108,8 +106,8 @@ def test_setting_changes_and_edits_are_explained_from_the_record(run: Run, make_
     effect = "httpd reloads gracefully, nothing is cut"
     assert run(tree.sync_files, {Tree: state}, files=render_tree(now), settings=now).said == [
         f"proxy_timeout 900 → 1000: httpd/httpd.conf; {effect}",
-        "compose.yaml has another owner or mode than root and 0644; it is put anew; containers that are not as it says "
-        "are recreated, running answers end",
+        "compose.yaml has an owner or mode other than root and 0644; rewriting it; containers that differ from it are "
+        "recreated, in-flight responses are cut",
     ]
     assert run(tree.sync_files, {Tree: TreeState(accepted.files)}, files=render_tree(then), settings=then).said == []
 
@@ -180,7 +178,7 @@ def test_explanations_and_refusals_go_into_the_report(
     ]
 
 
-MADE = "was made from another configuration"
+MADE = "was created from a different configuration"
 
 
 def test_containers_are_not_compared_with_a_file_that_is_being_replaced(state: State) -> None:
@@ -192,9 +190,9 @@ def test_containers_are_not_compared_with_a_file_that_is_being_replaced(state: S
         Drift("hearth-ollama", "is paused", "recreate"),
     ]
     httpd, both, paused = (
-        f"hearth-httpd {MADE}; it is recreated",
-        f"hearth-ollama {MADE} and is paused; it is recreated",
-        "hearth-ollama is paused; it is recreated",
+        f"hearth-httpd {MADE}; recreating it",
+        f"hearth-ollama {MADE} and is paused; recreating it",
+        "hearth-ollama is paused; recreating it",
     )
     listener = Listener()
     with listener, ctx_state.use(state):

@@ -339,9 +339,7 @@ def test_a_hostile_value_is_only_a_value(command: str, tmp_path: Path, monkeypat
     assert not (tmp_path / "pwned").exists()
 
 
-def test_an_engine_that_does_not_answer_is_told_by_the_real_script(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unresponsive_engine_is_told_by_the_real_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A `docker` whose Compose works on files alone, and that finds no engine, as after `systemctl stop docker`."""
     stub(tmp_path / "docker", f'[ "$1" = compose ] && echo "ollama a1" && exit; echo "{UNREACHABLE[0]}" >&2; exit 1')
     (tmp_path / "compose.yaml").touch()

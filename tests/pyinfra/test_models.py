@@ -141,7 +141,7 @@ def test_where_a_model_is_pulled_from(model: str, registry: str, source: str) ->
 HOSTILE_TASKS = [Task(HOSTILE, "pull"), Task("b", "repair")]
 
 
-def test_the_scripts_are_good_shell() -> None:
+def test_scripts_have_valid_syntax() -> None:
     check_syntax(models.pull_script(HOSTILE_TASKS, HOSTILE, 60, 2))
     check_syntax(models.record_script(replace(DISK, directory=HOSTILE)))
     done = subprocess.run(["bash", "-n", str(SCRIPT)], capture_output=True, text=True)

@@ -80,7 +80,7 @@ def test_what_cannot_be_known_is_refused(run: Run, state: Any) -> None:
         assert len(result.commands) == len(result.refusals) == 1
 
 
-def test_an_engine_that_does_not_answer_has_a_cure(run: Run) -> None:
+def test_unresponsive_engine_has_a_cure(run: Run) -> None:
     assert isinstance(SILENT, FactPreconditionError)
     assert "start it, then uninstall again" in run_all(run, SILENT)[0].refusals[0]
 
@@ -97,7 +97,7 @@ EVERYTHING = Removal(
 )
 
 
-def test_the_scripts_are_good_shell() -> None:
+def test_scripts_have_valid_syntax() -> None:
     check_syntax(uninstall.stack_script(EVERYTHING))
     check_syntax(uninstall.files_script(EVERYTHING))
     check_syntax(uninstall.release_script(HOST, {"debug": HOSTILE}))

@@ -48,10 +48,10 @@ def test_changes_are_listed_also_in_a_dry_run() -> None:
 
 
 def test_failure_names_error_state_and_next_step() -> None:
-    end = replace(WELL, steps=steps("changed", "failed", "not done"), reason="Image x could not be pulled.")
+    end = replace(WELL, steps=steps("changed", "failed", "not done"), reason="Could not pull image x.")
     assert end.failed
     assert format_summary(end, is_dry=False) == [
-        "failed at “Stack | Pull the images”: Image x could not be pulled.",
+        "failed at “Stack | Pull the images”: Could not pull image x.",
         "state: completed: Docker | Configure the engine; the previous release is still serving; images downloaded so "
         "far are kept",
         "next: fix the problem above and run the same command again; it resumes there",

@@ -37,7 +37,6 @@ TO_DO = (
     "hearth/releases",
     "hearth/render",
     "hearth/settings",
-    "hearth/stack",
     "hearth/tls",
     "hearth/uninstall",
     "hearth",
@@ -53,7 +52,6 @@ TO_DO = (
     "tests",
     # These quote messages of the code above, or are generated from it.
     "docs/doctor.md",
-    "docs/operations.md",
     "docs/preflight.md",
     "docs/settings.md",
 )

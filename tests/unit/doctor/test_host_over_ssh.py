@@ -15,7 +15,7 @@ from hearth.doctor.checks.host_state import judge
 from hearth.doctor.target import Target
 
 RUNS = {"status": "running", "oom": False, "exit_code": 0, "restarts": 0, "trouble": "", "up_seconds": 5000}
-SAID = "stuck: 2 question(s) wait, and no model has worked or was read for 90 s; ollama_heal_stuck is off"
+SAID = "stuck: 2 request(s) waiting, and no model has worked or been read for 90 s; ollama_heal_stuck is off"
 IDLE = {"questions": 1, "models": 1, "seconds": 30, "cpu_seconds": 0.0, "read_bytes": 0}
 WELL: dict[str, Any] = {
     "access": True,
@@ -49,7 +49,7 @@ def test_a_host_that_is_well() -> None:
     [
         ({"engine": "the Docker engine does not answer: timeout"}, "engine-silent", "timeout"),
         ({"deployed": False, "origins": None}, "not-deployed", "pi"),
-        ({"drift": ["hearth-ollama is not running but exited"]}, "container-wrong", "exited"),
+        ({"drift": ["hearth-ollama has exited"]}, "container-wrong", "exited"),
         (
             {"containers": {"hearth-ollama": RUNS | {"status": "exited", "oom": True, "up_seconds": None}}},
             "container-out-of-memory",

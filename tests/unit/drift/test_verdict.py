@@ -43,7 +43,7 @@ UNKNOWN_HOST = """--> Loading inventory...
 
 
 def plan(*changed: str, conditional: tuple[str, ...] = ()) -> str:
-    names = ("Docker | Configure the engine", "Stack | Put the files")
+    names = ("Docker | Configure the engine", "Stack | Write the files")
     operations = [
         {
             "name": name,
@@ -55,7 +55,7 @@ def plan(*changed: str, conditional: tuple[str, ...] = ()) -> str:
     return json.dumps({"plan": operations, "results": None})
 
 
-FILES = "Stack | Put the files"
+FILES = "Stack | Write the files"
 DIFFERENCE = ReportedReason("differs", "compose.yaml is missing; restoring it")
 SILENCE = ReportedReason("unknown", "the Docker engine does not answer, so what it has can't be known")
 
