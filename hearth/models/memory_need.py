@@ -1,4 +1,4 @@
-"""How much memory a model wants: what is known, what is guessed from its name, what it takes at least. Pure rules."""
+"""Memory needed by a model: listed, estimated from its name, and the minimum. Pure rules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hearth.models.download_size import GB, billion_weights, model_gb
 from hearth.models.names import name_key
 
-# GB of models as Ollama's library has them (docs/versions.md has the sources).
+# Sizes in GB of models in Ollama's library (docs/versions.md has the sources).
 LIBRARY = {
     "codellama": 3.8,
     "deepseek-r1": 5.2,
@@ -101,20 +101,20 @@ COMMON = (
     *("gpt-oss:20b", "qwen3.5:9b", "gemma4:e4b", "qwen3:8b", "gemma4:e2b", "qwen3.5:4b", "qwen3:4b"),
     *("llama3.2:3b", "qwen3:1.7b", "llama3.2:1b", "gemma3:1b", "qwen3:0.6b", "smollm2:135m"),
 )
-# A listed size may be that of an earlier file under the same name.
-_LISTED_AT_LEAST = 0.9
-# Bytes a weight, at least, by what the name says of the quantisation. Without a word on it, it is one of about 4.5
-# bits; of "8x7b" a part is shared between the experts (26 GB for 56 billion).
-_LEAST_BYTES = {"1": 0.18, "2": 0.25, "3": 0.35, "4": 0.45, "5": 0.55, "6": 0.7, "8": 0.95, "16": 1.9}
+# A listed size may be from an earlier file of the same name.
+_LISTED_MINIMUM = 0.9
+# Minimum bytes per weight, by the quantisation in the name. Without one, it is about 4.5 bits; in "8x7b" some weights
+# are shared between the experts (26 GB for 56 billion).
+_MINIMUM_BYTES = {"1": 0.18, "2": 0.25, "3": 0.35, "4": 0.45, "5": 0.55, "6": 0.7, "8": 0.95, "16": 1.9}
 _QUANTISATION = re.compile(r"(?:^|[:\-_.])(?:(?:i?q|ud-i?q)([1-8])|[fb]{1,2}(16))(?:$|[:\-_.])")
-# The context (KV cache): bytes a token for each GB of the model. At least: qwen2.5:7b has 12 kB, models with experts or
-# a sliding window less. Mostly: llama3.2:1b and llama3.1:8b have 25 to 27 kB, llama3.2:3b 56.
-_CONTEXT_LEAST, _CONTEXT_LEAST_CAP, _CONTEXT_MOSTLY = 4096, 49152, 30720
+# The context (KV cache): bytes per token for each GB of the model. Minimum: qwen2.5:7b has 12 kB, models with experts
+# or a sliding window less. Typical: llama3.2:1b and llama3.1:8b have 25 to 27 kB, llama3.2:3b 56.
+_CONTEXT_MINIMUM, _CONTEXT_MINIMUM_CAP, _CONTEXT_TYPICAL = 4096, 49152, 30720
 
 
 @dataclass(frozen=True)
 class Need:
-    """GB of memory that a model wants: its weights, and the context that it is loaded with."""
+    """GB of memory that a model needs: its weights, and the context that it is loaded with."""
 
     model: float
     context: float
@@ -125,30 +125,30 @@ class Need:
 
 
 def likely_need(name: str, sizes: Mapping[str, float], tokens: int) -> Need:
-    """What a model will want, by the best guess.
+    """The best estimate of a model's memory need.
 
     Args:
-        sizes: the setting `ollama_model_sizes_gb`, which wins.
-        tokens: of all contexts that one model has (`ollama_context_length` × `ollama_num_parallel`).
+        sizes: the setting `ollama_model_sizes_gb`, which takes precedence.
+        tokens: in all contexts of one model (`ollama_context_length` × `ollama_num_parallel`).
     """
     listed = _listed(name)
     size = sizes[name] if name in sizes else model_gb(name, {}) if listed is None else listed
-    return Need(size, size * _CONTEXT_MOSTLY * tokens / GB)
+    return Need(size, size * _CONTEXT_TYPICAL * tokens / GB)
 
 
 def least_need(name: str, sizes: Mapping[str, float], tokens: int) -> Need | None:
-    """What a model wants at the very least; None where its name says nothing about it. As above."""
+    """The minimum memory need of a model; None if its name does not tell. Arguments as above."""
     listed = _listed(name)
     if name in sizes:
         size = sizes[name]
     elif listed is not None:
-        size = listed * _LISTED_AT_LEAST
+        size = listed * _LISTED_MINIMUM
     else:
         weights = billion_weights(name)
         if weights is None:
             return None
-        size = weights * _least_bytes(name)
-    return Need(size, min(size * _CONTEXT_LEAST, _CONTEXT_LEAST_CAP) * tokens / GB)
+        size = weights * _minimum_bytes(name)
+    return Need(size, min(size * _CONTEXT_MINIMUM, _CONTEXT_MINIMUM_CAP) * tokens / GB)
 
 
 def _listed(name: str) -> float | None:
@@ -156,6 +156,6 @@ def _listed(name: str) -> float | None:
     return LIBRARY.get(key.removesuffix(":latest"))
 
 
-def _least_bytes(name: str) -> float:
-    said = [bits for match in _QUANTISATION.finditer(name.lower()) for bits in match.groups() if bits]
-    return min((_LEAST_BYTES.get(bits, 0.18) for bits in said), default=_LEAST_BYTES["4"])
+def _minimum_bytes(name: str) -> float:
+    found = [bits for match in _QUANTISATION.finditer(name.lower()) for bits in match.groups() if bits]
+    return min((_MINIMUM_BYTES.get(bits, 0.18) for bits in found), default=_MINIMUM_BYTES["4"])

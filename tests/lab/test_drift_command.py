@@ -79,7 +79,7 @@ def test_what_differs_is_named_and_left_as_it_is() -> None:
     assert found["reasons"] == [
         "httpd/httpd.conf was changed on the host; restoring it; httpd reloads gracefully, nothing is cut",
         "hearth-ollama has exited; starting it",
-        f"Ollama does not answer, so it can't be known whether it has {join_words(lab.status().models)}",
+        f"Ollama does not respond, so it is unknown whether it has {join_words(lab.status().models)}",
     ]
     assert listed_on_guest(STATE) == before
 

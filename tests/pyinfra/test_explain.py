@@ -95,7 +95,7 @@ def test_models_are_explained(run: Run) -> None:
     assert pull_models(run, {"other:latest"}) == ["tinyllama is missing; pulling it"]
     assert pull_models(run, set()) == ["tinyllama is missing; pulling it"]
     assert pull_models(run, set(), facts=STOPPED) == [
-        "Ollama does not answer, so it can't be known whether it has tinyllama"
+        "Ollama does not respond, so it is unknown whether it has tinyllama"
     ]
 
 

@@ -32,7 +32,6 @@ TO_DO = (
     "hearth/doctor",
     "hearth/firewall",
     "hearth/footprint",
-    "hearth/models",
     "hearth/preflight",
     "hearth/releases",
     "hearth/render",
