@@ -250,7 +250,7 @@ def test_a_registry_that_is_not_there_is_tried_again(pull: Any) -> None:
     assert pulled.waits == [3, 6]
 
 
-def test_unresolvable_name_is_reported(pull: Any) -> None:
+def test_a_name_that_cannot_be_resolved_is_told(pull: Any) -> None:
     """With a label that is too long for DNS, so that no server is asked."""
     name = f"{'x' * 64}.invalid"
     pulled = pull(f"https://{name}/library/refused")

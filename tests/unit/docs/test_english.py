@@ -33,7 +33,6 @@ TO_DO = (
     "hearth/firewall",
     "hearth/footprint",
     "hearth/preflight",
-    "hearth/releases",
     "hearth/render",
     "hearth/settings",
     "hearth/tls",
