@@ -57,21 +57,21 @@ def pull_script(reference: str, image: Image, timeout: int) -> str:
     gone = f"No registry has {reference} as it was backed up any more: what its name leads to today will be taken."
     return f"""set -e
 {FUNCTIONS}
-if suspect {name}; then exit 0; fi
-begin {name}
+if is_untrusted {name}; then exit 0; fi
+mark_pulls {name}
 for digest in {quote(*image.digests)}; do
   for attempt in 1 2 3; do
     if timeout {timeout} docker pull "$digest" && docker tag "$digest" {name}; then
       sync
       id=$(docker image inspect --format '{{{{.Id}}}}' {name})
       record "$lock" {name} "$id"
-      forget {name}
+      clear_mark {name}
       exit 0
     fi
     sleep $attempt
   done
 done
-forget {name}
+clear_mark {name}
 echo {quote(gone)}"""
 
 

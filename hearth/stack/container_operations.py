@@ -22,7 +22,7 @@ def compose_up(
     images: Mapping[str, str],
     timeout: int,
     on_failure: str,
-    quiet_wait: int = 30,
+    drain_timeout: int = 30,
     directories: tuple[str, ...] = (),
     limited: frozenset[str] | None = None,
 ) -> Generator[FunctionCommand, None, None]:
@@ -35,7 +35,7 @@ def compose_up(
         images: service → image reference.
         timeout: seconds for all containers to become healthy.
         on_failure: shell script for when they don't; it prints the reason and rolls back.
-        quiet_wait: seconds to let in-flight responses finish before a container is replaced.
+        drain_timeout: seconds to let in-flight responses finish before a container is replaced.
         directories: mounted by the containers, created if missing; the parent of each must exist.
         limited: services whose memory limits are in force; None if unknown.
     """
@@ -51,11 +51,11 @@ def compose_up(
         host.noop("containers up to date")
         return
     explain_containers(state, drift)
-    yield streamed_command(converge_script(drift if do_up else None, timeout, on_failure, quiet_wait, directories))
+    yield streamed_command(converge_script(drift if do_up else None, timeout, on_failure, drain_timeout, directories))
 
 
 def converge_script(
-    drift: list[Drift] | None, timeout: int, on_failure: str, quiet_wait: int = 30, directories: tuple[str, ...] = ()
+    drift: list[Drift] | None, timeout: int, on_failure: str, drain_timeout: int = 30, directories: tuple[str, ...] = ()
 ) -> str:
     """Shell script that removes and recreates what Compose would not detect, starts everything, and reloads httpd.
 
@@ -63,7 +63,7 @@ def converge_script(
         drift: what differs, or None if httpd only needs a reload.
         timeout: seconds for all containers to become healthy.
         on_failure: shell script for when they don't.
-        quiet_wait: seconds to let in-flight responses finish before a container is replaced; ignored for a container
+        drain_timeout: seconds to let in-flight responses finish before a container is replaced; ignored for a container
             that hangs, since its responses never finish.
         directories: created if missing, without parents.
     """
@@ -74,8 +74,8 @@ def converge_script(
         recreate = {services[one.name] for one in drift if one.remedy == "recreate" and one.name in services}
         lines += [f"[ -d {quote(one)} ] || mkdir {quote(one)}" for one in directories]
         if any(one.is_hung for one in drift):
-            quiet_wait = 0
-        lines += [COMPOSE_UP.read_text(), f"quiet {quiet_wait} {CONTAINERS['httpd']}"]
+            drain_timeout = 0
+        lines += [COMPOSE_UP.read_text(), f"drain {drain_timeout} {CONTAINERS['httpd']}"]
         recreate_command = "docker compose --progress plain --ansi never up --no-start --no-deps --force-recreate"
         if remove:
             lines.append(f"docker rm --force {quote(*remove)}")

@@ -62,7 +62,7 @@ def install_stack(
         images=images,
         timeout=settings.docker_health_timeout,
         on_failure=refuse_script(settings, tuple(sorted(files)), deployer()),
-        quiet_wait=settings.docker_drain_timeout,
+        drain_timeout=settings.docker_drain_timeout,
         limited=limited,
         directories=(f"{settings.ollama_models_dir}/models",) if settings.ollama_models_dir else (),
     )

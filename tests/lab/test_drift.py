@@ -148,7 +148,7 @@ def test_a_dead_engine_is_an_error_and_never_taken_for_an_empty_one() -> None:
     )
     run = deploy()
     assert run.code != 0
-    assert "the Docker engine does not answer" in run.output, run.output
+    assert "the Docker engine does not respond" in run.output, run.output
     assert not run.changed
     on_guest(
         "sudo rm /etc/systemd/system/docker.service.d/dead.conf && sudo systemctl daemon-reload && "

@@ -161,7 +161,7 @@ def test_with_the_healing_off_page_drift_and_doctor_say_it_and_a_deploy_repairs_
     repair = deploy(off)
     assert (repair.code, repair.changed) == (0, ("Stack | Start the containers",)), repair.output
     assert re.search(sentence, repair.output), repair.output
-    assert "An answer is running: waiting" not in repair.output, "it would never end"
+    assert "A response is in flight: waiting" not in repair.output, "it would never end"
     assert said(chat) == RESTARTED
     chat.press("Ask again")
     chat.wait_for_words(3)

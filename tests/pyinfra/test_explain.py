@@ -38,7 +38,7 @@ from tests.pyinfra.test_stack import HASHES, HTTPD, IDS, OLLAMA, RUNNING, contai
 SILENT = {Reachability: ReachabilityState("silent")}
 STOPPED = {Reachability: ReachabilityState("answers", "exited")}
 SOURCE = DockerSource(packages=("docker.io", "docker-compose"), repository="")
-UNKNOWN = "the Docker engine does not answer, so what it has can't be known"
+UNKNOWN = "the Docker engine does not respond, so the state of its images and containers is unknown"
 
 
 def pull(run: Run, state: ImagesState, **others: Any) -> list[str]:
@@ -121,11 +121,11 @@ def test_engine_changes_are_explained(run: Run, settings: Settings) -> None:
     text = json.dumps(config)
     there = EngineState(has_engine=True, has_compose=True, config=text, record=text, active=True, enabled=True)
     assert configure(run, settings, there) == []
-    assert configure(run, settings, replace(there, active=False)) == ["the Docker engine does not run; it is started"]
+    assert configure(run, settings, replace(there, active=False)) == ["the Docker engine is not running; starting it"]
     assert configure(run, settings, replace(there, record="{}", config='{"debug": true}')) == [
         "/etc/docker/daemon.json: live-restore none → true (docker_live_restore), log-driver none → json-file, "
         "log-opts.max-size none → 10m (docker_log_max_size) and log-opts.max-file none → 3 (docker_log_max_files); "
-        "the engine restarts, containers go on meanwhile"
+        "the engine restarts, containers keep running"
     ]
     assert configure(run, settings, EngineState()) == [
         "/etc/docker/daemon.json gets live-restore, log-driver and log-opts"

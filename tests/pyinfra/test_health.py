@@ -71,7 +71,7 @@ def test_unresponsive_engine() -> None:
     # Regardless of this machine's disk and programs.
     finding = judge("pi", symptoms, {"allowed_origins": ["http://a.example"]})[0]
     assert finding.cause.id == "engine-silent"
-    assert finding.why.startswith("the Docker engine does not answer: Cannot connect")
+    assert finding.why.startswith("the Docker engine does not respond: Cannot connect")
 
 
 # --- activity of Ollama: the script, with processes and a connection of this machine ------------------

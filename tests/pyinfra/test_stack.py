@@ -207,7 +207,7 @@ def test_unresponsive_engine_is_an_error(run: Run) -> None:
         project.compose_up, {Project: SILENT}, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60, on_failure=FAILURE
     )
     assert len(result.commands) == 1
-    assert "does not answer" in result.refusals[0]
+    assert "does not respond" in result.refusals[0]
 
 
 DRIFT = [
@@ -266,25 +266,25 @@ def test_in_flight_responses_may_finish_before_a_container_is_replaced(
     table = tmp_path / "tcp"
     state = "01" if established else "06"
     table.write_text(f"   0: 030012AC:D2F0 020012AC:2CAA {state} 00000000:00000000 00:00000000 00000000\n")
-    script = project.converge_script([], 60, FAILURE, quiet_wait=3).replace("/proc/$pid/net/tcp", str(table))
+    script = project.converge_script([], 60, FAILURE, drain_timeout=3).replace("/proc/$pid/net/tcp", str(table))
     done = sandbox.run(script)
     assert done.returncode == 0, done.stderr
     # The wait for Compose also sleeps, after its first poll.
     started = next(index for index, call in enumerate(sandbox.calls) if "RestartCount" in call)
     assert sandbox.calls[:started].count("sleep 1") == waits
-    assert ("An answer is running" in done.stdout) is established
+    assert ("A response is in flight" in done.stdout) is established
 
 
 def test_stuck_ollama_is_recreated_at_once(run: Run) -> None:
     """Its requests never finish, so waiting for them would only prolong the outage."""
     sick = replace(RUNNING[0], health="unhealthy", trouble="stuck: 1 request(s) waiting, and no model has worked")
     (script,) = up(run, ProjectState(HASHES, (sick, RUNNING[1]))).scripts
-    assert "\nquiet 0 hearth-httpd\n" in script
+    assert "\ndrain 0 hearth-httpd\n" in script
     assert script.index("--force-recreate ollama") < script.index("bring_up 60 '--no-deps ollama'")
     assert "--force-recreate httpd" not in script
     other = replace(sick, trouble="Health check exceeded timeout (25s)")
     (script,) = up(run, ProjectState(HASHES, (other, RUNNING[1]))).scripts
-    assert "\nquiet 30 hearth-httpd\n" in script, "it may be busy"
+    assert "\ndrain 30 hearth-httpd\n" in script, "it may be busy"
 
 
 CRASHING = """case "$*" in

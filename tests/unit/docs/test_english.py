@@ -28,7 +28,6 @@ TO_DO = (
     "hearth/access",
     "hearth/backup",
     "hearth/boot",
-    "hearth/docker",
     "hearth/doctor",
     "hearth/firewall",
     "hearth/footprint",

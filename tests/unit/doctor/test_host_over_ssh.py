@@ -47,7 +47,7 @@ def test_a_host_that_is_well() -> None:
 @pytest.mark.parametrize(
     ("changed", "cause", "words"),
     [
-        ({"engine": "the Docker engine does not answer: timeout"}, "engine-silent", "timeout"),
+        ({"engine": "the Docker engine does not respond: timeout"}, "engine-silent", "timeout"),
         ({"deployed": False, "origins": None}, "not-deployed", "pi"),
         ({"drift": ["hearth-ollama has exited"]}, "container-wrong", "exited"),
         (

@@ -57,7 +57,9 @@ def plan(*changed: str, conditional: tuple[str, ...] = ()) -> str:
 
 FILES = "Stack | Write the files"
 DIFFERENCE = ReportedReason("differs", "compose.yaml is missing; restoring it")
-SILENCE = ReportedReason("unknown", "the Docker engine does not answer, so what it has can't be known")
+SILENCE = ReportedReason(
+    "unknown", "the Docker engine does not respond, so the state of its images and containers is unknown"
+)
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ LARGER = OURS | {"log-opts": {"max-size": "20m", "max-file": "3"}}
 def test_changed_keys_of_daemon_json_are_named_with_their_settings() -> None:
     assert describe_daemon_config(OURS, LARGER, restarts=True) == [
         "/etc/docker/daemon.json: log-opts.max-size 10m → 20m (docker_log_max_size); the engine restarts, containers "
-        "go on meanwhile"
+        "keep running"
     ]
 
 
@@ -80,7 +80,7 @@ def test_containers_restart_with_the_engine_without_live_restore(
     before: dict[str, object], after: dict[str, object]
 ) -> None:
     (sentence,) = describe_daemon_config(before, after, restarts=True)
-    assert sentence.endswith("the engine restarts, and containers with it: running answers end")
+    assert sentence.endswith("the engine restarts, and the containers with it: in-flight responses are cut")
     assert "live-restore" in sentence
 
 
@@ -105,13 +105,12 @@ def test_engine_in_sync_gets_no_message() -> None:
 
 def test_pending_restart_of_an_interrupted_run_is_reported() -> None:
     assert describe_daemon_config(OURS, OURS, restarts=True) == [
-        "a change of /etc/docker/daemon.json still waits for the engine; the engine restarts, containers go on "
-        "meanwhile"
+        "a change of /etc/docker/daemon.json is not active yet; the engine restarts, containers keep running"
     ]
 
 
 def test_services_and_packages() -> None:
-    assert describe_service(active=False, enabled=False) == ["the Docker engine does not run; it is started"]
+    assert describe_service(active=False, enabled=False) == ["the Docker engine is not running; starting it"]
     assert "enabled" in describe_service(active=True, enabled=False)[0]
     assert describe_packages(["docker.io"], "") == "docker.io is missing; installing it from the distribution"
     assert describe_packages(["a", "b"], "https://x") == (
