@@ -80,7 +80,7 @@ def test_a_release_without_one_is_tried_by_an_embedding(serve: Serve, embedding_
     assert (done.code, done.output) == (
         0,
         "The page loads, and tinyembed returns embeddings. "
-        "No model in ollama_models answers questions, so none was asked one.\n",
+        "No model in ollama_models can chat, so there was no test prompt.\n",
     )
 
 
