@@ -84,7 +84,8 @@ def _trouble(log: Sequence[Mapping[str, Any]]) -> str:
 
 def is_stuck(trouble: str) -> bool:
     """Whether this is output of files/ollama/health.bash about an Ollama that accepts prompts and answers none."""
-    return bool(re.search(r"\bstuck: |request\(s\) waiting", trouble))
+    # The last alternative: a container that still runs the check of an earlier version.
+    return bool(re.search(r"\bstuck: |request\(s\) waiting|question\(s\) wait", trouble))
 
 
 @dataclass(frozen=True)

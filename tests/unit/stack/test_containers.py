@@ -70,6 +70,7 @@ STUCK = "stuck: 1 request(s) waiting, and no model has worked or been read for 9
     [
         ({"health": "unhealthy", "trouble": STUCK}, True),
         ({"health": "unhealthy", "trouble": "1 request(s) waiting, no progress for 150 s"}, True),
+        ({"health": "unhealthy", "trouble": "1 question(s) wait, and nothing was done for 60 s"}, True),  # earlier text
         ({"status": "paused"}, True),
         ({"health": "unhealthy", "trouble": "Health check exceeded timeout (25s)"}, False),
         ({"status": "exited"}, False),
