@@ -1,13 +1,13 @@
-"""Hearth on every host of an inventory: `.venv/bin/pyinfra inventory/pi.py deploy.py`.
+"""Deploy Hearth to every host of an inventory: `.venv/bin/pyinfra inventory/pi.py deploy.py`.
 
-Run it again to find and repair any difference. It asks before it changes anything; `-y` answers yes,
-`--dry` only looks.
+Run it again to detect and repair drift. It prompts before it changes anything; `-y` skips the prompt, `--dry` changes
+nothing.
 """
 
 import sys
 from pathlib import Path
 
-# pyinfra looks for modules where it was started; `open_session` refuses any other directory with a sentence.
+# pyinfra imports modules from the current directory; `open_session` refuses any other with an error.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from hearth.access.deploy import access

@@ -1,6 +1,6 @@
 """Back up the hosts of an inventory: `pyinfra -y inventory/pi.py deploys/backup.py --data x_backup_to=backups`.
 
-One file for each host, on this machine. `--data x_backup_models=1` puts the models' data into it as well.
+Writes one file per host on this machine. `--data x_backup_models=1` includes the models.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""Put a backup onto a host: `pyinfra inventory/pi.py deploys/restore.py --data x_restore_from=backups/….tar`.
+"""Restore a backup to a host: `pyinfra inventory/pi.py deploys/restore.py --data x_restore_from=backups/….tar`.
 
-A directory of backups gives each host of the inventory its own, the newest. Only how to reach the host is taken from
-the inventory; the settings are those of the backup.
+Given a directory, each host of the inventory gets its own newest backup. The inventory only provides the connection;
+all settings come from the backup.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""Take Hearth off the hosts of an inventory: `pyinfra inventory/pi.py deploys/uninstall.py`.
+"""Uninstall Hearth from the hosts of an inventory: `pyinfra inventory/pi.py deploys/uninstall.py`.
 
-Models stay; with `--data x_uninstall_models=delete` they go as well. It lists what it would remove, and asks.
+Models are kept unless `--data x_uninstall_models=delete` is given. It lists what it will remove, and prompts.
 """
 
 import sys

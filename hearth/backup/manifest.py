@@ -1,11 +1,11 @@
-"""A backup of one host: a tar file on the control machine, whose last member says what is in it.
+"""A backup of one host: a tar file on the control machine, whose last member is the manifest.
 
 settings.json           every setting of the host
-files/…                 files of /opt/hearth, as they were
-records/…               what Hearth wrote down of images and of the engine, to compare with
+files/…                 files of /opt/hearth
+records/…               Hearth's records of images and the engine, for comparison
 models/manifests/…      models by name
-models/blobs/sha256-…   their data, if it was asked for
-manifest.json           what this is, and the SHA-256 of all of the above
+models/blobs/sha256-…   their data, if requested
+manifest.json           metadata, and the SHA-256 of all of the above
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MEMBER = re.compile(
 
 
 class BackupError(ValueError):
-    """A backup that can't be written or used; the message is a sentence that says why."""
+    """A backup that can't be written or used; the message gives the reason."""
 
 
 class Member(BaseModel):
@@ -49,16 +49,16 @@ class Model(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a backup says of itself.
+    """The metadata of a backup.
 
     Attributes:
-        format: grows when older versions of Hearth could not read it.
-        host: as the inventory calls it.
+        format: increases when older versions of Hearth can't read it.
+        host: its name in the inventory.
         created: UTC, ISO 8601.
         commit: of the Hearth that wrote it; "" if unknown.
-        images: service (`ollama`, `httpd`) or reference → what the host had.
+        images: service (`ollama`, `httpd`) or reference → the host's image.
         has_blobs: models can be restored without pulling them.
-        secrets: what became of them.
+        secrets: whether there were any.
         members: name → size and digest, of all members but the manifest itself.
     """
 
@@ -75,17 +75,17 @@ class Manifest(BaseModel):
 
 
 def check_member(name: str) -> str:
-    """The name, if a backup has members of such names.
+    """The name, if it is valid in a backup.
 
     Raises:
-        BackupError: it has not (`../etc/passwd`, `/etc/passwd`, a hidden file).
+        BackupError: it is not (`../etc/passwd`, `/etc/passwd`, a hidden file).
     """
     if not _MEMBER.fullmatch(name):
-        raise BackupError(f"{name!r} is no name of anything in a backup")
+        raise BackupError(f"{name!r} is not a valid name in a backup")
     return name
 
 
 def file_name(host: str, created: float) -> str:
-    """`pi.local-20261122T035004Z.tar`; what file systems might not like in a host's name becomes `_`."""
+    """`pi.local-20261122T035004Z.tar`; unusual characters in the host's name become `_`."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(created))
     return f"{re.sub(r'[^A-Za-z0-9._-]', '_', host).lstrip('.')}-{stamp}.tar"

@@ -1,4 +1,4 @@
-"""Ollama's store of models: manifests by name, data (blobs) by digest. Pure rules."""
+"""Ollama's model store: manifests by name, data (blobs) by digest. Pure rules."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from hearth.models.names import name_from_manifest
 
 
 def blobs_of(manifest: bytes) -> dict[str, int]:
-    """Blobs (`sha256-…`, the name of its file) that a model consists of, with their sizes in bytes.
+    """The blobs of a model (`sha256-…`, the file name), with their sizes in bytes.
 
     Raises:
-        ValueError: that is no manifest.
+        ValueError: it is not a manifest.
     """
     try:
         document = json.loads(manifest)
         parts = [document["config"], *document["layers"]]
         return {part["digest"].replace(":", "-"): int(part["size"]) for part in parts}
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"no manifest of a model: {error!r}") from None
+        raise ValueError(f"not a model manifest: {error!r}") from None
 
 
 def list_models(manifests: Mapping[str, bytes]) -> tuple[Model, ...]:
@@ -31,7 +31,7 @@ def list_models(manifests: Mapping[str, bytes]) -> tuple[Model, ...]:
         manifests: path below `manifests/` → content.
 
     Raises:
-        ValueError: one is no manifest.
+        ValueError: one is not a manifest.
     """
     return tuple(
         Model(
@@ -44,7 +44,7 @@ def list_models(manifests: Mapping[str, bytes]) -> tuple[Model, ...]:
 
 
 def missing_blobs(manifests: Mapping[str, bytes], blobs: Mapping[str, int]) -> dict[str, list[str]]:
-    """Model → those of its blobs that are not among `blobs` (name → bytes). Models that lack none are left out."""
+    """Model → those of its blobs that are not in `blobs` (name → bytes). Complete models are omitted."""
     lacking = {
         name_from_manifest(path): [name for name, size in blobs_of(content).items() if blobs.get(name) != size]
         for path, content in manifests.items()

@@ -1,4 +1,4 @@
-"""Backups: one file on the control machine for each host. Nothing on the host is changed."""
+"""Backups: one file per host on the control machine. Nothing on the host is changed."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def write_backup(
     """Write a backup of the host.
 
     Args:
-        files: paths below `/opt/hearth` that this version of Hearth puts there, beside its records.
-        into: the file; it is there when all of it is.
+        files: paths below `/opt/hearth` that this version of Hearth writes, in addition to its records.
+        into: the file, which appears only when complete.
         about: `created` and `commit`, for its manifest.
-        with_models: with the models' data, which may be gigabytes; their names and digests are in any backup.
+        with_models: include the models' data, which may be gigabytes; their names and digests are always included.
     """
     try:
         state = host.get_fact(Footprint, models_dir=settings.ollama_models_dir)
@@ -66,7 +66,7 @@ def _save(
 
 
 def stream_script(plan: Plan) -> str:
-    """Shell script that writes the files of the plan to its standard output, as one tar archive."""
+    """Shell script that writes the files of the plan to standard output, as one tar archive."""
     words = ["tar", "--create", "--file=-", "--format=gnu", "--no-recursion", "-C", ROOT, *plan.files]
     if plan.stored:
         words += ["-C", plan.store, *plan.stored]
@@ -76,10 +76,10 @@ def stream_script(plan: Plan) -> str:
 def build_archive(
     state: State, host: Host, settings: Settings, plan: Plan, into: Path, about: dict[str, str], root: dict[str, Any]
 ) -> Manifest:
-    """Stream what the plan names from the host into a backup, a piece at a time.
+    """Stream the files of the plan from the host into a backup.
 
     Raises:
-        BackupError: what came is not what should have come, or a model on the host is damaged.
+        BackupError: the host sent unexpected data, or a model on the host is damaged.
         ChannelError: the host could not read its files.
     """
     expected = {*plan.files, *plan.stored}
@@ -93,7 +93,7 @@ def build_archive(
                 for entry in stream:
                     content = stream.extractfile(entry) if entry.isreg() and entry.name in expected else None
                     if content is None:
-                        raise BackupError(f"{entry.name} on the host is no plain file, which Hearth did not put there")
+                        raise BackupError(f"{entry.name} on the host is not a regular file, so it is not Hearth's")
                     expected.remove(entry.name)
                     kind, _, rest = entry.name.partition("/")
                     if kind == "manifests":
@@ -107,10 +107,10 @@ def build_archive(
             while reader.read(CHUNK):
                 pass
         if expected:
-            raise BackupError(f"{', '.join(sorted(expected)[:5])} did not come from the host")
+            raise BackupError(f"{', '.join(sorted(expected)[:5])} were not sent by the host")
         lacking = missing_blobs(manifests, blobs) if plan.has_blobs else {}
         if lacking:
-            raise BackupError(f"data of {', '.join(lacking)} is missing on the host; deploy again, then it is pulled")
+            raise BackupError(f"data of {', '.join(lacking)} is missing on the host; deploy again to pull it")
         return writer.finish(
             host=host.name,
             images=plan.images,
@@ -124,6 +124,6 @@ def build_archive(
 def _check_blob(name: str, sha256: str) -> None:
     if name != f"sha256-{sha256}":
         raise BackupError(
-            f"{name} in the host's store of models is damaged: its content is not what its name says. "
-            "`ollama rm` of the model it belongs to, and a deploy, bring it anew"
+            f"{name} in the host's model store is damaged: its content does not match its digest. Remove its model "
+            "with `ollama rm`, and deploy again to pull it"
         )

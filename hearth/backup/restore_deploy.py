@@ -1,4 +1,4 @@
-"""A backup put onto a host: the same parts as in a deploy, with the backup's settings, files, images and models."""
+"""Restore a backup to a host: the steps of a deploy, with the backup's settings, files, images and models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hearth.models.deploy import pull_listed_models
 from hearth.runtime.options import read_required
 from hearth.settings.load import SettingsError, load_settings
 from hearth.settings.model import Settings
-from hearth.stack.deploy import put_stack
+from hearth.stack.deploy import install_stack
 from hearth.tls.local_files import TlsInputs
 
 _STAMP = len("-20261122T035004Z.tar")
@@ -26,17 +26,17 @@ _STAMP = len("-20261122T035004Z.tar")
 
 @cache
 def _load(path: Path) -> Archive:
-    # Gigabytes are read: connections to other hosts, which are watched meanwhile, must not look dead for that.
+    # This reads gigabytes: yield meanwhile, so that the keepalives of other hosts don't time out.
     return Archive.load(path, breathe=lambda: gevent.sleep(0))
 
 
 def open_backup() -> Archive:
-    """The backup for this host, read whole once: damage is found before anything is asked of a host.
+    """The backup for this host, read completely once: damage is detected before any host is contacted.
 
-    `x_restore_from` names a file, or a directory of which each host gets its newest.
+    `x_restore_from` names a file, or a directory in which each host has its own newest backup.
 
     Raises:
-        DeployError: there is none, or it can't be used.
+        DeployError: it is missing or unusable.
     """
     path = Path(read_required("x_restore_from", host.data.get("x_restore_from"), "backups/….tar"))
     hosts = sum(1 for one in state.inventory if state.is_host_in_limit(one))
@@ -45,8 +45,8 @@ def open_backup() -> Archive:
             return _load(_newest(path, host.name))
         if hosts != 1:
             raise BackupError(
-                f"{path} is the backup of one host, and this run is for {hosts}; a directory with one for each, or "
-                "`pyinfra … --limit` would be right"
+                f"{path} is the backup of one host, but this run has {hosts}; use a directory with one backup per "
+                "host, or `pyinfra … --limit`"
             )
         return _load(path)
     except BackupError as error:
@@ -62,21 +62,24 @@ def _newest(directory: Path, name: str) -> Path:
 
 
 def choose_settings(inventory: Settings) -> Settings:
-    """The backup's settings; says which of the inventory's are not used.
+    """The backup's settings; logs which of the inventory's are not used.
 
     Raises:
-        DeployError: this version of Hearth can't use them.
+        DeployError: they are invalid in this version of Hearth.
     """
     archive = open_backup()
-    of = archive.manifest
-    logger.info(f"{host.print_prefix}backup of {of.host} from {of.created}, {len(of.members)} members, all whole")
+    manifest = archive.manifest
+    logger.info(
+        f"{host.print_prefix}backup of {manifest.host} from {manifest.created}, "
+        f"{len(manifest.members)} members, all intact"
+    )
     used, lines = settings_to_use(archive.settings, inventory.model_dump(mode="json"))
     for line in lines:
         logger.info(f"{host.print_prefix}{line}")
     try:
         return load_settings(used, host.name)
     except SettingsError as error:
-        raise DeployError(f"settings in the backup can't be used by this version of Hearth:\n  {error}") from None
+        raise DeployError(f"settings in the backup are invalid in this version of Hearth:\n  {error}") from None
 
 
 @deploy("Restore")
@@ -84,11 +87,11 @@ def restore(archive: Archive, settings: Settings, tls_inputs: TlsInputs) -> None
     files = archive.tree()
     references = image_references(files["compose.yaml"])
     known = {name: image for name, image in archive.manifest.images.items() if name in references.values()}
-    pull_saved_images(name="Pull the images that were backed up", images=known, timeout=settings.docker_pull_timeout)
-    # The image that will run tries httpd.conf, also where somebody had edited the host that was backed up.
-    trying = settings.model_copy(update={"proxy_image": references["httpd"]})
-    put_stack(trying, tls_inputs, files, references)
+    pull_saved_images(name="Pull the backed-up images", images=known, timeout=settings.docker_pull_timeout)
+    # The image in the backup validates httpd.conf, even if the host was edited before the backup.
+    restored = settings.model_copy(update={"proxy_image": references["httpd"]})
+    install_stack(restored, tls_inputs, files, references)
     send_models(name="Send the models", archive=archive, models_dir=settings.ollama_models_dir)
-    # Never newer ones, whatever the settings say: this is to be as it was.
-    pull_listed_models(settings, update=False, title="Pull the models that did not come with the backup")
+    # Never update models, regardless of the settings: restore the previous state.
+    pull_listed_models(settings, update=False, title="Pull models that are not in the backup")
     verify_restore(name="Compare with the backup", archive=archive, models_dir=settings.ollama_models_dir)

@@ -1,4 +1,4 @@
-"""Put a backup onto a host: images by their digests, models with their data; and look whether all is there."""
+"""Restore a backup: images by digest, models with their data; then verify everything."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from hearth.stack.image_operations import FUNCTIONS
 
 @operation()
 def pull_saved_images(images: Mapping[str, Image], timeout: int) -> Generator[FunctionCommand, None, None]:
-    """Pull the very images that the host of the backup had, by their digests, as far as a registry still has them.
+    """Pull the exact images of the backup by digest, if a registry still has them.
 
-    What can't be had so is left to the ordinary pull, by name.
+    Others are left to the regular pull by name.
 
     Args:
-        images: reference → what that host had.
+        images: reference → image in the backup.
         timeout: seconds for one attempt.
     """
     try:
@@ -42,45 +42,45 @@ def pull_saved_images(images: Mapping[str, Image], timeout: int) -> Generator[Fu
     wanted = {reference: image for reference, image in images.items() if image.digests and "@" not in reference}
     missing = [reference for reference in wanted if reference in state.missing(wanted)]
     if not missing:
-        host.noop("images are there")
+        host.noop("images up to date")
     for reference in missing:
         yield streamed_command(pull_script(reference, wanted[reference], timeout))
 
 
 def pull_script(reference: str, image: Image, timeout: int) -> str:
-    """Shell script that pulls an image by its digests, one after another, and gives it its name.
+    """Shell script that pulls an image by its digests, tried in order, and tags it.
 
-    Where none can be had it says so and succeeds: the ordinary pull comes next, which also knows what to do about an
-    image whose pull was cut off by a loss of power.
+    If none is available it prints that and succeeds: the regular pull follows, which also repairs an image whose pull
+    was interrupted by a power failure.
     """
     name = quote(reference)
-    gone = f"No registry has {reference} as it was backed up any more: what its name leads to today will be taken."
+    gone = f"The backed-up image of {reference} is no longer in any registry; pulling the current one of that name."
     return f"""set -e
 {FUNCTIONS}
-if suspect {name}; then exit 0; fi
-begin {name}
+if is_untrusted {name}; then exit 0; fi
+mark_pulls {name}
 for digest in {quote(*image.digests)}; do
   for attempt in 1 2 3; do
     if timeout {timeout} docker pull "$digest" && docker tag "$digest" {name}; then
       sync
       id=$(docker image inspect --format '{{{{.Id}}}}' {name})
       record "$lock" {name} "$id"
-      forget {name}
+      clear_mark {name}
       exit 0
     fi
     sleep $attempt
   done
 done
-forget {name}
+clear_mark {name}
 echo {quote(gone)}"""
 
 
 @operation()
 def send_models(archive: Archive, models_dir: str) -> Generator[FunctionCommand, None, None]:
-    """Send the models that are in the backup and not on the host; each file counts only when its SHA-256 is right.
+    """Send the models that are in the backup and not on the host; each file is checked by SHA-256.
 
     Args:
-        archive: with or without the models' data. Without, nothing is done: they are pulled.
+        archive: without the models' data nothing is sent; they are pulled later.
         models_dir: the setting: "" for the volume.
     """
     try:
@@ -90,7 +90,9 @@ def send_models(archive: Archive, models_dir: str) -> Generator[FunctionCommand,
         return
     names = models_to_send(archive.manifest, state)
     if not names:
-        host.noop("models in the backup are there" if archive.manifest.has_blobs else "the backup has no models' data")
+        host.noop(
+            "all models of the backup present" if archive.manifest.has_blobs else "the backup has no models' data"
+        )
         return
     for name in names:
         yield FunctionCommand(_send, (archive.path, archive, name, state.store, connection_arguments()), {})
@@ -105,35 +107,35 @@ def _send(state: State, host: Host, path: Path, archive: Archive, name: str, sto
             write_to(state, host, receive_script(store, name.removeprefix("models/"), member.sha256), root, source)
     except (ChannelError, OSError) as error:
         logger.error(
-            f"{host.print_prefix}{name} of {path} did not arrive: {error}; restore again, what arrived is kept"
+            f"{host.print_prefix}could not send {name} of {path}: {error}; restore again; what was sent so far is kept"
         )
         return False
     return True
 
 
 def receive_script(store: str, path: str, sha256: str) -> str:
-    """Shell script that writes its standard input to a file in the store of models, if that has the right SHA-256.
+    """Shell script that writes standard input to a file in the model store, if its SHA-256 matches.
 
-    It is written once, on the disk where it stays, and takes its place by a rename: half a model is never seen.
+    It is written once, on its final disk, and renamed into place, so that no partial model appears.
     """
-    incoming, place = quote(f"{store}/.hearth-incoming"), quote(f"{store}/{path}")
+    incoming, target = quote(f"{store}/.hearth-incoming"), quote(f"{store}/{path}")
     return f"""set -e
 umask 022
 [ -d {quote(store)} ] || mkdir {quote(store)}
 trap 'rm -f {incoming}' EXIT
 cat > {incoming}
 if [ "$(sha256sum < {incoming} | cut -c -64)" != {sha256} ]; then
-  echo 'it arrived with another content' >&2
+  echo 'its content changed in transit' >&2
   exit 1
 fi
 mkdir -p {quote(f"{store}/{path}".rpartition("/")[0])}
 sync {incoming}
-mv -f {incoming} {place}"""
+mv -f {incoming} {target}"""
 
 
 @operation()
 def verify_restore(archive: Archive, models_dir: str) -> Generator[FunctionCommand, None, None]:
-    """Compare every restored file on the host with the backup, by SHA-256; say what of the rest is not the same.
+    """Compare every restored file on the host with the backup by SHA-256, and report other differences.
 
     Args:
         archive: what was restored.
@@ -141,16 +143,16 @@ def verify_restore(archive: Archive, models_dir: str) -> Generator[FunctionComma
     """
     files = {name.removeprefix("files/"): archive.manifest.members[name].sha256 for name in archive.names("files/")}
     try:
-        there = host.get_fact(Tree, paths=tuple(sorted(files)))
+        tree = host.get_fact(Tree, paths=tuple(sorted(files)))
         state = host.get_fact(Footprint, models_dir=models_dir)
     except FactPreconditionError as error:
         yield refused_command(str(error))
         return
-    if differences := find_differences(archive.manifest, files, there.digests, state):
-        yield refused_command("not as in the backup: " + "; ".join(differences))
+    if differences := find_differences(archive.manifest, files, tree.digests, state):
+        yield refused_command("differs from the backup: " + "; ".join(differences))
         return
     for line in find_surprises(archive.manifest, state):
         logger.warning(f"{host.print_prefix}{line}")
     blobs = len(archive.names("models/"))
-    also = f" and {blobs} files of models" if archive.manifest.has_blobs else ""
-    host.noop(f"{len(files)} files{also} are byte for byte as in the backup")
+    also = f" and {blobs} model files" if archive.manifest.has_blobs else ""
+    host.noop(f"{len(files)} files{also} match the backup")

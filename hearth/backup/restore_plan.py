@@ -1,4 +1,4 @@
-"""What a restore does, and how what came of it is compared with the backup. Pure rules."""
+"""What a restore does, and how its result is compared with the backup. Pure rules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hearth.paths import CONTAINERS
 
 
 def image_references(compose: bytes) -> dict[str, str]:
-    """Service → image reference, of a backup's `compose.yaml`.
+    """Service → image reference, from a backup's `compose.yaml`.
 
     Raises:
         BackupError: it is not one of Hearth's.
@@ -26,7 +26,7 @@ def image_references(compose: bytes) -> dict[str, str]:
 
 
 def models_to_send(manifest: Manifest, host: FootprintState) -> list[str]:
-    """Members of models that the host does not have: data first, then the names that make models of it."""
+    """Members of models that are missing on the host: first blobs, then manifests."""
     if not manifest.has_blobs:
         return []
     blobs = [
@@ -44,39 +44,41 @@ def models_to_send(manifest: Manifest, host: FootprintState) -> list[str]:
 
 
 def find_differences(
-    manifest: Manifest, files: Mapping[str, str], there: Mapping[str, str], host: FootprintState
+    manifest: Manifest, files: Mapping[str, str], present: Mapping[str, str], host: FootprintState
 ) -> list[str]:
-    """Everything that should be byte for byte as in the backup, and is not.
+    """Everything that must be identical to the backup, and is not.
 
     Args:
         files: path below `/opt/hearth` → SHA-256 (hex) in the backup.
-        there: the same of the host; "" where owner or mode are wrong.
+        present: the same of the host; "" for a wrong owner or mode.
     """
-    wrong = [f"{path} is {_how(there.get(path))}" for path, digest in files.items() if there.get(path) != digest]
-    return wrong + [f"{name} is missing or another one" for name in models_to_send(manifest, host)]
+    differences = [
+        f"{path} is {_how(present.get(path))}" for path, digest in files.items() if present.get(path) != digest
+    ]
+    return differences + [f"{name} is missing or different" for name in models_to_send(manifest, host)]
 
 
 def _how(digest: str | None) -> str:
     if digest is None:
         return "missing"
-    return "another one" if digest else "not readable for all, or not root's"
+    return "different" if digest else "of the wrong owner or mode"
 
 
 def find_surprises(manifest: Manifest, host: FootprintState) -> list[str]:
-    """What is not the same as when the backup was made, and could not be promised, a sentence each."""
+    """Unavoidable differences to the time of the backup, one message each."""
     lines = []
     for reference, image in manifest.images.items():
         now = host.images.get(reference)
         if now is not None and now.id != image.id:
             lines.append(
-                f"{reference} is another image than in the backup ({now.id[:19]}, not {image.id[:19]}): its name leads "
-                "elsewhere by now, or the machine is of another kind"
+                f"{reference} is not the image of the backup ({now.id[:19]}, not {image.id[:19]}): its tag was moved, "
+                "or the machine's architecture differs"
             )
     digests = set(host.manifests.values())
     for model in manifest.models:
         if model.digest not in digests:
             lines.append(
-                f"model {model.name} is not the one in the backup: it was pulled anew and has changed, or it is not in "
+                f"model {model.name} is not the one in the backup: it has changed in the registry, or it is not in "
                 "ollama_models and was not pulled"
             )
     return lines

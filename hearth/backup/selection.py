@@ -1,4 +1,4 @@
-"""What goes into a backup, and how the settings in one differ from others. Pure rules."""
+"""What goes into a backup, and how its settings differ from the inventory's. Pure rules."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from hearth.footprint.image import Image
 from hearth.footprint.owned_files import is_secret, lasting_files
 from hearth.paths import DAEMON_RECORD, IMAGES_FOUND, IMAGES_LOCK, ROOT
 
-# What the host writes down of itself: another host writes its own, so these are kept to compare with.
+# The host's own records. Another host has its own, so these are only for comparison.
 RECORDS = frozenset(path.removeprefix(f"{ROOT}/") for path in (IMAGES_LOCK, IMAGES_FOUND, DAEMON_RECORD))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is read from a host.
+    """What to read from a host.
 
     Attributes:
         files: below `/opt/hearth`.
         store: directory of the models.
-        stored: below it: manifests, and blobs if they were asked for.
-        has_blobs: they were.
-        images: reference → what the host has.
-        secrets: what becomes of them.
+        stored: paths below it: manifests, and blobs if requested.
+        has_blobs: blobs are included.
+        images: reference → the host's image.
+        secrets: whether there are any.
     """
 
     files: tuple[str, ...]
@@ -38,16 +38,16 @@ class Plan:
 
 
 def plan_backup(host: FootprintState, files: frozenset[str], with_models: bool) -> Plan:
-    """What of a host goes into its backup.
+    """What goes into a host's backup.
 
     Args:
-        files: paths below `/opt/hearth` that this version of Hearth puts there, beside its records.
+        files: paths below `/opt/hearth` that this version of Hearth writes, in addition to its records.
 
     Raises:
-        BackupError: there is nothing to back up, or a file has a name that no backup can have.
+        BackupError: there is nothing to back up, or a file name is not allowed in a backup.
     """
     if "compose.yaml" not in host.files:
-        raise BackupError(f"there is no {ROOT}/compose.yaml: Hearth was not deployed to this host")
+        raise BackupError(f"{ROOT}/compose.yaml does not exist: Hearth was not deployed to this host")
     ours = tuple(sorted(lasting_files(host.files, files)))
     stored = tuple(
         sorted(path for path in host.store_files if path.startswith("manifests/") or (with_models and _is_blob(path)))
@@ -60,7 +60,7 @@ def plan_backup(host: FootprintState, files: frozenset[str], with_models: bool) 
         stored=stored,
         has_blobs=with_models,
         images=host.images,
-        secrets="left out" if any(is_secret(path) for path in host.files) else "there are none",
+        secrets="not included" if any(is_secret(path) for path in host.files) else "none",
     )
 
 
@@ -69,27 +69,27 @@ def _is_blob(path: str) -> bool:
 
 
 def member_name(path: str) -> str:
-    """The name in a backup of a path below `/opt/hearth`, or below the store of models."""
+    """The name in a backup of a path below `/opt/hearth` or below the model store."""
     if path in RECORDS:
         return f"records/{path}"
     return f"models/{path}" if path.startswith(("manifests/", "blobs/")) else f"files/{path}"
 
 
 def settings_to_use(archived: Mapping[str, Any], inventory: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The settings that a restore uses: those of the backup, whatever the inventory says.
+    """The settings that a restore uses: those of the backup, regardless of the inventory.
 
     Args:
         archived: of the backup.
-        inventory: of the host, as primitives: what came into Hearth after the backup is taken from there.
+        inventory: of the host, as primitives; used for settings that are newer than the backup.
 
     Returns:
-        (settings, a line for each that the inventory has otherwise).
+        (settings, a line for each that differs from the inventory).
     """
     used, lines = dict(archived), []
     for name, value in inventory.items():
         if name not in archived:
             used[name] = value
-            lines.append(f"{name}: the backup is older than this setting; {value!r} is used, as the inventory has it")
+            lines.append(f"{name}: the backup is older than this setting; using the inventory's {value!r}")
         elif archived[name] != value:
-            lines.append(f"{name}: the backup's {archived[name]!r} is used; the inventory has {value!r}")
+            lines.append(f"{name}: using the backup's {archived[name]!r}, not the inventory's {value!r}")
     return used, lines

@@ -16,13 +16,13 @@ from hearth.backup.manifest import FORMAT, MANIFEST, BackupError, Manifest, Memb
 
 
 class Source(Protocol):
-    """What bytes are read from."""
+    """A readable stream of bytes."""
 
     def read(self, size: int, /) -> bytes: ...
 
 
 class Hashed:
-    """A source that counts and hashes what is read from it."""
+    """A source that counts and hashes the bytes read from it."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -41,7 +41,7 @@ class Hashed:
 
 
 class Writer:
-    """Writes a backup under a temporary name, mode 0600; `finish` gives it its own. Without that, nothing stays."""
+    """Writes a backup under a temporary name, mode 0600, until `finish` renames it. Otherwise it is removed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -58,10 +58,10 @@ class Writer:
         """Stream one member of `size` bytes into the archive.
 
         Raises:
-            BackupError: the name is none a backup has, is there already, or the source ended early.
+            BackupError: the name is invalid or a duplicate, or the source ended early.
         """
         if check_member(name) in self._members:
-            raise BackupError(f"{name} came twice")
+            raise BackupError(f"duplicate {name}")
         member = self._write(name, size, source)
         self._members[name] = member
         return member
@@ -70,7 +70,7 @@ class Writer:
         return self.add(name, len(content), io.BytesIO(content))
 
     def finish(self, **facts: Any) -> Manifest:
-        """Write the manifest, and give the file its name.
+        """Write the manifest, and rename the file to its final name.
 
         Args:
             facts: fields of Manifest, all but `format` and `members`.
@@ -90,11 +90,11 @@ class Writer:
         info.size, info.mode, info.mtime = size, 0o600, int(time.time())
         hashed = Hashed(source)
         try:
-            self._tar.addfile(info, hashed)  # type: ignore[arg-type]  # it calls nothing but read
+            self._tar.addfile(info, hashed)  # type: ignore[arg-type]  # it only calls read
         except tarfile.TarError as error:
-            raise BackupError(f"{name} came incomplete ({error})") from None
+            raise BackupError(f"{name} is incomplete ({error})") from None
         if hashed.size != size:
-            raise BackupError(f"{name} came incomplete: {hashed.size} of {size} bytes")
+            raise BackupError(f"{name} is incomplete: {hashed.size} of {size} bytes")
         return Member(size=size, sha256=hashed.sha256)
 
     def __exit__(

@@ -1,7 +1,7 @@
-"""Inventories and settings for groups that pyinfra would pass over in silence, or end on with words of its own.
+"""Mistakes in an inventory or in group settings that pyinfra ignores silently, or reports unclearly.
 
-Nothing here talks to a host. Files are looked at where pyinfra looks for them: in the directory that it is started in,
-and beside the inventory.
+Nothing here talks to a host. Files are searched where pyinfra searches: in the current directory and next to the
+inventory.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from pathlib import Path
 from hearth.runtime.command_line import CommandLine
 from hearth.runtime.text import join_words
 
-# Names of groups, to the names of their hosts.
+# Group name → names of its hosts.
 Groups = Mapping[str, Sequence[str]]
 
 
 def find_invocation_error(asked: CommandLine, directory: Path, load: Callable[[], Groups | None]) -> str:
-    """What can't be meant in a command line, in a sentence that says what would be right; "" if nothing.
+    """The mistake in a command line, with what to write instead; "" if there is none.
 
     Args:
-        directory: the one that pyinfra was started in.
-        load: reads the inventory: its groups, `all` among them; None if it can't be read, which pyinfra then says.
-            Called where files alone don't tell, since reading an inventory may ask a person or a cloud.
+        directory: where pyinfra was started.
+        load: reads the inventory and returns its groups, including `all`; None if that fails, which pyinfra reports.
+            Only called where the files alone don't suffice, since an inventory may prompt or query a cloud.
     """
     path = directory / asked.inventory
     if path.is_dir():
-        return f"{asked.inventory} is a directory, and an inventory is a file: {_choice(directory)} would be right"
+        return f"{asked.inventory} is a directory, not an inventory file; use {_choice(directory)}"
     if not path.is_file():
         if mistake := _no_file(asked, directory, load):
             return mistake
@@ -42,21 +42,21 @@ def find_invocation_error(asked: CommandLine, directory: Path, load: Callable[[]
 
 
 def _no_file(asked: CommandLine, directory: Path, load: Callable[[], Groups | None]) -> str:
-    """Where the inventory is no file: one that was meant to be, or a host that there is not."""
+    """The inventory is not an existing file: a misspelt file name or an unknown host."""
     name = asked.inventory
     if any(char in name for char in ",@") or any(word.startswith("ssh_hostname=") for word in asked.data):
         return ""
     files = _inventories(directory)
     if "/" in name or name.endswith(".py"):
         close = difflib.get_close_matches(name, files, n=1)
-        right = f"did you mean {close[0]}?" if close else f"{_choice(directory)} would be right"
-        return f"there is no inventory file {name} in {directory}; {right}"
+        fix = f"did you mean {close[0]}?" if close else f"use {_choice(directory)}"
+        return f"there is no inventory file {name} in {directory}; {fix}"
     groups = load()
     if groups is None or groups.get("all"):
         return ""
     same = [one for one in files if Path(one).stem == name]
-    right = f"did you mean {same[0]}?" if same else f"an inventory file, such as {_choice(directory)}, would be right"
-    return f"{name} is no inventory file, and no host of that name is known here; {right}"
+    fix = f"did you mean {same[0]}?" if same else f"use an inventory file such as {_choice(directory)}"
+    return f"{name} is neither an inventory file nor a known host; {fix}"
 
 
 def _no_match(asked: CommandLine, groups: Groups) -> str:
@@ -66,16 +66,16 @@ def _no_match(asked: CommandLine, groups: Groups) -> str:
         for one in patterns:
             found = set(groups[one]) if one in groups else {name for name in hosts if fnmatch(name, one)}
             if not found:
-                there = f"the hosts {_some(hosts)} and the groups {_some(sorted(groups))}" if hosts else "no hosts"
-                return f"{option} {one} matches no host; {asked.inventory} has {there}"
+                available = f"the hosts {_some(hosts)} and the groups {_some(sorted(groups))}" if hosts else "no hosts"
+                return f"{option} {one} matches no host; {asked.inventory} has {available}"
             chosen = chosen | found if option == "--limit" else chosen - found
-    return "" if chosen else f"--exclude {' --exclude '.join(asked.exclude)} leaves no host over"
+    return "" if chosen else f"--exclude {' --exclude '.join(asked.exclude)} leaves no host"
 
 
 def _stray_group_data(asked: CommandLine, directory: Path, inventory: Path) -> str:
-    """A file of settings for a group that no inventory has: pyinfra reads it, and gives what it says to nobody."""
+    """A settings file for a group that no inventory has: pyinfra reads it and applies it to no host."""
     if "@" in inventory.read_text(encoding="utf-8", errors="replace"):
-        return ""  # what "@…" stands for may bring groups of its own
+        return ""  # a connector ("@…") may define groups
     files = {inventory, *(directory / one for one in _inventories(directory)), *inventory.parent.glob("*.py")}
     known = {"all"}
     for one in files:
@@ -83,22 +83,22 @@ def _stray_group_data(asked: CommandLine, directory: Path, inventory: Path) -> s
         if names is None:
             return ""
         known |= names
-    places = dict.fromkeys([directory, inventory.parent.resolve()])
-    for place in [*(place / "group_data" for place in places), *(directory / one for one in asked.group_data)]:
-        for file in sorted(place.glob("*.py")) if place.is_dir() else [place]:
+    directories = dict.fromkeys([directory, inventory.parent.resolve()])
+    for path in [*(one / "group_data" for one in directories), *(directory / one for one in asked.group_data)]:
+        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
             if file.suffix != ".py" or file.stem in known or file.stem.startswith(("_", "@")):
                 continue
             close = difflib.get_close_matches(file.stem, known, n=1)
-            right = f"did you mean {close[0]}.py?" if close else f"groups are {_some(sorted(known))}"
+            fix = f"did you mean {close[0]}.py?" if close else f"groups are {_some(sorted(known))}"
             return (
-                f"{_short(file, directory)} has settings for a group {file.stem}, which no inventory has, so they "
-                f"would count for no host; {right}"
+                f"{_short(file, directory)} has settings for the group {file.stem}, but no inventory has that group; "
+                f"{fix}"
             )
     return ""
 
 
 def group_names(inventory: Path) -> set[str] | None:
-    """Names that may be groups in an inventory file; None where reading the file can't tell."""
+    """Names that may be groups in an inventory file; None if the source alone does not determine them."""
     try:
         tree = ast.parse(inventory.read_text(encoding="utf-8"))
     except (OSError, ValueError, SyntaxError):
@@ -118,7 +118,7 @@ def group_names(inventory: Path) -> set[str] | None:
 
 
 def _inventories(directory: Path) -> list[str]:
-    """Inventory files, as they are written on a command line."""
+    """Inventory files, as written on a command line."""
     found = (directory / "inventory").glob("*.py")
     return sorted(f"inventory/{path.name}" for path in found if not path.name.startswith("_"))
 

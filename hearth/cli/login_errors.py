@@ -1,4 +1,4 @@
-"""Why pyinfra could not log in to a host, and what to do: a sentence for each reason that is known. Pure rules."""
+"""Why pyinfra could not log in to a host, and how to fix it: one message per known cause. Pure rules."""
 
 from __future__ import annotations
 
@@ -14,74 +14,75 @@ from hearth.doctor.socket_errors import reason_of
 from hearth.doctor.target import parse_ip
 
 _SILENT = (
-    "Nothing answers at {address}. Is it on, on this network, and is that still its address? Your router lists it; "
+    "No response from {address}. Is the host on, on this network, and is this still its address? Your router lists it; "
     "`hostname -I` on the host shows it"
 )
 
 
-def explain_login_error(error: BaseException, place: ClientEnvironment, address: str, user: str, port: int) -> str:
-    """What a failed login means, and what to do about it; "" where that is not known.
+def explain_login_error(
+    error: BaseException, environment: ClientEnvironment, address: str, user: str, port: int
+) -> str:
+    """The cause of a failed login and its fix; "" if unknown.
 
     Args:
-        error: pyinfra's, with what it was made of as its context.
-        place: this computer.
-        address, user, port: of the host, as the inventory has them.
+        error: pyinfra's, with the original error as its context.
+        environment: this computer.
+        address, user, port: of the host, from the inventory.
     """
     words = {"address": address, "port": port, "who": f"{user}@{address}" if user else address}
-    for one in _made_of(error):
-        text = _meaning(one, place, address)
+    for one in _causes(error):
+        text = _meaning(one, environment, address)
         if text:
             return fill(text, words)
     return ""
 
 
-def _made_of(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it was made of. Paramiko puts what the system said of each address into one of its own."""
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and its causes. Paramiko wraps the system's error for each address in one of its own."""
     while error is not None:
         yield from error.errors.values() if isinstance(error, NoValidConnectionsError) else ()
         yield error
         error = error.__cause__ or error.__context__
 
 
-def _meaning(error: BaseException, place: ClientEnvironment, address: str) -> str:
+def _meaning(error: BaseException, environment: ClientEnvironment, address: str) -> str:
     match error:
         case gaierror():
-            return (
-                "The name {address} is known to nobody here. Put the host's IP address into the inventory; your router "
-                "lists it"
-            )
+            return "Can't resolve the name {address}. Use the host's IP address in the inventory; your router lists it"
         case AuthenticationException():
             return (
-                "It does not let {who} in. Hearth logs in with an ssh key and never asks for ssh's password: once, "
-                "`ssh-copy-id {who}` (before it `ssh-keygen`, if you have no key)"
+                "The host rejects {who}. Hearth logs in with an ssh key and never prompts for ssh's password: run "
+                "`ssh-copy-id {who}` once (first `ssh-keygen`, if you have no key)"
             )
         case BadHostKeyException():
             return (
-                "It is another machine than the one that was known by that address, or was flashed anew since. If you "
-                "know why: `ssh-keygen -R {address}`"
+                "Its host key has changed: another machine has this address, or the host was reinstalled. If you "
+                "expect that: `ssh-keygen -R {address}`"
             )
         case OSError():
-            return _meaning_of_number(error, place, address)
+            return _meaning_of_number(error, environment, address)
     return ""
 
 
-def _meaning_of_number(error: OSError, place: ClientEnvironment, address: str) -> str:
-    reason = reason_of(error, place.system)
+def _meaning_of_number(error: OSError, environment: ClientEnvironment, address: str) -> str:
+    reason = reason_of(error, environment.system)
     ip = parse_ip(address)
-    # A name may well be one of the local network's.
+    # A name may be local, too.
     is_near = ip is None or ip.is_private
     match reason:
         case "refused":
             return (
-                "It is there, and takes no ssh on port {port}. Switch ssh on (`sudo systemctl enable --now ssh` on the "
-                "host), or set `ssh_port` in the inventory"
+                "The host is up but does not accept ssh on port {port}. Enable ssh (`sudo systemctl enable --now ssh` "
+                "on the host), or set `ssh_port` in the inventory"
             )
-        case "host-unreachable" if place.system == "Darwin" and is_near and not place.exempt_from_local_network_privacy:
+        case "host-unreachable" if (
+            environment.system == "Darwin" and is_near and not environment.exempt_from_local_network_privacy
+        ):
             cause = LOCAL_NETWORK_PRIVACY
-            terminal = {"terminal": place.terminal_named}
+            terminal = {"terminal": environment.terminal_named}
             return f"{fill(cause.why, terminal)} {fill(cause.cure, terminal)} See {cause.docs}".rstrip(".")
         case "timeout" | "host-unreachable" | "host-down":
             return _SILENT
         case "network-unreachable":
-            return "This computer is in no network that leads to {address}: connect it, or look at its VPN"
+            return "This computer has no route to {address}: connect it to that network, or check its VPN"
     return ""

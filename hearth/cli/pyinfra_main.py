@@ -70,7 +70,7 @@ def _translate(code: int) -> int:
         return exit_code(code, began=False)
     state: State = ctx_state.get()  # type: ignore[no-untyped-call]
     began = state.initialised and state.current_stage >= StateStage.Execute
-    looked = code == 0 and not began and read_command_line().only_looks
+    looked = code == 0 and not began and read_command_line().is_dry
     return exit_code(code, began=began, preview=_preview(state) if looked else None)
 
 

@@ -1,4 +1,4 @@
-"""The opening and the close of every run that deploys: deploy.py and those in deploys/."""
+"""How every run opens and closes: deploy.py and those in deploys/."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from hearth.tls.local_files import TlsInputs
 
 @dataclass(frozen=True)
 class Session:
-    """What a run knows of the current host before it looks at it.
+    """What a run knows about the current host before it inspects it.
 
     Attributes:
         root: pyinfra arguments with which commands on the host run as root.
-        tls_inputs: of runs that deploy; else empty.
+        tls_inputs: empty except in runs that deploy.
     """
 
     settings: Settings
@@ -37,11 +37,11 @@ class Session:
 
 
 def open_session(choose_settings: Callable[[Settings], Settings] | None = None, *, needs_tls: bool = False) -> Session:
-    """Load and check what this machine has, then take the host's deploy lock and watch the connection to it.
+    """Load and check the settings, then take the host's deploy lock and start the keepalive.
 
     Args:
-        choose_settings: makes the settings of the run from the inventory's, as a restore does.
-        needs_tls: read the certificates, too.
+        choose_settings: returns the run's settings, given the inventory's (a restore uses the backup's).
+        needs_tls: also read the certificates.
 
     Raises:
         DeployError: before anything on the host is changed.
@@ -62,7 +62,7 @@ def close_session(session: Session, *, serves: bool = False) -> None:
     """The last line of a deploy file.
 
     Args:
-        serves: the run ends with a stack that serves, and its end says what.
+        serves: the run ends with a running stack, which the summary describes.
     """
     if serves:
         mark_ready(session.settings, session.root)
@@ -71,35 +71,33 @@ def close_session(session: Session, *, serves: bool = False) -> None:
 
 
 def check_directory() -> None:
-    """Refuse another directory than the project's: pyinfra finds no settings in group_data/ there, and says nothing.
+    """Refuse any directory but the project's: elsewhere pyinfra silently finds no group_data/.
 
     Raises:
-        DeployError: with the one to go to.
+        DeployError: names the right directory.
     """
     if Path.cwd() != CHECKOUT:
         raise DeployError(
-            f"{host.name}: nothing was changed: pyinfra was started in {Path.cwd()}, and finds Hearth's settings only "
-            f"in Hearth's own directory: `cd {CHECKOUT}` first"
+            f"{host.name}: nothing was changed: pyinfra was started in {Path.cwd()}, but finds Hearth's settings only "
+            f"in Hearth's own directory; run `cd {CHECKOUT}` first"
         )
 
 
 def load_all_settings(hosts: Iterable[Host]) -> dict[str, Settings]:
-    """Settings of every host, by its name. All are checked before one host is asked anything.
+    """Settings of every host, by its name. All are checked before any host is contacted.
 
     Raises:
-        DeployError: one line for each setting of any host that is wrong.
+        DeployError: one line for each invalid setting of any host.
     """
     settings: dict[str, Settings] = {}
-    wrong: list[str] = []
+    errors: list[str] = []
     for one in hosts:
         try:
             settings[one.name] = load_settings(one.data.dict(), one.name)  # type: ignore[no-untyped-call]
         except SettingsError as error:
-            wrong.append(str(error))
-    if wrong:
-        raise DeployError(
-            "these settings can't be used, and nothing was changed:\n  " + "\n  ".join("\n".join(wrong).split("\n"))
-        )
+            errors.append(str(error))
+    if errors:
+        raise DeployError("invalid settings, nothing was changed:\n  " + "\n  ".join("\n".join(errors).split("\n")))
     return settings
 
 
@@ -114,7 +112,7 @@ def root_arguments() -> dict[str, Any]:
         return {}
     if not login.has_sudo:
         raise DeployError(
-            f"{host.name}: the user that logs in is not root and the host has no sudo, so nothing was changed; log in "
+            f"{host.name}: the login user is not root and the host has no sudo; nothing was changed; log in "
             'as root ("ssh_user": "root" in the inventory) or install sudo'
         )
     return {"_sudo": True}

@@ -1,6 +1,6 @@
-"""The beginning of every run of pyinfra in this directory: what can't be meant ends it with a sentence.
+"""Start of every pyinfra run in this directory: refuse a wrong command line with a clear error.
 
-pyinfra itself takes an inventory that is not there, or a `--limit` that matches nothing, for no hosts, and succeeds.
+pyinfra itself treats a missing inventory, or a `--limit` that matches nothing, as "no hosts", and succeeds.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from pyinfra.api.exceptions import PyinfraError
 from hearth.cli.inventory_check import Groups, find_invocation_error
 from hearth.runtime.command_line import CommandLine, read_command_line
 
-# Of those that pyinfra does not bring with it.
-_NEEDED = ("pydantic", "yaml")
+# Packages that pyinfra does not depend on.
+_REQUIRED = ("pydantic", "yaml")
 
 
 def check_invocation() -> None:
-    """Look at the command line, the inventory and the settings for groups.
+    """Check the command line, the inventory and the group settings.
 
     Raises:
-        PyinfraError: with what can't be right, and what would be.
+        PyinfraError: names the mistake and its fix.
     """
-    if missing := [name for name in _NEEDED if find_spec(name) is None]:
+    if missing := [name for name in _REQUIRED if find_spec(name) is None]:
         raise PyinfraError(
-            f"nothing was changed: this pyinfra is another one than Hearth's: it lacks the Python packages "
-            f"{', '.join(missing)}. Run `make setup` once, and then .venv/bin/pyinfra in place of pyinfra"
+            f"nothing was changed: this is not Hearth's own pyinfra: it lacks the Python packages "
+            f"{', '.join(missing)}. Run `make setup` once, and then .venv/bin/pyinfra instead of pyinfra"
         )
-    from hearth.cli.summary import print_summary_at_exit  # needs them
+    from hearth.cli.summary import print_summary_at_exit  # requires these packages
 
     asked = read_command_line()
     if asked.operations and all(name.endswith(".py") for name in asked.operations):
@@ -39,7 +39,7 @@ def check_invocation() -> None:
 
 
 def _load(asked: CommandLine) -> Groups | None:
-    """The groups of the inventory, as pyinfra reads it. What is wrong in it, pyinfra says when it reads it."""
+    """The groups of the inventory, as pyinfra reads it. Errors in it are left for pyinfra to report."""
     from pyinfra_cli.inventory import make_inventory  # type: ignore[import-untyped]
 
     hostname = {"ssh_hostname": ""} if any(word.startswith("ssh_hostname=") for word in asked.data) else {}

@@ -1,8 +1,7 @@
-"""The end of a run: what serves on each host and what was changed there, or what failed and what to do.
+"""The summary of a run: what each host runs and what was changed, or what failed and how to fix it.
 
-pyinfra has no last word that deploy code could add to, and an operation for it would count as a change. So it is said
-when the process ends. What is told of a host was learned from facts that were asked anyway; only where something was
-changed, the host is asked once more.
+pyinfra has no hook for a summary, and an operation would count as a change. So it is printed when the process exits. It
+uses facts that were collected anyway; only a host that was changed is queried once more.
 """
 
 from __future__ import annotations
@@ -40,60 +39,60 @@ from hearth.runtime.journal import current_journal, journal_of, record_failure
 from hearth.runtime.sections import parse_sections
 from hearth.settings.model import Settings
 
-_ASK = (
+_QUERY = (
     "echo @@docker; timeout 40 docker version --format '{{.Server.Version}}' 2>/dev/null; "
     f"echo @@models; timeout 40 docker exec {CONTAINERS['ollama']} ollama list 2>/dev/null; true"
 )
 
 
 def print_summary_at_exit(asked: CommandLine) -> None:
-    """Have the last words said when this process ends. `python -m hearth.drift` has words of its own."""
+    """Print the summary when this process exits. `python -m hearth.drift` prints its own output instead."""
     if not os.environ.get(EXPLAIN_LOG):
         state: State = ctx_state.get()  # type: ignore[no-untyped-call]
-        _listen(state)
-        atexit.register(_say, state, asked, time.monotonic())
+        _listen_for_connect_errors(state)
+        atexit.register(_print_summary, state, asked, time.monotonic())
 
 
 def mark_ready(settings: Settings | None = None, root: Mapping[str, Any] | None = None) -> None:
-    """To be called as the last thing of a deploy file: the current host can be changed.
+    """Call at the end of a deploy file: the current host is ready to be changed.
 
     Args:
-        settings: of a deploy, whose end tells what serves.
+        settings: of a deploy, whose summary describes the running stack.
         root: pyinfra arguments with which commands run as root.
     """
     known = current_journal()
     known.prepared, known.settings, known.arguments = True, settings, root or {}
     state: State = ctx_state.get()  # type: ignore[no-untyped-call]
-    if not any(isinstance(one, _Asker) for one in state.callback_handlers):
-        state.add_callback_handler(_Asker())  # type: ignore[no-untyped-call]
+    if not any(isinstance(one, _VersionQuery) for one in state.callback_handlers):
+        state.add_callback_handler(_VersionQuery())  # type: ignore[no-untyped-call]
 
 
-def _listen(state: State) -> None:
-    """Hear why a host could not be connected to.
+def _listen_for_connect_errors(state: State) -> None:
+    """Learn why a connection to a host failed.
 
     pyinfra forgets its callbacks once it has the inventory, and connects before a deploy file can add one.
     """
-    tell = state.trigger_callbacks
+    trigger = state.trigger_callbacks
 
-    def listened(name: str, *arguments: Any) -> None:
+    def trigger_and_record(name: str, *arguments: Any) -> None:
         if name == "host_connect_error":
-            _unreached(state, *arguments)
-        tell(name, *arguments)
+            _record_connect_error(state, *arguments)
+        trigger(name, *arguments)
 
-    state.trigger_callbacks = listened  # type: ignore[method-assign,assignment]
+    state.trigger_callbacks = trigger_and_record  # type: ignore[method-assign,assignment]
 
 
-def _unreached(state: State, one: Host, error: Exception) -> None:
+def _record_connect_error(state: State, one: Host, error: Exception) -> None:
     if one in state.activated_hosts:
-        return  # while a host restarts, there is no connection for some time
+        return  # during a reboot there is no connection for some time
     data = one.data.dict()  # type: ignore[no-untyped-call]
     user, port = str(data.get("ssh_user") or ""), int(data.get("ssh_port") or 22)
-    told = explain_login_error(error, inspect_client(), _address(one, data), user, port)
-    record_failure(one, [f"{error}.", f"{told}."] if told else [f"{error}."])
+    explanation = explain_login_error(error, inspect_client(), _address(one, data), user, port)
+    record_failure(one, [f"{error}.", f"{explanation}."] if explanation else [f"{error}."])
 
 
-class _Asker(BaseStateCallback):
-    """Asks a host for what a run that changed something has made, after its last operation."""
+class _VersionQuery(BaseStateCallback):
+    """Queries the new state of a host after its last operation, if anything was changed."""
 
     @staticmethod
     def operation_host_success(state: State, host: Host, op_hash: str, retry_count: int = 0) -> None:  # noqa: ARG004
@@ -102,31 +101,33 @@ class _Asker(BaseStateCallback):
             return
         metas = [data.operation_meta for data in state.ops[host].values()]
         if any(meta.is_complete() and meta.did_change() for meta in metas):
-            _, output = host.run_shell_command(StringCommand(_ASK), **known.arguments)
+            _, output = host.run_shell_command(StringCommand(_QUERY), **known.arguments)
             sections = parse_sections(output.stdout_lines)
             # Without an engine, Docker's client prints an empty line.
             known.docker = next(iter(sections.get("docker", [])), "") or known.docker
             known.sizes |= model_sizes(sections.get("models", []))
 
 
-def _say(state: State, asked: CommandLine, begun: float) -> None:
+def _print_summary(state: State, asked: CommandLine, started: float) -> None:
     if not state.initialised:
         return
     hosts = [one for one in state.inventory if state.is_host_in_limit(one)]
-    looked = asked.only_looks or state.current_stage < StateStage.Execute
-    ends = [(one, _end(state, one)) for one in hosts]
+    is_dry = asked.is_dry or state.current_stage < StateStage.Execute
+    summaries = [(one, _summarize(state, one)) for one in hosts]
     if not hosts:
         logger.info("--> Nothing was done: the inventory has no hosts")
-    for one, end in ends:
-        if end.places or end.failed or any(step.result == "not done" for step in end.steps):
-            (logger.error if end.failed else logger.info)("--> " + f"{one.name}:")
-            for line in format_summary(end, looked):
+    for one, summary in summaries:
+        if summary.addresses or summary.failed or any(step.result == "not done" for step in summary.steps):
+            (logger.error if summary.failed else logger.info)("--> " + f"{one.name}:")
+            for line in format_summary(summary, is_dry):
                 logger.info(f"    {line}")
-    word = "Ended after" if any(end.failed for _, end in ends) else "Looked at in" if looked else "Done in"
-    logger.info(f"--> {word} {format_duration(time.monotonic() - begun)}")
+    verb = (
+        "Failed after" if any(summary.failed for _, summary in summaries) else "Inspected in" if is_dry else "Done in"
+    )
+    logger.info(f"--> {verb} {format_duration(time.monotonic() - started)}")
 
 
-def _end(state: State, one: Host) -> HostSummary:
+def _summarize(state: State, one: Host) -> HostSummary:
     known = journal_of(state, one.name)
     settings = known.settings
     metas = {key: state.ops[one][key].operation_meta for key in one.op_hash_order if key in state.ops[one]}
@@ -162,5 +163,5 @@ def _result(state: State, meta: OperationMeta) -> Result:
     if meta.is_complete():
         return "failed" if meta.did_error() else "changed" if meta.did_change() else "same"
     if state.current_stage < StateStage.Execute:
-        return "changed" if meta._maybe_is_change else "same"  # what change detection saw; it asks nobody again
+        return "changed" if meta._maybe_is_change else "same"  # the result of change detection; no new query
     return "not done"

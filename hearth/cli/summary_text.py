@@ -1,4 +1,4 @@
-"""How a run ended on a host, in words: what serves and what was changed, or what failed and what to do. Pure rules."""
+"""The text of a summary: what runs and what was changed, or what failed and how to fix it. Pure rules."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from hearth.runtime.text import join_words
 from hearth.settings.model import Settings
 
 Result = Literal["changed", "same", "failed", "not done"]
-# How far the host came: connecting, looking at it before anything is changed, and changing it.
+# How far the run got on the host: connecting, inspecting it, changing it.
 Stage = Literal["connect", "prepare", "execute"]
 
-# pyinfra puts the name of a fact of ours before the sentence that the fact ended with.
-_PYINFRAS_OWN = re.compile(r"^Fact precondition not satisfied \(\w+\): ")
-# What a host is like after an operation failed, by the beginning of its name.
+# pyinfra puts the name of the fact before the fact's own message.
+_PYINFRA_PREFIX = re.compile(r"^Fact precondition not satisfied \(\w+\): ")
+# The state of a host after a failed operation, by the start of the operation's name.
 _STATES = (
-    ("Docker", "Hearth's containers were not touched, and what ran goes on"),
-    ("Firewall", "what serves was not touched; the firewall's rules may be in place in part"),
-    ("Stack | Pull the images", "what served before serves on; images and parts of them that arrived are kept"),
-    ("Stack | Bring", "the release before was put back where there is one; what is above says whether that worked"),
-    ("Stack", "what served before serves on; new files may be in place already and are not in force yet"),
-    ("Models", "the page is there, and the models that the host has can be used; what arrived of the others is kept"),
+    ("Docker", "Hearth's containers were not touched and keep running"),
+    ("Firewall", "the containers were not touched; the firewall rules may be incomplete"),
+    ("Stack | Pull the images", "the previous release is still serving; images downloaded so far are kept"),
+    ("Stack | Start", "Hearth rolled back to the previous release, if any; see the output above for the result"),
+    ("Stack", "the previous release is still serving; new files may be on the host but are not active yet"),
+    ("Models", "the page is up and the models on the host work; partial downloads of the others are kept"),
     (
         "Access",
-        "callers are let in as before; new passwords and keys may be there already and are not in force yet",
+        "access is unchanged; new credentials may be on the host but are not active yet",
     ),
-    ("Boot", "Hearth's containers were not touched, but for a restart of the host where there was one"),
-    ("Rollback", "what is above says which release serves"),
+    ("Boot", "Hearth's containers were not touched; the host may have been rebooted"),
+    ("Rollback", "see the output above for the release that is running"),
     ("Backup", "the host was not changed"),
-    ("Restore", "what was put back already stays"),
-    ("Uninstall", "what was removed is gone, and the rest is as it was"),
-    ("Release", "the release before was put back where there is one; what is above says whether that worked"),
+    ("Restore", "what was restored so far stays"),
+    ("Uninstall", "what was removed so far is gone, the rest is unchanged"),
+    ("Release", "Hearth rolled back to the previous release, if any; see the output above for the result"),
 )
 _LONG = 400
 
 
 @dataclass(frozen=True)
 class Step:
-    """An operation on a host, by its name, and what became of it. In a dry run, `changed` is what would be."""
+    """An operation on a host and its result. In a dry run, `changed` means that it would change something."""
 
     name: str
     result: Result
@@ -48,16 +48,16 @@ class Step:
 
 @dataclass(frozen=True)
 class HostSummary:
-    """What is known of a host when a run ends.
+    """What is known about a host when a run ends.
 
     Attributes:
-        stage: how far it came.
-        prepared: the deploy file was read to its end for this host.
-        steps: operations in their order.
-        reason: what was said by what failed; "" if nothing was.
-        places: addresses of the page; none for runs that are not deploys.
-        models: names to sizes as Ollama writes them ("1.3 GB"), "" where that is not known.
-        versions: of what serves: `Ollama 0.17.4`.
+        stage: how far the run got.
+        prepared: the deploy file ran completely for this host.
+        steps: operations in order.
+        reason: the error message of the failure; "" if there was none.
+        addresses: of the page; none for runs that are not deploys.
+        models: name → size as Ollama prints it ("1.3 GB"), "" if unknown.
+        versions: of the running stack: `Ollama 0.17.4`.
     """
 
     name: str
@@ -65,7 +65,7 @@ class HostSummary:
     prepared: bool = True
     steps: Sequence[Step] = ()
     reason: str = ""
-    places: Sequence[str] = ()
+    addresses: Sequence[str] = ()
     models: Mapping[str, str] = field(default_factory=dict)
     versions: Sequence[str] = ()
 
@@ -74,59 +74,59 @@ class HostSummary:
         return self.stage == "connect" or not self.prepared or any(step.result == "failed" for step in self.steps)
 
 
-def format_summary(end: HostSummary, looked: bool) -> list[str]:
+def format_summary(summary: HostSummary, is_dry: bool) -> list[str]:
     """Lines about a host, without its name.
 
     Args:
-        looked: nothing was to be changed, or nobody agreed to it.
+        is_dry: a dry run, or the user declined.
     """
-    if end.stage == "connect" and end.reason:
-        told = f"there was no connection to it, and nothing was changed there: {end.reason}"
-        return [f"{told} Then run the same command again"]
-    if end.stage == "connect":
+    if summary.stage == "connect" and summary.reason:
+        message = f"could not connect, nothing was changed: {summary.reason}"
+        return [f"{message} Then run the same command again"]
+    if summary.stage == "connect":
         return [
-            "there was no connection to it, and nothing was changed there. Is it on, and do its address, user and key "
-            "in the inventory agree with an `ssh` that works? Then run the same command again"
+            "could not connect, nothing was changed. Is the host on, and does `ssh` work with the address, user and "
+            "key in the inventory? Then run the same command again"
         ]
-    if not end.prepared:
-        return ["nothing was changed. Put right what is said above, then run the same command again"]
-    changed = [step.name for step in end.steps if step.result == "changed"]
-    failed = next((step.name for step in end.steps if step.result == "failed"), "")
-    undone = [step.name for step in end.steps if step.result == "not done"]
-    if not looked and (failed or undone):
-        return _tell_failure(end, failed, changed, undone)
+    if not summary.prepared:
+        return ["nothing was changed. Fix the problem above, then run the same command again"]
+    changed = [step.name for step in summary.steps if step.result == "changed"]
+    failed = next((step.name for step in summary.steps if step.result == "failed"), "")
+    undone = [step.name for step in summary.steps if step.result == "not done"]
+    if not is_dry and (failed or undone):
+        return _format_failure(summary, failed, changed, undone)
     lines = []
-    if end.places:
-        lines.append(f"the chat page: {join_words(end.places)}")
-    if end.models:
-        shown = [f"{name} ({size})" if size else name for name, size in end.models.items()]
+    if summary.addresses:
+        lines.append(f"the chat page: {join_words(summary.addresses)}")
+    if summary.models:
+        shown = [f"{name} ({size})" if size else name for name, size in summary.models.items()]
         lines.append(f"models: {', '.join(shown)}")
-    if end.versions:
-        lines.append(f"versions: {', '.join(end.versions)}")
-    lines.append(f"{'would be changed' if looked else 'changed'}: {', '.join(changed) or 'nothing'}")
+    if summary.versions:
+        lines.append(f"versions: {', '.join(summary.versions)}")
+    lines.append(f"{'would be changed' if is_dry else 'changed'}: {', '.join(changed) or 'nothing'}")
     return lines
 
 
-def _tell_failure(end: HostSummary, failed: str, changed: Sequence[str], undone: Sequence[str]) -> list[str]:
-    reason = _PYINFRAS_OWN.sub("", end.reason)
+def _format_failure(summary: HostSummary, failed: str, changed: Sequence[str], undone: Sequence[str]) -> list[str]:
+    reason = _PYINFRA_PREFIX.sub("", summary.reason)
     reason = reason if len(reason) <= _LONG else f"… {reason[-_LONG:]}"
     if failed:
-        lines = [f"failed at “{failed}”" + (f": {reason}" if reason else "; what is above says why")]
+        lines = [f"failed at “{failed}”" + (f": {reason}" if reason else "; see the output above")]
     else:
         lines = [f"the run ended before “{undone[0]}”" + (f": {reason}" if reason else "")]
-    state = next((text for begin, text in _STATES if (failed or undone[0]).startswith(begin)), "")
-    done = f"done before it: {', '.join(changed) or 'nothing'}"
-    lines.append(f"now: {done}" + (f"; {state}" if state else ""))
-    lines.append("next: put right what it names, then run the same command again: it goes on from there")
+    state = next((text for prefix, text in _STATES if (failed or undone[0]).startswith(prefix)), "")
+    done = f"completed: {', '.join(changed)}" if changed else "nothing completed"
+    lines.append(f"state: {done}" + (f"; {state}" if state else ""))
+    lines.append("next: fix the problem above and run the same command again; it resumes there")
     return lines
 
 
 def page_addresses(settings: Settings, address: str, forwards: Mapping[str, Any]) -> list[str]:
-    """Where the chat page is opened.
+    """Addresses of the chat page.
 
     Args:
         address: of the host.
-        forwards: port on the host → port on this computer that leads there, for a host behind one (the lab).
+        forwards: port on the host → forwarded port on this computer (the lab).
     """
     tls = settings.proxy_tls != "off"
     port = settings.proxy_tls_port if tls else settings.proxy_port
@@ -134,11 +134,11 @@ def page_addresses(settings: Settings, address: str, forwards: Mapping[str, Any]
     if here := forwards.get(str(port)):
         address, port, names = "127.0.0.1", int(here), []
     elif not names or not tls:
-        names.insert(0, address)  # a certificate has names; without one the address always works
+        names.insert(0, address)  # a certificate is valid for names; plain HTTP works with the address
     usual = 443 if tls else 80
     scheme = "https" if tls else "http"
-    places = [f"[{name}]" if ":" in name else name for name in names or [address]]
-    return [f"{scheme}://{place}{'' if port == usual else f':{port}'}/" for place in dict.fromkeys(places)]
+    hosts = [f"[{name}]" if ":" in name else name for name in names or [address]]
+    return [f"{scheme}://{host}{'' if port == usual else f':{port}'}/" for host in dict.fromkeys(hosts)]
 
 
 def image_version(reference: str) -> str:

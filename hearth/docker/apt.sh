@@ -1,15 +1,15 @@
 # shellcheck shell=dash  # or bash: Debian's sh
-# Functions for scripts that use apt, on a host that has nothing but Debian's essential packages.
-# $apt_timeout: seconds to wait, in all, for others to be done with apt (docker_apt_timeout).
+# Functions for scripts that use apt, on a host that has only Debian's essential packages.
+# $apt_timeout: total seconds to wait for other users of apt (docker_apt_timeout).
 export DEBIAN_FRONTEND=noninteractive
 apt_report=$(mktemp)
 trap 'rm -f "$apt_report"' EXIT
 
-apt_seconds() { cut -d . -f 1 /proc/uptime; } # the clock may be set while we wait
+apt_seconds() { cut -d . -f 1 /proc/uptime; } # monotonic, unlike the clock
 apt_deadline=$(($(apt_seconds) + ${apt_timeout:?}))
 
-# "unattended-upgr (process 812)", which holds one of apt's locks; nothing if nobody does. The kernel's table tells by
-# inode number alone, which other file systems use too: so the process must have that very file open.
+# The holder of one of apt's locks, as "unattended-upgr (process 812)"; nothing if they are free. The kernel's table has
+# only inode numbers, which are not unique across file systems, so also check that the process has that file open.
 apt_holder() {
   for lock in /var/lib/apt/lists/lock /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/cache/apt/archives/lock; do
     inode=$(stat -c %i "$lock" 2>/dev/null) || continue
@@ -25,14 +25,14 @@ apt_holder() {
   done
 }
 
-# Wait until nobody else uses apt. Its own DPkg::Lock::Timeout does not hold for `apt-get update`, and waits in silence.
+# Wait until nobody else uses apt. Its own DPkg::Lock::Timeout does not apply to `apt-get update`, and waits silently.
 apt_wait() {
   next=0
   while holder=$(apt_holder) && [ -n "$holder" ]; do
     now=$(apt_seconds)
     left=$((apt_deadline - now))
     if [ "$left" -le 0 ]; then
-      echo "apt is still in use by $holder after $apt_timeout s (docker_apt_timeout). Let that end, or stop it," \
+      echo "apt is still in use by $holder after $apt_timeout s (docker_apt_timeout). Wait for it to finish, or stop it," \
         "then deploy again." >&2
       exit 1
     fi
@@ -44,11 +44,11 @@ apt_wait() {
   done
 }
 
-# apt-get, with its output live, and once more in $apt_report. Fails as it does. Its exit code comes by a way of its own:
-# the report may be cut short by the very disk that is full.
+# apt-get, with live output and a copy in $apt_report. Returns its exit code through a separate pipe: on a full disk the
+# report may be incomplete.
 apt_get() {
   apt_wait
-  # Races with others that come after apt_wait are left to apt.
+  # apt handles others that start after apt_wait.
   left=$((apt_deadline - $(apt_seconds)))
   exec 3>&1
   code=$(
@@ -66,19 +66,19 @@ apt_get() {
   return "${code:-1}"
 }
 
-# The end of a script whose apt-get failed, after saying what apt's words mean where they concern the date.
-apt_give_up() {
+# Exit after a failed apt-get, and explain errors about dates.
+apt_fail() {
   if grep -qE 'not valid yet|expired|EXPKEYSIG|not yet activated' "$apt_report"; then
-    echo "apt refuses what it fetched because of its date (see above); the host's clock says $(date -u '+%F %H:%M')" \
+    echo "apt rejects the downloaded data because of its date (see above); the host's clock says $(date -u '+%F %H:%M')" \
       "UTC. If that is wrong, run \`sudo timedatectl set-ntp true\` there, wait a minute, then deploy again. If it is" \
-      "right, the package source itself is out of date." >&2
+      "correct, the package source is out of date." >&2
   fi
   exit 1
 }
 
-apt_must() { apt_get "$@" || apt_give_up; }
+apt_get_or_fail() { apt_get "$@" || apt_fail; }
 
-# Whether a package was left half there, or dpkg was interrupted: by a power cut, say.
+# Whether a package is half installed or dpkg was interrupted, for example by a power failure.
 apt_interrupted() {
   for update in /var/lib/dpkg/updates/[0-9]*; do
     [ ! -e "$update" ] || return 0
@@ -87,32 +87,32 @@ apt_interrupted() {
     grep -qvE '^(installed|config-files|not-installed) ok$'
 }
 
-# Finish what an interrupted apt began; apt-get refuses everything else until that is done.
+# Finish an interrupted installation; apt-get refuses everything else until then.
 apt_finish() {
   apt_interrupted || return 0
-  echo 'Finishing an installation that was interrupted …'
+  echo 'Finishing an interrupted installation …'
   apt_wait
-  # What it can't configure (for want of another package, say) is apt's to repair, which says what is wrong if it can't.
+  # What dpkg can't configure (for example because a package is missing) is repaired by apt, or reported.
   dpkg --configure -a --force-confdef --force-confold </dev/null || true
 }
 
 apt_update() {
   echo 'Reading the package lists …'
-  # Without the descriptions' translations, a third of what is fetched and read; those that are there stay.
-  apt_must -o Acquire::Languages=none -o APT::Get::List-Cleanup=0 update
+  # Without translations, which are a third of the data; existing ones are kept.
+  apt_get_or_fail -o Acquire::Languages=none -o APT::Get::List-Cleanup=0 update
 }
 
-# Install packages. Archives that a power cut left broken are fetched anew: apt looks at their size alone.
+# Install packages. Archives damaged by a power failure are downloaded again: apt only checks their size.
 apt_install() {
-  if apt_interrupted; then apt_must -y -f install; fi
+  if apt_interrupted; then apt_get_or_fail -y -f install; fi
   names=$(printf ', %s' "$@")
   echo "Installing ${names#, } …"
   if ! apt_get -y --no-install-recommends install "$@"; then
     grep -qE 'not a Debian format archive|unexpected end of file|corrupted|lzma error|decompress' "$apt_report" ||
-      apt_give_up
-    echo 'A package file is broken; fetching it again …'
-    apt_must clean
-    apt_must -y -f install
-    apt_must -y --no-install-recommends install "$@"
+      apt_fail
+    echo 'A package file is damaged; downloading it again …'
+    apt_get_or_fail clean
+    apt_get_or_fail -y -f install
+    apt_get_or_fail -y --no-install-recommends install "$@"
   fi
 }

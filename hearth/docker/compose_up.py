@@ -1,4 +1,4 @@
-"""The shell that brings the containers up, for operations and for a release's trial."""
+"""Shell functions that start the containers, for operations and releases."""
 
 from __future__ import annotations
 

@@ -1,27 +1,27 @@
 # shellcheck shell=sh
-# `bring_up SECONDS "OPTIONS" CONTAINER…`: Compose brings containers up and waits until they are healthy. It would wait on for a
-# container that ends and is restarted over and over, while nothing serves: after three such restarts it is stopped.
+# `bring_up SECONDS "OPTIONS" CONTAINER…`: Compose starts containers and waits until they are healthy. It would keep
+# waiting for a container in a restart loop, during an outage, so it is stopped after three restarts.
 restarts() { docker inspect --format '{{.Id}} {{.RestartCount}}' "$@" 2>/dev/null; }
 bring_up() {
-  seconds=$1 options=$2 looks=0
+  seconds=$1 options=$2 polls=0
   shift 2
   before=$(restarts "$@")
   processes=$(docker inspect --format '{{.State.Pid}}' "$@" 2>/dev/null)
-  # shellcheck disable=SC2086  # several words
+  # shellcheck disable=SC2086  # several fields
   docker compose --progress plain --ansi never up --detach --wait --wait-timeout "$seconds" --pull never $options &
   compose=$!
   # shellcheck disable=SC2086
   hasten $compose $processes &
   while kill -0 $compose 2>/dev/null; do
     sleep 1
-    looks=$((looks + 1))
-    [ $((looks % 5)) = 0 ] || continue
-    # Counts of earlier days, of a container that was left as it is, don't matter.
+    polls=$((polls + 1))
+    [ $((polls % 5)) = 0 ] || continue
+    # Ignore earlier restarts of a container that is not replaced.
     if restarts "$@" | awk -v before="$before" '
       BEGIN { n = split(before, word); for (i = 1; i < n; i += 2) old[word[i]] = word[i + 1] }
       $2 - old[$1] >= 3 { found = 1 }
       END { exit !found }'; then
-      echo 'A container ended and was restarted three times.' >&2
+      echo 'A container was restarted three times.' >&2
       kill $compose 2>/dev/null
       wait $compose
       return 1
@@ -30,9 +30,9 @@ bring_up() {
   wait $compose
 }
 
-# `hasten PROCESS MAIN…`, as long as PROCESS runs: an httpd that was asked to stop lets its workers end their answers, but
-# looks only once a second whether they have, while nobody listens on its port any more. It is told when the last one is
-# gone. (In /proc, 0050 is port 80 and 0A is listening.)
+# `hasten PROCESS MAIN…`, while PROCESS runs: a stopping httpd lets its workers finish their responses, but checks only
+# once a second whether they have, while nothing listens on its port. It is signalled when the last one is gone. (In
+# /proc, 0050 is port 80 and 0A means listening.)
 hasten() {
   process=$1
   shift
@@ -51,14 +51,15 @@ has_workers() {
     awk -v main="$1" '$2 == "(httpd)" && $3 != "Z" && $4 == main { found = 1 } END { exit !found }'
 }
 
-# `quiet SECONDS HTTPD`: wait until no answer streams through httpd, since replacing either container would cut it, and for
-# SECONDS at most. What it shows to Ollama (port 11434 is 2CAA, an established connection 01) is seen in its network.
-quiet() {
+# `drain SECONDS HTTPD`: wait for at most SECONDS until no response streams through httpd, since replacing either
+# container would cut it. Its connections to Ollama (port 11434 is 2CAA, 01 means established) are in its network
+# namespace.
+drain() {
   pid=$(docker inspect --format '{{.State.Pid}}' "$2" 2>/dev/null) || return 0
   [ "${pid:-0}" != 0 ] || return 0
   waited=0
   while [ $waited -lt "$1" ] && grep -q ':2CAA 01 ' "/proc/$pid/net/tcp" 2>/dev/null; do
-    [ $waited != 0 ] || echo "An answer is running: waiting up to $1 s for its end …"
+    [ $waited != 0 ] || echo "A response is in flight: waiting up to $1 s for it to finish …"
     sleep 1
     waited=$((waited + 1))
   done

@@ -1,4 +1,4 @@
-"""The Docker engine's configuration, merged into what a person may have put into `daemon.json`."""
+"""The Docker engine's configuration, merged with the user's own `daemon.json`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Config = dict[str, Any]
 
 
 def wanted_config(settings: Settings, current: Config) -> Config:
-    """What the settings ask of an engine that has `current` as its configuration."""
+    """The configuration required by the settings, for an engine with the configuration `current`."""
     config: Config = {
         "live-restore": settings.docker_live_restore,
         "log-driver": "json-file",
@@ -23,7 +23,7 @@ def wanted_config(settings: Settings, current: Config) -> Config:
     if settings.docker_registry_mirrors:
         config["registry-mirrors"] = list(settings.docker_registry_mirrors)
     if current.get("log-driver", "json-file") not in ("json-file", "local"):
-        del config["log-opts"]  # other drivers refuse these options, and the engine would not start
+        del config["log-opts"]  # other drivers reject these options, and the engine would not start
     return config
 
 
@@ -31,29 +31,27 @@ def parse_config(text: str, path: str) -> Config:
     """The content of a `daemon.json`; an empty or absent file is an empty configuration.
 
     Raises:
-        ValueError: it is no JSON object, so that merging could lose what somebody wrote there.
+        ValueError: it is not a JSON object, so merging could lose the user's content.
     """
     if not text.strip():
         return {}
     try:
         config = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(
-            f"{path} on the host is not JSON ({error}); put it right or remove it, then deploy again"
-        ) from None
+        raise ValueError(f"{path} on the host is not JSON ({error}); fix or remove it, then deploy again") from None
     if not isinstance(config, dict):
-        raise ValueError(f"{path} on the host is no JSON object; put it right or remove it, then deploy again")
+        raise ValueError(f"{path} on the host is not a JSON object; fix or remove it, then deploy again")
     return config
 
 
 def merge_config(current: Config, recorded: Config, wanted: Config) -> tuple[Config, Config]:
-    """Merge three ways: what is there, what Hearth put there last time, what it wants now.
+    """Three-way merge: the current file, Hearth's last part of it, and the desired part.
 
-    A value that a person put there stays, also where Hearth wants another. Lists are joined, objects merged
-    key by key. What Hearth put there itself is changed, or taken back when it is wanted no more.
+    A user's value stays, even if Hearth requires another one. Lists are joined, objects merged key by key. Hearth's own
+    values are changed, or removed if no longer required.
 
     Returns:
-        (the merged configuration, the part of it that is Hearth's: the next call's `recorded`).
+        (the merged configuration, Hearth's part of it: the next call's `recorded`).
     """
     merged = dict(current)
     ours: Config = {}
@@ -74,7 +72,7 @@ def _merge_key(key: str, merged: Config, ours: Config, recorded: Config, wanted:
         part = [item for item in want or [] if item not in others]
         value = [*others, *part]
     elif key in merged and (key not in recorded or here != mine):
-        return  # a person's value
+        return  # the user's value
     else:
         value = part = want
     if value in (None, {}, []) and key not in wanted:
@@ -86,5 +84,5 @@ def _merge_key(key: str, merged: Config, ours: Config, recorded: Config, wanted:
 
 
 def dump_config(config: Config) -> str:
-    """JSON as a person would write it."""
+    """JSON, formatted for reading."""
     return json.dumps(config, indent=2) + "\n"

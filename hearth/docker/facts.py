@@ -13,35 +13,35 @@ from hearth.paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.state_fact import StateFact
 
-# dpkg's words for packages that are all there, or not there at all.
-_WHOLE = ("installed", "not-installed", "config-files")
+# dpkg's states of packages that are fully installed, or not at all.
+_CONSISTENT = ("installed", "not-installed", "config-files")
 
 
 class EngineUnreachable(FactPreconditionError):
-    """The Docker engine gave no answer: what it runs cannot be known, which is not the same as "nothing".
+    """The Docker engine does not respond: its containers are unknown, as opposed to none.
 
-    pyinfra takes this error for "not yet" while it prepares (an earlier operation may start the engine), and
-    raises it while it executes.
+    While pyinfra prepares, it treats this error as "not yet" (an earlier operation may start the engine); while it
+    executes, it raises it.
     """
 
     def __init__(self, fact: type, message: str) -> None:
-        super().__init__(fact, f"the Docker engine does not answer: {message}. `sudo systemctl status docker` says why")
+        super().__init__(fact, f"the Docker engine does not respond: {message}. See `sudo systemctl status docker`")
 
 
 @dataclass(frozen=True)
 class EngineState:
-    """What a host has of Docker.
+    """Docker's state on a host.
 
     Attributes:
-        packages: names of the packages, of those asked for, that are installed.
-        version: of the engine's package (`26.1.5`), "" where Docker did not come from these.
-        half_installed: names of those that were unpacked and not configured, by an apt that was interrupted.
-        has_engine: commands `dockerd` and `docker` are there, however they came.
-        has_compose: the Compose plugin is there.
+        packages: names of those of the given packages that are installed.
+        version: of the engine's package (`26.1.5`), "" if Docker is not from these.
+        half_installed: names of those that an interrupted apt left unpacked but not configured.
+        has_engine: the commands `dockerd` and `docker` exist, from any source.
+        has_compose: the Compose plugin is installed.
         config: text of `daemon.json` (empty if there is none).
-        record: text of Hearth's own record of what it put there.
-        pending: a changed configuration waits for a restart.
-        active, enabled: of the service, as systemd has it.
+        record: text of Hearth's record of its own part.
+        pending: a changed configuration requires a restart.
+        active, enabled: of the service, according to systemd.
     """
 
     packages: frozenset[str] = frozenset()
@@ -63,8 +63,8 @@ class Engine(StateFact[EngineState]):
     def command(self, packages: tuple[str, ...]) -> str:
         names = " ".join(packages)
         plugins = " ".join(
-            f"{place}/cli-plugins/docker-compose"
-            for place in (
+            f"{directory}/cli-plugins/docker-compose"
+            for directory in (
                 "/usr/libexec/docker",
                 "/usr/lib/docker",
                 "/usr/local/lib/docker",
@@ -97,7 +97,7 @@ class Engine(StateFact[EngineState]):
         packages = [[*line.split(), "", ""][:3] for line in sections["packages"]]
         return EngineState(
             packages=frozenset(name for status, name, _ in packages if status == "installed"),
-            half_installed=frozenset(name for status, name, _ in packages if status not in _WHOLE),
+            half_installed=frozenset(name for status, name, _ in packages if status not in _CONSISTENT),
             has_engine=bool(sections["engine"]),
             has_compose=bool(sections["compose"]),
             config="\n".join(sections["config"]),

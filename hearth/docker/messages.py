@@ -1,4 +1,4 @@
-"""What changes about the engine, in words."""
+"""Explanations: what changes about the engine."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _SETTINGS = {
 
 
 def describe_packages(missing: Sequence[str], repository: str) -> str:
-    """Packages that are to come, and from where."""
+    """The packages to install, and their source."""
     source = f"Docker's own repository, {repository}" if repository else "the distribution"
-    return f"{are_missing(missing)} installed from {source}"
+    return f"{are_missing(missing, 'installing')} from {source}"
 
 
 def describe_service(active: bool, enabled: bool) -> list[str]:
-    """What systemd has wrong about an engine that is there."""
+    """Drift of the service of an installed engine."""
     if not active:
-        return ["the Docker engine does not run; it is started"]
-    return [] if enabled else ["the Docker engine does not start when the host does; it is enabled"]
+        return ["the Docker engine is not running; starting it"]
+    return [] if enabled else ["the Docker engine is not enabled at boot; enabling it"]
 
 
 def describe_daemon_config(current: Mapping[str, Any], merged: Mapping[str, Any], restarts: bool) -> list[str]:
-    """What changes in daemon.json, key by key, and what becomes of containers meanwhile.
+    """The changes to daemon.json, key by key, and their effect on containers.
 
     Args:
-        restarts: the engine is there and takes its configuration over; with nothing changed, from a run that was cut.
+        restarts: the engine is installed and restarts; without a change, to complete an interrupted run.
     """
     old, new = _flat(current), _flat(merged)
     keys = [key for key in (*old, *(key for key in new if key not in old)) if old.get(key) != new.get(key)]
@@ -42,12 +42,12 @@ def describe_daemon_config(current: Mapping[str, Any], merged: Mapping[str, Any]
         return (
             [f"{DAEMON_JSON} gets {join_words(dict.fromkeys(key.partition('.')[0] for key in keys))}"] if keys else []
         )
-    goes_on = merged.get("live-restore") is True
+    survive = merged.get("live-restore") is True
     effect = "the engine restarts, " + (
-        "containers go on meanwhile" if goes_on else "and containers with it: running answers end"
+        "containers keep running" if survive else "and the containers with it: in-flight responses are cut"
     )
     if not keys:
-        return [f"a change of {DAEMON_JSON} still waits for the engine; {effect}"]
+        return [f"a change of {DAEMON_JSON} is not active yet; {effect}"]
     steps = [
         f"{key} {_json(old, key)} → {_json(new, key)}{f' ({_SETTINGS[key]})' if key in _SETTINGS else ''}"
         for key in keys
@@ -56,7 +56,7 @@ def describe_daemon_config(current: Mapping[str, Any], merged: Mapping[str, Any]
 
 
 def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Objects one level down as `outer.inner`."""
+    """Nested objects as `outer.inner`, one level deep."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
         flat |= {f"{key}.{inner}": item for inner, item in value.items()} if isinstance(value, dict) else {key: value}
@@ -64,6 +64,6 @@ def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _json(config: Mapping[str, Any], key: str) -> str:
-    """A value as the file has it, strings without their quotes."""
+    """A value as in the file, strings without quotes."""
     value = config.get(key)
     return "none" if key not in config else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

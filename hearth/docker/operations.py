@@ -25,9 +25,9 @@ Commands = Generator[StringCommand | FunctionCommand | FileUploadCommand, None, 
 
 _KEYRING = "/etc/apt/keyrings/docker.asc"
 _SOURCES = "/etc/apt/sources.list.d/docker.sources"
-# Other people's containers would stop with an engine that has no live-restore yet. That is one of the few things that
-# it takes over without a restart, after which it can be restarted for the others.
-_TAKE_OVER = (
+# Without live-restore, other containers would stop with the engine. It can be enabled without a restart, and then the
+# engine can be restarted for the other changes.
+_RELOAD = (
     "systemctl reload docker.service && for _ in 1 2 3 4 5 6 7 8 9 10; do "
     "[ \"$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)\" = true ] && break; sleep 0.5; done || true"
 )
@@ -35,13 +35,13 @@ _TAKE_OVER = (
 
 @operation()
 def install_engine(source: DockerSource, codename: str, keep_existing: bool, timeout: int) -> Commands:
-    """Install the Docker engine and its Compose plugin with apt, and finish first what an interrupted apt left.
+    """Install the Docker engine and its Compose plugin with apt, after finishing an interrupted installation.
 
     Args:
-        source: packages, and the repository they come from.
+        source: packages, and their repository.
         codename: the release's apt name, for Docker's own repository.
-        keep_existing: leave a Docker with Compose plugin alone that came from elsewhere.
-        timeout: seconds to wait for others who use apt.
+        keep_existing: keep a Docker with Compose plugin from another source.
+        timeout: seconds to wait for other users of apt.
     """
     state = host.get_fact(Engine, packages=source.packages)
     complete = set(source.packages) <= state.packages
@@ -53,7 +53,7 @@ def install_engine(source: DockerSource, codename: str, keep_existing: bool, tim
 
 
 def install_script(source: DockerSource, codename: str, timeout: int) -> str:
-    """Shell script that installs the packages, adding Docker's repository first if they come from there."""
+    """Shell script that installs the packages, after adding Docker's repository if needed."""
     lines = ["set -e", f"apt_timeout={timeout}", APT, "apt_finish"]
     if source.repository:
         deb822 = (
@@ -73,7 +73,7 @@ def install_script(source: DockerSource, codename: str, timeout: int) -> str:
         "apt_update",
         f"apt_install {quote(*source.packages)}",
         "systemctl enable --now docker.service",
-        # Of an engine that was configured while its package was half installed.
+        # The engine was configured while its package was half installed.
         f"if [ -e {ENGINE_PENDING} ]; then systemctl restart docker.service; rm -f {ENGINE_PENDING}; fi",
     ]
     return "\n".join(lines)
@@ -81,10 +81,10 @@ def install_script(source: DockerSource, codename: str, timeout: int) -> str:
 
 @operation()
 def configure_engine(settings: Settings, source: DockerSource) -> Commands:
-    """Merge the engine's configuration into daemon.json, and have the engine run with it, also after a reboot.
+    """Merge the engine's configuration into daemon.json, apply it, and enable the engine at boot.
 
-    What a person put into daemon.json stays. The engine is restarted only when its configuration changed. Where there
-    is none yet, it finds its configuration when it is installed, and is started once.
+    The user's values in daemon.json stay. The engine is restarted only if its configuration changed. If it is not
+    installed yet, it starts with this configuration later.
     """
     state = host.get_fact(Engine, packages=source.packages)
     record_versions(docker=state.version)
@@ -97,7 +97,7 @@ def configure_engine(settings: Settings, source: DockerSource) -> Commands:
     merged, ours = merge_config(current, recorded, wanted_config(settings, current))
     do_write = merged != current
     do_record = ours != recorded
-    # An engine whose package is half installed is started by the operation that installs it.
+    # A half installed engine is started by the operation that installs it.
     usable = state.has_engine and not state.half_installed
     do_restart = usable and (do_write or state.pending)
     explain(*describe_daemon_config(current, merged, do_restart))
@@ -106,19 +106,19 @@ def configure_engine(settings: Settings, source: DockerSource) -> Commands:
     if do_write or do_record:
         yield from _write(dump_config(merged) if do_write else "", json.dumps(ours) + "\n", state.has_engine)
     if do_restart and state.active and merged.get("live-restore") is True:
-        yield StringCommand(_TAKE_OVER)
+        yield StringCommand(_RELOAD)
     if do_restart:
-        # The mark goes last: a run that dies before it leaves it, and the next run restarts.
+        # The mark is removed last: after an interruption, the next run restarts the engine.
         yield StringCommand(f"systemctl restart docker.service && rm -f {ENGINE_PENDING}")
     if usable and (not state.enabled or (not state.active and not do_restart)):
         yield StringCommand("systemctl enable --now docker.service")
 
 
 def _write(config: str, record: str, mark: bool) -> Commands:
-    """Put both files, each whole or not at all; the mark for the restart comes before the change.
+    """Write both files, each atomically; the mark for the restart comes before the change.
 
-    Each is on the disk before it takes its place: a power cut could leave an empty file there, and an empty record
-    would make a person's values of all that Hearth put there.
+    Each is synced before the rename: a power failure could otherwise leave an empty file, and with an empty record all
+    of Hearth's values would count as the user's.
     """
     yield StringCommand(f"install -d -m 0755 {ROOT} {DAEMON_JSON.rpartition('/')[0]}")
     yield FileUploadCommand(io.BytesIO(record.encode()), f"{DAEMON_RECORD}.new")

@@ -1,4 +1,4 @@
-"""Whether those who know can be asked: the engine of the images and containers, Ollama of the models."""
+"""Whether Docker and Ollama respond."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from hearth.runtime.state_fact import StateFact
 
 @dataclass(frozen=True)
 class ReachabilityState:
-    """Who answers on a host.
+    """Which services respond on a host.
 
     Attributes:
-        engine: `absent` (not installed), `silent` (installed, and does not answer) or `answers`.
+        engine: `absent` (not installed), `silent` (installed, but does not respond) or `answers`.
         ollama: `answers`, else the status of its container (`running`, `exited`, …), "" if there is none.
     """
 
@@ -28,7 +28,7 @@ class ReachabilityState:
 
 
 class Reachability(StateFact[ReachabilityState]):
-    """Why other facts show nothing while pyinfra prepares: it takes `EngineUnreachable` for "not yet" there."""
+    """Why other facts are empty while pyinfra prepares, when it treats `EngineUnreachable` as "not yet"."""
 
     @override
     def command(self) -> str:
@@ -46,9 +46,9 @@ class Reachability(StateFact[ReachabilityState]):
         return ReachabilityState("answers" if engine == "answers" else "silent", next(filter(None, ollama), ""))
 
 
-ENGINE_SILENT = "the Docker engine does not answer, so what it has can't be known"
+ENGINE_SILENT = "the Docker engine does not respond, so the state of its images and containers is unknown"
 
 
 def find_reachability() -> ReachabilityState:
-    """Who can be asked. Only while preparing: what executes has asked, and got an answer or an error."""
+    """Which services respond. Only queried while preparing: during execution, other facts succeeded or failed."""
     return host.get_fact(Reachability) if is_preparing() else ReachabilityState("answers", "answers")

@@ -1,1 +1,1 @@
-"""Whether hosts match their settings: `python -m hearth.drift INVENTORY`."""
+"""Compare hosts with their settings: `python -m hearth.drift INVENTORY`."""

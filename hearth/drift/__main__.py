@@ -1,7 +1,7 @@
-"""Whether hosts are what the settings say: `python -m hearth.drift INVENTORY`. Changes nothing.
+"""Compare hosts with their settings: `python -m hearth.drift INVENTORY`. Changes nothing.
 
-Exit codes: 0 every host is as it should be, 1 at least one differs, 2 of at least one it can't be known (it can't be
-reached, a setting is refused, it is not ready, it took too long). Where both are so, 2, as with `diff`.
+Exit codes: 0 every host is in sync, 1 at least one has drifted, 2 the state of at least one is unknown (unreachable, an
+invalid setting, a preflight failure, a timeout), also if others have drifted, as with `diff`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from hearth.drift.verdict import Verdict, exit_code, format_verdict, judge, pars
 from hearth.runtime.explain import EXPLAIN_LOG
 from hearth.runtime.pyinfra_process import failure_reason, limit_pattern, resolve_inventory, run_pyinfra, select_hosts
 
-# Of the caller's environment: what would make pyinfra execute, or look at other hosts.
+# Environment variables that would make pyinfra execute, or select other hosts.
 _NOT_PASSED_ON = ("PYINFRA_YES", "PYINFRA_LIMIT", "PYINFRA_EXCLUDE", "PYINFRA_DRY", "PYINFRA_JSON")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Look at the hosts, print a verdict on each, and return the exit code."""
+    """Inspect the hosts, print a verdict on each, and return the exit code."""
     options = make_parser().parse_args(arguments)
     inventory = resolve_inventory(options.inventory)
     code, output, errors = _pyinfra(inventory, "debug-inventory", "--json", timeout=options.timeout)
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
         print(f"{options.inventory}: {problem or 'no hosts'}", file=sys.stderr)
         return 2
-    # One at a time where a person sits, who may be asked for a password.
+    # One at a time in a terminal, where pyinfra may prompt for a password.
     with ThreadPoolExecutor(1 if sys.stdin.isatty() else options.parallel) as pool:
         verdicts = dict(zip(hosts, pool.map(lambda name: inspect_host(inventory, name, options), hosts), strict=True))
     if options.json:
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def inspect_host(inventory: str, name: str, options: argparse.Namespace) -> Verdict:
-    """Compare one host. A run of its own, since pyinfra ends the run of all hosts when one is not ready."""
+    """Compare one host, in a separate run: pyinfra ends the run of all hosts if one is not ready."""
     with tempfile.TemporaryDirectory(prefix="hearth-drift-") as directory:
         report = Path(directory) / "report"
         words = [word for value in options.data for word in ("--data", value)]
@@ -61,8 +61,8 @@ def inspect_host(inventory: str, name: str, options: argparse.Namespace) -> Verd
             inventory, "deploy.py", "--dry", "--json", "--limit", limit_pattern(name), *words,
             timeout=options.timeout, report=str(report),
         )  # fmt: skip
-        said = parse_report(report.read_text(encoding="utf-8")) if report.exists() else []
-    return judge(code, output, errors, said)
+        reasons = parse_report(report.read_text(encoding="utf-8")) if report.exists() else []
+    return judge(code, output, errors, reasons)
 
 
 def _pyinfra(inventory: str, *words: str, timeout: float, report: str = "") -> tuple[int, str, str]:
@@ -73,7 +73,7 @@ def _pyinfra(inventory: str, *words: str, timeout: float, report: str = "") -> t
     try:
         done = run_pyinfra(inventory, *words, timeout=timeout, environment=environment)
     except subprocess.TimeoutExpired:
-        return -1, "", f"no end after {timeout:g} s (--timeout)"
+        return -1, "", f"timed out after {timeout:g} s (--timeout)"
     return done.returncode, done.stdout, done.stderr
 
 
@@ -81,17 +81,17 @@ def make_parser() -> argparse.ArgumentParser:
     """The command line of `python -m hearth.drift`, whose options `hearth drift` has, too."""
     parser = argparse.ArgumentParser(
         prog="python -m hearth.drift",
-        description="Compare hosts with their settings, say what differs, and change nothing.",
-        epilog="Exit codes: 0 every host is as it should be; 1 at least one differs; 2 of at least one it can't be "
-        "known (also where others differ).",
+        description="Compare hosts with their settings and print the differences. Changes nothing.",
+        epilog="Exit codes: 0 every host is in sync; 1 at least one has drifted; 2 the state of at least one is "
+        "unknown (also if others have drifted).",
     )
-    parser.add_argument("inventory", metavar="INVENTORY", help="as pyinfra takes it: inventory/pi.py")
+    parser.add_argument("inventory", metavar="INVENTORY", help="as for pyinfra: inventory/pi.py")
     parser.add_argument("--limit", action="append", default=[], metavar="PATTERN", help="only these hosts or groups")
-    parser.add_argument("--data", action="append", default=[], metavar="NAME=VALUE", help="another value of a setting")
+    parser.add_argument("--data", action="append", default=[], metavar="NAME=VALUE", help="override a setting")
     parser.add_argument("--json", action="store_true", help='print {host: {"state": …, "reasons": […]}}')
-    parser.add_argument("--quiet", action="store_true", help="leave out hosts that are as they should be")
+    parser.add_argument("--quiet", action="store_true", help="omit hosts that are in sync")
     parser.add_argument("--timeout", type=float, default=300, metavar="SECONDS", help="per host (default 300)")
-    parser.add_argument("--parallel", type=int, default=4, metavar="N", help="hosts at a time (default 4)")
+    parser.add_argument("--parallel", type=int, default=4, metavar="N", help="hosts in parallel (default 4)")
     return parser
 
 

@@ -1,6 +1,6 @@
-"""What a `pyinfra --dry --json` of one host means: it is right, it differs, or that can't be known. Pure rules.
+"""The verdict of a `pyinfra --dry --json` of one host: in sync, drifted, or unknown. Pure rules.
 
-pyinfra's exit code says none of it: 0 with changes pending, for a host that it does not know, and after Ctrl-C.
+pyinfra's exit code does not tell: it is 0 with changes pending, for an unknown host, and after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ State = Literal["same", "differs", "unknown"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """A host's state, and why: sentences, none where it is the same."""
+    """A host's state, and the reasons; none if it is the same."""
 
     state: State
     reasons: tuple[str, ...] = ()
@@ -25,48 +25,48 @@ class Verdict:
 
 @dataclass(frozen=True)
 class ReportedReason:
-    """A sentence of `hearth.runtime.explain.explain`, of kind `differs` or `unknown`."""
+    """A message of `hearth.runtime.explain.explain`, of kind `differs` or `unknown`."""
 
     kind: str
     text: str
 
 
 def parse_report(text: str) -> list[ReportedReason]:
-    """What was said during a run, from its report: a JSON object a line."""
+    """The explanations of a run, from its report: one JSON object per line."""
     return [ReportedReason(one["kind"], one["text"]) for one in map(json.loads, text.splitlines())]
 
 
-def judge(code: int, output: str, errors: str, said: Sequence[ReportedReason]) -> Verdict:
+def judge(code: int, output: str, errors: str, explained: Sequence[ReportedReason]) -> Verdict:
     """The verdict on one host.
 
     Args:
         code, output, errors: of `pyinfra --dry --json`, limited to that host.
-        said: the sentences of that run.
+        explained: the explanations of that run.
     """
     plan = _plan(output)
     if code != 0 or not plan:
         return Verdict("unknown", (failure_reason(errors) or "pyinfra ended early and gave no reason",))
-    # What a condition guards is not evaluated in a dry run: `hosts_with_conditional_change` says nothing.
-    return compare([one["name"] for one in plan if one["hosts_with_change"]], said)
+    # A dry run does not evaluate conditions, so `hosts_with_conditional_change` is meaningless.
+    return compare([one["name"] for one in plan if one["hosts_with_change"]], explained)
 
 
-def compare(changed: Sequence[str], said: Sequence[ReportedReason]) -> Verdict:
+def compare(changed: Sequence[str], explained: Sequence[ReportedReason]) -> Verdict:
     """The verdict on one host that was compared with its settings.
 
     Args:
         changed: names of the operations that would change the host.
-        said: as in `judge`.
+        explained: as in `judge`.
     """
-    reasons = tuple(dict.fromkeys(one.text for one in said))
+    reasons = tuple(dict.fromkeys(one.text for one in explained))
     if not changed:
-        return Verdict("unknown", reasons) if any(one.kind == "unknown" for one in said) else Verdict("same")
-    if said and all(one.kind == "unknown" for one in said):
+        return Verdict("unknown", reasons) if any(one.kind == "unknown" for one in explained) else Verdict("same")
+    if explained and all(one.kind == "unknown" for one in explained):
         return Verdict("unknown", reasons)
     return Verdict("differs", reasons or tuple(changed))
 
 
 def _plan(output: str) -> list[dict[str, Any]]:
-    """The operations of the one JSON document in the output; none where it was not printed, or is broken off."""
+    """The operations of the JSON document in the output; none if it is missing or truncated."""
     try:
         document = json.loads(output)
     except ValueError:
@@ -76,8 +76,8 @@ def _plan(output: str) -> list[dict[str, Any]]:
 
 
 def format_verdict(name: str, verdict: Verdict) -> str:
-    """The verdict for a person: a line, and one for each reason."""
-    heads = {"same": "is as it should be", "differs": "differs", "unknown": "it can't be known"}
+    """The verdict as text: a line, and one for each reason."""
+    heads = {"same": "in sync", "differs": "drifted", "unknown": "unknown"}
     if not verdict.reasons:
         return f"{name}: {heads[verdict.state]}"
     lines = [line for reason in verdict.reasons for line in reason.splitlines()]
@@ -85,6 +85,6 @@ def format_verdict(name: str, verdict: Verdict) -> str:
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> int:
-    """0 if all are the same, 2 if one can't be known, else 1."""
+    """0 if all are in sync, 2 if one is unknown, else 1."""
     states = {verdict.state for verdict in verdicts}
     return 2 if "unknown" in states else 1 if "differs" in states else 0

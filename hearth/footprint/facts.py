@@ -1,4 +1,4 @@
-"""Everything of Hearth that a host has, and what of other people's touches it: for backup, restore and uninstall."""
+"""Everything of Hearth on a host, and what else uses it: for backup, restore and uninstall."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from hearth.paths import (
     ROOT,
 )
 from hearth.runtime.sections import parse_digests, parse_sections
-from hearth.runtime.shell import DOCKER_ANSWERS, quote
+from hearth.runtime.shell import DOCKER_WITH_TIMEOUT, quote
 from hearth.runtime.state_fact import StateFact
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A container, anybody's.
+    """Any container on the host.
 
     Attributes:
         id, name: of the container.
         image: id of its image.
-        project, directory: its Compose project and where that was started from; "" without one.
-        networks, volumes: names of what it is attached to.
+        project, directory: its Compose project and that project's directory; "" without one.
+        networks, volumes: names.
     """
 
     id: str
@@ -50,7 +50,7 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Owned:
-    """A network or a volume: the Compose project that made it ("" for none), and where its data is."""
+    """A network or a volume: its Compose project ("" for none), and the path of its data."""
 
     project: str = ""
     mount: str = ""
@@ -58,25 +58,25 @@ class Owned:
 
 @dataclass(frozen=True)
 class FootprintState:
-    """What a host has of Hearth.
+    """Hearth's footprint on a host.
 
     Attributes:
-        known: the host was asked. pyinfra gives the default while it prepares, also where the engine does not answer.
-        has_root: there is an `/opt/hearth`.
-        files: paths below it, of anybody's, that are no directories.
+        known: the host was queried. While preparing, pyinfra returns the default if the engine does not respond.
+        has_root: `/opt/hearth` exists.
+        files: all paths below it except directories.
         directories: paths below it.
-        config, record: text of the engine's `daemon.json` and of what of it is Hearth's.
-        pending: a changed `daemon.json` waits for the engine's restart.
-        lock, found: reference → id of the images that Hearth uses, and of those that were there before it.
-        has_docker: the command is there, and the engine answers.
-        containers: all there are.
-        boot: Hearth added a word to the line that the host is started with.
-        firewall: there is something of Hearth's firewall.
+        config, record: text of the engine's `daemon.json` and of Hearth's part of it.
+        pending: a changed `daemon.json` requires a restart of the engine.
+        lock, found: reference → id of the images that Hearth uses, and of those that existed before it.
+        has_docker: Docker is installed, and the engine responds.
+        containers: all on the host.
+        boot: Hearth added an option to the kernel command line.
+        firewall: some part of Hearth's firewall exists.
         networks: those with Hearth's names, by name.
-        volume: the one with Hearth's name; None where there is none.
-        images: reference → what it leads to now, of those in `lock`.
-        store: directory of the models, with or without `blobs` and `manifests` in it; "" where there is no volume.
-        store_files: path below it → bytes; without what is still being pulled.
+        volume: the one with Hearth's name; None if there is none.
+        images: reference → its current image, for those in `lock`.
+        store: directory of the models, with or without `blobs` and `manifests` in it; "" if there is no volume.
+        store_files: path below it → bytes; without partial downloads.
         manifests: path below `manifests` in it → SHA-256 (hex), which is the model's digest.
     """
 
@@ -105,10 +105,10 @@ _LABELS = "{{json .Labels}}"
 
 
 class Footprint(StateFact[FootprintState]):
-    """All of Hearth on a host, in one round trip. Works on a host that never had it, or has no Docker.
+    """All of Hearth on a host, in one round trip. Also works without Hearth or Docker.
 
     Raises:
-        EngineUnreachable: Docker is installed and does not answer.
+        EngineUnreachable: Docker is installed and does not respond.
     """
 
     @classmethod
@@ -137,7 +137,7 @@ class Footprint(StateFact[FootprintState]):
                 f"echo @@boot; ls {BOOT_LINE_BEFORE} 2>/dev/null",
                 f"echo @@firewall; {FIREWALL_TRACES}",
                 "command -v docker >/dev/null || exit 0",
-                f"{DOCKER_ANSWERS}echo @@complaints",
+                f"{DOCKER_WITH_TIMEOUT}echo @@complaints",
                 'ids=$(docker ps --all --quiet --no-trunc 2>&1) || { echo "$ids"; exit 0; }',
                 f"echo @@containers; [ -z \"$ids\" ] || docker inspect --format '{container}' $ids 2>/dev/null",
                 f"echo @@networks; {networks} 2>/dev/null",
@@ -159,7 +159,7 @@ class Footprint(StateFact[FootprintState]):
             raise EngineUnreachable(type(self), " ".join(complaints))
 
         def lines(name: str) -> list[str]:
-            # `docker … inspect` prints an empty line for what is not there.
+            # `docker … inspect` prints an empty line for missing objects.
             return [line for line in sections.get(name, []) if line.strip()]
 
         entries = [line.partition(" ") for line in lines("files")]

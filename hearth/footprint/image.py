@@ -1,4 +1,4 @@
-"""An image that Hearth brought."""
+"""An image that Hearth pulled."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Image(BaseModel):
-    """An image as the host had it: its id, and the digests under which its registry has it (`name@sha256:…`)."""
+    """An image on a host: its id, and its digests in a registry (`name@sha256:…`)."""
 
     model_config = ConfigDict(frozen=True)
     id: str

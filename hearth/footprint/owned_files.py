@@ -1,4 +1,4 @@
-"""Which files below `/opt/hearth` are Hearth's, and which somebody else put there. Pure rules."""
+"""Which files below `/opt/hearth` are Hearth's, and which are not. Pure rules."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from hearth.paths import (
     TLS_LIVE,
 )
 
-# Files with these names in /opt/hearth are Hearth's, whatever is in them: a deploy would write over them.
+# Files with these names in /opt/hearth are Hearth's, regardless of content: a deploy would overwrite them.
 _OURS = frozenset(
     {
         "compose.yaml",
@@ -43,15 +43,15 @@ _OURS = frozenset(
         ),
     }
 )
-# True of this host alone: its disk, on another host, would refuse a deploy; rules that no service loads are none.
+# Specific to this host: on another host, the record of its disk would block a deploy, and no service loads the rules.
 _OF_THIS_HOST = frozenset(path.removeprefix(f"{ROOT}/") for path in (MODELS_DISK, FIREWALL_RULES))
 _SECRETS = f"{SECRETS.removeprefix(f'{ROOT}/')}/"
 _TLS, _ACME = (path.removeprefix(f"{ROOT}/") for path in (TLS, ACME))
-# Where everything is ours, whatever its name: what is half unpacked, and what httpd keeps of ACME.
+# Everything in these directories is ours: incomplete uploads, and httpd's ACME state.
 OWN_DIRECTORIES = (".incoming", f"{_SECRETS}.incoming", f"{_TLS}/.incoming", _ACME)
 _WITHIN = tuple(f"{path}/" for path in OWN_DIRECTORIES)
 _RELEASES = RELEASES.removeprefix(f"{ROOT}/")
-# Of releases: the two files beside them, and what is in one. (A name that begins with a dot is one half written.)
+# Of releases: the two files next to them, and their content. (A name with a leading dot is incomplete.)
 _RELEASE_FILE = re.compile(
     rf"{_RELEASES}/(?:(?:accepted|log\.jsonl)(?:\.new)?"
     r"|(?:\d{8}T\d{6}Z[^/]*|\.[^/]+)/(?:tree/.+|[^/]+))"
@@ -60,18 +60,18 @@ _IN_TREE = re.compile(rf"{_RELEASES}/[^/]+/tree/(.+)")
 
 
 def own_names(present: Set[str], rendered: Set[str]) -> frozenset[str]:
-    """Names that are Hearth's own, whatever is in the files: a deploy would write over them.
+    """Names of Hearth's own files, regardless of content: a deploy would overwrite them.
 
     Args:
-        present: paths that are there, relative to `/opt/hearth`; the releases among them tell what older versions put.
-        rendered: paths that this version puts, beside its records.
+        present: existing paths, relative to `/opt/hearth`; the releases among them list files of older versions.
+        rendered: paths that this version writes, in addition to its records.
     """
-    once = {match[1] for path in present if (match := _IN_TREE.fullmatch(path))}
-    return _OURS | rendered | once | {f"{path}.new" for path in rendered | once}
+    former = {match[1] for path in present if (match := _IN_TREE.fullmatch(path))}
+    return _OURS | rendered | former | {f"{path}.new" for path in rendered | former}
 
 
 def our_files(present: Set[str], rendered: Set[str]) -> frozenset[str]:
-    """Those of the paths that are Hearth's."""
+    """The paths that are Hearth's."""
     ours = own_names(present, rendered)
     return frozenset(
         path for path in present if path in ours or path.startswith(_WITHIN) or _RELEASE_FILE.fullmatch(path)
@@ -79,7 +79,7 @@ def our_files(present: Set[str], rendered: Set[str]) -> frozenset[str]:
 
 
 def lasting_files(present: Set[str], rendered: Set[str]) -> frozenset[str]:
-    """Those of them that are worth keeping: no marks, nothing half written, of this hardware or secret."""
+    """Those worth keeping: no marks, incomplete or host-specific files, and no secrets."""
     return frozenset(
         path
         for path in our_files(present, rendered)
@@ -91,5 +91,5 @@ def lasting_files(present: Set[str], rendered: Set[str]) -> frozenset[str]:
 
 
 def is_secret(path: str) -> bool:
-    """Whether a path is where keys are, which no backup has."""
+    """Whether a path holds secrets, which are never backed up."""
     return path.startswith((_SECRETS, f"{_TLS}/", f"{_ACME}/"))

@@ -11,16 +11,16 @@ from hearth.settings.model import Settings
 @deploy("Models")
 def models(settings: Settings) -> None:
     pull_listed_models(settings, update=settings.ollama_update_models)
-    # A setting, not a fact: no operation, and so no question to the host, where it is off.
+    # A setting, not a fact: if it is off there is no operation, and so no query of the host.
     if settings.ollama_prune_models:
-        prune_models(name="Remove the models that are not listed", models=settings.ollama_models)
+        prune_models(name="Remove unlisted models", models=settings.ollama_models)
 
 
 def pull_listed_models(settings: Settings, update: bool, title: str = "Pull the models") -> None:
-    """The operation that pulls what is missing.
+    """The operation that pulls missing models.
 
     Args:
-        update: also pull models that changed in the registry.
+        update: also pull models that have changed in the registry.
         title: name of the operation.
     """
     pull_models(

@@ -1,4 +1,4 @@
-"""The disk that models live on: which one it is, and that it is there. A missing one must never go unnoticed."""
+"""The disk that holds the models. A missing or different disk must never go unnoticed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hearth.runtime.sections import parse_assignments
 _PAIR = re.compile(r'([A-Z]+)="([^"]*)"')
 # GB: 4 GiB.
 _LARGEST_FAT_FILE = 4.29
-# Asked for in this order, after a line with the directory.
+# In this order, after a line with the directory.
 FINDMNT = "findmnt -P -o UUID,SOURCE,TARGET -T"
 
 
@@ -23,8 +23,8 @@ class ModelDisk:
 
     Attributes:
         directory: the directory, as the settings name it.
-        uuid: of the file system; "" where it has none (a network share, a container's root).
-        source: device or share, as the kernel names it. A device's name may be another after a reboot.
+        uuid: of the file system; "" if it has none (a network share, a container's root).
+        source: device or share, as named by the kernel. Device names may change at a reboot.
         mount: its mount point.
     """
 
@@ -37,20 +37,20 @@ class ModelDisk:
         return f"{self.source}{f' (UUID {self.uuid})' if self.uuid else ''} mounted at {self.mount}"
 
     def is_same(self, other: ModelDisk) -> bool:
-        """Whether it is the same file system, whatever the device is called now."""
+        """Whether it is the same file system, regardless of the device name."""
         if self.uuid and other.uuid:
             return self.uuid == other.uuid
         return self.source == other.source
 
     def dump(self) -> str:
-        """As kept in `/opt/hearth/models-disk`."""
+        """The content of `/opt/hearth/models-disk`."""
         return f"directory={self.directory}\nuuid={self.uuid}\nsource={self.source}\nmount={self.mount}\n"
 
 
 def parse_findmnt(lines: Iterable[str]) -> ModelDisk | None:
     """The disk from a line with the directory and those of `findmnt -P -o UUID,SOURCE,TARGET` (the last one counts).
 
-    None where findmnt showed nothing.
+    None if findmnt printed nothing.
     """
     directory, *shown = [*lines, ""]
     found = [dict(_PAIR.findall(line)) for line in shown if "TARGET=" in line]
@@ -60,7 +60,7 @@ def parse_findmnt(lines: Iterable[str]) -> ModelDisk | None:
 
 
 def parse_record(lines: Iterable[str]) -> ModelDisk | None:
-    """The disk from the record's lines, or None where there is no (whole) record."""
+    """The disk from the record's lines, or None if there is no complete record."""
     values = parse_assignments(lines)
     if not {"directory", "uuid", "source", "mount"} <= values.keys():
         return None
@@ -68,34 +68,34 @@ def parse_record(lines: Iterable[str]) -> ModelDisk | None:
 
 
 def parse_mount_points(lines: Iterable[str]) -> frozenset[str]:
-    """Mount points of `/etc/fstab` or `/proc/mounts`: the second field, where it is a path."""
+    """Mount points of `/etc/fstab` or `/proc/mounts`: the second field, if it is a path."""
     fields = (line.split() for line in lines if not line.lstrip().startswith("#"))
     return frozenset(str(PurePosixPath(field[1])) for field in fields if len(field) > 1 and field[1].startswith("/"))
 
 
 def kind_of_mount(lines: Iterable[str], mount: str) -> str:
-    """The file system at a mount point (`ext4`, `vfat`), from the lines of `/proc/mounts`; "" if none is there."""
+    """The file system at a mount point (`ext4`, `vfat`), from the lines of `/proc/mounts`; "" if none."""
     kinds = [fields[2] for fields in map(str.split, lines) if len(fields) > 2 and fields[1] == mount]
     return kinds[-1] if kinds else ""
 
 
 def kind_obstacles(directory: str, kind: str, sizes: Mapping[str, float]) -> list[str]:
-    """Why models don't fit onto a kind of file system, as USB disks often have it when they are new.
+    """Why models don't fit on a file system of this kind, which new USB disks often have.
 
     Args:
-        sizes: GB of the models that are to come.
+        sizes: GB of the models to be pulled.
     """
     large = sorted(name for name, size in sizes.items() if size > _LARGEST_FAT_FILE)
     if not directory or kind not in ("vfat", "msdos") or not large:
         return []
     return [
-        f"ollama_models_dir = {directory!r}: the disk has a FAT file system ({kind}), which holds no file above 4.3 GB:"
-        f" no room for {', '.join(large)}; ext4 would be right (`sudo mkfs.ext4`, which empties the disk)"
+        f"ollama_models_dir = {directory!r}: the disk has a FAT file system ({kind}), which can't hold files above 4.3 "
+        f"GB, so {', '.join(large)} won't fit; use ext4 (`sudo mkfs.ext4`, which erases the disk)"
     ]
 
 
 def not_mounted(directories: Iterable[str], fstab: Iterable[str], mounted: Iterable[str]) -> list[str]:
-    """Mount points of fstab at or above one of the directories at which nothing is mounted, sorted."""
+    """Mount points of fstab at or above one of the directories that are not mounted, sorted."""
     above = {
         str(path) for directory in directories for path in (PurePosixPath(directory), *PurePosixPath(directory).parents)
     }
@@ -103,21 +103,21 @@ def not_mounted(directories: Iterable[str], fstab: Iterable[str], mounted: Itera
 
 
 def disk_obstacles(directory: str, absent: Iterable[str], now: ModelDisk | None, record: ModelDisk | None) -> list[str]:
-    """Why models must not be written into the directory now: one sentence each.
+    """Why models must not be written to the directory now: one message each.
 
     Args:
-        absent: mount points at or above the directory that fstab lists and that are not mounted.
-        now: the file system that the directory is on.
-        record: the one that models were on before.
+        absent: mount points at or above the directory that are in fstab and not mounted.
+        now: the directory's current file system.
+        record: the file system of an earlier deploy.
     """
     obstacles = [
-        f"ollama_models_dir = {directory!r}: /etc/fstab says that {mount} is a disk of its own, and it is not mounted, "
-        f"so models would land on the disk below it. Look why (`sudo mount {mount}` says it), and deploy again"
+        f"ollama_models_dir = {directory!r}: {mount} is a separate disk in /etc/fstab and is not mounted, so models "
+        f"would end up on the disk below it. Find out why (`sudo mount {mount}` shows the error), and deploy again"
         for mount in absent
     ]
     if obstacles or now is None or record is None or record.directory != directory or now.is_same(record):
         return obstacles
     return [
-        f"ollama_models_dir = {directory!r}: models were put on {record}, and now the directory is on {now}. "
-        f"Mount the disk that has them and deploy again; or, if you moved on purpose, `sudo rm {MODELS_DISK}` first"
+        f"ollama_models_dir = {directory!r}: the models are on {record}, but the directory is now on {now}. Mount the "
+        f"disk with the models and deploy again; or, if the move was intended, first run `sudo rm {MODELS_DISK}`"
     ]

@@ -14,10 +14,10 @@ from hearth.models.names import name_from_manifest
 from hearth.models.plan import compare_manifests
 from hearth.paths import CONTAINERS, MODELS_DISK, PULLING_MODELS
 from hearth.runtime.sections import parse_sections
-from hearth.runtime.shell import DOCKER_ANSWERS, quote
+from hearth.runtime.shell import DOCKER_WITH_TIMEOUT, quote
 from hearth.runtime.state_fact import StateFact
 
-_ASK_REGISTRY = Path(__file__).with_name("registry_manifest.bash")
+_FETCH_MANIFESTS = Path(__file__).with_name("registry_manifest.bash")
 _SHOW_MANIFESTS = (
     "ollama list || echo @@failed; "
     'cd "${OLLAMA_MODELS:-/root/.ollama/models}/manifests" 2>/dev/null || exit 0; '
@@ -27,16 +27,16 @@ _SHOW_MANIFESTS = (
 
 @dataclass(frozen=True)
 class ModelsState:
-    """What a host has of models.
+    """The models of a host.
 
     Attributes:
         present: full names (`tinyllama:latest`) of the models that Ollama lists.
-        sizes: the same names → sizes as Ollama writes them (`637 MB`).
-        interrupted: names of models whose pull began and did not come to its end.
-        changed: of the models asked about, those whose content is another in the registry.
-        unknown: those of which that could not be learned, name → why.
-        disk: the file system under the models' directory, where that was asked.
-        recorded_disk: the one that models were put on before.
+        sizes: the same names → sizes as Ollama prints them (`637 MB`).
+        interrupted: names of models whose pull was interrupted.
+        changed: those of the given models whose content differs in the registry.
+        unknown: those for which that is unknown, name → reason.
+        disk: the file system under the models directory, if queried.
+        recorded_disk: the file system of an earlier deploy.
     """
 
     present: frozenset[str] = frozenset()
@@ -52,11 +52,11 @@ class Models(StateFact[ModelsState]):
     """Models of the running Ollama, in one round trip.
 
     Args:
-        models_dir: the directory that models live in, or "" for Docker's volume, whose disk nobody asks for.
-        manifests: (model, URL of its manifest in the registry) for those of which to learn whether they changed.
+        models_dir: the models directory, or "" for Docker's volume, whose disk is not queried.
+        manifests: (model, URL of its manifest in the registry) for each model to compare with the registry.
 
     Raises:
-        FactPreconditionError: the container is not there, or Ollama in it does not answer.
+        FactPreconditionError: the container is missing, or Ollama in it does not respond.
     """
 
     @override
@@ -65,7 +65,7 @@ class Models(StateFact[ModelsState]):
         ollama = f"docker exec {CONTAINERS['ollama']}"
         lines = [
             "command -v docker >/dev/null || exit 0",
-            f"{DOCKER_ANSWERS}echo @@pulling; cat {PULLING_MODELS} 2>/dev/null",
+            f"{DOCKER_WITH_TIMEOUT}echo @@pulling; cat {PULLING_MODELS} 2>/dev/null",
         ]
         if models_dir:
             lines += [
@@ -75,7 +75,9 @@ class Models(StateFact[ModelsState]):
         if manifests:
             lines += [
                 f"echo @@models; {ollama} sh -c {quote(_SHOW_MANIFESTS)} 2>&1 || echo '@@failed'",
-                quote("bash", "-c", _ASK_REGISTRY.read_text(), "bash", *(word for pair in manifests for word in pair)),
+                quote(
+                    "bash", "-c", _FETCH_MANIFESTS.read_text(), "bash", *(word for pair in manifests for word in pair)
+                ),
             ]
         else:
             lines.append(f"echo @@models; {ollama} ollama list 2>&1 || echo '@@failed'")
@@ -85,8 +87,8 @@ class Models(StateFact[ModelsState]):
     def process(self, output: Iterable[str]) -> ModelsState:
         sections = parse_sections(output)
         if "failed" in sections:
-            said = " ".join(sections.get("models", []))
-            raise FactPreconditionError(type(self), f"Ollama did not list its models: {said}")
+            errors = " ".join(sections.get("models", []))
+            raise FactPreconditionError(type(self), f"Ollama did not list its models: {errors}")
         changed, unknown = compare_manifests(
             {
                 name_from_manifest(name.removeprefix("local ")): "\n".join(lines)
@@ -111,6 +113,6 @@ class Models(StateFact[ModelsState]):
 
 
 def model_sizes(lines: Iterable[str]) -> dict[str, str]:
-    """Full names → sizes (`637 MB`), from what `ollama list` prints: NAME ID SIZE MODIFIED, a heading first."""
+    """Full names → sizes (`637 MB`), from the output of `ollama list`: NAME ID SIZE MODIFIED, after a heading."""
     fields = [line.split() for line in lines]
     return {words[0]: " ".join(words[2:4]) for words in fields[1:] if words}

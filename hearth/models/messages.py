@@ -1,4 +1,4 @@
-"""Why models are pulled or removed, in words."""
+"""Explanations: why models are pulled or removed."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from hearth.runtime.text import are_missing, join_words
 
 
 def explain_models(present: Collection[str], tasks: Sequence[Task]) -> None:
-    """Say which models are pulled, and why."""
+    """Explain which models are pulled, and why."""
     for task in tasks:
         if task.what == "update":
-            explain(f"{task.model} was changed in the registry under its name; it is pulled again")
+            explain(f"{task.model} has changed in the registry; pulling it again")
         elif task.what != "pull":
-            explain(f"the pull of {task.model} was cut off; what is there is compared with its digests")
+            explain(f"the pull of {task.model} was interrupted; verifying its files")
     missing = [task.model for task in tasks if task.what == "pull"]
     if not missing:
         return
-    if not present and (answers := find_reachability()).engine != "absent" and answers.ollama != "answers":
-        why = "the Docker engine does not answer" if answers.engine == "silent" else "Ollama does not answer"
-        explain(f"{why}, so it can't be known whether it has {join_words(missing)}", kind="unknown")
+    if not present and (reachability := find_reachability()).engine != "absent" and reachability.ollama != "answers":
+        who = "the Docker engine" if reachability.engine == "silent" else "Ollama"
+        explain(f"{who} does not respond, so it is unknown whether it has {join_words(missing)}", kind="unknown")
         return
-    explain(f"{are_missing(missing)} pulled")
+    explain(are_missing(missing, "pulling"))
 
 
 def explain_unlisted(models: Sequence[str]) -> None:
-    """Say which models are removed."""
-    explain(f"{join_words(models)}: not listed in ollama_models, and ollama_prune_models = True; removed")
+    """Explain which models are removed."""
+    explain(f"{join_words(models)}: not listed in ollama_models, and ollama_prune_models = True; removing")

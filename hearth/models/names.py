@@ -1,4 +1,4 @@
-"""Names of models, as Ollama and its registries write them."""
+"""Model names, as used by Ollama and its registries."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ _LIBRARY = "library"
 
 
 def full_name(model: str) -> str:
-    """A model's name as Ollama lists it: with its tag, without the registry and library that are understood."""
+    """A model's name as listed by Ollama: with its tag, without the default registry and library."""
     model = model.removeprefix(f"{_REGISTRY}/").removeprefix(f"{_LIBRARY}/")
     return model if ":" in model.rpartition("/")[2] else f"{model}:latest"
 
 
 def name_key(model: str) -> str:
-    """The same for two names exactly when Ollama takes them for the same model: it does not look at case."""
+    """Equal for two names exactly if Ollama treats them as the same model: it ignores case."""
     return full_name(model).casefold()
 
 
@@ -23,18 +23,18 @@ def name_from_manifest(path: str) -> str:
     `registry.ollama.ai/library/llama3.2/1b` → `llama3.2:1b`; `registry.ollama.ai/someone/model/tag` →
     `someone/model:tag`; `hf.co/someone/model/tag` → `hf.co/someone/model:tag`.
     """
-    *place, name, tag = path.split("/")
-    shown = [part for part in place if part not in (_REGISTRY, _LIBRARY)]
+    *directories, name, tag = path.split("/")
+    shown = [part for part in directories if part not in (_REGISTRY, _LIBRARY)]
     return f"{'/'.join([*shown, name])}:{tag}"
 
 
 def source_name(model: str, registry: str) -> str:
-    """The name to pull a model by: with a registry of one's own, `http://10.0.0.1:5000/library/tinyllama`."""
+    """The name to pull a model by: with a private registry, `http://10.0.0.1:5000/library/tinyllama`."""
     return f"{registry}/{model if '/' in model else f'{_LIBRARY}/{model}'}" if registry else model
 
 
 def manifest_url(model: str, registry: str) -> str:
-    """Where the registry has the model's manifest: `https://registry.ollama.ai/v2/library/llama3.2/manifests/1b`."""
+    """URL of the model's manifest in the registry: `https://registry.ollama.ai/v2/library/llama3.2/manifests/1b`."""
     name, _, tag = full_name(model).rpartition(":")
     parts = name.split("/")
     server = registry or f"https://{parts[0] if len(parts) == 3 else _REGISTRY}"

@@ -28,18 +28,18 @@ _SCRIPT = Path(__file__).with_name("pull.bash")
 def pull_models(
     models: tuple[str, ...], registry: str, timeout: int, retries: int, update: bool = False, models_dir: str = ""
 ) -> Generator[FunctionCommand | StringCommand, None, None]:
-    """Pull the models that Ollama does not have, through the running server, with live progress.
+    """Pull missing models through the running server, with live progress.
 
-    Models whose pull was cut off before are looked at first, and pulled again where they were damaged. When one can't
-    be had, the others are pulled all the same, and then the operation fails.
+    Models whose pull was interrupted are verified first, and pulled again if damaged. If one pull fails, the others are
+    still pulled, and then the operation fails.
 
     Args:
         models: names as in Ollama's library (`llama3.2:1b`).
-        registry: address of another registry to take them from, or "".
-        timeout: seconds without progress after which a pull is taken up again.
-        retries: how often that happens; what arrived is kept.
-        update: also pull those that are there, and have another content in the registry.
-        models_dir: the directory that models live in, or ""; which disk that is on is written down.
+        registry: address of a registry to use instead, or "".
+        timeout: seconds without progress after which a pull is retried.
+        retries: how often; downloaded data is kept.
+        update: also pull existing models whose content differs in the registry.
+        models_dir: the models directory, or ""; its disk is recorded.
     """
     manifests = tuple((model, manifest_url(model, registry)) for model in models) if update else ()
     try:
@@ -53,11 +53,11 @@ def pull_models(
         state.recorded_disk is None or state.recorded_disk.directory != state.disk.directory
     )
     if not tasks and not state.unknown and not do_record:
-        host.noop("models are there")
+        host.noop("all models present")
     explain_models(state.present, tasks)
     if state.disk is not None and do_record:
-        explain(f"models live on {state.disk}; that is written down, so that another disk is noticed")
-        # Before the pull: one that is cut off has put something on that disk already.
+        explain(f"models are on {state.disk}; recording that, to detect a different disk later")
+        # Before the pull: even an interrupted one has written to that disk.
         yield StringCommand(record_script(state.disk))
     if tasks:
         yield streamed_command(pull_script(tasks, registry, timeout, retries))
@@ -65,13 +65,13 @@ def pull_models(
         yield refused_command(
             "ollama_update_models = True, but Hearth could not check whether these models have changed: "
             + "; ".join(f"{model} ({why})" for model, why in sorted(state.unknown.items()))
-            + ". They stay as they are. Fix that and deploy again, or set ollama_update_models = False"
+            + ". They are unchanged. Fix that and deploy again, or set ollama_update_models = False"
         )
 
 
 @operation()
 def prune_models(models: tuple[str, ...]) -> Generator[FunctionCommand, None, None]:
-    """Remove the models that Ollama has and `models` does not list. Files that listed models share with them stay."""
+    """Remove models that are not in `models`. Files shared with listed models are kept."""
     try:
         state = host.get_fact(Models)
     except FactPreconditionError as error:
@@ -79,25 +79,27 @@ def prune_models(models: tuple[str, ...]) -> Generator[FunctionCommand, None, No
         return
     unlisted = unlisted_models(models, state.present)
     if not models:
-        yield refused_command("an empty list of models is no reason to remove all of them")
+        yield refused_command(
+            "ollama_models = []: not removing all models; list at least one, or set ollama_prune_models = False"
+        )
     elif unlisted:
         explain_unlisted(unlisted)
         yield streamed_command(_inside([(model, model, "remove") for model in unlisted], 0, 0))
     else:
-        host.noop("all models that are there are listed")
+        host.noop("no unlisted models")
 
 
 def record_script(disk: ModelDisk) -> str:
-    """Shell script that writes down which disk models are on."""
+    """Shell script that records the disk of the models."""
     return f"{WRITE_FILE}printf %s {quote(disk.dump())} | put {MODELS_DISK}"
 
 
 def pull_script(tasks: Sequence[Task], registry: str, timeout: int, retries: int) -> str:
-    """Shell script that pulls models from inside Ollama's container, where bash is and curl is not.
+    """Shell script that pulls models from inside Ollama's container, which has bash but no curl.
 
-    All in one `docker exec`, which is slow to start on a small host. The mark that tells the next run of a pull that
-    was cut off is on the disk before the pull begins, and is removed when the script came to its end, whether or not
-    the models could be had: then everything that arrived was flushed.
+    All in one `docker exec`, which is slow to start on a small host. The mark for an interrupted pull is on disk before
+    the pull starts, and is removed when the script finishes, even if pulls failed: then all downloaded data was
+    flushed.
     """
     names = quote(*(task.model for task in tasks))
     triples = [(task.model, source_name(task.model, registry), task.what) for task in tasks]

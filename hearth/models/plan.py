@@ -1,4 +1,4 @@
-"""What is to be done about models: rules over what the settings list and what Ollama and the registry show."""
+"""Which models to pull, verify or remove: rules on the settings and the state of Ollama and the registry."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from hearth.models.names import name_key
 
 @dataclass(frozen=True)
 class Task:
-    """One model and what is to be done with it.
+    """One model and what to do with it.
 
-    `pull`: it is not there; `update`: it is, with another content; `repair`: its pull was cut off, so look at it and
-    pull it where it is not whole; `check`: the same, of one that nobody wants any more: it is not pulled.
+    `pull`: it is missing; `update`: its content differs in the registry; `repair`: its pull was interrupted, so verify
+    it and pull it if damaged; `check`: the same for a model that is no longer listed, which is not pulled.
     """
 
     model: str
@@ -23,7 +23,7 @@ class Task:
 
 
 def missing_models(wanted: Iterable[str], present: Iterable[str]) -> list[str]:
-    """Those wanted that are not present, each once, in the order wanted."""
+    """The wanted models that are not present, each once, in order."""
     keys = {name_key(name) for name in present}
     missing = []
     for model in wanted:
@@ -36,14 +36,14 @@ def missing_models(wanted: Iterable[str], present: Iterable[str]) -> list[str]:
 def plan_pulls(
     wanted: Iterable[str], present: Iterable[str], interrupted: Iterable[str], changed: Iterable[str]
 ) -> list[Task]:
-    """What is to be done so that all wanted models are there, whole and, of those that `changed`, new.
+    """The tasks after which all wanted models are present, intact and, if `changed`, up to date.
 
-    Models whose pull was cut off come first: what they damaged may belong to others too.
+    Interrupted pulls come first: files that they damaged may belong to other models, too.
     """
     wanted, changed = list(wanted), list(changed)
-    cut_off = missing_models(sorted(interrupted), ())
-    unwanted = missing_models(cut_off, wanted)
-    repairs = missing_models(wanted, missing_models(wanted, cut_off))
+    unfinished = missing_models(sorted(interrupted), ())
+    unwanted = missing_models(unfinished, wanted)
+    repairs = missing_models(wanted, missing_models(wanted, unfinished))
     missing = missing_models(wanted, [*present, *repairs])
     updates = missing_models(changed, [*repairs, *missing])
     return [
@@ -55,56 +55,56 @@ def plan_pulls(
 
 
 def unlisted_models(wanted: Iterable[str], present: Iterable[str]) -> list[str]:
-    """Those present that nobody wants, sorted."""
+    """The present models that are not wanted, sorted."""
     keys = {name_key(model) for model in wanted}
     return sorted(name for name in present if name_key(name) not in keys)
 
 
-def content_of(manifest: str) -> frozenset[str]:
-    """Digests of the files that a manifest names. Ollama writes manifests anew, so only these can be compared.
+def manifest_digests(manifest: str) -> frozenset[str]:
+    """Digests of the files in a manifest. Ollama rewrites manifests, so only these can be compared.
 
     Raises:
-        ValueError: it is no manifest of a model.
+        ValueError: it is not a model manifest.
     """
     document: Any = json.loads(manifest)
     try:
         parts = [*document["layers"], *([document["config"]] if document.get("config") else [])]
         digests = frozenset(str(part["digest"]) for part in parts) - {""}
     except (AttributeError, KeyError, TypeError):
-        raise ValueError("this is no manifest of a model") from None
+        raise ValueError("not a model manifest") from None
     if not digests or not document["layers"]:
-        raise ValueError("this is a manifest without files")
+        raise ValueError("a manifest without files")
     return digests
 
 
 def compare_manifests(local: Mapping[str, str], remote: Mapping[str, str]) -> tuple[frozenset[str], dict[str, str]]:
-    """Which models have another content in the registry than on the host.
+    """Which models differ between the registry and the host.
 
     Args:
         local: full name → text of the host's manifest.
-        remote: wanted name → what asking the registry gave: `200`, a newline and the manifest; else a complaint.
+        remote: wanted name → the registry's response: `200`, a newline and the manifest; else an error message.
 
     Returns:
-        the names that differ; and of those where it can't be known, name → why. Models that the host does not have
-        are in neither.
+        the names that differ; and those for which it is unknown, name → reason. Models that are missing on the host are
+        in neither.
     """
     have = {name_key(name): text for name, text in local.items()}
     changed: set[str] = set()
     unknown: dict[str, str] = {}
-    for model, answer in remote.items():
+    for model, response in remote.items():
         if name_key(model) not in have:
             continue
-        status, _, body = answer.partition("\n")
+        status, _, body = response.partition("\n")
         if status != "200":
-            unknown[model] = status or "no answer"
+            unknown[model] = status or "no response"
             continue
         try:
-            offered = content_of(body)
+            offered = manifest_digests(body)
         except ValueError as error:
-            unknown[model] = f"its answer can't be read ({error})"
+            unknown[model] = f"invalid response ({error})"
             continue
         try:
-            if content_of(have[name_key(model)]) != offered:
+            if manifest_digests(have[name_key(model)]) != offered:
                 changed.add(model)
         except ValueError:
             changed.add(model)  # the host's own manifest is damaged

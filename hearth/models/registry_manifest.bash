@@ -1,26 +1,26 @@
-# Runs on the host: ask registries for models' manifests. Arguments: model, URL of its manifest, model, URL, …
-# For each prints "@@remote MODEL", then "200" and the manifest, or one line that says why there is none.
-complaints=$(mktemp) && trap 'rm -f "$complaints"' EXIT || exit
+# Runs on the host: fetches model manifests from registries. Arguments: model, URL of its manifest, model, URL, … For
+# each prints "@@remote MODEL", then "200" and the manifest, or one line with the error.
+errors=$(mktemp) && trap 'rm -f "$errors"' EXIT || exit
 accept='application/vnd.docker.distribution.manifest.v2+json'
-patience=20
-# Headers, as regular expressions: of a redirect, and how long to wait before the next request.
+time_limit=20
+# Regular expressions for headers: the target of a redirect, and the pause before the next request.
 location=$'\nlocation: *([^\n]+)' later=$'\nretry-after: *([0-9]+)'
 
-# HTTP/1.0, so that no answer comes in chunks. A host has neither curl nor wget; openssl comes with ca-certificates.
-ask() { # address, port, request, scheme
+# HTTP/1.0 avoids chunked responses. A host has neither curl nor wget; openssl comes with ca-certificates.
+send_request() { # address, port, request, scheme
   if [[ $4 == http ]]; then
     # shellcheck disable=SC2016  # the inner bash expands these
-    timeout "$patience" bash -c 'exec 3<>"/dev/tcp/$0/$1" && printf %s "$2" >&3 && cat <&3' "$1" "$2" "$3"
+    timeout "$time_limit" bash -c 'exec 3<>"/dev/tcp/$0/$1" && printf %s "$2" >&3 && cat <&3' "$1" "$2" "$3"
   else
     local check=(-servername "$1" -verify_hostname "$1")
     [[ $1 =~ ^[0-9.]+$ || $1 == *:* ]] && check=(-verify_ip "$1")
     [[ $1 == *:* ]] && set -- "[$1]" "$2" "$3"
-    printf %s "$3" | timeout "$patience" openssl s_client -quiet -verify_return_error "${check[@]}" -connect "$1:$2"
+    printf %s "$3" | timeout "$time_limit" openssl s_client -quiet -verify_return_error "${check[@]}" -connect "$1:$2"
   fi
 }
 
-# Why a registry gave no answer, from what bash or openssl (by its numbers of verify errors) says of the connection.
-silent() { # host, text
+# Why a registry did not respond, from the output of bash or openssl (by its numbers of verify errors).
+connect_error() { # host, text
   case $2 in
     *verify\ error:num=9:* | *verify\ error:num=10:*)
       echo "the certificate of $1 has expired or is not yet valid: check the host's clock"
@@ -32,12 +32,12 @@ silent() { # host, text
       echo "the certificate of $1 is signed by an unknown authority: does a firewall or proxy inspect TLS?"
       ;;
     *'not known'* | *'name resolution'*) echo "the name $1 could not be resolved: check it and the host's DNS" ;;
-    *onnection\ refused*) echo "no answer: $1 refused the connection" ;;
-    *) echo "no answer: ${2:0:300}" ;;
+    *onnection\ refused*) echo "no response: $1 refused the connection" ;;
+    *) echo "no response: ${2:0:300}" ;;
   esac
 }
 
-# Why a registry refuses, from the status and the head of its answer.
+# Why a registry refuses, from the status and headers of its response.
 refusal() { # host, status, head
   case $2 in
     401) echo "$1 requires a login (401)" ;;
@@ -50,28 +50,28 @@ refusal() { # host, status, head
       echo "$1 limits the rate of requests (429)$wait"
       ;;
     5??) echo "$1 is temporarily unavailable ($2)" ;;
-    *) echo "$1 answered with status $2" ;;
+    *) echo "$1 responded with status $2" ;;
   esac
 }
 
 fetch() { # url, redirects left
-  local scheme=${1%%://*} rest=${1#*://} place port request answer code status head
+  local scheme=${1%%://*} rest=${1#*://} host port request response code status head
   [[ $scheme == http ]] && port=80 || port=443
-  place=${rest%%/*}
-  if [[ $place =~ ^(.*):([0-9]+)$ ]]; then place=${BASH_REMATCH[1]} port=${BASH_REMATCH[2]}; fi
-  place=${place#[} place=${place%]}
+  host=${rest%%/*}
+  if [[ $host =~ ^(.*):([0-9]+)$ ]]; then host=${BASH_REMATCH[1]} port=${BASH_REMATCH[2]}; fi
+  host=${host#[} host=${host%]}
   request="GET /${rest#*/} HTTP/1.0"$'\r\n'"Host: ${rest%%/*}"$'\r\n'"Accept: $accept"$'\r\n'"User-Agent: hearth"$'\r\n\r\n'
-  answer=$(
-    ask "$place" "$port" "$request" "$scheme" 2>"$complaints" | tr -d '\r\0'
+  response=$(
+    send_request "$host" "$port" "$request" "$scheme" 2>"$errors" | tr -d '\r\0'
     exit "${PIPESTATUS[0]}"
   )
   code=$?
-  if [[ ! $answer =~ ^HTTP/1\.[01]\ ([0-9]+) ]]; then
-    answer=$(printf %s "$answer" | cat - "$complaints" | tr -s '\n\0' '  ')
-    if ((code == 124)); then echo "no answer within $patience s"; else silent "$place" "$answer"; fi
+  if [[ ! $response =~ ^HTTP/1\.[01]\ ([0-9]+) ]]; then
+    response=$(printf %s "$response" | cat - "$errors" | tr -s '\n\0' '  ')
+    if ((code == 124)); then echo "no response within $time_limit s"; else connect_error "$host" "$response"; fi
     return
   fi
-  status=${BASH_REMATCH[1]} head=${answer%%$'\n\n'*}
+  status=${BASH_REMATCH[1]} head=${response%%$'\n\n'*}
   shopt -s nocasematch
   if [[ $status == 30[1278] && $head =~ $location ]] && (($2 > 0)); then
     rest=${BASH_REMATCH[1]}
@@ -79,9 +79,9 @@ fetch() { # url, redirects left
     fetch "$rest" $(($2 - 1))
   elif [[ $status == 200 ]]; then
     echo 200
-    printf '%s\n' "${answer#*$'\n\n'}"
+    printf '%s\n' "${response#*$'\n\n'}"
   else
-    refusal "$place" "$status" "$head"
+    refusal "$host" "$status" "$head"
   fi
 }
 

@@ -1,7 +1,7 @@
-"""Which release of Ollama a model needs at least, as far as that is known. Pure rules.
+"""The minimum Ollama release for a model, as far as known. Pure rules.
 
-The registry answers an older Ollama with 412, "requires a newer version of Ollama": final, and only after the deploy
-has begun.
+For an older Ollama the registry responds with 412, "requires a newer version of Ollama": final, and only after the
+deploy has started.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from hearth.models.plan import missing_models
 
 Version = tuple[int, ...]
 
-# The first release whose source supports the model (docs/versions.md). A tag of its own wins over its model.
-LEAST = {
+# The first release whose source supports the model (docs/versions.md). An entry for a tag takes precedence over its
+# model.
+MINIMUM_RELEASES = {
     "deepseek-ocr": "0.13.0",
     "embeddinggemma": "0.11.10",
     "gemma3": "0.6.0",
@@ -30,31 +31,31 @@ LEAST = {
     "qwen3-vl": "0.12.7",
     "qwen3.5": "0.17.1",
 }
-# Ollama's own image, perhaps from a mirror, by a released version; "-rocm" is the same one for AMD's graphics cards.
+# Ollama's own image with a release version, possibly from a mirror; "-rocm" is the variant for AMD graphics cards.
 _RELEASE = re.compile(r"(?:[^/]+/)?ollama/ollama:([0-9]+(?:\.[0-9]+){2})(?:-rocm)?")
 
 
 def released_version(image: str) -> Version | None:
-    """(0, 32, 15) of `ollama/ollama:0.32.15`; None where the name does not tell: a digest, an image of one's own."""
+    """(0, 32, 15) of `ollama/ollama:0.32.15`; None if the name does not tell: a digest, a custom image."""
     match = _RELEASE.fullmatch(image)
     return match and _numbers(match[1])
 
 
 def needs_newer(model: str, image: str) -> str:
-    """The least release that a model of Ollama's library needs, if the image is known to be older; else ""."""
+    """The minimum release for a model of Ollama's library, if the image is known to be older; else ""."""
     version = released_version(image)
     key = name_key(model)
-    least = LEAST.get(key) or LEAST.get(key.partition(":")[0], "")
+    least = MINIMUM_RELEASES.get(key) or MINIMUM_RELEASES.get(key.partition(":")[0], "")
     return least if version and least and version < _numbers(least) else ""
 
 
 def version_obstacles(models: Iterable[str], present: Iterable[str], registry: str, image: str) -> list[str]:
-    """A sentence for each model that has to be pulled, and that this Ollama is too old for.
+    """A message for each model to be pulled for which this Ollama is too old.
 
     Args:
         models: as in `ollama_models`.
         present: models that the host has.
-        registry: `ollama_model_registry`; what is in a registry of one's own is not known.
+        registry: `ollama_model_registry`; the content of a private registry is unknown.
         image: `ollama_image`.
     """
     if registry:

@@ -1,4 +1,4 @@
-"""Sizes of models: what they take on the disk, what memory they likely need, and at least. Pure rules."""
+"""Sizes of models: disk space, and the likely and minimum memory needed. Pure rules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hearth.models.names import name_key
 
 GB = 10**9
-# GB of models as Ollama's library has them (docs/versions.md has the sources).
+# Sizes in GB of models in Ollama's library (docs/versions.md has the sources).
 LIBRARY = {
     "codellama": 3.8,
     "deepseek-r1": 5.2,
@@ -107,20 +107,20 @@ _BASE_GB = 0.4
 # A name without a size ("mistral") mostly means 7 to 8 billion weights.
 _UNKNOWN_GB = 5.0
 _WEIGHTS = re.compile(r"(?:^|[:\-_])(?:([0-9]+)x)?([0-9]+(?:\.[0-9]+)?)([bm])(?:$|[:\-_])")
-# A listed size may be that of an earlier file under the same name.
-_LISTED_AT_LEAST = 0.9
-# Bytes a weight, at least, by what the name says of the quantisation. Without a word on it, it is one of about 4.5
-# bits; of "8x7b" a part is shared between the experts (26 GB for 56 billion).
-_LEAST_BYTES = {"1": 0.18, "2": 0.25, "3": 0.35, "4": 0.45, "5": 0.55, "6": 0.7, "8": 0.95, "16": 1.9}
+# A listed size may be from an earlier file of the same name.
+_LISTED_MINIMUM = 0.9
+# Minimum bytes per weight, by the quantisation in the name. Without one, it is about 4.5 bits; in "8x7b" some weights
+# are shared between the experts (26 GB for 56 billion).
+_MINIMUM_BYTES = {"1": 0.18, "2": 0.25, "3": 0.35, "4": 0.45, "5": 0.55, "6": 0.7, "8": 0.95, "16": 1.9}
 _QUANTISATION = re.compile(r"(?:^|[:\-_.])(?:(?:i?q|ud-i?q)([1-8])|[fb]{1,2}(16))(?:$|[:\-_.])")
-# The context (KV cache): bytes a token for each GB of the model. At least: qwen2.5:7b has 12 kB, models with experts or
-# a sliding window less. Mostly: llama3.2:1b and llama3.1:8b have 25 to 27 kB, llama3.2:3b 56.
-_CONTEXT_LEAST, _CONTEXT_LEAST_CAP, _CONTEXT_MOSTLY = 4096, 49152, 30720
+# The context (KV cache): bytes per token for each GB of the model. Minimum: qwen2.5:7b has 12 kB, models with experts
+# or a sliding window less. Typical: llama3.2:1b and llama3.1:8b have 25 to 27 kB, llama3.2:3b 56.
+_CONTEXT_MINIMUM, _CONTEXT_MINIMUM_CAP, _CONTEXT_TYPICAL = 4096, 49152, 30720
 
 
 @dataclass(frozen=True)
 class Need:
-    """GB of memory that a model wants: its weights, and the context that it is loaded with."""
+    """GB of memory that a model needs: its weights, and the context that it is loaded with."""
 
     model: float
     context: float
@@ -154,29 +154,29 @@ def billion_weights(name: str) -> float | None:
 
 
 def likely_need(name: str, sizes: Mapping[str, float], tokens: int) -> Need:
-    """What a model will want, by the best guess.
+    """The best estimate of a model's memory need.
 
     Args:
-        sizes: the setting `ollama_model_sizes_gb`, which wins.
-        tokens: of all contexts that one model has (`ollama_context_length` × `ollama_num_parallel`).
+        sizes: the setting `ollama_model_sizes_gb`, which takes precedence.
+        tokens: in all contexts of one model (`ollama_context_length` × `ollama_num_parallel`).
     """
     size = download_size(name, sizes)
-    return Need(size, size * _CONTEXT_MOSTLY * tokens / GB)
+    return Need(size, size * _CONTEXT_TYPICAL * tokens / GB)
 
 
 def least_need(name: str, sizes: Mapping[str, float], tokens: int) -> Need | None:
-    """What a model wants at the very least; None where its name says nothing about it. As above."""
+    """The minimum memory need of a model; None if its name does not tell. Arguments as above."""
     listed = _listed(name)
     if name in sizes:
         size = sizes[name]
     elif listed is not None:
-        size = listed * _LISTED_AT_LEAST
+        size = listed * _LISTED_MINIMUM
     else:
         weights = billion_weights(name)
         if weights is None:
             return None
-        size = weights * _least_bytes(name)
-    return Need(size, min(size * _CONTEXT_LEAST, _CONTEXT_LEAST_CAP) * tokens / GB)
+        size = weights * _minimum_bytes(name)
+    return Need(size, min(size * _CONTEXT_MINIMUM, _CONTEXT_MINIMUM_CAP) * tokens / GB)
 
 
 def _listed(name: str) -> float | None:
@@ -184,6 +184,6 @@ def _listed(name: str) -> float | None:
     return LIBRARY.get(key.removesuffix(":latest"))
 
 
-def _least_bytes(name: str) -> float:
-    said = [bits for match in _QUANTISATION.finditer(name.lower()) for bits in match.groups() if bits]
-    return min((_LEAST_BYTES.get(bits, 0.18) for bits in said), default=_LEAST_BYTES["4"])
+def _minimum_bytes(name: str) -> float:
+    found = [bits for match in _QUANTISATION.finditer(name.lower()) for bits in match.groups() if bits]
+    return min((_MINIMUM_BYTES.get(bits, 0.18) for bits in found), default=_MINIMUM_BYTES["4"])

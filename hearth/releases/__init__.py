@@ -1,1 +1,1 @@
-"""Releases: what is served, its trial, and the way back."""
+"""Releases: test, accept, roll back."""

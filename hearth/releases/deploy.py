@@ -1,4 +1,4 @@
-"""The end of a deploy: what serves now is tried and written down, or the release before it is put back."""
+"""The end of a deploy: test and accept the new release, or roll back to the previous one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hearth.settings.model import Settings
 @deploy("Release")
 def release(settings: Settings) -> None:
     accept_release(
-        name="Try and accept it",
+        name="Accept the release",
         settings=settings,
         paths=tuple(sorted(render_tree(settings))),
         release=new_release(datetime.now(UTC), current_commit(), deployer()),
@@ -25,4 +25,4 @@ def release(settings: Settings) -> None:
 
 @deploy("Rollback")
 def rollback(settings: Settings) -> None:
-    roll_back(name="Go back to the release before", settings=settings, by=deployer())
+    roll_back(name="Roll back to the previous release", settings=settings, by=deployer())

@@ -1,4 +1,4 @@
-"""The release that a host accepted last, and what is in place there now."""
+"""The last accepted release of a host, and its current files and images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOW_ACCEPTED = f'echo @@accepted; id=$(cat {ACCEPTED} 2>/dev/null) && cat "{REL
 
 
 def accepted_release(sections: Sections) -> Release | None:
-    """The release that a host accepted last; None before the first, or where its record can't be read."""
+    """The last accepted release; None before the first, or if its record is unreadable."""
     try:
         return parse_release("\n".join(sections.get("accepted", [])))
     except (ValueError, TypeError):
@@ -31,9 +31,9 @@ class ReleasesState:
     """Releases of a host.
 
     Attributes:
-        accepted: the one that serves; None before the first, or where its record can't be read.
-        files: path relative to `/opt/hearth` → SHA-256 (hex) of what is there now.
-        images: reference → id, as pulled.
+        accepted: the current release; None before the first, or if its record is unreadable.
+        files: path relative to `/opt/hearth` → SHA-256 (hex) of the current file.
+        images: reference → id, as recorded when pulled.
     """
 
     accepted: Release | None = None
@@ -42,7 +42,7 @@ class ReleasesState:
 
 
 class Releases(StateFact[ReleasesState]):
-    """The accepted release, and digests of `paths` and images as they are now."""
+    """The accepted release, and the current digests of `paths` and images."""
 
     @override
     def command(self, paths: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Releases: accept what works, put back what worked before."""
+"""Releases: accept a working one, roll back from a broken one."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ SCRIPT = Path(__file__).with_name("release.bash")
 def accept_release(
     settings: Settings, paths: tuple[str, ...], release: Release
 ) -> Generator[FunctionCommand, None, None]:
-    """Accept what serves now as a release, once the page and a prompt came through the proxy (or a
-    model for embeddings made one, where none talks); else put the last back.
+    """Accept the running stack as a release if the page and a test prompt work through the proxy (or an embedding, if
+    no model can chat); otherwise roll back.
 
-    Nothing is asked or written where files and images are those of the release that was accepted last.
+    Does nothing if files and images are those of the last accepted release.
 
     Args:
         paths: files of the release, relative to `/opt/hearth`.
@@ -37,7 +37,7 @@ def accept_release(
     state = host.get_fact(Releases, paths=paths)
     images = {reference: state.images.get(reference, "") for reference in (settings.ollama_image, settings.proxy_image)}
     if state.accepted and state.accepted.digest == content_digest(state.files, images):
-        host.noop(f"release {state.accepted.id} serves")
+        host.noop(f"release {state.accepted.id} is already accepted")
         return
     now = Release(
         id=release.id,
@@ -52,35 +52,35 @@ def accept_release(
 
 
 def accept_script(settings: Settings, release: Release, prompt: bool) -> str:
-    """Shell script that tries what serves now and records it, or puts the release before it back.
+    """Shell script that tests and records the running stack, or rolls back.
 
     Args:
-        prompt: ask a model, beside the page.
+        prompt: send a test prompt, in addition to loading the page.
     """
-    tried = trial_prompt(settings)
-    models = " ".join(tried.models)
+    trial = trial_prompt(settings)
+    models = " ".join(trial.models)
     images = "\n".join(f"{reference} {image}" for reference, image in release.images.items())
-    # From inside where callers have to show who they are, since a trial can not, or to speak TLS, since bash does not.
+    # From inside if access requires credentials, which the test does not have, or TLS, which bash does not support.
     is_open = settings.proxy_tls == "off" and all(access.anyone for access in settings.accesses)
     port = str(settings.proxy_port) if is_open else "inside"
-    trial = (port, tried.path, tried.body, models) if prompt else (port, "", "", "")
-    lasting = "\n".join((port, tried.path, tried.body, models))
+    arguments = (port, trial.path, trial.body, models) if prompt else (port, "", "", "")
+    probe = "\n".join((port, trial.path, trial.body, models))
     calls = (
-        f"works {quote(*trial)} || refuse\n"
-        f"record {quote(release.id, dump_release(release), images, lasting)} || exit 1\n"
+        f"works {quote(*arguments)} || refuse\n"
+        f"record {quote(release.id, dump_release(release), images, probe)} || exit 1\n"
         f"echo {quote(f'Release {release.id} is accepted.')}"
     )
     return _script(calls, settings, tuple(release.files), release.by)
 
 
 def refuse_script(settings: Settings, paths: tuple[str, ...], by: str) -> str:
-    """Shell script that shows the containers' last words, puts the last accepted release back, and fails."""
+    """Shell script that prints the container logs, rolls back to the last accepted release, and fails."""
     return _script("refuse", settings, paths, by)
 
 
 @operation(is_idempotent=False)
 def roll_back(settings: Settings, by: str) -> Generator[FunctionCommand, None, None]:
-    """Go back to the release before the one that serves: files, images, containers. Models stay as they are."""
+    """Roll back to the previous release: files, images, containers. Models don't change."""
     yield streamed_command(_script("rollback", settings, (), by))
 
 
@@ -98,6 +98,6 @@ def _script(calls: str, settings: Settings, paths: tuple[str, ...], by: str) -> 
     }
     header = "\n".join(f"{name}={quote(value)}" for name, value in variables.items())
     programs = WRITE_FILE + COMPOSE_UP + SCRIPT.read_text()
-    # For bash, whatever the login shell is: the scripts talk to the proxy through /dev/tcp. Nothing that runs may read
-    # from standard input, which is the script itself.
+    # With bash, regardless of the login shell: the scripts use /dev/tcp. No command may read standard input, which is
+    # the script itself.
     return f"bash -s <<'HEARTH'\n{header}\n{programs}\nmain() {{\n{calls}\n}}\nmain </dev/null\nHEARTH"

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What a host does with its releases. hearth/releases/operations.py puts variables, write_file.sh and compose_up.sh before this, and a
-# call after it.
+# Releases on a host. hearth/releases/operations.py prepends variables, write_file.sh and compose_up.sh, and appends a
+# call.
 set -u
 : "${root:?}" "${httpd:?}" "${ollama:?}" "${conf:?}" "${patience:?}" "${prompt_patience:?}" "${keep:?}" "${by?}"
 releases=$root/releases
@@ -10,33 +10,33 @@ event() { # what, release
   printf '{"time": "%s", "event": "%s", "release": "%s", "by": "%s"}\n' "$(date -u +%FT%TZ)" "$1" "$2" "$by" >>"$releases/log.jsonl"
 }
 
-last_words() {
-  echo "The containers' last words:" >&2
+print_logs() {
+  echo "Last container logs:" >&2
   compose ps --all >&2
   compose logs --no-color --tail 25 >&2
 }
 
-files_of() { (cd "$1" && find . -type f); } # directory
+list_files() { (cd "$1" && find . -type f); } # directory
 
 image_id() { docker image inspect --format '{{.Id}}' "$1" 2>/dev/null; }
 
-# Whether the files are those of a release, byte for byte, and the tags lead to its images.
+# Whether the files are identical to those of a release, and the tags refer to its images.
 is_in_place() { # release
   local tree=$releases/$1/tree files path reference image
-  [[ -d $tree ]] && files=$(files_of "$tree") || return 1
+  [[ -d $tree ]] && files=$(list_files "$tree") || return 1
   while read -r path; do cmp -s "$tree/$path" "$root/$path" || return 1; done <<<"$files"
   while read -r reference image; do [[ $(image_id "$reference") == "$image" ]] || return 1; done <"$releases/$1/images"
 }
 
-# Images of a release: there under their names, pulled again if somebody removed them.
-bring_images() { # release
+# Restore the images of a release under their names, and pull those that were removed.
+restore_images() { # release
   local reference image
   while read -r reference image; do
     if [[ ! $(image_id "$image") ]]; then
-      echo "Image $reference is not on the host any more: pulling it …"
+      echo "Image $reference is missing on the host; pulling it …"
       docker pull "$reference" || return 1
       if [[ $(image_id "$reference") != "$image" ]]; then
-        echo "$reference leads to another image today than in release $1, and that one is gone." >&2
+        echo "$reference now refers to a different image than in release $1, whose image is no longer available." >&2
         return 1
       fi
     fi
@@ -48,9 +48,9 @@ bring_images() { # release
   done <"$releases/$1/images"
 }
 
-# The release to go back to may publish another port than the one that serves; over IPv6, a firewall's rules go by port. What is
-# added here is gone with the next deploy, which knows what it needs. A port that can't be guarded is not opened.
-guard() {
+# A rollback may publish another port than the current release; over IPv6, the firewall's rules go by port. The next
+# deploy replaces the rules added here. A port that can't be protected is not opened.
+protect_ports() {
   local port
   nft list chain inet hearth ask >/dev/null 2>&1 || return 0
   while read -r port; do
@@ -59,24 +59,24 @@ guard() {
   done < <(sed -nE 's/^ +- "([0-9.]+:)?([0-9]+):[0-9]+"$/\2/p' "$root/compose.yaml")
 }
 
-# Put a release in place of what is there, and bring its containers up. Files that only `paths` has are taken away.
-go_back() { # release
+# Install a release and start its containers. Files that are only in `paths` are removed.
+install_release() { # release
   local tree=$releases/$1/tree files path
-  if [[ ! -d $tree ]] || ! files=$(files_of "$tree"); then
-    echo "The files of release $1 are gone from $tree." >&2
+  if [[ ! -d $tree ]] || ! files=$(list_files "$tree"); then
+    echo "The files of release $1 are missing in $tree." >&2
     return 1
   fi
-  bring_images "$1" || return 1
+  restore_images "$1" || return 1
   while read -r path; do [[ -e $tree/$path ]] || rm -f "$root/$path"; done <<<"$paths"
   while read -r path; do
     cmp -s "$tree/$path" "$root/$path" && continue
     [[ $path != ./httpd/httpd.conf ]] || touch "$root/.reload-httpd" || return 1
-    # Not `put`: the copy has the mode of what it is a copy of.
+    # Not `put`: the copy keeps the mode.
     mkdir -p "$(dirname "$root/$path")" && cp "$tree/$path" "$root/$path.new" && sync "$root/$path.new" &&
       mv -f "$root/$path.new" "$root/$path" || return 1
   done <<<"$files"
-  guard || return 1
-  # Ollama first, as in operations/project.py. In a shell of its own, for the variables of bring_up are not local.
+  protect_ports || return 1
+  # Ollama first, as in hearth/stack/container_operations.py. In a subshell, since the variables of bring_up are global.
   (cd "$root" && bring_up "$patience" '--no-deps ollama' "$ollama" &&
     bring_up "$patience" --remove-orphans "$ollama" "$httpd") || return 1
   reload
@@ -87,13 +87,13 @@ reload() {
   docker exec "$httpd" httpd -f "$conf" -k graceful && rm -f "$root/.reload-httpd"
 }
 
-# One HTTP/1.0 request: no chunks, and the end of the answer is the end of the connection. It goes to the proxy's published
-# port; with "inside" from httpd's own container, which needs no password nor key; with "ollama" from there straight to Ollama.
-ask() { # port, method, path, body; the answer's lines go to standard output
+# One HTTP/1.0 request: no chunks, and the response ends with the connection. It goes to the proxy's published port;
+# with "inside" from httpd's own container, which needs no credentials; with "ollama" from there directly to Ollama.
+http() { # port, method, path, body; prints the response
   local line code at=$1
   if [[ $at == inside || $at == ollama ]]; then
     [[ $at == ollama ]] && at=ollama/11434 || at=80
-    docker exec "$httpd" bash -c "prompt_patience=$prompt_patience; $(declare -f ask); ask $at \"\$@\"" ask "${@:2}"
+    docker exec "$httpd" bash -c "prompt_patience=$prompt_patience; $(declare -f http); http $at \"\$@\"" http "${@:2}"
     return
   fi
   [[ $at == */* ]] || at=127.0.0.1/$at
@@ -109,17 +109,17 @@ ask() { # port, method, path, body; the answer's lines go to standard output
     ((code == 0)) || break
   done
   exec 3>&-
-  ((code <= 128)) || echo "no answer for $prompt_patience s"
+  ((code <= 128)) || echo "no response for $prompt_patience s"
 }
 
-# The first model that can do something, as Ollama says it. One of which it says nothing is taken for one that talks.
+# The first model with a capability, according to Ollama. A model without any is assumed to chat.
 first_with() { # "completion" or "embedding", models …
-  local model answer known
+  local model response capabilities
   for model in "${@:2}"; do
-    answer=$(ask ollama POST /api/show "{\"model\": \"$model\"}" 2>/dev/null)
-    known=
-    [[ $answer =~ \"capabilities\":\[([^]]*)\] ]] && known=${BASH_REMATCH[1]}
-    if [[ $known == *"\"$1\""* || (! $known && $1 == completion) ]]; then
+    response=$(http ollama POST /api/show "{\"model\": \"$model\"}" 2>/dev/null)
+    capabilities=
+    [[ $response =~ \"capabilities\":\[([^]]*)\] ]] && capabilities=${BASH_REMATCH[1]}
+    if [[ $capabilities == *"\"$1\""* || (! $capabilities && $1 == completion) ]]; then
       echo "$model"
       return
     fi
@@ -127,82 +127,82 @@ first_with() { # "completion" or "embedding", models …
   return 1
 }
 
-# Whether a model says at least one word through the proxy, and comes to its end.
-speaks() { # port, path, body
-  local answer
-  answer=$(ask "$1" POST "$2" "$3" 2>&1)
-  if [[ $answer != 'HTTP/1.'?' 200 '* || $answer != *'"done":true'* ]]; then
-    echo "A prompt to $2 did not stream to its end: ${answer%%$'\n'*} … ${answer##*$'\n'}" >&2
+# Whether a test prompt through the proxy gets a complete response that is not empty.
+answers_prompt() { # port, path, body
+  local response
+  response=$(http "$1" POST "$2" "$3" 2>&1)
+  if [[ $response != 'HTTP/1.'?' 200 '* || $response != *'"done":true'* ]]; then
+    echo "The test prompt to $2 did not complete: ${response%%$'\n'*} … ${response##*$'\n'}" >&2
     return 1
   fi
-  if [[ ! $answer =~ \"(response|content|thinking)\":\"[^\"] ]]; then
-    echo "A prompt to $2 was answered without a word: ${answer##*$'\n'}" >&2
+  if [[ ! $response =~ \"(response|content|thinking)\":\"[^\"] ]]; then
+    echo "The test prompt to $2 got an empty response: ${response##*$'\n'}" >&2
     return 1
   fi
-  echo 'The page comes, and a prompt streams through the proxy.'
+  echo 'The page loads, and a test prompt was answered through the proxy.'
 }
 
-# Whether a model makes an embedding. Asked of Ollama itself, since /api/embed need not be a route.
-embeds() { # model
-  local answer
-  answer=$(ask ollama POST /api/embed "{\"model\": \"$1\", \"input\": \"hello\"}" 2>&1)
-  if [[ $answer != 'HTTP/1.'?' 200 '* || ! $answer =~ \"embeddings\":\[\[-?[0-9] ]]; then
-    echo "$1 did not make an embedding: ${answer%%$'\n'*} … ${answer##*$'\n'}" >&2
+# Whether a model returns an embedding. Sent to Ollama directly, since /api/embed may not be a route.
+returns_embedding() { # model
+  local response
+  response=$(http ollama POST /api/embed "{\"model\": \"$1\", \"input\": \"hello\"}" 2>&1)
+  if [[ $response != 'HTTP/1.'?' 200 '* || ! $response =~ \"embeddings\":\[\[-?[0-9] ]]; then
+    echo "$1 did not return an embedding: ${response%%$'\n'*} … ${response##*$'\n'}" >&2
     return 1
   fi
-  echo "The page comes, and $1 makes embeddings. No model in ollama_models answers questions, so none was asked one."
+  echo "The page loads, and $1 returns embeddings. No model in ollama_models can chat, so there was no test prompt."
 }
 
-# Whether a release works, asked as a browser would: the page, and a few words of a model through the proxy. Releases that
-# were recorded before models were chosen here have none, and a body that names one.
-works() { # port, path of a route over which models talk ("" if there is none), its body for the first model, models
-  local answer model models first chosen
-  answer=$(ask "$1" GET / '' 2>&1)
-  if [[ $answer != 'HTTP/1.'?' 200 '* ]]; then
-    echo "The chat page does not come: ${answer%%$'\n'*}" >&2
+# Whether a release works, tested like a browser: the page, and a test prompt through the proxy. Older releases were
+# recorded without models; their body names one.
+works() { # port, path of a route for prompts ("" if there is none), its body for the first model, models
+  local response model models first chosen
+  response=$(http "$1" GET / '' 2>&1)
+  if [[ $response != 'HTTP/1.'?' 200 '* ]]; then
+    echo "The chat page did not load: ${response%%$'\n'*}" >&2
     return 1
   fi
   read -ra models <<<"$4"
   if [[ ! $2 && ! $4 ]]; then
-    echo 'The page comes. No prompt was tried: there is no model, or only the page was changed.'
+    echo 'The page loads. No test prompt: there is no model, or only the page has changed.'
   elif [[ ! $4 ]]; then
-    speaks "$1" "$2" "$3"
+    answers_prompt "$1" "$2" "$3"
   elif model=$(first_with completion "${models[@]}"); then
     first="\"model\": \"${models[0]}\"" chosen="\"model\": \"$model\""
     if [[ $2 ]]; then
-      speaks "$1" "$2" "${3/"$first"/$chosen}"
+      answers_prompt "$1" "$2" "${3/"$first"/$chosen}"
     else
-      echo 'The page comes. No prompt was tried: there is no route for one.'
+      echo 'The page loads. No test prompt: there is no route for one.'
     fi
   elif model=$(first_with embedding "${models[@]}"); then
-    embeds "$model"
+    returns_embedding "$model"
   else
-    echo "The page comes. No prompt was tried: none of ${models[*]} answers questions or makes embeddings."
+    echo "The page loads. No test prompt: none of ${models[*]} can chat or create embeddings."
   fi
 }
 
-# After a release that did not come up or does not work: the one that served before is put back. Always ends in failure.
+# Roll back from a release that did not start or does not work. Always fails.
 refuse() {
   local before
-  last_words
+  print_logs
   before=$(accepted)
   if [[ ! $before ]]; then
-    echo 'No release was accepted on this host yet, so there is none to go back to.' >&2
+    echo 'No release was accepted on this host yet, so there is none to roll back to.' >&2
   elif is_in_place "$before"; then
     echo "This is release $before, which worked when it was accepted: something else on the host has changed." >&2
   else
     event refused "$before"
-    echo "Going back to release $before …" >&2
-    if go_back "$before"; then
-      echo "Release $before serves again; the new one was not accepted (its last words are above)." >&2
+    echo "Rolling back to release $before …" >&2
+    if install_release "$before"; then
+      echo "Release $before is running again; the new one was not accepted (its logs are above)." >&2
     else
-      echo "Release $before did not come up either (see above). Deploy again when the cause is put right." >&2
+      echo "Release $before did not start either (see above). Fix the cause, then deploy again." >&2
     fi
   fi
   exit 1
 }
 
-# Write down what serves now as a release. Nothing names it before it is whole, and it is accepted when it has its name.
+# Record the running stack as a release. It gets its name only when complete, and is accepted after that.
 record() { # id, release.json, images, probe
   local new=$releases/.new path before
   before=$(accepted)
@@ -214,11 +214,11 @@ record() { # id, release.json, images, probe
     printf '%s' "${before:+$before$'\n'}" >"$new/previous" && sync -f "$new" && mv "$new" "$releases/$1" &&
     echo "$1" | put "$releases/accepted" || return 1
   event accepted "$1"
-  forget
+  remove_old_releases
 }
 
-# Remove releases that nobody can go back to any more, and their images unless something else uses them.
-forget() {
+# Remove releases beyond those to keep, and their images unless something else uses them.
+remove_old_releases() {
   local id one kept=() image count
   id=$(accepted)
   for ((count = 0; count < keep; count++)); do
@@ -230,50 +230,50 @@ forget() {
     id=$(basename "$id")
     [[ " ${kept[*]} " == *" $id "* ]] && continue
     while read -r _ image; do
-      # Without force: an image that has another name, or a container, stays.
+      # Without force: an image with another name, or with a container, stays.
       for one in "${kept[@]}"; do grep -qF "$image" "$releases/$one/images" && continue 2; done
-      # One that was here before Hearth is not Hearth's to remove.
+      # Images that existed before Hearth are kept.
       grep -qF "$image" "$root/images.found" 2>/dev/null && continue
       docker rmi "$image" >/dev/null 2>&1 && awk -v image="$image" '$2 != image' "$root/images.lock" | put "$root/images.lock"
     done <"$releases/$id/images"
     rm -rf "${releases:?}/$id"
   done
-  # Passwords and keys stay until no release that is kept asks for any.
+  # Credentials stay until no kept release needs them.
   if [[ -d $root/secrets/httpd ]] && ! grep -qsF ./secrets/httpd "$root/compose.yaml" "$releases"/*/tree/compose.yaml; then
     rm -rf "$root/secrets/httpd"
     rmdir "$root/secrets" 2>/dev/null || true
   fi
 }
 
-# Back to the release before the one that serves.
+# Roll back to the previous release.
 rollback() {
   local current target port path body models
   current=$(accepted)
   target=$(cat "$releases/$current/previous" 2>/dev/null)
   if [[ ! $current || ! $target || ! -d $releases/$target ]]; then
-    echo "There is no release to go back to on this host: ${current:-none} is the only one that was kept." >&2
+    echo "There is no release to roll back to on this host: ${current:-none} is the only one kept." >&2
     exit 1
   fi
-  paths=$(files_of "$releases/$current/tree") || exit 1
-  echo "Going back from release $current to $target …"
+  paths=$(list_files "$releases/$current/tree") || exit 1
+  echo "Rolling back from release $current to $target …"
   {
     read -r port
     read -r path
     read -r body
     read -r models
   } <"$releases/$target/probe"
-  if go_back "$target" && works "$port" "$path" "$body" "$models"; then
+  if install_release "$target" && works "$port" "$path" "$body" "$models"; then
     echo "$target" | put "$releases/accepted" || {
-      echo "Release $target serves, but $releases/accepted could not be written and still names $current." >&2
+      echo "Release $target is running, but $releases/accepted could not be written and still names $current." >&2
       exit 1
     }
     event 'rolled back to' "$target"
-    echo "Release $target serves. Put your settings back as well: the next deploy makes what they say."
+    echo "Release $target is running. Revert your settings, too: the next deploy applies them."
     return
   fi
-  last_words
-  echo "Release $target does not work (see above); going forward to $current again …" >&2
-  paths=$(files_of "$releases/$target/tree")
-  go_back "$current" && echo "Release $current serves again." >&2
+  print_logs
+  echo "Release $target does not work (see above); returning to $current …" >&2
+  paths=$(list_files "$releases/$target/tree")
+  install_release "$current" && echo "Release $current is running again." >&2
   exit 1
 }

@@ -1,4 +1,4 @@
-"""Releases: what a deploy made of a host, and what decides whether that is a new one. Pure rules."""
+"""Releases: their content, and when a state is a new one. Pure rules."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from hearth.settings.renamed import with_current_names
 
 @dataclass(frozen=True)
 class Release:
-    """One state of the stack that was accepted on a host.
+    """One accepted state of the stack on a host.
 
     Attributes:
         id: sorts by time: `20261122T035004Z-7d0fd9a`.
         created: when it was accepted, UTC, ISO 8601.
-        commit: short commit of the deploy that made it, with `+changes` if its files were edited; "" if unknown.
+        commit: short commit of the deploy, with `+changes` if its files were edited; "" if unknown.
         by: `user@machine` that deployed.
         images: reference → id (`sha256:…`).
         files: path relative to `/opt/hearth` → SHA-256, hex.
-        settings: every setting, as primitives. There are no secrets among them.
+        settings: every setting, as primitives, without secrets.
     """
 
     id: str = ""
@@ -38,18 +38,18 @@ class Release:
 
     @property
     def digest(self) -> str:
-        """What it is, apart from when, by whom and from which commit: releases with equal digests are the same."""
+        """Digest of the content, without time, user and commit: releases with equal digests are the same."""
         return content_digest(self.files, self.images)
 
 
 def content_digest(files: Mapping[str, str], images: Mapping[str, str]) -> str:
-    """SHA-256 (hex) over files and images, whatever their order."""
+    """SHA-256 (hex) over files and images, in any order."""
     text = json.dumps({"files": dict(files), "images": dict(images)}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def dump_release(release: Release) -> str:
-    """`release.json`, as a person would read it."""
+    """`release.json`, formatted for reading."""
     return json.dumps(asdict(release), indent=2) + "\n"
 
 
@@ -57,11 +57,11 @@ def parse_release(text: str) -> Release:
     """A release from its `release.json`; unknown keys are ignored, former names of settings are translated.
 
     Raises:
-        ValueError: it is no JSON object.
+        ValueError: it is not a JSON object.
     """
     document = json.loads(text)
     if not isinstance(document, dict):
-        raise ValueError("release.json is no JSON object")
+        raise ValueError("release.json is not a JSON object")
     known = {name: document[name] for name in Release.__dataclass_fields__ if name in document}
     if isinstance(settings := known.get("settings"), dict):
         known["settings"] = with_current_names(settings)
@@ -69,7 +69,7 @@ def parse_release(text: str) -> Release:
 
 
 def new_release(now: datetime, commit: str, by: str) -> Release:
-    """A release that is made now; what it consists of is known on the host only.
+    """A release created now; its content is added on the host.
 
     Args:
         now: with a time zone.
@@ -80,7 +80,7 @@ def new_release(now: datetime, commit: str, by: str) -> Release:
 
 
 def needs_trial_prompt(before: Release | None, now: Release) -> bool:
-    """Whether a model must answer before the release is accepted: not when the page alone has changed.
+    """Whether acceptance needs a test prompt: not if only the page has changed.
 
     A prompt loads a model, which takes a minute on a small host.
     """
@@ -92,12 +92,12 @@ def needs_trial_prompt(before: Release | None, now: Release) -> bool:
 
 @dataclass(frozen=True)
 class TrialPrompt:
-    """How a release is tried with a model. Which model is decided on the host, where Ollama says what each can do.
+    """How to test a release with a model, which is chosen on the host by its capabilities.
 
     Attributes:
-        models: the declared ones, as Ollama knows them, in their order.
-        path: of a route over which a model says something, "" where there is none.
-        body: JSON of a question for that route, to the first of the models; "" without either.
+        models: the configured ones, as named by Ollama, in order.
+        path: of a route for prompts, "" if there is none.
+        body: JSON of a prompt for that route, to the first model; "" without either.
     """
 
     models: tuple[str, ...] = ()
@@ -106,16 +106,16 @@ class TrialPrompt:
 
 
 def trial_prompt(settings: Settings) -> TrialPrompt:
-    """The probe for these settings."""
+    """The test prompt for these settings."""
     models = settings.ollama_models
     if not models:
         return TrialPrompt()
-    # Enough for a word after what a model that thinks begins with.
-    question: dict[str, Any] = {"model": models[0], "options": {"num_predict": 16}, "stream": True}
+    # Enough tokens for a word after the start of a thinking model.
+    prompt: dict[str, Any] = {"model": models[0], "options": {"num_predict": 16}, "stream": True}
     for route in settings.routes:
         if "POST" in route.methods and route.to == "/api/generate":
-            return TrialPrompt(models, route.path, json.dumps(question | {"prompt": "Say hello."}))
+            return TrialPrompt(models, route.path, json.dumps(prompt | {"prompt": "Say hello."}))
         if "POST" in route.methods and route.to == "/api/chat":
             messages = [{"role": "user", "content": "Say hello."}]
-            return TrialPrompt(models, route.path, json.dumps(question | {"messages": messages}))
+            return TrialPrompt(models, route.path, json.dumps(prompt | {"messages": messages}))
     return TrialPrompt(models)

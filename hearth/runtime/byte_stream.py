@@ -1,7 +1,7 @@
-"""Bytes of any number to and from a command on a host, piece by piece.
+"""Stream any amount of bytes to and from a command on a host.
 
-pyinfra's own commands take and give lines of text, all in memory, and its transfers of files with sudo first make a
-copy on the host. A model has gigabytes, and a Pi's card may not have them twice.
+pyinfra's own commands hold all input and output in memory, as lines of text, and its file transfers with sudo first
+make a copy on the host. Models have gigabytes, and a Pi's card may lack the space for two copies.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class Reader:
 
 @contextmanager
 def _running(state: State, host: Host, script: str, arguments: dict[str, Any]) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """A running command: (its standard input, its standard output). At the end it must have succeeded.
+    """A running command: (its standard input, its standard output). It must succeed in the end.
 
     Raises:
-        ChannelError: it failed; with the last line that it said.
+        ChannelError: it failed; with the last line of its output.
     """
-    words = {name: value for name, value in arguments.items() if name not in ("_get_pty", "_timeout", "_stdin")}
-    words.pop("_success_exit_codes", None)
-    command = make_unix_command_for_host(state, host, StringCommand(script), **words).get_raw_value()
+    options = {name: value for name, value in arguments.items() if name not in ("_get_pty", "_timeout", "_stdin")}
+    options.pop("_success_exit_codes", None)
+    command = make_unix_command_for_host(state, host, StringCommand(script), **options).get_raw_value()
     connector = host.connector
     if isinstance(connector, SSHConnector):
         assert connector.client is not None
@@ -57,10 +57,10 @@ def _running(state: State, host: Host, script: str, arguments: dict[str, Any]) -
         try:
             yield cast("IO[bytes]", stdin), cast("IO[bytes]", stdout)
             stdin.channel.shutdown_write()
-            # What is left unread would keep the command from ending.
+            # Unread output would keep the command from exiting.
             while stdout.read(CHUNK):
                 pass
-            code, said = stdout.channel.recv_exit_status(), stderr.read(1 << 16)
+            code, errors = stdout.channel.recv_exit_status(), stderr.read(1 << 16)
         finally:
             stdin.channel.close()
     elif isinstance(connector, LocalConnector):
@@ -71,13 +71,13 @@ def _running(state: State, host: Host, script: str, arguments: dict[str, Any]) -
             assert process.stderr is not None
             yield process.stdin, process.stdout
             process.stdin.close()
-            said = process.stderr.read()
+            errors = process.stderr.read()
             code = process.wait()
     else:
-        raise ChannelError(f"data can't be streamed over a connection of the kind {type(connector).__name__}; ssh can")
+        raise ChannelError(f"can't stream data over {type(connector).__name__}; use ssh")
     if code:
-        last = said.decode(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
-        raise ChannelError(f"the command on the host ended with {code}: {last[0]}")
+        last = errors.decode(errors="replace").strip().splitlines()[-1:] or ["no output"]
+        raise ChannelError(f"the command on the host failed with exit code {code}: {last[0]}")
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def read_from(state: State, host: Host, script: str, arguments: dict[str, Any]) 
 
 
 def write_to(state: State, host: Host, script: str, arguments: dict[str, Any], source: IO[bytes]) -> None:
-    """Run a shell script on the host with everything that `source` has as its standard input.
+    """Run a shell script on the host, with the content of `source` as its standard input.
 
     Raises:
         ChannelError: the script failed, or the connection did.
@@ -106,6 +106,6 @@ def write_to(state: State, host: Host, script: str, arguments: dict[str, Any], s
                 stdin.write(piece)
             stdin.flush()
         except OSError as error:
-            # A script that ended before it read all: its own exit code and words, which come next, say more.
+            # The script exited before it read everything; its exit code and output, which follow, are more specific.
             if not isinstance(error, BrokenPipeError) and "closed" not in str(error).lower():
                 raise

@@ -8,7 +8,7 @@ import subprocess
 
 from hearth.paths import CHECKOUT
 
-# At the end of a commit's name: the deploy came from files that were edited since.
+# Suffix of a commit: the deployed files had uncommitted edits.
 CHANGED = "+changes"
 
 
@@ -22,7 +22,7 @@ def deployer() -> str:
 
 
 def current_commit() -> str:
-    """Short name of the checkout's commit, with `+changes` where tracked files were edited; "" without git."""
+    """Short hash of the checkout's commit, with `+changes` if tracked files were edited; "" without git."""
     name = _git("rev-parse", "--short", "HEAD")
     return f"{name}{CHANGED}" if name and _git("status", "--porcelain", "--untracked-files=no") else name
 

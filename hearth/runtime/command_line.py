@@ -1,4 +1,4 @@
-"""What was typed for pyinfra. It does not tell the code that it runs; its command line is read once more."""
+"""pyinfra's command line, parsed again, since pyinfra does not pass it to the code that it runs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CommandLine:
-    """The words of a command line that matter here.
+    """The relevant parts of a command line.
 
     Attributes:
-        inventory: a file, or hosts with commas between.
-        operations: deploy files, or what else pyinfra is to run.
-        limit, exclude: patterns, or names of groups.
+        inventory: a file, or hosts separated by commas.
+        operations: deploy files, or other operations for pyinfra.
+        limit, exclude: patterns or group names.
         data: `name=value` settings.
-        group_data: further directories of group data.
-        only_looks: nothing will be changed: `--dry`, or one of the options that only print.
+        group_data: additional directories of group data.
+        is_dry: nothing will be changed: `--dry`, or an option that only prints.
     """
 
     inventory: str = ""
@@ -26,12 +26,12 @@ class CommandLine:
     exclude: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
     group_data: tuple[str, ...] = ()
-    only_looks: bool = False
+    is_dry: bool = False
 
 
 def read_command_line(words: Sequence[str] | None = None) -> CommandLine:
-    """`words` as pyinfra understands them; its own, those of this process, by default."""
-    # Not at the top: importing it patches the standard library.
+    """Parse `words` as pyinfra does; by default this process's command line."""
+    # Not at the top: this import patches the standard library.
     from pyinfra_cli.cli import cli  # type: ignore[import-untyped]
 
     asked = cli.make_context("pyinfra", list(sys.argv[1:] if words is None else words), resilient_parsing=True).params
@@ -42,7 +42,7 @@ def read_command_line(words: Sequence[str] | None = None) -> CommandLine:
         exclude=tuple(asked["exclude"] or ()),
         data=tuple(asked["data"] or ()),
         group_data=tuple(asked["group_data"] or ()),
-        only_looks=any(
+        is_dry=any(
             (asked["dry"], asked["debug_operations"], asked["debug_facts"], asked["json_output"] and not asked["yes"])
         ),
     )

@@ -1,4 +1,4 @@
-"""Commands that operations yield, beyond pyinfra's own: with live output, or failing with a sentence."""
+"""Commands for operations in addition to pyinfra's own: with live output, or failing with a message."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from hearth.runtime.journal import record_failure
 
 
 def streamed_command(script: str) -> FunctionCommand:
-    """Run a shell script on the host and show its output line by line as it comes.
+    """Run a shell script on the host and show its output line by line as it arrives.
 
-    pyinfra shows output of ordinary commands only with -v; what takes minutes must not look dead without it.
-    Connection arguments (sudo …) are those of the operation that yields this: function commands get none by
-    themselves (pyinfra#1839).
+    pyinfra shows the output of ordinary commands only with -v, but a command that takes minutes must show progress.
+    Connection arguments (sudo …) are those of the operation that yields this: pyinfra passes none to function commands
+    (pyinfra#1839).
     """
     return FunctionCommand(_run, (script, connection_arguments()), {})
 
 
 def connection_arguments() -> dict[str, Any]:
-    """Arguments of the operation that runs now which say how commands run on the host (sudo …)."""
+    """The current operation's arguments for running commands on the host (sudo …)."""
     given: Any = host.current_op_global_arguments or {}
     return {key: value for key, value in given.items() if key in CONNECTOR_ARGUMENT_KEYS}
 
@@ -38,7 +38,7 @@ def _run(state: State, host: Host, script: str, arguments: dict[str, Any]) -> bo
 
 
 def refused_command(message: str) -> FunctionCommand:
-    """Fail the operation on this host alone, with a sentence. (An exception would end the run on all hosts.)"""
+    """Fail the operation on this host alone, with a message. (An exception would end the run on all hosts.)"""
     if is_preparing():
         explain(message, kind="unknown")
     return FunctionCommand(_refuse, (message,), {})

@@ -1,4 +1,4 @@
-"""What a run remembers of each host until its end: versions, model sizes, the reason of a failure."""
+"""What a run records about each host for its summary: versions, model sizes, the reason of a failure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hearth.settings.model import Settings
 
 @dataclass
 class HostJournal:
-    """What a run has learned of a host."""
+    """What a run has recorded about a host."""
 
     prepared: bool = False
     settings: Settings | None = None
@@ -39,13 +39,13 @@ def current_journal() -> HostJournal:
 
 
 def record_versions(sizes: Mapping[str, str] | None = None, docker: str = "") -> None:
-    """What an operation has seen of the current host: models' full names to sizes, the engine's version."""
+    """Record the current host's model sizes (by full name) and engine version."""
     known = current_journal()
     known.sizes |= sizes or {}
     known.docker = docker or known.docker
 
 
 def record_failure(one: Host, lines: Iterable[str]) -> None:
-    """What a host said when something failed there; the last of it is told at the end."""
+    """Record the output of a failure on a host; the summary shows the last lines."""
     state = one.state
     journal_of(state, one.name).reasons = [line.strip() for line in lines if line.strip()][-3:]

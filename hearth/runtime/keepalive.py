@@ -1,7 +1,7 @@
-"""The ssh connection to a host, watched while a run goes on.
+"""Keepalive for the ssh connection to a host during a run.
 
-pyinfra waits for a command's output without an end. A host whose plug was pulled, or a network that went away, sends
-none and no word of farewell either: the run would hang for ever. So the host is asked for a sign of life now and then.
+pyinfra waits for a command's output without a timeout. If the host loses power or the network fails, the connection is
+never closed, and the run would hang forever. So the host must respond to a keepalive request now and then.
 """
 
 from __future__ import annotations
@@ -15,48 +15,48 @@ from pyinfra.context import ctx_host
 
 from hearth.runtime.journal import record_failure
 
-# Seconds. Generous: a Pi that swaps, or a wireless network that comes back, is not given up.
-PAUSE, PATIENCE = 15, 105
+# Seconds. Long enough for a Pi that swaps, or a wireless network that recovers.
+INTERVAL, TIMEOUT = 15, 105
 
 
-def start_keepalive(pause: float = PAUSE, patience: float = PATIENCE) -> gevent.Greenlet | None:
-    """End the run on the host of this code, with a sentence, once it gave no sign of life for `patience` seconds.
+def start_keepalive(interval: float = INTERVAL, timeout: float = TIMEOUT) -> gevent.Greenlet | None:
+    """Fail the run on the current host once it has not responded for `timeout` seconds.
 
-    A connection that replaces the first one, as after a restart of the host, is watched as well. Connections that are
-    not ssh (`@local`) are not.
+    A connection that replaces the first one, as after a reboot, is covered as well. Connections other than ssh
+    (`@local`) are not.
 
     Returns:
-        what watches, for tests. It never ends by itself as long as the host lives.
+        the background task, for tests. It runs as long as the host responds.
     """
-    # The host itself: `pyinfra.host` means something only here, and not in what watches beside this code.
+    # The host object itself: `pyinfra.host` is not defined in the background task.
     host: Host = ctx_host.get()  # type: ignore[no-untyped-call]
-    return gevent.spawn(_watch, host, pause, patience) if _transport(host) is not None else None
+    return gevent.spawn(_watch, host, interval, timeout) if _transport(host) is not None else None
 
 
-def _watch(host: Host, pause: float, patience: float) -> None:
+def _watch(host: Host, interval: float, timeout: float) -> None:
     while True:
         transport = _transport(host)
-        if transport is not None and transport.is_active() and not _is_alive(transport, patience):
+        if transport is not None and transport.is_active() and not _is_alive(transport, timeout):
             message = (
-                f"the host has given no sign of life for {patience:.0f} s: its power or its network went away. What "
-                "was done so far stays. Deploy again when it is back: that finishes what was begun."
+                f"no response from the host for {timeout:.0f} s (power or network lost?). Completed steps are kept; "
+                "deploy again to finish."
             )
             logger.error(f"{host.print_prefix}{message}")
             record_failure(host, [message])
-            transport.close()  # what waits for the host's output gets its end
+            transport.close()  # ends the wait for the host's output
             return
-        gevent.sleep(pause)
+        gevent.sleep(interval)
 
 
 def _transport(host: Host) -> Any:
-    """The ssh connection that is in use now; None where there is none."""
+    """The current ssh connection; None if there is none."""
     client = getattr(host.connector, "client", None)
     return client.get_transport() if client is not None else None
 
 
-def _is_alive(transport: Any, patience: float) -> bool:
-    """Whether the host answers at all; sshd refuses this request, and a refusal is an answer."""
-    with gevent.Timeout(patience, False):
+def _is_alive(transport: Any, timeout: float) -> bool:
+    """Whether the host responds at all; sshd refuses this request, which is a response."""
+    with gevent.Timeout(timeout, False):
         transport.global_request("keepalive@openssh.com", wait=True)
         return True
     return False

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Runs on the host, as root, for as long as a deploy does: holds the lock while its standard input stays open.
-# Arguments: lock file, who holds it, seconds without a sign of life of the other side.
-# Says `taken`, or `held` and by whom.
-lock=$1 who=$2 patience=$3
+# Runs on the host, as root, during a deploy: holds the lock while its standard input stays open.
+# Arguments: lock file, who holds it, seconds without a response from the control machine.
+# Prints `taken`, or `held` and the holder.
+lock=$1 who=$2 timeout=$3
 
 exec 9<>"$lock" || exit
 if ! flock --nonblock 9; then
@@ -11,7 +11,7 @@ if ! flock --nonblock 9; then
 fi
 echo "$who" >"$lock"
 
-# The session that brought us: the nearest sshd above this process, and the connection that it serves.
+# Our own ssh session: the nearest sshd among this process's ancestors, and its connection.
 session='' connection=''
 for ((pid = $$; pid > 1; pid = parent)); do
   parent=$(sed -n 's/^PPid:\t//p' "/proc/$pid/status") && [[ $parent ]] || break
@@ -23,7 +23,7 @@ for ((pid = $$; pid > 1; pid = parent)); do
 done
 read -r _ client _ server <<<"$connection"
 
-# Milliseconds since the other side's kernel last acknowledged anything; nothing where that can't be known.
+# Milliseconds since the other side's kernel last acknowledged a packet; empty if unknown.
 silence() {
   [[ $connection ]] &&
     ss -Htni "( sport = :$server and dport = :$client )" 2>/dev/null | sed -n 's/.*lastack:\([0-9]*\).*/\1/p'
@@ -33,12 +33,12 @@ echo taken
 while true; do
   read -r -t 20 && continue
   (($? > 128)) || break # the end of the connection
-  # A byte to acknowledge. pyinfra itself could not send any: it stands still while it asks whether to begin.
+  # A byte to acknowledge. pyinfra itself can't send one: it is blocked while it prompts for confirmation.
   echo || break
   age=$(silence)
-  if ((${age:-0} > patience * 1000)); then
-    # A control machine that lost its power, or sleeps. Its session ends with its hold: were it to wake up and go on,
-    # it would get in the way of the next.
+  if ((${age:-0} > timeout * 1000)); then
+    # The control machine lost power or is asleep. End its session along with its lock: if it woke up and continued, it
+    # would interfere with the next deploy.
     : >"$lock"
     kill "$session"
     break

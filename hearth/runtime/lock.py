@@ -1,8 +1,8 @@
-"""One deploy at a time on a host: the second is refused, and told who holds the host since when.
+"""One deploy at a time per host: the second one fails, with the holder of the lock and since when.
 
-The lock is a `flock` on the host, held by a small program (`lock.bash`) at the end of a channel of pyinfra's own ssh
-connection. When the run ends, however it ends, the connection does, and with it the program and the hold. A control
-machine that vanished without a word is noticed by the host, which then ends its session.
+The lock is a `flock` on the host, held by a small program (`lock.bash`) over a channel of pyinfra's own ssh connection.
+When the run ends, for whatever reason, the connection closes, the program exits, and the lock is released. If the
+control machine disappears silently, the host detects that and ends its session.
 """
 
 from __future__ import annotations
@@ -31,90 +31,86 @@ from hearth.paths import DEPLOY_LOCK
 from hearth.runtime.checkout import deployer
 from hearth.runtime.command_line import read_command_line
 
-# Seconds without a sign of life from the control machine after which the host ends its session; it looks every 20 s.
-PATIENCE = 90
-# Seconds for the host to say whether the lock was free.
-_ANSWER = 60
+# Seconds without a response from the control machine after which the host ends its session; checked every 20 s.
+CLIENT_TIMEOUT = 90
+# Seconds for the host to report whether the lock was free.
+_LOCK_TIMEOUT = 60
 _SCRIPT = Path(__file__).with_suffix(".bash")
 _KEY = "hearth_lock"
 
 
 @dataclass
-class Answer:
-    """What the program on the host said first, what it complained of, and its channel: the hold ends with that."""
+class LockReply:
+    """First output line and error output of the program on the host, and its channel: closing that releases the
+    lock."""
 
-    said: str
-    complaint: str
+    output: str
+    errors: str
     channel: tuple[Any, Any, Any]
 
 
 def acquire_deploy_lock(root: Mapping[str, Any]) -> None:
-    """Keep every other deploy off this host until this run ends. To be called before the host is looked at.
+    """Keep other deploys off this host until this run ends. Call it before the host is inspected.
 
-    Nothing is held by a run that only looks (`--dry`), nor over connectors that have no lasting channel (`@docker`,
-    `@chroot`): what they deploy to is nobody else's.
+    No lock is taken in a dry run, nor over connectors without a persistent channel (`@docker`, `@chroot`): nobody else
+    deploys to their targets.
 
     Args:
         root: pyinfra arguments with which commands run as root.
 
     Raises:
-        DeployError: another run holds the host, or the host did not say whether one does.
+        DeployError: another run holds the lock, or it is unknown whether one does.
     """
     if is_dry_run() or host.connector_data.get(_KEY):
         return
-    answer = _ask(root)
-    if answer is not None and any(
-        line.strip() in SUDO_PASSWORD_REQUIRED_LINES for line in answer.complaint.split("\n")
-    ):
-        # pyinfra asks for it where one of its own commands needs it, and knows it from then on.
+    reply = _start_lock_program(root)
+    if reply is not None and any(line.strip() in SUDO_PASSWORD_REQUIRED_LINES for line in reply.errors.split("\n")):
+        # pyinfra prompts for the password when one of its own commands needs it, and caches it.
         host.run_shell_command(StringCommand("true"), **_arguments(root))
-        answer = _ask(root)
-    if answer is None:
+        reply = _start_lock_program(root)
+    if reply is None:
         return
-    if answer.said.startswith("held"):
-        raise DeployError(format_refusal(host.name, answer.said.removeprefix("held").strip()))
-    if answer.said != "taken":
-        reason = answer.complaint or answer.said or "the host said nothing"
-        raise DeployError(
-            f"{host.name}: whether another deploy is at work there could not be found out, and nothing was changed: "
-            f"{reason}"
-        )
-    # Kept for the whole run: a channel that nobody knows any more is closed.
-    host.connector_data[_KEY] = answer.channel
+    if reply.output.startswith("held"):
+        raise DeployError(format_refusal(host.name, reply.output.removeprefix("held").strip()))
+    if reply.output != "taken":
+        reason = reply.errors or reply.output or "no output"
+        raise DeployError(f"{host.name}: could not take the deploy lock, nothing was changed: {reason}")
+    # Kept for the whole run: an unreferenced channel would be closed.
+    host.connector_data[_KEY] = reply.channel
 
 
 def forget_deploy_lock(host: Host) -> None:
-    """Let go of a hold whose connection is gone, so that `acquire_deploy_lock` takes the host anew."""
+    """Forget a lock whose connection is gone; `acquire_deploy_lock` then takes it again."""
     host.connector_data.pop(_KEY, None)
 
 
 def format_refusal(name: str, holder: str) -> str:
-    """The sentence for the second of two deploys; `holder` is empty for the moment in which the first one begins."""
+    """The error for the second of two deploys; `holder` is empty while the first one is just starting."""
     return (
-        f"{name} is being deployed to by {holder or 'somebody else, who began this moment'}; nothing was changed. "
-        "Wait until that run has ended (or end it), then deploy again"
+        f"{name} is being deployed to by {holder or 'another run that has just started'}; nothing was changed. "
+        "Wait for that run to finish (or stop it), then deploy again"
     )
 
 
 def format_holder(user: str, machine: str, now: datetime) -> str:
-    """Who holds a host since when: `anna@laptop (since 2026-01-31 12:03 UTC)`."""
+    """The holder of a lock and since when: `anna@laptop (since 2026-01-31 12:03 UTC)`."""
     return f"{user}@{machine} (since {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC)"
 
 
 def is_dry_run() -> bool:
-    """Whether this run of pyinfra will change nothing: `--dry`, or one of the options that only print."""
-    return pyinfra.is_cli and read_command_line().only_looks
+    """Whether this run of pyinfra changes nothing: `--dry`, or an option that only prints."""
+    return pyinfra.is_cli and read_command_line().is_dry
 
 
-def _ask(root: Mapping[str, Any]) -> Answer | None:
-    """Start the program that holds the lock; None where the connector has no channel that lasts.
+def _start_lock_program(root: Mapping[str, Any]) -> LockReply | None:
+    """Start the program that holds the lock; None if the connector has no persistent channel.
 
     Raises:
-        DeployError: it did not answer in time.
+        DeployError: it did not respond in time.
     """
     user, _, machine = deployer().rpartition("@")
     who = format_holder(user, machine, datetime.now(UTC))
-    words = ("bash", "-c", _SCRIPT.read_text(), "hearth-lock", DEPLOY_LOCK, who, str(PATIENCE))
+    words = ("bash", "-c", _SCRIPT.read_text(), "hearth-lock", DEPLOY_LOCK, who, str(CLIENT_TIMEOUT))
     command = StringCommand("exec", *(QuoteString(word) for word in words))
     arguments = _arguments(root)
     extract_control_arguments(arguments)  # type: ignore[arg-type]
@@ -124,21 +120,21 @@ def _ask(root: Mapping[str, Any]) -> Answer | None:
         return None
     _, stdout, stderr = channel
     try:
-        said = _text(stdout.readline()).strip()
-        # Without a word it has ended, and its complaints are complete.
-        return Answer(said, "" if said else _text(stderr.read()).strip(), channel)
+        output = _text(stdout.readline()).strip()
+        # Without output it has exited, and its errors are complete.
+        return LockReply(output, "" if output else _text(stderr.read()).strip(), channel)
     except TimeoutError:
         raise DeployError(
-            f"{host.name}: the host did not say within {_ANSWER} s whether it is free; nothing was changed"
+            f"{host.name}: timed out after {_LOCK_TIMEOUT} s waiting for the deploy lock; nothing was changed"
         ) from None
 
 
 def _open(line: str) -> tuple[Any, Any, Any] | None:
-    """Run a command on the host and go on: its standard input, output and error."""
+    """Start a command on the host: its standard input, output and error."""
     connector = host.connector
     if isinstance(connector, SSHConnector):
         assert connector.client is not None
-        return connector.client.exec_command(line, timeout=_ANSWER)
+        return connector.client.exec_command(line, timeout=_LOCK_TIMEOUT)
     if isinstance(connector, LocalConnector):
         process = subprocess.Popen(
             line, shell=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -148,7 +144,7 @@ def _open(line: str) -> tuple[Any, Any, Any] | None:
 
 
 def _arguments(root: Mapping[str, Any]) -> dict[str, Any]:
-    """Connection arguments (sudo …) as pyinfra's facts get them: ours, the inventory's, the command line's."""
+    """Connection arguments (sudo …) as for pyinfra's facts: ours, the inventory's, the command line's."""
     arguments, _ = pop_global_arguments(state, host, dict(root))
     return {key: value for key, value in arguments.items() if key in CONNECTOR_ARGUMENT_KEYS}
 

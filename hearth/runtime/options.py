@@ -1,4 +1,4 @@
-"""Options of a single run, which are not settings: `pyinfra … --data x_backup_to=backups`.
+"""Options of a single run, as opposed to settings: `pyinfra … --data x_backup_to=backups`.
 
 `hearth backup --to backups` and the like pass them.
 """
@@ -17,7 +17,7 @@ def read_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
         name: of the data, for the message.
 
     Raises:
-        DeployError: it is none of them.
+        DeployError: it is not one of them.
     """
     chosen = choices[0] if value in (None, "") else str(value)
     if chosen not in choices:
@@ -26,10 +26,10 @@ def read_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
 
 
 def read_required(name: str, value: Any, example: str) -> str:
-    """A text that has to be given.
+    """A required text.
 
     Raises:
-        DeployError: it was not.
+        DeployError: it is missing.
     """
     if value in (None, ""):
         raise DeployError(f"{name} is missing: add --data {name}={example}; nothing was changed")

@@ -1,4 +1,4 @@
-"""pyinfra as a program of its own: started from the checkout, and what it says read. Standard library only."""
+"""Run pyinfra as a separate process and parse its output. Standard library only."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def resolve_inventory(inventory: str) -> str:
 def run_pyinfra(
     *words: str, timeout: float, python: str = sys.executable, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """A run of pyinfra in the project's directory that asks nobody anything.
+    """Run pyinfra in the project's directory, without prompts.
 
     Args:
-        python: one that has pyinfra.
+        python: an interpreter with pyinfra installed.
         environment: None for this process's own.
 
     Raises:
-        subprocess.TimeoutExpired: it did not end within `timeout` seconds.
+        subprocess.TimeoutExpired: it did not finish within `timeout` seconds.
     """
     return subprocess.run(
         [python, "-m", "pyinfra", *words],
@@ -51,7 +51,7 @@ def run_pyinfra(
 
 
 def failure_reason(errors: str) -> str:
-    """The reason in what pyinfra wrote to standard error, without its headings and places in the code; "" if none."""
+    """The reason in pyinfra's standard error, without its headings and code locations; "" if none."""
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in errors.splitlines()]
     failed = [index for index, line in enumerate(lines) if re.match(r"--> .*\berror\b", line)]
     if failed:
@@ -68,10 +68,10 @@ def failure_reason(errors: str) -> str:
 
 
 def select_hosts(inventory: str, limits: Sequence[str]) -> list[str]:
-    """Names of the hosts that `pyinfra debug-inventory --json` shows and that one of the limits lets through, if any.
+    """Names of the hosts in the output of `pyinfra debug-inventory --json` that match one of the limits, if any.
 
     Args:
-        limits: names of groups, or patterns of hosts' names, as pyinfra's `--limit` takes them.
+        limits: group names or host name patterns, as for pyinfra's `--limit`.
     """
     try:
         hosts = json.loads(inventory)
@@ -85,5 +85,5 @@ def select_hosts(inventory: str, limits: Sequence[str]) -> list[str]:
 
 
 def limit_pattern(name: str) -> str:
-    """A `--limit` that matches this host alone: a bare name could also be that of a group."""
+    """A `--limit` that matches only this host: a bare name could also be a group's."""
     return f"[{name[0]}]{escape(name[1:])}"

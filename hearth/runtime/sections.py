@@ -1,4 +1,4 @@
-"""Output of a script that answers several questions at once: `@@name` lines, each followed by its lines."""
+"""Output of a script with several sections: `@@name` lines, each followed by its content."""
 
 from __future__ import annotations
 

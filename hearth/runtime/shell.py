@@ -1,4 +1,4 @@
-"""Words of a shell."""
+"""Shell quoting and shared shell functions."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ def quote(*words: str) -> str:
     return " ".join(shlex.quote(word) for word in words)
 
 
-# Put before a script that asks the engine something: an engine that hangs takes a question and never answers it.
-DOCKER_ANSWERS = (
+# Prefix for scripts that query the engine: a hung engine accepts a request and never responds.
+DOCKER_WITH_TIMEOUT = (
     'docker() { timeout 40 docker "$@" && return; code=$?; '
-    '[ $code != 124 ] || echo "the Docker daemon gave no answer for 40 s"; return $code; }; '
+    '[ $code != 124 ] || echo "no response from the Docker daemon for 40 s"; return $code; }; '
 )

@@ -1,4 +1,4 @@
-"""Words for values: lists, plurals, changes. Pure rules."""
+"""Text for values: lists, plurals, changes. Pure rules."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ def join_words(words: Iterable[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def are_missing(names: Sequence[str]) -> str:
-    """`a is not there; it is`, `a and b are not there; they are`: a verb follows."""
-    return f"{join_words(names)} {'is not there; it is' if len(names) == 1 else 'are not there; they are'}"
+def are_missing(names: Sequence[str], remedy: str) -> str:
+    """`a is missing; pulling it`, `a and b are missing; pulling them`."""
+    verb, pronoun = ("is", "it") if len(names) == 1 else ("are", "them")
+    return f"{join_words(names)} {verb} missing; {remedy} {pronoun}"
 
 
 def format_change(old: Any, new: Any) -> str:
-    """`900 → 1000`; of lists, what came and what went."""
+    """`900 → 1000`; for lists, the items added and removed."""
     if isinstance(old, list) and isinstance(new, list):
         parts = [f"+ {_value(item)}" for item in new if item not in old]
         parts += [f"- {_value(item)}" for item in old if item not in new]
-        return ", ".join(parts) or "in another order"
+        return ", ".join(parts) or "in a different order"
     return f"{_value(old)} → {_value(new)}"
 
 

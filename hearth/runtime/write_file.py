@@ -1,4 +1,4 @@
-"""Shell functions that write files which are on the disk before they have their names."""
+"""Shell function that writes a file atomically and durably."""
 
 from __future__ import annotations
 

@@ -12,20 +12,20 @@ from hearth.docker.facts import EngineUnreachable
 from hearth.docker.image_lock import image_ids
 from hearth.paths import CONTAINERS, IMAGES_LOCK, PROJECT, RELOAD_PENDING, ROOT
 from hearth.runtime.sections import parse_sections
-from hearth.runtime.shell import DOCKER_ANSWERS
+from hearth.runtime.shell import DOCKER_WITH_TIMEOUT
 from hearth.runtime.state_fact import StateFact
 from hearth.stack.containers import Container, parse_container
 
 
 @dataclass(frozen=True)
 class ProjectState:
-    """What a host has of the stack.
+    """The stack's current state on a host.
 
     Attributes:
         hashes: service → hash of its configuration in the host's compose.yaml.
-        containers: of the project, or with one of its containers' names.
-        images: reference → id of the images as they were pulled.
-        reload_pending: httpd.conf was changed and httpd has not been told yet.
+        containers: those of the project, and those with the name of one of its containers.
+        images: reference → image id, as recorded when pulled.
+        reload_pending: httpd.conf was changed, and httpd has not reloaded yet.
     """
 
     hashes: dict[str, str] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Project(StateFact[ProjectState]):
     """Expected configuration hashes and existing containers, in one round trip.
 
     Raises:
-        EngineUnreachable: Docker is installed and does not answer.
+        EngineUnreachable: Docker is installed and does not respond.
     """
 
     @override
@@ -46,9 +46,10 @@ class Project(StateFact[ProjectState]):
         names = "|".join(CONTAINERS.values())
         mine = f"^[0-9a-f]{{64}} ({PROJECT} |[^ ]* ({names})$)"
         return (
-            f"cd {ROOT} 2>/dev/null && [ -f compose.yaml ] && command -v docker >/dev/null || exit 0; {DOCKER_ANSWERS}"
-            f"echo @@pending; ls {RELOAD_PENDING} 2>/dev/null; echo @@pulled; cat {IMAGES_LOCK} 2>/dev/null; "
-            # A broken file, or no plugin, gives no hashes: then `up` runs, and shows what Compose says of it.
+            f"cd {ROOT} 2>/dev/null && [ -f compose.yaml ] && command -v docker >/dev/null || exit 0; "
+            f"{DOCKER_WITH_TIMEOUT}echo @@pending; ls {RELOAD_PENDING} 2>/dev/null; echo @@pulled; cat {IMAGES_LOCK} "
+            "2>/dev/null; "
+            # A broken file, or a missing plugin, yields no hashes: then `up` runs and shows Compose's error.
             "echo @@hashes; docker compose config --hash '*' 2>/dev/null; "
             "echo @@complaints; "
             "all=$(docker ps --all --no-trunc --format "

@@ -1,4 +1,4 @@
-"""What is wrong with containers and what is done about it, in words."""
+"""Messages about drifted containers and the remedy."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from hearth.stack.containers import Drift
 
 
 def describe_containers(drift: Sequence[Drift]) -> list[str]:
-    """One sentence for each container: all that is wrong with it, and what is done."""
+    """One message per container: all its differences, and the remedy."""
     by_name: dict[str, list[Drift]] = {}
     for one in drift:
         by_name.setdefault(one.name, []).append(one)
     if len(by_name) > 1 and all(one.what == "is missing" for one in drift):
-        return [f"{are_missing(sorted(by_name))} made and started"]
-    return [f"{name} {join_words(one.what for one in some)}; it is {_deed(some)}" for name, some in by_name.items()]
+        return [are_missing(sorted(by_name), "creating and starting")]
+    return [f"{name} {join_words(one.what for one in some)}; {_remedy(some)} it" for name, some in by_name.items()]
 
 
-def _deed(drift: Sequence[Drift]) -> str:
+def _remedy(drift: Sequence[Drift]) -> str:
     remedies = {one.remedy for one in drift}
     whats = " / ".join(one.what for one in drift)
     if "remove" in remedies:
-        return "removed and made anew" if drift[0].name in CONTAINERS.values() else "removed"
-    if "belongs to no service" in whats:
-        return "removed"
-    if "recreate" in remedies or "another" in whats:
-        return "recreated"
+        return "removing and recreating" if drift[0].name in CONTAINERS.values() else "removing"
+    if "no longer belongs" in whats:
+        return "removing"
+    if "recreate" in remedies or "different" in whats:
+        return "recreating"
     if "is missing" in whats:
-        return "made and started"
-    return "waited for" if "still starting" in whats else "started"
+        return "creating and starting"
+    return "waiting for" if "still starting" in whats else "starting"

@@ -1,4 +1,4 @@
-"""The Compose project: containers as compose.yaml says, healthy, with the current httpd.conf."""
+"""The Compose project: healthy containers that match compose.yaml, with the current httpd.conf."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ def compose_up(
     images: Mapping[str, str],
     timeout: int,
     on_failure: str,
-    quiet_wait: int = 30,
+    drain_timeout: int = 30,
     directories: tuple[str, ...] = (),
     limited: frozenset[str] | None = None,
 ) -> Generator[FunctionCommand, None, None]:
-    """Make the containers what compose.yaml says, wait until they are healthy, and reload httpd if its file changed.
+    """Make the containers match compose.yaml, wait until they are healthy, and reload httpd if its configuration
+    changed.
 
-    Nothing is done where the containers' configuration hashes, images, states and networks agree already.
+    Does nothing if the containers' configuration hashes, images, states and networks already match.
 
     Args:
         images: service → image reference.
         timeout: seconds for all containers to become healthy.
-        on_failure: shell script for when they don't; it tells why, and puts back what served before.
-        quiet_wait: seconds to wait for running answers to end, before a container is replaced.
-        directories: what the containers mount and may not be there yet; the directory above each must be.
-        limited: services whose containers have memory limits in force, None if unknown.
+        on_failure: shell script for when they don't; it prints the reason and rolls back.
+        drain_timeout: seconds to let in-flight responses finish before a container is replaced.
+        directories: mounted by the containers, created if missing; the parent of each must exist.
+        limited: services whose memory limits are in force; None if unknown.
     """
     try:
         state = host.get_fact(Project)
@@ -47,24 +48,24 @@ def compose_up(
     drift = find_drift(state.hashes, list(state.containers), ids, limited)
     do_up = bool(drift) or not state.hashes
     if not do_up and not state.reload_pending:
-        host.noop("containers are as they should be")
+        host.noop("containers up to date")
         return
     explain_containers(state, drift)
-    yield streamed_command(converge_script(drift if do_up else None, timeout, on_failure, quiet_wait, directories))
+    yield streamed_command(converge_script(drift if do_up else None, timeout, on_failure, drain_timeout, directories))
 
 
 def converge_script(
-    drift: list[Drift] | None, timeout: int, on_failure: str, quiet_wait: int = 30, directories: tuple[str, ...] = ()
+    drift: list[Drift] | None, timeout: int, on_failure: str, drain_timeout: int = 30, directories: tuple[str, ...] = ()
 ) -> str:
-    """Shell script that removes and recreates what Compose would not see by itself, brings all up, and reloads httpd.
+    """Shell script that removes and recreates what Compose would not detect, starts everything, and reloads httpd.
 
     Args:
-        drift: what differs, or None where only httpd is to be reloaded.
+        drift: what differs, or None if httpd only needs a reload.
         timeout: seconds for all containers to become healthy.
         on_failure: shell script for when they don't.
-        quiet_wait: seconds to wait for running answers to end, before a container is replaced; those of one that hangs
-            never do.
-        directories: made if they are not there, but not the ones above them.
+        drain_timeout: seconds to let in-flight responses finish before a container is replaced; ignored for a container
+            that hangs, since its responses never finish.
+        directories: created if missing, without parents.
     """
     lines = ["set -e", f"cd {ROOT}"]
     if drift is not None:
@@ -73,17 +74,17 @@ def converge_script(
         recreate = {services[one.name] for one in drift if one.remedy == "recreate" and one.name in services}
         lines += [f"[ -d {quote(one)} ] || mkdir {quote(one)}" for one in directories]
         if any(one.is_hung for one in drift):
-            quiet_wait = 0
-        lines += [COMPOSE_UP, f"quiet {quiet_wait} {CONTAINERS['httpd']}"]
-        anew = "docker compose --progress plain --ansi never up --no-start --no-deps --force-recreate"
+            drain_timeout = 0
+        lines += [COMPOSE_UP, f"drain {drain_timeout} {CONTAINERS['httpd']}"]
+        recreate_command = "docker compose --progress plain --ansi never up --no-start --no-deps --force-recreate"
         if remove:
             lines.append(f"docker rm --force {quote(*remove)}")
-        # Ollama by itself, and first: httpd serves on meanwhile, and also if this Ollama does not come up.
-        steps = [f"{anew} ollama"] if "ollama" in recreate else []
+        # Ollama alone and first: httpd keeps serving meanwhile, even if this Ollama does not start.
+        steps = [f"{recreate_command} ollama"] if "ollama" in recreate else []
         if any(one.name == CONTAINERS["ollama"] and one.what != MISSING for one in drift):
             steps.append(f"bring_up {timeout} '--no-deps ollama' {CONTAINERS['ollama']}")
         if "httpd" in recreate:
-            steps.append(f"{anew} httpd")
+            steps.append(f"{recreate_command} httpd")
         steps.append(f"bring_up {timeout} --remove-orphans {quote(*CONTAINERS.values())}")
         lines += [
             f"if ! {{ {' && '.join(steps)}; }}; then",
@@ -92,12 +93,12 @@ def converge_script(
             "exit 1",
             "fi",
         ]
-    # State over events: the mark says whether a reload is due, whichever run left it.
+    # State over events: the mark says that a reload is due, no matter which run left it.
     lines += [
         f"if [ -e {RELOAD_PENDING} ]; then",
         f"  docker exec {CONTAINERS['httpd']} httpd -f {HTTPD_CONF} -k graceful",
         f"  rm -f {RELOAD_PENDING}",
-        "  echo 'httpd took over its new configuration'",
+        "  echo 'httpd reloaded its configuration'",
         "fi",
     ]
     return "\n".join(lines)

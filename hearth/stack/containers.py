@@ -1,4 +1,4 @@
-"""What containers should be like, what they are like, and why they differ. Pure rules."""
+"""Compare the desired containers with the actual ones. Pure rules."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from hearth.paths import BACK, CONTAINERS, PROJECT, SERVICE_NETWORKS
 
 _LABEL = "com.docker.compose"
 MISSING = "is missing"
-UNLIMITED = "has no memory limit, since it was made while the kernel did not count memory"
-TOO_LIMITED = "has a memory limit, which this kernel can't keep"
-# So often ended and started again by Docker is a loop, and not an accident.
+UNLIMITED = "has no memory limit: it was created while the memory cgroup was off"
+TOO_LIMITED = "has a memory limit that this kernel can't enforce"
+# As many restarts by Docker count as a loop, not an accident.
 LOOP = 3
-# Of what a health check said; the rest is for `docker inspect`.
-_LONGEST_WORDS = 200
+# Maximum length of a quoted health check output; `docker inspect` shows the rest.
+_MAX_TROUBLE = 200
 
 
 @dataclass(frozen=True)
 class Container:
-    """One container as the engine shows it.
+    """One container as reported by the engine.
 
     Attributes:
-        service: its Compose service, or "" if it has one of our names but was not made by our Compose project.
-        config_hash: what Compose made it from.
+        service: its Compose service, or "" if it only has one of our names and is not from our Compose project.
+        config_hash: of the configuration that Compose created it from.
         status: `running`, `exited`, `restarting`, …
         health: `healthy`, `unhealthy`, `starting`, or "" without a health check.
         image: id of its image.
-        networks: names of the networks it is on.
-        memory: bytes it may use; 0 without a limit.
-        trouble: the last line of the health check that failed last, "" where none of those that Docker keeps did.
-        restarts: how often it ended and Docker started it again, since somebody started it.
-        exit_code: with which it ended last; 0 while it runs.
-        is_named: other containers on its network find it by the name of its service.
+        networks: names of its networks.
+        memory: its limit in bytes; 0 for none.
+        trouble: the last line of the most recent failed health check; "" if none in Docker's log failed.
+        restarts: how often Docker restarted it after it ended.
+        exit_code: of its last exit; 0 while it runs.
+        is_named: it has the network alias that other containers use, the name of its service.
     """
 
     name: str
@@ -74,17 +74,18 @@ def parse_container(inspected: Mapping[str, Any]) -> Container:
 
 
 def _trouble(log: Sequence[Mapping[str, Any]]) -> str:
-    """From a health log, which Docker keeps of the last five checks, oldest first."""
+    """From Docker's health log of the last five checks, oldest first."""
     for check in reversed(log):
         if check.get("ExitCode"):
             lines = ["".join(filter(str.isprintable, line)).strip() for line in check.get("Output", "").splitlines()]
-            return next(filter(None, reversed(lines)), "")[:_LONGEST_WORDS]
+            return next(filter(None, reversed(lines)), "")[:_MAX_TROUBLE]
     return ""
 
 
 def is_stuck(trouble: str) -> bool:
-    """Whether these are words of files/ollama/health.bash about an Ollama that takes questions and answers none."""
-    return bool(re.search(r"\bstuck: |question\(s\) wait", trouble))
+    """Whether this is output of files/ollama/health.bash about an Ollama that accepts prompts and answers none."""
+    # The last alternative: a container that still runs the check of an earlier version.
+    return bool(re.search(r"\bstuck: |request\(s\) waiting|question\(s\) wait", trouble))
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,9 @@ class Drift:
     """One difference.
 
     Attributes:
-        what: as a person reads it.
-        remedy: `up` (Compose sees it itself), `recreate` or `remove`.
-        is_hung: no answer that it gives will ever end, so there is none to wait for.
+        what: the difference, as text.
+        remedy: `up` (Compose detects it itself), `recreate` or `remove`.
+        is_hung: its responses will never finish, so there is no point in waiting for them.
     """
 
     name: str
@@ -109,16 +110,16 @@ def find_drift(
     images: Mapping[str, str],
     limited: frozenset[str] | None = None,
 ) -> list[Drift]:
-    """Every way in which the containers are not what the Compose file says.
+    """Every difference between the containers and the Compose file.
 
     Args:
         hashes: service → hash of its configuration, from `docker compose config --hash '*'`.
-        containers: those of the project, and those that only bear one of its containers' names.
-        images: service → id of the image that its tag leads to now ("" if unknown).
-        limited: services whose containers have memory limits in force; None if unknown.
+        containers: those of the project, and those that only have the name of one of its containers.
+        images: service → id of the image that its tag refers to now ("" if unknown).
+        limited: services whose memory limits are in force; None if unknown.
     """
     drift = [
-        Drift(container.name, "was not made by this Compose project", "remove")
+        Drift(container.name, "was not created by this Compose project", "remove")
         for container in containers
         if not container.service and container.name in CONTAINERS.values()
     ]
@@ -127,10 +128,10 @@ def find_drift(
         if not container.service:
             continue
         if container.service not in hashes:
-            drift.append(Drift(container.name, "belongs to no service any more", "up"))
+            drift.append(Drift(container.name, "no longer belongs to a service", "up"))
         elif container.name != CONTAINERS.get(container.service, container.name):
-            # Compose renames the old container while it makes the new one; a cut leaves both.
-            drift.append(Drift(container.name, "was left behind by an interrupted change", "remove"))
+            # Compose renames the old container while it creates the new one; an interruption leaves both.
+            drift.append(Drift(container.name, "is left over from an interrupted change", "remove"))
         else:
             by_service[container.service] = container
     for service, config_hash in hashes.items():
@@ -146,20 +147,19 @@ def find_drift(
 def _differences(container: Container, config_hash: str, image: str) -> list[Drift]:
     found = []
     if container.config_hash != config_hash:
-        found.append(Drift(container.name, "was made from another configuration", "up"))
+        found.append(Drift(container.name, "was created from a different configuration", "up"))
     if image and container.image != image:
-        found.append(Drift(container.name, "runs another image", "up"))
+        found.append(Drift(container.name, "runs a different image", "up"))
     if container.status == "restarting":
-        ended = f"ended {_times(container.restarts)}, the last time with exit code {container.exit_code}"
+        ended = f"ended {_times(container.restarts)}, most recently with exit code {container.exit_code}"
         found.append(Drift(container.name, f"is restarting ({ended})", "recreate"))
     elif container.status in ("paused", "dead", "removing"):
         found.append(Drift(container.name, f"is {container.status}", "recreate", container.status == "paused"))
     elif container.status != "running":
-        found.append(Drift(container.name, f"is not running but {container.status}", "up"))
+        state = "has exited" if container.status == "exited" else f"is {container.status}, but not running"
+        found.append(Drift(container.name, state, "up"))
     elif container.health == "starting" and container.restarts >= LOOP:
-        found.append(
-            Drift(container.name, f"is starting once more, and ended {_times(container.restarts)}", "recreate")
-        )
+        found.append(Drift(container.name, f"is starting again, and ended {_times(container.restarts)}", "recreate"))
     elif container.health == "starting":
         found.append(Drift(container.name, "is still starting", "up"))
     elif container.health == "unhealthy":
@@ -168,8 +168,8 @@ def _differences(container: Container, config_hash: str, image: str) -> list[Dri
     if container.status == "running" and container.networks != SERVICE_NETWORKS.get(container.service):
         found.append(Drift(container.name, f"is on the networks {sorted(container.networks)}", "recreate"))
     elif container.status == "running" and not container.is_named:
-        # As after `docker network connect` without an alias: all seems well, and nobody finds it.
-        found.append(Drift(container.name, f"is not known as {container.service} on its network", "recreate"))
+        # As after `docker network connect` without an alias: all looks fine, but the name does not resolve.
+        found.append(Drift(container.name, f"has no alias {container.service} on its network", "recreate"))
     return found
 
 
@@ -178,7 +178,7 @@ def _times(count: int) -> str:
 
 
 def _limits(container: Container, limited: frozenset[str] | None) -> list[Drift]:
-    """The engine leaves a limit out where the kernel can't keep it, and Compose's hash knows nothing of that."""
+    """The engine drops a limit that the kernel can't enforce, which Compose's hash does not reflect."""
     if limited is None or (container.service in limited) == bool(container.memory):
         return []
     return [Drift(container.name, TOO_LIMITED if container.memory else UNLIMITED, "recreate")]

@@ -22,7 +22,7 @@ from hearth.tls.operations import install_certificate
 
 @deploy("Stack")
 def stack(settings: Settings, tls_inputs: TlsInputs, hardware: Hardware) -> None:
-    put_stack(
+    install_stack(
         settings,
         tls_inputs,
         render_tree(settings),
@@ -31,19 +31,19 @@ def stack(settings: Settings, tls_inputs: TlsInputs, hardware: Hardware) -> None
     )
 
 
-def put_stack(
+def install_stack(
     settings: Settings,
     tls_inputs: TlsInputs,
     files: Mapping[str, bytes],
     images: Mapping[str, str],
     limited: frozenset[str] | None = None,
 ) -> None:
-    """The operations that make a host serve these files with these images.
+    """The operations that make a host run these files and images.
 
     Args:
-        files: relative path below /opt/hearth to content.
-        images: service to reference.
-        limited: services whose memory limit is in force; None where nobody asked.
+        files: path relative to /opt/hearth → content.
+        images: service → reference.
+        limited: services whose memory limits are in force; None if unknown.
     """
     pull_images(
         name="Pull the images",
@@ -52,17 +52,17 @@ def put_stack(
         stall=settings.docker_pull_stall_timeout,
         retries=settings.docker_pull_retries,
     )
-    # A setting, not a fact: no operation, and so no question to the host, where it is off. Before the files, since
-    # httpd.conf is tried with the certificate that it names.
+    # A setting, not a fact: without TLS there is no operation, and so no query of the host. Before the files, since
+    # httpd.conf is validated with the certificate that it names.
     if settings.proxy_tls != "off":
-        install_certificate(name="Put the certificate", settings=settings, tls_inputs=tls_inputs)
-    sync_files(name="Put the files", files=files, settings=settings)
+        install_certificate(name="Install the certificate", settings=settings, tls_inputs=tls_inputs)
+    sync_files(name="Write the files", files=files, settings=settings)
     compose_up(
-        name="Bring the containers up",
+        name="Start the containers",
         images=images,
         timeout=settings.docker_health_timeout,
         on_failure=refuse_script(settings, tuple(sorted(files)), deployer()),
-        quiet_wait=settings.docker_drain_timeout,
+        drain_timeout=settings.docker_drain_timeout,
         limited=limited,
         directories=(f"{settings.ollama_models_dir}/models",) if settings.ollama_models_dir else (),
     )

@@ -20,9 +20,9 @@ class TreeState:
     """Files of a host.
 
     Attributes:
-        digests: path → SHA-256 (hex) of those that are there. One with another owner than root or another mode than
-            0644 has the digest "" and so counts as different.
-        accepted: the release that was accepted last; None before the first, or where its record can't be read.
+        digests: path → SHA-256 (hex) of existing files. A file with an owner other than root or a mode other than 0644
+            has the digest "", and so counts as different.
+        accepted: the last accepted release; None before the first, or if its record is unreadable.
     """
 
     digests: dict[str, str] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class TreeState:
 
 
 class Tree(StateFact[TreeState]):
-    """Digests of `paths`, which are relative to `/opt/hearth`, and the release they should belong to."""
+    """Digests of `paths`, relative to `/opt/hearth`, and the accepted release."""
 
     @override
     def command(self, paths: tuple[str, ...]) -> str:
@@ -47,7 +47,7 @@ class Tree(StateFact[TreeState]):
         digests = parse_digests(sections["digests"])
         lines = [line.replace("regular empty file", "regular file", 1) for line in sections["modes"]]
         prefix = "644:root:regular file "
-        right = {line.removeprefix(prefix) for line in lines if line.startswith(prefix)}
+        regular = {line.removeprefix(prefix) for line in lines if line.startswith(prefix)}
         return TreeState(
-            {path: digest if path in right else "" for path, digest in digests.items()}, accepted_release(sections)
+            {path: digest if path in regular else "" for path, digest in digests.items()}, accepted_release(sections)
         )

@@ -1,4 +1,4 @@
-"""Why files of /opt/hearth differ, and what putting them does, in words. Pure rules."""
+"""Messages: why files in /opt/hearth differ, and what updating them causes. Pure rules."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ from hearth.stack.setting_changes import COMPOSE, Change, Files, digests, find_c
 _CONF = "httpd/httpd.conf"
 
 Reason = Literal["missing", "absent", "mode", "edited", "edited too", "version", "unknown"]
-# What is said of one file, and of several.
+# The message for one file, and for several.
 _REASONS: dict[Reason, tuple[str, str]] = {
-    "missing": ("is missing; it is put back", "are missing; they are put back"),
-    "absent": ("is not there yet; it is put", "are not there yet; they are put"),
+    "missing": ("is missing; restoring it", "are missing; restoring them"),
+    "absent": ("does not exist yet; writing it", "do not exist yet; writing them"),
     "mode": (
-        "has another owner or mode than root and 0644; it is put anew",
-        "have another owner or mode than root and 0644; they are put anew",
+        "has an owner or mode other than root and 0644; rewriting it",
+        "have an owner or mode other than root and 0644; rewriting them",
     ),
-    "edited": ("was changed on the host; it is put back", "were changed on the host; they are put back"),
+    "edited": ("was changed on the host; restoring it", "were changed on the host; restoring them"),
     "edited too": (
-        "was changed on the host as well; that is undone",
-        "were changed on the host as well; that is undone",
+        "was also changed on the host; undoing that",
+        "were also changed on the host; undoing that",
     ),
-    "version": ("comes with another version of Hearth; it is put", "come with another version of Hearth; they are put"),
+    "version": (
+        "is different in this version of Hearth; updating it",
+        "are different in this version of Hearth; updating them",
+    ),
     "unknown": (
-        "differs from what the settings say; it is put",
-        "differ from what the settings say; they are put",
+        "differs from the settings; updating it",
+        "differ from the settings; updating them",
     ),
 }
 
@@ -38,21 +41,21 @@ _REASONS: dict[Reason, tuple[str, str]] = {
 def describe_files(
     present: Mapping[str, str], wanted: Files, settings: Settings, accepted: Release | None
 ) -> list[str]:
-    """One sentence for each setting that changes files, then one for each other reason that they differ for.
+    """One message for each setting that changes files, then one for each other reason.
 
     Args:
-        present: path → SHA-256 of what is on the host; "" for a wrong owner or mode.
+        present: path → SHA-256 of the file on the host; "" for a wrong owner or mode.
         wanted: the files, rendered from `settings`.
-        accepted: the release on the host's record, if there is one.
+        accepted: the release recorded on the host, if any.
     """
-    right = digests(wanted)
-    differing = frozenset(path for path in wanted if present.get(path) != right[path])
+    expected = digests(wanted)
+    differing = frozenset(path for path in wanted if present.get(path) != expected[path])
     if not differing:
         return []
     if not present:
-        return [f"{len(wanted)} files are not there; they are put into {ROOT}"]
+        return [f"{len(wanted)} files are missing; writing them to {ROOT}"]
     before = accepted.files if accepted else {}
-    moved = frozenset(path for path in differing if before.get(path) != right[path])
+    moved = frozenset(path for path in differing if before.get(path) != expected[path])
     changes = find_changes(accepted.settings, settings, wanted) if accepted else []
     explained = frozenset(path for change in changes for path in change.files) & moved
     sentences = [describe_change(change, change.files & moved) for change in changes if change.files & moved]
@@ -62,18 +65,18 @@ def describe_files(
             groups.setdefault(reason, []).append(path)
     for reason, paths in groups.items():
         effect = consequence(frozenset(paths), None)
-        said = _REASONS[reason][len(paths) > 1]
-        sentences.append(f"{_named(paths)} {said}{f'; {effect}' if effect else ''}")
+        text = _REASONS[reason][len(paths) > 1]
+        sentences.append(f"{_named(paths)} {text}{f'; {effect}' if effect else ''}")
     return sentences
 
 
 def _reason(here: str | None, before: str | None, is_moved: bool, is_explained: bool) -> Reason | None:
-    """Why a file differs, beyond the settings that explain it.
+    """Why a file differs, apart from the settings that explain it.
 
     Args:
-        here, before: its digest on the host, and in the release that was accepted.
-        is_moved: what is wanted is not what was accepted.
-        is_explained: settings were changed that make it so.
+        here, before: its digest on the host, and in the accepted release.
+        is_moved: the desired file differs from the accepted one.
+        is_explained: changed settings account for that.
     """
     if here is None:
         return "missing" if before else None if is_explained else "absent"
@@ -93,27 +96,27 @@ def describe_change(change: Change, files: frozenset[str]) -> str:
 
 
 def consequence(files: frozenset[str], services: frozenset[str] | None) -> str:
-    """What users notice when these files are put; "" for nothing.
+    """What users notice when these files are updated; "" for nothing.
 
     Args:
-        services: those that compose.yaml defines differently now; None if that is not known.
+        services: those whose definition in compose.yaml changes; None if unknown.
     """
     parts = []
     if services and COMPOSE in files:
         names = [CONTAINERS.get(service, service) for service in sorted(services)]
         noun, verb = ("containers", "are") if len(names) > 1 else ("container", "is")
-        parts.append(f"the {noun} {join_words(names)} {verb} recreated, running answers end")
+        parts.append(f"the {noun} {join_words(names)} {verb} recreated, in-flight responses are cut")
     elif services is None and COMPOSE in files:
-        parts.append("containers that are not as it says are recreated, running answers end")
+        parts.append("containers that differ from it are recreated, in-flight responses are cut")
     elif COMPOSE in files:
-        parts.append("no container is recreated for that")
+        parts.append("no container is recreated")
     if _CONF in files and "httpd" not in (services or ()):
         parts.append("httpd reloads gracefully, nothing is cut")
     if any(path.startswith("htdocs/") for path in files):
-        parts.append("browsers get the page with their next visit")
+        parts.append("browsers load the new page on the next visit")
     return "; ".join(parts)
 
 
 def _named(paths: Sequence[str]) -> str:
-    """Up to three files by their names, more by their number."""
+    """Up to three files by name, more by number."""
     return join_words(paths) if len(paths) <= 3 else f"{len(paths)} files ({', '.join(paths[:2])}, …)"

@@ -24,21 +24,20 @@ _INCOMING = f"{ROOT}/.incoming"
 def sync_files(
     files: Mapping[str, bytes], settings: Settings
 ) -> Generator[StringCommand | FileUploadCommand, None, None]:
-    """Put the files that differ into /opt/hearth.
+    """Update the files in /opt/hearth that differ.
 
-    All arrive together in a directory beside their places, are tried there (`docker compose config`, `httpd -t` in
-    the proxy's image), and only then take their places, each by one rename: a file that does not pass never
-    goes live, and what served goes on serving.
+    They are uploaded together to a temporary directory, validated there (`docker compose config`, `httpd -t` in the
+    proxy's image), and only then renamed into place: an invalid file never goes live, and the stack keeps serving.
 
     Args:
         files: path relative to /opt/hearth → content.
-        settings: those that the files were rendered from. The proxy's image tries httpd.conf.
+        settings: those that the files were rendered from. The proxy's image validates httpd.conf.
     """
     state = host.get_fact(Tree, paths=tuple(sorted(files)))
-    right = digests(files)
-    differing = {path: content for path, content in files.items() if state.digests.get(path) != right[path]}
+    expected = digests(files)
+    differing = {path: content for path, content in files.items() if state.digests.get(path) != expected[path]}
     if not differing:
-        host.noop("files are as they should be")
+        host.noop("files up to date")
         return
     explain(*describe_files(state.digests, files, settings, state.accepted))
     will_write(*differing)
@@ -50,10 +49,10 @@ def sync_files(
 
 
 def swap_script(paths: list[str], upload: str, proxy_image: str, has_tls_files: bool = False) -> str:
-    """Shell script that unpacks, tries and places the files.
+    """Shell script that unpacks, validates and installs the files.
 
     Args:
-        has_tls_files: httpd.conf names certificates that are on the host.
+        has_tls_files: httpd.conf refers to certificates on the host.
     """
     directories = sorted({path.rpartition("/")[0] for path in paths} - {""})
     lines = [
@@ -61,29 +60,29 @@ def swap_script(paths: list[str], upload: str, proxy_image: str, has_tls_files: 
         "umask 022",
         f"rm -rf {_INCOMING}",
         f"mkdir {_INCOMING}",
-        # -m: the archive has no times of its own, and the page's ETag is made from them.
+        # -m: the archive has no file times, and the page's ETag depends on them.
         f"tar -xmf {upload} -C {_INCOMING} --no-same-permissions",
         f"rm -f {upload}",
     ]
     if "compose.yaml" in paths:
         lines.append(f"docker compose -f {_INCOMING}/compose.yaml config --quiet")
-    # compose.yaml may name another image: one that can't take the configuration must not come in.
+    # compose.yaml may name a new image, which must accept the configuration.
     if {"httpd/httpd.conf", "compose.yaml"} & set(paths):
-        tried = _INCOMING if "httpd/httpd.conf" in paths else ROOT
-        mount = f"type=bind,src={tried}/httpd,dst=/usr/local/apache2/{HTTPD_CONF.rpartition('/')[0]},readonly"
+        source = _INCOMING if "httpd/httpd.conf" in paths else ROOT
+        mount = f"type=bind,src={source}/httpd,dst=/usr/local/apache2/{HTTPD_CONF.rpartition('/')[0]},readonly"
         mount = f"--mount {mount}"
         if has_tls_files:
             mount += f" --mount type=bind,src={TLS_LIVE},dst=/usr/local/apache2/conf/tls,readonly"
         lines.append(
-            # With the powers that it will have: what it may not read then is found here.
+            # With the privileges of the real container, to detect files that it can't read.
             f"docker run --rm --network none --read-only --user {HTTPD_USER} --cap-drop ALL "
             f"--security-opt no-new-privileges {mount} {quote(proxy_image)} httpd -t -f {HTTPD_CONF}"
         )
     if "httpd/httpd.conf" in paths:
-        # Before the change: a run that dies in between leaves the mark, and the next run reloads.
+        # Before the change: if the run is interrupted in between, the mark makes the next run reload.
         lines.append(f"touch {RELOAD_PENDING}")
     lines += [f"mkdir -p {quote(f'{ROOT}/{directory}')}" for directory in directories]
-    # On the disk before they take their places: a power cut could leave empty files there.
+    # Synced before the rename: a power failure could otherwise leave empty files.
     lines.append(f"sync {quote(*(f'{_INCOMING}/{path}' for path in paths))}")
     lines += [f"mv -f {quote(f'{_INCOMING}/{path}')} {quote(f'{ROOT}/{path}')}" for path in paths]
     lines.append(f"rm -rf {_INCOMING}")

@@ -1,4 +1,4 @@
-"""What the doctor wants to know of a host from inside, in one round trip; primitives, since it is printed as JSON."""
+"""The doctor's facts about a host from inside, in one round trip; primitives, since they are printed as JSON."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from hearth.docker.facts import EngineUnreachable
 from hearth.paths import CONTAINERS, DOCKER_DIR
 from hearth.preflight.facts import HostFacts
 from hearth.runtime.sections import parse_sections
-from hearth.runtime.shell import DOCKER_ANSWERS, quote
+from hearth.runtime.shell import DOCKER_WITH_TIMEOUT, quote
 from hearth.runtime.state_fact import StateFact
 from hearth.stack.container_facts import Project
 from hearth.stack.containers import find_drift
 
-_WORK = Path(__file__).with_name("health_probe.sh")
+_PROBE = Path(__file__).with_name("health_probe.sh")
 
-# What logs have when something failed: Ollama's and httpd's levels, a crash, Ollama's 5xx, and the health check.
-_WRONG = r"level=ERROR|^panic:|^fatal error|^hearth: |\| 5[0-9][0-9] \||\[[a-z_0-9]+:(error|crit|alert|emerg)\]"
-# Ollama's words about a model's process that somebody else killed, most often the kernel. (Ollama kills them as well.)
+# Log lines about failures: Ollama's and httpd's error levels, a crash, Ollama's 5xx, and the health check.
+_LOG_ERRORS = r"level=ERROR|^panic:|^fatal error|^hearth: |\| 5[0-9][0-9] \||\[[a-z_0-9]+:(error|crit|alert|emerg)\]"
+# Ollama's log lines about a runner process killed by something else, usually the kernel. (Ollama kills them, too.)
 KILLED = r"(no longer running|Load failed).*signal: killed"
 
 
 class Symptoms(StateFact[dict[str, Any]]):
-    """How the host and its containers are.
+    """State of the host and its containers.
 
-    It takes up to half a minute where a question is in flight and nothing seems to be done for it.
+    It takes up to half a minute if a request is in flight and no progress is visible.
 
-    `access` is False where the login may not look (sudo wants a password), and nothing else is there then. `engine`
-    is "" or why Docker does not answer; `deployed`; `drift`: sentences; `containers`: name → status, oom, exit_code,
-    restarts, `trouble` (the health check's words where it is unhealthy, else ""), `up_seconds` (None where it does
-    not run); `work`: of Ollama, None where no question of httpd's is in flight, else `questions`, `models`
-    (processes), and what these did in `seconds`: `cpu_seconds`, `read_bytes`; `kills`: processes of Ollama's
-    container that were ended for want of memory, by the kernel's count since its start, where it counts, else by the
-    last hour's log; `way`: "" or why httpd does not get an answer from Ollama, None where not both run; `origins`:
-    OLLAMA_ORIGINS in force, None if unknown; `memory_limits`: whether Docker can limit memory, None if unknown;
-    `memory`: kB by /proc/meminfo's names; `free_bytes` of Docker's disk, `models_free_bytes` of that of the models'
-    directory, None where there is none; `listeners`: [address, port, program]; `errors`: recent lines of the
-    containers' logs, each with the container's name before it.
+    `access`: False if the login lacks the permission (sudo requires a password); all other keys are missing then.
+    `engine`: "" or why Docker does not respond; `deployed`; `drift`: messages; `containers`: name → status, oom,
+    exit_code, restarts, `trouble` (output of the health check if it is unhealthy, else ""), `up_seconds` (None if it is
+    not running); `work`: of Ollama, None if httpd has no request in flight, else `questions` (requests), `models`
+    (processes), and their activity in `seconds`: `cpu_seconds`, `read_bytes`; `kills`: processes of Ollama's container
+    that were killed for lack of memory, by the kernel's counter since its start if available, else by the last hour's
+    log; `way`: "" or why httpd gets no response from Ollama, None unless both run; `origins`: OLLAMA_ORIGINS in force,
+    None if unknown; `memory_limits`: whether Docker can limit memory, None if unknown; `memory`: kB by /proc/meminfo's
+    names; `free_bytes` of Docker's disk, `models_free_bytes` of the disk of the models directory, None if there is
+    none; `listeners`: [address, port, program]; `errors`: recent lines of the containers' logs, each prefixed with the
+    container's name.
     """
 
     @override
@@ -55,27 +55,27 @@ class Symptoms(StateFact[dict[str, Any]]):
         environment = "{{range .Config.Env}}{{println .}}{{end}}"
         script = "\n".join(
             [
-                DOCKER_ANSWERS.strip().removesuffix(";"),
+                DOCKER_WITH_TIMEOUT.strip().removesuffix(";"),
                 "limits=$(timeout 40 docker info --format '{{.MemoryLimit}}' 2>/dev/null); answered=$?",
-                # An engine that hangs is not asked again: each question would take its time in vain.
+                # A hung engine is not queried again: each query would only time out.
                 "[ $answered != 124 ] || timeout() { return 124; }",
                 f"({HostFacts().command(tuple(map(quote, paths)), '')})",
                 f"({Project().command()})",
                 "echo @@memory; grep -E '^(Mem|Swap)' /proc/meminfo",
-                # It also prints "false" where no engine answers, and then fails.
+                # Without a responding engine it also prints "false", and fails.
                 "[ $answered = 0 ] || exit 0; echo @@limits; echo $limits",
                 f"echo @@states; docker inspect --type container --format '{state}' {names} 2>/dev/null",
                 f"echo @@environment; docker inspect --format '{environment}' {CONTAINERS['ollama']} 2>/dev/null",
                 f"ollama={CONTAINERS['ollama']} httpd={CONTAINERS['httpd']} groups=/sys/fs/cgroup",
                 f"killed={quote(KILLED)}",
-                _WORK.read_text(),
+                _PROBE.read_text(),
                 "echo @@errors",
                 f"for name in {names}; do docker logs --since 1h --tail 1000 $name 2>&1 | "
-                f"grep -E '{_WRONG}' | tail -n 3 | cut -c -300 | sed \"s/^/$name: /\"; done",
+                f"grep -E '{_LOG_ERRORS}' | tail -n 3 | cut -c -300 | sed \"s/^/$name: /\"; done",
                 "true",
             ]
         )
-        # The login's own: the doctor can't know, before it asked, whether it needs sudo, and answers no password.
+        # As the login user: the doctor can't know in advance whether sudo is needed, and never enters a password.
         become = '[ "$(id -u)" = 0 ] && s= || s="sudo -n"; $s true 2>/dev/null || exit 0; echo @@access; $s '
         return become + quote("sh", "-c", script)
 
@@ -97,7 +97,7 @@ class Symptoms(StateFact[dict[str, Any]]):
                 drift = [f"{one.name} {one.what}" for one in found]
             except EngineUnreachable as error:
                 engine = error.reason
-        # Where there is no such container, an empty line stands for it.
+        # A missing container yields an empty line.
         states = [line.split() for line in sections.get("states", ()) if line.strip()]
         origins = [line for line in sections.get("environment", ()) if line.startswith("OLLAMA_ORIGINS=")]
         limits = next(iter(sections.get("limits", ())), "")
@@ -149,11 +149,11 @@ def _work(lines: Iterable[str]) -> dict[str, Any] | None:
 
 
 def _kills(lines: Iterable[str]) -> int:
-    """By the kernel, where it counts; else by the log."""
+    """From the kernel's counter if available, else from the log."""
     counts = {who: int(count) for who, count in (line.split() for line in lines)}
     return counts.get("kernel", counts.get("log", 0))
 
 
 def _seconds_since(stamp: str, now: float) -> int:
-    """From an engine's time, which has nanoseconds and is in UTC, to the host's own clock."""
+    """Seconds from the engine's timestamp (UTC, with nanoseconds) to the host's clock."""
     return max(0, int(now - datetime.fromisoformat(f"{stamp[:19]}+00:00").timestamp()))

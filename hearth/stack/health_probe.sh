@@ -1,14 +1,14 @@
-# shellcheck shell=sh disable=SC2154  # the variables below are set in the line before it, see symptoms.py
-# What Ollama does with the questions that are in flight, how often memory ran out for it, and whether httpd reaches it.
-# $ollama and $httpd are the containers' names, $killed what the log says of a model's process that was killed, $groups
-# where the kernel shows its control groups. As root.
+# shellcheck shell=sh disable=SC2154  # the variables below are set by health_facts.py
+# What Ollama does for the requests in flight, how often it ran out of memory, and whether httpd can reach it. $ollama
+# and $httpd: container names; $killed: pattern of log lines about killed runners; $groups: mount point of the control
+# groups. Runs as root.
 main_of() { docker inspect --type container --format '{{.State.Pid}}' "$1" 2>/dev/null; }
 ollama_main=$(main_of "$ollama") httpd_main=$(main_of "$httpd")
 
-# Connections that httpd has to port 11434 (2CAA), by its own ports. It keeps none, so each is a request.
-questions() { awk '$3 ~ /:2CAA$/ && $4 == "01" { print $2 }' "/proc/$httpd_main/net/tcp" 2>/dev/null; }
+# httpd's connections to port 11434 (2CAA), by local port. It keeps no idle ones, so each is a request.
+requests() { awk '$3 ~ /:2CAA$/ && $4 == "01" { print $2 }' "/proc/$httpd_main/net/tcp" 2>/dev/null; }
 
-# The models' processes, which are children of Ollama's: their numbers, ticks of processor time, and bytes from disks.
+# The models' processes (children of Ollama's): their pids, CPU ticks, and bytes read from disk.
 work() {
   cat /proc/[0-9]*/stat 2>/dev/null | awk -v main="$ollama_main" '
     { process = $1; sub(/^.*\) /, "") }
@@ -24,23 +24,23 @@ work() {
 
 echo @@work
 if [ "${ollama_main:-0}" != 0 ] && [ "${httpd_main:-0}" != 0 ]; then
-  first=$(questions)
+  first=$(requests)
   if [ -n "$first" ]; then
-    # shellcheck disable=SC2046  # three words
+    # shellcheck disable=SC2046  # three fields
     set -- $(work)
-    begun=$(cut -d . -f 1 /proc/uptime)
+    started=$(cut -d . -f 1 /proc/uptime)
     while :; do
       sleep 2
-      lasting=$(questions | grep -cxF "$first")
-      now=$(work) seconds=$(($(cut -d . -f 1 /proc/uptime) - begun))
+      lasting=$(requests | grep -cxF "$first")
+      now=$(work) seconds=$(($(cut -d . -f 1 /proc/uptime) - started))
       ticks=$(($(echo "$now" | cut -d ' ' -f 2) - $2)) bytes=$(($(echo "$now" | cut -d ' ' -f 3) - $3))
-      # It is over once a question ended, or something was done; an idle model's process uses none of it in a minute.
+      # Done once a request has ended, or there is activity; an idle model's process shows none in a minute.
       [ "$lasting" != 0 ] || break
       [ "${now%% *}" = "$1" ] && [ $ticks -le 20 ] && [ $bytes -le 1048576 ] && [ $seconds -lt 30 ] || break
     done
     models=$(echo "${now%% *}" | tr -cd , | wc -c)
     [ "${now%% *}" != , ] || models=0
-    # One that ended took its numbers with it.
+    # The counters of an ended process are lost.
     [ "${now%% *}" = "$1" ] || { ticks=100 bytes=0; }
     [ "$lasting" = 0 ] || echo "$lasting $models $seconds $ticks $bytes"
   fi
@@ -48,7 +48,7 @@ fi
 
 echo @@kills
 if [ "${ollama_main:-0}" != 0 ]; then
-  # Of cgroups of the second kind, and of the first.
+  # cgroup v2, and v1.
   group=$(sed -n 's/^0:://p' "/proc/$ollama_main/cgroup") first_kind=$(sed -n 's/^[0-9]*:memory://p' "/proc/$ollama_main/cgroup")
   cat "$groups$group/memory.events" "$groups/memory$first_kind/memory.oom_control" 2>/dev/null |
     awk '$1 == "oom_kill" { print "kernel", $2; exit }'
@@ -63,7 +63,7 @@ if [ "${ollama_main:-0}" != 0 ] && [ "${httpd_main:-0}" != 0 ]; then
   ' 2>&1)
   case $? in
     0) [ "$said" = 200 ] && echo ok || echo "status $said" ;;
-    124) echo 'no answer for 10 s' ;;
+    124) echo 'no response for 10 s' ;;
     *) echo "$said" | head -n 1 | sed 's/^bash: [a-z]* *[0-9]*: //' ;;
   esac
 fi

@@ -11,7 +11,7 @@ from hearth.docker.facts import EngineUnreachable
 from hearth.docker.image_lock import image_ids
 from hearth.paths import IMAGES_LOCK, PULLING
 from hearth.runtime.sections import parse_sections
-from hearth.runtime.shell import DOCKER_ANSWERS, quote
+from hearth.runtime.shell import DOCKER_WITH_TIMEOUT, quote
 from hearth.runtime.state_fact import StateFact
 
 
@@ -21,8 +21,8 @@ class ImagesState:
 
     Attributes:
         present: as the engine has them now.
-        pulled: as they came from the registry.
-        unfinished: references whose pull was begun, and not seen to its end: the run was cut off.
+        pulled: as recorded after the pull.
+        unfinished: references whose pull was interrupted.
     """
 
     present: dict[str, str] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class ImagesState:
     unfinished: frozenset[str] = frozenset()
 
     def missing(self, references: Iterable[str]) -> list[str]:
-        """The references that are not there, lead to another image than the one that was pulled, or may be broken."""
+        """The references that are missing, refer to an image other than the one pulled, or may be damaged."""
         return [
             reference
             for reference in references
@@ -40,7 +40,7 @@ class ImagesState:
         ]
 
     def unrecorded(self, references: Iterable[str]) -> dict[str, str]:
-        """Those that were there before Hearth (`docker load` on a site without internet, say), to their ids."""
+        """References that existed before Hearth (e.g. by `docker load` on a site without internet) → their ids."""
         return {
             reference: self.present[reference]
             for reference in references
@@ -49,18 +49,18 @@ class ImagesState:
 
 
 class Images(StateFact[ImagesState]):
-    """Whether the images of `references` are there, and are the ones that were pulled.
+    """Whether the images of `references` exist, and are the ones that were pulled.
 
     Raises:
-        EngineUnreachable: Docker is installed and does not answer.
+        EngineUnreachable: Docker is installed and does not respond.
     """
 
     @override
     def command(self, references: tuple[str, ...]) -> str:
-        # One call for all where all are there, which prints their ids in order; else one call for each.
+        # One call if all exist, which prints their ids in order; else one call for each.
         names = quote(*references)
         return (
-            f"command -v docker >/dev/null || exit 0; {DOCKER_ANSWERS}"
+            f"command -v docker >/dev/null || exit 0; {DOCKER_WITH_TIMEOUT}"
             f"echo @@pulled; cat {IMAGES_LOCK} 2>/dev/null; echo @@unfinished; cat {PULLING} 2>/dev/null; "
             f"echo @@present; set -- {names}; "
             'if ids=$(docker image inspect --format "{{.Id}}" "$@" 2>/dev/null); then '
@@ -75,6 +75,6 @@ class Images(StateFact[ImagesState]):
         for line in sections["present"]:
             if "docker daemon" in line.lower() or "docker.sock" in line:
                 raise EngineUnreachable(type(self), line)
-        # "boot reference": what the boot is for, pull_images.sh says.
+        # "boot reference"; pull_images.sh explains the boot id.
         unfinished = frozenset(fields[1] for line in sections["unfinished"] if len(fields := line.split()) == 2)
         return ImagesState(image_ids(sections["present"]), image_ids(sections["pulled"]), unfinished)

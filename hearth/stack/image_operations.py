@@ -16,7 +16,7 @@ from hearth.runtime.write_file import WRITE_FILE
 from hearth.stack.image_facts import Images
 from hearth.stack.messages import explain_images
 
-# For scripts that pull images; see there.
+# Shell functions for scripts that pull images.
 FUNCTIONS = WRITE_FILE + Path(__file__).with_name("pull_images.sh").read_text()
 
 
@@ -24,13 +24,13 @@ FUNCTIONS = WRITE_FILE + Path(__file__).with_name("pull_images.sh").read_text()
 def pull_images(
     references: tuple[str, ...], timeout: int, stall: int, retries: int
 ) -> Generator[FunctionCommand | StringCommand, None, None]:
-    """Pull the images that are missing, whose tag was moved on the host, or whose pull was cut off.
+    """Pull the images that are missing, whose tag was moved on the host, or whose pull was interrupted.
 
     Args:
         references: `name:tag` or `name@sha256:…`.
         timeout: seconds for one attempt at one image.
-        stall: seconds without progress after which an attempt is given up.
-        retries: further attempts; layers that arrived are kept between them.
+        stall: seconds without progress after which an attempt is aborted.
+        retries: additional attempts; downloaded layers are kept between them.
     """
     try:
         state = host.get_fact(Images, references=references)
@@ -40,7 +40,7 @@ def pull_images(
     missing = state.missing(references)
     unrecorded = state.unrecorded(references)
     if not missing and not unrecorded:
-        host.noop("images are there")
+        host.noop("images up to date")
     explain_images(state, missing, unrecorded)
     for reference, image_id in unrecorded.items():
         yield StringCommand(record_script(reference, quote(image_id), IMAGES_FOUND, IMAGES_LOCK))
@@ -49,18 +49,18 @@ def pull_images(
 
 
 def record_script(reference: str, image_id: str, *tables: str) -> str:
-    """Shell script that writes down which image a reference leads to.
+    """Shell script that records the image of a reference.
 
     Args:
-        image_id: a word of the shell.
-        tables: files to write it into, IMAGES_LOCK without any.
+        image_id: a shell word.
+        tables: files to record it in; by default IMAGES_LOCK.
     """
     records = [f"record {table} {quote(reference)} {image_id}" for table in tables or (IMAGES_LOCK,)]
     return "\n".join(["set -e", FUNCTIONS, *records])
 
 
 def pull_script(references: Sequence[str], timeout: int, stall: int, retries: int) -> str:
-    """Shell script that pulls images at the same time and records their ids; fails if one can't be had."""
+    """Shell script that pulls images in parallel and records their ids; fails if one of them does."""
     return (
         f"set -e\nattempt_seconds={timeout} stall_seconds={stall} retries={retries}\n"
         f"{FUNCTIONS}pull_all {quote(*references)}"

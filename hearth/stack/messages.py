@@ -1,4 +1,4 @@
-"""What operations say before they begin: why images, containers and models differ, or why nobody can tell yet."""
+"""Explanations by operations: why images and containers differ, or why that is unknown."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from hearth.stack.image_facts import ImagesState
 
 
 def explain_images(state: ImagesState, missing: Sequence[str], unrecorded: Collection[str]) -> None:
-    """Say which images are pulled, and why."""
+    """Explain which images are pulled, and why."""
     if not state.present and missing and find_reachability().engine == "silent":
         explain(ENGINE_SILENT, kind="unknown")
         return
     if absent := [one for one in missing if one not in state.present and one not in state.unfinished]:
-        explain(f"{are_missing(absent)} pulled")
+        explain(are_missing(absent, "pulling"))
     for reference in missing:
         if reference in state.unfinished:
-            explain(f"{reference}: its pull was cut off; it is taken up again")
+            explain(f"the pull of {reference} was interrupted; resuming it")
         elif reference in state.present:
-            explain(f"{reference} leads to another image than the one that was pulled; it is pulled again")
+            explain(f"{reference} is not the image that was pulled; pulling it again")
     if unrecorded:
-        explain(f"{join_words(unrecorded)}: on the host already, and written down as Hearth's")
+        explain(f"{join_words(unrecorded)}: already on the host; recording it as Hearth's")
 
 
 def explain_containers(state: ProjectState, drift: Sequence[Drift]) -> None:
-    """Say what becomes of which container, and why."""
+    """Explain what is done about each container, and why."""
     if not state.hashes:
-        answers = find_reachability()
-        if answers.engine == "silent":
+        reachability = find_reachability()
+        if reachability.engine == "silent":
             explain(ENGINE_SILENT, kind="unknown")
-        elif not state.containers and not answers.ollama:
-            explain(f"{are_missing(sorted(CONTAINERS.values()))} made and started")
+        elif not state.containers and not reachability.ollama:
+            explain(are_missing(sorted(CONTAINERS.values()), "creating and starting"))
         else:
-            explain("compose.yaml is missing or broken; the containers are made what the one that is put says")
+            explain("compose.yaml is missing or broken; rewriting it and updating the containers")
         return
     if will_be_written("compose.yaml"):
-        # What they were made from was compared with a file that is about to be replaced.
-        replaced = ("was made from another configuration", UNLIMITED, TOO_LIMITED)
+        # These differences refer to a file that is about to be replaced.
+        replaced = ("was created from a different configuration", UNLIMITED, TOO_LIMITED)
         drift = [one for one in drift if one.what not in replaced]
     explain(*describe_containers(drift))
     if state.reload_pending:
-        explain("httpd has not taken over its new configuration yet; it reloads gracefully, nothing is cut")
+        explain("httpd has not loaded its new configuration yet; it reloads gracefully, nothing is cut")

@@ -1,4 +1,4 @@
-"""Which setting changes which files and containers. Pure rules: settings are rendered, and no host is asked."""
+"""Which setting changes which files and containers. Pure rules: they render settings and query no host."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Files = Mapping[str, bytes]
 
 @dataclass(frozen=True)
 class Change:
-    """Settings that differ from those recorded on the host, and what comes of it.
+    """Settings that differ from those recorded on the host, and the effect.
 
     Attributes:
-        settings: name → (old value, new value), as primitives. One, unless only several together make a difference.
-        files: paths, relative to `/opt/hearth`, that look different by it.
-        services: services of compose.yaml whose definition is different by it.
+        settings: name → (old value, new value), as primitives. Several only if they have an effect together.
+        files: changed paths, relative to `/opt/hearth`.
+        services: services whose definition in compose.yaml changes.
     """
 
     settings: dict[str, tuple[Any, Any]]
@@ -34,10 +34,10 @@ class Change:
 
 
 def find_changes(recorded: Mapping[str, Any], settings: Settings, wanted: Files) -> list[Change]:
-    """What each setting that differs from the recorded ones does, in the settings' own order.
+    """The effect of each setting that differs from the recorded ones, in the order of the settings.
 
     Args:
-        recorded: settings as they were when the host's release was accepted; names of other versions don't matter.
+        recorded: settings of the accepted release; names from other versions are ignored.
         wanted: the files, rendered from `settings`.
     """
     present = settings.model_dump(mode="json")
@@ -59,7 +59,7 @@ def find_changes(recorded: Mapping[str, Any], settings: Settings, wanted: Files)
 def _with_and_without(
     present: Mapping[str, Any], recorded: Mapping[str, Any], name: str, old: Any, new: Any, wanted: Files
 ) -> tuple[Files, Files] | None:
-    """The files before and after one setting's change alone; None where that one can't be changed alone."""
+    """The files before and after changing only this setting; None if it can't be changed alone."""
     if before := _render({**present, name: old}):
         return before, wanted
     then = {key: recorded.get(key, value) for key, value in present.items()}
@@ -70,7 +70,7 @@ def _with_and_without(
 def _render(data: Mapping[str, Any]) -> Files | None:
     try:
         return render_tree(load_settings(data))
-    except SettingsError:  # a combination that is refused, or a value that this version no longer takes
+    except SettingsError:  # a combination that is refused, or a value that this version no longer accepts
         return None
 
 
@@ -81,7 +81,7 @@ def _compare(settings: dict[str, tuple[Any, Any]], before: Files, after: Files) 
 
 
 def services_between(before: bytes, after: bytes) -> frozenset[str]:
-    """Services that two Compose files define differently; comments and the order of keys don't count."""
+    """Services that two Compose files define differently; comments and the order of keys are ignored."""
     old, new = (yaml.safe_load(text).get("services", {}) for text in (before, after))
     return frozenset(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 

@@ -1,4 +1,4 @@
-"""The way back: what Hearth put on a host is taken away again."""
+"""Uninstall: remove Hearth from a host."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from hearth.uninstall import operations
 
 
 def show_plan(settings: Settings, delete_models: bool, root: Mapping[str, Any]) -> None:
-    """Say what will go and what stays, before pyinfra asks whether to begin.
+    """Show what will be removed and what is kept, before pyinfra prompts for confirmation.
 
     Args:
         root: pyinfra arguments with which commands run as root.
 
     Raises:
-        DeployError: it can't be known what is Hearth's.
+        DeployError: Hearth's part of the host is unknown.
     """
     try:
         _, removal = operations.read_footprint(_files(settings), settings.ollama_models_dir, delete_models, **root)
     except ValueError as error:
         raise DeployError(f"{host.name}: {error}") from None
-    for line in removal.lines or ["nothing: there is nothing of Hearth's on this host"]:
+    for line in removal.lines or ["nothing: Hearth is not installed on this host"]:
         logger.info(f"{host.print_prefix}will remove: {line}")
     for line in removal.kept:
-        logger.info(f"{host.print_prefix}stays: {line}")
+        logger.info(f"{host.print_prefix}will keep: {line}")
 
 
 @deploy("Uninstall")
 def uninstall(settings: Settings, delete_models: bool) -> None:
-    """Containers, networks and images first, the records by which they are known last. Docker itself stays."""
+    """Containers, networks and images first, the records that identify them last. Docker itself is kept."""
     files, models_dir = _files(settings), settings.ollama_models_dir
     operations.remove_stack(
-        name="Remove the containers, the networks and the images",
+        name="Remove containers, networks and images",
         files=files,
         models_dir=models_dir,
         delete_models=delete_models,
     )
-    operations.restore_engine_config(name="Take Hearth out of daemon.json", files=files, models_dir=models_dir)
-    operations.restore_boot_config(name="Take Hearth out of the boot line", files=files, models_dir=models_dir)
+    operations.restore_engine_config(name="Restore daemon.json", files=files, models_dir=models_dir)
+    operations.restore_boot_config(name="Restore the boot configuration", files=files, models_dir=models_dir)
     operations.remove_files(name="Remove the files", files=files, models_dir=models_dir)
 
 

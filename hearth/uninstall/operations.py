@@ -1,6 +1,6 @@
-"""Take away what Hearth put on a host, and nothing else.
+"""Remove what Hearth installed on a host, and nothing else.
 
-Each operation looks anew at what is there, so that a run that was cut off is finished by the next.
+Each operation inspects the host again, so the next run completes an interrupted one.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ Commands = Generator[StringCommand | FunctionCommand, None, None]
 def read_footprint(
     files: frozenset[str], models_dir: str, delete_models: bool, **root: Any
 ) -> tuple[FootprintState, Removal]:
-    """The host, and what an uninstall does to it.
+    """The host's state, and what an uninstall removes.
 
     Args:
-        files: paths below `/opt/hearth` that this version of Hearth puts there.
+        files: paths below `/opt/hearth` that this version of Hearth writes.
         root: pyinfra arguments with which commands run as root, outside an operation.
 
     Raises:
-        ValueError: that can't be known: the engine does not answer, or `daemon.json` is no JSON.
+        ValueError: unknown: the engine does not respond, or `daemon.json` is not JSON.
     """
     try:
         state = host.get_fact(Footprint, models_dir=models_dir, **root)
-        if not state.known:  # while pyinfra prepares, the error below is taken for "not yet"
-            raise EngineUnreachable(Footprint, "it gave no list of its containers")
+        if not state.known:  # while preparing, pyinfra treats the error below as "not yet"
+            raise EngineUnreachable(Footprint, "it did not list its containers")
     except FactPreconditionError as error:
-        raise ValueError(f"{error}; start it, then uninstall again: what it runs can't be known without it") from None
+        raise ValueError(f"{error}; start it, then uninstall again: without it, its containers are unknown") from None
     return state, plan_removal(state, files, models_dir, delete_models)
 
 
@@ -54,7 +54,7 @@ def _remove(
     delete_models: bool = False,
     command: Callable[[str], StringCommand | FunctionCommand] = streamed_command,
 ) -> Commands:
-    """Run what `script` gives for the host as it is now; where that is "", note `nothing` as the reason."""
+    """Run the script for the host's current state; if it is "", report `nothing`."""
     try:
         state, removal = read_footprint(files, models_dir, delete_models)
     except ValueError as error:
@@ -68,24 +68,25 @@ def _remove(
 
 @operation()
 def remove_stack(files: frozenset[str], models_dir: str, delete_models: bool) -> Commands:
-    """Remove Hearth's containers, networks, firewall, the images that it pulled, and the models if they are to go."""
+    """Remove Hearth's containers, networks, firewall and pulled images, and the models if requested."""
     yield from _remove(
-        lambda _, removal: stack_script(removal), "nothing of the stack is there", files, models_dir, delete_models
+        lambda _, removal: stack_script(removal), "the stack is not installed", files, models_dir, delete_models
     )
 
 
 def stack_script(removal: Removal) -> str:
-    """Shell script that does so; "" where nothing is to be done."""
+    """Shell script that removes the stack; "" if there is nothing to do."""
     lines = []
     if ids := [identity for identity, _ in removal.containers]:
-        # Stopped first: running answers may end. Volumes without a name go with their containers, others stay.
+        # Stopped first, so in-flight responses may finish. Anonymous volumes are removed with their containers, others
+        # stay.
         lines += [f"docker stop {quote(*ids)} >/dev/null", f"docker rm --force --volumes {quote(*ids)} >/dev/null"]
         lines += [f"echo {quote(f'Removed the container {name}')}" for _, name in removal.containers]
     for name in removal.networks:
         lines += [f"docker network rm {name} >/dev/null", f"echo 'Removed the network {name}'"]
     if removal.firewall:
         lines.append(removal_script())
-    # Without force: the engine itself refuses to remove what a container uses.
+    # Without force: the engine refuses to remove an image in use.
     for one in removal.images:
         lines += [f"docker rmi {quote(one)} >/dev/null", f"echo {quote(f'Removed the image {one}')}"]
     if removal.volume:
@@ -98,20 +99,20 @@ def stack_script(removal: Removal) -> str:
 
 @operation()
 def restore_engine_config(files: frozenset[str], models_dir: str) -> Commands:
-    """Take Hearth's part out of daemon.json. The engine is restarted only where its configuration changed."""
+    """Remove Hearth's part of daemon.json. The engine is restarted only if its configuration changed."""
     yield from _remove(
         lambda state, removal: "" if removal.config is None else release_script(state, removal.config),
-        f"nothing in {DAEMON_JSON} is Hearth's",
+        f"{DAEMON_JSON} has no part of Hearth",
         files,
         models_dir,
     )
 
 
 def release_script(state: FootprintState, final: dict[str, Any]) -> str:
-    """Shell script that makes `final` the engine's configuration.
+    """Shell script that installs `final` as the engine's configuration.
 
-    Where Hearth had the engine keep containers running through its restart, it does so for this last one as well, or
-    other people's containers would be stopped: that one key is taken out when the engine is back.
+    If Hearth had enabled live-restore, it stays enabled during this last restart, so that other containers keep
+    running: that key is removed after the restart.
     """
     current = parse_config(state.config, DAEMON_JSON)
     key = "live-restore"
@@ -128,23 +129,23 @@ def release_script(state: FootprintState, final: dict[str, Any]) -> str:
             f"rm -f {ENGINE_PENDING}",
         ]
     lines += _put(DAEMON_JSON, dump_config(final)) if final else [f"rm -f {DAEMON_JSON}"]
-    lines += [f"rm -f {DAEMON_RECORD} {ENGINE_PENDING}", f"echo 'Took Hearth out of {DAEMON_JSON}'"]
+    lines += [f"rm -f {DAEMON_RECORD} {ENGINE_PENDING}", f"echo 'Removed Hearth from {DAEMON_JSON}'"]
     return "\n".join(lines)
 
 
 @operation()
 def restore_boot_config(files: frozenset[str], models_dir: str) -> Commands:
-    """Take Hearth's word out of the line that a Raspberry Pi is started with. The host is not restarted for it."""
+    """Remove Hearth's option from a Raspberry Pi's kernel command line, without a reboot."""
     yield from _remove(
         lambda _, removal: remove_script() if removal.boot else "",
-        "nothing in the line that the host is started with is Hearth's",
+        "the kernel command line has no option of Hearth",
         files,
         models_dir,
     )
 
 
 def _put(path: str, content: str) -> list[str]:
-    """Shell commands that write a file, whole or not at all, where the first that fails ends the script."""
+    """Shell commands that write a file atomically, for a script that ends at the first failure."""
     return [
         f"mkdir -p {path.rpartition('/')[0]}",
         f"printf %s {quote(content)} > {path}.new",
@@ -156,10 +157,10 @@ def _put(path: str, content: str) -> list[str]:
 
 @operation()
 def remove_files(files: frozenset[str], models_dir: str) -> Commands:
-    """Remove the files that Hearth put into /opt/hearth, and the directories that are empty then."""
+    """Remove Hearth's files in /opt/hearth, and directories that are empty after that."""
     yield from _remove(
         lambda _, removal: files_script(removal),
-        "nothing of Hearth's is there",
+        "no files of Hearth",
         files,
         models_dir,
         command=StringCommand,
@@ -167,7 +168,7 @@ def remove_files(files: frozenset[str], models_dir: str) -> Commands:
 
 
 def files_script(removal: Removal) -> str:
-    """Shell script that does so; "" where nothing is to be done. Records of what else was there go with the rest."""
+    """Shell script that removes the files, including Hearth's records; "" if there is nothing to do."""
     if not (removal.files or removal.directories or removal.root):
         return ""
     lines = ["set -e", f"cd {ROOT}"]

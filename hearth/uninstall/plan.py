@@ -1,4 +1,4 @@
-"""What an uninstall removes of what a host has, and what it leaves, and why. Pure rules."""
+"""What an uninstall removes from a host, and what it keeps and why. Pure rules."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from hearth.paths import (
 )
 
 _RELEASES = RELEASES.removeprefix(f"{ROOT}/")
-# What Ollama keeps in its directory, beside the models.
+# Ollama's files in its directory: the models, and others.
 STORE_ENTRIES = ("models/blobs", "models/manifests", "id_ed25519", "id_ed25519.pub", "history")
 
 
 @dataclass(frozen=True)
 class Removal:
-    """What goes, and what stays.
+    """What is removed, and what is kept.
 
     Attributes:
         containers: ids and names.
         networks: names.
-        firewall: Hearth's own is to go.
+        firewall: remove Hearth's firewall.
         images: references.
-        volume: the models' volume is to go.
-        store: directory whose models are to go; "" for none.
+        volume: remove the models' volume.
+        store: directory whose models are removed; "" for none.
         files, directories: below `/opt/hearth`; directories with the deepest first.
-        root: `/opt/hearth` itself.
-        boot: Hearth's word in the line that a Raspberry Pi is started with is to go.
-        config: `daemon.json` without Hearth's part; None where it is to stay as it is.
-        kept: sentences about what stays.
+        root: remove `/opt/hearth` itself.
+        boot: remove Hearth's option from a Raspberry Pi's kernel command line.
+        config: `daemon.json` without Hearth's part; None if it stays unchanged.
+        kept: messages about what is kept, with the reason.
     """
 
     containers: tuple[tuple[str, str], ...] = ()
@@ -58,7 +58,7 @@ class Removal:
 
     @property
     def lines(self) -> list[str]:
-        """What goes, a line each, for a person."""
+        """What is removed, one line each."""
         return [
             *(f"container {name}" for _, name in self.containers),
             *(f"network {name}" for name in self.networks),
@@ -66,7 +66,7 @@ class Removal:
             *(f"image {reference}" for reference in self.images),
             *([f"volume {MODELS_VOLUME}, with all models"] if self.volume else []),
             *([f"all models in {self.store}"] if self.store else []),
-            *([f"{ENABLE_OPTION} in {BOOT_LINE}, from the next restart on"] if self.boot else []),
+            *([f"{ENABLE_OPTION} in {BOOT_LINE}, effective after the next reboot"] if self.boot else []),
             *([f"Hearth's part of {DAEMON_JSON}"] if self.config is not None else []),
             *([f"{len(self.files)} files in {ROOT}"] if self.files else []),
             *([f"the directory {ROOT}"] if self.root else []),
@@ -74,19 +74,19 @@ class Removal:
 
 
 def plan_removal(host: FootprintState, files: frozenset[str], models_dir: str, delete_models: bool) -> Removal:
-    """What an uninstall does to a host.
+    """What an uninstall removes from a host.
 
     Args:
-        files: paths below `/opt/hearth` that this version of Hearth puts there, beside its records.
+        files: paths below `/opt/hearth` that this version of Hearth writes, in addition to its records.
         models_dir: the setting: "" for the volume.
-        delete_models: models go, too.
+        delete_models: also remove the models.
 
     Raises:
-        ValueError: `daemon.json` can't be read, so that nothing can be taken out of it.
+        ValueError: `daemon.json` is unreadable, so nothing can be removed from it.
     """
     ours, others = _split(host)
     kept: list[str] = []
-    gone, directories, root = _files(host, files, kept)
+    removed, directories, root = _files(host, files, kept)
     return Removal(
         containers=tuple((one.id, one.name) for one in ours),
         networks=_networks(host, others, kept),
@@ -96,7 +96,7 @@ def plan_removal(host: FootprintState, files: frozenset[str], models_dir: str, d
         store=_store(host, models_dir, delete_models, kept),
         boot=host.boot,
         config=_config(host),
-        files=gone,
+        files=removed,
         directories=directories,
         root=root,
         kept=tuple(kept),
@@ -104,7 +104,7 @@ def plan_removal(host: FootprintState, files: frozenset[str], models_dir: str, d
 
 
 def _split(host: FootprintState) -> tuple[list[Neighbour], list[Neighbour]]:
-    """Hearth's containers, and all others: a project of somebody else's may be called hearth, too."""
+    """Hearth's containers, and all others: another project may also be called hearth."""
     ours = [one for one in host.containers if one.project == PROJECT and one.directory == ROOT]
     return ours, [one for one in host.containers if one not in ours]
 
@@ -114,9 +114,9 @@ def _networks(host: FootprintState, others: list[Neighbour], kept: list[str]) ->
     for name, owned in sorted(host.networks.items()):
         guests = sorted(one.name for one in others if name in one.networks)
         if owned.project != PROJECT:
-            kept.append(f"network {name}: it was not made by Hearth")
+            kept.append(f"network {name}: not created by Hearth")
         elif guests:
-            kept.append(f"network {name}: {', '.join(guests)} is on it; then `docker network rm {name}` removes it")
+            kept.append(f"network {name}: used by {', '.join(guests)}; remove it later with `docker network rm {name}`")
         else:
             remove.append(name)
     return tuple(remove)
@@ -130,11 +130,11 @@ def _images(host: FootprintState, others: list[Neighbour], kept: list[str]) -> t
         now = host.images[reference].id
         users = sorted(one.name for one in others if one.image == now)
         if host.found.get(reference) == now:
-            kept.append(f"image {reference}: it was there before Hearth")
+            kept.append(f"image {reference}: existed before Hearth")
         elif now != pulled:
-            kept.append(f"image {reference}: the name leads to another image than the one that Hearth pulled")
+            kept.append(f"image {reference}: not the image that Hearth pulled")
         elif users:
-            kept.append(f"image {reference}: {', '.join(users)} was made from it")
+            kept.append(f"image {reference}: used by {', '.join(users)}")
         else:
             remove.append(reference)
     return tuple(remove)
@@ -146,13 +146,13 @@ def _volume(
     if host.volume is None:
         return False
     if users := sorted(one.name for one in others if MODELS_VOLUME in one.volumes):
-        kept.append(f"volume {MODELS_VOLUME}: {', '.join(users)} uses it")
+        kept.append(f"volume {MODELS_VOLUME}: used by {', '.join(users)}")
         return False
     if delete_models and not models_dir:
         return True
     kept.append(
         f"models in the volume {MODELS_VOLUME} ({host.volume.mount}): "
-        f"`hearth uninstall --delete-models`, or `docker volume rm {MODELS_VOLUME}` on the host, removes them"
+        f"remove them with `hearth uninstall --delete-models`, or with `docker volume rm {MODELS_VOLUME}` on the host"
     )
     return False
 
@@ -163,13 +163,14 @@ def _store(host: FootprintState, models_dir: str, delete_models: bool, kept: lis
     if delete_models:
         return models_dir
     kept.append(
-        f"models in {host.store}: `hearth uninstall --delete-models`, or `rm -r {host.store}` on the host, removes them"
+        f"models in {host.store}: remove them with `hearth uninstall --delete-models`, or with `rm -r {host.store}` "
+        "on the host"
     )
     return ""
 
 
 def _config(host: FootprintState) -> Config | None:
-    """`daemon.json` without what Hearth put there; None where there is nothing of Hearth's in it."""
+    """`daemon.json` without Hearth's part; None if it has none."""
     recorded = parse_config(host.record, DAEMON_RECORD)
     if not recorded:
         return None
@@ -181,17 +182,17 @@ def _config(host: FootprintState) -> Config | None:
 def _files(
     host: FootprintState, files: frozenset[str], kept: list[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
-    """Files and directories below `/opt/hearth` that go, and whether it goes itself."""
+    """Files and directories below `/opt/hearth` to remove, and whether to remove it, too."""
     remove = our_files(host.files, files)
     strangers = host.files - remove
     homes = _parents(own_names(host.files, files) | remove) | {_RELEASES}
-    # An empty directory that a person made is a person's, too.
+    # An empty directory created by a user is the user's, too.
     theirs = {
         path for path in host.directories if path not in homes and not path.startswith((*OWN_DIRECTORIES, _RELEASES))
     }
     above = _parents(strangers | theirs)
     directories = sorted(host.directories - above - theirs, key=lambda path: (-path.count("/"), path))
-    kept += [f"{ROOT}/{path}: it was not put there by Hearth" for path in sorted(strangers | (theirs - above))]
+    kept += [f"{ROOT}/{path}: not created by Hearth" for path in sorted(strangers | (theirs - above))]
     return tuple(sorted(remove)), tuple(directories), host.has_root and not strangers and not theirs
 
 

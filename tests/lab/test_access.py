@@ -35,8 +35,8 @@ QUESTION = {"model": "tinyllama", "prompt": "hi", "stream": False}
 ANNA, KEY, NEW_KEY = "the-password-of-anna", "nb-4f0c86d1a2b37e5f9c08", "nb-00a1f7d3c5e98b2460ff"
 ACCESS, UP, RELEASE = (
     "Access | Install credentials",
-    "Stack | Bring the containers up",
-    "Release | Try and accept it",
+    "Stack | Start the containers",
+    "Release | Accept the release",
 )
 # As the guest's httpd sees callers from outside: QEMU's own network has them all at this address.
 OUTSIDE = "10.0.2.2"
@@ -198,7 +198,7 @@ def test_a_release_that_fails_leaves_callers_as_they_were(keys: Keys) -> None:
     build(NEXT_HTTPD, f"FROM {HTTPD_IMAGE}", f"RUN {decoded(script)} > /usr/local/bin/httpd-foreground")
     run = deploy(f'proxy_image="{NEXT_HTTPD}"')
     assert run.code != 0, run.output
-    assert "serves again" in run.output, run.output
+    assert "is running again" in run.output, run.output
     assert ask(NOBODY, "/").status == 401
     assert call(url(), "POST", R, QUESTION, timeout=300).status == 200
 

@@ -14,7 +14,7 @@ from tests.lab.machine import Run, deploy, listed_on_guest, on_guest, pyinfra, r
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 BACKUP, RESTORE = "deploys/backup.py", "deploys/restore.py"
-PULL = "Restore | Pull the models that did not come with the backup"
+PULL = "Restore | Pull models that are not in the backup"
 # Without the records, which each host makes anew.
 DIGESTS = f"cd {ROOT} && sudo find . -type f ! -name 'images.*' ! -name engine.json -exec sha256sum {{}} +"
 MODELS = "set -o pipefail; sudo docker exec hearth-ollama ollama list | awk 'NR > 1 {print $1, $2}'"
@@ -37,7 +37,7 @@ def archive(deployed: None, tmp_path: Path) -> Path:  # noqa: ARG001
     size = path.stat().st_size
     print(f"\nbackup: {run.seconds:.1f} s, {size / 1e6:.1f} MB")
     assert path.stat().st_mode & 0o777 == 0o600
-    assert "secrets: there are none" in run.output
+    assert "secrets: none" in run.output
     return path
 
 
@@ -59,7 +59,7 @@ def test_a_host_that_lost_everything_gets_it_back(archive: Path) -> None:
     assert "tinyllama:latest" in before[1]
     on_guest(WIPE, timeout=300)
     run = bring_back(archive, 'chat_title="Another"')
-    assert "chat_title: the backup's 'Hearth' is used; the inventory has 'Another'" in run.output
+    assert "chat_title: using the backup's 'Hearth', not the inventory's 'Another'" in run.output
     assert [listed_on_guest(what) for what in (DIGESTS, MODELS, IMAGES)] == before
     again = pyinfra(RESTORE, f"x_restore_from={archive}")
     assert (again.code, again.changed) == (0, ()), again.output

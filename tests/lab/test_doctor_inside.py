@@ -64,7 +64,7 @@ def test_a_stopped_container(service: str) -> None:
     assert report.code == 1
     # httpd logs that it could not reach Ollama, too.
     assert report.of_the_host() - {"errors-in-logs"} == {"container-wrong"}
-    assert report.findings["container-wrong"]["seen"] == f"hearth-{service} is not running but exited"
+    assert report.findings["container-wrong"]["seen"] == f"hearth-{service} has exited"
     outside = {
         name for name, finding in report.findings.items() if finding["severity"] == "problem"
     } - report.of_the_host()

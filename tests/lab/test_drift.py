@@ -12,8 +12,8 @@ from tests.lab.machine import HTTPD_IMAGE, NEXT_OLLAMA, OLLAMA_IMAGE, Run, deplo
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
-UP = "Stack | Bring the containers up"
-FILES = "Stack | Put the files"
+UP = "Stack | Start the containers"
+FILES = "Stack | Write the files"
 IMAGES = "Stack | Pull the images"
 MODELS = "Models | Pull the models"
 ENGINE = "Docker | Configure the engine"
@@ -148,7 +148,7 @@ def test_a_dead_engine_is_an_error_and_never_taken_for_an_empty_one() -> None:
     )
     run = deploy()
     assert run.code != 0
-    assert "the Docker engine does not answer" in run.output, run.output
+    assert "the Docker engine does not respond" in run.output, run.output
     assert not run.changed
     on_guest(
         "sudo rm /etc/systemd/system/docker.service.d/dead.conf && sudo systemctl daemon-reload && "

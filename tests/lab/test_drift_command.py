@@ -60,7 +60,7 @@ def dry(*settings: str) -> str:
 def test_a_host_that_is_as_it_should_be_is_told_so_and_nothing_more() -> None:
     done = drift()
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{lab.status().ssh_host}: is as it should be\n"
+    assert done.stdout == f"{lab.status().ssh_host}: in sync\n"
     assert drift("--quiet").stdout == ""
 
 
@@ -77,9 +77,9 @@ def test_what_differs_is_named_and_left_as_it_is() -> None:
     found: dict[str, Any] = verdict
     assert found["state"] == "differs"
     assert found["reasons"] == [
-        "httpd/httpd.conf was changed on the host; it is put back; httpd reloads gracefully, nothing is cut",
-        "hearth-ollama is not running but exited; it is started",
-        f"Ollama does not answer, so it can't be known whether it has {join_words(lab.status().models)}",
+        "httpd/httpd.conf was changed on the host; restoring it; httpd reloads gracefully, nothing is cut",
+        "hearth-ollama has exited; starting it",
+        f"Ollama does not respond, so it is unknown whether it has {join_words(lab.status().models)}",
     ]
     assert listed_on_guest(STATE) == before
 
@@ -91,8 +91,8 @@ def test_a_dry_run_names_the_setting_its_file_and_what_becomes_of_running_answer
     said = dry("proxy_timeout=1000", 'ollama_keep_alive="10m"', 'docker_log_max_size="20m"')
     assert "proxy_timeout 900 → 1000: httpd/httpd.conf; httpd reloads gracefully, nothing is cut" in said
     assert (
-        "ollama_keep_alive 5m → 10m: compose.yaml; the container hearth-ollama is recreated, running answers end"
-        in said
+        "ollama_keep_alive 5m → 10m: compose.yaml; the container hearth-ollama is recreated, in-flight responses are "
+        "cut" in said
     )
     assert "/etc/docker/daemon.json: log-opts.max-size 10m → 20m (docker_log_max_size); the engine restarts, " in said
     assert listed_on_guest(STATE) == before
@@ -132,7 +132,13 @@ def test_a_fresh_host_gets_a_short_story() -> None:
         ((_, verdict),) = json.loads(done.stdout).items()
         reasons = " / ".join(verdict["reasons"])
         assert len(verdict["reasons"]) <= 7, verdict
-        for part in ("daemon.json gets", "installed from", "pulled", "put into /opt/hearth", "made and started"):
+        for part in (
+            "daemon.json gets",
+            "installing",
+            "pulling",
+            "writing them to /opt/hearth",
+            "creating and starting",
+        ):
             assert part in reasons, (part, verdict)
     finally:
         restore("deployed")

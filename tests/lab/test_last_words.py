@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 
 def test_a_run_with_nothing_to_do_and_one_that_changes_something_say_what_serves() -> None:
-    for data, changed in (((), "changed: nothing"), (('chat_title="Kitchen"',), "changed: Stack | Put the files")):
+    for data, changed in (((), "changed: nothing"), (('chat_title="Kitchen"',), "changed: Stack | Write the files")):
         run = deploy(*data)
         assert run.code == 0, run.output
         last = run.output[run.output.rindex("Disconnecting from hosts") :]
@@ -29,5 +29,5 @@ def test_a_model_that_cannot_be_had_ends_with_what_is_so_now() -> None:
     last = run.output[run.output.rindex("Disconnecting from hosts") :]
     assert "failed at “Models | Pull the models”" in last, last
     assert "Could not pull nosuchmodel:1b from" in last, last
-    assert "the models that the host has can be used" in last, last
+    assert "the models on the host work" in last, last
     assert "run the same command again" in last, last

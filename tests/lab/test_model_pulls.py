@@ -34,7 +34,7 @@ def test_a_pull_is_taken_up_where_it_was(tmp_path: Path) -> None:
         assert run.code == 0, run.output
         assert run.changed == ("Models | Pull the models",), run.output
         assert not faults.steps, (faults, run.output)
-        assert "no progress for 20 s" in run.output or "trying again" in run.output, run.output
+        assert "no progress for 20 s" in run.output or "retrying" in run.output, run.output
         assert SIZE <= faults.served <= 1.2 * SIZE, faults
         blob = f"/root/.ollama/models/blobs/sha256-{digest}"
         assert digest in on_guest(f"sudo docker exec hearth-ollama sha256sum {blob}")

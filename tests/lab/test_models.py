@@ -18,7 +18,7 @@ from tests.lab.model_registry import own_registry, seen_by_guest
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 
 PULL = "Models | Pull the models"
-PRUNE = "Models | Remove the models that are not listed"
+PRUNE = "Models | Remove unlisted models"
 STORE = "/root/.ollama/models"
 OLLAMA = "sudo docker exec hearth-ollama"
 

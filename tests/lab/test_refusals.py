@@ -64,7 +64,7 @@ def test_a_login_without_root_and_without_sudo() -> None:
     # Where the login's PATH does not look. It stays a way for this test to ask the host.
     on_guest("sudo cp -p /usr/bin/sudo /var/tmp/sudo && sudo rm /usr/bin/sudo")
     said = refused()
-    assert "the user that logs in is not root and the host has no sudo, so nothing was changed; log in as root" in said
+    assert "the login user is not root and the host has no sudo; nothing was changed; log in as root" in said
 
 
 def test_memory_that_is_tight_is_told_and_gone_on_with() -> None:

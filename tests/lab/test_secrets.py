@@ -160,7 +160,7 @@ def test_no_backup_has_them_and_an_uninstall_leaves_none(gated: Deployed, tmp_pa
     every = hashes()
     run = pyinfra("deploys/backup.py", f"x_backup_to={tmp_path / 'backups'}", *gated.settings)
     assert run.code == 0, run.output
-    assert "secrets: left out" in run.output
+    assert "secrets: not included" in run.output
     (path,) = (tmp_path / "backups").iterdir()
     content = path.read_bytes()
     assert b"proxy_users" in content, "where they come from is in the settings"

@@ -121,7 +121,7 @@ def test_it_is_healed_without_a_deploy_and_the_doctor_says_so() -> None:
     assert "model-server-restarted" in told.findings
     assert lines(3, 5, 120)
     log = on_guest("sudo docker logs hearth-ollama 2>&1 | grep ^hearth:")
-    assert re.fullmatch(r"hearth: stuck: \d+ question\(s\) wait, .* for \d+ s; restarted \(ollama#17131\)", log), log
+    assert re.fullmatch(r"hearth: stuck: \d+ request\(s\) waiting, .* for \d+ s; restarted \(ollama#17131\)", log), log
     assert on_guest(INSPECT % ".RestartCount") == "1"
     wait_until(lambda: on_guest(INSPECT % ".State.Health.Status") == "healthy", 120, "it is healthy")
     done = drift()
@@ -150,7 +150,7 @@ def test_with_the_healing_off_page_drift_and_doctor_say_it_and_a_deploy_repairs_
     assert verdict["state"] == "differs"
     (reason,) = verdict["reasons"]
     sentence = (
-        r'hearth-ollama is unhealthy \("stuck: \d+ question\(s\) wait, .*; ollama_heal_stuck is off"\); it is recreated'
+        r'hearth-ollama is unhealthy \("stuck: \d+ request\(s\) waiting, .*; ollama_heal_stuck is off"\); recreating it'
     )
     assert re.fullmatch(sentence, reason), reason
     told = doctor("--model", MODEL, "--patience", str(SILENT))
@@ -159,9 +159,9 @@ def test_with_the_healing_off_page_drift_and_doctor_say_it_and_a_deploy_repairs_
     assert told.findings["model-server-stuck"]["seen"].startswith('the health check of hearth-ollama reports "stuck: ')
     assert not {"model-does-not-answer", "first-token-never", "container-wrong"} & set(told.findings), told
     repair = deploy(off)
-    assert (repair.code, repair.changed) == (0, ("Stack | Bring the containers up",)), repair.output
+    assert (repair.code, repair.changed) == (0, ("Stack | Start the containers",)), repair.output
     assert re.search(sentence, repair.output), repair.output
-    assert "An answer is running: waiting" not in repair.output, "it would never end"
+    assert "A response is in flight: waiting" not in repair.output, "it would never end"
     assert error_message(chat) == RESTARTED
     chat.press("Retry")
     chat.wait_for_words(3)

@@ -34,7 +34,7 @@ NAME = "hearth-lab.local"
 R = "/api/ollama"
 # QEMU's own network shows the guest this machine's loopback under another address.
 US, SEEN_AT = "127.0.0.1", "10.0.2.2"
-CERTIFICATE, UP = "Stack | Put the certificate", "Stack | Bring the containers up"
+CERTIFICATE, UP = "Stack | Install the certificate", "Stack | Start the containers"
 CONTAINERS = "sudo docker inspect -f '{{.Name}} {{.Id}} {{.State.StartedAt}}' hearth-ollama hearth-httpd"
 
 

@@ -12,8 +12,8 @@ from tests.lab.machine import HTTPD_IMAGE, Run, deploy, on_guest, pyinfra, resto
 
 pytestmark = pytest.mark.scenario
 
-STACK = "Uninstall | Remove the containers, the networks and the images"
-ENGINE = "Uninstall | Take Hearth out of daemon.json"
+STACK = "Uninstall | Remove containers, networks and images"
+ENGINE = "Uninstall | Restore daemon.json"
 FILES = "Uninstall | Remove the files"
 
 # A container made from one of Hearth's images, on Hearth's network and one of its own, with a volume; a key in the
@@ -52,10 +52,10 @@ def test_hearth_goes_and_everything_else_stays() -> None:
     print(f"\nuninstall: {first.seconds:.1f} s")
     assert first.changed == (STACK, ENGINE, FILES), first.output
     assert "will remove: container hearth-ollama" in first.output
-    assert "stays: network hearth-front: theirs is on it" in first.output
-    assert f"stays: image {HTTPD_IMAGE}: theirs was made from it" in first.output
-    assert "stays: models in the volume hearth-models (/var/lib/docker/volumes/hearth-models/_data)" in first.output
-    assert f"stays: {ROOT}/htdocs/notes.txt" in first.output
+    assert "will keep: network hearth-front: used by theirs" in first.output
+    assert f"will keep: image {HTTPD_IMAGE}: used by theirs" in first.output
+    assert "will keep: models in the volume hearth-models (/var/lib/docker/volumes/hearth-models/_data)" in first.output
+    assert f"will keep: {ROOT}/htdocs/notes.txt" in first.output
     assert on_guest(THEIRS) == theirs
     assert on_guest("sudo docker ps -a --format '{{.Names}}'") == "theirs"
     assert on_guest("sudo docker images --format '{{.Repository}}:{{.Tag}}'") == HTTPD_IMAGE
@@ -99,4 +99,4 @@ def test_a_host_that_never_had_hearth_or_docker_is_left_alone() -> None:
     restore("fresh")
     run = uninstall()
     assert run.changed == ()
-    assert "nothing of Hearth's on this host" in run.output
+    assert "Hearth is not installed on this host" in run.output

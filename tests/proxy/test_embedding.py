@@ -70,7 +70,7 @@ def test_a_release_is_tried_by_a_model_that_talks(
 ) -> None:
     web = serve(upstream=mixed.address, volumes={TRIAL: tmp_path}, ollama_models=models)
     done = tried(web, tmp_path)
-    assert (done.code, done.output) == (0, "The page comes, and a prompt streams through the proxy.\n")
+    assert (done.code, done.output) == (0, "The page loads, and a test prompt was answered through the proxy.\n")
     wait_until(lambda: '"POST /api/ollama HTTP/1.0" 200' in web.log(), 5)
 
 
@@ -79,8 +79,8 @@ def test_a_release_without_one_is_tried_by_an_embedding(serve: Serve, embedding_
     done = tried(web, tmp_path)
     assert (done.code, done.output) == (
         0,
-        "The page comes, and tinyembed makes embeddings. "
-        "No model in ollama_models answers questions, so none was asked one.\n",
+        "The page loads, and tinyembed returns embeddings. "
+        "No model in ollama_models can chat, so there was no test prompt.\n",
     )
 
 

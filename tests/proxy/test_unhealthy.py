@@ -99,7 +99,7 @@ def test_a_container_that_lost_its_name_on_the_network_gets_it_back(engine: Engi
     for command in ("disconnect", "connect"):
         assert engine.execute(f"docker network {command} hearth-back hearth-ollama").code == 0
     (found,) = drift(engine)
-    assert (found.name, found.what) == ("hearth-ollama", "is not known as ollama on its network")
+    assert (found.name, found.what) == ("hearth-ollama", "has no alias ollama on its network")
     ask = "docker exec hearth-httpd bash -c 'exec 3<>/dev/tcp/ollama/11434'"
     assert engine.execute(ask).code != 0, "nor does httpd find it"
     repair(engine)

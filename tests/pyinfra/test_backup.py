@@ -49,10 +49,10 @@ def here() -> Iterator[Here]:
     inventory.get_host("@local").disconnect()
 
 
-# --- Bytes over a connection ----------------------------------------------------------------------
+# --- streams over a connection ----------------------------------------------------------------------
 
 
-def test_bytes_come_as_they_are_and_piece_by_piece(here: Here) -> None:
+def test_bytes_are_received_unchanged_in_pieces(here: Here) -> None:
     digest, pieces = hashlib.sha256(), 0
     with read_from(here.state, here.host, "head -c 3000000 /dev/zero; printf '\\377\\n'", {}) as reader:
         while piece := reader.read(CHUNK):
@@ -63,25 +63,25 @@ def test_bytes_come_as_they_are_and_piece_by_piece(here: Here) -> None:
     assert pieces > 20
 
 
-def test_bytes_go_as_they_are(here: Here, tmp_path: Path) -> None:
+def test_bytes_are_sent_unchanged(here: Here, tmp_path: Path) -> None:
     content = bytes(range(256)) * 5000
     write_to(here.state, here.host, f"cat > {tmp_path}/there", {}, io.BytesIO(content))
     assert (tmp_path / "there").read_bytes() == content
 
 
-def test_a_command_that_fails_is_an_error_with_its_last_words(here: Here) -> None:
+def test_failed_command_is_an_error_with_its_output(here: Here) -> None:
     with (
-        pytest.raises(ChannelError, match=r"ended with 3: disk is full"),
+        pytest.raises(ChannelError, match=r"failed with exit code 3: disk is full"),
         read_from(here.state, here.host, "echo begun; echo 'disk is full' >&2; exit 3", {}) as reader,
     ):
         assert reader.read(100) == b"begun\n"
-    with pytest.raises(ChannelError, match=r"ended with 4: no room"):
+    with pytest.raises(ChannelError, match=r"failed with exit code 4: too small"):
         write_to(
-            here.state, here.host, "head -c 10 >/dev/null; echo 'no room' >&2; exit 4", {}, io.BytesIO(bytes(10**7))
+            here.state, here.host, "head -c 10 >/dev/null; echo 'too small' >&2; exit 4", {}, io.BytesIO(bytes(10**7))
         )
 
 
-# --- A backup -------------------------------------------------------------------------------------
+# --- backup ---------------------------------------------------------------------------------------
 
 BLOB = b"weights" * 100_000
 BLOB_NAME = f"sha256-{hashlib.sha256(BLOB).hexdigest()}"
@@ -93,7 +93,7 @@ ABOUT = {"created": "2026-11-22T03:50:04+00:00", "commit": "7d0fd9a"}
 
 @pytest.fixture
 def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
-    """What is to be read of a host whose /opt/hearth and store of models are directories of this test."""
+    """The plan for a host whose /opt/hearth and model store are directories of this test."""
     root, store = tmp_path / "opt", tmp_path / "store"
     for place, content in {
         root / "compose.yaml": b"name: hearth\n",
@@ -111,7 +111,7 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
         stored=(f"blobs/{BLOB_NAME}", NAMED),
         has_blobs=True,
         images={"httpd:2.4.68": Image(id="sha256:1", digests=("httpd@sha256:2",))},
-        secrets="there are none",
+        secrets="none",
     )
 
 
@@ -127,7 +127,7 @@ def archive(here: Here, plan: Plan, settings: Settings, tmp_path: Path) -> Archi
     return Archive.load(into)
 
 
-def test_a_backup_has_what_the_host_has(archive: Archive, settings: Settings) -> None:
+def test_backup_has_the_hosts_content(archive: Archive, settings: Settings) -> None:
     assert archive.tree() == {"compose.yaml": b"name: hearth\n", "htdocs/index.html": b"<p>\xff"}
     assert archive.read("records/images.lock") == b"httpd:2.4.68 sha256:1\n"
     assert archive.read(f"models/blobs/{BLOB_NAME}") == BLOB
@@ -140,41 +140,41 @@ def test_a_backup_has_what_the_host_has(archive: Archive, settings: Settings) ->
 def fails(here: Here, plan: Plan, settings: Settings, into: Path, match: str) -> None:
     with pytest.raises((BackupError, ChannelError), match=match):
         backup.build_archive(here.state, here.host, settings, plan, into, ABOUT, {})
-    assert list(into.parent.iterdir()) == [], "nothing stays of it"
+    assert list(into.parent.iterdir()) == [], "nothing is left of it"
 
 
-def test_a_backup_that_is_not_whole_is_none(here: Here, plan: Plan, settings: Settings, tmp_path: Path) -> None:
+def test_incomplete_backup_is_discarded(here: Here, plan: Plan, settings: Settings, tmp_path: Path) -> None:
     into = tmp_path / "backups" / "pi.tar"
     blob = Path(plan.store) / "blobs" / BLOB_NAME
     blob.write_bytes(BLOB[:-1] + b"S")
-    fails(here, plan, settings, into, "store of models is damaged")
+    fails(here, plan, settings, into, "model store is damaged")
     blob.unlink()
     fails(here, plan, settings, into, "Exiting with failure status|No such file")
     lacking = Plan(**(vars(plan) | {"stored": (NAMED,)}))
     fails(here, lacking, settings, into, "data of tinyllama:latest is missing")
 
 
-def test_a_link_in_place_of_a_file_is_not_followed(here: Here, plan: Plan, settings: Settings, tmp_path: Path) -> None:
+def test_symbolic_links_are_not_followed(here: Here, plan: Plan, settings: Settings, tmp_path: Path) -> None:
     page = tmp_path / "opt" / "htdocs" / "index.html"
     page.unlink()
     page.symlink_to("/etc/hostname")
-    fails(here, plan, settings, tmp_path / "backups" / "pi.tar", "is no plain file")
+    fails(here, plan, settings, tmp_path / "backups" / "pi.tar", "is not a regular file")
 
 
-def test_a_host_without_hearth_gives_a_sentence(run: Run, settings: Settings) -> None:
+def test_host_without_hearth_gets_a_message(run: Run, settings: Settings) -> None:
     arguments: dict[str, Any] = {"settings": settings, "files": frozenset(), "into": Path("x"), "about": ABOUT}
     result = run(backup.write_backup, {Footprint: FootprintState()}, **arguments, with_models=False)
     assert "Hearth was not deployed to this host; no backup was written" in result.refusals[0]
 
 
-# --- A restore ------------------------------------------------------------------------------------
+# --- restore --------------------------------------------------------------------------------------
 
 
-def test_models_arrive_whole_or_not_at_all(here: Here, tmp_path: Path) -> None:
+def test_models_are_received_atomically(here: Here, tmp_path: Path) -> None:
     store = tmp_path / "store"
     right = hashlib.sha256(BLOB).hexdigest()
     script = receive_script(str(store), f"blobs/{BLOB_NAME}", right)
-    with pytest.raises(ChannelError, match="arrived with another content"):
+    with pytest.raises(ChannelError, match="content changed in transit"):
         write_to(here.state, here.host, script, {}, io.BytesIO(BLOB[:-1]))
     assert list(store.iterdir()) == []
     write_to(here.state, here.host, script, {}, io.BytesIO(BLOB))
@@ -182,7 +182,7 @@ def test_models_arrive_whole_or_not_at_all(here: Here, tmp_path: Path) -> None:
     assert (store / "blobs" / BLOB_NAME).read_bytes() == BLOB
 
 
-def test_a_hostile_place_is_only_a_place(tmp_path: Path) -> None:
+def test_hostile_store_path_is_harmless(tmp_path: Path) -> None:
     check_syntax(receive_script(f"/mnt/{HOSTILE}", "blobs/x", "0" * 64))
     check_syntax(pull_script(HOSTILE, Image(id="sha256:1", digests=(HOSTILE,)), 60))
     sandbox = Sandbox(tmp_path)
@@ -192,7 +192,7 @@ def test_a_hostile_place_is_only_a_place(tmp_path: Path) -> None:
     assert not sandbox.pwned()
 
 
-def test_what_is_on_the_host_already_is_not_sent_again(run: Run, archive: Archive) -> None:
+def test_present_models_are_not_sent_again(run: Run, archive: Archive) -> None:
     there = FootprintState(
         store="/store",
         store_files={f"blobs/{BLOB_NAME}": len(BLOB)},
@@ -209,7 +209,7 @@ BACKED_UP = {HTTPD: Image(id="sha256:1", digests=("httpd@sha256:2", "httpd@sha25
 DOCKER = 'case "$1 $2" in "pull httpd@sha256:2") exit 1;; "image inspect") echo sha256:1;; esac'
 
 
-def test_images_are_pulled_by_the_digests_they_had(run: Run, tmp_path: Path) -> None:
+def test_images_are_pulled_by_their_digests(run: Run, tmp_path: Path) -> None:
     result = run(pull_saved_images, {Images: ImagesState()}, images=BACKED_UP, timeout=60)
     sandbox = Sandbox(tmp_path)
     sandbox.program("docker", DOCKER)
@@ -223,22 +223,22 @@ def test_images_are_pulled_by_the_digests_they_had(run: Run, tmp_path: Path) -> 
     assert (sandbox.root / "images.lock").read_text() == f"{HTTPD} sha256:1\n"
 
 
-def test_an_image_that_is_gone_is_said_and_left_to_its_name(tmp_path: Path) -> None:
+def test_unavailable_image_is_reported_and_left_to_the_regular_pull(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path)
     sandbox.program("docker", "exit 1")
     sandbox.program("sleep")
     done = sandbox.run(pull_script(HTTPD, BACKED_UP[HTTPD], 60))
     assert done.returncode == 0
-    assert "No registry has httpd:2.4.68 as it was backed up" in done.stdout
+    assert "The backed-up image of httpd:2.4.68 is no longer in any registry" in done.stdout
     assert not (sandbox.root / "images.lock").exists()
 
 
-def test_images_that_are_there_are_not_pulled(run: Run) -> None:
+def test_present_images_are_not_pulled(run: Run) -> None:
     state = ImagesState({HTTPD: "sha256:1"}, {HTTPD: "sha256:1"})
     assert run(pull_saved_images, {Images: state}, images=BACKED_UP, timeout=60).commands == []
 
 
-def test_the_last_look_finds_what_differs(run: Run, archive: Archive) -> None:
+def test_verification_finds_differences(run: Run, archive: Archive) -> None:
     digests = {name.removeprefix("files/"): archive.manifest.members[name].sha256 for name in archive.names("files/")}
     state = FootprintState(
         store_files={f"blobs/{BLOB_NAME}": len(BLOB)},
@@ -247,17 +247,17 @@ def test_the_last_look_finds_what_differs(run: Run, archive: Archive) -> None:
     facts: dict[type, Any] = {Tree: TreeState(digests), Footprint: state}
     same = run(verify_restore, facts, archive=archive, models_dir="")
     assert same.commands == []
-    assert same.noop == "2 files and 2 files of models are byte for byte as in the backup"
+    assert same.noop == "2 files and 2 model files match the backup"
     other = run(
         verify_restore,
         facts | {Tree: TreeState(digests | {"compose.yaml": "0"})},
         archive=archive,
         models_dir="",
     )
-    assert other.refusals == ["not as in the backup: compose.yaml is another one"]
+    assert other.refusals == ["differs from the backup: compose.yaml is different"]
 
 
-def test_an_archive_of_nothing_but_settings_can_be_read(tmp_path: Path) -> None:
+def test_archive_with_only_settings_is_readable(tmp_path: Path) -> None:
     path = tmp_path / "x.tar"
     with Writer(path) as writer:
         writer.add_bytes("settings.json", b"{}")

@@ -1,6 +1,6 @@
-"""A host that falls silent is given up, one that is merely slow is not: with paramiko's own client and server.
+"""The run fails on a host that stops responding, but not on a slow one: with paramiko's own client and server.
 
-Here because this process has gevent's threads and sockets, as pyinfra has.
+Here because this process uses gevent's threads and sockets, as pyinfra does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hearth.runtime.keepalive import start_keepalive
 
 
 class Line:
-    """An ssh connection over a line that can be cut without either end being told."""
+    """An ssh connection over a line that can be cut without either end noticing."""
 
     def __init__(self) -> None:
         here, ours = socket.socketpair()
@@ -63,12 +63,12 @@ def host(line: Line) -> Any:
 
 @pytest.fixture
 def watch(host: Any) -> Iterator[Callable[[float], gevent.Greenlet]]:
-    """Begins to watch as a deploy's code does: for as long as that runs, `pyinfra.host` is this host."""
+    """Start the keepalive as a deploy does, while `pyinfra.host` is this host."""
     started = []
 
-    def begin(patience: float) -> gevent.Greenlet:
+    def begin(timeout: float) -> gevent.Greenlet:
         with ctx_host.use(host):
-            watching = start_keepalive(pause=0.05, patience=patience)
+            watching = start_keepalive(interval=0.05, timeout=timeout)
         assert watching is not None
         started.append(watching)
         return watching
@@ -78,17 +78,17 @@ def watch(host: Any) -> Iterator[Callable[[float], gevent.Greenlet]]:
 
 
 Watch = Callable[[float], gevent.Greenlet]
-SILENT = "[pi] the host has given no sign of life for 1 s"
+SILENT = "[pi] no response from the host for 1 s"
 
 
-def is_given_up(watching: gevent.Greenlet, line: Line, caplog: pytest.LogCaptureFixture) -> None:
+def assert_given_up(watching: gevent.Greenlet, line: Line, caplog: pytest.LogCaptureFixture) -> None:
     watching.join(10)
     assert watching.dead
     assert not line.client.is_active()
     assert SILENT in caplog.text
 
 
-def test_a_host_that_answers_is_left_alone(line: Line, watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
+def test_responsive_host_is_left_alone(line: Line, watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
     watching = watch(5)
     gevent.sleep(1)
     assert line.client.is_active()
@@ -96,17 +96,15 @@ def test_a_host_that_answers_is_left_alone(line: Line, watch: Watch, caplog: pyt
     assert not caplog.records
 
 
-def test_a_host_that_falls_silent_is_given_up_with_a_sentence(
-    line: Line, watch: Watch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unresponsive_host_fails_with_a_message(line: Line, watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR, logger="pyinfra")
     watching = watch(1)
     gevent.sleep(0.3)
     line.is_cut.set()
-    is_given_up(watching, line, caplog)
+    assert_given_up(watching, line, caplog)
 
 
-def test_the_connection_after_a_restart_is_watched_as_well(
+def test_connection_after_a_reboot_is_covered(
     line: Line, host: Any, watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.ERROR, logger="pyinfra")
@@ -114,15 +112,15 @@ def test_the_connection_after_a_restart_is_watched_as_well(
     gevent.sleep(0.3)
     line.client.close()
     gevent.sleep(0.3)
-    assert not watching.dead, "a connection that was closed is no host that fell silent"
+    assert not watching.dead, "a closed connection does not mean an unresponsive host"
     second = Line()
     host.connector.client = second.client_of()
     gevent.sleep(0.3)
     second.is_cut.set()
-    is_given_up(watching, second, caplog)
+    assert_given_up(watching, second, caplog)
     second.server.close()
 
 
-def test_a_connection_that_is_not_ssh_is_not_watched() -> None:
+def test_no_keepalive_without_ssh() -> None:
     with ctx_host.use(SimpleNamespace(connector=SimpleNamespace(), print_prefix="")):
         assert start_keepalive() is None

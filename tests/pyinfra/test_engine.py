@@ -1,4 +1,4 @@
-"""Operations on the Docker engine: installed, configured."""
+"""Operations on the Docker engine: installation and configuration."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RESTART = "systemctl restart docker.service && rm -f /run/hearth-engine-restart"
 ENABLE = "systemctl enable --now docker.service"
 
 
-# --- installed ------------------------------------------------------------------------------------
+# --- installation ---------------------------------------------------------------------------------
 
 
 def install(run: Run, state: EngineState, source: DockerSource = DEBIAN, keep: bool = True) -> Result:
@@ -46,7 +46,7 @@ def test_installed_packages_are_not_installed_again(run: Run) -> None:
     assert result.noop
 
 
-def test_a_docker_from_elsewhere_is_kept_where_any_will_do(run: Run) -> None:
+def test_docker_from_another_source_is_kept(run: Run) -> None:
     assert install(run, EngineState(has_engine=True, has_compose=True)).commands == []
 
 
@@ -61,18 +61,18 @@ def test_a_docker_from_elsewhere_is_kept_where_any_will_do(run: Run) -> None:
         (EngineState(has_engine=True, has_compose=True, half_installed=frozenset({"docker.io"})), True),
     ],
 )
-def test_what_is_incomplete_is_installed(run: Run, state: EngineState, keep: bool) -> None:
+def test_incomplete_installations_are_completed(run: Run, state: EngineState, keep: bool) -> None:
     (script,) = install(run, state, keep=keep).scripts
     assert script.splitlines()[-3:-1] == ["apt_install docker.io docker-compose", ENABLE]
 
 
-def test_the_distributions_packages_need_no_repository(run: Run) -> None:
+def test_distribution_packages_need_no_repository(run: Run) -> None:
     (script,) = install(run, EngineState()).scripts
     assert "sources.list.d" not in script
     assert "gpg" not in script
 
 
-def test_dockers_repository_is_added_before_it_is_used(run: Run) -> None:
+def test_docker_repository_is_added_before_use(run: Run) -> None:
     (script,) = install(run, EngineState(), DOCKER).scripts
     order = [
         script.rindex(part) for part in ("install -d", "/gpg", "docker.sources", "apt_update", "docker-compose-plugin")
@@ -85,13 +85,13 @@ def test_dockers_repository_is_added_before_it_is_used(run: Run) -> None:
 
 
 @pytest.mark.parametrize("source", [DEBIAN, DOCKER, DockerSource((HOSTILE,), HOSTILE)])
-def test_the_script_is_good_shell(source: DockerSource) -> None:
+def test_install_script_has_valid_syntax(source: DockerSource) -> None:
     check_syntax(install_script(source, HOSTILE, 60))
 
 
 @pytest.fixture(name="host")
 def _host(tmp_path: Path) -> Sandbox:
-    """A host whose dpkg and apt do what they are asked."""
+    """A host whose dpkg and apt work."""
     sandbox = Sandbox(tmp_path)
     for program in ("apt-get", "dpkg", "systemctl", "sleep"):
         sandbox.program(program)
@@ -111,7 +111,7 @@ def installs(sandbox: Sandbox, source: DockerSource = DEBIAN, timeout: int = 60)
 
 
 def changes(sandbox: Sandbox) -> list[str]:
-    """What was asked of apt and dpkg, and of systemd: options of every call left out."""
+    """Calls of apt, dpkg and systemd, without common options."""
     calls = [call for call in sandbox.calls if call.startswith(("apt-get", "dpkg ", "systemctl"))]
     return [re.sub(r"-o \S+ |-qq ", "", call) for call in calls]
 
@@ -123,14 +123,14 @@ INSTALLED = [
 ]
 
 
-def test_a_fresh_host_gets_its_packages(host: Sandbox) -> None:
+def test_packages_are_installed_on_a_fresh_host(host: Sandbox) -> None:
     done = installs(host)
     assert done.returncode == 0, done.stderr
     assert changes(host) == INSTALLED
     assert done.stdout == "Reading the package lists …\nInstalling docker.io, docker-compose …\n"
 
 
-def test_the_script_stops_at_the_first_failure(host: Sandbox) -> None:
+def test_script_stops_at_the_first_failure(host: Sandbox) -> None:
     host.program("apt-get", "echo 'E: no network'; exit 100")
     done = installs(host, DockerSource((HOSTILE,), ""))
     assert done.returncode == 1
@@ -139,22 +139,22 @@ def test_the_script_stops_at_the_first_failure(host: Sandbox) -> None:
     assert not host.pwned()
 
 
-def test_apt_fails_also_where_the_disk_has_no_room_for_its_report(host: Sandbox) -> None:
+def test_apt_failure_is_detected_on_a_full_disk(host: Sandbox) -> None:
     host.program("apt-get", "echo 'E: You do not have enough free space'; exit 100")
-    host.program("tee", "cat; exit 1")  # as it does when it can't write: it passes on what it reads
+    host.program("tee", "cat; exit 1")  # as when it can't write: it still passes its input on
     done = installs(host)
     assert done.returncode == 1
     assert changes(host) == ["apt-get update"]
     assert "not have enough free space" in done.stdout
 
 
-def test_packages_reach_apt_as_they_are(host: Sandbox) -> None:
+def test_package_names_reach_apt_unchanged(host: Sandbox) -> None:
     assert installs(host, DockerSource((HOSTILE, "b"), "")).returncode == 0
     assert changes(host)[-2].endswith(f"install {HOSTILE} b")
     assert not host.pwned()
 
 
-def test_an_engine_that_was_configured_while_half_installed_is_restarted(host: Sandbox) -> None:
+def test_engine_configured_while_half_installed_is_restarted(host: Sandbox) -> None:
     (host.directory / "hearth-engine-restart").touch()
     assert installs(host).returncode == 0
     assert changes(host)[-1] == "systemctl restart docker.service"
@@ -164,7 +164,7 @@ def test_an_engine_that_was_configured_while_half_installed_is_restarted(host: S
 @pytest.mark.parametrize(
     "status", ["unpacked ok", "half-configured ok", "half-installed ok", "installed reinstreq", "triggers-pending ok"]
 )
-def test_an_interrupted_installation_is_finished_first(host: Sandbox, status: str) -> None:
+def test_interrupted_installation_is_finished_first(host: Sandbox, status: str) -> None:
     host.program("dpkg-query", f"echo installed ok; [ -e {host.directory}/repaired ] || echo {status}")
     host.program("dpkg", f"touch {host.directory}/repaired")
     done = installs(host)
@@ -173,22 +173,22 @@ def test_an_interrupted_installation_is_finished_first(host: Sandbox, status: st
     assert "interrupted" in done.stdout
 
 
-def test_what_dpkg_cannot_finish_is_repaired_by_apt(host: Sandbox) -> None:
+def test_apt_repairs_what_dpkg_cannot_finish(host: Sandbox) -> None:
     host.program("dpkg-query", "echo half-installed reinstreq")
     host.program("dpkg", "exit 1")
     assert installs(host).returncode == 0
     assert changes(host)[1:] == ["apt-get update", "apt-get -y -f install", *INSTALLED[1:]]
 
 
-def test_a_journal_of_dpkg_is_an_interrupted_installation(host: Sandbox) -> None:
+def test_dpkg_journal_means_an_interrupted_installation(host: Sandbox) -> None:
     (host.directory / "dpkg/updates/0001").touch()
     host.program("dpkg", f"rm {host.directory}/dpkg/updates/0001")
     assert installs(host).returncode == 0
     assert changes(host)[0] == "dpkg --configure -a --force-confdef --force-confold"
 
 
-def test_a_broken_archive_is_fetched_again(host: Sandbox) -> None:
-    """apt looks at the size of an archive alone, and a power cut leaves files full of zeros."""
+def test_damaged_archive_is_downloaded_again(host: Sandbox) -> None:
+    """apt only checks an archive's size, and a power failure leaves files full of zeros."""
     host.program(
         "apt-get",
         f"""case "$*" in
@@ -216,7 +216,7 @@ def test_a_broken_archive_is_fetched_again(host: Sandbox) -> None:
         "  Certificate verification failed: The certificate chain uses expired certificate.",
     ],
 )
-def test_words_of_apt_about_dates_are_explained(host: Sandbox, words: str) -> None:
+def test_date_errors_of_apt_are_explained(host: Sandbox, words: str) -> None:
     host.program("apt-get", f'echo "{words}" >&2; exit 100')
     done = installs(host)
     assert done.returncode == 1
@@ -225,14 +225,14 @@ def test_words_of_apt_about_dates_are_explained(host: Sandbox, words: str) -> No
     assert "timedatectl set-ntp true" in done.stderr
 
 
-def test_other_words_of_apt_stand_for_themselves(host: Sandbox) -> None:
+def test_other_apt_errors_are_not_explained(host: Sandbox) -> None:
     host.program("apt-get", "echo 'E: Unable to locate package docker.io' >&2; exit 100")
     assert "clock" not in installs(host).stderr
 
 
 @pytest.fixture(name="busy")
 def _busy(host: Sandbox) -> Iterator[subprocess.Popen[str]]:
-    """Another program that holds apt's lock, as apt itself does: by fcntl."""
+    """Another program that holds apt's lock like apt itself, by fcntl."""
     lock = host.directory / "dpkg/lock-frontend"
     holder = (
         "import fcntl, sys; lock = open(sys.argv[1], 'w'); "
@@ -248,23 +248,23 @@ def _busy(host: Sandbox) -> Iterator[subprocess.Popen[str]]:
 
 
 def called(program: subprocess.Popen[str]) -> str:
-    """Its name as the kernel knows it: python3 here, python3.11 where the environment was made with another one's."""
+    """Its name in the kernel: python3 or python3.11, depending on the environment."""
     return Path(f"/proc/{program.pid}/comm").read_text().strip()
 
 
-def test_another_apt_is_waited_for_and_named(host: Sandbox, busy: subprocess.Popen[str]) -> None:
+def test_other_apt_user_is_named_and_waited_for(host: Sandbox, busy: subprocess.Popen[str]) -> None:
     name = re.escape(called(busy))
-    # The third look finds it gone.
+    # It is gone at the third poll.
     host.program("sleep", f"[ $(grep -c sleep {host.directory}/calls) -lt 2 ] || kill {busy.pid}; /bin/sleep 0.2")
     done = installs(host)
     assert done.returncode == 0, done.stderr
-    # Whole seconds are counted: the first look may already be in the second one.
+    # In whole seconds: the first poll may already be in the second one.
     assert re.search(rf"Waiting for apt, which {name} \(process {busy.pid}\) is using; up to (60|59) s …", done.stdout)
     assert done.stdout.count("Waiting") == 1, "once, and again only after 30 s"
     assert changes(host) == INSTALLED
 
 
-def test_waiting_for_another_apt_has_an_end(host: Sandbox, busy: subprocess.Popen[str]) -> None:
+def test_waiting_for_apt_times_out(host: Sandbox, busy: subprocess.Popen[str]) -> None:
     host.program("sleep", "/bin/sleep 0.3")
     done = installs(host, timeout=1)
     assert done.returncode == 1
@@ -272,7 +272,7 @@ def test_waiting_for_another_apt_has_an_end(host: Sandbox, busy: subprocess.Pope
     assert changes(host) == []
 
 
-def test_a_lock_that_nobody_holds_is_not_waited_for(host: Sandbox) -> None:
+def test_unheld_lock_is_not_waited_for(host: Sandbox) -> None:
     for lock in ("dpkg/lock", "dpkg/lock-frontend", "apt/lists/lock", "apt/archives/lock"):
         (host.directory / lock).touch()
     done = installs(host)
@@ -280,7 +280,7 @@ def test_a_lock_that_nobody_holds_is_not_waited_for(host: Sandbox) -> None:
     assert "Waiting" not in done.stdout
 
 
-# --- configured -----------------------------------------------------------------------------------
+# --- configuration --------------------------------------------------------------------------------
 
 
 @pytest.fixture(name="settings")
@@ -290,7 +290,7 @@ def _settings(make_settings: Callable[..., Settings]) -> Settings:
 
 @pytest.fixture(name="right")
 def _right(settings: Settings) -> EngineState:
-    """An engine that Hearth configured, and that runs."""
+    """A running engine configured by Hearth."""
     config = wanted_config(settings, {})
     return EngineState(
         has_engine=True, config=dump_config(config), record=json.dumps(config), active=True, enabled=True
@@ -301,11 +301,11 @@ def configure(run: Run, settings: Settings, state: EngineState) -> Result:
     return run(configure_engine, {Engine: state}, settings=settings, source=DEBIAN)
 
 
-def test_a_configured_engine_is_left_alone(run: Run, settings: Settings, right: EngineState) -> None:
+def test_configured_engine_is_left_alone(run: Run, settings: Settings, right: EngineState) -> None:
     assert configure(run, settings, right).commands == []
 
 
-def test_a_fresh_engine_is_configured_and_restarted_once(run: Run, settings: Settings) -> None:
+def test_fresh_engine_is_configured_and_restarted_once(run: Run, settings: Settings) -> None:
     config = wanted_config(settings, {})
     assert configure(run, settings, EngineState(has_engine=True, active=True, enabled=True)).commands == [
         "install -d -m 0755 /opt/hearth /etc/docker",
@@ -320,9 +320,7 @@ def test_a_fresh_engine_is_configured_and_restarted_once(run: Run, settings: Set
     ]
 
 
-def test_an_engine_that_is_still_to_come_finds_its_configuration_and_is_not_restarted(
-    run: Run, settings: Settings
-) -> None:
+def test_configuration_is_written_before_the_engine_is_installed(run: Run, settings: Settings) -> None:
     commands = configure(run, settings, EngineState()).commands
     assert [command[2] for command in commands if command[0] == "upload"][-1] == "/etc/docker/daemon.json.new"
     assert not [command for command in commands if "systemctl" in command or "hearth-engine-restart" in command]
@@ -331,60 +329,58 @@ def test_an_engine_that_is_still_to_come_finds_its_configuration_and_is_not_rest
     assert configure(run, settings, again).commands == []
 
 
-def test_a_restart_that_a_run_died_before_is_done(run: Run, settings: Settings, right: EngineState) -> None:
+def test_pending_restart_is_done(run: Run, settings: Settings, right: EngineState) -> None:
     assert configure(run, settings, replace(right, pending=True)).commands == [RELOAD, RESTART]
 
 
-def test_an_engine_without_live_restore_takes_that_over_first_for_the_sake_of_others(
+def test_live_restore_is_enabled_before_a_restart(
     run: Run, settings: Settings, right: EngineState, host: Sandbox
 ) -> None:
-    """Containers of a person's own would stop with it, and only some come back."""
+    """Otherwise the user's containers would stop with it, and only some would restart."""
     theirs = replace(right, config='{"data-root": "/mnt/docker"}', record="")
     assert configure(run, settings, theirs).commands[-2:] == [RELOAD, RESTART]
     refuses = replace(theirs, config='{"live-restore": false}')
-    assert RELOAD not in configure(run, settings, refuses).commands, "a person's word stays"
+    assert RELOAD not in configure(run, settings, refuses).commands, "the user's value stays"
     host.program("systemctl")
     host.program("docker", "echo true")
     assert host.run(RELOAD).returncode == 0
     assert host.calls == ["systemctl reload docker.service", "docker info --format {{.LiveRestoreEnabled}}"]
 
 
-def test_an_engine_that_cannot_reload_is_restarted_all_the_same(host: Sandbox) -> None:
+def test_engine_that_cannot_reload_is_restarted_anyway(host: Sandbox) -> None:
     host.program("systemctl", "exit 1")
     assert host.run(RELOAD).returncode == 0
 
 
-def test_a_stopped_engine_is_started(run: Run, settings: Settings, right: EngineState) -> None:
+def test_stopped_engine_is_started(run: Run, settings: Settings, right: EngineState) -> None:
     assert configure(run, settings, replace(right, active=False)).commands == [ENABLE]
 
 
-def test_an_engine_that_would_not_come_back_after_a_reboot(run: Run, settings: Settings, right: EngineState) -> None:
+def test_engine_is_enabled_at_boot(run: Run, settings: Settings, right: EngineState) -> None:
     assert configure(run, settings, replace(right, enabled=False)).commands == [ENABLE]
     assert configure(run, settings, EngineState(has_engine=True)).commands[-2:] == [RESTART, ENABLE]
 
 
-def test_an_engine_that_is_half_installed_is_left_to_the_installation(
-    run: Run, settings: Settings, right: EngineState
-) -> None:
+def test_half_installed_engine_is_left_to_the_installation(run: Run, settings: Settings, right: EngineState) -> None:
     half = replace(right, half_installed=frozenset({"docker.io"}), active=False, enabled=False, pending=True)
     assert configure(run, settings, half).commands == []
     commands = configure(run, settings, replace(half, config="", record="")).commands
     assert "touch /run/hearth-engine-restart" in commands[-1], "the installation restarts it"
 
 
-def test_without_a_record_what_stands_there_is_a_persons(run: Run, settings: Settings, right: EngineState) -> None:
+def test_without_a_record_all_values_are_the_users(run: Run, settings: Settings, right: EngineState) -> None:
     assert configure(run, settings, replace(right, record="")).commands == []
 
 
-def test_a_record_that_changes_alone_needs_no_restart(run: Run, settings: Settings, right: EngineState) -> None:
-    """A person edited one of our values: it is theirs from now on."""
+def test_change_of_only_the_record_needs_no_restart(run: Run, settings: Settings, right: EngineState) -> None:
+    """A user edited one of our values: it is theirs from now on."""
     theirs = json.loads(right.config) | {"live-restore": False}
     commands = configure(run, settings, replace(right, config=json.dumps(theirs))).commands
     assert [command[2] for command in commands if command[0] == "upload"] == ["/opt/hearth/engine.json.new"]
     assert commands[-1] == "sync /opt/hearth/engine.json.new && mv /opt/hearth/engine.json.new /opt/hearth/engine.json"
 
 
-def test_a_persons_configuration_is_merged(run: Run, settings: Settings) -> None:
+def test_users_configuration_is_merged(run: Run, settings: Settings) -> None:
     theirs = '{"data-root": "/mnt/docker", "live-restore": false}'
     commands = configure(run, settings, EngineState(has_engine=True, config=theirs, active=True, enabled=True)).commands
     uploads = {command[2]: json.loads(command[1]) for command in commands if command[0] == "upload"}
@@ -396,12 +392,12 @@ def test_a_persons_configuration_is_merged(run: Run, settings: Settings) -> None
 
 
 @pytest.mark.parametrize("broken", ["{", "[]", "# comment"])
-def test_a_broken_daemon_json_is_refused_and_not_touched(run: Run, settings: Settings, broken: str) -> None:
+def test_broken_daemon_json_is_refused_and_not_changed(run: Run, settings: Settings, broken: str) -> None:
     result = configure(run, settings, EngineState(has_engine=True, config=broken, active=True, enabled=True))
     assert len(result.commands) == 1
     assert "/etc/docker/daemon.json" in result.refusals[0]
 
 
-def test_a_broken_record_is_refused_by_its_own_path(run: Run, settings: Settings) -> None:
+def test_broken_engine_record_is_refused_with_its_path(run: Run, settings: Settings) -> None:
     (refusal,) = configure(run, settings, EngineState(has_engine=True, record="{")).refusals
     assert "/opt/hearth/engine.json" in refusal

@@ -1,4 +1,4 @@
-"""Facts: what they ask, and what they make of the answers. One folder of recorded answers per fact."""
+"""Facts: their commands, and how they parse output. One directory of recorded output per fact."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from hearth.tls.local_ca import create_authority
 from tests.support.recorded import raspberry_pi as recorded
 
 _default: Callable[[Any], Any] = harness._json_default
-# The harness knows sets, and not frozen ones.
+# The harness supports sets, but not frozen ones.
 harness._json_default = lambda value: sorted(value) if isinstance(value, frozenset) else _default(value)
 
 _FOLDER = Path(__file__).parent / "facts"
@@ -67,31 +67,31 @@ UNREACHABLE = [
 
 
 @pytest.mark.parametrize("answer", UNREACHABLE)
-def test_images_of_an_engine_that_does_not_answer_are_unknown(answer: str) -> None:
+def test_images_of_an_unresponsive_engine_are_unknown(answer: str) -> None:
     with pytest.raises(EngineUnreachable, match="systemctl status docker"):
         Images().process(["@@pulled", "httpd:2.4.68 sha256:2", "@@present", answer, "", answer])
 
 
 @pytest.mark.parametrize("answer", UNREACHABLE)
-def test_containers_of_an_engine_that_does_not_answer_are_unknown(answer: str) -> None:
-    with pytest.raises(EngineUnreachable, match="does not answer"):
+def test_containers_of_an_unresponsive_engine_are_unknown(answer: str) -> None:
+    with pytest.raises(EngineUnreachable, match="does not respond"):
         Project().process(["@@pending", "@@pulled", "@@hashes", "ollama a1", "@@complaints", answer, "@@project"])
 
 
-def test_models_of_an_ollama_that_does_not_answer_are_unknown() -> None:
+def test_models_of_an_unresponsive_ollama_are_unknown() -> None:
     said = "Error: could not connect to ollama server, run 'ollama serve' to start it"
     with pytest.raises(FactPreconditionError, match="could not connect to ollama"):
         Models().process(["@@pulling", "@@models", said, "@@failed"])
 
 
-def test_models_of_a_container_that_is_not_there_are_unknown() -> None:
+def test_models_of_a_missing_container_are_unknown() -> None:
     said = "Error response from daemon: No such container: hearth-ollama"
     with pytest.raises(FactPreconditionError, match="No such container"):
         Models().process(["@@pulling", "@@models", said, "@@failed"])
 
 
-def test_a_host_without_docker_has_nothing() -> None:
-    """pyinfra gives the default where a command prints nothing, as these do there."""
+def test_host_without_docker_has_nothing() -> None:
+    """pyinfra returns the default if a command prints nothing, as here."""
     assert Images().default() == ImagesState()
     assert Project().default() == ProjectState()
     assert Models().default() == ModelsState()
@@ -100,16 +100,16 @@ def test_a_host_without_docker_has_nothing() -> None:
 
 
 def stub(path: Path, script: str) -> None:
-    """Put a shell script there as a program."""
+    """Install a shell script as a program."""
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
 
 
-# --- The same questions, asked of this machine ----------------------------------------------------
+# --- the same commands on this machine -----------------------------------------------------------
 
 
 def ask(command: str) -> list[str]:
-    """Lines that a command prints, run as pyinfra runs it."""
+    """Output lines of a command, executed as by pyinfra."""
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, timeout=30)
     return done.stdout.splitlines()
 
@@ -143,7 +143,7 @@ def test_a_checkup_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("config", "mount"), [('{"data-root": "/proc/docker"}', "/proc"), ("{}", None)])
-def test_room_is_looked_for_where_docker_keeps_its_data(tmp_path: Path, config: str, mount: str | None) -> None:
+def test_disk_space_is_checked_in_dockers_data_directory(tmp_path: Path, config: str, mount: str | None) -> None:
     daemon = tmp_path / "daemon.json"
     daemon.write_text(config)
     fact = HostFacts()
@@ -151,7 +151,7 @@ def test_room_is_looked_for_where_docker_keeps_its_data(tmp_path: Path, config: 
     assert found == (mount or fact.process(ask(fact.command(("/var/lib",), ""))).file_system["/var/lib"])
 
 
-def test_models_are_looked_for_where_docker_keeps_its_data(tmp_path: Path) -> None:
+def test_models_are_searched_in_dockers_data_directory(tmp_path: Path) -> None:
     root, daemon = tmp_path / "big disk", tmp_path / "daemon.json"
     store = root / f"volumes/{MODELS_VOLUME}/_data/models/manifests/registry.ollama.ai/library/tinyllama"
     store.mkdir(parents=True)
@@ -162,10 +162,10 @@ def test_models_are_looked_for_where_docker_keeps_its_data(tmp_path: Path) -> No
     assert fact.process(ask(command)).models == {"tinyllama:latest"}
 
 
-def test_a_board_is_read_with_a_zero_byte_a_line_without_end_and_a_firmware(
+def test_hardware_with_a_zero_byte_an_unterminated_line_and_a_firmware(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The questions to a real shell, with files and a `vcgencmd` that answer what real Pis answered."""
+    """The commands in a real shell, with files and a `vcgencmd` recorded from real Pis."""
     (tmp_path / "model").write_bytes(recorded.MODELS[0].encode() + b"\0")
     (tmp_path / "cmdline.txt").write_text(recorded.BOOT_LINE)
     (tmp_path / "controllers").write_text(f"{recorded.CONTROLLERS_WITHOUT_MEMORY}\n")
@@ -191,7 +191,7 @@ def test_a_board_is_read_with_a_zero_byte_a_line_without_end_and_a_firmware(
 
 
 @pytest.mark.parametrize(("line", "counts"), [("", False), ("memory\t0\t70\t0\n", False), ("memory\t0\t70\t1\n", True)])
-def test_the_old_kind_of_cgroups_is_asked_where_there_is_no_other(tmp_path: Path, line: str, counts: bool) -> None:
+def test_cgroups_v1_is_queried_if_there_is_no_v2(tmp_path: Path, line: str, counts: bool) -> None:
     (tmp_path / "cgroups").write_text(recorded.CGROUPS_WITHOUT_V1 + line)
     questions = HARDWARE_SCRIPT.replace("/sys/fs/cgroup/cgroup.controllers", str(tmp_path / "none"))
     hardware = parse_hardware(
@@ -216,7 +216,7 @@ def test_files_are_read(tmp_path: Path) -> None:
     assert fact.process(lines) == TreeState({"compose.yaml": hashlib.sha256(b"x").hexdigest()})
 
 
-def test_certificates_are_read_and_nothing_of_a_key(tmp_path: Path) -> None:
+def test_certificates_are_read_but_no_keys(tmp_path: Path) -> None:
     """With a real shell and a real key."""
     authority = create_authority(tmp_path / "ca", ["pi.local"], today())
     pair = authority.issue(["pi.local"], today())
@@ -241,7 +241,7 @@ def test_certificates_are_read_and_nothing_of_a_key(tmp_path: Path) -> None:
 
 
 def test_a_footprint_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a real shell, real files, and a `docker` that has two containers and nothing else."""
+    """With a real shell, real files, and a `docker` with two containers and nothing else."""
     container = (
         '["1", "/hearth-httpd", "sha256:1", {"com.docker.compose.project": "hearth", '
         '"com.docker.compose.project.working_dir": "/opt/hearth"}, {"hearth": {}}, '
@@ -284,9 +284,7 @@ def test_a_footprint_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert state.manifests == {place: hashlib.sha256(b"{}").hexdigest()}
 
 
-def test_a_footprint_of_an_engine_that_does_not_answer_is_unknown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_footprint_of_an_unresponsive_engine_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stub(tmp_path / "docker", f'echo "{UNREACHABLE[0]}" >&2; exit 1')
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with pytest.raises(EngineUnreachable):
@@ -325,13 +323,13 @@ COMMANDS: list[tuple[FactBase[Any], str]] = [
 
 
 @pytest.mark.parametrize(("fact", "command"), COMMANDS, ids=lambda value: getattr(value, "name", ""))
-def test_every_command_is_good_shell(fact: FactBase[Any], command: str) -> None:
+def test_every_command_has_valid_syntax(fact: FactBase[Any], command: str) -> None:
     checked = subprocess.run(["sh", "-n", "-c", command], capture_output=True, text=True)
     assert checked.returncode == 0, f"{fact.name}: {checked.stderr}"
 
 
 @pytest.mark.parametrize("command", [Images().command(("x;touch pwned;'",)), Tree().command(("$(touch pwned)",))])
-def test_a_hostile_value_is_only_a_value(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hostile_value_is_harmless(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stub(tmp_path / "docker", 'printf "%s\\n" "$@"')
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.chdir(tmp_path)
@@ -339,10 +337,8 @@ def test_a_hostile_value_is_only_a_value(command: str, tmp_path: Path, monkeypat
     assert not (tmp_path / "pwned").exists()
 
 
-def test_an_engine_that_does_not_answer_is_told_by_the_real_script(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A `docker` whose Compose works on files alone, and that finds no engine, as after `systemctl stop docker`."""
+def test_unresponsive_engine_is_detected_by_the_real_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `docker` without an engine, as after `systemctl stop docker`; Compose works on files alone."""
     stub(tmp_path / "docker", f'[ "$1" = compose ] && echo "ollama a1" && exit; echo "{UNREACHABLE[0]}" >&2; exit 1')
     (tmp_path / "compose.yaml").touch()
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
@@ -354,7 +350,7 @@ def test_an_engine_that_does_not_answer_is_told_by_the_real_script(
         Models().process(ask(Models().command()))
 
 
-def test_a_warning_of_compose_is_no_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compose_warning_is_not_a_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stub(tmp_path / "docker", '[ "$1" = compose ] && echo "level=warning msg=x" >&2 && echo "ollama a1"; true')
     (tmp_path / "compose.yaml").touch()
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")

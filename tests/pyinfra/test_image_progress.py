@@ -1,4 +1,4 @@
-"""How far the pull of an image is, from what Docker's client draws on a terminal."""
+"""Progress of an image pull, from the terminal output of Docker's client."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ A, B, C = "0123456789ab", "abcdef012345", "fedcba987654"
 
 
 def drawn(*lines: tuple[str, str]) -> str:
-    """Steps of layers, each drawn over the one before, as Docker's client 26.1.5 did on a terminal without a size."""
+    """Steps of layers, each overwriting the previous one, as by Docker's client 26.1.5 on a terminal without a size."""
     text = "2.4.68: Pulling from library/httpd\r\n"
     return text + "".join(f"\x1b[1A\x1b[2K\r{layer}: {what}\r\x1b[1B" for layer, what in lines)
 
 
-def far(tmp_path: Path, text: str) -> list[int]:
-    """Bytes here, bytes in all, layers of unknown size, layers unpacked, layers."""
+def progress(tmp_path: Path, text: str) -> list[int]:
+    """Bytes downloaded, total bytes, layers of unknown size, layers unpacked, layers."""
     log = tmp_path / "log"
     log.write_text(text)
-    done = subprocess.run(["sh", "-c", f"{FUNCTIONS}\nfar '{log}'"], capture_output=True, text=True, check=True)
+    done = subprocess.run(["sh", "-c", f"{FUNCTIONS}\nprogress_of '{log}'"], capture_output=True, text=True, check=True)
     return [int(word) for word in done.stdout.split()]
 
 
@@ -58,28 +58,28 @@ def far(tmp_path: Path, text: str) -> list[int]:
         ((("Status", "Downloaded newer image for httpd:2.4.68"), ("Digest", "sha256:00")), [0, 0, 0, 0, 0]),
     ],
 )
-def test_bytes_are_added_up_over_layers(
+def test_bytes_of_all_layers_are_summed(
     tmp_path: Path, lines: tuple[tuple[str, str], ...], expected: list[int]
 ) -> None:
-    assert far(tmp_path, drawn(*lines)) == expected
+    assert progress(tmp_path, drawn(*lines)) == expected
 
 
-def told(*steps: tuple[int, str]) -> list[str]:
-    """Lines of progress, for what is drawn at given seconds."""
+def progress_lines(*steps: tuple[int, str]) -> list[str]:
+    """Lines of progress, for terminal output at given seconds."""
     script = [FUNCTIONS, "log=$(mktemp) here_before='' then=0 line_before=''"]
     for now, text in steps:
-        script.append(f'now={now}; printf %s \'{text}\' >"$log"; tell "$log"')
+        script.append(f'now={now}; printf %s \'{text}\' >"$log"; print_progress "$log"')
     script.append('rm "$log"')
     return subprocess.run(
         ["sh", "-c", "\n".join(script)], capture_output=True, text=True, check=True
     ).stdout.splitlines()
 
 
-def test_rate_and_time_left_are_told_and_nothing_twice() -> None:
+def test_progress_shows_rate_and_time_left_without_repetition() -> None:
     one, other = (A, "Downloading  100MB/900MB"), (B, "Waiting ")
     whole = [(A, "Downloading  400MB/900MB"), (B, "Downloading  200MB/1.1GB")]
     unpacking = [(A, "Pull complete "), (B, "Downloading  1.1GB/1.1GB"), (B, "Extracting  1MB/1.1GB")]
-    assert told(
+    assert progress_lines(
         (4, drawn(one, other)),
         (14, drawn((A, "Downloading  200MB/900MB"), other)),
         (24, drawn(*whole)),
@@ -91,11 +91,11 @@ def test_rate_and_time_left_are_told_and_nothing_twice() -> None:
         "200 MB of at least 900 MB (22%), 10.0 MB/s",
         "600 MB of 2.0 GB (30%), 40.0 MB/s, 35 s left",
         "600 MB of 2.0 GB (30%)",
-        "all 2.0 GB are there; 1 of 2 layers unpacked",
+        "all 2.0 GB downloaded; 1 of 2 layers unpacked",
     ]
 
 
-# Draws like the real one where there is a terminal, and goes on only when that was looked at.
+# Draws like the real client on a terminal, and continues only after the script has polled.
 DRAWS = """case "$1 $2" in
 "image inspect") echo sha256:1;;
 pull*) [ -t 1 ] || { echo "no terminal"; exit 1; }
@@ -106,7 +106,7 @@ pull*) [ -t 1 ] || { echo "no terminal"; exit 1; }
 esac"""
 
 
-def test_a_pull_shows_how_far_it_is_while_it_goes_on(tmp_path: Path) -> None:
+def test_pull_shows_live_progress(tmp_path: Path) -> None:
     host = Sandbox(tmp_path)
     host.root.mkdir()
     host.program("docker", DRAWS.replace("CALLS", f"{tmp_path}/calls"))
@@ -115,12 +115,12 @@ def test_a_pull_shows_how_far_it_is_while_it_goes_on(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines() == [
         f"{HTTPD}: 10 MB of 100 MB (10%)",
-        f"{HTTPD}: all 100 MB are there; 1 of 1 layers unpacked",
+        f"{HTTPD}: all 100 MB downloaded; 1 of 1 layers unpacked",
         f"{HTTPD}: Status: Downloaded newer image",
     ]
 
 
-def test_without_a_terminal_program_a_pull_goes_on_as_ever(tmp_path: Path) -> None:
+def test_pull_works_without_script(tmp_path: Path) -> None:
     host = Sandbox(tmp_path)
     host.root.mkdir()
     host.program("docker", 'case "$1 $2" in "image inspect") echo sha256:1;; pull*) echo "Status: done";; esac')

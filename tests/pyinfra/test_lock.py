@@ -1,4 +1,4 @@
-"""The lock of a host: taken once, refused with a sentence, freed when the run that holds it ends."""
+"""The deploy lock: taken once, refused with a message, released when its run ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture(name="start")
 def _start(tmp_path: Path) -> Iterator[Start]:
-    """Start the program that holds a lock, as a host would."""
+    """Start the program that holds a lock, as on a host."""
     running: list[subprocess.Popen[str]] = []
 
     def start(who: str = "anna@laptop") -> subprocess.Popen[str]:
@@ -43,43 +43,45 @@ def _start(tmp_path: Path) -> Iterator[Start]:
         program.communicate()
 
 
-def said(program: subprocess.Popen[str]) -> str:
+def first_line(program: subprocess.Popen[str]) -> str:
     assert program.stdout is not None
     return program.stdout.readline().strip()
 
 
 def end(program: subprocess.Popen[str]) -> None:
-    """What the end of an ssh connection does to a program on the host."""
+    """Do what closing an ssh connection does to a program on the host."""
     assert program.stdin is not None
     program.stdin.close()
     assert program.wait(10) == 0
 
 
-def test_the_second_is_told_who_holds_the_lock(start: Start) -> None:
-    assert said(start("anna@laptop (since 2026-01-31 12:03 UTC)")) == "taken"
+def test_second_run_learns_who_holds_the_lock(start: Start) -> None:
+    assert first_line(start("anna@laptop (since 2026-01-31 12:03 UTC)")) == "taken"
     second = start("ben@desk (since 2026-01-31 12:05 UTC)")
-    assert said(second) == "held anna@laptop (since 2026-01-31 12:03 UTC)"
+    assert first_line(second) == "held anna@laptop (since 2026-01-31 12:03 UTC)"
     assert second.wait(10) == 0
-    assert said(start()) == "held anna@laptop (since 2026-01-31 12:03 UTC)", "the second left no name behind"
+    assert first_line(start()) == "held anna@laptop (since 2026-01-31 12:03 UTC)", (
+        "the second run did not overwrite the holder"
+    )
 
 
-def test_the_lock_is_free_when_the_connection_has_ended(start: Start, tmp_path: Path) -> None:
+def test_lock_is_released_when_the_connection_closes(start: Start, tmp_path: Path) -> None:
     first = start()
-    assert said(first) == "taken"
+    assert first_line(first) == "taken"
     end(first)
     assert (tmp_path / "lock").read_text() == ""
-    assert said(start("ben@desk")) == "taken"
+    assert first_line(start("ben@desk")) == "taken"
 
 
-def test_the_lock_is_free_when_its_holder_was_killed(start: Start) -> None:
+def test_lock_is_released_when_its_holder_is_killed(start: Start) -> None:
     first = start()
-    assert said(first) == "taken"
+    assert first_line(first) == "taken"
     first.kill()
     first.wait(10)
-    assert said(start("ben@desk")) == "taken"
+    assert first_line(start("ben@desk")) == "taken"
 
 
-def test_a_lock_that_cannot_be_made_is_no_free_lock(tmp_path: Path) -> None:
+def test_lock_file_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     words = ["bash", "-c", SCRIPT.read_text(), "hearth-lock", str(tmp_path / "not" / "there"), "anna", "90"]
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert done.returncode != 0
@@ -87,27 +89,27 @@ def test_a_lock_that_cannot_be_made_is_no_free_lock(tmp_path: Path) -> None:
     assert "not/there" in done.stderr
 
 
-def test_a_holders_time_is_utc() -> None:
+def test_holder_has_utc_time() -> None:
     noon = datetime(2026, 1, 31, 14, 3, tzinfo=timezone(timedelta(hours=2)))
     assert format_holder("anna", "laptop", noon) == "anna@laptop (since 2026-01-31 12:03 UTC)"
     assert format_holder("anna", "laptop", noon.astimezone(UTC)) == "anna@laptop (since 2026-01-31 12:03 UTC)"
 
 
 @pytest.mark.parametrize(
-    ("who", "expected"), [("anna@laptop (since …)", "by anna@laptop (since …);"), ("", "somebody")]
+    ("who", "expected"), [("anna@laptop (since …)", "by anna@laptop (since …);"), ("", "another run")]
 )
-def test_a_refusal_says_what_to_do(who: str, expected: str) -> None:
+def test_refusal_names_the_fix(who: str, expected: str) -> None:
     sentence = format_refusal("pi.local", who)
     assert sentence.startswith("pi.local is being deployed to")
     assert expected in sentence
     assert "deploy again" in sentence
 
 
-# --- what pyinfra has to do with it ---------------------------------------------------------------
+# --- with pyinfra ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("arguments", "looks"),
+    ("arguments", "is_dry"),
     [
         (["inventory/pi.py", "deploy.py"], False),
         (["-y", "inventory/pi.py", "deploy.py"], False),
@@ -118,10 +120,10 @@ def test_a_refusal_says_what_to_do(who: str, expected: str) -> None:
         (["--data", "chat_title=--dry", "inventory/pi.py", "deploy.py"], False),
     ],
 )
-def test_a_run_that_only_looks_is_known(arguments: list[str], looks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dry_runs_are_detected(arguments: list[str], is_dry: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pyinfra, "is_cli", True)
     monkeypatch.setattr(sys, "argv", ["pyinfra", *arguments])
-    assert is_dry_run() is looks
+    assert is_dry_run() is is_dry
 
 
 def connected(name: str, **data: Any) -> State:
@@ -145,11 +147,11 @@ def test_two_runs_on_one_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     first = connected("@local")
     channel = held(first, {})
     assert channel is not None
-    assert held(first, {}) is channel, "a run does not stand in its own way"
+    assert held(first, {}) is channel, "a run does not block itself"
     with pytest.raises(DeployError, match=r"@local is being deployed to by .+@.+ \(since 2.* UTC\); nothing was"):
         held(connected("@local"), {})
     channel[0].close()
-    assert channel[1].read() == b"", "the program has ended"
+    assert channel[1].read() == b"", "the program has exited"
     second = held(connected("@local"), {})
     assert second is not None
     second[0].close()
@@ -158,12 +160,12 @@ def test_two_runs_on_one_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_lock_that_is_out_of_reach_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "DEPLOY_LOCK", str(tmp_path / "not" / "there"))
-    with pytest.raises(DeployError, match=r"could not be found out, and nothing was changed: .*not/there"):
+    with pytest.raises(DeployError, match=r"could not take the deploy lock, nothing was changed: .*not/there"):
         held(connected("@local"), {})
 
 
 SUDO = """#!/bin/sh
-# A sudo that wants the password "open sesame", and then runs the command.
+# A sudo that requires the password "open sesame", and then runs the command.
 [ "$2" != -n ] || { echo "sudo: a password is required" >&2; exit 1; }
 [ "$($SUDO_ASKPASS)" = "open sesame" ] || { echo "sudo: no password was provided" >&2; exit 1; }
 while [ "$1" != sh ]; do shift; done
@@ -180,7 +182,7 @@ def sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("sudo")
-def test_a_sudo_that_wants_a_password_gets_the_inventorys() -> None:
+def test_sudo_password_from_the_inventory() -> None:
     channel = held(connected("@local", _sudo_password="open sesame"), {"_sudo": True})
     assert channel is not None
     channel[0].close()
@@ -188,17 +190,17 @@ def test_a_sudo_that_wants_a_password_gets_the_inventorys() -> None:
 
 
 @pytest.mark.usefixtures("sudo")
-def test_a_sudo_that_wants_a_password_gets_the_persons(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+def test_sudo_password_from_a_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts: list[str] = []
 
     def getpass(prompt: str) -> str:
-        asked.append(prompt)
+        prompts.append(prompt)
         return "open sesame"
 
     monkeypatch.setattr("pyinfra.connectors.util.getpass", getpass)
     channel = held(connected("@local"), {"_sudo": True})
     assert channel is not None
-    assert len(asked) == 1
+    assert len(prompts) == 1
     channel[0].close()
     channel[1].read()
 
@@ -206,6 +208,6 @@ def test_a_sudo_that_wants_a_password_gets_the_persons(monkeypatch: pytest.Monke
 @pytest.mark.usefixtures("sudo")
 def test_a_wrong_password_is_an_error_with_sudos_words() -> None:
     with pytest.raises(
-        DeployError, match="could not be found out, and nothing was changed: sudo: no password was provided"
+        DeployError, match="could not take the deploy lock, nothing was changed: sudo: no password was provided"
     ):
         held(connected("@local", _sudo_password="wrong"), {"_sudo": True})

@@ -1,4 +1,4 @@
-"""Pulling models: the operation, and the script that runs inside Ollama's container, against a server of our own."""
+"""Pulling models: the operation, and the script that runs inside Ollama's container, against a test server."""
 
 from __future__ import annotations
 
@@ -53,41 +53,41 @@ def exec_line(script: str) -> str:
     return line
 
 
-def test_models_that_are_there_are_not_pulled(run: Run) -> None:
+def test_present_models_are_not_pulled(run: Run) -> None:
     result = pull(run, having("tinyllama:latest", "llama3.2:1b"), "tinyllama", "llama3.2:1B")
     assert result.commands == []
     assert result.noop
 
 
-def test_all_missing_models_are_pulled_in_one_go(run: Run) -> None:
+def test_all_missing_models_are_pulled_by_one_script(run: Run) -> None:
     (script,) = pull(run, having("llama3.2:3b"), "tinyllama", "llama3.2:1b").scripts
     assert exec_line(script) == (
         "docker exec -i hearth-ollama bash -s -- 60 2 tinyllama tinyllama pull llama3.2:1b llama3.2:1b pull <<'HEARTH'"
     )
 
 
-def test_a_pull_that_was_cut_off_is_looked_at_and_the_changed_are_pulled_again(run: Run) -> None:
+def test_interrupted_pulls_are_verified_and_changed_models_updated(run: Run) -> None:
     state = having("a:latest", "b:latest", "c:latest", interrupted=frozenset({"b", "gone"}), changed=frozenset({"a"}))
     result = pull(run, state, "a", "b", "c", update=True)
     (script,) = result.scripts
-    assert any("a was changed in the registry" in one for one in result.said)
-    assert any("the pull of b was cut off" in one for one in result.said)
+    assert any("a has changed in the registry" in one for one in result.said)
+    assert any("the pull of b was interrupted" in one for one in result.said)
     assert exec_line(script) == (
         "docker exec -i hearth-ollama bash -s -- 60 2 gone gone check b b repair a a update <<'HEARTH'"
     )
 
 
-def test_a_registry_that_cannot_be_asked_fails_the_run_and_what_is_missing_is_pulled_first(run: Run) -> None:
-    state = having("a:latest", unknown={"a": "no answer within 20 s"})
+def test_unreachable_registry_fails_the_run_after_missing_models_are_pulled(run: Run) -> None:
+    state = having("a:latest", unknown={"a": "no response within 20 s"})
     result = pull(run, state, "a", "b", update=True)
     assert exec_line(result.scripts[0]).endswith(" b b pull <<'HEARTH'")
     (refusal,) = result.refusals
     assert "ollama_update_models = True" in refusal
-    assert "a (no answer within 20 s)" in refusal
+    assert "a (no response within 20 s)" in refusal
     assert pull(run, state, "a", update=True).noop is None
 
 
-def test_the_disk_is_written_down_once(run: Run) -> None:
+def test_disk_is_recorded_once(run: Run) -> None:
     first = pull(run, having("a:latest", disk=DISK), "a", models_dir="/mnt/ssd/ollama")
     assert len(first.commands) == 1
     assert "/opt/hearth/models-disk" in str(first.commands[0])
@@ -95,12 +95,12 @@ def test_the_disk_is_written_down_once(run: Run) -> None:
     assert first.noop is None
     moved = replace(DISK, directory="/mnt/other")
     again = pull(run, having("a:latest", disk=moved, recorded_disk=DISK), "a", models_dir="/mnt/other")
-    assert len(again.commands) == 1, "another directory in the settings is another place on purpose"
+    assert len(again.commands) == 1, "another directory in the settings is an intended move"
     known = having("a:latest", disk=DISK, recorded_disk=replace(DISK, source="/dev/sdb1"))
     assert pull(run, known, "a", models_dir="/mnt/ssd/ollama").commands == []
 
 
-def test_an_ollama_that_does_not_answer_fails_with_a_sentence(run: Run) -> None:
+def test_unresponsive_ollama_fails_with_a_message(run: Run) -> None:
     unknown = FactPreconditionError(Models, "Ollama did not list its models: no such container")
     for result in (pull(run, unknown, "x"), run(prune_models, {Models: unknown}, models=("x",))):
         assert len(result.commands) == 1
@@ -118,7 +118,7 @@ def test_only_unlisted_models_are_removed(run: Run) -> None:
         f"docker exec -i hearth-ollama bash -s -- 0 0 {long} {long} remove Old:1b Old:1b remove <<'HEARTH'"
     )
     result = run(prune_models, {Models: having("tinyllama:latest")}, models=("tinyllama",))
-    assert (result.commands, result.noop) == ([], "all models that are there are listed")
+    assert (result.commands, result.noop) == ([], "no unlisted models")
 
 
 def test_an_empty_list_removes_nothing(run: Run) -> None:
@@ -135,21 +135,21 @@ def test_an_empty_list_removes_nothing(run: Run) -> None:
         ("someone/model", "https://models.example", "https://models.example/someone/model"),
     ],
 )
-def test_where_a_model_is_pulled_from(model: str, registry: str, source: str) -> None:
+def test_source_name(model: str, registry: str, source: str) -> None:
     assert source_name(model, registry) == source
 
 
 HOSTILE_TASKS = [Task(HOSTILE, "pull"), Task("b", "repair")]
 
 
-def test_the_scripts_are_good_shell() -> None:
+def test_scripts_have_valid_syntax() -> None:
     check_syntax(pull_script(HOSTILE_TASKS, HOSTILE, 60, 2))
     check_syntax(record_script(replace(DISK, directory=HOSTILE)))
     done = subprocess.run(["bash", "-n", str(SCRIPT)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
-def test_the_script_and_its_arguments_arrive_whole(tmp_path: Path) -> None:
+def test_script_and_arguments_arrive_unchanged(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path)
     sandbox.program("docker", "cat > received")
     assert sandbox.run(pull_script(HOSTILE_TASKS, "", 60, 2)).returncode == 0
@@ -159,41 +159,41 @@ def test_the_script_and_its_arguments_arrive_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("code", "stays"), [(0, False), (1, False), (2, True), (137, True)])
-def test_the_mark_stays_unless_the_script_came_to_its_end(tmp_path: Path, code: int, stays: bool) -> None:
-    """Killed containers and a lost engine end `docker exec` with other codes."""
+def test_mark_is_kept_unless_the_script_finished(tmp_path: Path, code: int, stays: bool) -> None:
+    """Killed containers and a lost engine make `docker exec` exit with other codes."""
     sandbox = Sandbox(tmp_path)
     mark = sandbox.root / ".pulling-models"
-    sandbox.program("docker", f"cp {mark} seen; exit {code}")
+    sandbox.program("docker", f"cp {mark} copy; exit {code}")
     sandbox.root.mkdir()
     mark.write_text("earlier\n")
     assert sandbox.run(pull_script(HOSTILE_TASKS, "", 60, 2)).returncode == code
-    assert (tmp_path / "seen").read_text() == f"earlier\n{HOSTILE}\nb\n"
+    assert (tmp_path / "copy").read_text() == f"earlier\n{HOSTILE}\nb\n"
     assert mark.exists() is stays
 
 
-def test_the_disk_is_written_down_whole(tmp_path: Path) -> None:
+def test_disk_record_is_complete(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path)
     assert sandbox.run(record_script(DISK)).returncode == 0
     assert parse_record((sandbox.root / "models-disk").read_text().splitlines()) == DISK
 
 
-# --- pull.bash, against a server that says what we tell it ----------------------------------
+# --- pull.bash, against a scripted server ---------------------------------------------------
 
 
 def _private_network() -> bool:
-    """Whether this user may make a network of its own, in which port 11434 is free."""
+    """Whether this user may create a network namespace, in which port 11434 is free."""
     try:
         return subprocess.run(["unshare", "-rn", "true"], capture_output=True, timeout=10).returncode == 0
     except OSError:
         return False
 
 
-needs_private_network = pytest.mark.skipif(not _private_network(), reason="no right to make a network namespace")
+needs_private_network = pytest.mark.skipif(not _private_network(), reason="no permission to create a network namespace")
 
 
 @dataclass
 class Pulled:
-    """How the script ended, what it said, what the server was asked, and the seconds of each of its waits."""
+    """Exit code and output of the script, the requests to the server, and the seconds of each wait."""
 
     code: int
     out: str
@@ -203,7 +203,7 @@ class Pulled:
 
 
 def answer(*lines: dict[str, Any] | str, status: int = 200, end: str = "\n", then: str = "close") -> dict[str, Any]:
-    """One answer of the server: its lines, and whether it then closes the connection or goes silent."""
+    """One response of the server: its lines, and whether it then closes the connection or goes silent."""
     texts = [line if isinstance(line, str) else json.dumps(line, separators=(",", ":")) for line in lines]
     return {"status": status, "body": "\n".join(texts) + end if texts else "", "then": then}
 
@@ -220,12 +220,12 @@ SUCCESS = answer(
 
 
 def real(
-    answers: list[dict[str, Any]], *tasks: str, patience: int = 5, retries: int = 2, store: Path | None = None
+    answers: list[dict[str, Any]], *tasks: str, timeout: int = 5, retries: int = 2, store: Path | None = None
 ) -> Pulled:
-    """Run the script in a network of its own; `tasks` are its arguments for each model."""
+    """Run the script in its own network namespace; `tasks` are its arguments for each model."""
     words = tasks or ("tinyllama", "tinyllama", "pull")
     place = ["env", f"OLLAMA_MODELS={store}"] if store else []
-    job = {"answers": answers, "command": [*place, "bash", str(SCRIPT), str(patience), str(retries), *words]}
+    job = {"answers": answers, "command": [*place, "bash", str(SCRIPT), str(timeout), str(retries), *words]}
     done = subprocess.run(
         ["unshare", "-rn", sys.executable, str(PRIVATE_SERVER)],
         input=json.dumps(job),
@@ -234,13 +234,13 @@ def real(
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    requests = [(line, json.loads(body)) for line, body in said["requests"]]
-    return Pulled(said["code"], said["out"], said["err"], requests, said["waits"])
+    result = json.loads(done.stdout)
+    requests = [(line, json.loads(body)) for line, body in result["requests"]]
+    return Pulled(result["code"], result["out"], result["err"], requests, result["waits"])
 
 
 @needs_private_network
-def test_a_model_is_pulled_and_told_how_far_it_is() -> None:
+def test_pull_with_progress() -> None:
     pulled = real([SUCCESS])
     assert pulled.code == 0, pulled.err
     assert pulled.requests == [
@@ -257,8 +257,8 @@ def test_a_model_is_pulled_and_told_how_far_it_is() -> None:
 
 
 @needs_private_network
-def test_a_slow_pull_is_told_with_its_rate_and_the_time_left() -> None:
-    """Of what came in this run: the first 100 MB were there before."""
+def test_slow_pull_shows_rate_and_time_left() -> None:
+    """Only of data from this run: the first 100 MB existed before."""
     pieces = [
         {"status": "pulling aaaa", "total": 200_000_000, "completed": mb * 1_000_000} for mb in range(100, 180, 20)
     ]
@@ -274,16 +274,16 @@ def test_a_slow_pull_is_told_with_its_rate_and_the_time_left() -> None:
 
 
 @needs_private_network
-def test_a_connection_that_ends_is_taken_up_again() -> None:
+def test_closed_connection_is_retried() -> None:
     pulled = real([answer({"status": "pulling manifest"}), SUCCESS])
     assert pulled.code == 0
     assert len(pulled.requests) == 2
     assert pulled.waits == [3]
-    assert "trying again (1 of 2) in 3 s" in pulled.out
+    assert "retrying (1 of 2) in 3 s" in pulled.out
 
 
 @needs_private_network
-def test_a_registry_out_of_reach_is_tried_as_often_as_asked() -> None:
+def test_unreachable_registry_is_retried_as_configured() -> None:
     pulled = real([answer({"error": "pull model manifest: dial tcp: i/o timeout"})] * 3)
     assert pulled.code == 1
     assert len(pulled.requests) == 3
@@ -292,9 +292,9 @@ def test_a_registry_out_of_reach_is_tried_as_often_as_asked() -> None:
     assert "ollama_models" in pulled.err
 
 
-# --- what Ollama says of registries' answers --------------------------------------------------------------------------
-# Recorded from 0.17.4, but for what a registry says itself, permissions and quotas, and lookups behind Docker's
-# resolver; "status 403" and MLX are as 0.32.15's source has them.
+# --- Ollama's messages about registries ------------------------------------------------------------------------------
+# Recorded from 0.17.4, except for texts by registries, permissions and quotas, and lookups behind Docker's resolver;
+# "status 403" and MLX are from the source of 0.32.15.
 
 MANIFEST = "pull model manifest: "
 GET = MANIFEST + 'Get "https://registry.ollama.ai/v2/library/tinyllama/manifests/latest": '
@@ -361,7 +361,7 @@ MLX = "this model requires MLX support, but the MLX runtime is not available"
         ("max retries exceeded: status 403", "access is denied"),
     ],
 )
-def test_what_no_retry_can_cure_ends_at_once_with_what_to_do(reason: str, advice: str) -> None:
+def test_permanent_errors_end_at_once_with_the_fix(reason: str, advice: str) -> None:
     pulled = real([answer({"status": "pulling manifest"}, {"error": reason})])
     assert (pulled.code, pulled.waits, len(pulled.requests)) == (1, [], 1)
     first, last = pulled.err.splitlines()
@@ -370,7 +370,7 @@ def test_what_no_retry_can_cure_ends_at_once_with_what_to_do(reason: str, advice
 
 
 LOOKUP = "dial tcp: lookup registry.ollama.ai on 127.0.0.11:53: "
-GENERAL = ". Check the name (ollama_models) and the host's internet access, then deploy again: what arrived is kept."
+GENERAL = ". Check the name (ollama_models) and the host's internet access, then deploy again; downloaded data is kept."
 DNS = ": the name registry.ollama.ai could not be resolved. Check that name and the host's DNS"
 DOWN = ": the registry is temporarily unavailable. Deploy again later"
 RATE = ": the registry limits the rate of pulls. Deploy again later"
@@ -403,16 +403,14 @@ SUM = "digest mismatch, file must be downloaded again: want sha256:a, got sha256
         (MANIFEST + "429: retry after 999999 s", [120, 120], RATE),
     ],
 )
-def test_what_a_retry_may_cure_is_tried_again_with_the_right_patience(
-    reason: str, waits: list[int], advice: str
-) -> None:
+def test_temporary_errors_are_retried_after_a_suitable_pause(reason: str, waits: list[int], advice: str) -> None:
     pulled = real([answer({"error": reason})] * 3)
     assert (pulled.code, pulled.waits, len(pulled.requests)) == (1, waits, 3)
     assert pulled.err.splitlines()[-1].startswith(f"Could not pull tinyllama from Ollama's library{advice}")
 
 
 @needs_private_network
-def test_one_attempts_reason_is_not_the_next_ones() -> None:
+def test_reason_of_one_attempt_does_not_affect_the_next() -> None:
     pulled = real([answer({"error": MANIFEST + "429: slow down"}), answer({"status": "x"}), SUCCESS])
     assert (pulled.code, pulled.waits) == (0, [30, 6])
 
@@ -429,13 +427,13 @@ def test_one_attempts_reason_is_not_the_next_ones() -> None:
         ("some/model", "https://[fd00::1]:5000/some/model", "https://[fd00::1]:5000"),
     ],
 )
-def test_the_registry_that_is_named_is_the_models_own(model: str, source: str, registry: str) -> None:
+def test_message_names_the_models_registry(model: str, source: str, registry: str) -> None:
     pulled = real([answer({"error": MANIFEST + "file does not exist"})], model, source, "pull")
     assert f"Could not pull {model} from {registry}: the registry does not have it" in pulled.err
 
 
 @needs_private_network
-def test_a_registrys_lines_become_one_and_control_characters_stay_harmless() -> None:
+def test_registry_output_is_one_line_without_control_characters() -> None:
     body = '\n\nThe model requires a newer version of Ollama.\n\n\t{"see":"there"}\x1b[2J'
     pulled = real([answer({"error": MANIFEST + "412:" + body})])
     told = 'The model requires a newer version of Ollama. {"see":"there"}\\u001b[2J'
@@ -443,14 +441,14 @@ def test_a_registrys_lines_become_one_and_control_characters_stay_harmless() -> 
 
 
 @needs_private_network
-def test_a_registrys_page_is_cut_short() -> None:
+def test_long_registry_output_is_truncated() -> None:
     pulled = real([answer({"error": MANIFEST + "404: " + "x" * 9000})])
     assert len(pulled.err) < 800
 
 
 @needs_private_network
-def test_an_error_without_a_newline_is_an_error_too() -> None:
-    """As Ollama sends it when it refuses at once."""
+def test_error_without_a_newline() -> None:
+    """Sent by Ollama when it refuses immediately."""
     pulled = real([answer({"error": "invalid model name"}, status=400, end="")])
     assert pulled.code == 1
     assert pulled.waits == []
@@ -459,22 +457,22 @@ def test_an_error_without_a_newline_is_an_error_too() -> None:
 
 
 @needs_private_network
-def test_silence_is_given_up_after_the_patience_asked_for() -> None:
-    pulled = real([answer({"status": "pulling manifest"}, then="silence"), SUCCESS], patience=1)
+def test_silent_connection_times_out() -> None:
+    pulled = real([answer({"status": "pulling manifest"}, then="silence"), SUCCESS], timeout=1)
     assert pulled.code == 0
-    assert "nothing came for 1 s" in pulled.err
+    assert "no data arrived for 1 s" in pulled.err
 
 
 @needs_private_network
-def test_a_pull_that_talks_and_does_not_move_is_given_up() -> None:
+def test_pull_without_progress_times_out() -> None:
     stuck = answer({"status": "pulling aaaa", "total": 100, "completed": 5}, then="repeat")
-    pulled = real([stuck, SUCCESS], patience=1)
+    pulled = real([stuck, SUCCESS], timeout=1)
     assert pulled.code == 0, pulled.err
     assert "no progress for 1 s" in pulled.err
 
 
 @needs_private_network
-def test_a_model_from_a_registry_of_ones_own_gets_its_plain_name() -> None:
+def test_model_from_a_private_registry_gets_its_plain_name() -> None:
     source = "http://10.0.0.1:5000/library/tinyllama"
     pulled = real([SUCCESS, answer(), answer()], "tinyllama", source, "pull")
     assert pulled.code == 0, pulled.err
@@ -486,16 +484,16 @@ def test_a_model_from_a_registry_of_ones_own_gets_its_plain_name() -> None:
 
 
 @needs_private_network
-def test_a_renaming_that_fails_fails_the_pull() -> None:
+def test_failed_rename_fails_the_pull() -> None:
     pulled = real([SUCCESS, answer(status=404)], "tinyllama", "https://models.example/library/tinyllama", "pull")
     assert pulled.code == 1
-    assert "could not be renamed" in pulled.err
+    assert "Could not rename" in pulled.err
     assert pulled.requests[0][1]["insecure"] is False
     assert "tinyllama: pulled" not in pulled.out
 
 
 @needs_private_network
-def test_a_server_that_is_not_there_is_tried_again_and_then_named() -> None:
+def test_unreachable_ollama_is_retried_and_then_reported() -> None:
     pulled = real([], retries=1)
     assert pulled.code == 1
     assert pulled.waits == [3]
@@ -503,17 +501,17 @@ def test_a_server_that_is_not_there_is_tried_again_and_then_named() -> None:
 
 
 @needs_private_network
-def test_one_that_cannot_be_had_does_not_keep_the_others_away() -> None:
+def test_failed_pull_does_not_block_the_others() -> None:
     missing = answer({"error": "file does not exist"})
     words = ("a", "a", "pull", "b", "b", "pull", "c", "c", "pull")
     pulled = real([missing, SUCCESS, missing], *words)
     assert pulled.code == 1
     assert "b: pulled" in pulled.out
-    assert "These models need a look: a c." in pulled.err
+    assert "Failed models: a c." in pulled.err
 
 
 @needs_private_network
-def test_a_changed_model_takes_the_old_ones_files_away_with_it() -> None:
+def test_update_removes_the_old_files() -> None:
     source = "http://10.0.0.1:5000/library/tinyllama"
     pulled = real([SUCCESS, answer(), answer(), answer(), answer()], "tinyllama", source, "update")
     assert pulled.code == 0, pulled.err
@@ -526,28 +524,28 @@ def test_a_changed_model_takes_the_old_ones_files_away_with_it() -> None:
 
 
 @needs_private_network
-def test_removing_takes_a_model_out_of_memory_too_and_names_what_fails() -> None:
+def test_removal_unloads_the_model_and_reports_failures() -> None:
     ok, gone = answer(), answer(status=500)
     pulled = real([ok, ok, ok, gone], "a", "a", "remove", "b", "b", "remove")
     assert pulled.code == 1
     assert pulled.requests[0] == ("POST /api/generate HTTP/1.0", {"model": "a", "keep_alive": 0, "stream": False})
     assert pulled.requests[1] == ("DELETE /api/delete HTTP/1.0", {"model": "a"})
     assert "a: removed" in pulled.out
-    assert "Model b could not be removed" in pulled.err
+    assert "Could not remove model b" in pulled.err
 
 
-# --- after a pull that was cut off ----------------------------------------------------------------
+# --- after an interrupted pull ------------------------------------------------------------------
 
 
 class Store:
-    """Ollama's store as a power cut may leave it."""
+    """Ollama's store as after a power failure."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         (root / "blobs").mkdir(parents=True)
 
     def blob(self, content: bytes, found: bytes | None = None) -> str:
-        """A file; `found` is what the disk has of it."""
+        """A file; `found` is its content on disk."""
         digest = hashlib.sha256(content).hexdigest()
         (self.root / "blobs" / f"sha256-{digest}").write_bytes(content if found is None else found)
         return digest
@@ -571,33 +569,33 @@ def store(tmp_path: Path) -> Store:
 
 
 @needs_private_network
-def test_a_model_that_is_whole_is_not_pulled_again(store: Store) -> None:
+def test_intact_model_is_not_pulled_again(store: Store) -> None:
     store.model("registry.ollama.ai/library/tinyllama/latest", store.blob(b"config"), store.blob(b"weights"))
     pulled = real([], "tinyllama", "tinyllama", "repair", store=store.root)
     assert (pulled.code, pulled.err) == (0, "")
-    assert "tinyllama: is whole" in pulled.out
+    assert "tinyllama: intact" in pulled.out
     assert len(store.blobs) == 2
 
 
 @needs_private_network
 @pytest.mark.parametrize("found", [b"", b"\0" * 7])
-def test_a_model_that_lost_its_weights_is_removed_and_pulled_again(store: Store, found: bytes) -> None:
-    """Right name and right size, and zeros inside: Ollama would load it."""
+def test_model_with_lost_weights_is_removed_and_pulled_again(store: Store, found: bytes) -> None:
+    """Correct name and size, but zeros inside: Ollama would load it."""
     config, weights = store.blob(b"config"), store.blob(b"weights", found)
     manifest = store.model("registry.ollama.ai/library/tinyllama/latest", config, weights)
     other = store.model("registry.ollama.ai/library/other/1b", config, store.blob(b"unread", b"damaged"))
     pulled = real([SUCCESS], "tinyllama", "tinyllama", "repair", store=store.root)
     assert pulled.code == 0, pulled.err
     assert [line for line, _ in pulled.requests] == ["POST /api/pull HTTP/1.0"]
-    assert "was damaged when its pull was cut off" in pulled.out
+    assert "was damaged by an interrupted pull" in pulled.out
     assert not manifest.exists()
     assert weights not in store.blobs
     assert config in store.blobs
-    assert other.exists(), "a model that was finished long ago is not read again"
+    assert other.exists(), "completely pulled models are not read again"
 
 
 @needs_private_network
-def test_what_belongs_to_no_model_is_cleared_and_what_a_pull_goes_on_from_is_kept(store: Store) -> None:
+def test_damaged_orphans_are_removed_and_resumable_files_kept(store: Store) -> None:
     empty = store.model("10.0.0.1:5000/library/tinyllama/latest", "0" * 64)
     empty.write_text("")
     whole, damaged = store.blob(b"whole"), store.blob(b"orphan", b"zeros")
@@ -617,7 +615,7 @@ def test_what_belongs_to_no_model_is_cleared_and_what_a_pull_goes_on_from_is_kep
 
 
 @needs_private_network
-def test_one_that_nobody_wants_any_more_is_only_looked_at(store: Store) -> None:
+def test_unlisted_model_is_only_verified(store: Store) -> None:
     manifest = store.model("hf.co/some/model/q4", store.blob(b"config", b"zeros"))
     pulled = real([], "hf.co/some/model:q4", "hf.co/some/model:q4", "check", store=store.root)
     assert pulled.code == 0, pulled.err

@@ -62,4 +62,4 @@ def test_a_run_continues_after_a_reboot_with_the_lock(machine: tuple[Path, str])
         "after held",
     ], run.stderr
     assert "rebooting; waiting up to 15 minutes" in run.stderr
-    assert "no sign of life" not in run.stderr
+    assert "no response from the host" not in run.stderr

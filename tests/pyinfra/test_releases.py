@@ -1,4 +1,4 @@
-"""Releases: accepted when they work, put back when the next one does not."""
+"""Releases: accepted if they work, restored if the next one does not."""
 
 from __future__ import annotations
 
@@ -34,35 +34,35 @@ def accept(run: Run, settings: Settings, state: ReleasesState) -> list[str]:
     return run(accept_release, {Releases: state}, settings=settings, paths=PATHS, release=NOW).scripts
 
 
-def test_what_was_accepted_is_not_tried_again(run: Run, make_settings: Make) -> None:
-    there = Release(id="1", files=DIGESTS, images=IMAGES)
-    assert accept(run, make_settings(), ReleasesState(there, DIGESTS, IMAGES)) == []
+def test_accepted_release_is_not_tested_again(run: Run, make_settings: Make) -> None:
+    accepted = Release(id="1", files=DIGESTS, images=IMAGES)
+    assert accept(run, make_settings(), ReleasesState(accepted, DIGESTS, IMAGES)) == []
 
 
 @pytest.mark.parametrize(
-    ("change", "asks"),
+    ("change", "prompts"),
     [
         ({"htdocs/index.html": "other"}, False),
         ({"httpd/httpd.conf": "other"}, True),
         ({"compose.yaml": "other"}, True),
     ],
 )
-def test_a_model_is_asked_unless_the_page_alone_changed(
-    run: Run, make_settings: Make, change: dict[str, str], asks: bool
+def test_prompt_is_sent_unless_only_the_page_changed(
+    run: Run, make_settings: Make, change: dict[str, str], prompts: bool
 ) -> None:
-    there = Release(id="1", files=DIGESTS | change, images=IMAGES)
-    (script,) = accept(run, make_settings(), ReleasesState(there, DIGESTS, IMAGES))
-    assert ("works 85 /api/ollama" in script) is asks
+    accepted = Release(id="1", files=DIGESTS | change, images=IMAGES)
+    (script,) = accept(run, make_settings(), ReleasesState(accepted, DIGESTS, IMAGES))
+    assert ("works 85 /api/ollama" in script) is prompts
     assert "works 85" in script
 
 
-def test_a_first_release_and_another_image_are_asked_for_words(run: Run, make_settings: Make) -> None:
-    for there in (None, Release(id="1", files=DIGESTS, images=IMAGES | {OLLAMA: "sha256:old"})):
-        (script,) = accept(run, make_settings(), ReleasesState(there, DIGESTS, IMAGES))
+def test_first_release_and_new_image_need_a_prompt(run: Run, make_settings: Make) -> None:
+    for accepted in (None, Release(id="1", files=DIGESTS, images=IMAGES | {OLLAMA: "sha256:old"})):
+        (script,) = accept(run, make_settings(), ReleasesState(accepted, DIGESTS, IMAGES))
         assert "works 85 /api/ollama" in script
 
 
-def test_scripts_are_good_shell(make_settings: Make) -> None:
+def test_release_scripts_have_valid_syntax(make_settings: Make) -> None:
     settings = make_settings(ollama_models=["llama3.2:1b"])
     hostile = Release(id="1", by=HOSTILE, images={HOSTILE: "sha256:1"}, files={f"htdocs/{HOSTILE}": "1"})
     for script in (
@@ -70,27 +70,27 @@ def test_scripts_are_good_shell(make_settings: Make) -> None:
         refuse_script(settings, tuple(hostile.files), HOSTILE),
     ):
         check_syntax(script)
-        # The inner script, too, which is mere text for the outer shell.
+        # Also the inner script, which is only text for the outer shell.
         inner = script.partition("\n")[2].rpartition("\n")[0]
         checked = subprocess.run(["bash", "-n"], input=inner, capture_output=True, text=True)
         assert checked.returncode == 0, checked.stderr
 
 
-# --- On a host ------------------------------------------------------------------------------------
+# --- on a host ------------------------------------------------------------------------------------
 
 
 class Proxy(BaseHTTPRequestHandler):
-    """Answers as the deployed proxy would, and Ollama behind it; `said` is the body of an answer to a prompt.
+    """Responds like the deployed proxy and Ollama behind it; `said` is the body of the response to a prompt.
 
-    `abilities`: what `/api/show` says of models. Of others it says nothing, as an old Ollama. `embedded`: the body of
-    an embedding.
+    `abilities`: capabilities in `/api/show`; none for other models, as with an old Ollama. `embedded`: the body of an
+    embedding.
     """
 
     said = '{"response":"Hello","done":false}\n{"response":"","done":true}\n'
     abilities: Mapping[str, list[str]] = {}
     embedded = '{"embeddings":[[-0.5,0.5]]}'
     page = 200
-    asked: list[str]
+    prompts: list[str]
 
     def do_GET(self) -> None:
         self._answer(self.page, "<html>")
@@ -99,12 +99,12 @@ class Proxy(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         if self.path == "/api/show":
             known = self.abilities.get(json.loads(body)["model"])
-            # As Ollama writes it: without spaces.
+            # Like Ollama, without spaces.
             self._answer(
                 200, json.dumps({"license": "…"} | ({"capabilities": known} if known else {}), separators=(",", ":"))
             )
             return
-        type(self).asked.append(body)
+        type(self).prompts.append(body)
         self._answer(200, self.embedded if self.path == "/api/embed" else self.said)
 
     def _answer(self, status: int, body: str) -> None:
@@ -118,7 +118,7 @@ class Proxy(BaseHTTPRequestHandler):
 
 @pytest.fixture(name="proxy")
 def _proxy() -> Iterator[tuple[type[Proxy], int]]:
-    handler = type("Handler", (Proxy,), {"asked": []})
+    handler = type("Handler", (Proxy,), {"prompts": []})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield handler, server.server_address[1]
@@ -134,7 +134,7 @@ esac"""
 
 @pytest.fixture(name="host")
 def _host(tmp_path: Path) -> Sandbox:
-    """A host with the new files in place and an older release accepted."""
+    """A host with new files and an older accepted release."""
     sandbox = Sandbox(tmp_path)
     sandbox.program("docker", DOCKER.replace("{gone}", str(tmp_path / "gone")))
     old = sandbox.root / "releases" / BEFORE
@@ -164,9 +164,7 @@ def release_of(settings: Settings) -> Release:
     )
 
 
-def test_a_release_that_works_is_written_down(
-    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make
-) -> None:
+def test_working_release_is_recorded(host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make) -> None:
     handler, port = proxy
     settings = make_settings(proxy_port=port)
     release = release_of(settings)
@@ -179,10 +177,10 @@ def test_a_release_that_works_is_written_down(
     assert (kept / "images").read_text() == f"{OLLAMA} sha256:1\n{HTTPD} sha256:2\n"
     assert (kept / "previous").read_text().strip() == BEFORE
     assert '"accepted"' in (host.root / "releases/log.jsonl").read_text()
-    assert json.loads(handler.asked[0])["model"] == settings.ollama_models[0]
+    assert json.loads(handler.prompts[0])["model"] == settings.ollama_models[0]
 
 
-# What can't be written on a full disk: a directory has the name.
+# What can't be written, as on a full disk: a directory has the name.
 FULL = {
     "the release": 'cp "$@" && mkdir -p {releases}/.new/release.json',
     "its acceptance": 'cp "$@" && mkdir -p {releases}/accepted.new',
@@ -190,7 +188,7 @@ FULL = {
 
 
 @pytest.mark.parametrize("full", FULL.values(), ids=FULL)
-def test_a_release_that_could_not_be_written_down_is_not_accepted(
+def test_release_that_cannot_be_recorded_is_not_accepted(
     host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, full: str
 ) -> None:
     host.program("cp", f"/bin/{full}".replace("{releases}", str(host.root / "releases")))
@@ -202,45 +200,45 @@ def test_a_release_that_could_not_be_written_down_is_not_accepted(
     assert not (host.root / "releases/log.jsonl").exists()
 
 
-def test_a_disk_that_does_not_list_a_release_is_no_proof_that_it_serves(host: Sandbox, make_settings: Make) -> None:
+def test_unreadable_release_does_not_count_as_running(host: Sandbox, make_settings: Make) -> None:
     host.program("find", "exit 1")
     done = host.run(refuse_script(make_settings(), PATHS, "anna@laptop"))
     assert done.returncode == 1
-    assert f"Release {BEFORE} did not come up either" in done.stderr
+    assert f"Release {BEFORE} did not start either" in done.stderr
     assert "something else" not in done.stderr
 
 
 GATED = {"proxy_access": "users", "proxy_users": {"anna": {"env": "HEARTH_ANNA"}}}
-# `docker exec CONTAINER COMMAND …` runs the command here, where the test's server is that of the container.
+# `docker exec CONTAINER COMMAND …` runs the command here, with the test's server as the container's.
 INSIDE = """if [ "$1 $3" = 'exec bash' ]; then
-  script=$(printf '%s\\n' "$5" | sed 's/ask 80/ask {port}/; s,ask ollama/11434,ask {port},')
+  script=$(printf '%s\\n' "$5" | sed 's/http 80/http {port}/; s,http ollama/11434,http {port},')
   shift 5
   exec bash -c "$script" "$@"
 fi
 """
 
 
-def test_where_callers_sign_in_a_release_is_tried_from_inside(
+def test_release_with_sign_in_is_tested_from_inside(
     host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make
 ) -> None:
-    """And so is one that it is rolled back to: the trial has no password."""
+    """Also after a rollback: the test has no password."""
     host.program("docker", INSIDE.replace("{port}", str(proxy[1])) + DOCKER.replace("{gone}", "/no"))
     settings = make_settings(**GATED, proxy_port=1, ollama_models=["tinyllama"])
     done = host.run(accept_script(settings, release_of(settings), True))
     assert done.returncode == 0, done.stderr
-    assert json.loads(proxy[0].asked[0])["model"] == "tinyllama"
+    assert json.loads(proxy[0].prompts[0])["model"] == "tinyllama"
     assert any(call.startswith("docker exec hearth-httpd bash -c ") for call in host.calls)
     probe = (host.root / "releases" / NOW.id / "probe").read_text().splitlines()
     assert probe[0] == "inside"
     proxy[0].page = 401
     refused = host.run(accept_script(settings, release_of(settings), True))
     assert refused.returncode == 1
-    assert "The chat page does not come: HTTP/1.0 401" in refused.stderr
+    assert "The chat page did not load: HTTP/1.0 401" in refused.stderr
 
 
 @pytest.fixture(name="inside")
 def _inside(host: Sandbox, proxy: tuple[type[Proxy], int]) -> Sandbox:
-    """The host, from whose httpd container Ollama is reached."""
+    """A host on which Ollama is reachable from httpd's container."""
     host.program("docker", INSIDE.replace("{port}", str(proxy[1])) + DOCKER.replace("{gone}", "/no"))
     return host
 
@@ -254,7 +252,7 @@ ABILITIES = {
 
 
 @pytest.mark.parametrize("models", [["minilm", "llama3.2:1b"], ["hf.co/some/vectors:1b", "llama3.2:1b", "minilm"]])
-def test_the_first_model_that_talks_is_asked(
+def test_first_chat_model_gets_the_prompt(
     inside: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, models: list[str]
 ) -> None:
     handler, port = proxy
@@ -262,44 +260,44 @@ def test_the_first_model_that_talks_is_asked(
     settings = make_settings(proxy_port=port, ollama_models=models)
     done = inside.run(accept_script(settings, release_of(settings), True))
     assert done.returncode == 0, done.stderr
-    assert [json.loads(body)["model"] for body in handler.asked] == ["llama3.2:1b"]
-    assert "a prompt streams through the proxy" in done.stdout
+    assert [json.loads(body)["model"] for body in handler.prompts] == ["llama3.2:1b"]
+    assert "a test prompt was answered through the proxy" in done.stdout
 
 
-def test_a_release_of_models_for_embeddings_is_accepted_by_an_embedding(
+def test_release_with_embedding_models_is_accepted_by_an_embedding(
     inside: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, run: Run
 ) -> None:
-    """So is the one that it is rolled back to, and no embedding is no release."""
+    """Also after a rollback; without an embedding the release is not accepted."""
     handler, port = proxy
     handler.abilities = ABILITIES
     routes = [{"path": "/api/embed", "to": "/api/embed", "methods": ["POST"]}]
     settings = make_settings(proxy_port=port, ollama_models=["picture", "minilm"], proxy_routes=routes)
     done = inside.run(accept_script(settings, release_of(settings), True))
     assert done.returncode == 0, done.stderr
-    assert "minilm makes embeddings. No model in ollama_models answers questions" in done.stdout
-    assert [json.loads(body) for body in handler.asked] == [{"model": "minilm", "input": "hello"}]
+    assert "minilm returns embeddings. No model in ollama_models can chat" in done.stdout
+    assert [json.loads(body) for body in handler.prompts] == [{"model": "minilm", "input": "hello"}]
     (inside.root / "releases" / BEFORE / "probe").write_text(f"{port}\n\n\nminilm\n")
     (script,) = run(roll_back, {}, settings=settings, by="anna@laptop").scripts
-    assert "minilm makes embeddings" in inside.run(script).stdout
+    assert "minilm returns embeddings" in inside.run(script).stdout
     handler.embedded = '{"error":"llama runner process has terminated"}'
     refused = inside.run(accept_script(settings, release_of(settings), True))
     assert refused.returncode == 1
-    assert 'minilm did not make an embedding: HTTP/1.0 200 OK … {"error":"llama runner' in refused.stderr
+    assert 'minilm did not return an embedding: HTTP/1.0 200 OK … {"error":"llama runner' in refused.stderr
 
 
-def test_models_that_do_neither_are_not_tried(
+def test_models_without_chat_and_embedding_are_not_tested(
     inside: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make
 ) -> None:
     proxy[0].abilities = ABILITIES
     settings = make_settings(proxy_port=proxy[1], ollama_models=["picture"])
     done = inside.run(accept_script(settings, release_of(settings), True))
     assert done.returncode == 0, done.stderr
-    assert "none of picture answers questions or makes embeddings" in done.stdout
-    assert proxy[0].asked == []
+    assert "none of picture can chat or create embeddings" in done.stdout
+    assert proxy[0].prompts == []
 
 
 @pytest.mark.parametrize(("keeps", "kept"), [("compose.yaml", True), ("release", True), ("", False)])
-def test_passwords_and_keys_go_with_the_last_release_that_asks_for_any(
+def test_credentials_are_removed_with_the_last_release_that_needs_them(
     host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, keeps: str, kept: bool
 ) -> None:
     secrets = host.root / "secrets/httpd"
@@ -323,12 +321,12 @@ def test_passwords_and_keys_go_with_the_last_release_that_asks_for_any(
         {"page": 503},
         {"said": '{"error":"llama runner has terminated"}\n'},
         {"said": '{"response":"He'},
-        # A model that ends at once, or was only loaded.
+        # A response that ends at once, or a model that was only loaded.
         {"said": '{"response":"","done":true}\n'},
         {"said": '{"message":{"content":""},"done":true}\n'},
     ],
 )
-def test_a_release_that_does_not_work_gives_way_to_the_one_before(
+def test_broken_release_is_rolled_back(
     host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, broken: dict[str, object]
 ) -> None:
     handler, port = proxy
@@ -337,7 +335,7 @@ def test_a_release_that_does_not_work_gives_way_to_the_one_before(
     settings = make_settings(proxy_port=port)
     done = host.run(accept_script(settings, release_of(settings), True))
     assert done.returncode == 1
-    assert f"Release {BEFORE} serves again" in done.stderr
+    assert f"Release {BEFORE} is running again" in done.stderr
     assert {path: (host.root / path).read_text() for path in FILES} == {path: f"old {path}" for path in FILES}
     assert not (host.root / "htdocs/added.js").exists()
     assert f"docker tag sha256:0 {HTTPD}" in host.calls
@@ -350,42 +348,40 @@ def test_a_release_that_does_not_work_gives_way_to_the_one_before(
 
 RESTARTING = """case "$*" in
 *"--no-deps ollama") exec /bin/sleep 2;;
-inspect*RestartCount*hearth-httpd*) n=$(cat {looks} 2>/dev/null || echo 0); echo $((n + 3)) > {looks}; echo "id $n";;
+inspect*RestartCount*hearth-httpd*) n=$(cat {polls} 2>/dev/null || echo 0); echo $((n + 3)) > {polls}; echo "id $n";;
 esac
 """
 
 
-def test_an_httpd_that_ends_again_and_again_does_not_keep_the_one_before_from_its_place(
-    host: Sandbox, make_settings: Make
-) -> None:
-    """It is replaced last, so its restarts say nothing of the Ollama that is waited for first."""
-    docker = RESTARTING.replace("{looks}", str(host.directory / "looks"))
+def test_crash_looping_httpd_does_not_block_the_rollback(host: Sandbox, make_settings: Make) -> None:
+    """It is replaced last, so its restarts don't count while waiting for Ollama."""
+    docker = RESTARTING.replace("{polls}", str(host.directory / "polls"))
     host.program("docker", docker + DOCKER.replace("{gone}", str(host.directory / "gone")))
     host.program("sleep", "exec /bin/sleep 0.05")
     done = host.run(refuse_script(make_settings(), PATHS, "anna@laptop"))
-    assert f"Release {BEFORE} serves again" in done.stderr
+    assert f"Release {BEFORE} is running again" in done.stderr
     assert "three times" not in done.stderr
 
 
-def test_an_old_image_that_is_gone_and_has_changed_is_no_way_back(host: Sandbox, make_settings: Make) -> None:
+def test_no_rollback_to_an_image_that_is_gone(host: Sandbox, make_settings: Make) -> None:
     (host.directory / "gone").touch()
     done = host.run(refuse_script(make_settings(), PATHS, "anna@laptop"))
     assert done.returncode == 1
     assert f"docker pull {HTTPD}" in host.calls
-    assert "leads to another image today" in done.stderr
-    assert "did not come up either" in done.stderr
-    assert (host.root / "compose.yaml").read_text() == "new compose", "half a way back would be worse"
+    assert "now refers to a different image" in done.stderr
+    assert "did not start either" in done.stderr
+    assert (host.root / "compose.yaml").read_text() == "new compose", "half a rollback would be worse"
 
 
-def test_where_nothing_was_accepted_there_is_no_way_back(host: Sandbox, make_settings: Make) -> None:
+def test_no_rollback_without_an_accepted_release(host: Sandbox, make_settings: Make) -> None:
     (host.root / "releases/accepted").unlink()
     done = host.run(refuse_script(make_settings(), PATHS, "anna@laptop"))
     assert done.returncode == 1
-    assert "none to go back to" in done.stderr
+    assert "none to roll back to" in done.stderr
     assert (host.root / "compose.yaml").read_text() == "new compose"
 
 
-def test_a_failure_of_what_was_accepted_is_no_reason_to_go_back(host: Sandbox, make_settings: Make) -> None:
+def test_no_rollback_if_the_accepted_release_fails(host: Sandbox, make_settings: Make) -> None:
     old = host.root / "releases" / BEFORE
     for path, text in FILES.items():
         (old / "tree" / path).write_text(text)
@@ -396,18 +392,16 @@ def test_a_failure_of_what_was_accepted_is_no_reason_to_go_back(host: Sandbox, m
     assert not any("tag" in call for call in host.calls)
 
 
-def test_only_as_many_releases_are_kept_as_the_settings_say(
-    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make
-) -> None:
+def test_releases_kept(host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make) -> None:
     settings = make_settings(proxy_port=proxy[1], releases_kept=1)
     done = host.run(accept_script(settings, release_of(settings), False))
     assert done.returncode == 0, done.stderr
     assert not (host.root / "releases" / BEFORE).exists()
     assert "docker rmi sha256:0" in host.calls
-    assert "docker rmi sha256:1" not in host.calls, "the release that serves uses it"
+    assert "docker rmi sha256:1" not in host.calls, "the current release uses it"
 
 
-def test_a_rollback_goes_to_the_release_before_and_back_there_is_none(
+def test_rollback_to_the_previous_release_only_once(
     host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, run: Run
 ) -> None:
     settings = make_settings(proxy_port=proxy[1])
@@ -421,10 +415,10 @@ def test_a_rollback_goes_to_the_release_before_and_back_there_is_none(
     assert (host.root / "releases/accepted").read_text().strip() == BEFORE
     again = host.run(script)
     assert again.returncode == 1
-    assert "no release to go back to" in again.stderr
+    assert "no release to roll back to" in again.stderr
 
 
-def test_a_rollback_that_could_not_be_written_down_says_so(
+def test_rollback_that_cannot_be_recorded_is_reported(
     host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, run: Run
 ) -> None:
     settings = make_settings(proxy_port=proxy[1])
@@ -434,12 +428,12 @@ def test_a_rollback_that_could_not_be_written_down_says_so(
     (script,) = run(roll_back, {}, settings=settings, by="anna@laptop").scripts
     done = host.run(script)
     assert done.returncode == 1
-    assert f"Release {BEFORE} serves, but " in done.stderr
+    assert f"Release {BEFORE} is running, but " in done.stderr
     assert f"still names {NOW.id}" in done.stderr
     assert "rolled back" not in (host.root / "releases/log.jsonl").read_text()
 
 
-def test_a_rollback_to_what_does_not_work_goes_forward_again(
+def test_rollback_to_a_broken_release_is_undone(
     host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, run: Run
 ) -> None:
     handler, port = proxy
@@ -450,13 +444,13 @@ def test_a_rollback_to_what_does_not_work_goes_forward_again(
     (script,) = run(roll_back, {}, settings=settings, by="anna@laptop").scripts
     done = host.run(script)
     assert done.returncode == 1
-    assert f"Release {NOW.id} serves again" in done.stderr
+    assert f"Release {NOW.id} is running again" in done.stderr
     assert (host.root / "compose.yaml").read_text() == "new compose"
     assert (host.root / "htdocs/added.js").exists()
     assert (host.root / "releases/accepted").read_text().strip() == NOW.id
 
 
-def test_a_release_with_another_port_comes_back_behind_the_firewall(host: Sandbox, make_settings: Make) -> None:
+def test_rollback_protects_another_port_by_the_firewall(host: Sandbox, make_settings: Make) -> None:
     ports = '      - "127.0.0.1:11434:11434"\n      - "8085:80"\n      - "85:80"\n'
     (host.root / "releases" / BEFORE / "tree/compose.yaml").write_text(ports)
     host.program("nft", 'case "$*" in *" input") echo "        tcp dport 85 goto ask";; esac')
@@ -467,18 +461,18 @@ def test_a_release_with_another_port_comes_back_behind_the_firewall(host: Sandbo
     assert host.calls.index(added[-1]) < up
 
 
-def test_a_port_that_the_firewall_does_not_take_is_not_opened_by_going_back(host: Sandbox, make_settings: Make) -> None:
+def test_rollback_opens_no_port_that_the_firewall_rejects(host: Sandbox, make_settings: Make) -> None:
     ports = '      - "8085:80"\n      - "85:80"\n'
     (host.root / "releases" / BEFORE / "tree/compose.yaml").write_text(ports)
-    # The last of the ports is no trouble: one failure among several counts.
+    # The last port succeeds: one failure among several counts.
     host.program("nft", 'case "$*" in add*) exit 1;; *" input") echo "        tcp dport 85 goto ask";; esac')
     done = host.run(refuse_script(make_settings(), PATHS, "anna@laptop"))
     assert done.returncode == 1
-    assert f"Release {BEFORE} did not come up either" in done.stderr
+    assert f"Release {BEFORE} did not start either" in done.stderr
     assert not any("up --detach" in call for call in host.calls)
 
 
-def test_a_host_without_a_firewall_gets_none_by_going_back(host: Sandbox, make_settings: Make) -> None:
+def test_rollback_without_firewall_adds_none(host: Sandbox, make_settings: Make) -> None:
     (host.root / "releases" / BEFORE / "tree/compose.yaml").write_text('      - "8085:80"\n')
     host.program("nft", "exit 1")
     assert host.run(refuse_script(make_settings(), PATHS, "anna@laptop")).returncode == 1

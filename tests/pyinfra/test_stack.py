@@ -39,44 +39,44 @@ def sync(run: Run, settings: Settings, present: dict[str, str]) -> Result:
     return run(sync_files, {Tree: TreeState(present)}, files=FILES, settings=settings)
 
 
-def test_files_that_agree_are_not_sent(run: Run, settings: Settings) -> None:
+def test_files_in_sync_are_not_uploaded(run: Run, settings: Settings) -> None:
     result = sync(run, settings, DIGESTS)
     assert result.commands == []
     assert result.noop
 
 
-def test_only_files_that_differ_are_sent(run: Run, settings: Settings) -> None:
+def test_only_differing_files_are_uploaded(run: Run, settings: Settings) -> None:
     directory, upload, script = sync(run, settings, DIGESTS | {"htdocs/chat.js": "other"}).commands
     assert directory == "install -d -m 0755 /opt/hearth"
     assert upload[0] == "upload"
     with tarfile.open(fileobj=io.BytesIO(upload[1].encode())) as archive:
         assert archive.getnames() == ["htdocs/chat.js"]
     assert script == swap_script(["htdocs/chat.js"], upload[2], HTTPD)
-    assert "docker" not in script, "a page needs no trial"
+    assert "docker" not in script, "pages need no validation"
 
 
 @pytest.mark.parametrize(
-    ("path", "trial"),
+    ("path", "validation"),
     [("compose.yaml", "docker compose -f /opt/hearth/.incoming/compose.yaml config"), ("httpd/httpd.conf", "httpd -t")],
 )
-def test_configurations_are_tried_before_they_take_their_places(path: str, trial: str) -> None:
+def test_configurations_are_validated_before_they_go_live(path: str, validation: str) -> None:
     script = swap_script([path], "/opt/hearth/.incoming.tar", HTTPD)
-    assert script.index(trial) < script.index("mv -f")
+    assert script.index(validation) < script.index("mv -f")
 
 
-def test_another_image_is_tried_with_the_configuration_that_is_there() -> None:
+def test_new_image_is_validated_with_the_existing_configuration() -> None:
     script = swap_script(["compose.yaml"], "/u.tar", HTTPD)
     assert f"src=/opt/hearth/httpd,dst=/usr/local/apache2/conf/hearth,readonly {HTTPD} httpd -t" in script
     assert script.index("httpd -t") < script.index("mv -f")
-    assert "touch" not in script, "httpd is made anew; there is nothing to reload"
+    assert "touch" not in script, "httpd is recreated; no reload needed"
 
 
-def test_the_mark_for_a_reload_comes_between_trial_and_change() -> None:
+def test_reload_is_marked_between_validation_and_change() -> None:
     script = swap_script(["httpd/httpd.conf"], "/u.tar", HTTPD)
     assert script.index("httpd -t") < script.index("touch /opt/hearth/.reload-httpd") < script.index("mv -f")
 
 
-def test_an_archive_depends_on_its_files_alone() -> None:
+def test_archive_depends_only_on_its_files() -> None:
     assert pack_files(FILES) == pack_files(dict(reversed(FILES.items())))
     with tarfile.open(fileobj=io.BytesIO(pack_files(FILES))) as archive:
         assert {member.name: archive.extractfile(member).read() for member in archive} == FILES  # type: ignore[union-attr]
@@ -84,13 +84,13 @@ def test_an_archive_depends_on_its_files_alone() -> None:
 
 
 @pytest.mark.parametrize("paths", [sorted(FILES), ["a.html"], [HOSTILE, f"d/{HOSTILE}"]])
-def test_the_swap_script_is_good_shell(paths: list[str]) -> None:
+def test_swap_script_has_valid_syntax(paths: list[str]) -> None:
     check_syntax(swap_script(paths, "/u.tar", HOSTILE))
 
 
 @pytest.fixture(name="live")
 def _live(tmp_path: Path) -> Sandbox:
-    """A host with old files, and a docker that finds everything well."""
+    """A host with old files, and a docker for which everything is valid."""
     sandbox = Sandbox(tmp_path)
     sandbox.program("docker")
     for path in FILES:
@@ -107,7 +107,7 @@ def contents(sandbox: Sandbox) -> dict[str, bytes]:
     return {path: (sandbox.root / path).read_bytes() for path in FILES}
 
 
-def test_files_take_their_places_and_nothing_is_left_over(live: Sandbox) -> None:
+def test_files_go_live_and_nothing_is_left_over(live: Sandbox) -> None:
     done = live.run(SWAP)
     assert done.returncode == 0, done.stderr
     assert contents(live) == FILES
@@ -115,23 +115,23 @@ def test_files_take_their_places_and_nothing_is_left_over(live: Sandbox) -> None
     assert {(live.root / path).stat().st_mode & 0o777 for path in FILES} == {0o644}
 
 
-@pytest.mark.parametrize("trial", ["compose", "run"])
-def test_nothing_goes_live_when_one_trial_fails(live: Sandbox, trial: str) -> None:
-    live.program("docker", f'[ "$1" != {trial} ]')
+@pytest.mark.parametrize("validation", ["compose", "run"])
+def test_nothing_goes_live_if_a_validation_fails(live: Sandbox, validation: str) -> None:
+    live.program("docker", f'[ "$1" != {validation} ]')
     assert live.run(SWAP).returncode != 0
     assert set(contents(live).values()) == {b"old"}
     assert not (live.root / ".reload-httpd").exists()
 
 
-def test_nothing_goes_live_of_an_upload_that_broke_off(live: Sandbox) -> None:
-    """A full disk, say: tar leaves the last file short."""
+def test_nothing_goes_live_from_an_incomplete_upload(live: Sandbox) -> None:
+    """For example on a full disk: tar leaves the last file truncated."""
     files = {"htdocs/chat.js": b"x" * 4096}
     (live.root / ".incoming.tar").write_bytes(pack_files(files)[:1024])
     assert live.run(swap_script(sorted(files), "/opt/hearth/.incoming.tar", HTTPD)).returncode != 0
     assert (live.root / "htdocs/chat.js").read_bytes() == b"old"
 
 
-def test_hostile_names_are_only_names(live: Sandbox) -> None:
+def test_hostile_file_names_are_harmless(live: Sandbox) -> None:
     files = {"htdocs/x'; touch pwned; $(touch pwned).html": b"1"}
     (live.root / ".incoming.tar").write_bytes(pack_files(files))
     assert live.run(swap_script(sorted(files), "/opt/hearth/.incoming.tar", HOSTILE)).returncode == 0
@@ -166,7 +166,7 @@ def test_healthy_containers_are_left_alone(run: Run) -> None:
     assert result.noop
 
 
-def test_a_reload_alone_touches_no_container(run: Run) -> None:
+def test_pending_reload_changes_no_container(run: Run) -> None:
     (script,) = up(run, ProjectState(HASHES, RUNNING, reload_pending=True)).scripts
     assert "up --" not in script
     assert "docker exec hearth-httpd httpd -f conf/hearth/httpd.conf -k graceful" in script
@@ -183,42 +183,42 @@ def test_a_reload_alone_touches_no_container(run: Run) -> None:
         ProjectState(HASHES, (RUNNING[0], container("hearth-httpd", "httpd", "b2", "sha256:old"))),
     ],
 )
-def test_what_compose_sees_itself_is_left_to_one_up(run: Run, state: ProjectState) -> None:
+def test_drift_that_compose_detects_needs_only_one_up(run: Run, state: ProjectState) -> None:
     (script,) = up(run, state).scripts
     assert "if ! { bring_up 60 --remove-orphans hearth-ollama hearth-httpd; }; then" in script
     assert "force-recreate" not in script
     assert "docker rm" not in script
 
 
-def test_what_compose_would_not_repair_is_recreated_first(run: Run) -> None:
+def test_drift_that_compose_ignores_is_recreated_first(run: Run) -> None:
     sick = container("hearth-httpd", "httpd", "b2", "sha256:2", health="unhealthy")
     (script,) = up(run, ProjectState(HASHES, (RUNNING[0], sick))).scripts
     assert script.index("--force-recreate httpd") < script.index("bring_up 60 --remove-orphans")
 
 
-def test_a_foreign_container_gives_way_first(run: Run) -> None:
+def test_foreign_container_is_removed_first(run: Run) -> None:
     foreign = container("hearth-ollama", "", "", "sha256:1")
     (script,) = up(run, ProjectState(HASHES, (foreign, RUNNING[1]))).scripts
     assert script.index("docker rm --force hearth-ollama") < script.index("if ! {")
 
 
-def test_a_silent_engine_is_an_error_and_not_an_empty_host(run: Run) -> None:
+def test_unresponsive_engine_is_an_error(run: Run) -> None:
     result = run(
         compose_up, {Project: SILENT}, images={"ollama": OLLAMA, "httpd": HTTPD}, timeout=60, on_failure=FAILURE
     )
     assert len(result.commands) == 1
-    assert "does not answer" in result.refusals[0]
+    assert "does not respond" in result.refusals[0]
 
 
 DRIFT = [
-    Drift("hearth-ollama", "was not made by this Compose project", "remove"),
+    Drift("hearth-ollama", "was not created by this Compose project", "remove"),
     Drift("hearth-httpd", "is unhealthy", "recreate"),
     Drift("hearth-httpd", "is on the networks []", "recreate"),
 ]
 
 
 @pytest.mark.parametrize("drift", [None, [], DRIFT, [Drift(HOSTILE, "", "remove")]])
-def test_the_converge_script_is_good_shell(drift: list[Drift] | None) -> None:
+def test_converge_script_has_valid_syntax(drift: list[Drift] | None) -> None:
     check_syntax(converge_script(drift, 60, FAILURE))
 
 
@@ -236,7 +236,7 @@ def test_all_remedies_in_order(tmp_path: Path) -> None:
     ]
 
 
-def test_containers_that_stay_unhealthy_fail_the_run_and_what_follows_is_done(tmp_path: Path) -> None:
+def test_containers_that_stay_unhealthy_fail_the_run_and_trigger_on_failure(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path)
     sandbox.root.mkdir()
     sandbox.program("docker", 'case "$*" in *"up --detach"*) exit 1;; *logs*) echo "address in use";; esac')
@@ -247,8 +247,8 @@ def test_containers_that_stay_unhealthy_fail_the_run_and_what_follows_is_done(tm
 
 
 @pytest.mark.parametrize("httpd", ["b2", "new"])
-def test_ollama_is_replaced_by_itself(run: Run, httpd: str) -> None:
-    """So that the page is there while it starts. On a host that has neither, one call brings both up."""
+def test_ollama_is_replaced_alone(run: Run, httpd: str) -> None:
+    """The page stays up meanwhile. On a host that has neither, one call starts both."""
     (script,) = up(run, ProjectState({"ollama": "new", "httpd": httpd}, RUNNING)).scripts
     assert "{ bring_up 60 '--no-deps ollama' hearth-ollama && bring_up 60 --remove-orphans hearth-ollama" in script
     (script,) = up(run, ProjectState(HASHES, ())).scripts
@@ -256,7 +256,9 @@ def test_ollama_is_replaced_by_itself(run: Run, httpd: str) -> None:
 
 
 @pytest.mark.parametrize(("established", "waits"), [(True, 3), (False, 0)])
-def test_running_answers_may_end_before_a_container_is_replaced(tmp_path: Path, established: bool, waits: int) -> None:
+def test_in_flight_responses_may_finish_before_a_container_is_replaced(
+    tmp_path: Path, established: bool, waits: int
+) -> None:
     sandbox = Sandbox(tmp_path)
     sandbox.root.mkdir()
     sandbox.program("docker", 'case "$*" in *State.Pid*) echo 4194305;; esac')
@@ -264,25 +266,25 @@ def test_running_answers_may_end_before_a_container_is_replaced(tmp_path: Path, 
     table = tmp_path / "tcp"
     state = "01" if established else "06"
     table.write_text(f"   0: 030012AC:D2F0 020012AC:2CAA {state} 00000000:00000000 00:00000000 00000000\n")
-    script = converge_script([], 60, FAILURE, quiet_wait=3).replace("/proc/$pid/net/tcp", str(table))
+    script = converge_script([], 60, FAILURE, drain_timeout=3).replace("/proc/$pid/net/tcp", str(table))
     done = sandbox.run(script)
     assert done.returncode == 0, done.stderr
-    # The wait for Compose sleeps as well, after its first look.
-    begun = next(index for index, call in enumerate(sandbox.calls) if "RestartCount" in call)
-    assert sandbox.calls[:begun].count("sleep 1") == waits
-    assert ("An answer is running" in done.stdout) is established
+    # The wait for Compose also sleeps, after its first poll.
+    started = next(index for index, call in enumerate(sandbox.calls) if "RestartCount" in call)
+    assert sandbox.calls[:started].count("sleep 1") == waits
+    assert ("A response is in flight" in done.stdout) is established
 
 
-def test_an_ollama_that_is_stuck_is_recreated_at_once(run: Run) -> None:
-    """Its questions stay open for ever: waiting for them would only make people wait longer."""
-    sick = replace(RUNNING[0], health="unhealthy", trouble="stuck: 1 question(s) wait, and no model has worked")
+def test_stuck_ollama_is_recreated_at_once(run: Run) -> None:
+    """Its requests never finish, so waiting for them would only prolong the outage."""
+    sick = replace(RUNNING[0], health="unhealthy", trouble="stuck: 1 request(s) waiting, and no model has worked")
     (script,) = up(run, ProjectState(HASHES, (sick, RUNNING[1]))).scripts
-    assert "\nquiet 0 hearth-httpd\n" in script
+    assert "\ndrain 0 hearth-httpd\n" in script
     assert script.index("--force-recreate ollama") < script.index("bring_up 60 '--no-deps ollama'")
     assert "--force-recreate httpd" not in script
     other = replace(sick, trouble="Health check exceeded timeout (25s)")
     (script,) = up(run, ProjectState(HASHES, (other, RUNNING[1]))).scripts
-    assert "\nquiet 30 hearth-httpd\n" in script, "it may be busy"
+    assert "\ndrain 30 hearth-httpd\n" in script, "it may be busy"
 
 
 CRASHING = """case "$*" in
@@ -293,20 +295,20 @@ esac"""
 
 
 @pytest.mark.parametrize(("restarts", "code"), [(1, 1), (0, 0)])
-def test_a_container_that_ends_again_and_again_is_not_waited_for(tmp_path: Path, restarts: int, code: int) -> None:
+def test_crash_looping_container_is_not_waited_for(tmp_path: Path, restarts: int, code: int) -> None:
     sandbox = Sandbox(tmp_path)
     sandbox.root.mkdir()
-    script = CRASHING.format(tmp_path / "looks", restarts)
+    script = CRASHING.format(tmp_path / "polls", restarts)
     sandbox.program("docker", script if code else script.replace("exec /bin/sleep 25", "exec /bin/sleep 2"))
     sandbox.program("sleep", "exec /bin/sleep 0.05")
-    begun = time.monotonic()
+    started = time.monotonic()
     done = sandbox.run(converge_script([], 60, FAILURE))
     assert done.returncode == code
     assert ("three times" in done.stderr) is bool(code)
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - started < 20
 
 
-def test_a_reload_that_is_due_is_done_once(tmp_path: Path) -> None:
+def test_pending_reload_is_done_once(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path)
     sandbox.root.mkdir()
     (sandbox.root / ".reload-httpd").touch()
@@ -316,12 +318,12 @@ def test_a_reload_that_is_due_is_done_once(tmp_path: Path) -> None:
     assert sandbox.calls == ["docker exec hearth-httpd httpd -f conf/hearth/httpd.conf -k graceful"]
 
 
-def test_a_reload_that_fails_fails_the_run_and_stays_due(tmp_path: Path) -> None:
+def test_failed_reload_fails_the_run_and_stays_pending(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path)
     sandbox.root.mkdir()
     (sandbox.root / ".reload-httpd").touch()
     sandbox.program("docker", "exit 1")
     done = sandbox.run(converge_script(None, 60, FAILURE))
     assert done.returncode != 0
-    assert "took over" not in done.stdout
+    assert "reloaded" not in done.stdout
     assert (sandbox.root / ".reload-httpd").exists()

@@ -42,7 +42,7 @@ def _checkout(tmp_path: Path) -> Path:
 
 def test_a_directory_instead_of_an_inventory() -> None:
     output = pyinfra("inventory/", "deploy.py", "--dry")
-    assert "inventory/ is a directory, and an inventory is a file" in output
+    assert "inventory/ is a directory, not an inventory file" in output
     assert "inventory/pi.py" in output
 
 
@@ -54,7 +54,7 @@ def test_a_missing_inventory() -> None:
 
 def test_an_unknown_host() -> None:
     output = pyinfra("raspberrypi.invalid", "deploy.py", "-y")
-    assert "raspberrypi.invalid is no inventory file, and no host of that name is known here" in output
+    assert "raspberrypi.invalid is neither an inventory file nor a known host" in output
     assert "inventory/pi.py" in output
 
 
@@ -72,13 +72,13 @@ def test_a_limit_that_matches_nothing(words: tuple[str, ...]) -> None:
 
 
 def test_an_exclude_that_leaves_nothing() -> None:
-    assert "--exclude pi leaves no host over" in pyinfra("inventory/pi.py", "deploy.py", "-y", "--exclude", "pi")
+    assert "--exclude pi leaves no host" in pyinfra("inventory/pi.py", "deploy.py", "-y", "--exclude", "pi")
 
 
 def test_settings_for_an_unknown_group(checkout: Path) -> None:
     (checkout / "group_data" / "proxmoks.py").write_text('chat_title = "Cellar"\n')
     output = pyinfra("inventory/pi.py", "deploy.py", "-y", directory=checkout)
-    assert "group_data/proxmoks.py has settings for a group proxmoks, which no inventory has" in output
+    assert "group_data/proxmoks.py has settings for the group proxmoks, but no inventory has that group" in output
     assert "did you mean proxmox.py?" in output
 
 

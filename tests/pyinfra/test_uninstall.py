@@ -1,4 +1,4 @@
-"""Taking Hearth off a host: what is run, and what real shells make of it."""
+"""Uninstall: the commands, and their effect in real shells."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def run_all(run: Run, state: Any) -> list[Result]:
     ]
 
 
-def test_each_part_has_its_operation(run: Run) -> None:
+def test_each_part_has_an_operation(run: Run) -> None:
     stack, engine, files = run_all(run, HOST)
     assert "docker rm --force --volumes c1" in stack.scripts[0]
     assert "systemctl restart docker.service" in engine.scripts[0]
@@ -67,8 +67,8 @@ def test_a_host_without_hearth_is_left_alone(run: Run, state: FootprintState) ->
         assert result.noop
 
 
-def test_what_stays_is_no_reason_to_do_anything_again(run: Run) -> None:
-    """After an uninstall that left a network, an image and a file to their owners."""
+def test_kept_parts_cause_no_further_changes(run: Run) -> None:
+    """After an uninstall that kept a network, an image and a file of others."""
     guest = Neighbour("9", "grafana", "sha256:1", networks=frozenset({FRONT}))
     left = FootprintState(
         has_root=True,
@@ -82,12 +82,12 @@ def test_what_stays_is_no_reason_to_do_anything_again(run: Run) -> None:
 
 
 @pytest.mark.parametrize("state", [SILENT, FootprintState(known=False), replace(HOST, config="{ broken")])
-def test_what_cannot_be_known_is_refused(run: Run, state: Any) -> None:
+def test_unknown_state_is_refused(run: Run, state: Any) -> None:
     for result in run_all(run, state):
         assert len(result.commands) == len(result.refusals) == 1
 
 
-def test_an_engine_that_does_not_answer_has_a_cure(run: Run) -> None:
+def test_unresponsive_engine_message_names_the_fix(run: Run) -> None:
     assert isinstance(SILENT, FactPreconditionError)
     assert "start it, then uninstall again" in run_all(run, SILENT)[0].refusals[0]
 
@@ -104,13 +104,13 @@ EVERYTHING = Removal(
 )
 
 
-def test_the_scripts_are_good_shell() -> None:
+def test_scripts_have_valid_syntax() -> None:
     check_syntax(stack_script(EVERYTHING))
     check_syntax(files_script(EVERYTHING))
     check_syntax(release_script(HOST, {"debug": HOSTILE}))
 
 
-def test_the_order_is_containers_network_images_volume(tmp_path: Path) -> None:
+def test_removal_order(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path)
     sandbox.program("docker")
     done = sandbox.run(stack_script(replace(EVERYTHING, images=(HTTPD,), store="")))
@@ -125,8 +125,8 @@ def test_the_order_is_containers_network_images_volume(tmp_path: Path) -> None:
     ]
 
 
-def test_an_engine_that_refuses_fails_the_run(tmp_path: Path) -> None:
-    """An image that turns out to be used after all, say: nothing is forced."""
+def test_failed_removal_fails_the_run(tmp_path: Path) -> None:
+    """For example if an image turns out to be in use: nothing is forced."""
     sandbox = Sandbox(tmp_path)
     sandbox.program("docker", 'case "$1" in rmi) echo "conflict: unable to remove" >&2; exit 1;; esac')
     done = sandbox.run(stack_script(Removal(images=(HTTPD,), volume=True)))
@@ -134,7 +134,7 @@ def test_an_engine_that_refuses_fails_the_run(tmp_path: Path) -> None:
     assert "conflict" in done.stderr
 
 
-def test_models_in_a_directory_go_and_the_directory_stays(tmp_path: Path) -> None:
+def test_models_in_a_directory_are_removed_and_the_directory_kept(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path)
     store = tmp_path / "ssd"
     (store / "models" / "blobs").mkdir(parents=True)
@@ -145,7 +145,7 @@ def test_models_in_a_directory_go_and_the_directory_stays(tmp_path: Path) -> Non
     assert [path.name for path in store.iterdir()] == ["photos.zip"]
 
 
-def test_only_files_that_were_named_go(tmp_path: Path) -> None:
+def test_only_named_files_are_removed(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path)
     (sandbox.root / "htdocs").mkdir(parents=True)
     for name in ("compose.yaml", "htdocs/index.html", "notes.txt"):
@@ -158,7 +158,7 @@ def test_only_files_that_were_named_go(tmp_path: Path) -> None:
     assert not sandbox.root.exists()
 
 
-def test_a_directory_that_got_a_file_in_between_stays(tmp_path: Path) -> None:
+def test_directory_with_a_new_file_is_kept(tmp_path: Path) -> None:
     sandbox = Sandbox(tmp_path)
     (sandbox.root / "htdocs").mkdir(parents=True)
     (sandbox.root / "htdocs" / "new.html").touch()
@@ -170,7 +170,7 @@ def test_a_directory_that_got_a_file_in_between_stays(tmp_path: Path) -> None:
 
 
 def release(tmp_path: Path, state: FootprintState, final: dict[str, Any], restart: str = "") -> Sandbox:
-    """Run the script with files of this test in place of the host's."""
+    """Run the script with this test's files instead of the host's."""
     sandbox = Sandbox(tmp_path)
     sandbox.program("systemctl", f'cat "{tmp_path}/etc/daemon.json" > "{tmp_path}/restarted-with"\n{restart}')
     (tmp_path / "etc").mkdir(exist_ok=True)
@@ -182,7 +182,7 @@ def release(tmp_path: Path, state: FootprintState, final: dict[str, Any], restar
     return sandbox
 
 
-def test_containers_of_others_live_through_the_restart(tmp_path: Path) -> None:
+def test_other_containers_survive_the_restart(tmp_path: Path) -> None:
     state = replace(HOST, config='{"debug": true, "live-restore": true, "log-driver": "json-file"}')
     sandbox = release(tmp_path, state, {"debug": True})
     assert sandbox.calls == ["systemctl restart docker.service"]
@@ -191,19 +191,19 @@ def test_containers_of_others_live_through_the_restart(tmp_path: Path) -> None:
     assert not (sandbox.root / "engine.json").exists()
 
 
-def test_a_daemon_json_of_hearths_alone_goes(tmp_path: Path) -> None:
+def test_daemon_json_with_only_hearths_part_is_removed(tmp_path: Path) -> None:
     release(tmp_path, HOST, {})
     assert not (tmp_path / "etc" / "daemon.json").exists()
 
 
-def test_no_restart_where_only_that_key_is_left(tmp_path: Path) -> None:
-    """A run that was cut off after the restart."""
+def test_no_restart_if_only_that_key_is_left(tmp_path: Path) -> None:
+    """A run that was interrupted after the restart."""
     state = replace(HOST, config='{"live-restore": true}', record='{"live-restore": true}')
     assert release(tmp_path, state, {}).calls == []
     assert not (tmp_path / "etc" / "daemon.json").exists()
 
 
-def test_a_restart_that_fails_is_due_in_the_next_run(tmp_path: Path) -> None:
+def test_failed_restart_is_repeated_by_the_next_run(tmp_path: Path) -> None:
     sandbox = release(tmp_path, HOST, {}, restart="exit 1")
     assert (tmp_path / "hearth-engine-restart").exists()
     assert json.loads((tmp_path / "etc" / "daemon.json").read_text()) == {"live-restore": True}
@@ -213,6 +213,6 @@ def test_a_restart_that_fails_is_due_in_the_next_run(tmp_path: Path) -> None:
     assert not (tmp_path / "hearth-engine-restart").exists()
 
 
-def test_without_an_engine_there_is_nothing_to_restart(tmp_path: Path) -> None:
+def test_no_restart_without_an_engine(tmp_path: Path) -> None:
     assert release(tmp_path, replace(HOST, has_docker=False), {}).calls == []
     assert not (tmp_path / "etc" / "daemon.json").exists()

@@ -21,7 +21,7 @@ MOMENTS = {
     "dpkg sets up docker": Moment(r"Setting up docker\.io"),
     "first layer there": Moment(r"layers unpacked"),
     "first image there": Moment(r"Downloaded newer image"),
-    "files on their way": Moment(r"Starting operation: Stack \| Put the files", 1.5),
+    "files on their way": Moment(r"Starting operation: Stack \| Write the files", 1.5),
     "containers created": Moment(r"hearth-ollama +Created"),
     "httpd started": Moment(r"hearth-httpd +Started"),
     "model half there": Moment(r"tinyllama: pulling .*\([1-9]\d?%\)"),

@@ -19,7 +19,7 @@ PREFIX = "upgrade"
 MOMENTS = {
     "engine restarting": Moment(r"Starting operation: Docker \| Configure the engine", 4),
     "image there": Moment(r"Downloaded newer image for httpd"),
-    "files on their way": Moment(r"Starting operation: Stack \| Put the files", 2),
+    "files on their way": Moment(r"Starting operation: Stack \| Write the files", 2),
     "recreate begins": Moment(r"hearth-ollama +Recreate"),
     "ollama replaced": Moment(r"hearth-ollama +Recreated"),
     "httpd replaced": Moment(r"hearth-httpd +Recreated"),

@@ -20,9 +20,7 @@ pytestmark = [
 
 def test_a_fresh_host_is_served_from_after_one_deploy() -> None:
     assert on_guest(". /etc/os-release; echo $ID $VERSION_ID") == "debian 12"
-    assert 'has no Compose plugin of its own; "docker" or "auto" would be right' in refused(
-        'docker_source="distribution"'
-    )
+    assert 'has no Compose plugin in its packages; use "docker" or "auto"' in refused('docker_source="distribution"')
     place.deployed_from_fresh(patience=2400)
 
 

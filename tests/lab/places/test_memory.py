@@ -55,13 +55,13 @@ def test_limits_that_do_nothing_are_told_and_come_back_with_the_kernel_that_obey
         assert "proxy_memory_limit has no effect: the memory cgroup is off" in run.output
         assert f"Remove {DISABLE_OPTION} from the kernel's command line" in run.output
     # The engine does not start it with its limit, so that is not all that is said of it.
-    assert f"{TOO_LIMITED}; it is recreated" in repair.output
+    assert f"{TOO_LIMITED}; recreating it" in repair.output
     assert on_guest(LIMIT) == "0"
 
     boot_with("")
     assert "memory" in on_guest("cat /sys/fs/cgroup/cgroup.controllers").split()
     repair, quiet = right_then_quiet()
-    assert f"hearth-httpd {UNLIMITED}; it is recreated" in repair.output
+    assert f"hearth-httpd {UNLIMITED}; recreating it" in repair.output
     assert "has no effect" not in quiet.output
     assert on_guest(LIMIT) == str(256 * 2**20)
 

@@ -1,4 +1,4 @@
-"""What goes into a backup, what a restore makes of it, and how both are compared."""
+"""What goes into a backup, what a restore does with it, and how both are compared."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ HOST = FootprintState(
 )
 
 
-def test_hearths_files_are_taken_and_nobody_elses() -> None:
+def test_only_hearths_files_are_included() -> None:
     plan = plan_backup(HOST, RENDERED, with_models=False)
     assert set(plan.files) == RENDERED | {
         "images.lock",
@@ -48,37 +48,37 @@ def test_hearths_files_are_taken_and_nobody_elses() -> None:
         f"{RELEASE}/release.json",
         f"{RELEASE}/tree/compose.yaml",
     }
-    assert plan.stored == (NAMED,), "names and digests of models are in any backup"
-    assert plan.secrets == "there are none"
+    assert plan.stored == (NAMED,), "names and digests of models are always included"
+    assert plan.secrets == "none"
 
 
-def test_models_data_is_taken_when_asked_for() -> None:
+def test_model_data_is_included_on_request() -> None:
     assert plan_backup(HOST, RENDERED, with_models=True).stored == (BLOB, NAMED)
 
 
-def test_secrets_are_left_out_and_that_is_said() -> None:
+def test_secrets_are_not_included_and_reported() -> None:
     plan = plan_backup(replace(HOST, files=HOST.files | {"secrets/key"}), RENDERED, with_models=True)
     assert not any("secrets" in path for path in plan.files)
-    assert plan.secrets == "left out"
+    assert plan.secrets == "not included"
 
 
-def test_passwords_and_keys_are_hearths_and_go_with_an_uninstall_but_into_no_backup() -> None:
+def test_credentials_are_uninstalled_but_never_backed_up() -> None:
     paths = {"secrets/httpd/people", "secrets/httpd/programs.conf", "secrets/.incoming/people"}
     assert our_files(paths | RENDERED, RENDERED) >= paths
     assert not lasting_files(paths | RENDERED, RENDERED) & paths
     plan = plan_backup(replace(HOST, files=HOST.files | paths), RENDERED, with_models=True)
     assert not any("secrets" in path for path in plan.files)
-    assert plan.secrets == "left out"
+    assert plan.secrets == "not included"
 
 
 @pytest.mark.parametrize("path", ["tls/live/server.pem", "tls/live/ca.crt", "acme/store/accounts/a/account.pem"])
-def test_nothing_of_tls_is_in_a_backup(path: str) -> None:
+def test_tls_files_are_not_backed_up(path: str) -> None:
     plan = plan_backup(replace(HOST, files=HOST.files | {path}), RENDERED, with_models=True)
     assert path not in plan.files
-    assert plan.secrets == "left out"
+    assert plan.secrets == "not included"
 
 
-def test_a_host_without_hearth_has_no_backup() -> None:
+def test_host_without_hearth_cannot_be_backed_up() -> None:
     with pytest.raises(BackupError, match="was not deployed"):
         plan_backup(FootprintState(), RENDERED, with_models=False)
 
@@ -93,14 +93,14 @@ def test_a_host_without_hearth_has_no_backup() -> None:
         (BLOB, f"models/{BLOB}"),
     ],
 )
-def test_places_of_members(path: str, name: str) -> None:
+def test_member_names(path: str, name: str) -> None:
     assert member_name(path) == name
 
 
 # --- Settings -------------------------------------------------------------------------------------
 
 
-def test_settings_survive_a_backup(make_settings: Callable[..., Settings]) -> None:
+def test_settings_round_trip(make_settings: Callable[..., Settings]) -> None:
     settings = make_settings(
         ollama_model_sizes_gb={"llama3.2:1b": 1.3},
         allowed_origins=["http://192.168.1.20:8080"],
@@ -111,16 +111,16 @@ def test_settings_survive_a_backup(make_settings: Callable[..., Settings]) -> No
     assert settings_to_use(archived, settings.model_dump(mode="json")) == (archived, [])
 
 
-def test_the_backups_settings_win_and_each_difference_is_said() -> None:
+def test_backup_settings_win_and_differences_are_reported() -> None:
     used, lines = settings_to_use({"proxy_port": 85, "gone": 1}, {"proxy_port": 86, "brand_new": True})
     assert used == {"proxy_port": 85, "gone": 1, "brand_new": True}
     assert lines == [
-        "proxy_port: the backup's 85 is used; the inventory has 86",
-        "brand_new: the backup is older than this setting; True is used, as the inventory has it",
+        "proxy_port: using the backup's 85, not the inventory's 86",
+        "brand_new: the backup is older than this setting; using the inventory's True",
     ]
 
 
-def test_images_are_those_of_the_compose_file(settings: Settings) -> None:
+def test_image_references_from_the_compose_file(settings: Settings) -> None:
     assert image_references(render_compose(settings).encode()) == {
         "ollama": settings.ollama_image,
         "httpd": settings.proxy_image,
@@ -129,7 +129,7 @@ def test_images_are_those_of_the_compose_file(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"services: {}", b"services: [", b"- a"])
-def test_a_compose_file_of_somebody_elses_is_refused(text: bytes) -> None:
+def test_foreign_compose_file_is_refused(text: bytes) -> None:
     with pytest.raises(BackupError, match="services ollama and httpd"):
         image_references(text)
 
@@ -142,20 +142,20 @@ def model(*sizes: int) -> bytes:
     return json.dumps({"config": parts[0], "layers": parts[1:]}).encode()
 
 
-def test_models_are_listed_as_ollama_lists_them() -> None:
+def test_list_models() -> None:
     content = model(3, 400, 20)
     (one,) = list_models({"registry.ollama.ai/library/llama3.2/1b": content})
     assert (one.name, one.size, one.digest) == ("llama3.2:1b", 423, hashlib.sha256(content).hexdigest())
 
 
-def test_data_that_is_missing_or_half_there_is_named() -> None:
+def test_missing_or_incomplete_blobs_are_named() -> None:
     manifests = {"registry.ollama.ai/library/a/latest": model(3, 400), "registry.ollama.ai/library/b/latest": model(3)}
     there = {f"sha256-{3:064x}": 3, f"sha256-{400:064x}": 399}
     assert missing_blobs(manifests, there) == {"a:latest": [f"sha256-{400:064x}"]}
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"config": {}, "layers": []}', b'{"config": 1, "layers": 2}'])
-def test_what_is_no_manifest_is_an_error(content: bytes) -> None:
+def test_invalid_model_manifest_is_an_error(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"manifest|Expecting"):
         blobs_of(content)
 
@@ -184,13 +184,13 @@ def make_manifest(has_blobs: bool = True, **more: Any) -> Manifest:
 THERE = replace(HOST, manifests={NAMED.removeprefix("manifests/"): "b" * 64})
 
 
-def test_data_goes_before_the_names_that_make_models_of_it() -> None:
+def test_blobs_are_sent_before_manifests() -> None:
     assert models_to_send(make_manifest(), FootprintState()) == [f"models/{BLOB}", f"models/{NAMED}"]
     assert models_to_send(make_manifest(), THERE) == []
     assert models_to_send(make_manifest(has_blobs=False), FootprintState()) == []
 
 
-def test_a_model_of_the_same_name_and_another_digest_is_sent() -> None:
+def test_model_with_a_different_digest_is_sent() -> None:
     other = replace(THERE, manifests={NAMED.removeprefix("manifests/"): "d" * 64})
     assert models_to_send(make_manifest(), other) == [f"models/{NAMED}"]
 
@@ -199,21 +199,21 @@ def test_a_model_of_the_same_name_and_another_digest_is_sent() -> None:
     ("there", "said"),
     [
         ({}, "compose.yaml is missing"),
-        ({"compose.yaml": "d" * 64}, "compose.yaml is another one"),
-        ({"compose.yaml": ""}, "compose.yaml is not readable for all, or not root's"),
+        ({"compose.yaml": "d" * 64}, "compose.yaml is different"),
+        ({"compose.yaml": ""}, "compose.yaml is of the wrong owner or mode"),
     ],
 )
-def test_every_difference_to_the_backup_is_found(there: dict[str, str], said: str) -> None:
+def test_every_difference_to_the_backup_is_reported(there: dict[str, str], said: str) -> None:
     files = {"compose.yaml": "c" * 64}
     assert find_differences(make_manifest(), files, there, THERE) == [said]
     assert find_differences(make_manifest(), files, files, THERE) == []
     assert find_differences(make_manifest(), files, files, FootprintState()) != []
 
 
-def test_what_could_not_be_the_same_is_said() -> None:
+def test_unavoidable_differences_are_reported() -> None:
     moved = replace(THERE, images={"httpd:2.4.68": Image(id="sha256:2", digests=())}, manifests={})
     image, one = find_surprises(make_manifest(), moved)
-    assert "httpd:2.4.68 is another image than in the backup" in image
+    assert "httpd:2.4.68 is not the image of the backup" in image
     assert "tinyllama:latest is not the one in the backup" in one
     same = replace(THERE, images={"httpd:2.4.68": Image(id="sha256:1", digests=())})
     assert find_surprises(make_manifest(), same) == []

@@ -1,4 +1,4 @@
-"""daemon.json: merged with what a person put there, changed only where it is ours."""
+"""daemon.json: merged with the user's content; only our part is changed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def deploy(current: Config, recorded: Config, settings: Settings) -> tuple[Confi
     return merge_config(current, recorded, wanted_config(settings, current))
 
 
-def test_a_fresh_host_gets_what_the_settings_say(make_settings: Make) -> None:
+def test_fresh_host_gets_the_settings(make_settings: Make) -> None:
     settings = make_settings(docker_registry_mirrors=["http://10.0.0.1:5000"], docker_log_max_size="20m")
     merged, ours = deploy({}, {}, settings)
     assert merged == {
@@ -33,7 +33,7 @@ def test_a_fresh_host_gets_what_the_settings_say(make_settings: Make) -> None:
     assert ours == merged
 
 
-def test_what_a_person_put_there_stays(settings: Settings) -> None:
+def test_users_values_stay(settings: Settings) -> None:
     theirs = {"live-restore": False, "data-root": "/mnt/docker", "log-opts": {"max-size": "1m", "tag": "x"}, "dns": []}
     merged, ours = deploy(theirs, {}, settings)
     assert merged == theirs | {
@@ -43,7 +43,7 @@ def test_what_a_person_put_there_stays(settings: Settings) -> None:
     assert ours == {"log-driver": "json-file", "log-opts": {"max-file": "3"}}
 
 
-def test_what_is_ours_follows_the_settings(make_settings: Make) -> None:
+def test_our_values_follow_the_settings(make_settings: Make) -> None:
     first, ours = deploy({"dns": ["1.1.1.1"]}, {}, make_settings(docker_log_max_size="10m"))
     second, _ = deploy(first, ours, make_settings(docker_log_max_size="50m", docker_live_restore=False))
     assert second["log-opts"]["max-size"] == "50m"
@@ -51,7 +51,7 @@ def test_what_is_ours_follows_the_settings(make_settings: Make) -> None:
     assert second["dns"] == ["1.1.1.1"]
 
 
-def test_mirrors_are_joined_and_only_ours_are_taken_back(make_settings: Make) -> None:
+def test_mirrors_are_joined_and_only_ours_removed(make_settings: Make) -> None:
     theirs = {"registry-mirrors": ["https://theirs"]}
     with_ours = make_settings(docker_registry_mirrors=["http://ours:5000", "http://more:5000"])
     merged, ours = deploy(theirs, {}, with_ours)
@@ -64,14 +64,14 @@ def test_mirrors_are_joined_and_only_ours_are_taken_back(make_settings: Make) ->
     assert "registry-mirrors" not in ours
 
 
-def test_a_list_that_was_all_ours_goes_with_its_last_item(make_settings: Make) -> None:
+def test_list_with_only_our_items_is_removed_with_the_last_one(make_settings: Make) -> None:
     merged, ours = deploy({}, {}, make_settings(docker_registry_mirrors=["http://ours:5000"]))
     merged, ours = deploy(merged, ours, make_settings())
     assert "registry-mirrors" not in merged
     assert "registry-mirrors" not in ours
 
 
-def test_a_mirror_that_a_person_had_already_is_never_ours(make_settings: Make) -> None:
+def test_users_existing_mirror_is_never_ours(make_settings: Make) -> None:
     both = make_settings(docker_registry_mirrors=["http://same:5000"])
     merged, ours = deploy({"registry-mirrors": ["http://same:5000"]}, {}, both)
     assert merged["registry-mirrors"] == ["http://same:5000"]
@@ -79,7 +79,7 @@ def test_a_mirror_that_a_person_had_already_is_never_ours(make_settings: Make) -
     assert merged["registry-mirrors"] == ["http://same:5000"]
 
 
-def test_a_value_that_a_person_changed_since_is_theirs(make_settings: Make) -> None:
+def test_value_changed_by_the_user_is_theirs(make_settings: Make) -> None:
     merged, ours = deploy({}, {}, make_settings())
     edited = merged | {"live-restore": False}
     again, ours = deploy(edited, ours, make_settings())
@@ -87,49 +87,49 @@ def test_a_value_that_a_person_changed_since_is_theirs(make_settings: Make) -> N
     assert "live-restore" not in ours
 
 
-def test_a_value_that_a_person_removed_comes_back(settings: Settings) -> None:
+def test_value_removed_by_the_user_is_restored(settings: Settings) -> None:
     merged, ours = deploy({}, {}, settings)
     del merged["live-restore"]
     assert deploy(merged, ours, settings)[0]["live-restore"] is True
 
 
 @pytest.mark.parametrize("driver", ["journald", "syslog", "none"])
-def test_a_log_driver_that_refuses_our_options_gets_none(settings: Settings, driver: str) -> None:
+def test_log_driver_that_rejects_our_options_gets_none(settings: Settings, driver: str) -> None:
     merged, _ = deploy({"log-driver": driver}, {}, settings)
     assert merged["log-driver"] == driver
     assert "log-opts" not in merged
 
 
-def test_our_log_options_go_when_a_person_chooses_such_a_driver(settings: Settings) -> None:
+def test_our_log_options_are_removed_for_such_a_driver(settings: Settings) -> None:
     merged, ours = deploy({}, {}, settings)
     merged, ours = deploy(merged | {"log-driver": "journald"}, ours, settings)
     assert "log-opts" not in merged
     assert set(ours) == {"live-restore"}
 
 
-def test_dockers_local_log_driver_takes_them(settings: Settings) -> None:
+def test_local_log_driver_accepts_our_options(settings: Settings) -> None:
     merged, _ = deploy({"log-driver": "local"}, {}, settings)
     assert merged["log-opts"] == {"max-size": "10m", "max-file": "3"}
 
 
 @pytest.mark.parametrize("text", ["", "  \n"])
-def test_an_empty_file_is_an_empty_configuration(text: str) -> None:
+def test_empty_file_is_an_empty_configuration(text: str) -> None:
     assert parse_config(text, "/x") == {}
 
 
 @pytest.mark.parametrize("text", ['{"a": 1,}', "[]", '"x"', "null", "{"])
-def test_a_file_that_is_no_json_object_is_refused_by_its_path(text: str) -> None:
+def test_file_without_a_json_object_is_refused_with_its_path(text: str) -> None:
     with pytest.raises(ValueError, match=r"^/etc/docker/daemon\.json on the host is no"):
         parse_config(text, "/etc/docker/daemon.json")
 
 
-# A handful of keys, so that what is there, what was ours and what is wanted do meet. Of one shape per key, as Docker's
-# are; null is left out, since it means "not set" to Docker.
+# A few keys, so that the current, recorded and desired parts overlap. One type per key, as in Docker; without null,
+# which means "not set".
 scalars = st.one_of(st.booleans(), st.integers(0, 3), st.sampled_from(["a", "b"]))
 
 
 def configs(least: int) -> st.SearchStrategy[Config]:
-    """Configurations whose lists and tables have at least `least` items."""
+    """Configurations whose lists and objects have at least `least` items."""
     lists = st.lists(st.sampled_from("abcd"), unique=True, min_size=least, max_size=3)
     table = st.dictionaries(st.sampled_from(["x", "y", "z"]), scalars, min_size=least, max_size=3)
     shapes = {"one": scalars, "two": scalars, "list": lists, "more": lists, "table": table}
@@ -137,25 +137,25 @@ def configs(least: int) -> st.SearchStrategy[Config]:
 
 
 ANY = configs(0)
-# An empty list or table is what Docker has anyway, and may be tidied away.
+# An empty list or object is Docker's default anyway, and may be removed.
 FILLED = configs(1)
 
 
 @given(ANY, ANY, ANY)
-def test_merging_twice_is_merging_once(current: Config, recorded: Config, wanted: Config) -> None:
+def test_merge_is_idempotent(current: Config, recorded: Config, wanted: Config) -> None:
     once = merge_config(current, recorded, wanted)
     assert merge_config(*once, wanted) == once
 
 
 @given(ANY, ANY, ANY)
-def test_nothing_that_was_passed_in_is_changed(current: Config, recorded: Config, wanted: Config) -> None:
+def test_merge_does_not_modify_its_arguments(current: Config, recorded: Config, wanted: Config) -> None:
     before = copy.deepcopy((current, recorded, wanted))
     merge_config(current, recorded, wanted)
     assert (current, recorded, wanted) == before
 
 
 def lasts(theirs: Any, now: Any) -> bool:
-    """Whether everything in `theirs` is still in `now`; lists and tables may have grown."""
+    """Whether everything in `theirs` is still in `now`; lists and objects may have grown."""
     if isinstance(theirs, dict):
         return isinstance(now, dict) and all(key in now and lasts(value, now[key]) for key, value in theirs.items())
     if isinstance(theirs, list):
@@ -164,7 +164,7 @@ def lasts(theirs: Any, now: Any) -> bool:
 
 
 @given(FILLED, st.lists(FILLED, max_size=4))
-def test_a_persons_values_outlive_all_deploys(theirs: Config, deploys: list[Config]) -> None:
+def test_users_values_survive_all_deploys(theirs: Config, deploys: list[Config]) -> None:
     merged, ours = theirs, Config()
     for wanted in deploys:
         merged, ours = merge_config(merged, ours, wanted)
@@ -173,7 +173,7 @@ def test_a_persons_values_outlive_all_deploys(theirs: Config, deploys: list[Conf
 
 
 @given(ANY)
-def test_the_written_file_is_read_back(config: Config) -> None:
+def test_dumped_configuration_round_trips(config: Config) -> None:
     text = dump_config(config)
     assert text.endswith("}\n")
     assert parse_config(text, "/x") == json.loads(text) == config

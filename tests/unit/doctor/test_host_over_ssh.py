@@ -15,7 +15,7 @@ from hearth.doctor.checks.host_state import judge
 from hearth.doctor.target import Target
 
 RUNNING = {"status": "running", "oom": False, "exit_code": 0, "restarts": 0, "trouble": "", "up_seconds": 5000}
-STUCK_MESSAGE = "stuck: 2 question(s) wait, and no model has worked or was read for 90 s; ollama_heal_stuck is off"
+STUCK_MESSAGE = "stuck: 2 request(s) waiting, and no model has worked or been read for 90 s; ollama_heal_stuck is off"
 IDLE = {"questions": 1, "models": 1, "seconds": 30, "cpu_seconds": 0.0, "read_bytes": 0}
 HEALTHY: dict[str, Any] = {
     "access": True,
@@ -47,9 +47,9 @@ def test_a_healthy_host() -> None:
 @pytest.mark.parametrize(
     ("changed", "cause", "words"),
     [
-        ({"engine": "the Docker engine does not answer: timeout"}, "engine-silent", "timeout"),
+        ({"engine": "the Docker engine does not respond: timeout"}, "engine-silent", "timeout"),
         ({"deployed": False, "origins": None}, "not-deployed", "pi"),
-        ({"drift": ["hearth-ollama is not running but exited"]}, "container-wrong", "exited"),
+        ({"drift": ["hearth-ollama has exited"]}, "container-wrong", "exited"),
         (
             {"containers": {"hearth-ollama": RUNNING | {"status": "exited", "oom": True, "up_seconds": None}}},
             "container-out-of-memory",

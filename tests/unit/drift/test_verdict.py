@@ -1,4 +1,4 @@
-"""What pyinfra's output means, with the output it really gives (pyinfra 3.10)."""
+"""Verdicts from real output of pyinfra 3.10."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ UNKNOWN_HOST = """--> Loading inventory...
 
 
 def plan(*changed: str, conditional: tuple[str, ...] = ()) -> str:
-    names = ("Docker | Configure the engine", "Stack | Put the files")
+    names = ("Docker | Configure the engine", "Stack | Write the files")
     operations = [
         {
             "name": name,
@@ -55,13 +55,15 @@ def plan(*changed: str, conditional: tuple[str, ...] = ()) -> str:
     return json.dumps({"plan": operations, "results": None})
 
 
-FILES = "Stack | Put the files"
-DIFFERENCE = ReportedReason("differs", "compose.yaml is missing; it is put back")
-SILENCE = ReportedReason("unknown", "the Docker engine does not answer, so what it has can't be known")
+FILES = "Stack | Write the files"
+DIFFERENCE = ReportedReason("differs", "compose.yaml is missing; restoring it")
+SILENCE = ReportedReason(
+    "unknown", "the Docker engine does not respond, so the state of its images and containers is unknown"
+)
 
 
 @pytest.mark.parametrize(
-    ("code", "output", "errors", "said", "verdict"),
+    ("code", "output", "errors", "explained", "verdict"),
     [
         (0, plan(), "", [], Verdict("same")),
         (0, plan(conditional=(FILES,)), "", [], Verdict("same")),
@@ -73,9 +75,9 @@ SILENCE = ReportedReason("unknown", "the Docker engine does not answer, so what 
     ],
 )
 def test_a_plan_is_judged_by_its_changes(
-    code: int, output: str, errors: str, said: list[ReportedReason], verdict: Verdict
+    code: int, output: str, errors: str, explained: list[ReportedReason], verdict: Verdict
 ) -> None:
-    assert judge(code, output, errors, said) == verdict
+    assert judge(code, output, errors, explained) == verdict
 
 
 @pytest.mark.parametrize(
@@ -85,16 +87,18 @@ def test_a_plan_is_judged_by_its_changes(
         (0, '{"plan": [], "results": null}', UNKNOWN_HOST, "No host matches found for --limit pattern: nosuch"),
         (0, "Exiting upon user request!\n", "", "pyinfra ended early and gave no reason"),
         (1, "", CRASHED, "ModuleNotFoundError: No module named 'hearth.nothing'"),
-        (-1, "", "no end after 300 s (--timeout)", "no end after 300 s (--timeout)"),
+        (-1, "", "timed out after 300 s (--timeout)", "timed out after 300 s (--timeout)"),
         (1, plan(), "", "pyinfra ended early and gave no reason"),
         (0, plan()[:-9], "", "pyinfra ended early and gave no reason"),
     ],
 )
-def test_what_ended_early_is_unknown_whatever_the_exit_code(code: int, output: str, errors: str, reason: str) -> None:
+def test_incomplete_runs_are_unknown_regardless_of_the_exit_code(
+    code: int, output: str, errors: str, reason: str
+) -> None:
     assert judge(code, output, errors, []) == Verdict("unknown", (reason,))
 
 
-def test_an_obstacle_keeps_all_its_lines_and_loses_the_place_in_the_code() -> None:
+def test_preflight_failure_keeps_its_lines_without_the_code_location() -> None:
     assert failure_reason(NOT_READY) == (
         "pi is not ready, and nothing was changed:\n"
         "  proxy_port = 85: the port is held by nginx (process 7); stop it, or set another port"
@@ -133,22 +137,22 @@ HOSTS = json.dumps(
         (["nosuch"], []),
     ],
 )
-def test_hosts_are_limited_as_pyinfra_does(limits: list[str], names: list[str]) -> None:
+def test_limits_work_as_in_pyinfra(limits: list[str], names: list[str]) -> None:
     assert select_hosts(HOSTS, limits) == names
 
 
 @given(st.text(st.characters(codec="ascii", exclude_categories=["C", "Z"], exclude_characters="!"), min_size=1))
-def test_a_host_s_pattern_matches_it_alone_and_is_no_group_s_name(name: str) -> None:
+def test_limit_pattern_matches_one_host_and_no_group(name: str) -> None:
     assert fnmatchcase(name, limit_pattern(name))
     assert not fnmatchcase(f"{name}x", limit_pattern(name))
     assert limit_pattern(name) != name
 
 
-def test_a_verdict_is_read_by_people() -> None:
-    assert format_verdict("pi", Verdict("same")) == "pi: is as it should be"
-    assert format_verdict("pi", Verdict("differs", ("a", "b\n  c"))) == "pi: differs:\n  a\n  b\n    c"
+def test_verdict_as_text() -> None:
+    assert format_verdict("pi", Verdict("same")) == "pi: in sync"
+    assert format_verdict("pi", Verdict("differs", ("a", "b\n  c"))) == "pi: drifted:\n  a\n  b\n    c"
 
 
-def test_a_report_is_read_line_by_line() -> None:
+def test_report_is_parsed_line_by_line() -> None:
     text = '{"host": "pi", "kind": "differs", "text": "a → b"}\n{"host": "pi", "kind": "unknown", "text": "c"}\n'
     assert parse_report(text) == [ReportedReason("differs", "a → b"), ReportedReason("unknown", "c")]

@@ -93,7 +93,7 @@ def test_dockers_own_repository_can_be_chosen_anywhere() -> None:
 
 
 def test_the_distributions_packages_are_rejected_where_they_are_too_old() -> None:
-    with pytest.raises(ValueError, match='"docker" or "auto" would be right'):
+    with pytest.raises(ValueError, match='use "docker" or "auto"'):
         docker_source(identify(DEBIAN_12, "amd64"), "distribution", URL)
 
 

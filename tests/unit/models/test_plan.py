@@ -1,4 +1,4 @@
-"""Rules about models: names, what is to be done, and the disk they live on."""
+"""Rules about models: names, tasks, and their disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hearth.footprint.owned_files import lasting_files, our_files
 from hearth.models.disk import ModelDisk, disk_obstacles, not_mounted, parse_findmnt, parse_mount_points, parse_record
 from hearth.models.names import full_name, manifest_url, name_key
-from hearth.models.plan import Task, compare_manifests, content_of, missing_models, plan_pulls, unlisted_models
+from hearth.models.plan import Task, compare_manifests, manifest_digests, missing_models, plan_pulls, unlisted_models
 
 # --- names ----------------------------------------------------------------------------------------
 
@@ -24,11 +24,11 @@ from hearth.models.plan import Task, compare_manifests, content_of, missing_mode
         ("10.0.0.1:5000/library/x", "10.0.0.1:5000/library/x:latest"),
     ],
 )
-def test_a_full_name_is_as_ollama_lists_it(name: str, full: str) -> None:
+def test_full_name(name: str, full: str) -> None:
     assert full_name(name) == full
 
 
-def test_ollama_does_not_look_at_case() -> None:
+def test_name_key_ignores_case() -> None:
     assert name_key("Llama3.2:1B") == name_key("llama3.2:1b") != name_key("llama3.2:3b")
 
 
@@ -42,23 +42,23 @@ def test_ollama_does_not_look_at_case() -> None:
         ("someone/m:x", "https://models.example", "https://models.example/v2/someone/m/manifests/x"),
     ],
 )
-def test_where_a_manifest_is(model: str, registry: str, url: str) -> None:
+def test_manifest_url(model: str, registry: str, url: str) -> None:
     assert manifest_url(model, registry) == url
 
 
-# --- what is to be done ---------------------------------------------------------------------------
+# --- tasks ----------------------------------------------------------------------------------------
 
 
-def test_missing_models_are_named_once_in_their_order() -> None:
+def test_missing_models_are_unique_and_in_order() -> None:
     assert missing_models(["b", "a", "B:latest", "c"], ["C:latest"]) == ["b", "a"]
 
 
-def test_unlisted_models_are_those_under_no_listed_name() -> None:
+def test_unlisted_models() -> None:
     present = ["tinyllama:latest", "llama3.2:1B", "llama3.2:3b", "someone/tinyllama:latest"]
     assert unlisted_models(["TinyLlama", "llama3.2:1b"], present) == ["llama3.2:3b", "someone/tinyllama:latest"]
 
 
-def test_a_quiet_host_has_no_task() -> None:
+def test_host_in_sync_has_no_task() -> None:
     assert plan_pulls(["a", "b"], ["a:latest", "b:latest"], [], []) == []
 
 
@@ -80,48 +80,48 @@ def manifest(*layers: str, config: str = "c0", **more: object) -> str:
     return json.dumps({"config": {"digest": config}, "layers": [{"digest": one, **more} for one in layers]})
 
 
-def test_ollama_s_own_writing_of_a_manifest_is_no_change() -> None:
+def test_reformatted_manifest_is_not_a_change() -> None:
     local = {"a:latest": manifest("l1", "l2", size=3)}
     remote = {"A": "200\n" + json.dumps(json.loads(manifest("l2", "l1", size=3, mediaType="x")), indent=3)}
     assert compare_manifests(local, remote) == (frozenset(), {})
 
 
-def test_another_file_in_the_registry_is_a_change() -> None:
+def test_different_file_in_the_registry_is_a_change() -> None:
     local = {name: manifest("l1") for name in ("a:latest", "b:latest", "c:latest")}
     remote = {"a": "200\n" + manifest("l1"), "b": "200\n" + manifest("l2"), "c": "200\n" + manifest("l1", config="c1")}
     assert compare_manifests(local, remote) == (frozenset({"b", "c"}), {})
 
 
-def test_a_model_that_is_not_there_is_neither_changed_nor_unknown() -> None:
-    assert compare_manifests({}, {"a": "no answer within 20 s"}) == (frozenset(), {})
+def test_missing_model_is_neither_changed_nor_unknown() -> None:
+    assert compare_manifests({}, {"a": "no response within 20 s"}) == (frozenset(), {})
 
 
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        ("no answer within 20 s", "no answer within 20 s"),
+        ("no response within 20 s", "no response within 20 s"),
         ("hf.co is temporarily unavailable (503)", "503"),
-        ("", "no answer"),
-        ("200\n<html>Sign in to the hotel's network</html>", "can't be read"),
-        ('200\n{"layers": []}', "can't be read"),
-        ('200\n{"layers": [], "config": {"digest": "sha256:aa"}}', "can't be read"),
-        ('200\n{"errors": [{"code": "x"}]}', "can't be read"),
-        ("200\n[1]", "can't be read"),
+        ("", "no response"),
+        ("200\n<html>Sign in to the hotel's network</html>", "invalid response"),
+        ('200\n{"layers": []}', "invalid response"),
+        ('200\n{"layers": [], "config": {"digest": "sha256:aa"}}', "invalid response"),
+        ('200\n{"errors": [{"code": "x"}]}', "invalid response"),
+        ("200\n[1]", "invalid response"),
     ],
 )
-def test_what_is_no_manifest_is_not_knowing(answer: str, why: str) -> None:
+def test_invalid_response_is_unknown(answer: str, why: str) -> None:
     changed, unknown = compare_manifests({"a:latest": manifest("l1")}, {"a": answer})
     assert not changed
     assert why in unknown["a"]
 
 
-def test_a_damaged_manifest_of_the_host_counts_as_another() -> None:
+def test_damaged_manifest_on_the_host_counts_as_changed() -> None:
     assert compare_manifests({"a:latest": ""}, {"a": "200\n" + manifest("l1")}) == (frozenset({"a"}), {})
 
 
-def test_a_manifest_without_files_is_none() -> None:
+def test_manifest_without_files_is_invalid() -> None:
     with pytest.raises(ValueError, match="without files"):
-        content_of('{"layers": [], "config": null}')
+        manifest_digests('{"layers": [], "config": null}')
 
 
 # --- the disk -------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ SSD = ModelDisk("/mnt/ssd/ollama", "4f68", "/dev/sda1", "/mnt/ssd")
 CARD = ModelDisk("/mnt/ssd/ollama", "5e3d", "/dev/mmcblk0p2", "/")
 
 
-def test_the_disk_is_read_as_findmnt_tells_it() -> None:
+def test_disk_is_parsed_from_findmnt() -> None:
     lines = [
         "/mnt/ssd/ollama",
         'UUID="" SOURCE="systemd-1" TARGET="/mnt/ssd"',
@@ -141,13 +141,13 @@ def test_the_disk_is_read_as_findmnt_tells_it() -> None:
     assert parse_findmnt([]) is None
 
 
-def test_the_record_is_read_as_it_was_written() -> None:
+def test_disk_record_round_trips() -> None:
     assert parse_record(SSD.dump().splitlines()) == SSD
     assert parse_record(["directory=/mnt/ssd/ollama"]) is None
     assert parse_record([]) is None
 
 
-def test_a_mount_point_without_its_disk_is_found() -> None:
+def test_unmounted_disk_is_detected() -> None:
     fstab = parse_mount_points(
         [
             "# UUID=1 /mnt ext4",
@@ -162,17 +162,17 @@ def test_a_mount_point_without_its_disk_is_found() -> None:
     assert not_mounted(["/mnt/ssd/ollama"], fstab, {"/"}) == ["/mnt/ssd"]
     assert not_mounted(["/mnt/ssd"], fstab, {"/"}) == ["/mnt/ssd"], "the mount point itself"
     assert not_mounted(["/mnt/ssd/ollama"], fstab, {"/", "/mnt/ssd"}) == []
-    assert not_mounted(["/mnt/ssd2"], fstab, {"/"}) == [], "a name that only begins like it"
+    assert not_mounted(["/mnt/ssd2"], fstab, {"/"}) == [], "a name with the same prefix"
     assert not_mounted(["/models", "/mnt/ssd/x"], fstab, {"/"}) == ["/mnt/ssd"], "behind a symbolic link"
 
 
-def test_an_absent_disk_is_named_with_what_to_do() -> None:
+def test_absent_disk_is_named_with_the_fix() -> None:
     (obstacle,) = disk_obstacles("/mnt/ssd/ollama", ["/mnt/ssd"], CARD, SSD)
     assert "ollama_models_dir = '/mnt/ssd/ollama'" in obstacle
     assert "`sudo mount /mnt/ssd`" in obstacle
 
 
-def test_another_disk_is_named_with_the_one_before_and_the_way_to_say_yes() -> None:
+def test_different_disk_is_named_with_the_previous_one_and_how_to_confirm() -> None:
     (obstacle,) = disk_obstacles("/mnt/ssd/ollama", [], CARD, SSD)
     assert "/dev/sda1 (UUID 4f68) mounted at /mnt/ssd" in obstacle
     assert "/dev/mmcblk0p2 (UUID 5e3d) mounted at /" in obstacle
@@ -184,20 +184,20 @@ def test_another_disk_is_named_with_the_one_before_and_the_way_to_say_yes() -> N
     [
         None,
         SSD,
-        ModelDisk("/mnt/ssd/ollama", "4f68", "/dev/sdb1", "/mnt/ssd"),  # another name after a reboot
-        ModelDisk("/mnt/ssd/ollama", "", "/dev/sda1", "/mnt/ssd"),  # its UUID is not known this time
+        ModelDisk("/mnt/ssd/ollama", "4f68", "/dev/sdb1", "/mnt/ssd"),  # a new name after a reboot
+        ModelDisk("/mnt/ssd/ollama", "", "/dev/sda1", "/mnt/ssd"),  # UUID unknown this time
     ],
 )
-def test_the_same_disk_is_no_obstacle(now: ModelDisk | None) -> None:
+def test_same_disk_is_accepted(now: ModelDisk | None) -> None:
     assert disk_obstacles("/mnt/ssd/ollama", [], now, SSD) == []
 
 
-def test_another_directory_in_the_settings_is_no_obstacle() -> None:
+def test_new_directory_in_the_settings_is_accepted() -> None:
     assert disk_obstacles("/srv/models", [], ModelDisk("/srv/models", "5e3d", "/dev/x", "/"), SSD) == []
     assert disk_obstacles("/mnt/ssd/ollama", [], CARD, None) == []
 
 
-def test_uninstalling_takes_the_records_away_and_a_backup_leaves_them_here() -> None:
+def test_records_are_uninstalled_but_not_backed_up() -> None:
     present = {"models-disk", ".pulling-models", "images.lock", "mine.txt"}
     assert our_files(present, frozenset()) == {"models-disk", ".pulling-models", "images.lock"}
-    assert lasting_files(present, frozenset()) == {"images.lock"}, "another host has other disks"
+    assert lasting_files(present, frozenset()) == {"images.lock"}, "other hosts have other disks"

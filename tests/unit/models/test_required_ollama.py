@@ -1,4 +1,4 @@
-"""Models that need a newer Ollama than the one that is asked for."""
+"""Models that need a newer Ollama than the configured one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hearth.models.required_ollama import LEAST, needs_newer, released_version, version_obstacles
+from hearth.models.required_ollama import MINIMUM_RELEASES, needs_newer, released_version, version_obstacles
 from hearth.models.sizes import COMMON, LIBRARY
 from hearth.preflight.checks import find_obstacles
 from hearth.preflight.facts import HostFactsState
@@ -40,7 +40,7 @@ HOST = HostFactsState(
         ("someone/ollama/ollama-tuned:0.17.4", None),
     ],
 )
-def test_only_a_release_of_ollamas_own_tells_its_version(image: str, version: tuple[int, ...] | None) -> None:
+def test_only_ollamas_release_images_have_a_known_version(image: str, version: tuple[int, ...] | None) -> None:
     assert released_version(image) == version
 
 
@@ -58,21 +58,21 @@ def test_only_a_release_of_ollamas_own_tells_its_version(image: str, version: tu
         # Numbers, not letters: 0.9 is before 0.11.
         ("gpt-oss:20b", "ollama/ollama:0.9.6", "0.11.0"),
         ("gemma3n:e2b", "ollama/ollama:0.10.1", ""),
-        # Names that only begin like one.
+        # Names that only have the same prefix.
         ("gemma4-tuned:4b", OLD, ""),
         ("someone/gemma4:e4b", OLD, ""),
         ("hf.co/someone/gemma4:Q4_K_M", OLD, ""),
         ("llama3.2:1b", "ollama/ollama:0.1.0", ""),
-        # Nobody knows what is in it.
+        # Their content is unknown.
         ("gemma4", "ollama/ollama@sha256:" + "a" * 64, ""),
         ("gemma4", "someone/ollama:0.1.0", ""),
     ],
 )
-def test_the_least_release(model: str, image: str, least: str) -> None:
+def test_minimum_release(model: str, image: str, least: str) -> None:
     assert needs_newer(model, image) == least
 
 
-def test_it_is_refused_with_the_release_to_take(make_settings: Make) -> None:
+def test_refusal_names_the_required_release(make_settings: Make) -> None:
     settings = make_settings(ollama_models=["llama3.2:1b", "gemma4:e2b"], ollama_image=OLD)
     (obstacle,) = find_obstacles(settings, HOST)
     assert obstacle == (
@@ -82,18 +82,18 @@ def test_it_is_refused_with_the_release_to_take(make_settings: Make) -> None:
     )
 
 
-def test_one_that_is_there_or_comes_from_elsewhere_is_not_judged() -> None:
+def test_present_models_and_private_registries_are_not_checked() -> None:
     assert len(version_obstacles(["gemma4"], [], "", OLD)) == 1
     assert version_obstacles(["gemma4"], ["gemma4:latest"], "", OLD) == []
     assert version_obstacles(["gemma4"], [], "http://192.168.1.10:5000", OLD) == []
 
 
-def test_the_shipped_ollama_can_have_every_model_that_is_known(settings: Settings) -> None:
-    known = [*LEAST, *LIBRARY, *COMMON, *settings.ollama_models]
+def test_shipped_ollama_supports_all_known_models(settings: Settings) -> None:
+    known = [*MINIMUM_RELEASES, *LIBRARY, *COMMON, *settings.ollama_models]
     assert [model for model in known if needs_newer(model, settings.ollama_image)] == []
 
 
-def test_the_page_has_the_same_table() -> None:
+def test_versions_page_has_the_same_table() -> None:
     page = (PROJECT / "docs/versions.md").read_text()
     rows = re.findall(r"^\| ([\w.:-]+) \| ([0-9.]+) \| ", page, re.MULTILINE)
-    assert dict(rows) == LEAST
+    assert dict(rows) == MINIMUM_RELEASES

@@ -332,8 +332,8 @@ def test_a_disk_with_fat_is_refused_for_large_models(
     host = replace(ssd(10**12, 10**12), models_file_system=kind)
     found = find_obstacles(settings, host)
     assert len(found) == obstacles
-    assert all("FAT file system (vfat), which holds no file above 4.3 GB" in one for one in found)
-    assert all("ext4 would be right" in one for one in found)
+    assert all("FAT file system (vfat), which can't hold files above 4.3 GB" in one for one in found)
+    assert all("use ext4" in one for one in found)
     there = replace(host, models=frozenset(models))
     assert find_obstacles(settings, there) == []
 

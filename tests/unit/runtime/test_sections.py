@@ -1,4 +1,4 @@
-"""The output of scripts that answer several questions, and what is read from it."""
+"""Output of scripts in sections, and what is parsed from it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ lines = st.lists(st.text(alphabet="ab @=", max_size=5).filter(lambda line: not l
 
 
 @given(st.dictionaries(st.sampled_from(["one", "two", "three"]), lines), lines)
-def test_sections_come_back_as_they_were_printed(sections: dict[str, list[str]], before: list[str]) -> None:
+def test_sections_round_trip(sections: dict[str, list[str]], before: list[str]) -> None:
     printed = before + [line for name, content in sections.items() for line in (f"@@{name}", *content)]
     assert parse_sections(printed) == sections
 
 
-def test_a_section_without_lines_is_there() -> None:
+def test_empty_section_is_kept() -> None:
     assert parse_sections(["@@a", "@@b", "x"]) == {"a": [], "b": ["x"]}
 
 
@@ -40,7 +40,7 @@ def test_images_that_are_missing_or_moved() -> None:
     assert state.unrecorded(references) == {"unrecorded:1": "sha256:3"}
 
 
-def test_images_whose_pull_was_cut_off_are_pulled_again_and_not_just_written_down() -> None:
+def test_images_of_an_interrupted_pull_are_pulled_again_not_just_recorded() -> None:
     state = ImagesState({"a:1": "sha256:1", "b:1": "sha256:2"}, {"a:1": "sha256:1"}, frozenset({"a:1", "b:1", "c:1"}))
     assert state.missing(("a:1", "b:1", "c:1")) == ["a:1", "b:1", "c:1"]
     assert state.unrecorded(("a:1", "b:1", "c:1")) == {}
@@ -59,5 +59,5 @@ def test_names_from_manifests() -> None:
 
 
 def test_a_model_of_the_library_has_one_name() -> None:
-    """Else it is pulled again in every run: `ollama list` never shows it by the longer name."""
+    """Otherwise every run would pull it again: `ollama list` never shows it by the longer name."""
     assert full_name("library/tinyllama") == "tinyllama:latest"

@@ -1,4 +1,4 @@
-"""Drift: every way a container can differ, and what repairs it."""
+"""Drift: every way in which a container can differ, and the remedy."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ HASHES = {"ollama": "a1", "httpd": "b2"}
 IMAGES = {"ollama": "sha256:1", "httpd": "sha256:2"}
 
 
-def test_healthy_containers_as_configured_do_not_differ() -> None:
+def test_healthy_containers_as_configured_are_in_sync() -> None:
     assert find_drift(HASHES, [HTTPD, OLLAMA], IMAGES) == []
 
 
 @pytest.mark.parametrize(
     ("change", "what", "remedy"),
     [
-        ({"config_hash": "old"}, "another configuration", "up"),
-        ({"image": "sha256:old"}, "another image", "up"),
-        ({"status": "exited", "health": "unhealthy"}, "not running but exited", "up"),
-        ({"status": "created", "health": ""}, "not running but created", "up"),
+        ({"config_hash": "old"}, "a different configuration", "up"),
+        ({"image": "sha256:old"}, "a different image", "up"),
+        ({"status": "exited", "health": "unhealthy"}, "has exited", "up"),
+        ({"status": "created", "health": ""}, "is created, but not running", "up"),
         ({"status": "paused"}, "is paused", "recreate"),
         (
             {"status": "restarting", "restarts": 4, "exit_code": 137},
-            "is restarting (ended 4 times, the last time with exit code 137)",
+            "is restarting (ended 4 times, most recently with exit code 137)",
             "recreate",
         ),
         ({"health": "starting", "restarts": 2}, "is still starting", "up"),
-        ({"health": "starting", "restarts": 3}, "is starting once more, and ended 3 times", "recreate"),
+        ({"health": "starting", "restarts": 3}, "is starting again, and ended 3 times", "recreate"),
         ({"health": "unhealthy", "trouble": "no answer"}, 'is unhealthy ("no answer")', "recreate"),
-        ({"is_named": False}, "is not known as ollama on its network", "recreate"),
+        ({"is_named": False}, "has no alias ollama on its network", "recreate"),
         ({"status": "dead"}, "is dead", "recreate"),
         ({"health": "starting"}, "still starting", "up"),
         ({"health": "unhealthy"}, "is unhealthy", "recreate"),
@@ -62,20 +62,21 @@ def test_one_difference(change: dict[str, Any], what: str, remedy: str) -> None:
     assert drift.remedy == remedy
 
 
-STUCK = "stuck: 1 question(s) wait, and no model has worked or was read for 90 s; restarted (ollama#17131)"
+STUCK = "stuck: 1 request(s) waiting, and no model has worked or been read for 90 s; restarted (ollama#17131)"
 
 
 @pytest.mark.parametrize(
     ("change", "is_hung"),
     [
         ({"health": "unhealthy", "trouble": STUCK}, True),
-        ({"health": "unhealthy", "trouble": "1 question(s) wait, and nothing was done for 150 s"}, True),
+        ({"health": "unhealthy", "trouble": "1 request(s) waiting, no progress for 150 s"}, True),
+        ({"health": "unhealthy", "trouble": "1 question(s) wait, and nothing was done for 60 s"}, True),  # earlier text
         ({"status": "paused"}, True),
         ({"health": "unhealthy", "trouble": "Health check exceeded timeout (25s)"}, False),
         ({"status": "exited"}, False),
     ],
 )
-def test_answers_of_what_hangs_are_not_waited_for(change: dict[str, Any], is_hung: bool) -> None:
+def test_responses_of_a_hung_container_are_not_waited_for(change: dict[str, Any], is_hung: bool) -> None:
     (drift,) = find_drift(HASHES, [replace(OLLAMA, **change), HTTPD], IMAGES)
     assert drift.is_hung is is_hung
 
@@ -90,11 +91,11 @@ BOTH = frozenset({"ollama", "httpd"})
         (2**28, None, ""),
         (0, frozenset(), ""),
         (2**28, BOTH, ""),
-        (0, BOTH, "has no memory limit, since it was made while the kernel did not count memory"),
-        (2**28, frozenset({"httpd"}), "has a memory limit, which this kernel can't keep"),
+        (0, BOTH, "has no memory limit: it was created while the memory cgroup was off"),
+        (2**28, frozenset({"httpd"}), "has a memory limit that this kernel can't enforce"),
     ],
 )
-def test_a_limit_that_the_engine_left_out_is_seen(memory: int, limited: frozenset[str] | None, what: str) -> None:
+def test_memory_limit_dropped_by_the_engine_is_detected(memory: int, limited: frozenset[str] | None, what: str) -> None:
     containers = [replace(OLLAMA, memory=memory), replace(HTTPD, memory=2**28 if limited else 0)]
     drift = find_drift(HASHES, containers, IMAGES, limited)
     assert [(one.name, one.what, one.remedy) for one in drift] == (
@@ -102,56 +103,56 @@ def test_a_limit_that_the_engine_left_out_is_seen(memory: int, limited: frozense
     )
 
 
-def test_of_a_container_that_is_made_anew_anyway_nothing_is_said_about_limits() -> None:
+def test_limits_are_not_mentioned_if_the_container_is_recreated_anyway() -> None:
     (drift,) = find_drift(HASHES, [replace(OLLAMA, config_hash="old"), replace(HTTPD, memory=1)], IMAGES, BOTH)
-    assert drift.what == "was made from another configuration"
+    assert drift.what == "was created from a different configuration"
 
 
-def test_a_missing_container_is_named_as_it_will_be() -> None:
+def test_missing_container_has_its_future_name() -> None:
     (drift,) = find_drift(HASHES, [OLLAMA], IMAGES)
     assert (drift.name, drift.what, drift.remedy) == ("hearth-httpd", "is missing", "up")
 
 
-def test_a_stopped_container_has_no_networks_to_repair() -> None:
+def test_networks_of_a_stopped_container_are_ignored() -> None:
     (drift,) = find_drift(HASHES, [replace(OLLAMA, status="exited", networks=frozenset()), HTTPD], IMAGES)
     assert "exited" in drift.what
 
 
-def test_a_foreign_container_with_our_name_gives_way() -> None:
+def test_foreign_container_with_our_name_is_removed() -> None:
     drift = find_drift(HASHES, [replace(OLLAMA, service="", config_hash=""), HTTPD], IMAGES)
     assert [(one.name, one.remedy) for one in drift] == [("hearth-ollama", "remove"), ("hearth-ollama", "up")]
 
 
-def test_a_foreign_container_of_another_name_is_left_alone() -> None:
+def test_foreign_container_with_another_name_is_left_alone() -> None:
     assert find_drift(HASHES, [OLLAMA, HTTPD, replace(OLLAMA, name="hearth-mine", service="")], IMAGES) == []
 
 
-def test_a_service_that_is_no_more_is_removed_by_compose() -> None:
+def test_removed_service_is_left_to_compose() -> None:
     (drift,) = find_drift({"httpd": "b2"}, [OLLAMA, HTTPD], IMAGES)
     assert (drift.name, drift.remedy) == ("hearth-ollama", "up")
-    assert "no service" in drift.what
+    assert "no longer belongs to a service" in drift.what
 
 
-def test_an_image_that_is_unknown_is_no_difference() -> None:
+def test_unknown_image_id_is_not_drift() -> None:
     assert find_drift(HASHES, [OLLAMA, HTTPD], {"ollama": "", "httpd": "sha256:2"}) == []
 
 
-def test_several_differences_are_all_told() -> None:
+def test_all_differences_are_reported() -> None:
     drift = find_drift(HASHES, [replace(OLLAMA, config_hash="old", health="unhealthy")], IMAGES)
     assert [one.remedy for one in drift] == ["up", "recreate", "up"]
 
 
 def left_over() -> Container:
-    """Compose renames the old container while it recreates; one that was interrupted leaves both."""
+    """Compose renames the old container while it recreates it; an interruption leaves both."""
     return replace(OLLAMA, name="0123456789ab_hearth-ollama", status="created", health="", networks=frozenset())
 
 
-def test_a_left_over_twin_is_seen() -> None:
+def test_leftover_twin_is_detected() -> None:
     named = {one.name for one in find_drift(HASHES, [OLLAMA, left_over(), HTTPD], IMAGES)}
     assert named == {"0123456789ab_hearth-ollama"}
 
 
-def test_a_left_over_twin_is_seen_also_when_it_comes_first() -> None:
+def test_leftover_twin_is_detected_in_any_order() -> None:
     named = {one.name for one in find_drift(HASHES, [left_over(), OLLAMA, HTTPD], IMAGES)}
     assert named == {"0123456789ab_hearth-ollama"}
 
@@ -174,7 +175,7 @@ LABELS = {
 }
 
 
-def test_a_container_of_ours_is_read_from_inspect() -> None:
+def test_parse_container() -> None:
     assert parse_container(inspected(LABELS, Health={"Status": "healthy"})) == OLLAMA
 
 
@@ -187,7 +188,7 @@ def test_a_container_of_ours_is_read_from_inspect() -> None:
         LABELS | {"com.docker.compose.oneoff": "True"},
     ],
 )
-def test_a_container_that_is_not_of_our_project_has_no_service(labels: dict[str, str] | None) -> None:
+def test_container_of_another_project_has_no_service(labels: dict[str, str] | None) -> None:
     assert parse_container(inspected(labels)).service == ""
 
 
@@ -215,12 +216,12 @@ def check(code: int, output: str) -> dict[str, Any]:
         ([check(1, "")], ""),
     ],
 )
-def test_the_last_line_of_the_last_check_that_failed_says_why(log: list[dict[str, Any]] | None, trouble: str) -> None:
+def test_trouble_is_the_last_line_of_the_last_failed_check(log: list[dict[str, Any]] | None, trouble: str) -> None:
     container = parse_container(inspected(LABELS, Health={"Status": "unhealthy", "Log": log}))
     assert container.trouble == trouble
 
 
-def test_a_container_that_was_connected_again_without_an_alias_has_lost_its_name() -> None:
+def test_container_reconnected_without_alias_is_detected() -> None:
     networks = {"hearth-back": {"Aliases": None}, "hearth-out": {"Aliases": ["ollama"]}}
     container = parse_container(inspected(LABELS) | {"NetworkSettings": {"Networks": networks}})
     assert not container.is_named

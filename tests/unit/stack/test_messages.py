@@ -1,4 +1,4 @@
-"""Sentences about containers, the engine and packages."""
+"""Messages about containers, the engine and packages."""
 
 from __future__ import annotations
 
@@ -25,39 +25,39 @@ def container(name: str = "hearth-httpd", service: str = "httpd", **changes: str
 
 OLLAMA = container("hearth-ollama", "ollama", config="a1", image="sha256:1")
 
-# What the host has → what is said. The drift is what `find_drift` makes of it, so that both stay together.
+# Actual containers → messages, with the drift from `find_drift`, so that both stay consistent.
 CONTAINERS: list[tuple[list[Container], list[str]]] = [
     ([OLLAMA, container()], []),
-    ([OLLAMA], ["hearth-httpd is missing; it is made and started"]),
-    ([], ["hearth-httpd and hearth-ollama are not there; they are made and started"]),
-    ([OLLAMA, container(status="exited", health="")], ["hearth-httpd is not running but exited; it is started"]),
-    ([OLLAMA, container(status="paused")], ["hearth-httpd is paused; it is recreated"]),
-    ([OLLAMA, container(health="unhealthy")], ["hearth-httpd is unhealthy; it is recreated"]),
+    ([OLLAMA], ["hearth-httpd is missing; creating and starting it"]),
+    ([], ["hearth-httpd and hearth-ollama are missing; creating and starting them"]),
+    ([OLLAMA, container(status="exited", health="")], ["hearth-httpd has exited; starting it"]),
+    ([OLLAMA, container(status="paused")], ["hearth-httpd is paused; recreating it"]),
+    ([OLLAMA, container(health="unhealthy")], ["hearth-httpd is unhealthy; recreating it"]),
     (
-        [replace(OLLAMA, health="unhealthy", trouble="stuck: 2 question(s) wait"), container()],
-        ['hearth-ollama is unhealthy ("stuck: 2 question(s) wait"); it is recreated'],
+        [replace(OLLAMA, health="unhealthy", trouble="stuck: 2 request(s) waiting"), container()],
+        ['hearth-ollama is unhealthy ("stuck: 2 request(s) waiting"); recreating it'],
     ),
-    ([OLLAMA, container(health="starting")], ["hearth-httpd is still starting; it is waited for"]),
-    ([OLLAMA, container(image="sha256:3")], ["hearth-httpd runs another image; it is recreated"]),
-    ([OLLAMA, container(networks="bridge")], ["hearth-httpd is on the networks ['bridge']; it is recreated"]),
+    ([OLLAMA, container(health="starting")], ["hearth-httpd is still starting; waiting for it"]),
+    ([OLLAMA, container(image="sha256:3")], ["hearth-httpd runs a different image; recreating it"]),
+    ([OLLAMA, container(networks="bridge")], ["hearth-httpd is on the networks ['bridge']; recreating it"]),
     (
         [OLLAMA, container(config="x", status="exited")],
-        ["hearth-httpd was made from another configuration and is not running but exited; it is recreated"],
+        ["hearth-httpd was created from a different configuration and has exited; recreating it"],
     ),
     (
         [OLLAMA, container(service="")],
-        ["hearth-httpd was not made by this Compose project and is missing; it is removed and made anew"],
+        ["hearth-httpd was not created by this Compose project and is missing; removing and recreating it"],
     ),
-    ([OLLAMA, container(), container("old", "gone")], ["old belongs to no service any more; it is removed"]),
+    ([OLLAMA, container(), container("old", "gone")], ["old no longer belongs to a service; removing it"]),
     (
         [OLLAMA, container(), container("x_hearth-httpd")],
-        ["x_hearth-httpd was left behind by an interrupted change; it is removed"],
+        ["x_hearth-httpd is left over from an interrupted change; removing it"],
     ),
 ]
 
 
 @pytest.mark.parametrize(("containers", "expected"), CONTAINERS)
-def test_each_container_gets_one_sentence_with_what_is_done(containers: list[Container], expected: list[str]) -> None:
+def test_each_container_gets_one_message_with_the_remedy(containers: list[Container], expected: list[str]) -> None:
     assert describe_containers(find_drift(HASHES, containers, IDS)) == expected
 
 
@@ -65,10 +65,10 @@ OURS = {"live-restore": True, "log-driver": "json-file", "log-opts": {"max-size"
 LARGER = OURS | {"log-opts": {"max-size": "20m", "max-file": "3"}}
 
 
-def test_the_keys_of_daemon_json_are_told_with_their_settings() -> None:
+def test_changed_keys_of_daemon_json_are_named_with_their_settings() -> None:
     assert describe_daemon_config(OURS, LARGER, restarts=True) == [
         "/etc/docker/daemon.json: log-opts.max-size 10m → 20m (docker_log_max_size); the engine restarts, containers "
-        "go on meanwhile"
+        "keep running"
     ]
 
 
@@ -76,15 +76,15 @@ def test_the_keys_of_daemon_json_are_told_with_their_settings() -> None:
     ("before", "after"),
     [(OURS | {"log-driver": "local"}, OURS | {"live-restore": False}), (OURS, OURS | {"live-restore": False})],
 )
-def test_containers_stop_with_an_engine_that_does_not_keep_them(
+def test_containers_restart_with_the_engine_without_live_restore(
     before: dict[str, object], after: dict[str, object]
 ) -> None:
     (sentence,) = describe_daemon_config(before, after, restarts=True)
-    assert sentence.endswith("the engine restarts, and containers with it: running answers end")
+    assert sentence.endswith("the engine restarts, and the containers with it: in-flight responses are cut")
     assert "live-restore" in sentence
 
 
-def test_a_key_that_comes_and_one_that_goes() -> None:
+def test_added_and_removed_keys() -> None:
     (sentence,) = describe_daemon_config(
         OURS | {"registry-mirrors": ["http://a"]}, OURS | {"debug": True}, restarts=True
     )
@@ -92,30 +92,29 @@ def test_a_key_that_comes_and_one_that_goes() -> None:
     assert "debug none → true" in sentence
 
 
-def test_a_fresh_host_s_daemon_json_is_one_short_sentence() -> None:
+def test_daemon_json_of_a_fresh_host_is_one_short_message() -> None:
     assert describe_daemon_config({}, OURS, restarts=False) == [
         "/etc/docker/daemon.json gets live-restore, log-driver and log-opts"
     ]
 
 
-def test_an_engine_that_agrees_is_not_talked_of() -> None:
+def test_engine_in_sync_gets_no_message() -> None:
     assert describe_daemon_config(OURS, OURS, restarts=False) == []
     assert describe_service(active=True, enabled=True) == []
 
 
-def test_a_restart_that_a_cut_run_left_is_told() -> None:
+def test_pending_restart_of_an_interrupted_run_is_reported() -> None:
     assert describe_daemon_config(OURS, OURS, restarts=True) == [
-        "a change of /etc/docker/daemon.json still waits for the engine; the engine restarts, containers go on "
-        "meanwhile"
+        "a change of /etc/docker/daemon.json is not active yet; the engine restarts, containers keep running"
     ]
 
 
 def test_services_and_packages() -> None:
-    assert describe_service(active=False, enabled=False) == ["the Docker engine does not run; it is started"]
+    assert describe_service(active=False, enabled=False) == ["the Docker engine is not running; starting it"]
     assert "enabled" in describe_service(active=True, enabled=False)[0]
-    assert describe_packages(["docker.io"], "") == "docker.io is not there; it is installed from the distribution"
+    assert describe_packages(["docker.io"], "") == "docker.io is missing; installing it from the distribution"
     assert describe_packages(["a", "b"], "https://x") == (
-        "a and b are not there; they are installed from Docker's own repository, https://x"
+        "a and b are missing; installing them from Docker's own repository, https://x"
     )
 
 
@@ -126,15 +125,15 @@ def test_services_and_packages() -> None:
         ("5m", "", '5m → ""'),
         (True, False, "True → False"),
         (["a", "b"], ["b", "c"], "+ c, - a"),
-        (["a", "b"], ["b", "a"], "in another order"),
+        (["a", "b"], ["b", "a"], "in a different order"),
         ([{"path": "/a", "to": "/api/chat"}], [], "- /a"),
         ("x" * 99, "y", f"{'x' * 59}… → y"),
         ({"m": 1.5}, {}, '{"m": 1.5} → {}'),
     ],
 )
-def test_values_are_shown_short(old: object, new: object, text: str) -> None:
+def test_changes_of_values_are_short(old: object, new: object, text: str) -> None:
     assert format_change(old, new) == text
 
 
-def test_lists_are_read_aloud() -> None:
+def test_join_words() -> None:
     assert [join_words(words) for words in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]

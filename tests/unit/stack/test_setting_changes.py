@@ -1,4 +1,4 @@
-"""Which setting changes which files and containers, and the sentences about it."""
+"""Which setting changes which files and containers, and the messages about it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GRACEFUL = "httpd reloads gracefully, nothing is cut"
 
 
 def release_of(settings: Settings, **changes: Any) -> Release:
-    """What a deploy of these settings left on the host's record."""
+    """The release that a deploy of these settings recorded on the host."""
     return Release(
         id="20261122T035004Z-7d0fd9a",
         files=digests(render_tree(settings)),
@@ -32,55 +32,62 @@ def release_of(settings: Settings, **changes: Any) -> Release:
 
 
 def said(then: Settings, now: Settings, **host: str | None) -> list[str]:
-    """Sentences for a host that was deployed with `then`, some of whose files are others since (None: missing)."""
+    """Messages for a host deployed with `then`, some of whose files changed since (None: missing)."""
     accepted = release_of(then)
     changed = accepted.files | host
     present = {path: digest for path, digest in changed.items() if digest is not None}
     return describe_files(present, render_tree(now), now, accepted)
 
 
-# Other values of a setting → what must be said.
+# New values of settings → expected messages.
 SETTINGS: list[tuple[dict[str, Any], list[str]]] = [
     ({}, []),
     ({"proxy_timeout": 1000}, [f"proxy_timeout 900 → 1000: httpd/httpd.conf; {GRACEFUL}"]),
     (
         {"ollama_keep_alive": "10m"},
-        ["ollama_keep_alive 5m → 10m: compose.yaml; the container hearth-ollama is recreated, running answers end"],
+        [
+            "ollama_keep_alive 5m → 10m: compose.yaml; the container hearth-ollama is recreated, in-flight responses "
+            "are cut"
+        ],
     ),
     (
         {"proxy_memory_limit": ""},
-        ['proxy_memory_limit 256m → "": compose.yaml; the container hearth-httpd is recreated, running answers end'],
+        [
+            'proxy_memory_limit 256m → "": compose.yaml; the container hearth-httpd is recreated, '
+            "in-flight responses are cut"
+        ],
     ),
     (
         {"docker_log_max_files": 5},
         [
             "docker_log_max_files 3 → 5: compose.yaml; the containers hearth-httpd and hearth-ollama are recreated, "
-            "running answers end"
+            "in-flight responses are cut"
         ],
     ),
     (
         {"allowed_origins": ["http://x.example"]},
         [
             "allowed_origins + http://x.example: compose.yaml and httpd/httpd.conf; the container hearth-ollama is "
-            f"recreated, running answers end; {GRACEFUL}"
+            "recreated, "
+            f"in-flight responses are cut; {GRACEFUL}"
         ],
     ),
     (
         {"chat_title": "Kitchen Pi"},
-        ["chat_title Hearth → Kitchen Pi: htdocs/index.html; browsers get the page with their next visit"],
+        ["chat_title Hearth → Kitchen Pi: htdocs/index.html; browsers load the new page on the next visit"],
     ),
     (
         {"proxy_extra_routes": [{"path": "/flask/", "to": "http://host.docker.internal:5001/", "methods": ["GET"]}]},
         [
             "proxy_extra_routes + /flask/: compose.yaml and httpd/httpd.conf; the container hearth-httpd is recreated, "
-            "running answers end"
+            "in-flight responses are cut"
         ],
     ),
     ({"ollama_models": ["tinyllama"], "ollama_pull_retries": 1, "docker_live_restore": False}, []),
     (
         {"proxy_timeout": 1000, "chat_title": "Pi"},
         [
-            "chat_title Hearth → Pi: htdocs/index.html; browsers get the page with their next visit",
+            "chat_title Hearth → Pi: htdocs/index.html; browsers load the new page on the next visit",
             f"proxy_timeout 900 → 1000: httpd/httpd.conf; {GRACEFUL}",
         ],
     ),
@@ -88,19 +95,20 @@ SETTINGS: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("values", "expected"), SETTINGS, ids=lambda value: ",".join(value) or "none")
-def test_a_setting_is_named_with_its_files_and_what_comes_of_it(
+def test_changed_setting_is_named_with_its_files_and_effect(
     make_settings: Make, values: dict[str, Any], expected: list[str]
 ) -> None:
     assert said(make_settings(), make_settings(**values)) == expected
 
 
-def test_settings_that_only_hold_together_are_each_named(make_settings: Make) -> None:
-    """A proxy that gives up before loading ends is refused, so the first of them can't be put back alone."""
+def test_interdependent_settings_are_each_named(make_settings: Make) -> None:
+    """A proxy timeout below the load timeout is refused, so the first one can't be reverted alone."""
     then = make_settings(proxy_timeout=300, ollama_load_timeout="4m")
     now = make_settings(proxy_timeout=900, ollama_load_timeout="12m")
     assert said(then, now) == [
         f"proxy_timeout 300 → 900: httpd/httpd.conf; {GRACEFUL}",
-        "ollama_load_timeout 4m → 12m: compose.yaml; the container hearth-ollama is recreated, running answers end",
+        "ollama_load_timeout 4m → 12m: compose.yaml; the container hearth-ollama is recreated, in-flight responses are "
+        "cut",
     ]
 
 
@@ -109,7 +117,7 @@ def test_settings_that_swap_are_named_together(make_settings: Make) -> None:
     now = make_settings(proxy_port=85, ollama_publish="127.0.0.1:8080")
     assert said(then, now) == [
         "proxy_port 8080 → 85 and ollama_publish 127.0.0.1:85 → 127.0.0.1:8080: compose.yaml; the containers "
-        "hearth-httpd and hearth-ollama are recreated, running answers end"
+        "hearth-httpd and hearth-ollama are recreated, in-flight responses are cut"
     ]
 
 
@@ -120,13 +128,13 @@ def test_settings_of_other_versions_do_not_matter(make_settings: Make) -> None:
     assert find_changes(recorded, now, render_tree(now)) == []
 
 
-def test_a_recorded_value_that_is_refused_today_names_nothing(make_settings: Make) -> None:
+def test_recorded_value_that_is_invalid_today_is_ignored(make_settings: Make) -> None:
     now = make_settings()
     assert find_changes(release_of(now, proxy_timeout=0).settings, now, render_tree(now)) == []
 
 
-def test_only_files_that_still_differ_are_told(make_settings: Make) -> None:
-    """A run that was cut after the files were put."""
+def test_only_files_that_still_differ_are_reported(make_settings: Make) -> None:
+    """A run that was interrupted after the files were written."""
     then, now = make_settings(), make_settings(proxy_timeout=1000)
     assert said(then, now, **digests(render_tree(now))) == []
 
@@ -134,57 +142,56 @@ def test_only_files_that_still_differ_are_told(make_settings: Make) -> None:
 @pytest.mark.parametrize(
     ("digest", "sentence"),
     [
-        ("f" * 64, f"httpd/httpd.conf was changed on the host; it is put back; {GRACEFUL}"),
-        (None, f"httpd/httpd.conf is missing; it is put back; {GRACEFUL}"),
-        ("", f"httpd/httpd.conf has another owner or mode than root and 0644; it is put anew; {GRACEFUL}"),
+        ("f" * 64, f"httpd/httpd.conf was changed on the host; restoring it; {GRACEFUL}"),
+        (None, f"httpd/httpd.conf is missing; restoring it; {GRACEFUL}"),
+        ("", f"httpd/httpd.conf has an owner or mode other than root and 0644; rewriting it; {GRACEFUL}"),
     ],
 )
-def test_what_no_setting_explains_was_done_on_the_host(make_settings: Make, digest: str | None, sentence: str) -> None:
+def test_unexplained_differences_are_edits_on_the_host(make_settings: Make, digest: str | None, sentence: str) -> None:
     assert said(make_settings(), make_settings(), **{"httpd/httpd.conf": digest}) == [sentence]
 
 
-def test_several_files_are_one_sentence(settings: Settings) -> None:
+def test_several_files_get_one_message(settings: Settings) -> None:
     files = {"htdocs/chat.js": "f" * 64, "htdocs/index.html": "f" * 64}
     assert said(settings, settings, **files) == [
-        "htdocs/chat.js and htdocs/index.html were changed on the host; they are put back; browsers get the page with "
-        "their next visit"
+        "htdocs/chat.js and htdocs/index.html were changed on the host; restoring them; browsers load the new page on "
+        "the next visit"
     ]
 
 
-def test_an_edit_is_told_beside_the_setting(make_settings: Make) -> None:
+def test_edit_is_reported_in_addition_to_the_setting(make_settings: Make) -> None:
     now = make_settings(proxy_timeout=1000)
     assert said(make_settings(), now, **{"httpd/httpd.conf": "f" * 64}) == [
         f"proxy_timeout 900 → 1000: httpd/httpd.conf; {GRACEFUL}",
-        f"httpd/httpd.conf was changed on the host as well; that is undone; {GRACEFUL}",
+        f"httpd/httpd.conf was also changed on the host; undoing that; {GRACEFUL}",
     ]
 
 
-def test_a_new_version_is_told_from_an_edit(settings: Settings) -> None:
+def test_new_version_is_distinguished_from_an_edit(settings: Settings) -> None:
     accepted = release_of(settings)
     files = render_tree(settings) | {"htdocs/chat.js": b"of the next version", "htdocs/new.js": b"1"}
     assert describe_files(accepted.files, files, settings, accepted) == [
-        "htdocs/chat.js comes with another version of Hearth; it is put; browsers get the page with their next visit",
-        "htdocs/new.js is not there yet; it is put; browsers get the page with their next visit",
+        "htdocs/chat.js is different in this version of Hearth; updating it; browsers load the new page on the next "
+        "visit",
+        "htdocs/new.js does not exist yet; writing it; browsers load the new page on the next visit",
     ]
 
 
-def test_without_a_record_no_reason_is_made_up(settings: Settings) -> None:
+def test_no_reason_is_invented_without_a_record(settings: Settings) -> None:
     files = render_tree(settings)
     present = digests(files) | {"compose.yaml": "f" * 64}
     assert describe_files(present, files, settings, None) == [
-        "compose.yaml differs from what the settings say; it is put; containers that are not as it says are recreated, "
-        "running answers end"
+        "compose.yaml differs from the settings; updating it; containers that differ from it are recreated, in-flight "
+        "responses are cut"
     ]
 
 
-def test_a_fresh_host_gets_one_sentence(settings: Settings) -> None:
+def test_fresh_host_gets_one_message(settings: Settings) -> None:
     files = render_tree(settings)
-    assert describe_files({}, files, settings, None) == [
-        f"{len(files)} files are not there; they are put into /opt/hearth"
-    ]
+    assert describe_files({}, files, settings, None) == [f"{len(files)} files are missing; writing them to /opt/hearth"]
 
 
-def test_comments_and_order_of_a_compose_file_change_no_container(settings: Settings) -> None:
+def test_comments_and_key_order_change_no_container(settings: Settings) -> None:
     text = render_compose(settings)
     assert services_between(text.encode(), f"# more\n{text}".encode()) == set()
 
@@ -194,25 +201,25 @@ _DIGEST = st.sampled_from([None, "", "recorded", "other", "wanted"])
 
 @examples(max_examples=30)
 @given(data=st.data(), values=st.sampled_from([values for values, _ in SETTINGS]))
-def test_a_file_that_differs_is_always_named_and_another_never(
+def test_exactly_the_differing_files_are_named(
     make_settings: Make, data: st.DataObject, values: dict[str, Any]
 ) -> None:
     then, now = make_settings(), make_settings(**values)
     accepted = release_of(then)
     wanted: Files = render_tree(now)
-    right = digests(wanted)
+    expected = digests(wanted)
     kinds = {path: data.draw(_DIGEST, label=path) for path in sorted(wanted)}
     digest_of: dict[str, Callable[[str], str]] = {
         "": lambda _: "",
         "recorded": lambda path: accepted.files[path],
         "other": lambda _: "f" * 64,
-        "wanted": lambda path: right[path],
+        "wanted": lambda path: expected[path],
     }
     present = {path: digest_of[kind](path) for path, kind in kinds.items() if kind is not None}
     sentences = describe_files(present, wanted, now, accepted)
     text = " ".join(sentences)
-    differing = {path for path in wanted if present.get(path) != right[path]}
+    differing = {path for path in wanted if present.get(path) != expected[path]}
     assert bool(sentences) == bool(differing)
-    if present and "files (" not in text:  # more than three files are told by their number
+    if present and "files (" not in text:  # more than three files are given by number
         named = {path for path in wanted if re.search(rf"(?:^|[ ]){re.escape(path)}(?=[ ,;]|$)", text)}
         assert named == differing

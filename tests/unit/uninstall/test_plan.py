@@ -1,4 +1,4 @@
-"""What an uninstall takes away, and what it leaves to whom it belongs."""
+"""What an uninstall removes, and what it keeps."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def plan(host: FootprintState, models_dir: str = "", delete: bool = False) -> Re
     return plan_removal(host, RENDERED, models_dir, delete)
 
 
-def test_all_of_hearth_goes_but_the_models() -> None:
+def test_everything_but_the_models_is_removed() -> None:
     removal = plan(HOST)
     assert removal.containers == (("1", "hearth-ollama"), ("2", "hearth-httpd"))
     assert removal.networks == (BACK, FRONT, OUT)
@@ -52,15 +52,15 @@ def test_all_of_hearth_goes_but_the_models() -> None:
     assert "docker volume rm hearth-models" in kept
 
 
-def test_a_word_in_the_boot_line_goes_where_hearth_put_it() -> None:
+def test_hearths_boot_option_is_removed() -> None:
     assert not plan(HOST).boot
     removal = plan(replace(HOST, boot=True))
     assert removal.boot
-    assert "cgroup_enable=memory in /boot/firmware/cmdline.txt, from the next restart on" in removal.lines
+    assert "cgroup_enable=memory in /boot/firmware/cmdline.txt, effective after the next reboot" in removal.lines
 
 
 @pytest.mark.parametrize("cut", [False, True])
-def test_passwords_and_keys_go_also_those_of_a_run_that_was_cut(cut: bool) -> None:
+def test_credentials_are_removed_also_those_of_an_interrupted_run(cut: bool) -> None:
     files = {"secrets/httpd/people", "secrets/httpd/programs.conf"} | ({"secrets/.incoming/people"} if cut else set())
     directories = {"secrets", "secrets/httpd"} | ({"secrets/.incoming"} if cut else set())
     removal = plan(replace(HOST, files=HOST.files | files, directories=HOST.directories | directories))
@@ -69,7 +69,7 @@ def test_passwords_and_keys_go_also_those_of_a_run_that_was_cut(cut: bool) -> No
     assert removal.root
 
 
-def test_a_secret_of_somebody_elses_stays() -> None:
+def test_foreign_secret_is_kept() -> None:
     directories = HOST.directories | {"secrets", "secrets/httpd"}
     removal = plan(replace(HOST, files=HOST.files | {"secrets/mine"}, directories=directories))
     assert "secrets/mine" not in removal.files
@@ -77,7 +77,7 @@ def test_a_secret_of_somebody_elses_stays() -> None:
     assert not removal.root
 
 
-def test_directories_go_from_the_inside_out() -> None:
+def test_directories_are_removed_deepest_first() -> None:
     directories = plan(HOST).directories
     assert set(directories) == HOST.directories
     assert all(
@@ -85,7 +85,7 @@ def test_directories_go_from_the_inside_out() -> None:
     )
 
 
-def test_there_is_nothing_to_do_on_a_host_that_never_had_hearth() -> None:
+def test_nothing_to_do_without_hearth() -> None:
     assert plan(FootprintState()) == Removal()
     others = replace(
         FootprintState(), has_docker=True, config='{"debug": true}', containers=(Neighbour("9", "web", "x"),)
@@ -94,7 +94,7 @@ def test_there_is_nothing_to_do_on_a_host_that_never_had_hearth() -> None:
     assert plan(others).lines == []
 
 
-def test_what_goes_is_told_line_by_line() -> None:
+def test_removal_is_listed_line_by_line() -> None:
     lines = plan(HOST, delete=True).lines
     assert lines[:4] == [
         "container hearth-ollama",
@@ -116,19 +116,19 @@ def test_what_goes_is_told_line_by_line() -> None:
     ],
     ids=["another project called hearth", "a container with our name", "another project"],
 )
-def test_other_peoples_containers_stay(stranger: Neighbour) -> None:
+def test_other_containers_are_kept(stranger: Neighbour) -> None:
     assert plan(replace(HOST, containers=(*OURS, stranger))).containers == plan(HOST).containers
 
 
-def test_a_network_that_others_use_or_made_stays() -> None:
+def test_network_used_or_created_by_others_is_kept() -> None:
     guest = Neighbour("9", "grafana", "x", networks=frozenset({FRONT}))
     shared = plan(replace(HOST, containers=(*OURS, guest)))
     assert shared.networks == (BACK, OUT)
-    assert f"{FRONT}: grafana is on it" in shared.kept[0]
+    assert f"{FRONT}: used by grafana" in shared.kept[0]
     assert plan(replace(HOST, networks={FRONT: Owned(), BACK: Owned(PROJECT)})).networks == (BACK,)
 
 
-def test_the_firewall_goes_if_there_is_something_of_it() -> None:
+def test_firewall_is_removed_if_present() -> None:
     assert not plan(HOST).firewall
     removal = plan(replace(HOST, firewall=True, files=HOST.files | {"firewall.nft"}))
     assert removal.firewall
@@ -136,32 +136,32 @@ def test_the_firewall_goes_if_there_is_something_of_it() -> None:
     assert "the firewall (nftables itself stays)" in removal.lines
 
 
-def test_the_one_network_of_earlier_versions_goes_as_well() -> None:
+def test_network_of_earlier_versions_is_removed() -> None:
     assert plan(replace(HOST, networks={"hearth": Owned(PROJECT)})).networks == ("hearth",)
 
 
-def test_images_of_others_stay() -> None:
+def test_images_used_by_others_are_kept() -> None:
     user = Neighbour("9", "web", "sha256:h")
     used = plan(replace(HOST, containers=(*OURS, user)))
     assert used.images == (OLLAMA,)
-    assert f"image {HTTPD}: web was made from it" in used.kept
+    assert f"image {HTTPD}: used by web" in used.kept
     found = plan(replace(HOST, found={OLLAMA: "sha256:o"}))
     assert found.images == (HTTPD,)
-    assert f"image {OLLAMA}: it was there before Hearth" in found.kept
+    assert f"image {OLLAMA}: existed before Hearth" in found.kept
     moved = plan(replace(HOST, lock={HTTPD: "sha256:old"}))
     assert moved.images == ()
-    assert "leads to another image" in moved.kept[0]
+    assert "not the image that Hearth pulled" in moved.kept[0]
 
 
-def test_an_image_that_hearth_pulled_anew_after_one_that_was_there_goes() -> None:
+def test_image_that_hearth_updated_is_removed() -> None:
     assert plan(replace(HOST, found={OLLAMA: "sha256:before"})).images == (HTTPD, OLLAMA)
 
 
-def test_images_that_are_gone_are_not_removed_again() -> None:
+def test_missing_images_are_not_removed() -> None:
     assert plan(replace(HOST, images={})).images == ()
 
 
-def test_models_go_when_told() -> None:
+def test_models_are_removed_on_request() -> None:
     assert plan(HOST, delete=True).volume
     directory = replace(HOST, volume=None, store="/mnt/ssd/ollama/models", store_files={"blobs/sha256-1": 1})
     assert plan(directory, "/mnt/ssd/ollama").store == ""
@@ -170,55 +170,55 @@ def test_models_go_when_told() -> None:
     assert plan(replace(directory, store_files={}), "/mnt/ssd/ollama", delete=True).store == ""
 
 
-def test_a_volume_that_others_use_stays_even_then() -> None:
+def test_volume_used_by_others_is_kept() -> None:
     user = Neighbour("9", "ollama-too", "x", volumes=frozenset({"hearth-models"}))
     removal = plan(replace(HOST, containers=(*OURS, user)), delete=True)
     assert not removal.volume
-    assert "volume hearth-models: ollama-too uses it" in removal.kept
+    assert "volume hearth-models: used by ollama-too" in removal.kept
 
 
-def test_what_people_put_into_daemon_json_stays() -> None:
+def test_users_values_in_daemon_json_are_kept() -> None:
     config = {"debug": True, "live-restore": True, "log-driver": "json-file"}
     assert plan(replace(HOST, config=json.dumps(config))).config == {"debug": True}
     changed = config | {"log-driver": "local"}
     assert plan(replace(HOST, config=json.dumps(changed))).config == {"debug": True, "log-driver": "local"}
 
 
-def test_an_engine_without_anything_of_hearths_is_left_alone() -> None:
+def test_engine_without_hearths_configuration_is_left_alone() -> None:
     assert plan(replace(HOST, record="")).config is None
     assert plan(replace(HOST, config="{}")).config is None
-    assert plan(replace(HOST, config="{}", pending=True)).config == {}, "a run was cut off before the restart"
+    assert plan(replace(HOST, config="{}", pending=True)).config == {}, "a run was interrupted before the restart"
 
 
-def test_a_daemon_json_that_cannot_be_read_is_an_error() -> None:
+def test_unreadable_daemon_json_is_an_error() -> None:
     with pytest.raises(ValueError, match="is not JSON"):
         plan(replace(HOST, config="{ broken"))
 
 
 @pytest.mark.parametrize("path", ["notes.txt", "htdocs/holiday.jpg", "releases/mine.txt", "httpd/extra/a.conf"])
-def test_files_of_people_stay_with_the_directories_they_are_in(path: str) -> None:
+def test_users_files_are_kept_with_their_directories(path: str) -> None:
     parent = path.rpartition("/")[0]
     host = replace(HOST, files=HOST.files | {path}, directories=HOST.directories | ({parent} if parent else set()))
     removal = plan(host)
     assert path not in removal.files
     assert not removal.root
     assert not parent or parent not in removal.directories
-    assert f"{ROOT}/{path}: it was not put there by Hearth" in removal.kept
+    assert f"{ROOT}/{path}: not created by Hearth" in removal.kept
 
 
-def test_an_empty_directory_of_somebodys_stays() -> None:
+def test_users_empty_directory_is_kept() -> None:
     removal = plan(replace(HOST, directories=HOST.directories | {"mine", "mine/empty"}))
     assert not {"mine", "mine/empty"} & set(removal.directories)
     assert not removal.root
-    assert f"{ROOT}/mine/empty: it was not put there by Hearth" in removal.kept
+    assert f"{ROOT}/mine/empty: not created by Hearth" in removal.kept
 
 
-def test_files_that_an_older_version_put_are_known_from_its_release() -> None:
+def test_files_of_an_older_version_are_known_from_its_release() -> None:
     assert "htdocs/old.js" in plan(replace(HOST, files=HOST.files | {"htdocs/old.js"})).files
     assert "htdocs/old.js" not in plan(replace(HOST, files=RENDERED | {"htdocs/old.js"})).files
 
 
-def test_what_a_run_left_behind_that_was_cut_off_goes() -> None:
+def test_leftovers_of_an_interrupted_run_are_removed() -> None:
     left = {
         ".incoming.tar",
         ".incoming/httpd/httpd.conf",
@@ -240,7 +240,7 @@ TLS_FILES = ("tls/live/server.pem", "tls/live/server.sha256", "tls/live/ca.crt",
 ACME = ("acme/store/domains/a.example.org/privkey.pem", "acme/store/md_store.json", "acme/store/new/in/a/later/version")
 
 
-def test_keys_and_certificates_go_and_a_strangers_stay() -> None:
+def test_our_keys_and_certificates_are_removed_others_kept() -> None:
     directories = {"tls", "tls/live", "tls/.incoming", "acme", "acme/store", "acme/store/domains/a.example.org"}
     host = replace(HOST, files=HOST.files | {*TLS_FILES, *ACME}, directories=HOST.directories | directories)
     removal = plan(host)

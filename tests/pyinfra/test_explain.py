@@ -1,4 +1,4 @@
-"""Operations say what they find and what they do about it before the first command, once, and keep quiet otherwise."""
+"""Operations explain what they find and do before their first command, once, and otherwise print nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from tests.pyinfra.test_stack import HASHES, HTTPD, IDS, OLLAMA, RUNNING, contai
 SILENT = {Reachability: ReachabilityState("silent")}
 STOPPED = {Reachability: ReachabilityState("answers", "exited")}
 SOURCE = DockerSource(packages=("docker.io", "docker-compose"), repository="")
-CANT_KNOW = "the Docker engine does not answer, so what it has can't be known"
+UNKNOWN = "the Docker engine does not respond, so the state of its images and containers is unknown"
 
 
 def pull(run: Run, state: ImagesState, **others: Any) -> list[str]:
@@ -46,20 +46,20 @@ def pull(run: Run, state: ImagesState, **others: Any) -> list[str]:
     return run(pull_images, facts, references=(OLLAMA, HTTPD), timeout=60, stall=30, retries=2).said
 
 
-def test_images_are_told_with_their_reason(run: Run) -> None:
+def test_images_are_explained(run: Run) -> None:
     assert pull(run, ImagesState(IDS, IDS)) == []
-    assert pull(run, ImagesState({}, {})) == [f"{OLLAMA} and {HTTPD} are not there; they are pulled"]
+    assert pull(run, ImagesState({}, {})) == [f"{OLLAMA} and {HTTPD} are missing; pulling them"]
     assert pull(run, ImagesState({OLLAMA: "sha256:1", HTTPD: "sha256:9"}, IDS)) == [
-        f"{HTTPD} leads to another image than the one that was pulled; it is pulled again"
+        f"{HTTPD} is not the image that was pulled; pulling it again"
     ]
     assert pull(run, ImagesState(IDS, {OLLAMA: "sha256:1"})) == [
-        f"{HTTPD}: on the host already, and written down as Hearth's"
+        f"{HTTPD}: already on the host; recording it as Hearth's"
     ]
 
 
-def test_images_of_a_silent_engine_are_not_called_missing(run: Run) -> None:
-    """pyinfra gives the fact's default while it prepares, which looks like a host without images."""
-    assert pull(run, ImagesState(), facts=SILENT) == [CANT_KNOW]
+def test_images_of_an_unresponsive_engine_are_not_missing(run: Run) -> None:
+    """While preparing, pyinfra returns the fact's default, which looks like a host without images."""
+    assert pull(run, ImagesState(), facts=SILENT) == [UNKNOWN]
 
 
 def up(run: Run, state: ProjectState, **others: Any) -> list[str]:
@@ -68,21 +68,19 @@ def up(run: Run, state: ProjectState, **others: Any) -> list[str]:
     return run(compose_up, facts, images=references, timeout=60, on_failure="exit 1").said
 
 
-def test_containers_are_told_with_what_is_done(run: Run) -> None:
+def test_containers_are_explained_with_the_remedy(run: Run) -> None:
     assert up(run, ProjectState(HASHES, RUNNING)) == []
     stopped = container("hearth-httpd", "httpd", "b2", "sha256:2", status="exited")
-    assert up(run, ProjectState(HASHES, (RUNNING[0], stopped))) == [
-        "hearth-httpd is not running but exited; it is started"
-    ]
+    assert up(run, ProjectState(HASHES, (RUNNING[0], stopped))) == ["hearth-httpd has exited; starting it"]
     assert up(run, ProjectState(HASHES, RUNNING, reload_pending=True)) == [
-        "httpd has not taken over its new configuration yet; it reloads gracefully, nothing is cut"
+        "httpd has not loaded its new configuration yet; it reloads gracefully, nothing is cut"
     ]
-    both = "hearth-httpd and hearth-ollama are not there; they are made and started"
+    both = "hearth-httpd and hearth-ollama are missing; creating and starting them"
     assert up(run, ProjectState()) == up(run, ProjectState(HASHES)) == [both]
 
 
-def test_containers_of_a_silent_engine_or_a_broken_compose_file_are_not_called_missing(run: Run) -> None:
-    assert up(run, ProjectState(), facts=SILENT) == [CANT_KNOW]
+def test_containers_of_an_unresponsive_engine_or_broken_compose_file_are_not_missing(run: Run) -> None:
+    assert up(run, ProjectState(), facts=SILENT) == [UNKNOWN]
     (sentence,) = up(run, ProjectState(), facts=STOPPED)
     assert sentence.startswith("compose.yaml is missing or broken")
 
@@ -92,24 +90,24 @@ def pull_models(run: Run, present: set[str], **others: Any) -> list[str]:
     return run(models.pull_models, facts, models=("tinyllama",), registry="", timeout=60, retries=1).said
 
 
-def test_models_are_told(run: Run) -> None:
+def test_models_are_explained(run: Run) -> None:
     assert pull_models(run, {"tinyllama:latest"}) == []
-    assert pull_models(run, {"other:latest"}) == ["tinyllama is not there; it is pulled"]
-    assert pull_models(run, set()) == ["tinyllama is not there; it is pulled"]
+    assert pull_models(run, {"other:latest"}) == ["tinyllama is missing; pulling it"]
+    assert pull_models(run, set()) == ["tinyllama is missing; pulling it"]
     assert pull_models(run, set(), facts=STOPPED) == [
-        "Ollama does not answer, so it can't be known whether it has tinyllama"
+        "Ollama does not respond, so it is unknown whether it has tinyllama"
     ]
 
 
-def test_settings_and_edits_are_told_from_the_record(run: Run, make_settings: Any) -> None:
+def test_setting_changes_and_edits_are_explained_from_the_record(run: Run, make_settings: Any) -> None:
     then, now = make_settings(), make_settings(proxy_timeout=1000)
     accepted = Release(files=digests(render_tree(then)), settings=then.model_dump(mode="json"))
     state = TreeState(accepted.files | {"compose.yaml": ""}, accepted)
     effect = "httpd reloads gracefully, nothing is cut"
     assert run(sync_files, {Tree: state}, files=render_tree(now), settings=now).said == [
         f"proxy_timeout 900 → 1000: httpd/httpd.conf; {effect}",
-        "compose.yaml has another owner or mode than root and 0644; it is put anew; containers that are not as it says "
-        "are recreated, running answers end",
+        "compose.yaml has an owner or mode other than root and 0644; rewriting it; containers that differ from it are "
+        "recreated, in-flight responses are cut",
     ]
     assert run(sync_files, {Tree: TreeState(accepted.files)}, files=render_tree(then), settings=then).said == []
 
@@ -118,16 +116,16 @@ def configure(run: Run, settings: Settings, state: EngineState) -> list[str]:
     return run(configure_engine, {Engine: state}, settings=settings, source=SOURCE).said
 
 
-def test_the_engine_is_told(run: Run, settings: Settings) -> None:
+def test_engine_changes_are_explained(run: Run, settings: Settings) -> None:
     config = wanted_config(settings, {})
     text = json.dumps(config)
     there = EngineState(has_engine=True, has_compose=True, config=text, record=text, active=True, enabled=True)
     assert configure(run, settings, there) == []
-    assert configure(run, settings, replace(there, active=False)) == ["the Docker engine does not run; it is started"]
+    assert configure(run, settings, replace(there, active=False)) == ["the Docker engine is not running; starting it"]
     assert configure(run, settings, replace(there, record="{}", config='{"debug": true}')) == [
         "/etc/docker/daemon.json: live-restore none → true (docker_live_restore), log-driver none → json-file, "
         "log-opts.max-size none → 10m (docker_log_max_size) and log-opts.max-file none → 3 (docker_log_max_files); "
-        "the engine restarts, containers go on meanwhile"
+        "the engine restarts, containers keep running"
     ]
     assert configure(run, settings, EngineState()) == [
         "/etc/docker/daemon.json gets live-restore, log-driver and log-opts"
@@ -137,13 +135,13 @@ def test_the_engine_is_told(run: Run, settings: Settings) -> None:
     )
 
 
-def test_missing_packages_are_told(run: Run) -> None:
+def test_missing_packages_are_explained(run: Run) -> None:
     facts = {Engine: EngineState(packages=frozenset({"docker.io"}))}
     result = run(install_engine, facts, source=SOURCE, codename="trixie", keep_existing=True, timeout=60)
-    assert result.said == ["docker-compose is not there; it is installed from the distribution"]
+    assert result.said == ["docker-compose is missing; installing it from the distribution"]
 
 
-# --- Saying itself --------------------------------------------------------------------------------
+# --- explain() itself -----------------------------------------------------------------------------
 
 
 @pytest.fixture(name="state")
@@ -152,7 +150,7 @@ def _state() -> State:
     return State(inventory=inventory, config=Config())  # type: ignore[no-untyped-call]
 
 
-def test_a_sentence_is_said_once_for_each_host_also_when_the_body_runs_again(state: State) -> None:
+def test_explanation_appears_once_per_host_even_if_the_body_runs_again(state: State) -> None:
     pi, pi2 = state.inventory
     listener = Listener()
     with listener, ctx_state.use(state):
@@ -166,7 +164,7 @@ def test_a_sentence_is_said_once_for_each_host_also_when_the_body_runs_again(sta
     ]
 
 
-def test_sentences_and_refusals_go_into_the_report(
+def test_explanations_and_refusals_go_into_the_report(
     state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = tmp_path / "report"
@@ -180,11 +178,11 @@ def test_sentences_and_refusals_go_into_the_report(
     ]
 
 
-MADE = "was made from another configuration"
+MADE = "was created from a different configuration"
 
 
-def test_what_containers_were_made_from_is_not_compared_with_a_file_that_is_replaced(state: State) -> None:
-    """An edited compose.yaml: the containers differ from it, and will not differ any more when it is put back."""
+def test_containers_are_not_compared_with_a_file_that_is_being_replaced(state: State) -> None:
+    """An edited compose.yaml: the containers differ from it, but not after it is restored."""
     pi, pi2 = state.inventory
     drift = [
         Drift("hearth-httpd", MADE, "up"),
@@ -192,9 +190,9 @@ def test_what_containers_were_made_from_is_not_compared_with_a_file_that_is_repl
         Drift("hearth-ollama", "is paused", "recreate"),
     ]
     httpd, both, paused = (
-        f"hearth-httpd {MADE}; it is recreated",
-        f"hearth-ollama {MADE} and is paused; it is recreated",
-        "hearth-ollama is paused; it is recreated",
+        f"hearth-httpd {MADE}; recreating it",
+        f"hearth-ollama {MADE} and is paused; recreating it",
+        "hearth-ollama is paused; recreating it",
     )
     listener = Listener()
     with listener, ctx_state.use(state):

@@ -1,4 +1,4 @@
-"""The doctor's fact: what it makes of a host's answers, and that its script runs."""
+"""The doctor's fact: how it parses a host's output, and that its script runs."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from hearth.stack.health_facts import Symptoms
 from tests.support.doctor.work import work_of
 
 
-def ask(command: str) -> list[str]:
-    """Lines that a command prints, run as pyinfra runs it."""
+def run(command: str) -> list[str]:
+    """Output lines of a command, executed as by pyinfra."""
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, timeout=120)
     assert done.stderr == ""
     return done.stdout.splitlines()
 
 
-def test_the_script_runs_here_and_its_answer_is_read() -> None:
-    symptoms = Symptoms().process(ask(Symptoms().command()))
+def test_script_runs_here_and_its_output_is_parsed() -> None:
+    symptoms = Symptoms().process(run(Symptoms().command()))
     if not symptoms["access"]:
         pytest.skip("no root, and no sudo without a password")
     assert symptoms["memory"]["MemTotal"] > 0
@@ -38,43 +38,43 @@ def test_the_script_runs_here_and_its_answer_is_read() -> None:
     assert symptoms["models_free_bytes"] is None
 
 
-def test_the_models_disk_is_looked_at_too() -> None:
-    symptoms = Symptoms().process(ask(Symptoms().command("/proc/models")))
+def test_models_disk_is_inspected_too() -> None:
+    symptoms = Symptoms().process(run(Symptoms().command("/proc/models")))
     if not symptoms["access"]:
         pytest.skip("no root, and no sudo without a password")
-    # Of a file system that has no room at all, beside Docker's.
+    # One file system without any space, in addition to Docker's.
     assert (symptoms["free_bytes"] > 0, symptoms["models_free_bytes"]) == (True, 0)
 
 
-def test_its_questions_have_different_names() -> None:
-    """Two with one name would be read as one answer; the script is put together from those of other facts."""
+def test_section_names_are_unique() -> None:
+    """Two sections with one name would be merged; the script is composed of those of other facts."""
     names = re.findall(r"@@(\w+)", Symptoms().command())
     assert sorted(names) == sorted(set(names))
 
 
-def test_a_login_that_may_not_look() -> None:
+def test_login_without_root_access() -> None:
     assert Symptoms().process([]) == {"access": False}
     for symptoms in (Symptoms().default(), Symptoms().process([])):
         (finding,) = judge("pi", symptoms, {})
         assert finding.cause.id == "host-not-looked-at"
 
 
-def test_an_engine_that_does_not_answer() -> None:
-    said = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
-    lines = ["@@access", *ask(HostFacts().command(("/var/lib/docker",), ""))]
-    lines += ["@@pending", "@@pulled", "@@hashes", "@@complaints", said, "@@project"]
+def test_unresponsive_engine() -> None:
+    error = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+    lines = ["@@access", *run(HostFacts().command(("/var/lib/docker",), ""))]
+    lines += ["@@pending", "@@pulled", "@@hashes", "@@complaints", error, "@@project"]
     lines += ["@@memory", "MemTotal: 4000000 kB", "@@limits", "@@states", "", "@@environment", ""]
     symptoms = Symptoms().process([*lines, "@@errors"])
     assert symptoms["memory_limits"] is None
     assert symptoms["origins"] is None
     assert symptoms["containers"] == {}
-    # Whatever else this machine shows, of its disk and its programs.
+    # Regardless of this machine's disk and programs.
     finding = judge("pi", symptoms, {"allowed_origins": ["http://a.example"]})[0]
     assert finding.cause.id == "engine-silent"
-    assert finding.why.startswith("the Docker engine does not answer: Cannot connect")
+    assert finding.why.startswith("the Docker engine does not respond: Cannot connect")
 
 
-# --- What Ollama does with its questions: the script, with processes and a connection of this machine --------
+# --- activity of Ollama: the script, with processes and a connection of this machine ------------------
 
 IDLE = "import time; time.sleep(60)"
 BUSY = "while True: pass"
@@ -87,8 +87,8 @@ time=x level=ERROR msg="llama runner terminated" error="signal: killed"
 
 
 @contextmanager
-def question() -> Iterator[int]:
-    """A connection of this process to a port that it listens on; gives the port."""
+def request() -> Iterator[int]:
+    """A connection of this process to its own listening port; yields the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)):
@@ -97,14 +97,14 @@ def question() -> Iterator[int]:
 
 @contextmanager
 def serving(model: str) -> Iterator[int]:
-    """A process with such a child; gives its number."""
+    """A process with such a child; yields its pid."""
     words = [sys.executable, "-c", SERVER, model]
     with subprocess.Popen(words, start_new_session=True) as server:
         children = Path(f"/proc/{server.pid}/task/{server.pid}/children")
         until = time.monotonic() + 10
         while not children.read_text() and time.monotonic() < until:
             time.sleep(0.05)
-        time.sleep(0.5)  # the child is an interpreter that starts, which is work
+        time.sleep(0.5)  # the start of the child's interpreter uses CPU time
         try:
             yield server.pid
         finally:
@@ -112,29 +112,29 @@ def serving(model: str) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(("model", "is_busy"), [(IDLE, False), (BUSY, True)])
-def test_a_model_that_does_nothing_is_told_from_one_that_works(tmp_path: Path, model: str, is_busy: bool) -> None:
-    with question() as port, serving(model) as server:
+def test_idle_model_is_distinguished_from_a_busy_one(tmp_path: Path, model: str, is_busy: bool) -> None:
+    with request() as port, serving(model) as server:
         symptoms = work_of(tmp_path, server, os.getpid(), port=port, log=KILLED)
     work = symptoms["work"]
     assert (work["questions"], work["models"]) == (1, 1)
     assert (work["cpu_seconds"] > 0.2) is is_busy, work
-    assert (work["seconds"] >= 4) is not is_busy, "what is at work is seen at once"
+    assert (work["seconds"] >= 4) is not is_busy, "activity is detected at once"
     assert (symptoms["kills"], symptoms["way"]) == (2, "")
 
 
-def test_without_a_question_nothing_is_waited_for(tmp_path: Path) -> None:
-    begun = time.monotonic()
-    with question() as port:
+def test_probe_does_not_wait_without_a_request(tmp_path: Path) -> None:
+    started = time.monotonic()
+    with request() as port:
         free = port
-    said = "ollama: Name or service not known"
-    symptoms = work_of(tmp_path, os.getpid(), os.getpid(), port=free, said=said, code=1, log=KILLED, kills=5)
-    assert symptoms["kills"] == 5, "the kernel knows better than the log"
+    error = "ollama: Name or service not known"
+    symptoms = work_of(tmp_path, os.getpid(), os.getpid(), port=free, said=error, code=1, log=KILLED, kills=5)
+    assert symptoms["kills"] == 5, "the kernel's counter wins over the log"
     assert symptoms["work"] is None
-    assert symptoms["way"] == said
-    assert time.monotonic() - begun < 2
+    assert symptoms["way"] == error
+    assert time.monotonic() - started < 2
 
 
-def test_a_question_that_is_answered_meanwhile_was_no_sign(tmp_path: Path) -> None:
+def test_request_that_finishes_meanwhile_is_not_evidence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, serving(IDLE) as server:
         port = listener.getsockname()[1]
         asking = socket.create_connection(("127.0.0.1", port))

@@ -1,4 +1,4 @@
-"""The last words of a run, with the real pyinfra: on this machine, and on a host that nobody reaches."""
+"""The summary of a run, with the real pyinfra: on this machine, and on an unreachable host."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tests.support.shipped import PROJECT, shipped_settings
 INVENTORY = """
 here = [("@local", {"ollama_models": ["tinyllama"]})]
 """
-NOBODY = """
+UNREACHABLE = """
 away = [("nobody", {"ssh_hostname": "127.0.0.1", "ssh_port": 1, "ssh_user": "pi"})]
 """
-# As deploy.py, with operations that touch nothing.
+# Like deploy.py, with operations that change nothing.
 DEPLOY = """
 from pyinfra import host, state
 from pyinfra.api import StringCommand, operation
@@ -48,7 +48,7 @@ def streams(script):
 
 @operation()
 def refuses():
-    yield refused_command("the engine does not answer")
+    yield refused_command("the engine does not respond")
 
 
 """
@@ -63,8 +63,8 @@ def _checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def last_words(checkout: Path, deploy: str, *words: str, inventory: str = INVENTORY, code: int = 0) -> list[str]:
-    """Lines after pyinfra's own last one."""
+def summary_lines(checkout: Path, deploy: str, *words: str, inventory: str = INVENTORY, code: int = 0) -> list[str]:
+    """The lines after pyinfra's own output."""
     (checkout / "inventory" / "home.py").write_text(inventory)
     (checkout / "deploy.py").write_text(DEPLOY + deploy)
     environment = {name: value for name, value in os.environ.items() if name != EXPLAIN_LOG}
@@ -88,59 +88,59 @@ SERVES = [
 
 
 def test_nothing_to_do(checkout: Path) -> None:
-    *said, took = last_words(checkout, "runs(name='Look', command='')\n" + END, "-y")
+    *said, took = summary_lines(checkout, "runs(name='Look', command='')\n" + END, "-y")
     assert said == [*SERVES, "changed: nothing"]
     assert took.startswith("--> Done in ")
 
 
-def test_a_change_and_what_it_would_be(checkout: Path) -> None:
+def test_change_and_dry_run(checkout: Path) -> None:
     deploy = "runs(name='Change', command='true')\nruns(name='Look', command='')\n" + END
-    *said, took = last_words(checkout, deploy, "--dry")
+    *said, took = summary_lines(checkout, deploy, "--dry")
     assert said == [*SERVES, "would be changed: Change"]
-    assert took.startswith("--> Looked at in ")
-    # Where something was changed the host is asked; this one has no engine and no Ollama.
-    assert last_words(checkout, deploy, "-y", "--serial")[:-1] == [*SERVES, "changed: Change"]
-    assert last_words(checkout, deploy, "-y", "--no-wait")[:-1] == [*SERVES, "changed: Change"]
+    assert took.startswith("--> Inspected in ")
+    # A changed host is queried again; this one has no engine and no Ollama.
+    assert summary_lines(checkout, deploy, "-y", "--serial")[:-1] == [*SERVES, "changed: Change"]
+    assert summary_lines(checkout, deploy, "-y", "--no-wait")[:-1] == [*SERVES, "changed: Change"]
 
 
-def test_a_failure_and_a_host_that_nobody_reaches(checkout: Path) -> None:
+def test_failure_and_unreachable_host(checkout: Path) -> None:
     deploy = """runs(name='Change', command='true')
 streams(name='Pull', script='echo progress; echo Could not pull x. >&2; exit 1')
 runs(name='Never', command='true')
 """
-    *said, _ = last_words(checkout, deploy + END, "-y", inventory=INVENTORY + NOBODY, code=1)
+    *said, _ = summary_lines(checkout, deploy + END, "-y", inventory=INVENTORY + UNREACHABLE, code=1)
     said = [line for line in said if "No hosts remaining" not in line]
     here, away = said.index("--> @local:"), said.index("--> nobody:")
     assert said[here + 1 : here + 4] == [
         "failed at “Pull”: Could not pull x.",
-        "now: done before it: Change",
-        "next: put right what it names, then run the same command again: it goes on from there",
+        "state: completed: Change",
+        "next: fix the problem above and run the same command again; it resumes there",
     ]
-    assert said[away + 1].startswith("there was no connection to it, and nothing was changed there: Could not ")
-    assert "takes no ssh on port" in said[away + 1]
+    assert said[away + 1].startswith("could not connect, nothing was changed: Could not ")
+    assert "does not accept ssh on port" in said[away + 1]
 
 
 @pytest.mark.parametrize(
     ("operation", "reason"),
     [
-        ("refuses(name='Pull')", "the engine does not answer"),
+        ("refuses(name='Pull')", "the engine does not respond"),
         ("runs(name='Pull', command='echo disk full >&2; false')", "disk full"),
     ],
 )
-def test_every_kind_of_failure_has_its_reason(checkout: Path, operation: str, reason: str) -> None:
-    assert f"failed at “Pull”: {reason}" in last_words(checkout, f"{operation}\n{END}", "-y", code=1)
+def test_every_kind_of_failure_shows_its_reason(checkout: Path, operation: str, reason: str) -> None:
+    assert f"failed at “Pull”: {reason}" in summary_lines(checkout, f"{operation}\n{END}", "-y", code=1)
 
 
 def test_a_refusal_before_anything_is_changed(checkout: Path) -> None:
-    said = last_words(checkout, END, "-y", "--data", "proxy_port=0", code=1)
+    said = summary_lines(checkout, END, "-y", "--data", "proxy_port=0", code=1)
     assert any("proxy_port" in line for line in said)
-    assert "nothing was changed. Put right what is said above, then run the same command again" in said
+    assert "nothing was changed. Fix the problem above, then run the same command again" in said
 
 
-def test_the_drift_command_has_words_of_its_own(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drift_command_prints_no_summary(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (checkout / "inventory" / "home.py").write_text(INVENTORY)
     (checkout / "deploy.py").write_text(DEPLOY + END)
     monkeypatch.setenv(EXPLAIN_LOG, str(checkout / "report"))
     done = run_python(checkout, "-m", "pyinfra", "inventory/home.py", "deploy.py", "--dry", "--json")
     assert done.returncode == 0
-    assert "Looked at" not in done.stderr
+    assert "Inspected in" not in done.stderr
