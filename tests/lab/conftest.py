@@ -26,12 +26,12 @@ def deployed() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--go-on", action="store_true", help="leave out the scenarios that passed since the product last changed"
+        "--resume", action="store_true", help="skip scenarios that have passed since the product last changed"
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--go-on", default=False):
+    if not config.getoption("--resume", default=False):
         return
     runs = record.last()
     done = {test for test, ran in runs.items() if ran.passed and ran.product == _product()}

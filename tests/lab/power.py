@@ -23,7 +23,7 @@ def cut() -> None:
     pid = state.load().pids[state.QEMU]
     with suppress(LabError), qmp.monitor(state.DIRECTORY) as monitor:
         monitor.execute("quit")
-    assert process.gone(pid, str(state.DIRECTORY), 60), "QEMU did not end"
+    assert process.has_ended(pid, str(state.DIRECTORY), 60), "QEMU did not end"
 
 
 def boot() -> None:

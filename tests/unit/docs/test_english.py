@@ -19,7 +19,6 @@ SUFFIXES = {".md", ".py", ".js", ".html", ".j2", ".sh", ".bash", ".yaml", ".yml"
 
 # Still to be rewritten: directories and files, which leave this list for good when they are clean.
 TO_DO = (
-    ".ci",
     "Makefile",
     "config.py",
     "files/htdocs",
@@ -45,7 +44,10 @@ TO_DO = (
     "hearth/uninstall",
     "hearth",
     "inventory",
-    "lab",
+    # Part of the keys of the lab's cache: rewritten with the next change that rebuilds them anyway.
+    "lab/models.py",
+    "lab/recipes",
+    "lab/smollm2.py",
     "tests/acceptance",
     "tests/browser",
     "tests/lab",
