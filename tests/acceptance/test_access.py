@@ -14,7 +14,7 @@ from tests.acceptance.test_proxy import Log
 WRONG = ({"Authorization": ""}, bearer("not-a-key-of-this-host"), basic("nobody", "not a password"))
 
 
-def test_the_page_is_not_for_those_who_did_not_sign_in(target: Target, settings: Settings) -> None:
+def test_page_requires_sign_in(target: Target, settings: Settings) -> None:
     if not settings.page_access.needs_sign_in:
         pytest.skip(f"proxy_access = {settings.proxy_access!r} lets callers in who did not sign in")
     for headers in WRONG:
@@ -24,7 +24,7 @@ def test_the_page_is_not_for_those_who_did_not_sign_in(target: Target, settings:
     assert call(target.url, "GET", "/").status == 200, "with what the settings name"
 
 
-def test_no_route_is_for_those_who_did_not_sign_in(target: Target, settings: Settings, host: Any) -> None:
+def test_routes_require_sign_in(target: Target, settings: Settings, host: Any) -> None:
     routes = [route for route in settings.routes if route.is_ollama and settings.access_of(route).needs_sign_in]
     if not routes:
         pytest.skip("every route lets callers in who did not sign in")

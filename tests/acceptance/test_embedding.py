@@ -8,7 +8,7 @@ import pytest
 from tests.acceptance.models import ask_inside
 
 
-def test_an_embedding_is_made(engine: docker.DockerClient, able: dict[str, list[str]]) -> None:
+def test_embedding_model_returns_embeddings(engine: docker.DockerClient, able: dict[str, list[str]]) -> None:
     model = next((model for model, can in able.items() if "embedding" in can), "")
     if not model:
         pytest.skip("none of ollama_models is for embeddings")

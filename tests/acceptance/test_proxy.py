@@ -14,8 +14,8 @@ from hearth.paths import CONTAINERS
 from hearth.settings.model import Settings
 from tests.acceptance.api import Answer, call
 from tests.acceptance.conftest import Target
-from tests.support.gates.cases import GROUPS, failures
-from tests.support.gates.place import Place
+from tests.support.proxy_rules.cases import GROUPS, failures
+from tests.support.proxy_rules.place import Place
 
 FOREIGN = "http://evil.example"
 
@@ -26,7 +26,7 @@ def refused_with_json(answer: Answer, status: int) -> None:
     assert answer.json()["error"]
 
 
-def test_page_is_served_with_its_title_and_policy(target: Target, settings: Settings) -> None:
+def test_page_has_its_title_and_content_security_policy(target: Target, settings: Settings) -> None:
     answer = call(target.url, "GET", "/")
     assert answer.status == 200
     assert settings.chat_title.replace("&", "&amp;").encode() in answer.body
@@ -35,7 +35,7 @@ def test_page_is_served_with_its_title_and_policy(target: Target, settings: Sett
         assert call(target.url, "GET", f"/{name}").status == 200, name
 
 
-def test_every_route_exists_and_takes_only_its_methods(target: Target, settings: Settings) -> None:
+def test_routes_exist_and_allow_only_their_methods(target: Target, settings: Settings) -> None:
     for route in (route for route in settings.routes if route.is_ollama):
         for method in ("GET", "POST", "PUT", "DELETE"):
             answer = call(target.url, method, route.path, {} if method in ("POST", "PUT") else None)
@@ -59,7 +59,7 @@ class Log:
 
 
 @pytest.mark.parametrize("group", [group for group in GROUPS if group not in ("smuggling", "big")])
-def test_gates(group: str, target: Target, settings: Settings, talker: str, host: Any) -> None:
+def test_proxy_rules(group: str, target: Target, settings: Settings, talker: str, host: Any) -> None:
     if not all(access.anyone for access in settings.accesses):
         pytest.skip("the cases call without password, key or network")
     parts = urlsplit(target.url)
@@ -71,7 +71,7 @@ def exact_origins(settings: Settings) -> list[str]:
     return [origin for origin in settings.allowed_origins if "*" not in origin]
 
 
-def test_ollama_itself_is_closed_from_outside(target: Target, settings: Settings) -> None:
+def test_ollama_is_not_reachable_from_outside(target: Target, settings: Settings) -> None:
     if settings.ollama_publish and not settings.ollama_publish.startswith("127."):
         pytest.skip(f"ollama_publish = {settings.ollama_publish!r} opens it on purpose")
     port = 11434
@@ -86,6 +86,6 @@ def test_ollama_itself_is_closed_from_outside(target: Target, settings: Settings
     assert said == b""
 
 
-def test_declared_models_are_there(target: Target, settings: Settings) -> None:
+def test_configured_models_are_installed(target: Target, settings: Settings) -> None:
     have = {model["name"] for model in call(target.url, "GET", "/api/tags").json()["models"]}
     assert {full_name(model) for model in settings.ollama_models} <= have

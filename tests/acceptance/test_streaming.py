@@ -23,7 +23,7 @@ def _words(parts: list[dict[str, Any]], text: str, thoughts: str = "thinking") -
     return "".join((part.get(text) or "") + (part.get(thoughts) or "") for part in parts).strip()
 
 
-def test_each_word_arrives_when_it_is_made(target: Target, talker: str) -> None:
+def test_tokens_arrive_when_they_are_generated(target: Target, talker: str) -> None:
     # Once unmeasured: loading the model would hide how the words come.
     call(target.url, "POST", "/api/ollama", {"model": talker, "prompt": "hi", "stream": False}, timeout=600)
     lines = stream(target.url, "/api/ollama", {"model": talker, "prompt": "hi", "options": {"num_predict": 40}})
@@ -56,7 +56,7 @@ def test_openai_route_streams_events(target: Target, talker: str) -> None:
     assert _words(deltas, "content", "reasoning"), "not one word"
 
 
-def test_chat_route_answers(target: Target, talker: str) -> None:
+def test_chat_route_responds(target: Target, talker: str) -> None:
     question = [{"role": "user", "content": "hi"}]
     body = {"model": talker, "messages": question, "options": {"num_predict": 10}}
     lines = [json.loads(line.text) for line in stream(target.url, "/api/chat", body)]

@@ -21,7 +21,7 @@ def _needs_tls(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_plain_http_sends_on(target: Target, settings: Settings, method: str) -> None:
+def test_plain_http_redirects(target: Target, settings: Settings, method: str) -> None:
     plain = "http://{}:{}".format(*target.reached_at(settings.proxy_port))
     answer = call(plain, method, "/api/ollama?x=1", {} if method == "POST" else None, {"Host": "pi"})
     port = "" if settings.proxy_tls_port == 443 else f":{settings.proxy_tls_port}"
@@ -30,7 +30,7 @@ def test_plain_http_sends_on(target: Target, settings: Settings, method: str) ->
     assert call(plain, "GET", "/", None, {"Host": "evil.example"}).status == 421
 
 
-def test_the_certificate_is_for_the_names_asked_for_and_not_about_to_end(host: Any, settings: Settings) -> None:
+def test_certificate_is_valid_for_the_configured_names(host: Any, settings: Settings) -> None:
     place = (
         f"/opt/hearth/acme/store/domains/{settings.proxy_tls_names[0]}/pubcert*.pem"
         if settings.proxy_tls == "acme"
@@ -42,7 +42,7 @@ def test_the_certificate_is_for_the_names_asked_for_and_not_about_to_end(host: A
     assert days_left(leaf, today()) >= WARN_DAYS
 
 
-def test_keys_are_for_root_and_httpd_alone(host: Any, settings: Settings) -> None:
+def test_keys_are_only_readable_for_root_and_httpd(host: Any, settings: Settings) -> None:
     if not settings.has_tls_files:
         pytest.skip("httpd makes its keys itself")
     assert host.check_output(f"stat -c %a:%u:%g {TLS}") == "700:0:0"

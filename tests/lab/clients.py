@@ -74,7 +74,7 @@ class Talker(threading.Thread):
         ask(self._words, self._timeout, self.told)
 
 
-class Chatter:
+class PromptLoop:
     """A client that asks for one short answer after another, as long as the block runs."""
 
     def __init__(self, words: int = 30) -> None:
@@ -97,7 +97,7 @@ class Chatter:
         while not self._stop.is_set():
             self.answers.append(ask(self._words))
 
-    def __enter__(self) -> Chatter:
+    def __enter__(self) -> PromptLoop:
         self._thread.start()
         return self
 
@@ -109,7 +109,7 @@ class Chatter:
 
 
 @dataclass(frozen=True)
-class Knock:
+class Attempt:
     """One attempt at the page over a new connection: when (monotonic seconds), and what was wrong ("" for nothing)."""
 
     begun: float
@@ -117,7 +117,7 @@ class Knock:
     wrong: str
 
 
-class Knocker:
+class ConnectionLoop:
     """A client that asks for the page over a new connection every `pause` seconds, as long as the block runs.
 
     Each in its own time: one that has to wait keeps no other from trying.
@@ -126,58 +126,58 @@ class Knocker:
         pause: see above.
         patience: seconds that one is waited for.
         at: the page's URL; that of the lab by default.
-        prepare: done in each knock's thread first.
+        prepare: done in each attempt's thread first.
     """
 
     def __init__(
         self, pause: float = 0.1, patience: float = 10, at: str = "", prepare: Callable[[], None] = lambda: None
     ) -> None:
-        self.knocks: list[Knock] = []
+        self.attempts: list[Attempt] = []
         self._pause, self._patience, self._prepare = pause, patience, prepare
         self._address = urlsplit(at or url())
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._knock_on, daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def gaps(self, late: float) -> list[float]:
-        """Seconds between the beginnings of the first and the last failed knock of each gap, and one pause.
+        """Seconds between the beginnings of the first and the last failed attempt of each gap, and one pause.
 
-        So the time in which knocks fail is never said shorter than it was. A gap lasts until all are answered within
+        So the time in which attempts fail is never said shorter than it was. A gap lasts until all are answered within
         `late` seconds for a whole second; what was answered, but late, does not make it longer.
         """
-        found: list[list[Knock]] = [[]]
-        for knock in sorted(self.knocks, key=lambda knock: knock.begun):
-            if knock.wrong or knock.ended - knock.begun > late:
-                if found[-1] and knock.begun - found[-1][-1].begun > 1:
+        found: list[list[Attempt]] = [[]]
+        for attempt in sorted(self.attempts, key=lambda attempt: attempt.begun):
+            if attempt.wrong or attempt.ended - attempt.begun > late:
+                if found[-1] and attempt.begun - found[-1][-1].begun > 1:
                     found.append([])
-                found[-1].append(knock)
-        failed = [[knock.begun for knock in gap if knock.wrong] for gap in found]
+                found[-1].append(attempt)
+        failed = [[attempt.begun for attempt in gap if attempt.wrong] for gap in found]
         return [gap[-1] - gap[0] + self._pause for gap in failed if gap]
 
     @property
-    def failed(self) -> list[Knock]:
+    def failed(self) -> list[Attempt]:
         """Those that were not answered as they should be."""
-        return [knock for knock in self.knocks if knock.wrong]
+        return [attempt for attempt in self.attempts if attempt.wrong]
 
     def slow(self, seconds: float) -> list[float]:
         """Seconds that those answers took that took longer than `seconds`."""
-        took = (knock.ended - knock.begun for knock in self.knocks if not knock.wrong)
+        took = (attempt.ended - attempt.begun for attempt in self.attempts if not attempt.wrong)
         return sorted(one for one in took if one > seconds)
 
     @property
     def usual(self) -> float:
         """Seconds that an answer takes, the median."""
-        took = sorted(knock.ended - knock.begun for knock in self.knocks if not knock.wrong)
+        took = sorted(attempt.ended - attempt.begun for attempt in self.attempts if not attempt.wrong)
         return took[len(took) // 2]
 
-    def _knock_on(self) -> None:
+    def _run(self) -> None:
         under_way = []
         while not self._stop.wait(self._pause):
-            under_way.append(threading.Thread(target=self._knock, daemon=True))
+            under_way.append(threading.Thread(target=self._attempt, daemon=True))
             under_way[-1].start()
         for one in under_way:
             one.join(self._patience + 5)
 
-    def _knock(self) -> None:
+    def _attempt(self) -> None:
         self._prepare()
         begun, wrong = time.monotonic(), ""
         host, port = self._address.hostname or "", self._address.port
@@ -191,9 +191,9 @@ class Knocker:
             wrong = f"{type(error).__name__}: {error}"
         finally:
             connection.close()
-        self.knocks.append(Knock(begun, time.monotonic(), wrong))
+        self.attempts.append(Attempt(begun, time.monotonic(), wrong))
 
-    def __enter__(self) -> Knocker:
+    def __enter__(self) -> ConnectionLoop:
         self._thread.start()
         return self
 

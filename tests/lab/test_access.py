@@ -14,6 +14,7 @@ import pytest
 
 from hearth.paths import ROOT, SECRETS
 from tests.acceptance.api import CREDENTIALS, Answer, basic, bearer, call, stream
+from tests.lab.checks import deploy_twice
 from tests.lab.machine import (
     HTTPD_IMAGE,
     NEXT_HTTPD,
@@ -26,7 +27,6 @@ from tests.lab.machine import (
     wait_until,
 )
 from tests.lab.test_releases import build, decoded
-from tests.lab.verdict import right_then_quiet
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
@@ -82,8 +82,8 @@ def generations() -> int:
     return len(re.findall(r'POST +"/api/generate"', on_guest("sudo docker logs hearth-ollama 2>&1")))
 
 
-def test_only_who_belongs_gets_in(keys: Keys) -> None:
-    first, _ = right_then_quiet(*keys.settings)
+def test_only_valid_credentials_are_accepted(keys: Keys) -> None:
+    first, _ = deploy_twice(*keys.settings)
     assert ACCESS in first.changed
     assert "anna is new" in first.output
     before = generations()
@@ -111,7 +111,7 @@ def test_only_who_belongs_gets_in(keys: Keys) -> None:
 
 
 @pytest.mark.long
-def test_a_changed_password_and_key_cut_nothing(keys: Keys) -> None:
+def test_changed_credentials_interrupt_no_response(keys: Keys) -> None:
     deployed_with(*keys.settings)
     containers = on_guest(CONTAINERS)
     keys.keep("anna", "another-password")
@@ -138,9 +138,9 @@ def test_a_changed_password_and_key_cut_nothing(keys: Keys) -> None:
 
 
 @pytest.mark.long
-def test_networks_are_told_apart_by_where_a_call_comes_from() -> None:
+def test_access_by_network_depends_on_the_source_address() -> None:
     near = ['proxy_access="networks"', f'proxy_allowed_networks=["{OUTSIDE}"]']
-    right_then_quiet(*near)
+    deploy_twice(*near)
     assert on_guest("sudo ss -Hltn 'sport = :85'").count("[::]:85") == 0, "not over IPv6"
     far = deploy('proxy_access="networks"', 'proxy_allowed_networks=["192.168.77.0/24"]')
     assert far.code == 0, far.output
@@ -153,7 +153,7 @@ def test_networks_are_told_apart_by_where_a_call_comes_from() -> None:
 
 
 @pytest.mark.long
-def test_models_are_managed_by_those_who_signed_in(keys: Keys) -> None:
+def test_model_management_requires_an_api_key(keys: Keys) -> None:
     routes: list[dict[str, Any]] = [
         {"path": "/api/copy", "to": "/api/copy", "methods": ["POST"], "access": "api_keys"},
         {"path": "/api/delete", "to": "/api/delete", "methods": ["DELETE"], "access": "api_keys"},
@@ -174,10 +174,10 @@ def test_models_are_managed_by_those_who_signed_in(keys: Keys) -> None:
 
 
 @pytest.mark.long
-def test_off_again_and_the_way_back(keys: Keys) -> None:
+def test_access_control_is_switched_off_and_rolled_back_to(keys: Keys) -> None:
     """Secrets stay as long as a release that asks for them can be gone back to, and no longer."""
     deployed_with(*keys.settings)
-    right_then_quiet()
+    deploy_twice()
     assert ask(NOBODY, "/").status == 200
     assert on_guest(f"sudo ls {SECRETS}/httpd").split() == ["people", "programs.conf"]
     back = pyinfra("deploys/rollback.py")
@@ -192,7 +192,7 @@ def test_off_again_and_the_way_back(keys: Keys) -> None:
 
 
 @pytest.mark.long
-def test_a_release_that_fails_leaves_callers_as_they_were(keys: Keys) -> None:
+def test_failed_release_leaves_access_unchanged(keys: Keys) -> None:
     deployed_with(*keys.settings)
     script = "#!/bin/sh\necho no such luck >&2\nexit 3\n"
     build(NEXT_HTTPD, f"FROM {HTTPD_IMAGE}", f"RUN {decoded(script)} > /usr/local/bin/httpd-foreground")
@@ -203,7 +203,7 @@ def test_a_release_that_fails_leaves_callers_as_they_were(keys: Keys) -> None:
     assert call(url(), "POST", R, QUESTION, timeout=300).status == 200
 
 
-def test_a_password_that_can_not_be_had_changes_nothing(keys: Keys) -> None:
+def test_invalid_password_changes_nothing(keys: Keys) -> None:
     before = listed_on_guest(f"sudo find {ROOT} -type f -exec sha256sum {{}} +")
     keys.keep("anna", "short")
     run = deploy(*keys.settings)
@@ -215,7 +215,7 @@ def test_a_password_that_can_not_be_had_changes_nothing(keys: Keys) -> None:
 
 
 @pytest.mark.long
-def test_an_answer_streams_to_a_person(keys: Keys) -> None:
+def test_response_streams_to_a_user(keys: Keys) -> None:
     deployed_with(*keys.settings)
     lines = stream(url(), R, {"model": "tinyllama", "prompt": "go"})
     assert json.loads(lines[-1].text)["done"] is True

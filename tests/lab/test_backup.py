@@ -53,7 +53,7 @@ def bring_back(archive: Path, *data: str) -> Run:
 
 
 @pytest.mark.long
-def test_a_host_that_lost_everything_gets_it_back(archive: Path) -> None:
+def test_wiped_host_is_restored(archive: Path) -> None:
     before = [listed_on_guest(what) for what in (DIGESTS, MODELS, IMAGES)]
     assert "./compose.yaml" in before[0]
     assert "tinyllama:latest" in before[1]
@@ -68,7 +68,7 @@ def test_a_host_that_lost_everything_gets_it_back(archive: Path) -> None:
 
 
 @pytest.mark.long
-def test_a_fresh_host_becomes_the_old_one(archive: Path) -> None:
+def test_backup_is_restored_to_a_fresh_host(archive: Path) -> None:
     before = [listed_on_guest(what) for what in (DIGESTS, MODELS, IMAGES)]
     restore("fresh")
     bring_back(archive)
@@ -77,7 +77,7 @@ def test_a_fresh_host_becomes_the_old_one(archive: Path) -> None:
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output
 
 
-def test_a_damaged_backup_is_refused_and_nothing_is_touched(archive: Path) -> None:
+def test_damaged_backup_is_refused_without_changes(archive: Path) -> None:
     before = listed_on_guest(DIGESTS)
     assert Archive.load(archive).manifest.has_blobs
     content = bytearray(archive.read_bytes())

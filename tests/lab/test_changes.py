@@ -35,7 +35,7 @@ class Talker(threading.Thread):
             self.error = error
 
 
-def test_a_graceful_reload_breaks_no_running_answer() -> None:
+def test_graceful_reload_keeps_in_flight_responses() -> None:
     call(url(), "POST", R, {"model": "tinystory", "prompt": "", "stream": False}, timeout=300)  # load it
     assert call(url(), "GET", "/", headers={"Host": "new.example"}).status == 421
     talker = Talker(words=1000)
@@ -73,7 +73,7 @@ def moved_ollama() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.long
-def test_an_ollama_with_a_new_address_is_found_at_once(moved_ollama: tuple[str, str]) -> None:
+def test_new_address_of_ollama_is_used_immediately(moved_ollama: tuple[str, str]) -> None:
     old, new = moved_ollama
     squatter = on_guest(
         "sudo docker inspect -f '{{(index .NetworkSettings.Networks \"hearth-back\").IPAddress}}' squatter"
@@ -85,7 +85,7 @@ def test_an_ollama_with_a_new_address_is_found_at_once(moved_ollama: tuple[str, 
     assert answer.json()["models"]
 
 
-def test_a_configuration_that_httpd_refuses_never_goes_live() -> None:
+def test_configuration_refused_by_httpd_never_goes_live() -> None:
     before = on_guest(f"cat {ROOT}/httpd/httpd.conf | sha256sum")
     # The image does not have what the configuration asks for: httpd -t in that image must find it.
     on_guest(
@@ -105,14 +105,14 @@ def test_a_configuration_that_httpd_refuses_never_goes_live() -> None:
 
 
 @pytest.mark.long
-def test_a_model_that_cannot_be_had_fails_the_run_and_is_named() -> None:
+def test_unavailable_model_fails_the_run_with_its_name() -> None:
     run = deploy('ollama_models=["tinyllama","nosuchmodel:1b"]', "ollama_pull_retries=1")
     assert run.code != 0
     assert "Could not pull nosuchmodel:1b from" in run.output, run.output
     assert call(url(), "POST", R, {"model": "tinyllama", "prompt": "hi", "stream": False}, timeout=300).status == 200
 
 
-def test_bad_settings_change_nothing_and_name_themselves() -> None:
+def test_invalid_settings_are_named_and_change_nothing() -> None:
     run = deploy('allowed_origins=["http://192.168.1.5:8080/"]', "proxy_prot=86")
     assert run.code != 0
     assert 'write "http://192.168.1.5:8080"' in run.output
@@ -122,7 +122,7 @@ def test_bad_settings_change_nothing_and_name_themselves() -> None:
 
 
 @pytest.mark.long
-def test_a_port_that_is_taken_is_named_with_its_holder() -> None:
+def test_taken_port_is_reported_with_its_process() -> None:
     on_guest(
         "sudo systemd-run --quiet --unit taken systemd-socket-activate --listen 0.0.0.0:8085 --inetd --accept /bin/true"
     )
@@ -132,7 +132,7 @@ def test_a_port_that_is_taken_is_named_with_its_holder() -> None:
     assert call(url(), "GET", "/").status == 200
 
 
-def test_everything_is_back_after_a_reboot() -> None:
+def test_stack_runs_again_after_a_reboot() -> None:
     reboot()
     wait_until(lambda: call(url(), "GET", "/api/tags", timeout=5).status == 200, 300, "the proxy answers")
     assert "tinyllama:latest" in str(call(url(), "GET", "/api/tags").body)

@@ -79,13 +79,13 @@ TOGETHER = {
 
 
 @pytest.mark.parametrize("day", ["a bad day", pytest.param("another bad day", marks=pytest.mark.long)])
-def test_much_drift_at_once_is_repaired_and_then_quiet(day: str) -> None:
+def test_several_kinds_of_drift_are_repaired_at_once(day: str) -> None:
     repaired(day, TOGETHER[day])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("what", DRIFT)
-def test_drift_is_repaired_and_then_quiet(what: str) -> None:
+def test_drift_is_repaired_and_next_deploy_changes_nothing(what: str) -> None:
     repaired(what, (what,))
 
 
@@ -114,7 +114,7 @@ def answers_again() -> None:
 
 
 @pytest.mark.long
-def test_a_person_s_own_engine_settings_stay() -> None:
+def test_engine_settings_of_the_user_are_kept() -> None:
     on_guest(f"sudo sed -i '1a \"debug\": true,' {DAEMON_JSON} && sudo systemctl restart docker")
     first: Run = deploy()
     assert first.code == 0, first.output
@@ -127,7 +127,7 @@ def test_a_person_s_own_engine_settings_stay() -> None:
 
 
 @pytest.mark.long
-def test_a_daemon_json_that_is_no_json_is_refused_and_left_alone() -> None:
+def test_invalid_daemon_json_is_refused_and_not_changed() -> None:
     on_guest(f"echo '{{ broken' | sudo tee {DAEMON_JSON}")
     run = deploy()
     assert run.code != 0
@@ -137,7 +137,7 @@ def test_a_daemon_json_that_is_no_json_is_refused_and_left_alone() -> None:
 
 
 @pytest.mark.long
-def test_a_dead_engine_is_an_error_and_never_taken_for_an_empty_one() -> None:
+def test_unresponsive_engine_is_an_error() -> None:
     """An engine that cannot start: the run fails and says so, and nothing is recreated."""
     before = listed_on_guest("sudo docker ps -q --no-trunc")
     on_guest(

@@ -57,7 +57,7 @@ def dry(*settings: str) -> str:
 
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.long
-def test_a_host_that_is_as_it_should_be_is_told_so_and_nothing_more() -> None:
+def test_drift_reports_a_host_in_sync() -> None:
     done = drift()
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{lab.status().ssh_host}: is as it should be\n"
@@ -65,7 +65,7 @@ def test_a_host_that_is_as_it_should_be_is_told_so_and_nothing_more() -> None:
 
 
 @pytest.mark.usefixtures("deployed")
-def test_what_differs_is_named_and_left_as_it_is() -> None:
+def test_drift_is_reported_and_not_repaired() -> None:
     on_guest(
         "sudo docker stop -t 1 hearth-ollama && "
         f"sudo sed -i 's/^KeepAliveTimeout .*/KeepAliveTimeout 1/' {HOST_ROOT}/httpd/httpd.conf"
@@ -86,7 +86,7 @@ def test_what_differs_is_named_and_left_as_it_is() -> None:
 
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.long
-def test_a_dry_run_names_the_setting_its_file_and_what_becomes_of_running_answers() -> None:
+def test_dry_run_reports_settings_files_and_interruptions() -> None:
     before = listed_on_guest(STATE)
     said = dry("proxy_timeout=1000", 'ollama_keep_alive="10m"', 'docker_log_max_size="20m"')
     assert "proxy_timeout 900 → 1000: httpd/httpd.conf; httpd reloads gracefully, nothing is cut" in said
@@ -100,7 +100,7 @@ def test_a_dry_run_names_the_setting_its_file_and_what_becomes_of_running_answer
 
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.long
-def test_a_deploy_says_the_same_while_it_executes_and_the_next_has_nothing_to_say() -> None:
+def test_deploy_reports_each_change_once() -> None:
     sentence = "proxy_timeout 900 → 1000: httpd/httpd.conf; httpd reloads gracefully, nothing is cut"
     run = deploy("proxy_timeout=1000")
     assert run.code == 0, run.output
@@ -111,7 +111,7 @@ def test_a_deploy_says_the_same_while_it_executes_and_the_next_has_nothing_to_sa
 
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.long
-def test_a_host_that_can_t_be_reached_is_neither_right_nor_different() -> None:
+def test_unreachable_host_has_state_unknown() -> None:
     on_guest("sudo systemctl stop ssh.socket ssh.service", check=False)
     try:
         done = drift("--json")
@@ -124,7 +124,7 @@ def test_a_host_that_can_t_be_reached_is_neither_right_nor_different() -> None:
 
 
 @pytest.mark.long
-def test_a_fresh_host_gets_a_short_story() -> None:
+def test_report_for_a_fresh_host_is_short() -> None:
     restore("fresh")
     try:
         done = drift("--json")

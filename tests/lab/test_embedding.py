@@ -12,8 +12,8 @@ from lab.models import EMBEDDING, EMBEDDING_WIDTH
 from tests.acceptance.api import call
 from tests.acceptance.test_doctor import doctor, found
 from tests.browser.conftest import OpenChat
+from tests.lab.checks import serves
 from tests.lab.machine import Run, deploy, on_guest, url
-from tests.lab.verdict import serves
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 
@@ -37,7 +37,7 @@ def accepted(*data: str) -> Run:
     return run
 
 
-def test_an_embedding_model_that_is_listed_first(open_chat: OpenChat) -> None:
+def test_embedding_model_listed_first(open_chat: OpenChat) -> None:
     run = accepted(*settings(EMBEDDING, "tinyllama"))
     assert "a prompt streams through the proxy" in run.output, run.output
     serves(("tinyllama",))
@@ -51,7 +51,7 @@ def test_an_embedding_model_that_is_listed_first(open_chat: OpenChat) -> None:
     chat.say("Who are you?")
 
 
-def test_embedding_models_alone(open_chat: OpenChat) -> None:
+def test_embedding_models_only(open_chat: OpenChat) -> None:
     run = accepted(*settings(EMBEDDING), "ollama_prune_models=true", f"proxy_extra_routes=[{EMBED_ROUTE}]")
     assert f"{EMBEDDING} makes embeddings. No model in ollama_models answers questions" in run.output, run.output
     listed = [model["name"] for model in call(url(), "GET", "/api/tags").json()["models"]]
@@ -70,7 +70,7 @@ def test_embedding_models_alone(open_chat: OpenChat) -> None:
     )
 
 
-def test_embedding_models_alone_and_no_route_to_them() -> None:
+def test_embedding_models_only_without_a_route() -> None:
     """The doctor can't try what is not open, and finds the host well all the same; the release is tried from within."""
     run = accepted(*settings(EMBEDDING), "ollama_prune_models=true", "proxy_extra_routes=[]")
     assert f"{EMBEDDING} makes embeddings" in run.output, run.output

@@ -49,7 +49,7 @@ def open_to_listed_only() -> None:
         assert status("host", address, 85) == 200, address
 
 
-def test_exactly_the_declared_ports_answer_by_default() -> None:
+def test_only_declared_ports_are_open_by_default() -> None:
     attach()
     found = scan("foreign")
     print(f"\nopen by default: {sorted(found)}")
@@ -57,7 +57,7 @@ def test_exactly_the_declared_ports_answer_by_default() -> None:
 
 
 @pytest.mark.long
-def test_exactly_the_declared_ports_answer_where_ollama_is_published() -> None:
+def test_only_declared_ports_are_open_with_ollama_published() -> None:
     attach()
     deployed_with('ollama_publish="0.0.0.0:11435"', "proxy_port=8085")
     found = scan("foreign")
@@ -67,7 +67,7 @@ def test_exactly_the_declared_ports_answer_where_ollama_is_published() -> None:
 
 
 @pytest.mark.long
-def test_exactly_the_listed_machines_are_let_in() -> None:
+def test_only_listed_machines_are_allowed() -> None:
     attach()
     published = 'ollama_publish="0.0.0.0:11435"'
     deployed_with(published)
@@ -89,7 +89,7 @@ def test_exactly_the_listed_machines_are_let_in() -> None:
 
 
 @pytest.mark.long
-def test_it_outlasts_what_happens_to_a_host() -> None:
+def test_firewall_survives_restarts_and_reboots() -> None:
     attach()
     deployed_with(LISTED)
     on_guest("sudo systemctl restart docker", timeout=300)
@@ -122,7 +122,7 @@ def test_it_outlasts_what_happens_to_a_host() -> None:
         (f"sudo sed -i /ExecStart/d {FIREWALL_UNIT}", "service is another one"),
     ],
 )
-def test_what_was_done_to_it_is_undone(done: str, sentence: str) -> None:
+def test_firewall_drift_is_repaired(done: str, sentence: str) -> None:
     attach()
     deployed_with(LISTED)
     on_guest(done)
@@ -134,7 +134,7 @@ def test_what_was_done_to_it_is_undone(done: str, sentence: str) -> None:
 
 
 @pytest.mark.long
-def test_it_goes_without_a_trace_when_the_setting_is_emptied() -> None:
+def test_firewall_is_removed_completely_when_the_setting_is_cleared() -> None:
     attach()
     deployed_with(LISTED)
     run = deployed_with()
@@ -146,7 +146,7 @@ def test_it_goes_without_a_trace_when_the_setting_is_emptied() -> None:
 
 
 @pytest.mark.long
-def test_it_goes_with_hearth() -> None:
+def test_firewall_is_removed_by_an_uninstall() -> None:
     deployed_with(LISTED)
     run = pyinfra("deploys/uninstall.py")
     assert run.code == 0, run.output
@@ -156,7 +156,7 @@ def test_it_goes_with_hearth() -> None:
 
 
 @pytest.mark.long
-def test_a_port_that_is_given_up_is_limited_to_its_end() -> None:
+def test_released_port_stays_limited_until_it_is_closed() -> None:
     """And after a release that was refused, the port of the one before still is."""
     attach()
     deployed_with(LISTED)
@@ -175,7 +175,7 @@ def test_a_port_that_is_given_up_is_limited_to_its_end() -> None:
 
 
 @pytest.mark.long
-def test_networks_of_ipv6_and_this_computer() -> None:
+def test_ipv6_networks_and_the_deploying_computer() -> None:
     attach()
     deployed_with('firewall_allowed_networks=["10.0.2.2","fd08::/64"]')
     assert call(url(), "GET", "/").status == 200
@@ -185,7 +185,7 @@ def test_networks_of_ipv6_and_this_computer() -> None:
 
 
 @pytest.mark.long
-def test_rules_that_the_kernel_refuses_change_nothing() -> None:
+def test_rules_refused_by_the_kernel_change_nothing() -> None:
     """As in a container whose host has no nftables."""
     attach()
     deployed_with(LISTED)

@@ -41,7 +41,7 @@ def free() -> bool:
     return on_guest(f"cat {DEPLOY_LOCK}") == ""
 
 
-def test_a_second_deploy_is_refused_and_told_of_the_first(asking: subprocess.Popen[str]) -> None:
+def test_concurrent_deploy_is_refused_naming_the_first(asking: subprocess.Popen[str]) -> None:
     run = deploy()
     assert run.code != 0
     assert "is being deployed to by " in run.output, run.output
@@ -56,7 +56,7 @@ def test_a_second_deploy_is_refused_and_told_of_the_first(asking: subprocess.Pop
 
 @pytest.mark.long
 @pytest.mark.usefixtures("deployed", "asking")  # in this order: the machine is put back first
-def test_a_control_machine_that_vanishes_frees_the_host() -> None:
+def test_lock_is_released_if_the_deploying_computer_disappears() -> None:
     """As without power: the host hears nothing more from it, not even that it is gone."""
     # Ports of those who are logged in, without the one that asks.
     ports = on_guest(
@@ -77,7 +77,7 @@ def test_a_control_machine_that_vanishes_frees_the_host() -> None:
 
 
 @pytest.mark.long
-def test_another_apt_is_waited_for_and_named() -> None:
+def test_deploy_waits_for_another_apt_and_names_it() -> None:
     on_guest("sudo dpkg --remove --force-depends docker-compose")
     on_guest(HOLD_APT)
     waited = "until pgrep -f '[a]pt_holder' >/dev/null; do sleep 1; done; sleep 10; sudo systemctl stop other-apt"
@@ -92,7 +92,7 @@ def test_another_apt_is_waited_for_and_named() -> None:
 
 
 @pytest.mark.long
-def test_waiting_for_another_apt_has_an_end() -> None:
+def test_waiting_for_another_apt_times_out() -> None:
     on_guest("sudo dpkg --remove --force-depends docker-compose")
     on_guest(HOLD_APT)
     run = deploy("docker_apt_timeout=5")
@@ -104,7 +104,7 @@ def test_waiting_for_another_apt_has_an_end() -> None:
 
 
 @pytest.mark.long
-def test_an_installation_that_was_cut_off_is_finished() -> None:
+def test_interrupted_installation_is_completed() -> None:
     """The package's files are there, and dpkg's journal was left behind: apt-get refuses everything in that state."""
     on_guest(
         "sudo dpkg --remove --force-depends docker-compose; cd /tmp && sudo apt-get -qq update && "
@@ -122,7 +122,7 @@ def test_an_installation_that_was_cut_off_is_finished() -> None:
     assert deploy().changed == ()
 
 
-def test_a_clock_that_is_wrong_by_a_year_is_told() -> None:
+def test_clock_that_is_off_by_a_year_is_reported() -> None:
     on_guest("sudo timedatectl set-ntp false; sudo date -u -s '1 year ago'")
     run = deploy()
     assert run.code != 0

@@ -14,7 +14,7 @@ LINES = 20_000
 
 
 @pytest.mark.parametrize("container", ["hearth-httpd", "hearth-ollama"])
-def test_a_flood_of_lines_does_not_fill_the_disk(container: str) -> None:
+def test_log_flood_does_not_fill_the_disk(container: str) -> None:
     run = deploy('docker_log_max_size="64k"', "docker_log_max_files=2")
     assert run.code == 0, run.output
     # To where its first process writes: the same pipe that the engine reads its log from.

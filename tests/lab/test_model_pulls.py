@@ -20,7 +20,7 @@ DATA = (
 )
 
 
-def test_a_pull_is_taken_up_where_it_was(tmp_path: Path) -> None:
+def test_interrupted_model_pull_is_resumed(tmp_path: Path) -> None:
     """Cut after 20 MB, answered with 500, silent after 20 more, cut once more: each byte is fetched about once."""
     faults = Faults([("cut", 20 * MB), ("500", 0), ("silent", 20 * MB), ("cut", 5 * MB)])
     with own_registry(tmp_path) as (storage, registry), faulty_proxy(registry, faults) as port:

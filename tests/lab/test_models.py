@@ -36,7 +36,7 @@ def quiet(*data: str) -> None:
     assert (run.code, run.changed) == (0, ()), run.output
 
 
-def test_unlisted_models_are_removed_when_asked() -> None:
+def test_unlisted_models_are_removed_if_configured() -> None:
     on_guest(f"{OLLAMA} ollama cp tinyllama twin:1b && {OLLAMA} ollama cp tinystory stray")
     quiet()  # not asked
     data = ('ollama_models=["TinyLlama"]', "ollama_prune_models=true")
@@ -51,7 +51,7 @@ def test_unlisted_models_are_removed_when_asked() -> None:
     quiet(*data)
 
 
-def test_a_model_that_was_changed_under_its_name_is_pulled_again(tmp_path: Path) -> None:
+def test_model_changed_under_the_same_name_is_updated(tmp_path: Path) -> None:
     with own_registry(tmp_path) as (storage, port):
         address = f'ollama_model_registry="{seen_by_guest(port)}"'
         data = (address, "ollama_update_models=true")
@@ -79,7 +79,7 @@ def test_a_model_that_was_changed_under_its_name_is_pulled_again(tmp_path: Path)
     quiet()
 
 
-def test_what_a_power_cut_damaged_in_a_pull_is_found_and_pulled_again() -> None:
+def test_model_damaged_by_a_power_cut_is_pulled_again() -> None:
     """The file has its name and its size, and zeros where it had not been written when the power went."""
     weights = on_guest(f"{OLLAMA} sh -c 'ls -S {STORE}/blobs | head -n 2'").split()
     manifest = on_guest(f"{OLLAMA} cat {STORE}/manifests/registry.ollama.ai/library/tinyllama/latest")
@@ -130,7 +130,7 @@ def plug_in_a_disk(image: Path) -> None:
     )
 
 
-def test_models_never_land_on_the_card_by_mistake(tmp_path: Path) -> None:
+def test_models_never_end_up_on_the_sd_card_by_mistake(tmp_path: Path) -> None:
     """With the directory that is easiest to get wrong: the mount point itself."""
     plug_in_a_disk(tmp_path / "ssd.img")
     on_guest(

@@ -51,7 +51,7 @@ def serves() -> None:
 
 
 @pytest.mark.long
-def test_an_upgrade_is_accepted_and_can_be_rolled_back() -> None:
+def test_upgrade_is_accepted_and_can_be_rolled_back() -> None:
     first = on_guest(f"cat {ACCEPTED}")
     before = container_ids()
     build(NEXT_HTTPD, f"FROM {HTTPD_IMAGE}", "LABEL version=2.4.69")
@@ -97,14 +97,14 @@ def refused(run: Run, why: str) -> None:
     print(f"\nrefused and put back in {run.seconds:.1f} s; the old settings are quiet in {quiet.seconds:.1f} s")
 
 
-def test_an_image_that_does_not_start_is_put_back() -> None:
+def test_image_that_does_not_start_is_rolled_back() -> None:
     script = "#!/bin/sh\necho no such luck >&2\nexit 3\n"
     build(NEXT_HTTPD, f"FROM {HTTPD_IMAGE}", f"RUN {decoded(script)} > /usr/local/bin/httpd-foreground")
     refused(deploy(f'proxy_image="{NEXT_HTTPD}"', "proxy_timeout=1000"), "no such luck")
 
 
 @pytest.mark.long
-def test_an_ollama_that_is_healthy_and_does_not_answer_is_put_back() -> None:
+def test_ollama_that_is_healthy_but_answers_no_prompt_is_rolled_back() -> None:
     """Its server lists models, and every process that should run one dies. It then tries for as long as it is given."""
     script = (
         "#!/bin/bash\n"
@@ -125,7 +125,7 @@ def test_an_ollama_that_is_healthy_and_does_not_answer_is_put_back() -> None:
 
 
 @pytest.mark.long
-def test_a_change_of_ollama_leaves_httpd_alone() -> None:
+def test_change_of_ollama_does_not_recreate_httpd() -> None:
     before = container_ids()
     run = deploy('ollama_keep_alive="6m"')
     assert run.code == 0, run.output

@@ -7,7 +7,7 @@ import time
 from tests.lab.machine import deploy, on_guest
 
 
-def test_the_second_run_changes_nothing() -> None:
+def test_second_run_changes_nothing() -> None:
     begun = time.monotonic()
     on_guest("cd /opt/hearth && sudo docker compose ps")
     one_command = time.monotonic() - begun

@@ -86,7 +86,7 @@ def hashes() -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def test_secrets_are_nowhere_and_hashes_where_they_belong(gated: Deployed) -> None:
+def test_secrets_are_stored_nowhere_and_hashes_only_in_their_files(gated: Deployed) -> None:
     before = hashes()
     gated.keep("notebook", NEW_KEY)
     assert gated.loudly() == 0, gated.said[-3000:]
@@ -121,7 +121,7 @@ def test_secrets_are_nowhere_and_hashes_where_they_belong(gated: Deployed) -> No
         assert word not in told
 
 
-def test_nobody_but_root_and_httpd_can_read_them(gated: Deployed) -> None:  # noqa: ARG001
+def test_only_root_and_httpd_can_read_the_credentials(gated: Deployed) -> None:  # noqa: ARG001
     modes = on_guest(f"sudo find {SECRETS} -printf '/%P %m %u %G\\n' | sort").splitlines()
     files = ["/httpd/people 640 root 33", "/httpd/programs.conf 640 root 33"]
     assert modes == ["/ 700 root 0", "/httpd 750 root 33", *files]
@@ -137,7 +137,7 @@ def test_nobody_but_root_and_httpd_can_read_them(gated: Deployed) -> None:  # no
     assert "No such file" in on_guest("sudo docker exec hearth-ollama ls /usr/local/apache2 2>&1", check=False)
 
 
-def test_what_somebody_did_to_them_is_put_right(gated: Deployed) -> None:
+def test_changed_credential_files_are_repaired(gated: Deployed) -> None:
     on_guest(
         f"sudo chmod -R a+rX {SECRETS}; "
         f"echo 'eve:$2y$10$'$(printf x%.0s $(seq 53)) | sudo tee -a {SECRETS}/httpd/people; "
@@ -156,7 +156,7 @@ def test_what_somebody_did_to_them_is_put_right(gated: Deployed) -> None:
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output
 
 
-def test_no_backup_has_them_and_an_uninstall_leaves_none(gated: Deployed, tmp_path: Path) -> None:
+def test_backup_contains_no_secrets_and_uninstall_removes_them(gated: Deployed, tmp_path: Path) -> None:
     every = hashes()
     run = pyinfra("deploys/backup.py", f"x_backup_to={tmp_path / 'backups'}", *gated.settings)
     assert run.code == 0, run.output

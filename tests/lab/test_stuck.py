@@ -111,7 +111,7 @@ def get_stuck(stops: int = 0) -> None:
     raise AssertionError("it answers still")
 
 
-def test_it_is_healed_without_a_deploy_and_the_doctor_says_so() -> None:
+def test_stuck_ollama_is_restarted_without_a_deploy() -> None:
     get_stuck(STOPS)
     begun = time.monotonic()
     # Its own question is what waits, and what the restart drops.
@@ -129,7 +129,7 @@ def test_it_is_healed_without_a_deploy_and_the_doctor_says_so() -> None:
 
 
 @pytest.mark.long
-def test_with_the_healing_off_page_drift_and_doctor_say_it_and_a_deploy_repairs_it(open_chat: OpenChat) -> None:
+def test_stuck_ollama_without_self_healing_is_reported_and_repaired(open_chat: OpenChat) -> None:
     off = "ollama_heal_stuck=false"
     deployed_with(off)
     get_stuck()
@@ -172,7 +172,7 @@ def test_with_the_healing_off_page_drift_and_doctor_say_it_and_a_deploy_repairs_
 
 
 @pytest.mark.long
-def test_from_outside_the_doctor_names_both_that_it_can_be_and_the_cure() -> None:
+def test_doctor_from_outside_names_both_possible_causes() -> None:
     deployed_with("ollama_heal_stuck=false")
     get_stuck()
     told = doctor("--model", MODEL, "--patience", str(SILENT), "--inventory", "nowhere.py")

@@ -26,7 +26,7 @@ from tests.lab.machine import deploy, deployed_with, listed_on_guest, on_guest, 
 from tests.lab.outside import attach, others, scan
 from tests.lab.test_drift_command import drift
 from tests.proxy.pebble import Pebble
-from tests.proxy.secure import VERSIONS, Client
+from tests.proxy.tls_client import VERSIONS, Client
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 
@@ -85,7 +85,7 @@ def answers(one: Client, version: str = "2") -> dict[str, Any]:
     return last
 
 
-def test_a_local_authority_is_made_once_and_the_host_speaks_tls(home: Home) -> None:
+def test_local_ca_is_created_once_and_tls_is_enabled(home: Home) -> None:
     assert CERTIFICATE in home.first.changed
     assert "a local authority was made" in home.first.output
     for version in VERSIONS:
@@ -94,7 +94,7 @@ def test_a_local_authority_is_made_once_and_the_host_speaks_tls(home: Home) -> N
     plain = home.client.call(R, "POST", "1.1", b"{}", scheme="http")
     assert (plain.status, plain.all("location")) == (308, [f"https://{NAME}{R}"])
     assert call(url(), "GET", "/hearth-ca.crt").body == home.authority.pem
-    assert names_of(home.client.shake_hands()[2]) == {NAME, address()}
+    assert names_of(home.client.handshake()[2]) == {NAME, address()}
     wait_until(
         lambda: on_guest("sudo docker inspect -f '{{.State.Health.Status}}' hearth-httpd") == "healthy", 60, "healthy"
     )
@@ -106,14 +106,14 @@ def test_a_local_authority_is_made_once_and_the_host_speaks_tls(home: Home) -> N
 
 
 @pytest.mark.usefixtures("home")
-def test_exactly_the_declared_ports_answer_with_tls() -> None:
+def test_only_declared_ports_are_open_with_tls() -> None:
     attach()
     found = scan("foreign")
     print(f"\nopen with TLS: {sorted(found)}")
     assert found == others() | {85, 443}
 
 
-def test_the_key_is_for_root_and_httpd_and_nowhere_else(home: Home) -> None:
+def test_tls_key_is_only_readable_for_root_and_httpd(home: Home) -> None:
     pair = on_guest(f"sudo cat {TLS_LIVE}/server.pem")
     line = pair.partition("-----BEGIN PRIVATE KEY-----\n")[2].splitlines()[0]
     assert on_guest(f"stat -c %a:%u {ROOT}/tls") == "700:0"
@@ -132,7 +132,7 @@ def test_the_key_is_for_root_and_httpd_and_nowhere_else(home: Home) -> None:
     assert files_with(line) == [f"{TLS_LIVE}/server.pem"]
 
 
-def test_a_certificate_that_ends_soon_is_told_and_renewed_under_a_running_answer(home: Home) -> None:
+def test_expiring_certificate_is_reported_and_renewed_during_a_response(home: Home) -> None:
     old = home.authority.issue([NAME, address()], today() - timedelta(days=380))
     digest = hashlib.sha256(old).hexdigest()
     coded = base64.b64encode(old).decode()
@@ -142,7 +142,7 @@ def test_a_certificate_that_ends_soon_is_told_and_renewed_under_a_running_answer
         "sudo docker exec hearth-httpd httpd -f conf/hearth/httpd.conf -k graceful"
     )
     before = fingerprint(parse_chain(old, "old")[0])
-    wait_until(lambda: fingerprint(home.client.shake_hands()[2]) == before, 30, "the old certificate is in force")
+    wait_until(lambda: fingerprint(home.client.handshake()[2]) == before, 30, "the old certificate is in force")
     looked = drift(*(word for one in home.settings for word in ("--data", one)))
     assert looked.returncode == 1
     assert "ends in" in looked.stdout
@@ -152,7 +152,7 @@ def test_a_certificate_that_ends_soon_is_told_and_renewed_under_a_running_answer
     assert len(stream.lines(2)) == 2
     renewal = deployed_with(*home.settings)
     assert renewal.changed == (CERTIFICATE, UP)
-    shown = home.client.shake_hands()[2]
+    shown = home.client.handshake()[2]
     assert fingerprint(shown) != before
     assert days_left(shown, today()) > 390
     rest = stream.lines()
@@ -162,7 +162,7 @@ def test_a_certificate_that_ends_soon_is_told_and_renewed_under_a_running_answer
     assert deployed_with(*home.settings).changed == ()
 
 
-def test_another_computer_without_the_authority_changes_nothing(home: Home, tmp_path: Path) -> None:
+def test_deploy_from_another_computer_without_the_ca_changes_nothing(home: Home, tmp_path: Path) -> None:
     elsewhere = [*home.settings[:2], f"proxy_tls_ca={json.dumps(str(tmp_path / 'elsewhere'))}"]
     assert deployed_with(*elsewhere).changed == ()
     assert not (tmp_path / "elsewhere").exists()
@@ -172,18 +172,18 @@ def test_another_computer_without_the_authority_changes_nothing(home: Home, tmp_
     assert home.client.call("/").status == 200
 
 
-def test_tls_is_switched_off_and_rolled_back_to(home: Home) -> None:
+def test_tls_is_disabled_and_rolled_back_to(home: Home) -> None:
     deployed_with()
     assert b"<title>" in call(url(), "GET", "/").body
     with pytest.raises((OSError, ssl.SSLError)):
-        home.client.shake_hands()
+        home.client.handshake()
     back = pyinfra("deploys/rollback.py")
     assert back.code == 0, back.output
     assert home.client.call("/").status == 200
     assert call(url(), "GET", "/").status == 308
 
 
-def test_files_that_do_not_belong_together_change_nothing(home: Home, tmp_path: Path) -> None:
+def test_mismatched_certificate_and_key_change_nothing(home: Home, tmp_path: Path) -> None:
     pairs = [home.authority.issue([NAME], today()).partition(b"-----BEGIN PRIVATE KEY-----") for _ in range(2)]
     (tmp_path / "pi.pem").write_bytes(pairs[0][0])
     (tmp_path / "pi.key").touch(0o600)
@@ -200,15 +200,15 @@ def test_files_that_do_not_belong_together_change_nothing(home: Home, tmp_path: 
     assert listed_on_guest(f"sudo find {ROOT} -type f -exec sha256sum {{}} +") == before
     (tmp_path / "pi.key").write_bytes(pairs[0][1] + pairs[0][2])
     assert CERTIFICATE in deployed_with(*own).changed
-    assert fingerprint(home.client.shake_hands()[2]) == fingerprint(parse_chain(pairs[0][0], "own")[0])
+    assert fingerprint(home.client.handshake()[2]) == fingerprint(parse_chain(pairs[0][0], "own")[0])
 
 
-def test_a_restart_of_the_host_needs_nobody(home: Home) -> None:
+def test_tls_works_after_a_restart_of_the_engine(home: Home) -> None:
     on_guest("sudo systemctl restart docker")
     wait_until(lambda: home.client.call("/").status == 200, 120, "the page comes over TLS")
 
 
-def test_an_uninstall_takes_the_keys_away(home: Home) -> None:
+def test_uninstall_removes_the_keys(home: Home) -> None:
     run = pyinfra("deploys/uninstall.py", *home.settings)
     assert run.code == 0, run.output
     assert on_guest(f"sudo ls -A {ROOT} 2>/dev/null", check=False) == ""
@@ -228,7 +228,7 @@ def pebble(tmp_path: Path) -> Iterator[Pebble]:
 
 
 @pytest.mark.parametrize("challenge", ["tls-alpn-01", "http-01"])
-def test_a_public_name_gets_its_certificate_by_itself(pebble: Pebble, tmp_path: Path, challenge: str) -> None:
+def test_public_name_gets_a_certificate_by_acme(pebble: Pebble, tmp_path: Path, challenge: str) -> None:
     settings = [
         'proxy_tls="acme"',
         'proxy_tls_names=["chat.example.org"]',
@@ -245,7 +245,7 @@ def test_a_public_name_gets_its_certificate_by_itself(pebble: Pebble, tmp_path: 
 
     def is_vouched_for() -> bool:
         try:
-            return names_of(one.shake_hands()[2]) == {"chat.example.org"}
+            return names_of(one.handshake()[2]) == {"chat.example.org"}
         except ssl.SSLError:
             return False
 

@@ -44,7 +44,7 @@ def uninstall(*data: str) -> Run:
 
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.long
-def test_hearth_goes_and_everything_else_stays() -> None:
+def test_uninstall_keeps_everything_that_is_not_hearths() -> None:
     on_guest(OTHERS, timeout=300)
     theirs = on_guest(THEIRS)
 
@@ -83,7 +83,7 @@ def test_hearth_goes_and_everything_else_stays() -> None:
 
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.long
-def test_nothing_at_all_is_left_when_models_go_too() -> None:
+def test_uninstall_with_models_leaves_nothing() -> None:
     before = set(on_guest("sudo docker volume ls --quiet; sudo docker images --quiet").split())
     uninstall("x_uninstall_models=delete")
     assert on_guest("sudo docker ps --all --quiet") == ""
@@ -95,7 +95,7 @@ def test_nothing_at_all_is_left_when_models_go_too() -> None:
 
 
 @pytest.mark.long
-def test_a_host_that_never_had_hearth_or_docker_is_left_alone() -> None:
+def test_uninstall_on_a_fresh_host_changes_nothing() -> None:
     restore("fresh")
     run = uninstall()
     assert run.changed == ()

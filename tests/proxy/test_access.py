@@ -18,11 +18,11 @@ from hearth.settings.access import _WORDS
 from hearth.tls.certificate import today
 from hearth.tls.local_ca import make_authority
 from tests.acceptance.api import Answer, basic, bearer, call
-from tests.proxy.callers import ANNA, BEN, CALLERS, KEY, MOUNT, OTHER_KEY, SETTINGS, put
 from tests.proxy.conftest import Serve
+from tests.proxy.credentials import ANNA, BEN, CALLERS, KEY, MOUNT, OTHER_KEY, SETTINGS, put
 from tests.proxy.httpd import PREFIX, Httpd
 from tests.proxy.ollama import Ollama
-from tests.proxy.secure import VERSIONS, Client
+from tests.proxy.tls_client import VERSIONS, Client
 from tests.proxy.upstream import Upstream, whole
 
 LISTED = "http://listed.example:8080"
@@ -90,12 +90,12 @@ def web(serve_module: Serve, ollama: Ollama, secrets: Path) -> Httpd:
     return serve_module(upstream=ollama.address, volumes={MOUNT: secrets}, **VALUES)
 
 
-def test_the_table_has_every_way_in() -> None:
+def test_table_covers_every_access_policy() -> None:
     assert TABLE.keys() == _WORDS.keys()
 
 
 @pytest.mark.parametrize("words", TABLE)
-def test_who_is_let_in(web: Httpd, ollama: Ollama, words: str) -> None:
+def test_access_policies(web: Httpd, ollama: Ollama, words: str) -> None:
     before = ollama.requests()
     expected = dict(zip([(who, where) for who, _ in CASES for where in (HOME, ELSEWHERE)], TABLE[words], strict=True))
     found = {
@@ -118,7 +118,7 @@ def test_who_is_let_in(web: Httpd, ollama: Ollama, words: str) -> None:
         ("Ben, who has spaces and an ß in his password", basic("ben", BEN)),
     ],
 )
-def test_credentials_that_are_right(web: Httpd, name: str, headers: dict[str, str]) -> None:
+def test_valid_credentials(web: Httpd, name: str, headers: dict[str, str]) -> None:
     assert ask(web, "GET", "/api/version", headers).status == 200, name
 
 
@@ -156,7 +156,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_credentials_that_are_none(web: Httpd, ollama: Ollama, what: str) -> None:
+def test_invalid_credentials(web: Httpd, ollama: Ollama, what: str) -> None:
     before = ollama.requests()
     for path in ("/api/version", path_of("api_keys"), path_of("networks or users or api_keys")):
         answer = ask(web, "GET", path, WRONG[what], ELSEWHERE)
@@ -164,12 +164,12 @@ def test_credentials_that_are_none(web: Httpd, ollama: Ollama, what: str) -> Non
     assert ollama.requests() == before
 
 
-def test_nobody_gets_into_a_network_by_saying_so(web: Httpd) -> None:
+def test_forwarding_headers_do_not_change_the_source_address(web: Httpd) -> None:
     for header in ("X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP", "Client-IP"):
         assert ask(web, "GET", path_of("networks"), {header: HOME}, ELSEWHERE).status == 403, header
 
 
-def test_two_headers_with_credentials_are_not_added_up(web: Httpd) -> None:
+def test_two_authorization_headers_are_not_combined(web: Httpd) -> None:
     connection = http.client.HTTPConnection(web.address, web.port, timeout=60)
     connection.putrequest("GET", "/api/version")
     connection.putheader("Authorization", "Bearer x")
@@ -194,7 +194,9 @@ def test_two_headers_with_credentials_are_not_added_up(web: Httpd) -> None:
         ),
     ],
 )
-def test_a_401_is_json_and_names_the_ways_in(web: Httpd, words: str, error: str, challenges: list[str]) -> None:
+def test_401_is_json_and_names_the_accepted_credentials(
+    web: Httpd, words: str, error: str, challenges: list[str]
+) -> None:
     for headers in ({}, bearer("wrong"), basic("anna", "wrong")):
         answer = ask(web, "GET", path_of(words), headers)
         assert (answer.status, answer.json()) == (401, {"error": error})
@@ -203,7 +205,7 @@ def test_a_401_is_json_and_names_the_ways_in(web: Httpd, words: str, error: str,
         assert answer.all("cache-control") == ["no-store"]
 
 
-def test_a_403_says_whether_it_was_the_address_or_the_origin(web: Httpd) -> None:
+def test_403_distinguishes_address_and_origin(web: Httpd) -> None:
     answer = ask(web, "GET", path_of("networks"), {}, ELSEWHERE)
     assert (answer.status, answer.json()) == (403, {"error": "address not allowed"})
     for headers in ({}, PERSON, PROGRAM):
@@ -211,7 +213,7 @@ def test_a_403_says_whether_it_was_the_address_or_the_origin(web: Httpd) -> None
         assert (answer.status, answer.json()) == (403, {"error": "origin not allowed"})
 
 
-def test_a_preflight_is_answered_before_anybody_signs_in(web: Httpd, ollama: Ollama) -> None:
+def test_cors_preflight_needs_no_sign_in(web: Httpd, ollama: Ollama) -> None:
     before = ollama.requests()
     asks = {"Origin": LISTED, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
     for words in TABLE:
@@ -224,7 +226,7 @@ def test_a_preflight_is_answered_before_anybody_signs_in(web: Httpd, ollama: Oll
     assert ollama.requests() == before
 
 
-def test_a_page_on_a_listed_origin_can_read_why(web: Httpd) -> None:
+def test_page_on_a_listed_origin_can_read_the_error(web: Httpd) -> None:
     for words in TABLE:
         for _, headers in CASES:
             answer = ask(web, "GET", path_of(words), {"Origin": LISTED, **headers})
@@ -234,13 +236,13 @@ def test_a_page_on_a_listed_origin_can_read_why(web: Httpd) -> None:
             assert answer.all("access-control-allow-credentials") == []
 
 
-def test_a_name_that_is_not_ours_is_refused_before_anything_else(web: Httpd) -> None:
+def test_unknown_host_name_is_refused_first(web: Httpd) -> None:
     for path in ("/", "/chat.js", "/api/version"):
         for headers in ({}, PERSON, PROGRAM):
             assert ask(web, "GET", path, {"Host": "evil.example", **headers}).status == 421
 
 
-def test_a_wrong_method_and_a_body_too_large_are_told_before_anybody_signs_in(web: Httpd, ollama: Ollama) -> None:
+def test_wrong_method_and_oversized_body_are_refused_before_sign_in(web: Httpd, ollama: Ollama) -> None:
     before = ollama.requests()
     for headers in ({}, PERSON):
         assert ask(web, "PUT", "/api/chat", {"Content-Length": "2", **headers}, body=b"{}").status == 405
@@ -267,7 +269,7 @@ def test_a_wrong_method_and_a_body_too_large_are_told_before_anybody_signs_in(we
         ("networks and (users or api_keys)", (401, 403, 200, 403, 200, 403, 200, 403)),
     ],
 )
-def test_the_page_is_for_those_who_may_call(serve: Serve, secrets: Path, words: str, statuses: tuple[int, ...]) -> None:
+def test_page_follows_the_access_policy(serve: Serve, secrets: Path, words: str, statuses: tuple[int, ...]) -> None:
     web = serve(volumes={MOUNT: secrets}, **VALUES | {"proxy_access": words})
     whos: list[Mapping[str, str]] = [{}, PERSON, PROGRAM]
     for path in ("/", "/index.html", "/./index.html", "/%69ndex.html", "//"):
@@ -281,7 +283,7 @@ def test_the_page_is_for_those_who_may_call(serve: Serve, secrets: Path, words: 
     assert tuple(ask(web, "GET", "/chat.js", {}, where).status for where in (HOME, ELSEWHERE)) == statuses[6:]
 
 
-def test_from_inside_the_container_everything_is_open(serve: Serve, ollama: Ollama, secrets: Path) -> None:
+def test_requests_from_inside_the_container_need_no_credentials(serve: Serve, ollama: Ollama, secrets: Path) -> None:
     """The health check, and the trial of a release, have no password."""
     web = serve(
         upstream=ollama.address,
@@ -306,7 +308,7 @@ def _inside(web: Httpd, port: int, path: str) -> str:
     return web.execute(f"bash -c '{script}'").output.strip()
 
 
-def test_over_tls_the_same_gates_and_nobody_is_asked_for_a_password_in_the_clear(
+def test_same_rules_over_tls_and_no_password_prompt_over_plain_http(
     serve: Serve, ollama: Ollama, secrets: Path, tmp_path: Path
 ) -> None:
     authority = make_authority(tmp_path / "ca", ["pi.local"], today())
@@ -345,7 +347,7 @@ def backends(serve: Serve, secrets: Path) -> Any:
         yield web, upstream
 
 
-def test_credentials_of_ours_stay_here_and_others_are_passed_on(backends: tuple[Httpd, Upstream]) -> None:
+def test_own_credentials_are_removed_and_others_forwarded(backends: tuple[Httpd, Upstream]) -> None:
     web, upstream = backends
     theirs = basic("theirs", "their password")
     expected = [
@@ -370,7 +372,7 @@ def test_credentials_of_ours_stay_here_and_others_are_passed_on(backends: tuple[
         assert [one.all("Authorization") for one in arrived] == ([] if passed_on is None else [passed_on]), path
 
 
-def test_a_foreign_page_can_not_use_that_somebody_signed_in(backends: tuple[Httpd, Upstream]) -> None:
+def test_page_on_another_origin_cannot_use_a_users_sign_in(backends: tuple[Httpd, Upstream]) -> None:
     """A browser sends a person's password along with what any page posts."""
     web, upstream = backends
     for origin, status in [("http://evil.example", 403), ("null", 403), (LISTED, 403), (web.url, 200)]:
@@ -388,7 +390,7 @@ def test_a_foreign_page_can_not_use_that_somebody_signed_in(backends: tuple[Http
 # --- Changes --------------------------------------------------------------------------------------
 
 
-def test_another_password_counts_at_once(serve: Serve, tmp_path: Path) -> None:
+def test_changed_password_takes_effect_immediately(serve: Serve, tmp_path: Path) -> None:
     directory = put(tmp_path / "secrets")
     web = serve(volumes={MOUNT: directory}, **VALUES)
     with Upstream(web.address, whole()):
@@ -401,7 +403,7 @@ def test_another_password_counts_at_once(serve: Serve, tmp_path: Path) -> None:
         assert ask(web, "GET", "/api/tags", basic("ben", BEN)).status == 401
 
 
-def test_another_key_counts_after_a_reload_that_cuts_nothing(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
+def test_changed_api_key_takes_effect_after_a_graceful_reload(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
     directory = put(tmp_path / "secrets")
     web = serve(upstream=ollama.address, volumes={MOUNT: directory}, **VALUES)
     _until(lambda: web.execute(PARENT).code == 0)
@@ -428,7 +430,7 @@ def _until(is_so: Callable[[], bool], seconds: float = 10) -> None:
         time.sleep(0.02)
 
 
-def test_without_the_files_nobody_gets_in(serve: Serve, tmp_path: Path) -> None:
+def test_missing_credential_files_deny_access(serve: Serve, tmp_path: Path) -> None:
     web = serve(volumes={MOUNT: tmp_path}, **VALUES)
     for path in ("/", "/api/tags", path_of("api_keys")):
         assert ask(web, "GET", path, {}).status == 401
@@ -439,7 +441,7 @@ def test_without_the_files_nobody_gets_in(serve: Serve, tmp_path: Path) -> None:
 # --- Logs -----------------------------------------------------------------------------------------
 
 
-def test_the_log_names_callers_and_no_secret(serve: Serve, ollama: Ollama, secrets: Path) -> None:
+def test_log_contains_names_and_no_secrets(serve: Serve, ollama: Ollama, secrets: Path) -> None:
     web = serve(upstream=ollama.address, volumes={MOUNT: secrets}, **VALUES)
     mistyped = "typed-into-the-wrong-field"
     for headers in (
@@ -467,7 +469,7 @@ def test_the_log_names_callers_and_no_secret(serve: Serve, ollama: Ollama, secre
         assert secret not in ollama.log()
 
 
-def test_the_page_and_settings_that_ask_nobody_load_no_module_for_it(serve: Serve) -> None:
+def test_no_auth_module_is_loaded_without_access_control(serve: Serve) -> None:
     web = serve()
     conf = (web.tree / "httpd/httpd.conf").read_text()
     assert not re.search(r"auth_basic|AuthType|PROGRAM|INSIDE|secrets", conf)

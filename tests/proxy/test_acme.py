@@ -17,7 +17,7 @@ from tests.proxy.address import free_address
 from tests.proxy.conftest import Serve
 from tests.proxy.httpd import OLLAMA_PORT, PREFIX, Httpd
 from tests.proxy.pebble import Pebble
-from tests.proxy.secure import Client
+from tests.proxy.tls_client import Client
 
 NAMES = ["chat.example.org", "www.chat.example.org"]
 PORT, TLS_PORT = 8085, 8443
@@ -60,7 +60,7 @@ class Public:
     def shown(self) -> str:
         """Fingerprint of a certificate that the authority vouches for; "" as long as there is none."""
         try:
-            return fingerprint(self.client.shake_hands()[2])
+            return fingerprint(self.client.handshake()[2])
         except ssl.SSLCertVerificationError:
             return ""
 
@@ -91,9 +91,9 @@ def public(
 
 
 @pytest.mark.parametrize("public", [("http-01", 86400), ("tls-alpn-01", 86400)], indirect=True)
-def test_a_certificate_comes_by_itself_and_is_in_force_without_a_hand(public: Public) -> None:
+def test_certificate_is_obtained_and_activated_automatically(public: Public) -> None:
     public.wait(public.shown, 60, "a certificate of the authority's")
-    assert names_of(public.client.shake_hands()[2]) == set(NAMES)
+    assert names_of(public.client.handshake()[2]) == set(NAMES)
     assert public.client.call("/").status == 200
     answer = public.client.call("/api/ollama", "POST", "1.1", b"{}", scheme="http")
     assert answer.all("location") == [f"https://{NAMES[0]}:{TLS_PORT}/api/ollama"]
@@ -104,7 +104,7 @@ def test_a_certificate_comes_by_itself_and_is_in_force_without_a_hand(public: Pu
 
 
 @pytest.mark.parametrize("public", [("tls-alpn-01", 30)], indirect=True)
-def test_a_certificate_is_renewed_without_an_outage(public: Public) -> None:
+def test_certificate_is_renewed_without_an_outage(public: Public) -> None:
     """One of 30 s is due after 20. httpd looks for that each second, instead of twice a day, and does not ask when."""
     with (public.web.tree / "httpd/httpd.conf").open("a") as conf:
         conf.write("MDRenewViaARI off\nMDCheckInterval 1s\n")

@@ -107,7 +107,7 @@ def owners(store: Path) -> dict[str, tuple[int, int]]:
     return {str(path.relative_to(store)): (one.st_uid, one.st_mode & 0o777) for path, one in found.items()}
 
 
-def test_its_models_serve_as_they_are(parts: artefacts.Paths, tmp_path: Path, store: Path) -> None:
+def test_models_of_a_native_ollama_are_used_unchanged(parts: artefacts.Paths, tmp_path: Path, store: Path) -> None:
     before = owners(store)
     assert {owner for owner, _ in before.values()} == {NATIVE}
     with serving(parts, tmp_path / "hearth", store, is_native=False) as ours:
@@ -120,7 +120,7 @@ def test_its_models_serve_as_they_are(parts: artefacts.Paths, tmp_path: Path, st
         assert ours.models() == {"tinyllama:latest"}
 
 
-def test_the_way_back_to_it(parts: artefacts.Paths, tmp_path: Path, store: Path) -> None:
+def test_native_ollama_can_use_the_models_again(parts: artefacts.Paths, tmp_path: Path, store: Path) -> None:
     with serving(parts, tmp_path / "hearth", store, is_native=False) as ours:
         ours.add("tinystory")
     with serving(parts, tmp_path / "after", store, is_native=True) as native:

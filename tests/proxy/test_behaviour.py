@@ -15,8 +15,8 @@ from tests.proxy.conftest import Serve
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
 from tests.proxy.upstream import Upstream, whole, words
-from tests.support.gates import behaviour
-from tests.support.gates.place import Place
+from tests.support.proxy_rules import behaviour
+from tests.support.proxy_rules.place import Place
 
 R = "/api/ollama"
 
@@ -35,11 +35,11 @@ def test_slow_clients(serve: Serve, ollama: Ollama) -> None:
     behaviour.slow_clients(place_of(serve(upstream=ollama.address), ollama), patience=2)
 
 
-def test_places(busy: Place) -> None:
+def test_concurrency_limit(busy: Place) -> None:
     behaviour.places(busy)
 
 
-def test_places_come_back(busy: Place) -> None:
+def test_slots_are_freed(busy: Place) -> None:
     behaviour.places_come_back(busy)
 
 
@@ -79,12 +79,12 @@ def mortal(parts: artefacts.Paths, serve: Serve, tmp_path: Path) -> Iterator[tup
         mine.stop()
 
 
-def test_an_ollama_that_is_gone(mortal: tuple[Httpd, Mortal]) -> None:
+def test_ollama_unavailable(mortal: tuple[Httpd, Mortal]) -> None:
     web, mine = mortal
     behaviour.gone(place_of(web, mine.server), mine)
 
 
-def test_words_arrive_when_they_are_made(serve: Serve) -> None:
+def test_tokens_are_forwarded_when_they_are_generated(serve: Serve) -> None:
     """11. A server of our own: a real Ollama can't be told when to make a word."""
     web = serve()
     with Upstream(web.address, words(5, pause=0.3)):
@@ -94,7 +94,7 @@ def test_words_arrive_when_they_are_made(serve: Serve) -> None:
     assert max(delays) < 0.1, delays
 
 
-def test_no_first_byte_in_time(serve: Serve) -> None:
+def test_first_byte_timeout(serve: Serve) -> None:
     """30. A server of our own: a real Ollama can't be told to stall."""
     web = serve(proxy_timeout=60, ollama_load_timeout="1m")
     conf = web.tree / "httpd/httpd.conf"
@@ -109,7 +109,7 @@ def test_no_first_byte_in_time(serve: Serve) -> None:
     assert answer.json()["error"]
 
 
-def test_an_ollama_that_moved_is_found_although_another_answers_at_its_old_address(serve: Serve) -> None:
+def test_moved_ollama_is_found_despite_another_server_at_its_old_address(serve: Serve) -> None:
     """31. Servers of our own: which of two answered must be told apart."""
     web, other = serve(), serve()  # the second one for its address
     with Upstream(web.address, whole(b'{"here":1}')), Upstream(other.address, whole(b'{"here":2}')):
@@ -118,7 +118,7 @@ def test_an_ollama_that_moved_is_found_although_another_answers_at_its_old_addre
         assert [call(web.url, "POST", R, {}).body for _ in range(5)] == [b'{"here":2}'] * 5
 
 
-def test_an_answer_runs_on_through_a_reload(serve: Serve) -> None:
+def test_in_flight_response_survives_a_reload(serve: Serve) -> None:
     """32. A server of our own: the answer must be running still when the new configuration serves."""
     web = serve()
     with Upstream(web.address, words(20, pause=0.1)):

@@ -18,8 +18,8 @@ from playwright._impl._driver import compute_driver_executable
 from lab.models import TINYLLAMA_SENTENCE
 from tests.acceptance.api import call
 from tests.proxy.address import answers
-from tests.proxy.callers import KEY, MOUNT, SETTINGS, put
 from tests.proxy.conftest import Serve
+from tests.proxy.credentials import KEY, MOUNT, SETTINGS, put
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
 from tests.support.documented import blocks
@@ -91,13 +91,13 @@ def test_python(web: Httpd, way: str) -> None:
     assert python(placed(code, web)).strip() == TINYLLAMA_SENTENCE
 
 
-def test_a_page(web: Httpd) -> None:
+def test_browser_code(web: Httpd) -> None:
     """The browser's part, whose rules a browser test has; this is the code itself."""
     (code,) = blocks(CALLING, "js")
     assert javascript(placed(code, web)).strip() == TINYLLAMA_SENTENCE
 
 
-def test_a_key(keyed: Httpd) -> None:
+def test_api_key(keyed: Httpd) -> None:
     assert call(keyed.url, "GET", "/api/tags").status == 401
     (shell,) = blocks(CALLING, "sh", WITH_KEY)
     assert "tinyllama:latest" in sh(placed(shell, keyed), HEARTH_KEY=KEY)
@@ -110,7 +110,7 @@ def test_a_key(keyed: Httpd) -> None:
     assert said.count("tinyllama:latest") > 1
 
 
-def test_paths_that_are_said_to_exist_do(web: Httpd) -> None:
+def test_documented_paths_exist(web: Httpd) -> None:
     table = (Path(__file__).resolve().parents[2] / CALLING).read_text().split("\n\n")[1]
     told = {path.strip("`") for row in table.splitlines()[2:] for path in row.split("|")[1].strip().split(", ")}
     assert told == {route.path for route in web.settings.proxy_routes}
@@ -151,7 +151,7 @@ def backend(address: str, ollama: Ollama, directory: Path) -> Iterator[None]:
             process.wait(20)
 
 
-def test_a_flask_backend(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
+def test_flask_backend(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
     web = serve(upstream=ollama.address, proxy_extra_routes=flask_routes())
     assert call(web.url, "GET", "/flask/health").status == 503  # not started yet, and nothing else minds
     assert call(web.url, "GET", "/api/version").status == 200

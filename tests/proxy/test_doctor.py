@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.api import basic, bearer
-from tests.proxy.callers import ANNA, KEY, MOUNT, SETTINGS, put
 from tests.proxy.conftest import Serve
+from tests.proxy.credentials import ANNA, KEY, MOUNT, SETTINGS, put
 from tests.proxy.diagnosed import causes
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama

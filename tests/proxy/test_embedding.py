@@ -19,7 +19,7 @@ from tests.proxy.container import Done
 from tests.proxy.diagnosed import causes
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
-from tests.support.gates.behaviour import wait_until
+from tests.support.proxy_rules.behaviour import wait_until
 
 BOTH = (EMBEDDING, "tinyllama")
 EMBED_ROUTE = [{"path": "/api/embed", "to": "/api/embed", "methods": ["POST"]}]
@@ -55,7 +55,7 @@ def tried(web: Httpd, directory: Path) -> Done:
     return web.execute(f"bash {TRIAL}/run")
 
 
-def test_an_embedding_model_is_one(serve: Serve, embedding_only: Ollama) -> None:
+def test_embedding_model_makes_embeddings(serve: Serve, embedding_only: Ollama) -> None:
     web = serve(upstream=embedding_only.address, proxy_extra_routes=EMBED_ROUTE)
     one, same, other = call(
         web.url, "POST", "/api/embed", {"model": EMBEDDING, "input": ["stone", "stone", "wind"]}
@@ -65,7 +65,7 @@ def test_an_embedding_model_is_one(serve: Serve, embedding_only: Ollama) -> None
 
 
 @pytest.mark.parametrize("models", [BOTH, (*reversed(BOTH),)])
-def test_a_release_is_tried_by_a_model_that_talks(
+def test_release_is_tested_with_a_chat_model(
     serve: Serve, mixed: Ollama, tmp_path: Path, models: tuple[str, ...]
 ) -> None:
     web = serve(upstream=mixed.address, volumes={TRIAL: tmp_path}, ollama_models=models)
@@ -74,7 +74,9 @@ def test_a_release_is_tried_by_a_model_that_talks(
     wait_until(lambda: '"POST /api/ollama HTTP/1.0" 200' in web.log(), 5)
 
 
-def test_a_release_without_one_is_tried_by_an_embedding(serve: Serve, embedding_only: Ollama, tmp_path: Path) -> None:
+def test_release_without_a_chat_model_is_tested_with_an_embedding(
+    serve: Serve, embedding_only: Ollama, tmp_path: Path
+) -> None:
     web = serve(upstream=embedding_only.address, volumes={TRIAL: tmp_path}, ollama_models=[EMBEDDING])
     done = tried(web, tmp_path)
     assert (done.code, done.output) == (
@@ -84,7 +86,7 @@ def test_a_release_without_one_is_tried_by_an_embedding(serve: Serve, embedding_
     )
 
 
-def test_a_model_that_is_not_there_fails_the_trial_with_ollamas_words(
+def test_missing_model_fails_the_release_with_ollamas_message(
     serve: Serve, embedding_only: Ollama, tmp_path: Path
 ) -> None:
     web = serve(upstream=embedding_only.address, volumes={TRIAL: tmp_path}, ollama_models=["tinyllama"])
@@ -93,7 +95,7 @@ def test_a_model_that_is_not_there_fails_the_trial_with_ollamas_words(
     assert "model 'tinyllama' not found" in done.output
 
 
-def test_the_doctor_asks_the_one_that_talks(serve: Serve, mixed: Ollama, embedding_only: Ollama) -> None:
+def test_doctor_prompts_a_chat_model(serve: Serve, mixed: Ollama, embedding_only: Ollama) -> None:
     """Though the other is smaller; and a host without one is well."""
     assert causes(serve(upstream=mixed.address).url, patience=60) == []
     assert causes(serve(upstream=embedding_only.address).url, patience=60) == []
@@ -102,7 +104,7 @@ def test_the_doctor_asks_the_one_that_talks(serve: Serve, mixed: Ollama, embeddi
     wait_until(lambda: '"POST /api/embed HTTP/1.1" 200' in web.log(), 5)
 
 
-def test_a_closed_route_leaves_architecture_and_name(serve: Serve, mixed: Ollama) -> None:
+def test_embedding_models_are_recognized_without_the_show_route(serve: Serve, mixed: Ollama) -> None:
     routes = [
         {"path": "/api/ollama", "to": "/api/generate", "methods": ["POST"]},
         {"path": "/api/tags", "to": "/api/tags", "methods": ["GET"]},
@@ -111,7 +113,7 @@ def test_a_closed_route_leaves_architecture_and_name(serve: Serve, mixed: Ollama
     assert causes(serve(upstream=mixed.address, proxy_routes=routes).url, patience=60) == []
 
 
-def test_ollama_says_what_a_model_can_do(serve: Serve, mixed: Ollama) -> None:
+def test_ollama_reports_capabilities_of_models(serve: Serve, mixed: Ollama) -> None:
     """Through the proxy as it ships, also while an answer has the only place."""
     web = serve(upstream=mixed.address, proxy_max_streams=1, proxy_queue_timeout=1)
     with held(at=web.url):

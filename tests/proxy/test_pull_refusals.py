@@ -202,7 +202,7 @@ DOWN = ": the registry is temporarily unavailable"
     ],
     ids=lambda value: f"{value[0]}" if isinstance(value, tuple) else "",
 )
-def test_each_answer_gets_its_patience_and_its_sentence(
+def test_each_response_has_its_retries_and_message(
     pull: Any, answer: tuple[int, str], more: dict[str, Any], reason: str, waits: list[int], advice: str
 ) -> None:
     with registry(*answer, **more) as server:
@@ -215,7 +215,7 @@ def test_each_answer_gets_its_patience_and_its_sentence(
     assert server.asked["manifests"] == (len(waits) + 1) * logins
 
 
-def test_a_file_that_came_damaged_once_is_fetched_again(pull: Any) -> None:
+def test_damaged_download_is_retried(pull: Any) -> None:
     with registry(200, MANIFEST, spoilt=1) as server:
         pulled = pull(f"{server.url}/library/refused")
     assert "digest mismatch" in pulled.err
@@ -223,7 +223,7 @@ def test_a_file_that_came_damaged_once_is_fetched_again(pull: Any) -> None:
 
 
 @pytest.mark.parametrize("manifest", ["{}", '{"config": {"digest": "DIGEST", "size": 2}, "layers": []}'])
-def test_a_manifest_without_files_is_no_model(parts: artefacts.Paths, tmp_path: Path, manifest: str) -> None:
+def test_manifest_without_files_is_not_a_model(parts: artefacts.Paths, tmp_path: Path, manifest: str) -> None:
     """Ollama calls such a pull a success, and lists the model. The script looks at the store, which is shared here."""
     (directory := tmp_path / "ollama").mkdir()
     (store := tmp_path / "store").mkdir()
@@ -242,7 +242,7 @@ def test_a_manifest_without_files_is_no_model(parts: artefacts.Paths, tmp_path: 
     assert listed == []
 
 
-def test_a_registry_that_is_not_there_is_tried_again(pull: Any) -> None:
+def test_unreachable_registry_is_retried(pull: Any) -> None:
     with registry(200, "") as server:
         pass
     pulled = pull(f"{server.url}/library/refused")
@@ -250,7 +250,7 @@ def test_a_registry_that_is_not_there_is_tried_again(pull: Any) -> None:
     assert pulled.waits == [3, 6]
 
 
-def test_a_name_that_cannot_be_resolved_is_told(pull: Any) -> None:
+def test_unresolvable_name_is_reported(pull: Any) -> None:
     """With a label that is too long for DNS, so that no server is asked."""
     name = f"{'x' * 64}.invalid"
     pulled = pull(f"https://{name}/library/refused")
@@ -259,13 +259,13 @@ def test_a_name_that_cannot_be_resolved_is_told(pull: Any) -> None:
     assert f"the name {name} could not be resolved" in pulled.err.splitlines()[-1]
 
 
-def test_a_name_that_ollama_does_not_accept_is_told(pull: Any) -> None:
+def test_name_that_ollama_rejects_is_reported(pull: Any) -> None:
     pulled = pull("https://registry.example/hf.co/someone/model:q4")
     assert pulled.waits == [], pulled.err
     assert "Ollama does not accept this name" in pulled.err.splitlines()[-1]
 
 
-def test_http_where_https_is_asked_for_is_told(pull: Any) -> None:
+def test_http_instead_of_https_is_reported(pull: Any) -> None:
     with registry(200, "") as server:
         pulled = pull(f"{server.url.replace('http:', 'https:')}/library/refused")
     assert pulled.waits == [], pulled.err
@@ -281,9 +281,7 @@ def test_http_where_https_is_asked_for_is_told(pull: Any) -> None:
         ({"names": ["other.example"]}, "the certificate is not valid for HOST (x509)"),
     ],
 )
-def test_a_certificate_that_is_not_trusted_is_told(
-    pull: Any, tmp_path: Path, more: dict[str, Any], advice: str
-) -> None:
+def test_untrusted_certificate_is_reported(pull: Any, tmp_path: Path, more: dict[str, Any], advice: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(self_signed(tmp_path / "certificate.pem", **more))
     with registry(200, "") as server:
@@ -301,7 +299,7 @@ def test_a_certificate_that_is_not_trusted_is_told(
         ({"models/blobs": "ro"}, "read-only file system", "Ollama can't use its models directory. Check that disk"),
     ],
 )
-def test_a_disk_that_takes_no_more_is_told(
+def test_full_or_read_only_disk_is_reported(
     parts: artefacts.Paths, tmp_path: Path, volumes: dict[str, str], reason: str, advice: str
 ) -> None:
     blob = bytes(3_000_000)

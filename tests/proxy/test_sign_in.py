@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from lab.models import TINYLLAMA_SENTENCE
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import CHROMIUM_FLAGS
-from tests.proxy.callers import ANNA, BEN, MOUNT, SETTINGS, put
 from tests.proxy.conftest import Serve
+from tests.proxy.credentials import ANNA, BEN, MOUNT, SETTINGS, put
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
 
@@ -43,7 +43,7 @@ def open_page(chromium: Browser, name: str, password: str) -> Page:
 
 
 @pytest.mark.parametrize(("name", "password"), [("anna", ANNA), ("ben", BEN)])
-def test_who_signs_in_uses_the_page_as_ever(chromium: Browser, web: Httpd, name: str, password: str) -> None:
+def test_signed_in_user_can_chat(chromium: Browser, web: Httpd, name: str, password: str) -> None:
     page = open_page(chromium, name, password)
     refused: list[str] = []
     page.on("response", lambda answer: refused.append(answer.url) if answer.status in (401, 403) else None)
@@ -55,7 +55,7 @@ def test_who_signs_in_uses_the_page_as_ever(chromium: Browser, web: Httpd, name:
     page.context.close()
 
 
-def test_who_does_not_gets_nothing(chromium: Browser, web: Httpd, ollama: Ollama) -> None:
+def test_wrong_password_is_refused(chromium: Browser, web: Httpd, ollama: Ollama) -> None:
     before = ollama.requests()
     page = open_page(chromium, "anna", "not her password")
     answer = page.goto(web.url)

@@ -76,19 +76,19 @@ def ask_to_stop(httpd: Httpd) -> int:
     return main
 
 
-def test_httpd_by_itself_takes_its_time(httpd: Httpd) -> None:
+def test_httpd_stops_slowly_by_itself(httpd: Httpd) -> None:
     """What the rest is for: if this changes, it is not needed any more."""
     main = ask_to_stop(httpd)
     assert seconds_until(lambda: ended(main)) > 0.9
 
 
-def test_an_httpd_without_work_ends_at_once(httpd: Httpd) -> None:
+def test_idle_httpd_stops_immediately(httpd: Httpd) -> None:
     with hastened(main_process(httpd)):
         main = ask_to_stop(httpd)
         assert seconds_until(lambda: ended(main)) < 0.8
 
 
-def test_an_answer_that_is_due_is_given_first(httpd: Httpd) -> None:
+def test_pending_response_is_sent_before_the_stop(httpd: Httpd) -> None:
     with hastened(main_process(httpd)), socket.create_connection((httpd.address, PORT), timeout=10) as client:
         client.sendall(b"GET /chat.js HTTP/1.1\r\nHost: localhost\r\n")
         time.sleep(0.3)
@@ -104,7 +104,7 @@ def test_an_answer_that_is_due_is_given_first(httpd: Httpd) -> None:
         assert answer.read() == (httpd.tree / "htdocs/chat.js").read_bytes()
 
 
-def test_an_httpd_that_is_not_asked_is_left_alone(httpd: Httpd) -> None:
+def test_httpd_without_a_stop_signal_keeps_running(httpd: Httpd) -> None:
     """Also one that reloads, for which its workers are replaced."""
     main = main_process(httpd)
     with hastened(main, seconds=4):
@@ -116,7 +116,7 @@ def test_an_httpd_that_is_not_asked_is_left_alone(httpd: Httpd) -> None:
     assert main_process(httpd) == main
 
 
-def test_an_httpd_whose_workers_were_killed_is_left_alone(httpd: Httpd) -> None:
+def test_httpd_with_killed_workers_keeps_running(httpd: Httpd) -> None:
     """As when memory runs out. It listens, and starts others."""
     main = main_process(httpd)
     with hastened(main, seconds=4):

@@ -92,7 +92,7 @@ def hasty(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> I
         yield host
 
 
-def test_a_slow_answer_is_not_cut(hasty: StuckHost) -> None:
+def test_slow_response_is_not_interrupted(hasty: StuckHost) -> None:
     """Nor the question that waits behind it."""
     hasty.execute(f"docker update --cpus 0.05 {OLLAMA}")
     answers = [hasty.ask(words=500), hasty.ask(words=500)]
@@ -104,14 +104,14 @@ def test_a_slow_answer_is_not_cut(hasty: StuckHost) -> None:
     assert hasty.restarts() == 0
 
 
-def test_a_stuck_server_is_restarted_once(hasty: StuckHost) -> None:
+def test_stuck_server_is_restarted_once(hasty: StuckHost) -> None:
     print(f"\nstuck after {hasty.get_stuck():.1f} s")
     check_healed(hasty, QUICK)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("through_httpd", [False, True], ids=["straight", "through httpd"])
-def test_stopped_answers_get_it_stuck(
+def test_stopped_responses_cause_the_fault(
     parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory, through_httpd: bool
 ) -> None:
     """As people do it, as shipped; then again at once."""
@@ -123,7 +123,7 @@ def test_stopped_answers_get_it_stuck(
 
 
 @pytest.mark.long
-def test_with_the_healing_off_it_is_said_and_repaired(
+def test_stuck_server_without_self_healing_is_reported_and_repaired(
     parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with deployed(parts, tmp_path_factory, None, heals=False) as host:
@@ -137,7 +137,9 @@ def test_with_the_healing_off_it_is_said_and_repaired(
 
 
 @pytest.mark.long
-def test_what_is_slow_is_not_stuck(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_slow_server_is_not_mistaken_for_a_stuck_one(
+    parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Slow loads, long prompts, slow answers and a full queue, with the patience that is shipped."""
     with deployed(parts, tmp_path_factory, None) as host:
         host.answered_after(30)

@@ -26,12 +26,12 @@ from hearth.tls.local_ca import Authority, make_authority
 from tests.acceptance.api import basic, bearer, call
 from tests.lab.machine import wait_until
 from tests.proxy.address import free_address
-from tests.proxy.callers import ANNA, KEY, MOUNT, SETTINGS, put
 from tests.proxy.conftest import Serve
 from tests.proxy.container import Container
+from tests.proxy.credentials import ANNA, KEY, MOUNT, SETTINGS, put
 from tests.proxy.httpd import PREFIX, Httpd
 from tests.proxy.ollama import Ollama
-from tests.proxy.secure import VERSIONS, Client
+from tests.proxy.tls_client import VERSIONS, Client
 from tests.support.shipped import shipped_settings
 
 NAMES = ["pi.local", "pi", "192.168.1.189"]
@@ -112,7 +112,7 @@ ACME = {
         },
     ],
 )
-def test_httpd_takes_each_configuration_in_a_deploys_trial(httpd_image: Path, tmp_path: Path, values: Any) -> None:
+def test_httpd_accepts_each_tls_configuration(httpd_image: Path, tmp_path: Path, values: Any) -> None:
     """With what the trial's container has: the files, as www-data, and neither logs nor a store to write to."""
     settings = shipped_settings(**values)
     conf, live = tmp_path / "conf", tmp_path / "live"
@@ -137,7 +137,7 @@ def test_httpd_takes_each_configuration_in_a_deploys_trial(httpd_image: Path, tm
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_page_comes_over_both_versions(site: Site, version: str) -> None:
+def test_page_over_both_http_versions(site: Site, version: str) -> None:
     page = site.client.call("/", version=version)
     assert (page.status, page.all(":version")) == (200, [version])
     assert b"<title>" in page.body
@@ -145,7 +145,7 @@ def test_the_page_comes_over_both_versions(site: Site, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_an_answer_comes_word_by_word(site: Site, version: str) -> None:
+def test_response_streams_over_both_http_versions(site: Site, version: str) -> None:
     stream = site.client.stream(ROUTE, {"model": "tinystory", "prompt": "hi", "options": {"num_predict": 20}}, version)
     lines = stream.lines()
     assert stream.end() == 0
@@ -164,7 +164,7 @@ def test_old_protocols_are_refused(site: Site, old: ssl.TLSVersion) -> None:
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = context.maximum_version = old
     with pytest.raises(ssl.SSLError, match=r"(?i)alert protocol version|unsupported protocol"):
-        site.client.shake_hands(context)
+        site.client.handshake(context)
 
 
 @pytest.mark.parametrize("weak", ["AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES128-SHA256"])
@@ -173,22 +173,22 @@ def test_ciphers_without_forward_secrecy_or_authentication_are_refused(site: Sit
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(f"{weak}:@SECLEVEL=0")
     with pytest.raises(ssl.SSLError, match=r"(?i)handshake failure"):
-        site.client.shake_hands(context)
+        site.client.handshake(context)
 
 
-def test_modern_protocols_are_spoken(site: Site) -> None:
-    assert site.client.shake_hands()[0] == "TLSv1.3"
+def test_modern_protocols_are_used(site: Site) -> None:
+    assert site.client.handshake()[0] == "TLSv1.3"
     context = site.client.context()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    version, cipher, _ = site.client.shake_hands(context)
+    version, cipher, _ = site.client.handshake(context)
     assert version == "TLSv1.2"
     assert cipher.startswith("ECDHE-ECDSA-")
     assert cipher.endswith(("GCM-SHA256", "GCM-SHA384", "POLY1305"))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_name_is_vouched_for(site: Site, name: str) -> None:
-    site.client.shake_hands(name=name)
+def test_certificate_covers_every_name(site: Site, name: str) -> None:
+    site.client.handshake(name=name)
 
 
 # --- http:// --------------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ def test_every_name_is_vouched_for(site: Site, name: str) -> None:
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
 @pytest.mark.parametrize("path", ["/", "/api/ollama", "/chat.js?a=b%20c&d", "/no%20such"])
-def test_plain_http_sends_on_and_keeps_the_method(site: Site, method: str, path: str) -> None:
+def test_plain_http_redirects_and_keeps_the_method(site: Site, method: str, path: str) -> None:
     body = b"{}" if method == "POST" else None
     answer = site.client.call(path, method, "1.1", body, scheme="http")
     assert answer.status == 308
@@ -205,7 +205,7 @@ def test_plain_http_sends_on_and_keeps_the_method(site: Site, method: str, path:
     assert answer.all("cache-control") == ["no-store"], "else browsers go there for good"
 
 
-def test_a_question_that_is_sent_on_is_answered(site: Site) -> None:
+def test_redirected_prompt_is_answered(site: Site) -> None:
     answer = site.client.call(ROUTE, "POST", "1.1", QUESTION, scheme="http", extra=["--location"])
     assert answer.status == 308
     assert b" 200 " in answer.body
@@ -213,7 +213,7 @@ def test_a_question_that_is_sent_on_is_answered(site: Site) -> None:
 
 
 @pytest.mark.parametrize("host", ["192.168.1.189:8085", "[::1]:8085", "pi"])
-def test_it_sends_to_the_host_that_was_called(site: Site, host: str) -> None:
+def test_redirect_keeps_the_host_name(site: Site, host: str) -> None:
     answer = site.client.call("/", scheme="http", version="1.1", headers={"Host": host})
     assert answer.all("location") == [f"https://{host.removesuffix(':8085')}:8443/"]
 
@@ -227,16 +227,14 @@ def test_unknown_names_are_refused(site: Site, scheme: str, host: str) -> None:
 
 
 @pytest.mark.usefixtures("untouched")
-def test_a_preflight_is_refused_and_not_sent_on(site: Site) -> None:
+def test_cors_preflight_is_refused_and_not_redirected(site: Site) -> None:
     asked = {"Origin": "https://listed.example", "Access-Control-Request-Method": "POST"}
     answer = site.client.call(ROUTE, "OPTIONS", "1.1", scheme="http", headers=asked)
     assert (answer.status, answer.all("location")) == (403, [])
     assert "https" in answer.json()["error"]
 
 
-def test_the_container_itself_is_answered_over_plain_http_by_the_same_rules(
-    serve: Serve, ollama: Ollama, tmp_path: Path
-) -> None:
+def test_container_itself_can_use_plain_http_with_the_same_rules(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
     """Its health check, and the trial of a release: what calls 127.0.0.1, which nobody else can."""
     site = Site(serve, ollama, tmp_path)
     port = 20000 + int(site.web.address.rpartition(".")[2])
@@ -261,7 +259,7 @@ def test_the_container_itself_is_answered_over_plain_http_by_the_same_rules(
         assert (answer.status, answer.all("location")) == (308, [f"https://{host}:8443/"]), "others only say so"
 
 
-def test_the_authority_can_be_fetched_and_the_key_can_not(site: Site) -> None:
+def test_ca_certificate_is_served_and_the_key_is_not(site: Site) -> None:
     for scheme in ("http", "https"):
         answer = site.client.call("/hearth-ca.crt", version="1.1", scheme=scheme)
         assert (answer.status, answer.body) == (200, site.authority.pem)
@@ -293,7 +291,7 @@ def test_the_authority_can_be_fetched_and_the_key_can_not(site: Site) -> None:
         (404, "GET", "/.well-known/acme-challenge/x", None, {}),
     ],
 )
-def test_every_gate_holds(
+def test_proxy_rules_hold_over_both_http_versions(
     site: Site,
     version: str,
     status: int,
@@ -310,7 +308,7 @@ def test_every_gate_holds(
 
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_body_that_is_too_large_is_refused(site: Site, version: str) -> None:
+def test_oversized_body_is_refused(site: Site, version: str) -> None:
     try:
         assert site.client.call(ROUTE, "POST", version, b"x" * 65537).status == 413
     except AssertionError:  # over HTTP/2 the stream may end while curl still sends, and then curl shows no answer
@@ -320,7 +318,7 @@ def test_a_body_that_is_too_large_is_refused(site: Site, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_page_itself_and_listed_pages_may_ask(site: Site, version: str) -> None:
+def test_own_and_listed_origins_are_allowed(site: Site, version: str) -> None:
     for origin in ("https://pi.local:8443", "https://listed.example"):
         answer = site.client.call(ROUTE, "POST", version, QUESTION, {"Origin": origin})
         assert answer.status == 200
@@ -329,7 +327,7 @@ def test_the_page_itself_and_listed_pages_may_ask(site: Site, version: str) -> N
     assert (preflight.status, preflight.all("access-control-allow-methods")) == (204, ["POST"])
 
 
-def test_nobody_is_asked_for_a_password_in_the_clear(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
+def test_no_password_prompt_over_plain_http(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
     secrets = put(tmp_path / "secrets")
     site = Site(serve, ollama, tmp_path, volumes={MOUNT: secrets}, **SETTINGS, proxy_access="users or api_keys")
     for path in ("/", ROUTE):
@@ -346,7 +344,7 @@ def test_nobody_is_asked_for_a_password_in_the_clear(serve: Serve, ollama: Ollam
         assert site.client.call(ROUTE, "POST", version, QUESTION, bearer(KEY)).status == 200
 
 
-def test_the_doctor_finds_all_well_and_says_what_it_does_not_trust(
+def test_doctor_accepts_the_host_and_reports_an_untrusted_certificate(
     serve: Serve, ollama: Ollama, tmp_path: Path
 ) -> None:
     address = free_address(8085, 8443, 11434)
@@ -364,16 +362,14 @@ def test_the_doctor_finds_all_well_and_says_what_it_does_not_trust(
     assert ask(f"http://{address}:8085", "--no-prompt") == (1, ["http-to-https"])
 
 
-def test_strict_transport_security_is_sent_over_tls_when_asked_for(
-    serve: Serve, ollama: Ollama, tmp_path: Path
-) -> None:
+def test_hsts_header_is_only_sent_over_tls(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
     site = Site(serve, ollama, tmp_path, proxy_tls_hsts_days=2)
     assert site.client.call("/").all("strict-transport-security") == ["max-age=172800"]
     assert site.client.call(ROUTE, "DELETE").all("strict-transport-security") == ["max-age=172800"]
     assert site.client.call("/", scheme="http", version="1.1").all("strict-transport-security") == []
 
 
-def test_clients_that_begin_and_say_no_more_are_gone_soon(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
+def test_incomplete_handshakes_time_out(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
     """Twice as many as httpd has threads. Without a limit of its own for the handshake, nobody got in for a minute."""
     site = Site(serve, ollama, tmp_path)
     with contextlib.ExitStack() as stack:
@@ -386,7 +382,7 @@ def test_clients_that_begin_and_say_no_more_are_gone_soon(serve: Serve, ollama: 
     assert took < 20, f"{took:.1f} s"
 
 
-def test_a_head_that_comes_too_slowly_is_refused_over_tls_as_well(site: Site) -> None:
+def test_slow_request_head_is_refused_over_tls(site: Site) -> None:
     context = site.client.context()
     with (
         socket.create_connection((site.web.address, 8443), timeout=40) as plain,
@@ -405,18 +401,16 @@ def test_a_head_that_comes_too_slowly_is_refused_over_tls_as_well(site: Site) ->
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_certificate_is_renewed_under_a_running_answer(
-    serve: Serve, ollama: Ollama, tmp_path: Path, version: str
-) -> None:
+def test_certificate_is_renewed_during_a_response(serve: Serve, ollama: Ollama, tmp_path: Path, version: str) -> None:
     site = Site(serve, ollama, tmp_path)
-    before = fingerprint(site.client.shake_hands()[2])
+    before = fingerprint(site.client.handshake()[2])
     asked = {"model": "tinystory", "prompt": "hi", "options": {"num_predict": 60}}
     stream = site.client.stream(ROUTE, asked, version)
     assert len(stream.lines(3)) == 3
     site.renew()
     assert site.web.reload().code == 0
     deadline = time.monotonic() + 10
-    while (after := fingerprint(site.client.shake_hands()[2])) == before and time.monotonic() < deadline:
+    while (after := fingerprint(site.client.handshake()[2])) == before and time.monotonic() < deadline:
         time.sleep(0.02)
     seen = time.monotonic()
     assert after != before
@@ -431,17 +425,17 @@ def test_a_certificate_is_renewed_under_a_running_answer(
 
 
 @pytest.mark.parametrize("name", ["bank.example.com", "8.8.8.8", "2606:4700::1111"])
-def test_openssl_refuses_what_the_authority_may_not_vouch_for(site: Site, name: str) -> None:
+def test_openssl_refuses_names_outside_the_cas_constraints(site: Site, name: str) -> None:
     """Somebody has the authority's key, and makes a certificate for a site of the web with it."""
     assert site.authority.outside([name]) == [name]
     forged = _signed(site.authority, name)
     with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree violation"):
-        _shake_hands_in_memory(forged, site.authority, name)
+        _handshake_in_memory(forged, site.authority, name)
 
 
 @pytest.mark.parametrize("name", ["other.local", "10.1.2.3", "fd00::5", "pi"])
-def test_openssl_takes_what_it_may(site: Site, name: str) -> None:
-    _shake_hands_in_memory(_signed(site.authority, name), site.authority, name)
+def test_openssl_accepts_names_within_the_cas_constraints(site: Site, name: str) -> None:
+    _handshake_in_memory(_signed(site.authority, name), site.authority, name)
 
 
 def _signed(authority: Authority, name: str) -> bytes:
@@ -464,7 +458,7 @@ def _signed(authority: Authority, name: str) -> bytes:
     return certificate.public_bytes(pem) + plain
 
 
-def _shake_hands_in_memory(pair: bytes, authority: Authority, name: str, tries: int = 10) -> None:
+def _handshake_in_memory(pair: bytes, authority: Authority, name: str, tries: int = 10) -> None:
     """OpenSSL against OpenSSL.
 
     Raises:
@@ -494,9 +488,9 @@ def _shake_hands_in_memory(pair: bytes, authority: Authority, name: str, tries: 
     raise AssertionError("the handshake came to no end")
 
 
-def test_a_client_that_does_not_know_the_authority_refuses(site: Site) -> None:
+def test_client_without_the_ca_refuses_the_certificate(site: Site) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match="unable to get local issuer"):
-        site.client.shake_hands(ssl.create_default_context())
+        site.client.handshake(ssl.create_default_context())
     stranger = replace(site.client, name="other.local")
     with pytest.raises(ssl.SSLCertVerificationError, match=r"[Hh]ostname mismatch"):
-        stranger.shake_hands()
+        stranger.handshake()

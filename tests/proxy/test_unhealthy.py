@@ -17,7 +17,7 @@ from hearth.stack.health_facts import Symptoms
 from lab import artefacts
 from lab.progress import Stages
 from tests.proxy.engine import Engine, lab_settings
-from tests.support.gates.behaviour import wait_until
+from tests.support.proxy_rules.behaviour import wait_until
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="an engine of its own takes root")
 
@@ -60,7 +60,7 @@ def symptoms(engine: Engine) -> dict[str, Any]:
     return Symptoms().process(asked.output.splitlines())
 
 
-def test_the_doctor_reads_what_a_real_engine_says(engine: Engine) -> None:
+def test_doctor_parses_a_real_engines_output(engine: Engine) -> None:
     found = symptoms(engine)
     assert (found["work"], found["kills"], found["way"]) == (None, 0, "")
     for state in found["containers"].values():
@@ -82,7 +82,7 @@ def test_the_doctor_reads_what_a_real_engine_says(engine: Engine) -> None:
     repair(engine)
 
 
-def test_an_ollama_that_hangs_is_named_with_the_reason_and_replaced(engine: Engine) -> None:
+def test_hanging_ollama_is_reported_with_the_reason_and_replaced(engine: Engine) -> None:
     assert drift(engine) == [], "as deployed"
     httpd = engine.execute("docker inspect -f '{{.Id}}' hearth-httpd").output
     engine.execute("kill -STOP $(docker inspect -f '{{.State.Pid}}' hearth-ollama)")
@@ -95,7 +95,7 @@ def test_an_ollama_that_hangs_is_named_with_the_reason_and_replaced(engine: Engi
     assert engine.execute("docker inspect -f '{{.Id}}' hearth-httpd").output == httpd
 
 
-def test_a_container_that_lost_its_name_on_the_network_gets_it_back(engine: Engine) -> None:
+def test_lost_network_alias_is_restored(engine: Engine) -> None:
     for command in ("disconnect", "connect"):
         assert engine.execute(f"docker network {command} hearth-back hearth-ollama").code == 0
     (found,) = drift(engine)

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
+from tests.lab.checks import deploy_twice, serves
 from tests.lab.faults.conftest import LARGE, Images
 from tests.lab.machine import deploy, listed_on_guest, on_guest, wait_until
-from tests.lab.verdict import right_then_quiet, serves
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 BALLAST = "/var/ballast"
@@ -26,7 +26,7 @@ def containers() -> list[str]:
     return listed_on_guest("sudo docker ps -q --no-trunc")
 
 
-def test_a_full_disk_is_refused_before_anything_is_changed(images: Images) -> None:
+def test_full_disk_is_refused_before_any_change(images: Images) -> None:
     before = containers()
     leave_free(300)
     run = deploy(*images.upgrade())
@@ -37,10 +37,10 @@ def test_a_full_disk_is_refused_before_anything_is_changed(images: Images) -> No
     assert containers() == before
     serves()
     on_guest(f"sudo rm {BALLAST}")
-    right_then_quiet(*images.upgrade())
+    deploy_twice(*images.upgrade())
 
 
-def test_a_disk_that_fills_up_during_a_pull_leaves_what_serves(images: Images) -> None:
+def test_disk_that_fills_up_during_a_pull_keeps_the_release(images: Images) -> None:
     before = containers()
 
     def fill() -> None:
@@ -58,4 +58,4 @@ def test_a_disk_that_fills_up_during_a_pull_leaves_what_serves(images: Images) -
     serves()
     print(f"\nthe disk filled up during the pull: the run ended after {run.seconds:.1f} s")
     on_guest(f"sudo rm {BALLAST}")
-    right_then_quiet(*images.upgrade(LARGE))
+    deploy_twice(*images.upgrade(LARGE))

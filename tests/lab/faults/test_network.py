@@ -8,9 +8,9 @@ import pytest
 
 from lab import qmp, state
 from tests.lab import power
+from tests.lab.checks import deploy_twice
 from tests.lab.faults.conftest import Images
 from tests.lab.registry_fault import Trouble
-from tests.lab.verdict import right_then_quiet
 from tests.lab.watched import Moment, watch
 
 pytestmark = [pytest.mark.long, pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
@@ -30,7 +30,7 @@ def cable() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("cable")
-def test_a_network_that_goes_away_ends_the_run_with_a_sentence(images: Images) -> None:
+def test_network_loss_ends_the_run_with_an_error(images: Images) -> None:
     images.line.trouble = Trouble(pace=100_000)  # so that the pull lasts
     done = watch(PULLING, lambda _: set_network(False), *images.upgrade(), timeout=420)
     assert done.reached == ("pulling",), done.output
@@ -39,10 +39,10 @@ def test_a_network_that_goes_away_ends_the_run_with_a_sentence(images: Images) -
     assert "no sign of life" in done.output, done.output
     set_network(True)
     images.line.trouble = Trouble()
-    right_then_quiet(*images.upgrade())
+    deploy_twice(*images.upgrade())
 
 
-def test_a_plug_that_is_pulled_ends_the_run(images: Images) -> None:
+def test_power_loss_ends_the_run(images: Images) -> None:
     images.line.trouble = Trouble(pace=100_000)
     done = watch(PULLING, lambda _: power.cut(), *images.upgrade(), timeout=420)
     assert done.reached == ("pulling",), done.output
@@ -51,4 +51,4 @@ def test_a_plug_that_is_pulled_ends_the_run(images: Images) -> None:
     assert done.code not in (None, 0)
     power.boot()
     images.line.trouble = Trouble()
-    right_then_quiet(*images.upgrade())
+    deploy_twice(*images.upgrade())

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import power
+from tests.lab.checks import deploy_twice
 from tests.lab.faults import moments
 from tests.lab.machine import restore
-from tests.lab.verdict import right_then_quiet
 from tests.lab.watched import Moment
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long]
@@ -38,6 +38,6 @@ def recorded() -> Iterator[None]:
 
 @pytest.mark.usefixtures("recorded")
 @pytest.mark.parametrize("moment", moments.cases(MOMENTS))
-def test_a_first_deploy_is_finished_after_a_power_cut(moment: str) -> None:
+def test_first_deploy_is_completed_after_a_power_cut(moment: str) -> None:
     moments.boot(PREFIX, moment)
-    right_then_quiet()
+    deploy_twice()

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import power
+from tests.lab.checks import deploy_twice
 from tests.lab.faults import moments
 from tests.lab.faults.conftest import Images
 from tests.lab.machine import restore
-from tests.lab.verdict import right_then_quiet
 from tests.lab.watched import Moment
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long]
@@ -41,6 +41,6 @@ def recorded(image_registry: Images) -> Iterator[Images]:
 
 
 @pytest.mark.parametrize("moment", moments.cases(MOMENTS))
-def test_an_upgrade_is_finished_after_a_power_cut(moment: str, recorded: Images) -> None:
+def test_upgrade_is_completed_after_a_power_cut(moment: str, recorded: Images) -> None:
     moments.boot(PREFIX, moment)
-    right_then_quiet(*upgrade(recorded))
+    deploy_twice(*upgrade(recorded))

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from tests.lab.checks import deploy_twice
 from tests.lab.clients import Talker, ask
 from tests.lab.machine import on_guest, wait_until
-from tests.lab.verdict import right_then_quiet
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
@@ -23,7 +23,7 @@ def talking(words: int) -> Talker:
 
 
 @pytest.mark.long
-def test_answers_go_on_when_the_engine_is_killed() -> None:
+def test_responses_continue_when_the_engine_is_killed() -> None:
     talker = talking(words=400)
     engine = "systemctl show docker.service --property MainPID --value"
     before = on_guest(f"{engine}; sudo kill -9 $({engine})")
@@ -40,10 +40,10 @@ def test_answers_go_on_when_the_engine_is_killed() -> None:
     print(f"\ndockerd killed after {came} lines of {len(told.lines)}: {told.broken or 'a whole answer'}")
     assert told.whole, told.broken
     assert came < len(told.lines), "the answer had ended before"
-    right_then_quiet()
+    deploy_twice()
 
 
-def test_an_ollama_that_is_killed_gives_an_error_and_not_an_end() -> None:
+def test_killed_ollama_causes_an_error_and_not_a_normal_end() -> None:
     talker = talking(words=2000)
     on_guest("sudo kill -9 $(sudo docker inspect -f '{{.State.Pid}}' hearth-ollama)")
     killed = time.monotonic()
@@ -55,11 +55,11 @@ def test_an_ollama_that_is_killed_gives_an_error_and_not_an_end() -> None:
     assert told.broken or "error" in told.lines[-1], "this can't be told from an answer's end"
     wait_until(lambda: ask(4).whole, 120, "the next question is answered")
     print(f"the next question was answered {time.monotonic() - killed:.1f} s later, without a deploy")
-    right_then_quiet()
+    deploy_twice()
 
 
 @pytest.mark.long
-def test_a_model_s_process_that_is_killed_gives_an_error_and_not_an_end() -> None:
+def test_killed_model_process_causes_an_error_and_not_a_normal_end() -> None:
     """As the kernel does when memory runs out: Ollama lives, the process that runs the model does not."""
     talker = talking(words=2000)
     on_guest("sudo pkill -9 -f '[o]llama runner'")
@@ -72,4 +72,4 @@ def test_a_model_s_process_that_is_killed_gives_an_error_and_not_an_end() -> Non
     assert told.broken or "error" in told.lines[-1], "this can't be told from an answer's end"
     wait_until(lambda: ask(4).whole, 120, "the next question is answered")
     print(f"the next question was answered {time.monotonic() - killed:.1f} s later, without a deploy")
-    right_then_quiet()
+    deploy_twice()

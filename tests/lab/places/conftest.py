@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 import lab
-from tests.lab.places import place
+from tests.lab.places import steps
 
 
 @pytest.fixture(scope="module")
 def fresh_guest() -> Iterator[None]:
     """The guest of a lab of its own, as after its first boot; shut down once the module's scenarios are through."""
-    place.begin()
+    steps.begin()
     yield
-    place.end()
+    steps.end()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

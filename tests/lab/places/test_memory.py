@@ -11,8 +11,8 @@ import pytest
 
 from hearth.boot.memory_cgroup import DISABLE_OPTION
 from hearth.stack.containers import TOO_LIMITED, UNLIMITED
+from tests.lab.checks import deploy_twice
 from tests.lab.machine import ROOT, deploy, on_guest, pyinfra
-from tests.lab.verdict import right_then_quiet
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 
@@ -48,9 +48,9 @@ def without_counting(deployed: None) -> Iterator[None]:  # noqa: ARG001 - in thi
 
 
 @pytest.mark.usefixtures("without_counting")
-def test_limits_that_do_nothing_are_told_and_come_back_with_the_kernel_that_obeys() -> None:
+def test_ineffective_limits_are_reported_and_restored_with_the_memory_cgroup() -> None:
     assert "memory" not in on_guest("cat /sys/fs/cgroup/cgroup.controllers").split()
-    repair, quiet = right_then_quiet()
+    repair, quiet = deploy_twice()
     for run in (repair, quiet):
         assert "proxy_memory_limit has no effect: the kernel does not count memory for containers" in run.output
         assert f"must not say {DISABLE_OPTION}" in run.output
@@ -60,13 +60,13 @@ def test_limits_that_do_nothing_are_told_and_come_back_with_the_kernel_that_obey
 
     boot_with("")
     assert "memory" in on_guest("cat /sys/fs/cgroup/cgroup.controllers").split()
-    repair, quiet = right_then_quiet()
+    repair, quiet = deploy_twice()
     assert f"hearth-httpd {UNLIMITED}; it is recreated" in repair.output
     assert "has no effect" not in quiet.output
     assert on_guest(LIMIT) == str(256 * 2**20)
 
 
-def test_a_model_that_cannot_fit_is_refused_and_nothing_is_changed() -> None:
+def test_model_that_cannot_fit_is_refused_without_changes() -> None:
     before = on_guest("sudo docker ps --no-trunc -q && sudo sha256sum /opt/hearth/compose.yaml")
     # Room on the disk is not what is asked here.
     run = deploy('ollama_models=["llama3.1:70b"]', 'ollama_model_sizes_gb={"llama3.1:70b": 6.5}')
@@ -78,7 +78,7 @@ def test_a_model_that_cannot_fit_is_refused_and_nothing_is_changed() -> None:
     assert deploy().changed == ()
 
 
-def test_a_run_that_restarts_the_machine_goes_on_and_holds_it_again(tmp_path: Path) -> None:
+def test_run_with_a_reboot_continues_and_holds_the_lock_again(tmp_path: Path) -> None:
     """The operation by itself, since the lab's machine is no Raspberry Pi and has no boot line."""
     file = tmp_path / "restart.py"
     file.write_text(

@@ -8,8 +8,8 @@ import shlex
 import pytest
 
 import lab
+from tests.lab.checks import refused
 from tests.lab.machine import HTTPD_IMAGE, on_guest, restore
-from tests.lab.verdict import refused
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.guest("trixie")]
 
@@ -28,19 +28,19 @@ def _with_a_docker_of_theirs() -> None:
     on_guest(f"sudo docker run -d --name old-blog --entrypoint sleep {HTTPD_IMAGE} infinity", timeout=600)
 
 
-def test_a_docker_with_containers_is_not_replaced_by_another() -> None:
+def test_docker_with_running_containers_is_not_replaced() -> None:
     said = refused('docker_source="docker"')
     assert "docker-ce would take the place of docker.io, which is there" in said
     assert "stop the containers that run on it (old-blog)" in said
 
 
-def test_a_docker_in_swarm_mode() -> None:
+def test_docker_in_swarm_mode_is_refused() -> None:
     on_guest("sudo docker swarm init --advertise-addr 127.0.0.1")
     assert "Docker is in swarm mode, in which its engine refuses to start with docker_live_restore = True" in refused()
     on_guest("sudo docker swarm leave --force")
 
 
-def test_podman_under_dockers_name() -> None:
+def test_podman_docker_is_refused() -> None:
     """Last: it takes the place of Debian's own client."""
     on_guest(f"{INSTALL} podman-docker </dev/null >/dev/null", timeout=900)
     assert "the command `docker` is Podman's (package podman-docker)" in refused()

@@ -45,7 +45,7 @@ SAYABLE = [word for word in HOSTILE if "\0" not in word and "\ud800" not in word
 @QUICK
 @given(st.lists(st.one_of(WORD, st.sampled_from(SAYABLE)), min_size=1, max_size=5))
 @example(SAYABLE)
-def test_words_arrive_as_they_were(said: list[str]) -> None:
+def test_arguments_reach_the_shell_unchanged(said: list[str]) -> None:
     for shell in ("sh", "bash"):
         # As pyinfra does it: the command is itself a word of a shell's command line.
         command = quote(shell, "-c", f"printf '%s\\0' {quote(*said)}")
@@ -87,7 +87,7 @@ def test_scripts(data: dict[str, Any]) -> None:
 
 @QUICK
 @given(changed())
-def test_the_engine_s_configuration(data: dict[str, Any]) -> None:
+def test_engine_configuration(data: dict[str, Any]) -> None:
     try:
         settings = load_settings(defaults() | data)
     except SettingsError:

@@ -44,7 +44,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_links_lead_somewhere(name: str) -> None:
+def test_links_are_valid(name: str) -> None:
     page = PROJECT / name
     wrong = []
     for target in LINK.findall(FENCE.sub("", page.read_text())):
@@ -57,7 +57,7 @@ def test_links_lead_somewhere(name: str) -> None:
     assert wrong == []
 
 
-def test_pages_that_code_and_settings_name_exist() -> None:
+def test_pages_named_in_code_and_settings_exist() -> None:
     wrong = []
     for name in tracked("*.py", "*.md", "*.j2", "*.bash", "*.sh", "*.js", "*.yml", "Makefile"):
         for page in NAMED.findall((PROJECT / name).read_text()):
@@ -73,7 +73,7 @@ def test_every_page_is_in_the_index() -> None:
     assert [name for name in pages if f"]({name})" not in index] == []
 
 
-def test_decisions_are_numbered_without_gaps_and_have_a_title_a_date_and_a_status() -> None:
+def test_decisions_have_consecutive_numbers_and_complete_headers() -> None:
     assert [int(name.split("/")[2][:4]) for name in DECISIONS] == [*range(1, len(DECISIONS) + 1)]
     for name in DECISIONS:
         head = DECISION.match((PROJECT / name).read_text())
@@ -81,7 +81,7 @@ def test_decisions_are_numbered_without_gaps_and_have_a_title_a_date_and_a_statu
         assert head[1] == name.split("/")[2][:4], name
 
 
-def test_the_index_of_decisions_repeats_them() -> None:
+def test_index_of_decisions_is_complete() -> None:
     index = (PROJECT / "docs/decisions/README.md").read_text()
     for name in DECISIONS:
         head = DECISION.match((PROJECT / name).read_text())
@@ -89,5 +89,5 @@ def test_the_index_of_decisions_repeats_them() -> None:
         assert f"| [{head[1]}]({Path(name).name}) | {head[2]} | {head[3]} | {head[4]} |" in index
 
 
-def test_the_readme_is_short() -> None:
+def test_readme_is_short() -> None:
     assert len((PROJECT / "README.md").read_text().splitlines()) <= 150

@@ -8,7 +8,7 @@ from tests.support.named import missing, unproven
 from tests.support.shipped import PROJECT
 
 
-def test_every_threat_names_tests_that_exist() -> None:
+def test_tests_of_every_threat_exist() -> None:
     rows = [line for line in (PROJECT / "SECURITY.md").read_text().splitlines() if line.startswith("| ")][1:]
     assert len(rows) > 10
     for row in rows:

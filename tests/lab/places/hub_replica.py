@@ -39,7 +39,7 @@ _PIECE = 1 << 16
 
 
 @dataclass
-class StandIn:
+class HubReplica:
     """What runs on this machine's loopback.
 
     Attributes:
@@ -56,7 +56,7 @@ class StandIn:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[StandIn]:
+def running(directory: Path) -> Iterator[HubReplica]:
     """The stand-ins, as long as the block runs. `directory` holds a copy of the lab's images."""
     authority = make_authority(directory / "authority", NAMES, today())
     pem = directory / "hub.pem"
@@ -74,13 +74,13 @@ def running(directory: Path) -> Iterator[StandIn]:
     context.load_cert_chain(pem)
     try:
         with _name_server() as names, _https_server(context, to) as (https, served):
-            yield StandIn(https, names, authority.pem, served)
+            yield HubReplica(https, names, authority.pem, served)
     finally:
         for pid in pids:
             process.end(pid, str(directory))
 
 
-def lead_there(stand_in: StandIn) -> None:
+def lead_there(stand_in: HubReplica) -> None:
     """Have the guest take the stand-ins for the real ones, as its network and its trust store decide, not Hearth."""
     certificate = shlex.quote(stand_in.authority.decode())
     on_guest(

@@ -8,9 +8,9 @@ import pytest
 
 from hearth.paths import BACK, CONTAINERS, FRONT, OUT, ROOT
 from tests.acceptance.api import call, stream
+from tests.lab.checks import deploy_twice
 from tests.lab.machine import HTTPD_IMAGE, OLLAMA_IMAGE, deploy, deployed_with, on_guest, restore, url
 from tests.lab.outside import address_of, attach, status
-from tests.lab.verdict import right_then_quiet
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
@@ -19,7 +19,7 @@ REACHES = "timeout 5 bash -c 'exec 3<>/dev/tcp/{}/{}' 2>/dev/null && echo yes ||
 
 
 @pytest.mark.long
-def test_a_model_is_pulled_a_file_reloaded_and_a_stream_goes_on() -> None:
+def test_confined_containers_pull_reload_and_stream() -> None:
     on_guest(f"sudo docker exec {OLLAMA} ollama rm tinyllama")
     run = deploy('proxy_host_names=["new.example"]')
     assert run.code == 0, run.output
@@ -32,7 +32,7 @@ def test_a_model_is_pulled_a_file_reloaded_and_a_stream_goes_on() -> None:
 
 
 @pytest.mark.parametrize("container", CONTAINERS.values())
-def test_nothing_can_be_written_but_what_is_meant_for_it(container: str) -> None:
+def test_only_designated_paths_are_writable(container: str) -> None:
     inside = f"sudo docker exec {container} bash -c"
     for path in ("/", "/usr/bin", "/etc", "/usr/local/apache2/conf", "/usr/local/apache2/htdocs"):
         said = on_guest(f"{inside} 'touch {path}/x 2>&1'", check=False)
@@ -44,7 +44,7 @@ def test_nothing_can_be_written_but_what_is_meant_for_it(container: str) -> None
 
 
 @pytest.mark.parametrize("container", CONTAINERS.values())
-def test_there_is_no_way_to_more_power(container: str) -> None:
+def test_privileges_cannot_be_escalated(container: str) -> None:
     inside = f"sudo docker exec {container} bash -c"
     status_of_1 = on_guest(f"{inside} 'cat /proc/1/status'")
     assert "CapBnd:\t0000000000000000" in status_of_1
@@ -57,7 +57,7 @@ def test_there_is_no_way_to_more_power(container: str) -> None:
 
 
 @pytest.mark.long
-def test_processes_have_an_end() -> None:
+def test_number_of_processes_is_limited() -> None:
     """A bomb in httpd's container: it runs against its limit, and the page is there all the while."""
     # More memory than it has by default: that is limited, too, and would be used up before.
     deployed_with('proxy_memory_limit="1g"')
@@ -70,7 +70,7 @@ def test_processes_have_an_end() -> None:
 
 
 @pytest.mark.long
-def test_ollama_is_reached_by_httpd_alone() -> None:
+def test_ollama_is_only_reachable_from_httpd() -> None:
     attach()
     back, out = address_of(OLLAMA, BACK), address_of(OLLAMA, OUT)
     assert on_guest(f'sudo docker exec {HTTPD} bash -c "{REACHES.format("ollama", 11434)}"') == "yes"
@@ -93,7 +93,7 @@ def test_ollama_is_reached_by_httpd_alone() -> None:
 
 
 @pytest.mark.long
-def test_a_neighbour_with_a_route_does_not_reach_an_ollama_that_is_not_published() -> None:
+def test_unpublished_ollama_is_unreachable_even_with_a_route() -> None:
     attach()
     run = deploy('ollama_publish=""')
     assert run.code == 0, run.output
@@ -102,14 +102,14 @@ def test_a_neighbour_with_a_route_does_not_reach_an_ollama_that_is_not_published
 
 
 @pytest.mark.long
-def test_models_in_a_directory_of_somebody_elses() -> None:
+def test_models_directory_owned_by_another_user() -> None:
     on_guest("sudo install -d -o pi -g pi -m 0755 /srv/models")
-    right_then_quiet('ollama_models_dir="/srv/models"')
+    deploy_twice('ollama_models_dir="/srv/models"')
     assert "models/blobs/sha256-" in on_guest("find /srv/models -path '*blobs*' -type f | head -n 1")
 
 
 @pytest.mark.long
-def test_containers_of_the_version_before_are_made_anew_once() -> None:
+def test_containers_of_an_earlier_version_are_recreated_once() -> None:
     """One network for both, and root in both: as earlier versions had it."""
     on_guest(
         f"cd {ROOT} && sudo docker compose down && sudo docker network create "
@@ -117,7 +117,7 @@ def test_containers_of_the_version_before_are_made_anew_once() -> None:
         f"sudo docker run -d --name hearth-ollama --network hearth -v hearth-models:/root/.ollama {OLLAMA_IMAGE}",
         timeout=300,
     )
-    right_then_quiet()
+    deploy_twice()
     networks = on_guest("sudo docker network ls --format '{{.Name}}'").split()
     assert {BACK, FRONT, OUT} < set(networks)
     restore("deployed")

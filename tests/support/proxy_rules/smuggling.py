@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.gates.case import NO_ANSWER, OK, Case, R, Want, asks, raw
-from tests.support.gates.origins import EVIL
+from tests.support.proxy_rules.case import NO_ANSWER, OK, Case, R, Want, asks, raw
+from tests.support.proxy_rules.origins import EVIL
 
 HIDDEN = b"0\r\n\r\nPOST /api/ollama HTTP/1.1\r\nHost: pi\r\n\r\n"
 FIRST = f"POST {R} HTTP/1.1"

@@ -7,9 +7,9 @@ import pytest
 from tests.acceptance.api import call
 from tests.proxy.conftest import Serve
 from tests.proxy.ollama import Ollama
-from tests.support.gates.case import Case
-from tests.support.gates.cases import GROUPS
-from tests.support.gates.place import Place
+from tests.support.proxy_rules.case import Case
+from tests.support.proxy_rules.cases import GROUPS
+from tests.support.proxy_rules.place import Place
 
 CASES = [
     pytest.param(case, id=f"{group}-{case.number}-{case.name}") for group, cases in GROUPS.items() for case in cases
@@ -24,7 +24,7 @@ def place(serve_module: Serve, ollama: Ollama) -> Place:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_gates(case: Case, place: Place) -> None:
+def test_proxy_rules(case: Case, place: Place) -> None:
     before = place.ollama.requests()
     case.run(place)
     # One more that is let through: the log has it after all that came before.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.gates.case import Case, R, Want, asks
-from tests.support.gates.origins import EVIL
+from tests.support.proxy_rules.case import Case, R, Want, asks
+from tests.support.proxy_rules.origins import EVIL
 
 FOREIGN = [
     *("evil.example", "evil.example:<port>", "<host>.evil.example", "<host>.nip.io", "pi.local.evil.example"),

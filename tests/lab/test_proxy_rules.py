@@ -1,7 +1,7 @@
 """The table of cases against the deployed stack, from outside the guest: what `tests/acceptance` leaves out.
 
 The other groups run in `tests/acceptance/test_proxy.py`, all of them on loopback in `tests/proxy`. Rows that have tests
-of their own stand in `ELSEWHERE` in `tests/support/gates/cases.py`.
+of their own stand in `ELSEWHERE` in `tests/support/proxy_rules/cases.py`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import lab
 from hearth.paths import CONTAINERS, ROOT
 from hearth.settings.model import Settings
 from tests.lab.machine import on_guest
-from tests.support.gates import behaviour
-from tests.support.gates.cases import failures
-from tests.support.gates.place import Place
+from tests.support.proxy_rules import behaviour
+from tests.support.proxy_rules.cases import failures
+from tests.support.proxy_rules.place import Place
 from tests.support.shipped import shipped_settings
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
@@ -54,7 +54,7 @@ def place() -> Place:
 
 
 @pytest.mark.parametrize("group", ["smuggling", pytest.param("big", marks=pytest.mark.long)])
-def test_gates(place: Place, group: str) -> None:
+def test_proxy_rules(place: Place, group: str) -> None:
     assert failures(place, group) == []
 
 
@@ -62,15 +62,15 @@ def test_slow_clients(place: Place) -> None:
     behaviour.slow_clients(place, PATIENCE)
 
 
-def test_places(place: Place) -> None:
+def test_concurrency_limit(place: Place) -> None:
     behaviour.places(place, PATIENCE)
 
 
 @pytest.mark.long
-def test_places_come_back(place: Place) -> None:
+def test_slots_are_freed(place: Place) -> None:
     behaviour.places_come_back(place, PATIENCE)
 
 
 @pytest.mark.long
-def test_an_ollama_that_is_gone(place: Place) -> None:
+def test_ollama_unavailable(place: Place) -> None:
     behaviour.gone(place, Guest(), PATIENCE)

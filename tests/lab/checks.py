@@ -27,7 +27,7 @@ def serves(models: tuple[str, ...] = ("tinyllama",)) -> None:
         assert last.get("done") is True, (model, last)
 
 
-def right_then_quiet(*data: str) -> tuple[Run, Run]:
+def deploy_twice(*data: str) -> tuple[Run, Run]:
     """Deploy: it succeeds, and the host serves. Deploy again: nothing is changed. Both runs."""
     repair = deploy(*data)
     assert repair.code == 0, repair.output

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.acceptance.api import Answer
-from tests.support.gates.place import NoListedOrigin, Place
-from tests.support.gates.wire import Heard, lines_of, request, say
+from tests.support.proxy_rules.place import NoListedOrigin, Place
+from tests.support.proxy_rules.wire import Heard, lines_of, request, say
 
 R = "/api/ollama"
 NO_ANSWER = 0

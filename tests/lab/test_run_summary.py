@@ -9,7 +9,7 @@ from tests.lab.machine import HTTPD_IMAGE, OLLAMA_IMAGE, deploy, url
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 
-def test_a_run_with_nothing_to_do_and_one_that_changes_something_say_what_serves() -> None:
+def test_summary_of_successful_runs() -> None:
     for data, changed in (((), "changed: nothing"), (('chat_title="Kitchen"',), "changed: Stack | Put the files")):
         run = deploy(*data)
         assert run.code == 0, run.output
@@ -23,7 +23,7 @@ def test_a_run_with_nothing_to_do_and_one_that_changes_something_say_what_serves
         assert "Done in " in last, last
 
 
-def test_a_model_that_cannot_be_had_ends_with_what_is_so_now() -> None:
+def test_summary_of_a_failed_model_pull() -> None:
     run = deploy('ollama_models=["tinyllama","nosuchmodel:1b"]', "ollama_pull_retries=0")
     assert run.code != 0
     last = run.output[run.output.rindex("Disconnecting from hosts") :]

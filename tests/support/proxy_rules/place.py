@@ -9,7 +9,7 @@ from typing import Protocol
 
 from hearth.settings.model import Settings
 from hearth.settings.types import size_in_bytes
-from tests.support.gates.wire import Address
+from tests.support.proxy_rules.wire import Address
 
 
 class NoListedOrigin(Exception):

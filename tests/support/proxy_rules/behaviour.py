@@ -18,9 +18,9 @@ from dataclasses import replace
 from typing import Protocol
 
 from tests.acceptance.api import Answer, call
-from tests.support.gates.case import R, asks
-from tests.support.gates.place import Place
-from tests.support.gates.wire import Heard, listen, request, say
+from tests.support.proxy_rules.case import R, asks
+from tests.support.proxy_rules.place import Place
+from tests.support.proxy_rules.wire import Heard, listen, request, say
 
 # What RequestReadTimeout gives a head and a body, and some for the clocks.
 SLOWEST = 12.0

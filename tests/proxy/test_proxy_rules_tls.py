@@ -10,10 +10,10 @@ from tests.acceptance.api import call
 from tests.acceptance.tunnel import Tunnel
 from tests.proxy.conftest import Serve
 from tests.proxy.ollama import Ollama
-from tests.proxy.test_gates import CASES
+from tests.proxy.test_proxy_rules import CASES
 from tests.proxy.test_tls import Site
-from tests.support.gates.case import Case
-from tests.support.gates.place import Place
+from tests.support.proxy_rules.case import Case
+from tests.support.proxy_rules.place import Place
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def place(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPath
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_gates_over_tls(case: Case, place: Place) -> None:
+def test_proxy_rules_over_tls(case: Case, place: Place) -> None:
     before = place.ollama.requests()
     case.run(place)
     assert call(f"http://{place.netloc}", "GET", "/api/version").status == 200

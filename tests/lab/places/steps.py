@@ -7,8 +7,8 @@ import sys
 
 import lab
 from tests.lab import backend
+from tests.lab.checks import serves
 from tests.lab.machine import INVENTORY, PYINFRA, ROOT, STACK, Run, deploy, on_guest
-from tests.lab.verdict import serves
 
 
 def begin() -> None:

@@ -15,14 +15,14 @@ import lab
 from hearth.paths import DAEMON_JSON
 from tests.acceptance.api import call
 from tests.lab import backend
+from tests.lab.checks import serves
 from tests.lab.machine import deploy, on_guest, restore
-from tests.lab.places import place
-from tests.lab.verdict import serves
+from tests.lab.places import steps
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.guest("trixie")]
-INVENTORY = "tests/lab/places/lived_in_inventory.py"
+INVENTORY = "tests/lab/places/shared_host_inventory.py"
 STORE = "/usr/share/ollama/.ollama"
-_SETUP = Path(__file__).with_name("live_in.sh")
+_SETUP = Path(__file__).with_name("shared_host.sh")
 
 # What belongs to others, a line each: files with owners and content, processes that were not started anew, rules.
 FILES = (
@@ -53,7 +53,7 @@ def _lived_in() -> None:
     backend.start()
 
 
-def test_the_native_ollama_on_the_port_is_refused_and_its_models_are_offered() -> None:
+def test_native_ollama_on_the_port_is_refused_and_its_models_offered() -> None:
     before = [lines(one) for one in (FILES, PROCESSES, RULES, PACKAGES, f"cat {DAEMON_JSON}")]
     run = deploy()
     assert run.code != 0
@@ -67,7 +67,7 @@ def test_the_native_ollama_on_the_port_is_refused_and_its_models_are_offered() -
     assert on_guest("ls -d /opt/hearth 2>/dev/null; true") == ""
 
 
-def test_the_deploy_leaves_all_of_it_as_it_was() -> None:
+def test_deploy_leaves_existing_services_unchanged() -> None:
     on_guest("sudo systemctl disable --now ollama")
     files, processes, rules, packages = (lines(one) for one in (FILES, PROCESSES, RULES, PACKAGES))
     theirs = json.loads(on_guest(f"cat {DAEMON_JSON}"))
@@ -95,4 +95,4 @@ def test_the_deploy_leaves_all_of_it_as_it_was() -> None:
     address, port = "127.0.0.1", lab.status().forwards["80"]
     assert b"was here before" in call(f"http://{address}:{port}", "GET", "/").body
     print(f"\nlived-in: deployed in {first.seconds:.1f} s, quiet in {quiet.seconds:.1f} s")
-    place.accepted(patience=2400, inventory=INVENTORY)
+    steps.accepted(patience=2400, inventory=INVENTORY)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.gates.case import OK, Case, R, Want, asks, raw
-from tests.support.gates.origins import EVIL
+from tests.support.proxy_rules.case import OK, Case, R, Want, asks, raw
+from tests.support.proxy_rules.origins import EVIL
 
 NOT_ALLOWED = Want((405,), error=True)
 NOWHERE = Want((404, 405))

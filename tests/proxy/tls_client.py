@@ -90,7 +90,7 @@ class Client:
         context.verify_flags |= ssl.VERIFY_X509_STRICT
         return context
 
-    def shake_hands(self, context: ssl.SSLContext | None = None, name: str = "") -> tuple[str, str, x509.Certificate]:
+    def handshake(self, context: ssl.SSLContext | None = None, name: str = "") -> tuple[str, str, x509.Certificate]:
         """(protocol, cipher, certificate) of a new connection.
 
         Raises:

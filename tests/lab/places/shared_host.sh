@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# On the lab's guest, by root: a host that others live on already. live_in.sh MIRROR MODEL_REGISTRY HTTPD OLLAMA (images; see test_lived_in.py)
+# On the lab's guest, by root: a host that others live on already. shared_host.sh MIRROR MODEL_REGISTRY HTTPD OLLAMA (images; see test_shared_host.py)
 set -eu
 exec 2>&1
 mirror=$1 registry=$2 httpd=$3 ollama=$4

@@ -1,4 +1,4 @@
-"""The lab's guest as a host that others lived on, whose own Ollama's models are adopted; see test_lived_in.py."""
+"""The lab's guest as a host that others lived on, whose own Ollama's models are adopted; see test_shared_host.py."""
 
 import runpy as _runpy
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.gates.case import NO_ANSWER, OK, Case, R, Want, asks, raw
-from tests.support.gates.place import Place
+from tests.support.proxy_rules.case import NO_ANSWER, OK, Case, R, Want, asks, raw
+from tests.support.proxy_rules.place import Place
 
 TOO_LONG = Want((413,), error=True, closed=True)
 NO_LENGTH = Want((411,), error=True, closed=True)

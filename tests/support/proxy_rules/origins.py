@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.gates.case import OK, Case, R, Want, asks
+from tests.support.proxy_rules.case import OK, Case, R, Want, asks
 
 EVIL = "http://evil.example"
 FOREIGN = Want((403,), error=True, permits="")

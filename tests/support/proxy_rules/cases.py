@@ -6,13 +6,13 @@ Rows 1 to 35 are those of the first table, from 36 the holes that were looked fo
 from __future__ import annotations
 
 from tests.acceptance.api import call
-from tests.support.gates.case import Case, R, Want, asks
-from tests.support.gates.names import NAMES
-from tests.support.gates.origins import ORIGINS, PREFLIGHTS
-from tests.support.gates.place import Place
-from tests.support.gates.routes import METHODS, ROUTES
-from tests.support.gates.sizes import BIG, SIZES
-from tests.support.gates.smuggling import SMUGGLING
+from tests.support.proxy_rules.case import Case, R, Want, asks
+from tests.support.proxy_rules.names import NAMES
+from tests.support.proxy_rules.origins import ORIGINS, PREFLIGHTS
+from tests.support.proxy_rules.place import Place
+from tests.support.proxy_rules.routes import METHODS, ROUTES
+from tests.support.proxy_rules.sizes import BIG, SIZES
+from tests.support.proxy_rules.smuggling import SMUGGLING
 
 UNKNOWN = b'{"model":"no-such-model","prompt":"hi","stream":false}'
 NOT_THERE = b"no-such-model"
@@ -46,32 +46,35 @@ GROUPS: dict[str, list[Case]] = {
 # Row → the tests that show it: on loopback, and on a deployed host.
 ELSEWHERE: dict[int, list[str]] = {
     11: [
-        "tests/proxy/test_behaviour.py::test_words_arrive_when_they_are_made",
-        "tests/acceptance/test_streaming.py::test_each_word_arrives_when_it_is_made",
+        "tests/proxy/test_behaviour.py::test_tokens_are_forwarded_when_they_are_generated",
+        "tests/acceptance/test_streaming.py::test_tokens_arrive_when_they_are_generated",
     ],
-    27: ["tests/proxy/test_behaviour.py::test_slow_clients", "tests/lab/test_gates.py::test_slow_clients"],
-    28: ["tests/proxy/test_behaviour.py::test_places", "tests/lab/test_gates.py::test_places"],
-    29: ["tests/proxy/test_behaviour.py::test_places_come_back", "tests/lab/test_gates.py::test_places_come_back"],
+    27: ["tests/proxy/test_behaviour.py::test_slow_clients", "tests/lab/test_proxy_rules.py::test_slow_clients"],
+    28: [
+        "tests/proxy/test_behaviour.py::test_concurrency_limit",
+        "tests/lab/test_proxy_rules.py::test_concurrency_limit",
+    ],
+    29: ["tests/proxy/test_behaviour.py::test_slots_are_freed", "tests/lab/test_proxy_rules.py::test_slots_are_freed"],
     30: [
-        "tests/proxy/test_behaviour.py::test_an_ollama_that_is_gone",
-        "tests/proxy/test_behaviour.py::test_no_first_byte_in_time",
-        "tests/lab/test_gates.py::test_an_ollama_that_is_gone",
+        "tests/proxy/test_behaviour.py::test_ollama_unavailable",
+        "tests/proxy/test_behaviour.py::test_first_byte_timeout",
+        "tests/lab/test_proxy_rules.py::test_ollama_unavailable",
     ],
     31: [
-        "tests/proxy/test_behaviour.py::test_an_ollama_that_moved_is_found_although_another_answers_at_its_old_address",
-        "tests/lab/test_changes.py::test_an_ollama_with_a_new_address_is_found_at_once",
+        "tests/proxy/test_behaviour.py::test_moved_ollama_is_found_despite_another_server_at_its_old_address",
+        "tests/lab/test_changes.py::test_new_address_of_ollama_is_used_immediately",
     ],
     32: [
-        "tests/proxy/test_behaviour.py::test_an_answer_runs_on_through_a_reload",
-        "tests/lab/test_changes.py::test_a_graceful_reload_breaks_no_running_answer",
+        "tests/proxy/test_behaviour.py::test_in_flight_response_survives_a_reload",
+        "tests/lab/test_changes.py::test_graceful_reload_keeps_in_flight_responses",
     ],
     33: [
-        "tests/proxy/test_stack.py::test_a_broken_file_is_refused_and_the_old_one_serves",
-        "tests/lab/test_changes.py::test_a_configuration_that_httpd_refuses_never_goes_live",
+        "tests/proxy/test_stack.py::test_invalid_configuration_is_refused_and_the_old_one_stays_active",
+        "tests/lab/test_changes.py::test_configuration_refused_by_httpd_never_goes_live",
     ],
     34: [
-        "tests/proxy/test_stack.py::test_a_reload_takes_over_what_was_written",
-        "tests/lab/test_changes.py::test_a_graceful_reload_breaks_no_running_answer",
+        "tests/proxy/test_stack.py::test_reload_applies_the_new_configuration",
+        "tests/lab/test_changes.py::test_graceful_reload_keeps_in_flight_responses",
     ],
 }
 
