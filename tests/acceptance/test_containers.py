@@ -1,4 +1,4 @@
-"""Containers, network and volume, as the engine's API shows them."""
+"""Containers, networks and volume, in the engine's API."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_each_network_has_exactly_its_containers(engine: docker.DockerClient, co
         network = engine.networks.get(name)
         members = {CONTAINERS[service] for service, networks in SERVICE_NETWORKS.items() if name in networks}
         assert {member["Name"] for member in network.attrs["Containers"].values()} == members
-        assert network.attrs["Internal"] is (len(members) == 2), "the one between both has no way out"
+        assert network.attrs["Internal"] is (len(members) == 2), "the network between both is internal"
     for service, container in containers.items():
         assert set(container.attrs["NetworkSettings"]["Networks"]) == SERVICE_NETWORKS[service], container.name
 
@@ -80,7 +80,7 @@ def test_containers_have_minimal_privileges(containers: dict[str, Container], se
         limits = container.attrs["HostConfig"]
         assert limits["ReadonlyRootfs"], service
         assert limits["CapDrop"] == ["ALL"], service
-        # Docker writes them with and without their prefix, as it likes.
+        # Docker may write them with or without their prefix.
         assert {name.removeprefix("CAP_") for name in limits["CapAdd"] or []} == allowed[service]
         assert any(option.startswith("no-new-privileges") for option in limits["SecurityOpt"] or []), service
         assert limits["PidsLimit"] > 0, service
@@ -89,10 +89,10 @@ def test_containers_have_minimal_privileges(containers: dict[str, Container], se
 
 
 def test_processes_have_no_capabilities(host: Any, containers: dict[str, Container], settings: Settings) -> None:
-    """What the kernel says of the processes, not what the engine was asked for."""
+    """The actual state of the processes, not the engine's configuration."""
     for service, container in containers.items():
         status = host.file(f"/proc/{container.attrs['State']['Pid']}/status").content_string
         fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        powers = 1 << 1 if service == "ollama" and settings.ollama_models_dir else 0
-        assert int(fields["CapBnd"], 16) == int(fields["CapEff"], 16) == powers, service
+        capabilities = 1 << 1 if service == "ollama" and settings.ollama_models_dir else 0
+        assert int(fields["CapBnd"], 16) == int(fields["CapEff"], 16) == capabilities, service
         assert fields["NoNewPrivs"] == "1", service

@@ -37,11 +37,11 @@ def test_engine_runs_with_its_configuration(host: Any, settings: Settings) -> No
 
 
 def test_files_match_the_settings(host: Any, settings: Settings) -> None:
-    wanted = {path: hashlib.sha256(content).hexdigest() for path, content in render_tree(settings).items()}
-    names = " ".join(wanted)
-    # One question for all of them: each costs an ssh and a sudo.
+    expected = {path: hashlib.sha256(content).hexdigest() for path, content in render_tree(settings).items()}
+    names = " ".join(expected)
+    # One command for all of them: each needs an ssh and a sudo.
     digests = host.check_output(f"cd {ROOT} && sha256sum {names}").splitlines()
-    assert {path: digest for digest, path in (line.split() for line in digests)} == wanted
+    assert {path: digest for digest, path in (line.split() for line in digests)} == expected
     modes = host.check_output(f"cd {ROOT} && stat -c '%U %a' {names}").splitlines()
     assert set(modes) == {"root 644"}
 
@@ -54,7 +54,7 @@ def test_only_declared_ports_are_published(host: Any, settings: Settings) -> Non
     listeners = parse_listeners(host.check_output("ss -H -ltnp").splitlines())
     published = {(one.address, one.port) for one in listeners if one.program == "docker-proxy"}
     # Published on all addresses means IPv6 as well.
-    wanted = set(settings.published_ports) | {
+    expected = set(settings.published_ports) | {
         ("[::]", port) for address, port in settings.published_ports if address == "0.0.0.0"
     }
-    assert published == wanted
+    assert published == expected

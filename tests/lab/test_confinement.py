@@ -1,4 +1,4 @@
-"""Containers with the least they need: they serve, pull and reload, and can do no more."""
+"""Containers with minimal privileges: they serve, pull and reload, and nothing else."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def test_confined_containers_pull_reload_and_stream() -> None:
     run = deploy('proxy_host_names=["new.example"]')
     assert run.code == 0, run.output
     assert "Models | Pull the models" in run.changed
-    assert call(url(), "GET", "/", headers={"Host": "new.example"}).status == 200, "httpd took its new file over"
+    assert call(url(), "GET", "/", headers={"Host": "new.example"}).status == 200, "httpd uses its new file"
     body = {"model": "tinystory", "prompt": "go", "options": {"num_predict": 50}}
     assert json.loads(stream(url(), "/api/ollama", body)[-1].text)["done"] is True
-    # By hand, too: what its help says must work.
+    # Ollama's command line must work as well.
     assert "tinyllama" in on_guest(f"sudo docker exec {OLLAMA} ollama list")
 
 
@@ -38,7 +38,7 @@ def test_only_designated_paths_are_writable(container: str) -> None:
         said = on_guest(f"{inside} 'touch {path}/x 2>&1'", check=False)
         assert "Read-only file system" in said or "No such file" in said, (path, said)
     assert on_guest(f"{inside} 'echo 1 > /tmp/x && cat /tmp/x && rm /tmp/x'") == "1"
-    # What is put there can't be run, and filling it fills no disk.
+    # Files there can't be executed, and the space is limited.
     assert "Permission denied" in on_guest(f"{inside} 'cp /bin/true /tmp/t && /tmp/t; rm /tmp/t' 2>&1", check=False)
     assert "No space left" in on_guest(f"{inside} 'head -c 100000000 /dev/zero > /tmp/x; rm /tmp/x' 2>&1", check=False)
 
@@ -58,8 +58,8 @@ def test_privileges_cannot_be_escalated(container: str) -> None:
 
 @pytest.mark.long
 def test_number_of_processes_is_limited() -> None:
-    """A bomb in httpd's container: it runs against its limit, and the page is there all the while."""
-    # More memory than it has by default: that is limited, too, and would be used up before.
+    """A fork bomb in httpd's container hits its limit, and the page stays available."""
+    # More memory than by default, whose limit would be reached first.
     deployed_with('proxy_memory_limit="1g"')
     bomb = "for ((n = 0; n < 2500; n++)); do sleep 307 & done 2>&1 | head -n 1"
     said = on_guest(f"sudo docker exec {HTTPD} bash -c '{bomb}'", timeout=300, check=False)
@@ -74,17 +74,17 @@ def test_ollama_is_only_reachable_from_httpd() -> None:
     attach()
     back, out = address_of(OLLAMA, BACK), address_of(OLLAMA, OUT)
     assert on_guest(f'sudo docker exec {HTTPD} bash -c "{REACHES.format("ollama", 11434)}"') == "yes"
-    # A container of the default network, and one beside httpd: by address, by name, and past the loopback's port.
+    # From a container on the default network and one next to httpd: by address, by name, and through published ports.
     for network in ("bridge", FRONT):
         for address in (back, out, "ollama", "172.17.0.1", "10.9.0.1"):
             script = REACHES.format(address, 11434)
             run = f'sudo docker run --rm --network {network} --entrypoint bash {HTTPD_IMAGE} -c "{script}"'
             assert on_guest(run, timeout=120) == "no", (network, address)
-    # From outside, by the host's address and straight to the container.
-    for who in ("listed", "foreign"):
+    # From outside, by the host's address and directly by the container's.
+    for who in ("listed", "unlisted"):
         assert status(who, "10.9.0.1", 11434) == 0
         assert status(who, back, 11434) == 0
-    # Nowhere but to each other leads the network between them.
+    # The network between both has no route to other networks.
     script = REACHES.format("10.9.0.20", 22)
     run = f'sudo docker run --rm --network {BACK} --entrypoint bash {HTTPD_IMAGE} -c "cat /proc/net/route; {script}"'
     said = on_guest(run, timeout=120).splitlines()
@@ -98,7 +98,7 @@ def test_unpublished_ollama_is_unreachable_even_with_a_route() -> None:
     run = deploy('ollama_publish=""')
     assert run.code == 0, run.output
     for network in (BACK, OUT):
-        assert status("foreign", address_of(OLLAMA, network), 11434) == 0, network
+        assert status("unlisted", address_of(OLLAMA, network), 11434) == 0, network
 
 
 @pytest.mark.long
@@ -110,7 +110,7 @@ def test_models_directory_owned_by_another_user() -> None:
 
 @pytest.mark.long
 def test_containers_of_an_earlier_version_are_recreated_once() -> None:
-    """One network for both, and root in both: as earlier versions had it."""
+    """One network for both and root in both, as in earlier versions."""
     on_guest(
         f"cd {ROOT} && sudo docker compose down && sudo docker network create "
         "--label com.docker.compose.project=hearth --label com.docker.compose.network=hearth hearth && "

@@ -1,4 +1,4 @@
-"""`python -m hearth.drift` and `--dry` on a real host: the exit code, the words, and that nothing is changed."""
+"""`python -m hearth.drift` and `--dry` on a real host: exit code, output, and that nothing is changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.lab.machine import INVENTORY, PYINFRA, ROOT, deploy, listed_on_guest,
 
 pytestmark = pytest.mark.scenario
 
-# Files and containers, as they are: what must be the same before and after looking.
+# Files and containers, which must be the same before and after the command.
 STATE = (
     f"sudo find {HOST_ROOT} -type f -exec sha256sum {{}} + && "
     "sudo docker ps -a --no-trunc --format '{{.ID}} {{.Names}} {{.State}}'"
@@ -34,7 +34,7 @@ def drift(*arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=600,
         check=False,
     )
-    print(f"\nlooked in {time.monotonic() - begun:.1f} s, exit code {done.returncode}:\n{done.stdout}{done.stderr}")
+    print(f"\ndrift took {time.monotonic() - begun:.1f} s, exit code {done.returncode}:\n{done.stdout}{done.stderr}")
     return done
 
 
@@ -88,13 +88,13 @@ def test_drift_is_reported_and_not_repaired() -> None:
 @pytest.mark.long
 def test_dry_run_reports_settings_files_and_interruptions() -> None:
     before = listed_on_guest(STATE)
-    said = dry("proxy_timeout=1000", 'ollama_keep_alive="10m"', 'docker_log_max_size="20m"')
-    assert "proxy_timeout 900 → 1000: httpd/httpd.conf; httpd reloads gracefully, nothing is cut" in said
+    output = dry("proxy_timeout=1000", 'ollama_keep_alive="10m"', 'docker_log_max_size="20m"')
+    assert "proxy_timeout 900 → 1000: httpd/httpd.conf; httpd reloads gracefully, nothing is cut" in output
     assert (
         "ollama_keep_alive 5m → 10m: compose.yaml; the container hearth-ollama is recreated, running answers end"
-        in said
+        in output
     )
-    assert "/etc/docker/daemon.json: log-opts.max-size 10m → 20m (docker_log_max_size); the engine restarts, " in said
+    assert "/etc/docker/daemon.json: log-opts.max-size 10m → 20m (docker_log_max_size); the engine restarts, " in output
     assert listed_on_guest(STATE) == before
 
 

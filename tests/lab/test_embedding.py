@@ -1,4 +1,4 @@
-"""Hosts with models for embeddings: alone, or listed before one that talks."""
+"""Hosts with embedding models: only those, or listed before a chat model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.lab.machine import Run, deploy, on_guest, url
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 
 SIZES = json.dumps({EMBEDDING: 0.1, "tinyllama": 0.1})
-# Another setting, so that there is a release to try.
+# Another setting, to create a new release.
 NEW = 'ollama_keep_alive="6m"'
 EMBED_ROUTE = '{"path": "/api/embed", "to": "/api/embed", "methods": ["POST"]}'
 
@@ -28,7 +28,7 @@ def settings(*models: str) -> tuple[str, ...]:
 
 
 def accepted(*data: str) -> Run:
-    """A deploy that makes a new release, which is accepted; the next one has nothing to do."""
+    """A deploy with a new release, which is accepted; the next one has nothing to do."""
     run = deploy(*data)
     assert run.code == 0, run.output
     assert json.loads(on_guest(f"sudo tail -n 1 {RELEASE_LOG}"))["event"] == "accepted"
@@ -71,7 +71,7 @@ def test_embedding_models_only(open_chat: OpenChat) -> None:
 
 
 def test_embedding_models_only_without_a_route() -> None:
-    """The doctor can't try what is not open, and finds the host well all the same; the release is tried from within."""
+    """The doctor can't test a route that does not exist, and reports no problem; the release is tested from inside."""
     run = accepted(*settings(EMBEDDING), "ollama_prune_models=true", "proxy_extra_routes=[]")
     assert f"{EMBEDDING} makes embeddings" in run.output, run.output
     code, document = doctor(url(), "--timeout", "20")

@@ -1,7 +1,7 @@
-"""The table of cases against the deployed stack, from outside the guest: what `tests/acceptance` leaves out.
+"""The table of cases against the deployed stack, from outside the guest: the groups that `tests/acceptance` skips.
 
-The other groups run in `tests/acceptance/test_proxy.py`, all of them on loopback in `tests/proxy`. Rows that have tests
-of their own stand in `ELSEWHERE` in `tests/support/proxy_rules/cases.py`.
+The other groups run in `tests/acceptance/test_proxy.py`, all of them on loopback in `tests/proxy`. Rows with separate
+tests are in `ELSEWHERE` in `tests/support/proxy_rules/cases.py`.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from tests.support.shipped import shipped_settings
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 LISTED = "http://listed.example:8080"  # in inventory/lab.py
-# Under emulation; measured figures of the proxy itself are those of tests/proxy.
-PATIENCE = 20.0
+# Under emulation. The proxy itself is measured in tests/proxy.
+SLOWDOWN = 20.0
 
 
 class Guest:
-    """The guest's Ollama: counts what reached it, and can be ended."""
+    """The guest's Ollama: counts its requests, and can be stopped."""
 
     def requests(self) -> int:
-        """Requests that were answered, without those of the health check, which comes from the container itself."""
+        """Completed requests, without those of the health check, which come from the container itself."""
         log = on_guest(f"sudo docker logs {CONTAINERS['ollama']} 2>&1")
         return len(re.findall(r"^\[GIN\](?!.*\| *(?:127\.0\.0\.1|::1) \|)", log, re.MULTILINE))
 
     def stop(self) -> None:
-        """A killed container has no name either; it stays down, since a person killed it."""
+        """A killed container has no name either, and Docker does not restart it."""
         on_guest(f"sudo docker kill {CONTAINERS['ollama']}")
 
-    def lose(self) -> None:
-        """Its name is gone already."""
+    def remove_name(self) -> None:
+        """Its name is already gone."""
 
     def start(self) -> None:
         on_guest(f"cd {ROOT} && sudo docker compose up -d --wait ollama", timeout=300)
@@ -47,7 +47,7 @@ class Guest:
 
 @pytest.fixture
 def place() -> Place:
-    """The deployed proxy, as seen from outside the guest."""
+    """The deployed proxy, from outside the guest."""
     status = lab.status(must_run=True)
     settings: Settings = shipped_settings(ollama_models=list(status.models), allowed_origins=[LISTED])
     return Place(("127.0.0.1", int(status.forwards[str(settings.proxy_port)])), settings, Guest())
@@ -59,18 +59,18 @@ def test_proxy_rules(place: Place, group: str) -> None:
 
 
 def test_slow_clients(place: Place) -> None:
-    behaviour.slow_clients(place, PATIENCE)
+    behaviour.slow_clients(place, SLOWDOWN)
 
 
 def test_concurrency_limit(place: Place) -> None:
-    behaviour.places(place, PATIENCE)
+    behaviour.concurrency_limit(place, SLOWDOWN)
 
 
 @pytest.mark.long
 def test_slots_are_freed(place: Place) -> None:
-    behaviour.places_come_back(place, PATIENCE)
+    behaviour.slots_are_freed(place, SLOWDOWN)
 
 
 @pytest.mark.long
 def test_ollama_unavailable(place: Place) -> None:
-    behaviour.gone(place, Guest(), PATIENCE)
+    behaviour.ollama_unavailable(place, Guest(), SLOWDOWN)

@@ -1,4 +1,4 @@
-"""What stops a deploy before it begins, made real on a host: the sentence, and that nothing was changed."""
+"""Conditions that stop a deploy before any change, on a real host: the message, and that nothing was changed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 
 def test_missing_models_directory_is_refused() -> None:
-    said = refused('ollama_models_dir="/mnt/nowhere"')
-    assert "ollama_models_dir = '/mnt/nowhere': there is no such directory on the host" in said
+    output = refused('ollama_models_dir="/mnt/nowhere"')
+    assert "ollama_models_dir = '/mnt/nowhere': there is no such directory on the host" in output
 
 
 @pytest.mark.long
@@ -24,8 +24,8 @@ def test_fat_disk_is_refused_for_a_large_model() -> None:
         timeout=300,
     )
     model = ('ollama_models=["llama3.1:8b"]', 'ollama_model_sizes_gb={"llama3.1:8b": 4.9}')
-    said = refused('ollama_models_dir="/mnt/stick"', *model)
-    assert "ollama_models_dir = '/mnt/stick': the disk has a FAT file system (vfat)" in said
+    output = refused('ollama_models_dir="/mnt/stick"', *model)
+    assert "ollama_models_dir = '/mnt/stick': the disk has a FAT file system (vfat)" in output
 
 
 def test_outdated_system_is_refused() -> None:
@@ -47,24 +47,24 @@ def test_untested_system_gets_a_warning() -> None:
 
 def test_port_held_by_another_container_is_refused() -> None:
     on_guest(f"sudo docker run -d --name theirs --entrypoint sleep -p 8086:80 {HTTPD_IMAGE} infinity", timeout=300)
-    said = refused("proxy_port=8086")
-    assert "proxy_port = 8086: the port is held by docker-proxy (process " in said
-    assert "that is the container theirs; remove it, or set another port" in said
+    output = refused("proxy_port=8086")
+    assert "proxy_port = 8086: the port is held by docker-proxy (process " in output
+    assert "that is the container theirs; remove it, or set another port" in output
 
 
 def test_memory_limit_too_small_for_a_model_is_refused() -> None:
-    said = refused(
+    output = refused(
         'ollama_memory_limit="1g"', 'ollama_models=["llama3.2:1b"]', 'ollama_model_sizes_gb={"llama3.2:1b": 1.3}'
     )
-    assert "llama3.2:1b can't run here: it needs at least" in said
-    assert "ollama_memory_limit = '1g' lets it have 1.1 GB, without swap" in said
+    assert "llama3.2:1b can't run here: it needs at least" in output
+    assert "ollama_memory_limit = '1g' lets it have 1.1 GB, without swap" in output
 
 
 def test_login_without_root_and_sudo_is_refused() -> None:
-    # Where the login's PATH does not look. It stays a way for this test to ask the host.
+    # Moved out of the login's PATH, where the test can still use it.
     on_guest("sudo cp -p /usr/bin/sudo /var/tmp/sudo && sudo rm /usr/bin/sudo")
-    said = refused()
-    assert "the user that logs in is not root and the host has no sudo, so nothing was changed; log in as root" in said
+    out = refused()
+    assert "the user that logs in is not root and the host has no sudo, so nothing was changed; log in as root" in out
 
 
 def test_tight_memory_gets_a_warning() -> None:

@@ -1,4 +1,4 @@
-"""The official client libraries of OpenAI and of Ollama, as they are, with an API key."""
+"""The official, unchanged client libraries of OpenAI and Ollama, with an API key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab import artefacts
 from lab.models import TEMPLATE, TINYLLAMA_SENTENCE
 from tests.acceptance.api import basic, bearer
 from tests.proxy.conftest import Serve
-from tests.proxy.credentials import ANNA, KEY, MOUNT, SETTINGS, put
+from tests.proxy.credentials import ANNA, KEY, MOUNT, SETTINGS, write_files
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
 
@@ -36,7 +36,7 @@ MESSAGES = [{"role": "user", "content": "Who are you?"}]
 
 @pytest.fixture(scope="module")
 def web(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Httpd:
-    secrets = put(tmp_path_factory.mktemp("secrets") / "httpd")
+    secrets = write_files(tmp_path_factory.mktemp("secrets") / "httpd")
     values = {**SETTINGS, "proxy_access": "users or api_keys", "proxy_extra_routes": [*MANAGED, *MORE]}
     return serve_module(upstream=ollama.address, volumes={MOUNT: secrets}, **values)
 
@@ -124,7 +124,7 @@ def test_api_key_allows_model_management(manager: ollama_library.Client) -> None
 
 
 def test_large_model_file_is_uploaded(manager: ollama_library.Client, parts: artefacts.Paths, tmp_path: Path) -> None:
-    """In pieces and without a length, as the library sends it: other routes refuse both."""
+    """In chunks and without a length, as the library sends it; other routes refuse both."""
     content = (parts["models"] / "tinyllama.gguf").read_bytes() + b"\0" * 40_000_000
     path = tmp_path / "model.gguf"
     path.write_bytes(content)

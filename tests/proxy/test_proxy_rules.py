@@ -1,4 +1,4 @@
-"""The table of cases against the real httpd with the real Ollama behind it; what reaches Ollama is counted."""
+"""The table of cases against the real httpd and the real Ollama; requests that reach Ollama are counted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def place(serve_module: Serve, ollama: Ollama) -> Place:
-    """A proxy with a listed origin and a limit that is quickly reached."""
+    """A proxy with a listed origin and a small body limit."""
     web = serve_module(upstream=ollama.address, allowed_origins=["http://listed.example:8080"], proxy_max_body="64k")
     return Place((web.address, web.port), web.settings, ollama)
 
@@ -27,6 +27,6 @@ def place(serve_module: Serve, ollama: Ollama) -> Place:
 def test_proxy_rules(case: Case, place: Place) -> None:
     before = place.ollama.requests()
     case.run(place)
-    # One more that is let through: the log has it after all that came before.
+    # One more allowed request: it is logged after all earlier ones.
     assert call(f"http://{place.netloc}", "GET", "/api/version").status == 200
-    assert place.settled(before + case.want.upstream + 1) == before + case.want.upstream + 1
+    assert place.settled(before + case.expected.upstream + 1) == before + case.expected.upstream + 1

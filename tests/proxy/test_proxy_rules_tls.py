@@ -1,4 +1,4 @@
-"""The table of cases once more, over TLS: not one rule is left behind at the plain port."""
+"""The table of cases over TLS: every rule applies there as well."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.proxy_rules.place import Place
 
 @pytest.fixture(scope="module")
 def place(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """As that of the plain port, seen through a tunnel of TLS."""
+    """Like that of the plain port, through a TLS tunnel."""
     directory = tmp_path_factory.mktemp("site")
     values = {"allowed_origins": ["http://listed.example:8080"], "proxy_max_body": "64k"}
     site = Site(serve_module, ollama, directory, None, None, **values)
@@ -33,4 +33,4 @@ def test_proxy_rules_over_tls(case: Case, place: Place) -> None:
     before = place.ollama.requests()
     case.run(place)
     assert call(f"http://{place.netloc}", "GET", "/api/version").status == 200
-    assert place.settled(before + case.want.upstream + 1) == before + case.want.upstream + 1
+    assert place.settled(before + case.expected.upstream + 1) == before + case.expected.upstream + 1

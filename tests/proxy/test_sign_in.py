@@ -1,4 +1,4 @@
-"""The browser's own dialog for name and password is all that the page needs."""
+"""Signing in to the page works with the browser's dialog for name and password."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.models import TINYLLAMA_SENTENCE
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import CHROMIUM_FLAGS
 from tests.proxy.conftest import Serve
-from tests.proxy.credentials import ANNA, BEN, MOUNT, SETTINGS, put
+from tests.proxy.credentials import ANNA, BEN, MOUNT, SETTINGS, write_files
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
 
@@ -33,7 +33,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def web(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Httpd:
-    secrets = put(tmp_path_factory.mktemp("secrets") / "httpd")
+    secrets = write_files(tmp_path_factory.mktemp("secrets") / "httpd")
     values = {**SETTINGS, "proxy_access": "users or api_keys"}
     return serve_module(upstream=ollama.address, volumes={MOUNT: secrets}, **values)
 
@@ -50,7 +50,7 @@ def test_signed_in_user_can_chat(chromium: Browser, web: Httpd, name: str, passw
     chat = ChatPage(page, web.url).open()
     chat.say("Who are you?")
     assert TINYLLAMA_SENTENCE in (chat.answer.text_content() or "")
-    # Asked once, for the page; from then on the browser sends it along.
+    # Prompted once, for the page; then the browser sends the password with each request.
     assert {url.removeprefix(web.url) for url in refused} <= {"/"}, refused
     page.context.close()
 

@@ -1,4 +1,4 @@
-"""The stack itself: page, answer and reload, by the real programs."""
+"""The stack: page, response and reload, with the real programs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tests.proxy.conftest import Serve
 from tests.proxy.ollama import Ollama
 from tests.support.proxy_rules.behaviour import wait_until
 
-QUESTION = {"model": "tinyllama", "prompt": "hi"}
+PROMPT = {"model": "tinyllama", "prompt": "hi"}
 
 
 def test_prompt_is_answered_through_the_proxy(serve: Serve, ollama: Ollama) -> None:
     web = serve(upstream=ollama.address, chat_title="Kitchen <Pi>")
     assert b"<title>Kitchen &lt;Pi&gt;</title>" in call(web.url, "GET", "/").body
     before = ollama.requests()
-    lines = [json.loads(line.text) for line in stream(web.url, "/api/ollama", QUESTION)]
+    lines = [json.loads(line.text) for line in stream(web.url, "/api/ollama", PROMPT)]
     assert "".join(line["response"] for line in lines).strip() == TINYLLAMA_SENTENCE
     assert ollama.wait_for_requests(before + 1) == before + 1
     wait_until(lambda: '"POST /api/ollama HTTP/1.1" 200' in web.log(), 5)

@@ -1,4 +1,4 @@
-"""How long nobody listens while httpd is upgraded, with a real engine and without an emulated processor."""
+"""How long httpd's port is closed during an upgrade, with a real engine and without emulation."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from lab.progress import Stages
 from tests.lab.clients import ConnectionLoop
 from tests.proxy.engine import ADDRESS, Engine, lab_settings
 
-pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="an engine of its own takes root")
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="a separate engine needs root")
 PORT = 85
 UPGRADES = 3
 
 
 @pytest.fixture(scope="module")
 def parts() -> artefacts.Paths:
-    """What the lab has built."""
+    """The lab's artefacts."""
     with Stages() as stages:
         return artefacts.build(("engine", "images", "tools"), stages)
 
@@ -35,7 +35,7 @@ def settings(parts: artefacts.Paths) -> Settings:
 
 @pytest.fixture(scope="module")
 def engine(parts: artefacts.Paths, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An engine on which they are deployed, as far as containers go."""
+    """An engine with deployed containers."""
     with Engine(parts, tmp_path_factory.mktemp("engine")) as one:
         one.write(settings)
         one.bring_up(settings)
@@ -64,5 +64,5 @@ def test_upgrade_of_httpd_interrupts_for_less_than_a_second(engine: Engine, sett
             f"\n{len(loop.attempts)} new connections, {len(loop.failed)} failed, "
             f"in {gap:.2f} s; {len(late)} waited, {max(late, default=0):.2f} s at most"
         )
-        assert max(late, default=0) < 4, "those wait for the kernel, and not for us"
+        assert max(late, default=0) < 4, "these wait for the kernel, not for the deploy"
     assert sorted(gaps)[UPGRADES // 2] < 1, gaps

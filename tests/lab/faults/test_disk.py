@@ -15,7 +15,7 @@ BALLAST = "/var/ballast"
 
 
 def leave_free(megabytes: int) -> None:
-    """Fill the host's disk until so much is left for root, too (ext4 keeps a share for root)."""
+    """Fill the host's disk until this much is free, including what ext4 reserves for root."""
     on_guest(
         "free=$(stat -f -c '%f*%S/1000000' /); "
         f"sudo fallocate -l $((free - {megabytes}))MB {BALLAST} && df -h / | tail -1"
@@ -33,7 +33,7 @@ def test_full_disk_is_refused_before_any_change(images: Images) -> None:
     assert run.code != 0
     assert "the disk at / has 0.0 GB free" in run.output or "the disk at / has 0.3 GB free" in run.output, run.output
     assert "nothing was changed" in run.output
-    assert images.line.asked == 0
+    assert images.line.requests == 0
     assert containers() == before
     serves()
     on_guest(f"sudo rm {BALLAST}")
@@ -44,8 +44,8 @@ def test_disk_that_fills_up_during_a_pull_keeps_the_release(images: Images) -> N
     before = containers()
 
     def fill() -> None:
-        wait_until(lambda: images.line.asked > 0, 300, "the pull has begun")
-        leave_free(200)  # half of what is on its way
+        wait_until(lambda: images.line.requests > 0, 300, "the pull has begun")
+        leave_free(200)  # half of what the pull needs
 
     filling = threading.Thread(target=fill, daemon=True)
     filling.start()

@@ -1,4 +1,4 @@
-"""The plug is pulled at many moments of a first deploy; the next deploy finishes it."""
+"""The power is cut at many moments of a first deploy; the next deploy completes it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MOMENTS = {
     "daemon.json written": Moment(r"Install the engine and Compose"),
     "dpkg unpacks docker": Moment(r"Unpacking docker\.io"),
     "dpkg sets up docker": Moment(r"Setting up docker\.io"),
-    "first layer there": Moment(r"layers unpacked"),
-    "first image there": Moment(r"Downloaded newer image"),
-    "files on their way": Moment(r"Starting operation: Stack \| Put the files", 1.5),
+    "first layer unpacked": Moment(r"layers unpacked"),
+    "first image pulled": Moment(r"Downloaded newer image"),
+    "files being written": Moment(r"Starting operation: Stack \| Put the files", 1.5),
     "containers created": Moment(r"hearth-ollama +Created"),
     "httpd started": Moment(r"hearth-httpd +Started"),
-    "model half there": Moment(r"tinyllama: pulling .*\([1-9]\d?%\)"),
+    "model half pulled": Moment(r"tinyllama: pulling .*\([1-9]\d?%\)"),
 }
 
 
@@ -33,7 +33,7 @@ def recorded() -> Iterator[None]:
     restore("fresh")
     moments.record(PREFIX, MOMENTS)
     yield
-    power.forget_disks(PREFIX)
+    power.delete_disks(PREFIX)
 
 
 @pytest.mark.usefixtures("recorded")

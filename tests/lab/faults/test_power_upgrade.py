@@ -1,4 +1,4 @@
-"""The plug is pulled at many moments of an upgrade that changes everything; the next deploy finishes it."""
+"""The power is cut at many moments of an upgrade that changes everything; the next deploy completes it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ PREFIX = "upgrade"
 
 MOMENTS = {
     "engine restarting": Moment(r"Starting operation: Docker \| Configure the engine", 4),
-    "image there": Moment(r"Downloaded newer image for httpd"),
-    "files on their way": Moment(r"Starting operation: Stack \| Put the files", 2),
+    "image pulled": Moment(r"Downloaded newer image for httpd"),
+    "files being written": Moment(r"Starting operation: Stack \| Put the files", 2),
     "recreate begins": Moment(r"hearth-ollama +Recreate"),
     "ollama replaced": Moment(r"hearth-ollama +Recreated"),
     "httpd replaced": Moment(r"hearth-httpd +Recreated"),
@@ -28,7 +28,7 @@ MOMENTS = {
 
 
 def upgrade(images: Images) -> tuple[str, ...]:
-    """Settings by which everything changes: engine, image, files, and both containers."""
+    """Settings that change everything: engine, image, files, and both containers."""
     return *images.upgrade(), 'chat_title="Second"', "proxy_timeout=800", 'ollama_keep_alive="20m"'
 
 
@@ -37,7 +37,7 @@ def recorded(image_registry: Images) -> Iterator[Images]:
     restore("deployed")
     moments.record(PREFIX, MOMENTS, *upgrade(image_registry))
     yield image_registry
-    power.forget_disks(PREFIX)
+    power.delete_disks(PREFIX)
 
 
 @pytest.mark.parametrize("moment", moments.cases(MOMENTS))

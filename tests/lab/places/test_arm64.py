@@ -1,4 +1,4 @@
-"""The processor of a Pi, emulated: the unchanged deploy to a Debian arm64 guest, with images of the same sources."""
+"""The processor of a Pi, emulated: a deploy to a Debian arm64 guest, with images built from the same sources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = [
 
 def test_first_deploy_to_a_fresh_host() -> None:
     assert on_guest("dpkg --print-architecture; uname -m") == "arm64\naarch64"
-    steps.deployed_from_fresh(patience=2 * 3600)
+    steps.deployed_from_fresh(timeout=2 * 3600)
 
 
 def test_containers_run_arm64_images() -> None:
@@ -32,4 +32,4 @@ def test_second_deploy_changes_nothing() -> None:
 
 
 def test_acceptance_suite_passes() -> None:
-    steps.accepted(patience=2 * 3600)
+    steps.accepted(timeout=2 * 3600)

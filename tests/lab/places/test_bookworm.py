@@ -1,4 +1,4 @@
-"""Debian 12, whose own Docker won't do: the deploy takes Docker's packages, from a stand-in for its repository."""
+"""Debian 12, whose own Docker is too old: the deploy installs Docker's packages, from a replica of its repository."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def test_first_deploy_to_a_fresh_host() -> None:
     assert 'has no Compose plugin of its own; "docker" or "auto" would be right' in refused(
         'docker_source="distribution"'
     )
-    steps.deployed_from_fresh(patience=2400)
+    steps.deployed_from_fresh(timeout=2400)
 
 
 def test_docker_is_installed_from_the_configured_repository() -> None:
-    """Each package is of the repository's version, which Debian has none of, and apt knows where from."""
+    """Each package has a version that only this repository has, and apt lists it as the source."""
     versions = on_guest(f"dpkg-query -W -f '${{Package}} ${{Version}}\\n' {' '.join(DOCKER_CE)}")
     found = dict(line.split() for line in versions.splitlines())
     assert set(found) == set(DOCKER_CE)
@@ -35,7 +35,7 @@ def test_docker_is_installed_from_the_configured_repository() -> None:
     source = on_guest("cat /etc/apt/sources.list.d/docker.sources")
     assert f"URIs: {lab.status().docker_apt_url}/debian\n" in source + "\n"
     assert "Suites: bookworm\n" in source
-    # What apt took was signed by the key that the deploy put there: it refuses unsigned packages, and had no other key.
+    # The packages were signed with the installed key: apt refuses unsigned packages, and had no other key.
     assert "Signed-By: /etc/apt/keyrings/docker.asc" in source
     assert on_guest("dpkg-query -W -f '${db:Status-Status}' docker.io 2>/dev/null || true") in ("", "not-installed")
 
@@ -45,7 +45,7 @@ def test_second_deploy_changes_nothing() -> None:
 
 
 def test_acceptance_suite_passes() -> None:
-    steps.accepted(patience=2400)
+    steps.accepted(timeout=2400)
 
 
 def test_stopped_services_are_started_again() -> None:
@@ -58,7 +58,7 @@ def test_stopped_services_are_started_again() -> None:
 
 
 def test_outdated_docker_of_debian_is_replaced() -> None:
-    """With Compose put beside it by hand, which Debian 12 has none of. Then what docs/preflight.md says to do."""
+    """With a manually installed Compose, which Debian 12 lacks; then with the fix of docs/preflight.md."""
     restore("fresh")
     apt = "sudo DEBIAN_FRONTEND=noninteractive apt-get -qq -y"
     source = f"deb [trusted=yes] {lab.status().docker_apt_url}/debian bookworm stable"
@@ -78,4 +78,4 @@ sudo cp -r plugin/usr/libexec/docker/cli-plugins /usr/local/lib/docker/""",
     assert on_guest("sudo docker version -f '{{.Server.Version}}'").startswith("20.")
     assert "the Docker engine is 20." in refused()
     on_guest(f"{apt} remove docker.io </dev/null >/dev/null", timeout=300)
-    steps.deployed_from_fresh(patience=2400)
+    steps.deployed_from_fresh(timeout=2400)

@@ -1,4 +1,4 @@
-"""An LXC container as Proxmox makes them: Hearth works in it, or says which setting of Proxmox to change."""
+"""An LXC container as created by Proxmox: Hearth works in it, or names the Proxmox setting to change."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def test_deploy_to_an_lxc_container() -> None:
     quiet = to_container()
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output
     assert lxc.in_container("docker info --format '{{.Driver}} {{.CgroupVersion}}'") == "overlay2 2"
-    assert on_guest("command -v docker; true") == "", "it is the container that was deployed to"
+    assert on_guest("command -v docker; true") == "", "the deploy went to the container"
     print(f"\nLXC: deployed in {first.seconds:.1f} s, then quiet in {quiet.seconds:.1f} s")
-    steps.accepted(patience=2400, inventory=lxc.INVENTORY)
+    steps.accepted(timeout=2400, inventory=lxc.INVENTORY)
 
 
 def test_missing_nesting_is_refused() -> None:
@@ -63,7 +63,7 @@ def test_wrong_clock_in_a_container_is_that_of_its_host() -> None:
 
 
 def test_apparmor_profile_that_blocks_containers_is_refused() -> None:
-    """LXC's own generated profile, with the rule that it had in lxc-pve before 6.0.5-2."""
+    """LXC's generated profile, with the rule of lxc-pve before 6.0.5-2."""
     lxc.start("an old node")
     run = to_container()
     assert run.code != 0

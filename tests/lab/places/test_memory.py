@@ -1,4 +1,4 @@
-"""A kernel that counts no memory for containers, as on a Raspberry Pi; models that can't fit; a restart in a run."""
+"""A kernel without the memory cgroup, as on a Raspberry Pi; models that can't fit; a reboot during a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("d
 
 LIMIT = "sudo docker inspect -f '{{.HostConfig.Memory}}' hearth-httpd"
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
-# The machine is started without a boot loader: its kernel's words are QEMU's to say.
+# The machine has no boot loader: QEMU passes the kernel's arguments.
 UP = """
 import sys
 import lab.qemu
@@ -33,28 +33,28 @@ def lab_command(*words: str) -> None:
 
 
 def boot_with(words: str) -> None:
-    """Shut the machine down, and start it from its disk with more words for its kernel."""
+    """Shut the machine down, and start it from its disk with additional kernel arguments."""
     lab_command("-m", "lab", "down")
     lab_command("-c", UP, words)
     on_guest("systemctl is-system-running --wait || true", timeout=300)
 
 
 @pytest.fixture
-def without_counting(deployed: None) -> Iterator[None]:  # noqa: ARG001 - in this order: the machine is put back first
+def without_memory_cgroup(deployed: None) -> Iterator[None]:  # noqa: ARG001 - in this order: restored first
     boot_with(DISABLE_OPTION)
     yield
-    # What comes next is restored from a snapshot, which brings its own kernel.
+    # The next test restores a snapshot, which includes its kernel.
     lab_command("-m", "lab", "down")
 
 
-@pytest.mark.usefixtures("without_counting")
+@pytest.mark.usefixtures("without_memory_cgroup")
 def test_ineffective_limits_are_reported_and_restored_with_the_memory_cgroup() -> None:
     assert "memory" not in on_guest("cat /sys/fs/cgroup/cgroup.controllers").split()
     repair, quiet = deploy_twice()
     for run in (repair, quiet):
         assert "proxy_memory_limit has no effect: the kernel does not count memory for containers" in run.output
         assert f"must not say {DISABLE_OPTION}" in run.output
-    # The engine does not start it with its limit, so that is not all that is said of it.
+    # The engine refuses to start it with its limit, which is reported as well.
     assert f"{TOO_LIMITED}; it is recreated" in repair.output
     assert on_guest(LIMIT) == "0"
 
@@ -68,7 +68,7 @@ def test_ineffective_limits_are_reported_and_restored_with_the_memory_cgroup() -
 
 def test_model_that_cannot_fit_is_refused_without_changes() -> None:
     before = on_guest("sudo docker ps --no-trunc -q && sudo sha256sum /opt/hearth/compose.yaml")
-    # Room on the disk is not what is asked here.
+    # The size is small enough for the disk, which is not tested here.
     run = deploy('ollama_models=["llama3.1:70b"]', 'ollama_model_sizes_gb={"llama3.1:70b": 6.5}')
     assert run.code != 0
     assert "llama3.1:70b can't run here: it needs at least 6.8 GB (model 6.5 + context 0.1" in run.output, run.output
@@ -79,7 +79,7 @@ def test_model_that_cannot_fit_is_refused_without_changes() -> None:
 
 
 def test_run_with_a_reboot_continues_and_holds_the_lock_again(tmp_path: Path) -> None:
-    """The operation by itself, since the lab's machine is no Raspberry Pi and has no boot line."""
+    """Only the operation, since the lab's machine is not a Raspberry Pi and has no cmdline.txt."""
     file = tmp_path / "restart.py"
     file.write_text(
         "from pyinfra.operations import server\n"
@@ -91,14 +91,14 @@ def test_run_with_a_reboot_continues_and_holds_the_lock_again(tmp_path: Path) ->
         "root = root_arguments()\n"
         "acquire_deploy_lock(root)\n"
         "boot.reboot_host(name='Restart the host', **root)\n"
-        "server.shell(name='Ask the engine', commands=['docker ps'], **root)\n"
+        "server.shell(name='Query the engine', commands=['docker ps'], **root)\n"
         "server.shell(\n"
-        "    name='See that the host is held', commands=['! flock -n /run/hearth-deploy.lock true'], **root\n"
+        "    name='Check that the lock is held', commands=['! flock -n /run/hearth-deploy.lock true'], **root\n"
         ")\n"
     )
     before = on_guest(BOOT_ID)
     run = pyinfra(str(file), timeout=1200)
-    print(f"\na run with a restart in it: {run.seconds:.1f} s")
+    print(f"\na run with a reboot: {run.seconds:.1f} s")
     assert run.code == 0, run.output
     assert on_guest(BOOT_ID) != before
     assert "Restart the host" in run.changed

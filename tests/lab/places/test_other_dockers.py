@@ -1,4 +1,4 @@
-"""Dockers that Hearth can't share or must not replace: the sentence, and that nothing was changed."""
+"""Docker installations that Hearth can't use or must not replace: the message, and that nothing was changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INSTALL = "sudo DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recom
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _with_a_docker_of_theirs() -> None:
+def _existing_docker() -> None:
     restore("fresh")
     config = shlex.quote(json.dumps({"registry-mirrors": [lab.status(must_run=True).registry_mirror]}))
     on_guest(f"sudo mkdir -p /etc/docker && echo {config} | sudo tee /etc/docker/daemon.json >/dev/null")
@@ -41,6 +41,6 @@ def test_docker_in_swarm_mode_is_refused() -> None:
 
 
 def test_podman_docker_is_refused() -> None:
-    """Last: it takes the place of Debian's own client."""
+    """Last, since it replaces Debian's client."""
     on_guest(f"{INSTALL} podman-docker </dev/null >/dev/null", timeout=900)
     assert "the command `docker` is Podman's (package podman-docker)" in refused()

@@ -1,4 +1,4 @@
-"""Texts that reach a shell stay the words they were, and no settings make scripts with more words than others."""
+"""Texts reach a shell as single unchanged words, whatever the settings."""
 
 from __future__ import annotations
 
@@ -39,22 +39,22 @@ QUICK = profile(
     suppress_health_check=list(HealthCheck),
 )
 WORD = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
-SAYABLE = [word for word in HOSTILE if "\0" not in word and "\ud800" not in word]
+PASSABLE = [word for word in HOSTILE if "\0" not in word and "\ud800" not in word]
 
 
 @QUICK
-@given(st.lists(st.one_of(WORD, st.sampled_from(SAYABLE)), min_size=1, max_size=5))
-@example(SAYABLE)
-def test_arguments_reach_the_shell_unchanged(said: list[str]) -> None:
+@given(st.lists(st.one_of(WORD, st.sampled_from(PASSABLE)), min_size=1, max_size=5))
+@example(PASSABLE)
+def test_arguments_reach_the_shell_unchanged(words: list[str]) -> None:
     for shell in ("sh", "bash"):
-        # As pyinfra does it: the command is itself a word of a shell's command line.
-        command = quote(shell, "-c", f"printf '%s\\0' {quote(*said)}")
+        # As in pyinfra: the command is itself a word of a shell's command line.
+        command = quote(shell, "-c", f"printf '%s\\0' {quote(*words)}")
         done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=20, check=True)
-        assert done.stdout.decode().split("\0")[:-1] == said
+        assert done.stdout.decode().split("\0")[:-1] == words
 
 
 def scripts(settings: Settings) -> dict[str, str]:
-    """Every script that is made with texts of the settings, by what it does."""
+    """Every script that contains texts from the settings, by purpose."""
     paths = sorted(render_tree(settings))
     tasks = [Task(model, "pull") for model in settings.ollama_models]
     refused = releases.refuse_script(settings, tuple(paths), "somebody")

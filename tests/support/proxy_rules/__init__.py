@@ -1,1 +1,1 @@
-"""What the proxy must refuse, let through and outlast: one table, for httpd on loopback and for a deployed host."""
+"""Requests that the proxy must refuse, allow and survive: one table for httpd on loopback and for deployed hosts."""

@@ -1,7 +1,7 @@
-"""Rows of the table that take time: slow clients, too many questions, clients that leave, an Ollama that is gone.
+"""Rows of the table that take time: slow clients, too many prompts, clients that disconnect, an unavailable Ollama.
 
-Each function is one row, and raises AssertionError if the place does otherwise. `patience` says how many times slower
-than a quiet machine it may be (1 on loopback, more under emulation).
+Each function is one row, and raises AssertionError if the proxy behaves differently. `slowdown` is how many times
+slower than an idle machine it may be (1 on loopback, more under emulation).
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from dataclasses import replace
 from typing import Protocol
 
 from tests.acceptance.api import Answer, call
-from tests.support.proxy_rules.case import R, asks
+from tests.support.proxy_rules.case import R, sends
 from tests.support.proxy_rules.place import Place
-from tests.support.proxy_rules.wire import Heard, listen, request, say
+from tests.support.proxy_rules.wire import Received, exchange, listen, request
 
-# What RequestReadTimeout gives a head and a body, and some for the clocks.
+# RequestReadTimeout for a head and a body, plus some tolerance.
 SLOWEST = 12.0
 JSON = ("Content-Type", "application/json")
 
 
 def page_seconds(place: Place) -> float:
-    """How long the chat page takes over a new connection; it must be the page."""
+    """How long the chat page takes to load over a new connection."""
     begun = time.monotonic()
     answer = call(f"http://{place.netloc}", "GET", "/", headers={"Connection": "close"}, timeout=30)
     assert answer.status == 200, answer
@@ -36,63 +36,63 @@ def page_seconds(place: Place) -> float:
 
 
 def quick(seconds: list[float], usual: float) -> None:
-    """The median is below `usual`, and none is ten times that: a busy machine makes single ones slow.
+    """Check that the median is below `usual` and none is ten times that: on a busy machine, single requests are slow.
 
     Raises:
-        AssertionError: with all of them.
+        AssertionError: with all durations.
     """
     assert sorted(seconds)[len(seconds) // 2] < usual, seconds
     assert max(seconds) < 10 * usual, seconds
 
 
-def drip(place: Place, head: bytes, seconds: float) -> Heard:
-    """Send `head`, then a byte each half second, until an answer or the end of the connection comes."""
+def drip(place: Place, head: bytes, seconds: float) -> Received:
+    """Send `head`, then a byte every half second, until a response arrives or the connection ends."""
     begun = time.monotonic()
     with socket.create_connection(place.address, timeout=10) as connection:
         connection.sendall(head)
         while not select.select([connection], [], [], 0.5)[0] and time.monotonic() < begun + seconds:
             with contextlib.suppress(OSError):
                 connection.send(b"a")
-        took = time.monotonic() - begun
-        heard = listen(connection, timeout=5)
-    return replace(heard, seconds=took)
+        duration = time.monotonic() - begun
+        received = listen(connection, timeout=5)
+    return replace(received, seconds=duration)
 
 
-def slow_clients(place: Place, patience: float = 1) -> None:
-    """27: who sends too slowly is told so and gone; the page is quick meanwhile."""
+def slow_clients(place: Place, slowdown: float = 1) -> None:
+    """27: clients that send too slowly get an error and are disconnected; the page stays fast."""
     slow_head = request("GET", "/", [("Host", place.netloc)])[:-2] + b"X-Slow: "
     slow_body = request("POST", R, [("Host", place.netloc), JSON, ("Content-Length", "5000")])
     with ThreadPoolExecutor(12) as pool:
         heads = [pool.submit(drip, place, slow_head, SLOWEST + 10) for _ in range(8)]
-        # Fewer than places: a body that is on its way has one already.
+        # Fewer than the slots: a request uses one while its body is being sent.
         bodies = [pool.submit(drip, place, slow_body, SLOWEST + 10) for _ in range(2)]
         pages = []
         while not all(one.done() for one in (*heads, *bodies)):
             pages.append(page_seconds(place))
             time.sleep(0.2)
     for one in (*heads, *bodies):
-        heard = one.result()
-        assert [answer.status for answer in heard.final] in ([408], []), heard
-        assert heard.closed, heard
-        assert heard.seconds < SLOWEST + patience, heard
+        received = one.result()
+        assert [answer.status for answer in received.final] in ([408], []), received
+        assert received.closed, received
+        assert received.seconds < SLOWEST + slowdown, received
     assert any(one.result().final for one in heads), heads
-    quick(pages, 0.05 * patience)
+    quick(pages, 0.05 * slowdown)
 
 
-class Long:
-    """A question whose answer takes longer than any test, until the end of the block."""
+class LongResponse:
+    """A prompt whose response takes longer than any test, until the end of the block."""
 
     def __init__(self, place: Place, path: str = R) -> None:
         options = {"num_predict": 100000, "num_thread": 1}
         messages = [{"role": "user", "content": "go"}]
-        wish = {"model": "tinystory", "prompt": "go", "messages": messages, "options": options, "stream": True}
-        body = json.dumps(wish | ({"max_tokens": 100000} if path.startswith("/v1") else {})).encode()
+        body_fields = {"model": "tinystory", "prompt": "go", "messages": messages, "options": options, "stream": True}
+        body = json.dumps(body_fields | ({"max_tokens": 100000} if path.startswith("/v1") else {})).encode()
         self.received = b""
         self._connection = socket.create_connection(place.address, timeout=120)
         headers = [("Host", place.netloc), JSON, ("Content-Length", str(len(body)))]
         self._connection.sendall(request("POST", path, headers, body))
 
-    def __enter__(self) -> Long:
+    def __enter__(self) -> LongResponse:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -102,23 +102,23 @@ class Long:
         """For `select`."""
         return self._connection.fileno()
 
-    def first_word(self) -> None:
-        """Wait for the first line of the answer.
+    def first_line(self) -> None:
+        """Wait for the first line of the response.
 
         Raises:
-            AssertionError: it is no answer of status 200.
+            AssertionError: its status is not 200.
         """
         while b"\n" not in self.received.partition(b"\r\n\r\n")[2]:
-            assert self._hear(), self.received
+            assert self._receive(), self.received
         assert self.received.startswith(b"HTTP/1.1 200 "), self.received
 
     def rest(self) -> bytes:
-        """What came until the connection was closed."""
-        while self._hear():
+        """Everything received until the connection was closed."""
+        while self._receive():
             pass
         return self.received
 
-    def _hear(self) -> bool:
+    def _receive(self) -> bool:
         try:
             piece = self._connection.recv(65536)
         except ConnectionResetError:
@@ -128,24 +128,24 @@ class Long:
 
 
 @contextlib.contextmanager
-def all_places_taken(place: Place) -> Iterator[list[Long]]:
-    """As many long answers as there are places, by different routes."""
+def all_slots_used(place: Place) -> Iterator[list[LongResponse]]:
+    """As many long responses as there are slots, through different routes."""
     paths = [R, "/api/chat", "/v1/chat/completions"]
     with contextlib.ExitStack() as stack:
-        talks = [
-            stack.enter_context(Long(place, paths[number % len(paths)]))
+        responses = [
+            stack.enter_context(LongResponse(place, paths[number % len(paths)]))
             for number in range(place.settings.proxy_max_streams)
         ]
-        # One of them talks, the others wait in Ollama.
-        first, _, _ = select.select(talks, [], [], 60)
-        first[0].first_word()
-        yield talks
+        # One of them streams, the others wait in Ollama.
+        first, _, _ = select.select(responses, [], [], 60)
+        first[0].first_line()
+        yield responses
 
 
-def places(place: Place, patience: float = 1) -> None:
-    """28: past proxy_max_streams a quick 503 in JSON, after proxy_queue_timeout; the page and the models stay quick."""
+def concurrency_limit(place: Place, slowdown: float = 1) -> None:
+    """28: beyond proxy_max_streams, 503 in JSON after proxy_queue_timeout; the page and the model list stay fast."""
     wait = place.settings.proxy_queue_timeout
-    with all_places_taken(place), ThreadPoolExecutor(3) as pool:
+    with all_slots_used(place), ThreadPoolExecutor(3) as pool:
         refused = [pool.submit(timed, place, path) for path in (R, "/api/chat", "/v1/chat/completions")]
         pages, models = [], []
         while not all(one.done() for one in refused):
@@ -159,77 +159,77 @@ def places(place: Place, patience: float = 1) -> None:
             assert answer.status == 503, answer
             assert answer.json()["error"], answer
             assert answer.all("retry-after") == ["5"], answer
-            assert wait - 0.5 < seconds < wait + patience, seconds
-    quick(pages, 0.05 * patience)
-    quick(models, 0.2 * patience)
+            assert wait - 0.5 < seconds < wait + slowdown, seconds
+    quick(pages, 0.05 * slowdown)
+    quick(models, 0.2 * slowdown)
 
 
 def timed(place: Place, path: str) -> tuple[Answer, float]:
-    """A question and how long its answer took."""
+    """Send a prompt; the response and its duration."""
     begun = time.monotonic()
-    [answer] = say(place.address, *asks("POST", path)(place)).final
+    [answer] = exchange(place.address, *sends("POST", path)(place)).final
     return answer, time.monotonic() - begun
 
 
-def places_come_back(place: Place, patience: float = 1) -> None:
-    """29: who leaves in the midst of an answer frees the place and ends the generation."""
+def slots_are_freed(place: Place, slowdown: float = 1) -> None:
+    """29: a client that disconnects mid-response frees its slot and ends the generation."""
     before = place.ollama.requests()
-    with all_places_taken(place):
+    with all_slots_used(place):
         begun = time.monotonic()
-    taken = place.settings.proxy_max_streams
-    assert place.settled(before + taken, 10 * patience) >= before + taken, "answers go on for nobody"
-    assert time.monotonic() - begun < 10 * patience
+    slots = place.settings.proxy_max_streams
+    assert place.settled(before + slots, 10 * slowdown) >= before + slots, "generation continues"
+    assert time.monotonic() - begun < 10 * slowdown
     answer, _ = timed(place, R)
     assert answer.status == 200, answer
 
 
 class Control(Protocol):
-    """What can be done to the Ollama of a place."""
+    """How to stop and start the proxy's Ollama."""
 
     def stop(self) -> None:
-        """The server ends, its name still leads to where it was."""
+        """The server ends, but its name still resolves to its address."""
 
-    def lose(self) -> None:
-        """The server ends, and its name with it."""
+    def remove_name(self) -> None:
+        """The name no longer resolves."""
 
     def start(self) -> None:
-        """It is there again, and answers."""
+        """It is available again."""
 
 
-def gone(place: Place, control: Control, patience: float = 1) -> None:
-    """30: an Ollama that is killed in the midst, is down, or has no name: said in JSON, also to a listed page."""
+def ollama_unavailable(place: Place, control: Control, slowdown: float = 1) -> None:
+    """30: an Ollama that is killed mid-response, is down, or has no name: an error in JSON."""
     origin = (f"Origin: {place.listed}",) if place.listed else ()
-    question = asks("POST", R, *origin)(place)
+    prompt = sends("POST", R, *origin)(place)
 
     def refused(*statuses: int) -> None:
-        [answer] = say(place.address, *question).final
+        [answer] = exchange(place.address, *prompt).final
         assert answer.status in statuses, answer
         assert answer.json()["error"], answer
         assert answer.all("content-type") == ["application/json"], answer
         assert answer.all("access-control-allow-origin") == ([place.listed] if place.listed else []), answer
-        quick([page_seconds(place) for _ in range(5)], 0.05 * patience)
+        quick([page_seconds(place) for _ in range(5)], 0.05 * slowdown)
 
-    with Long(place) as talk:
-        talk.first_word()
+    with LongResponse(place) as response:
+        response.first_line()
         end = threading.Thread(target=control.stop)
         end.start()
-        came = talk.rest()
+        received = response.rest()
         end.join()
-    assert not came.endswith(b"0\r\n\r\n"), "an answer that was cut off ends as if it were whole"
+    assert not received.endswith(b"0\r\n\r\n"), "the interrupted response looks complete"
     refused(503, 500)
-    control.lose()
+    control.remove_name()
     refused(500)
     control.start()
-    wait_until(lambda: say(place.address, *question).final[0].status == 200, 20 * patience)
+    wait_until(lambda: exchange(place.address, *prompt).final[0].status == 200, 20 * slowdown)
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float) -> None:
-    """Poll until something is so.
+def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+    """Poll until a condition is true.
 
     Raises:
-        AssertionError: it was not, within `seconds`.
+        AssertionError: it was false for `seconds`.
     """
     until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until, f"not so within {seconds:.0f} s"
+    while not condition():
+        assert time.monotonic() < until, f"condition still false after {seconds:.0f} s"
         time.sleep(0.2)

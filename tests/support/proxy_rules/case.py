@@ -1,4 +1,4 @@
-"""One case: what is sent, what must come back, and how many requests may reach Ollama."""
+"""One case: the request, the expected response, and how many requests may reach Ollama."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tests.acceptance.api import Answer
 from tests.support.proxy_rules.place import NoListedOrigin, Place
-from tests.support.proxy_rules.wire import Heard, lines_of, request, say
+from tests.support.proxy_rules.wire import Received, exchange, lines_of, request
 
 R = "/api/ollama"
 NO_ANSWER = 0
@@ -15,18 +15,19 @@ PERMISSIONS = ("origin", "methods", "headers", "max-age", "credentials")
 
 
 @dataclass(frozen=True)
-class Want:
-    """What must come back.
+class Expected:
+    """The expected response.
 
     Attributes:
-        status: any of these, of the one answer that is none of the kind "100 Continue".
-        upstream: requests that reach Ollama.
-        permits: the origin in Access-Control-Allow-Origin, "" for no permission of any kind.
-        error: whether it is the proxy's JSON: an object with `error`, of the type application/json.
-        has: headers that must be there, once and with this value.
-        contains: bytes of the body.
-        closed: whether the connection must be closed after it, at once.
-        interim: statuses of the answers before it, such as 100.
+        status: any of these, of the only final response.
+        upstream: number of requests that reach Ollama.
+        permits: the origin in Access-Control-Allow-Origin, "" for no CORS header at all.
+        error: whether it is the proxy's JSON error: an object with `error`, of type application/json.
+        has: headers that must occur once, with this value.
+        contains: bytes in the body.
+        lacks: bytes that must not be in the body.
+        closed: whether the connection must be closed immediately after it.
+        interim: statuses of earlier responses, such as 100.
     """
 
     status: tuple[int, ...]
@@ -40,7 +41,7 @@ class Want:
     interim: tuple[int, ...] = ()
 
 
-OK = Want((200,), upstream=1)
+OK = Expected((200,), upstream=1)
 
 
 @dataclass(frozen=True)
@@ -48,68 +49,68 @@ class Case:
     """A row of the table.
 
     Attributes:
-        number: of the row in the table of cases; rows of our own have numbers from 36.
+        number: of the row in the table of cases; additional rows have numbers from 36.
         name: what is special about it.
-        sends: place → the pieces that are sent over one connection.
-        heads: the method is HEAD.
+        request: proxy → the pieces to send over one connection.
+        heads: whether the method is HEAD.
     """
 
     number: int
     name: str
-    sends: Callable[[Place], tuple[bytes, ...]]
-    want: Want
+    request: Callable[[Place], tuple[bytes, ...]]
+    expected: Expected
     heads: bool = False
 
     def fits(self, place: Place) -> bool:
-        """Whether the place has what the case needs: a listed origin, for some."""
+        """Whether the proxy has a listed origin, if the case needs one."""
         try:
-            self.sends(place)
+            self.request(place)
         except NoListedOrigin:
             return False
         return True
 
     def run(self, place: Place) -> None:
-        """Send it and look at what comes back; says nothing of what reached Ollama.
+        """Send the request and check the response, but not what reached Ollama.
 
         Raises:
-            AssertionError: something else came back.
+            AssertionError: the response is not as expected.
         """
-        heard = say(place.address, *self.sends(place), heads=self.heads)
-        check(heard, self.want, place)
+        received = exchange(place.address, *self.request(place), heads=self.heads)
+        check(received, self.expected, place)
 
 
-def check(heard: Heard, want: Want, place: Place) -> None:
-    """Compare what was heard with what is wanted.
+def check(received: Received, expected: Expected, place: Place) -> None:
+    """Compare what was received with what is expected.
 
     Raises:
         AssertionError: they differ.
     """
-    if NO_ANSWER in want.status and not heard.answers:
+    if NO_ANSWER in expected.status and not received.answers:
         return
-    assert len(heard.final) == 1, heard
-    [answer] = heard.final
-    assert answer.status in want.status, answer
-    interim = tuple(one.status for one in heard.answers if one.status < 200)
-    assert interim == want.interim, heard
-    if want.permits is not None:
-        check_permission(answer, place.fill(want.permits))
-    if want.error:
+    assert len(received.final) == 1, received
+    [answer] = received.final
+    assert answer.status in expected.status, answer
+    interim = tuple(one.status for one in received.answers if one.status < 200)
+    assert interim == expected.interim, received
+    if expected.permits is not None:
+        check_permission(answer, place.fill(expected.permits))
+    if expected.error:
         assert answer.all("content-type") == ["application/json"], answer
         assert answer.json()["error"], answer
-    for name, value in want.has:
+    for name, value in expected.has:
         assert answer.all(name) == [place.fill(value)], (name, answer)
-    assert want.contains in answer.body, answer
-    assert not want.lacks or want.lacks not in answer.body, answer
-    if want.closed is not None:
-        assert heard.closed == want.closed, heard
-        assert not want.closed or heard.seconds < 2.5, heard
+    assert expected.contains in answer.body, answer
+    assert not expected.lacks or expected.lacks not in answer.body, answer
+    if expected.closed is not None:
+        assert received.closed == expected.closed, received
+        assert not expected.closed or received.seconds < 2.5, received
 
 
 def check_permission(answer: Answer, origin: str) -> None:
-    """The answer lets pages of the origin read it, and nobody else; "" for nobody at all.
+    """Check that only pages of the origin may read the response; "" for none.
 
     Raises:
-        AssertionError: it does otherwise.
+        AssertionError: its CORS headers differ.
     """
     if origin:
         assert answer.all("access-control-allow-origin") == [origin], answer
@@ -123,7 +124,7 @@ def check_permission(answer: Answer, origin: str) -> None:
     assert answer.all("access-control-allow-credentials") == [], answer
 
 
-def asks(
+def sends(
     method: str = "POST",
     path: str = R,
     *headers: str,
@@ -133,19 +134,19 @@ def asks(
     close: bool = True,
     version: str = "HTTP/1.1",
 ) -> Callable[[Place], tuple[bytes, ...]]:
-    """A well-formed request, but for what is told.
+    """A well-formed request, except for the given parts.
 
     Args:
-        headers: further lines, as `Origin: <listed>`.
+        headers: additional lines, such as `Origin: <listed>`.
         host: None for no such header.
-        body: for POST, PUT and PATCH a question, unless given.
-        length: Content-Length: the body's own, unless given; "" for none.
-        close: ask for the connection to be closed after the answer.
+        body: by default a prompt for POST, PUT and PATCH.
+        length: Content-Length, by default the body's; "" for none.
+        close: request to close the connection after the response.
     """
 
     def build(place: Place) -> tuple[bytes, ...]:
         has_body = method in ("POST", "PUT", "PATCH")
-        content = body if body is not None else place.question() if has_body else b""
+        content = body if body is not None else place.prompt() if has_body else b""
         lines = [
             *([("Host", place.fill(host))] if host is not None else []),
             ("Connection", "close" if close else "keep-alive"),
@@ -165,14 +166,14 @@ def asks(
 
 
 def raw(*lines: str | bytes, body: bytes = b"", follow: bool = True) -> Callable[[Place], tuple[bytes, ...]]:
-    """Exactly these lines with CRLF, an empty one and the body; text may have the words of `Place.fill`.
+    """Exactly these lines with CRLF, an empty one and the body; text may contain the placeholders of `Place.fill`.
 
-    `follow`: a well-formed request to a route comes right after, in the same connection: what a smuggler hopes to hide.
+    `follow`: send a well-formed request right after it, in the same connection, as in request smuggling.
     """
 
     def build(place: Place) -> tuple[bytes, ...]:
         filled = (place.fill(line) if isinstance(line, str) else line for line in lines)
-        second = asks("GET", "/api/version")(place)[0] if follow else b""
+        second = sends("GET", "/api/version")(place)[0] if follow else b""
         return (lines_of(*filled, "") + body + second,)
 
     return build

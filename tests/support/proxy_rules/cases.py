@@ -1,12 +1,12 @@
-"""The table of cases, by groups: one question and its answer each; `ELSEWHERE` has the rows that need more than that.
+"""The table of cases in groups: one request and its response each; `ELSEWHERE` has the rows that need more.
 
-Rows 1 to 35 are those of the first table, from 36 the holes that were looked for afterwards.
+Rows 1 to 35 are the original table; rows from 36 were added later.
 """
 
 from __future__ import annotations
 
 from tests.acceptance.api import call
-from tests.support.proxy_rules.case import Case, R, Want, asks
+from tests.support.proxy_rules.case import Case, Expected, R, sends
 from tests.support.proxy_rules.names import NAMES
 from tests.support.proxy_rules.origins import ORIGINS, PREFLIGHTS
 from tests.support.proxy_rules.place import Place
@@ -15,19 +15,19 @@ from tests.support.proxy_rules.sizes import BIG, SIZES
 from tests.support.proxy_rules.smuggling import SMUGGLING
 
 UNKNOWN = b'{"model":"no-such-model","prompt":"hi","stream":false}'
-NOT_THERE = b"no-such-model"
+MISSING = b"no-such-model"
 
 ERRORS = [
-    Case(35, "a model that is not there", asks(body=UNKNOWN), Want((404,), 1, contains=NOT_THERE)),
+    Case(35, "a missing model", sends(body=UNKNOWN), Expected((404,), 1, contains=MISSING)),
     Case(
         35,
-        "a model that is not there, for a listed page",
-        asks("POST", R, "Origin: <listed>", body=UNKNOWN),
-        Want((404,), 1, permits="<listed>", contains=NOT_THERE),
+        "a missing model, for a listed page",
+        sends("POST", R, "Origin: <listed>", body=UNKNOWN),
+        Expected((404,), 1, permits="<listed>", contains=MISSING),
     ),
-    Case(35, "no JSON", asks(body=b"hello"), Want((400,), 1, contains=b"error")),
-    Case(51, "a path of HTML", asks("GET", "/<script>alert(1)</script>"), Want((404,), lacks=b"<script>")),
-    Case(51, "no version in an error", asks("GET", "/nowhere"), Want((404,), lacks=b"2.4.")),
+    Case(35, "invalid JSON", sends(body=b"hello"), Expected((400,), 1, contains=b"error")),
+    Case(51, "HTML in the path", sends("GET", "/<script>alert(1)</script>"), Expected((404,), lacks=b"<script>")),
+    Case(51, "no version in error pages", sends("GET", "/nowhere"), Expected((404,), lacks=b"2.4.")),
 ]
 
 # Group → its rows. "big" takes seconds on a slow machine.
@@ -43,7 +43,7 @@ GROUPS: dict[str, list[Case]] = {
     "big": BIG,
 }
 
-# Row → the tests that show it: on loopback, and on a deployed host.
+# Row → its tests: on loopback, and on a deployed host.
 ELSEWHERE: dict[int, list[str]] = {
     11: [
         "tests/proxy/test_behaviour.py::test_tokens_are_forwarded_when_they_are_generated",
@@ -80,22 +80,22 @@ ELSEWHERE: dict[int, list[str]] = {
 
 
 def failures(place: Place, group: str) -> list[str]:
-    """Run the rows of a group that fit the place, and say of each that failed what was wrong.
+    """Run the rows of a group that the proxy supports; a line for each failure.
 
     Raises:
-        AssertionError: Ollama was sent more or fewer requests than the rows let through.
+        AssertionError: more or fewer requests than expected reached Ollama.
     """
     rows = [case for case in GROUPS[group] if case.fits(place)]
     before = place.ollama.requests()
-    wrong = []
+    failed = []
     for case in rows:
         try:
             case.run(place)
         except (AssertionError, OSError) as error:
-            wrong.append(f"{case.number} {case.name}: {error!r}")
-    # One more that is let through: Ollama's log has it after all that came before.
+            failed.append(f"{case.number} {case.name}: {error!r}")
+    # One more allowed request: Ollama logs it after all earlier ones.
     assert call(f"http://{place.netloc}", "GET", "/api/version").status == 200
-    expected = before + sum(case.want.upstream for case in rows) + 1
+    expected = before + sum(case.expected.upstream for case in rows) + 1
     reached = place.settled(expected)
-    assert wrong or reached == expected, f"{reached - before} requests reached Ollama, not {expected - before}"
-    return wrong
+    assert failed or reached == expected, f"{reached - before} requests reached Ollama, not {expected - before}"
+    return failed

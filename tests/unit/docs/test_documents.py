@@ -1,4 +1,4 @@
-"""The docs hold together: links lead somewhere, decisions are numbered and indexed, the README stays short."""
+"""The docs are consistent: links are valid, decisions are numbered and indexed, the README is short."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.shipped import PROJECT
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-# A page that code, settings or other texts name: `docs/tls.md`, `docs/doctor.md#id`, `docs/decisions/0003`.
+# References to pages in code, settings or other texts: `docs/tls.md`, `docs/doctor.md#id`, `docs/decisions/0003`.
 NAMED = re.compile(r"(?<![\w/.-])docs/(?:decisions/\d{4}|[a-z-]+\.md)")
 DECISION = re.compile(r"# (\d{4}): (.+)\n\n(\d{4}-\d\d-\d\d) · ((?:Accepted|Superseded by ).*)\n")
 
@@ -37,7 +37,7 @@ DECISIONS = [name for name in PAGES if re.match(r"docs/decisions/\d", name)]
 
 @cache
 def anchors(page: Path) -> set[str]:
-    """Anchors of a page's headings, as GitHub makes them."""
+    """Anchors of a page's headings, as on GitHub."""
     headings = HEADING.findall(FENCE.sub("", page.read_text()))
     words = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower() for heading in headings]
     return {re.sub(r"[^\w\- ]", "", word).replace(" ", "-") for word in words}

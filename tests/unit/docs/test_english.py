@@ -17,7 +17,7 @@ from tests.support.shipped import PROJECT
 
 SUFFIXES = {".md", ".py", ".js", ".html", ".j2", ".sh", ".bash", ".yaml", ".yml", ".css", ".svg", ".service", ""}
 
-# Still to be rewritten: directories and files, which leave this list for good when they are clean.
+# Still to be rewritten: directories and files. Remove an entry when it is clean.
 TO_DO = (
     "Makefile",
     "config.py",

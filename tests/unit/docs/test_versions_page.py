@@ -1,4 +1,4 @@
-"""docs/versions.md: it speaks of the shipped defaults, and of all that is relied on."""
+"""docs/versions.md covers the shipped defaults, and everything that Hearth relies on."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_last_run_counts(file: Path) -> None:
     assert record.last() == {}
     for passed in (False, True):
-        record.keep("tests/lab/test_a.py::test_x[1]", passed, 61.24, "abc")
+        record.add("tests/lab/test_a.py::test_x[1]", passed, 61.24, "abc")
     (ran,) = record.last().values()
     assert (ran.passed, ran.seconds, ran.product, ran.file) == (True, 61.2, "abc", "test_a.py")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\dZ", ran.ended)
@@ -73,5 +73,5 @@ def test_run_is_resumed(pytester: pytest.Pytester) -> None:
         "test_it.py::test_bad": False,
     }
     pytester.inline_run(*words, "--resume").assertoutcome(passed=0, failed=1, skipped=1)
-    record.keep("test_it.py::test_good", True, 1, "another")
+    record.add("test_it.py::test_good", True, 1, "another")
     pytester.inline_run(*words, "--resume").assertoutcome(passed=1, failed=1, skipped=1)

@@ -1,4 +1,4 @@
-"""Which files `make check` looks at, and what it does where a program is missing."""
+"""The files that `make check` checks, and its behaviour if a program is missing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support import checks
 
 @pytest.fixture(name="checkout")
 def _checkout(tmp_path: Path) -> Path:
-    """A git checkout with shell of every kind, and other files."""
+    """A git checkout with all kinds of shell files, and others."""
     root = tmp_path / "a checkout"
     files = {
         "by ending.sh": "echo",
@@ -136,7 +136,7 @@ def test_findings_fail_the_check(
     sound: str,
     fault: str,
 ) -> None:
-    """With the real program; where there is none for the machine, it is skipped."""
+    """With the real program; skipped if there is none for the machine."""
     try:
         checks.program(name)
     except checks.Skipped as why:

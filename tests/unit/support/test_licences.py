@@ -1,4 +1,4 @@
-"""docs/licences.md has every Python package that is locked, with the licence that its metadata state."""
+"""docs/licences.md lists every locked Python package, with the licence in its metadata."""
 
 from __future__ import annotations
 

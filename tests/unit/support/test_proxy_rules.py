@@ -1,4 +1,4 @@
-"""The table of cases is whole, and what it says of other tests is so."""
+"""The table of cases is complete, and the tests that it names exist."""
 
 from __future__ import annotations
 
