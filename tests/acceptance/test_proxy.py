@@ -15,7 +15,7 @@ from hearth.settings.model import Settings
 from tests.acceptance.api import Answer, call
 from tests.acceptance.conftest import Target
 from tests.support.proxy_rules.cases import GROUPS, failures
-from tests.support.proxy_rules.place import Place
+from tests.support.proxy_rules.target import ProxyTarget
 
 FOREIGN = "http://evil.example"
 
@@ -63,8 +63,8 @@ def test_proxy_rules(group: str, target: Target, settings: Settings, chat_model:
     if not all(access.anyone for access in settings.accesses):
         pytest.skip("the cases send no credentials")
     parts = urlsplit(target.url)
-    place = Place((parts.hostname or "", parts.port or 80), settings, Log(host), chat_model)
-    assert failures(place, group) == []
+    proxy = ProxyTarget((parts.hostname or "", parts.port or 80), settings, Log(host), chat_model)
+    assert failures(proxy, group) == []
 
 
 def exact_origins(settings: Settings) -> list[str]:

@@ -16,7 +16,7 @@ from hearth.settings.model import Settings
 from tests.lab.machine import on_guest
 from tests.support.proxy_rules import behaviour
 from tests.support.proxy_rules.cases import failures
-from tests.support.proxy_rules.place import Place
+from tests.support.proxy_rules.target import ProxyTarget
 from tests.support.shipped import shipped_settings
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
@@ -46,31 +46,31 @@ class Guest:
 
 
 @pytest.fixture
-def place() -> Place:
+def proxy() -> ProxyTarget:
     """The deployed proxy, from outside the guest."""
     status = lab.status(must_run=True)
     settings: Settings = shipped_settings(ollama_models=list(status.models), allowed_origins=[LISTED])
-    return Place(("127.0.0.1", int(status.forwards[str(settings.proxy_port)])), settings, Guest())
+    return ProxyTarget(("127.0.0.1", int(status.forwards[str(settings.proxy_port)])), settings, Guest())
 
 
 @pytest.mark.parametrize("group", ["smuggling", pytest.param("big", marks=pytest.mark.long)])
-def test_proxy_rules(place: Place, group: str) -> None:
-    assert failures(place, group) == []
+def test_proxy_rules(proxy: ProxyTarget, group: str) -> None:
+    assert failures(proxy, group) == []
 
 
-def test_slow_clients(place: Place) -> None:
-    behaviour.slow_clients(place, SLOWDOWN)
+def test_slow_clients(proxy: ProxyTarget) -> None:
+    behaviour.slow_clients(proxy, SLOWDOWN)
 
 
-def test_concurrency_limit(place: Place) -> None:
-    behaviour.concurrency_limit(place, SLOWDOWN)
-
-
-@pytest.mark.long
-def test_slots_are_freed(place: Place) -> None:
-    behaviour.slots_are_freed(place, SLOWDOWN)
+def test_concurrency_limit(proxy: ProxyTarget) -> None:
+    behaviour.concurrency_limit(proxy, SLOWDOWN)
 
 
 @pytest.mark.long
-def test_ollama_unavailable(place: Place) -> None:
-    behaviour.ollama_unavailable(place, Guest(), SLOWDOWN)
+def test_slots_are_freed(proxy: ProxyTarget) -> None:
+    behaviour.slots_are_freed(proxy, SLOWDOWN)
+
+
+@pytest.mark.long
+def test_ollama_unavailable(proxy: ProxyTarget) -> None:
+    behaviour.ollama_unavailable(proxy, Guest(), SLOWDOWN)

@@ -16,17 +16,17 @@ from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
 from tests.proxy.upstream import Upstream, whole, words
 from tests.support.proxy_rules import behaviour
-from tests.support.proxy_rules.place import Place
+from tests.support.proxy_rules.target import ProxyTarget
 
 R = "/api/ollama"
 
 
-def target_of(web: Httpd, ollama: Ollama) -> Place:
-    return Place((web.address, web.port), web.settings, ollama)
+def target_of(web: Httpd, ollama: Ollama) -> ProxyTarget:
+    return ProxyTarget((web.address, web.port), web.settings, ollama)
 
 
 @pytest.fixture
-def busy(serve: Serve, ollama: Ollama) -> Place:
+def busy(serve: Serve, ollama: Ollama) -> ProxyTarget:
     """A proxy with two slots, and a queue timeout of one second."""
     return target_of(serve(upstream=ollama.address, proxy_max_streams=2, proxy_queue_timeout=1), ollama)
 
@@ -35,11 +35,11 @@ def test_slow_clients(serve: Serve, ollama: Ollama) -> None:
     behaviour.slow_clients(target_of(serve(upstream=ollama.address), ollama), slowdown=2)
 
 
-def test_concurrency_limit(busy: Place) -> None:
+def test_concurrency_limit(busy: ProxyTarget) -> None:
     behaviour.concurrency_limit(busy)
 
 
-def test_slots_are_freed(busy: Place) -> None:
+def test_slots_are_freed(busy: ProxyTarget) -> None:
     behaviour.slots_are_freed(busy)
 
 
@@ -128,7 +128,7 @@ def test_in_flight_response_survives_a_reload(serve: Serve) -> None:
         time.sleep(0.3)
         web.write(web.settings.model_copy(update={"proxy_host_names": ("new.example",)}))
         assert web.reload().code == 0
-        target = Place((web.address, web.port), web.settings, NoOllama())
+        target = ProxyTarget((web.address, web.port), web.settings, NoOllama())
         slowest = max(behaviour.page_seconds(target) for _ in range(30))
         behaviour.wait_until(lambda: call(web.url, "GET", "/", headers={"Host": "new.example"}).status == 200, 2)
         assert talk.is_alive(), "the response ended before the reload"

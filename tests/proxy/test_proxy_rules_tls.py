@@ -13,11 +13,11 @@ from tests.proxy.ollama import Ollama
 from tests.proxy.test_proxy_rules import CASES
 from tests.proxy.test_tls import Site
 from tests.support.proxy_rules.case import Case
-from tests.support.proxy_rules.place import Place
+from tests.support.proxy_rules.target import ProxyTarget
 
 
 @pytest.fixture(scope="module")
-def place(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def proxy(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxyTarget]:
     """Like that of the plain port, through a TLS tunnel."""
     directory = tmp_path_factory.mktemp("site")
     values = {"allowed_origins": ["http://listed.example:8080"], "proxy_max_body": "64k"}
@@ -25,12 +25,12 @@ def place(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPath
     context = site.client.context()
     context.set_alpn_protocols(["http/1.1"])
     with Tunnel((site.web.address, 8443), context, "pi.local") as tunnel:
-        yield Place(tunnel.address, site.web.settings, ollama)
+        yield ProxyTarget(tunnel.address, site.web.settings, ollama)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_proxy_rules_over_tls(case: Case, place: Place) -> None:
-    before = place.ollama.requests()
-    case.run(place)
-    assert call(f"http://{place.netloc}", "GET", "/api/version").status == 200
-    assert place.settled(before + case.expected.upstream + 1) == before + case.expected.upstream + 1
+def test_proxy_rules_over_tls(case: Case, proxy: ProxyTarget) -> None:
+    before = proxy.ollama.requests()
+    case.run(proxy)
+    assert call(f"http://{proxy.netloc}", "GET", "/api/version").status == 200
+    assert proxy.settled(before + case.expected.upstream + 1) == before + case.expected.upstream + 1

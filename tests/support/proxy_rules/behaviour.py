@@ -19,7 +19,7 @@ from typing import Protocol
 
 from tests.acceptance.api import Answer, call
 from tests.support.proxy_rules.case import R, sends
-from tests.support.proxy_rules.place import Place
+from tests.support.proxy_rules.target import ProxyTarget
 from tests.support.proxy_rules.wire import Received, exchange, listen, request
 
 # RequestReadTimeout for a head and a body, plus some tolerance.
@@ -27,10 +27,10 @@ SLOWEST = 12.0
 JSON = ("Content-Type", "application/json")
 
 
-def page_seconds(place: Place) -> float:
+def page_seconds(proxy: ProxyTarget) -> float:
     """How long the chat page takes to load over a new connection."""
     begun = time.monotonic()
-    answer = call(f"http://{place.netloc}", "GET", "/", headers={"Connection": "close"}, timeout=30)
+    answer = call(f"http://{proxy.netloc}", "GET", "/", headers={"Connection": "close"}, timeout=30)
     assert answer.status == 200, answer
     return time.monotonic() - begun
 
@@ -45,10 +45,10 @@ def quick(seconds: list[float], usual: float) -> None:
     assert max(seconds) < 10 * usual, seconds
 
 
-def drip(place: Place, head: bytes, seconds: float) -> Received:
+def drip(proxy: ProxyTarget, head: bytes, seconds: float) -> Received:
     """Send `head`, then a byte every half second, until a response arrives or the connection ends."""
     begun = time.monotonic()
-    with socket.create_connection(place.address, timeout=10) as connection:
+    with socket.create_connection(proxy.address, timeout=10) as connection:
         connection.sendall(head)
         while not select.select([connection], [], [], 0.5)[0] and time.monotonic() < begun + seconds:
             with contextlib.suppress(OSError):
@@ -58,17 +58,17 @@ def drip(place: Place, head: bytes, seconds: float) -> Received:
     return replace(received, seconds=duration)
 
 
-def slow_clients(place: Place, slowdown: float = 1) -> None:
+def slow_clients(proxy: ProxyTarget, slowdown: float = 1) -> None:
     """27: clients that send too slowly get an error and are disconnected; the page stays fast."""
-    slow_head = request("GET", "/", [("Host", place.netloc)])[:-2] + b"X-Slow: "
-    slow_body = request("POST", R, [("Host", place.netloc), JSON, ("Content-Length", "5000")])
+    slow_head = request("GET", "/", [("Host", proxy.netloc)])[:-2] + b"X-Slow: "
+    slow_body = request("POST", R, [("Host", proxy.netloc), JSON, ("Content-Length", "5000")])
     with ThreadPoolExecutor(12) as pool:
-        heads = [pool.submit(drip, place, slow_head, SLOWEST + 10) for _ in range(8)]
+        heads = [pool.submit(drip, proxy, slow_head, SLOWEST + 10) for _ in range(8)]
         # Fewer than the slots: a request uses one while its body is being sent.
-        bodies = [pool.submit(drip, place, slow_body, SLOWEST + 10) for _ in range(2)]
+        bodies = [pool.submit(drip, proxy, slow_body, SLOWEST + 10) for _ in range(2)]
         pages = []
         while not all(one.done() for one in (*heads, *bodies)):
-            pages.append(page_seconds(place))
+            pages.append(page_seconds(proxy))
             time.sleep(0.2)
     for one in (*heads, *bodies):
         received = one.result()
@@ -82,14 +82,14 @@ def slow_clients(place: Place, slowdown: float = 1) -> None:
 class LongResponse:
     """A prompt whose response takes longer than any test, until the end of the block."""
 
-    def __init__(self, place: Place, path: str = R) -> None:
+    def __init__(self, proxy: ProxyTarget, path: str = R) -> None:
         options = {"num_predict": 100000, "num_thread": 1}
         messages = [{"role": "user", "content": "go"}]
         body_fields = {"model": "tinystory", "prompt": "go", "messages": messages, "options": options, "stream": True}
         body = json.dumps(body_fields | ({"max_tokens": 100000} if path.startswith("/v1") else {})).encode()
         self.received = b""
-        self._connection = socket.create_connection(place.address, timeout=120)
-        headers = [("Host", place.netloc), JSON, ("Content-Length", str(len(body)))]
+        self._connection = socket.create_connection(proxy.address, timeout=120)
+        headers = [("Host", proxy.netloc), JSON, ("Content-Length", str(len(body)))]
         self._connection.sendall(request("POST", path, headers, body))
 
     def __enter__(self) -> LongResponse:
@@ -128,13 +128,13 @@ class LongResponse:
 
 
 @contextlib.contextmanager
-def all_slots_used(place: Place) -> Iterator[list[LongResponse]]:
+def all_slots_used(proxy: ProxyTarget) -> Iterator[list[LongResponse]]:
     """As many long responses as there are slots, through different routes."""
     paths = [R, "/api/chat", "/v1/chat/completions"]
     with contextlib.ExitStack() as stack:
         responses = [
-            stack.enter_context(LongResponse(place, paths[number % len(paths)]))
-            for number in range(place.settings.proxy_max_streams)
+            stack.enter_context(LongResponse(proxy, paths[number % len(paths)]))
+            for number in range(proxy.settings.proxy_max_streams)
         ]
         # One of them streams, the others wait in Ollama.
         first, _, _ = select.select(responses, [], [], 60)
@@ -142,16 +142,16 @@ def all_slots_used(place: Place) -> Iterator[list[LongResponse]]:
         yield responses
 
 
-def concurrency_limit(place: Place, slowdown: float = 1) -> None:
+def concurrency_limit(proxy: ProxyTarget, slowdown: float = 1) -> None:
     """28: beyond proxy_max_streams, 503 in JSON after proxy_queue_timeout; the page and the model list stay fast."""
-    wait = place.settings.proxy_queue_timeout
-    with all_slots_used(place), ThreadPoolExecutor(3) as pool:
-        refused = [pool.submit(timed, place, path) for path in (R, "/api/chat", "/v1/chat/completions")]
+    wait = proxy.settings.proxy_queue_timeout
+    with all_slots_used(proxy), ThreadPoolExecutor(3) as pool:
+        refused = [pool.submit(timed, proxy, path) for path in (R, "/api/chat", "/v1/chat/completions")]
         pages, models = [], []
         while not all(one.done() for one in refused):
-            pages.append(page_seconds(place))
+            pages.append(page_seconds(proxy))
             begun = time.monotonic()
-            assert call(f"http://{place.netloc}", "GET", "/api/tags").status == 200
+            assert call(f"http://{proxy.netloc}", "GET", "/api/tags").status == 200
             models.append(time.monotonic() - begun)
             time.sleep(0.1)
         for one in refused:
@@ -164,22 +164,22 @@ def concurrency_limit(place: Place, slowdown: float = 1) -> None:
     quick(models, 0.2 * slowdown)
 
 
-def timed(place: Place, path: str) -> tuple[Answer, float]:
+def timed(proxy: ProxyTarget, path: str) -> tuple[Answer, float]:
     """Send a prompt; the response and its duration."""
     begun = time.monotonic()
-    [answer] = exchange(place.address, *sends("POST", path)(place)).final
+    [answer] = exchange(proxy.address, *sends("POST", path)(proxy)).final
     return answer, time.monotonic() - begun
 
 
-def slots_are_freed(place: Place, slowdown: float = 1) -> None:
+def slots_are_freed(proxy: ProxyTarget, slowdown: float = 1) -> None:
     """29: a client that disconnects mid-response frees its slot and ends the generation."""
-    before = place.ollama.requests()
-    with all_slots_used(place):
+    before = proxy.ollama.requests()
+    with all_slots_used(proxy):
         begun = time.monotonic()
-    slots = place.settings.proxy_max_streams
-    assert place.settled(before + slots, 10 * slowdown) >= before + slots, "generation continues"
+    slots = proxy.settings.proxy_max_streams
+    assert proxy.settled(before + slots, 10 * slowdown) >= before + slots, "generation continues"
     assert time.monotonic() - begun < 10 * slowdown
-    answer, _ = timed(place, R)
+    answer, _ = timed(proxy, R)
     assert answer.status == 200, answer
 
 
@@ -196,20 +196,20 @@ class Control(Protocol):
         """It is available again."""
 
 
-def ollama_unavailable(place: Place, control: Control, slowdown: float = 1) -> None:
+def ollama_unavailable(proxy: ProxyTarget, control: Control, slowdown: float = 1) -> None:
     """30: an Ollama that is killed mid-response, is down, or has no name: an error in JSON."""
-    origin = (f"Origin: {place.listed}",) if place.listed else ()
-    prompt = sends("POST", R, *origin)(place)
+    origin = (f"Origin: {proxy.listed}",) if proxy.listed else ()
+    prompt = sends("POST", R, *origin)(proxy)
 
     def refused(*statuses: int) -> None:
-        [answer] = exchange(place.address, *prompt).final
+        [answer] = exchange(proxy.address, *prompt).final
         assert answer.status in statuses, answer
         assert answer.json()["error"], answer
         assert answer.all("content-type") == ["application/json"], answer
-        assert answer.all("access-control-allow-origin") == ([place.listed] if place.listed else []), answer
-        quick([page_seconds(place) for _ in range(5)], 0.05 * slowdown)
+        assert answer.all("access-control-allow-origin") == ([proxy.listed] if proxy.listed else []), answer
+        quick([page_seconds(proxy) for _ in range(5)], 0.05 * slowdown)
 
-    with LongResponse(place) as response:
+    with LongResponse(proxy) as response:
         response.first_line()
         end = threading.Thread(target=control.stop)
         end.start()
@@ -220,7 +220,7 @@ def ollama_unavailable(place: Place, control: Control, slowdown: float = 1) -> N
     control.remove_name()
     refused(500)
     control.start()
-    wait_until(lambda: exchange(place.address, *prompt).final[0].status == 200, 20 * slowdown)
+    wait_until(lambda: exchange(proxy.address, *prompt).final[0].status == 200, 20 * slowdown)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> None:

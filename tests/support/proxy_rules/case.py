@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.acceptance.api import Answer
-from tests.support.proxy_rules.place import NoListedOrigin, Place
+from tests.support.proxy_rules.target import NoListedOrigin, ProxyTarget
 from tests.support.proxy_rules.wire import Received, exchange, lines_of, request
 
 R = "/api/ollama"
@@ -57,29 +57,29 @@ class Case:
 
     number: int
     name: str
-    request: Callable[[Place], tuple[bytes, ...]]
+    request: Callable[[ProxyTarget], tuple[bytes, ...]]
     expected: Expected
     heads: bool = False
 
-    def fits(self, place: Place) -> bool:
+    def fits(self, proxy: ProxyTarget) -> bool:
         """Whether the proxy has a listed origin, if the case needs one."""
         try:
-            self.request(place)
+            self.request(proxy)
         except NoListedOrigin:
             return False
         return True
 
-    def run(self, place: Place) -> None:
+    def run(self, proxy: ProxyTarget) -> None:
         """Send the request and check the response, but not what reached Ollama.
 
         Raises:
             AssertionError: the response is not as expected.
         """
-        received = exchange(place.address, *self.request(place), heads=self.heads)
-        check(received, self.expected, place)
+        received = exchange(proxy.address, *self.request(proxy), heads=self.heads)
+        check(received, self.expected, proxy)
 
 
-def check(received: Received, expected: Expected, place: Place) -> None:
+def check(received: Received, expected: Expected, proxy: ProxyTarget) -> None:
     """Compare what was received with what is expected.
 
     Raises:
@@ -93,12 +93,12 @@ def check(received: Received, expected: Expected, place: Place) -> None:
     interim = tuple(one.status for one in received.answers if one.status < 200)
     assert interim == expected.interim, received
     if expected.permits is not None:
-        check_permission(answer, place.fill(expected.permits))
+        check_permission(answer, proxy.fill(expected.permits))
     if expected.error:
         assert answer.all("content-type") == ["application/json"], answer
         assert answer.json()["error"], answer
     for name, value in expected.has:
-        assert answer.all(name) == [place.fill(value)], (name, answer)
+        assert answer.all(name) == [proxy.fill(value)], (name, answer)
     assert expected.contains in answer.body, answer
     assert not expected.lacks or expected.lacks not in answer.body, answer
     if expected.closed is not None:
@@ -133,7 +133,7 @@ def sends(
     length: str | None = None,
     close: bool = True,
     version: str = "HTTP/1.1",
-) -> Callable[[Place], tuple[bytes, ...]]:
+) -> Callable[[ProxyTarget], tuple[bytes, ...]]:
     """A well-formed request, except for the given parts.
 
     Args:
@@ -144,11 +144,11 @@ def sends(
         close: request to close the connection after the response.
     """
 
-    def build(place: Place) -> tuple[bytes, ...]:
+    def build(proxy: ProxyTarget) -> tuple[bytes, ...]:
         has_body = method in ("POST", "PUT", "PATCH")
-        content = body if body is not None else place.prompt() if has_body else b""
+        content = body if body is not None else proxy.prompt() if has_body else b""
         lines = [
-            *([("Host", place.fill(host))] if host is not None else []),
+            *([("Host", proxy.fill(host))] if host is not None else []),
             ("Connection", "close" if close else "keep-alive"),
         ]
         if content or has_body:
@@ -156,24 +156,24 @@ def sends(
         if length is None and (content or has_body):
             lines.append(("Content-Length", str(len(content))))
         elif length:
-            lines.append(("Content-Length", place.fill(length)))
+            lines.append(("Content-Length", proxy.fill(length)))
         for header in headers:
-            name, _, value = place.fill(header).partition(": ")
+            name, _, value = proxy.fill(header).partition(": ")
             lines.append((name, value))
-        return (request(method, place.fill(path), lines, content, version),)
+        return (request(method, proxy.fill(path), lines, content, version),)
 
     return build
 
 
-def raw(*lines: str | bytes, body: bytes = b"", follow: bool = True) -> Callable[[Place], tuple[bytes, ...]]:
-    """Exactly these lines with CRLF, an empty one and the body; text may contain the placeholders of `Place.fill`.
+def raw(*lines: str | bytes, body: bytes = b"", follow: bool = True) -> Callable[[ProxyTarget], tuple[bytes, ...]]:
+    """Exactly these lines with CRLF, an empty one and the body; text may contain placeholders of `ProxyTarget.fill`.
 
     `follow`: send a well-formed request right after it, in the same connection, as in request smuggling.
     """
 
-    def build(place: Place) -> tuple[bytes, ...]:
-        filled = (place.fill(line) if isinstance(line, str) else line for line in lines)
-        second = sends("GET", "/api/version")(place)[0] if follow else b""
+    def build(proxy: ProxyTarget) -> tuple[bytes, ...]:
+        filled = (proxy.fill(line) if isinstance(line, str) else line for line in lines)
+        second = sends("GET", "/api/version")(proxy)[0] if follow else b""
         return (lines_of(*filled, "") + body + second,)
 
     return build

@@ -9,10 +9,10 @@ from tests.acceptance.api import call
 from tests.support.proxy_rules.case import Case, Expected, R, sends
 from tests.support.proxy_rules.names import NAMES
 from tests.support.proxy_rules.origins import ORIGINS, PREFLIGHTS
-from tests.support.proxy_rules.place import Place
 from tests.support.proxy_rules.routes import METHODS, ROUTES
 from tests.support.proxy_rules.sizes import BIG, SIZES
 from tests.support.proxy_rules.smuggling import SMUGGLING
+from tests.support.proxy_rules.target import ProxyTarget
 
 UNKNOWN = b'{"model":"no-such-model","prompt":"hi","stream":false}'
 MISSING = b"no-such-model"
@@ -79,23 +79,23 @@ ELSEWHERE: dict[int, list[str]] = {
 }
 
 
-def failures(place: Place, group: str) -> list[str]:
+def failures(proxy: ProxyTarget, group: str) -> list[str]:
     """Run the rows of a group that the proxy supports; a line for each failure.
 
     Raises:
         AssertionError: more or fewer requests than expected reached Ollama.
     """
-    rows = [case for case in GROUPS[group] if case.fits(place)]
-    before = place.ollama.requests()
+    rows = [case for case in GROUPS[group] if case.fits(proxy)]
+    before = proxy.ollama.requests()
     failed = []
     for case in rows:
         try:
-            case.run(place)
+            case.run(proxy)
         except (AssertionError, OSError) as error:
             failed.append(f"{case.number} {case.name}: {error!r}")
     # One more allowed request: Ollama logs it after all earlier ones.
-    assert call(f"http://{place.netloc}", "GET", "/api/version").status == 200
+    assert call(f"http://{proxy.netloc}", "GET", "/api/version").status == 200
     expected = before + sum(case.expected.upstream for case in rows) + 1
-    reached = place.settled(expected)
+    reached = proxy.settled(expected)
     assert failed or reached == expected, f"{reached - before} requests reached Ollama, not {expected - before}"
     return failed

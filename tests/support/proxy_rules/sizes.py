@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.proxy_rules.case import NO_ANSWER, OK, Case, Expected, R, raw, sends
-from tests.support.proxy_rules.place import Place
+from tests.support.proxy_rules.target import ProxyTarget
 
 TOO_LONG = Expected((413,), error=True, closed=True)
 NO_LENGTH = Expected((411,), error=True, closed=True)
@@ -11,9 +11,9 @@ CHUNKS = ("Host: <netloc>", "Transfer-Encoding: chunked", "Content-Type: applica
 BODY = b"2\r\n{}\r\n0\r\n\r\n"
 
 
-def largest(place: Place) -> tuple[bytes, ...]:
+def largest(proxy: ProxyTarget) -> tuple[bytes, ...]:
     """A prompt of exactly the maximum size."""
-    return sends(body=place.prompt(place.limit))(place)
+    return sends(body=proxy.prompt(proxy.limit))(proxy)
 
 
 SIZES = [

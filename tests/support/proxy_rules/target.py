@@ -24,7 +24,7 @@ class Counter(Protocol):
 
 
 @dataclass(frozen=True)
-class Place:
+class ProxyTarget:
     """A proxy under test.
 
     Attributes:
