@@ -1,6 +1,6 @@
 """Hearth's lab: a throwaway virtual machine that stands in for a freshly flashed Raspberry Pi.
 
-`python -m lab --help` is how a person uses it; `lab.status()` is how scripts, inventory and tests do.
+People use `python -m lab --help`; scripts, the inventory and tests use `lab.status()`.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ import sys
 from lab import LabError, guests, hub, smollm2, state, status
 
 _DESCRIPTION = """A throwaway virtual machine that stands in for a freshly flashed Raspberry Pi: Debian trixie with
-systemd, sshd and the user pi, and nothing else. Beside it run the registries that its Docker and its Ollama pull from.
-The first `up` builds everything (about ten minutes); later ones take it from the cache."""
+systemd, sshd and the user pi, and nothing else. Next to it run the registries that its Docker and Ollama pull from.
+The first `up` builds everything (about ten minutes); later ones use the cache."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,11 +20,11 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--guest",
         choices=tuple(guests.ALL),
-        help=f"which guest, each with a lab of its own (default: {guests.VARIABLE}, else {guests.TRIXIE.name})",
+        help=f"kind of guest; each has its own lab (default: {guests.VARIABLE}, else {guests.TRIXIE.name})",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    up = commands.add_parser("up", help="build what is missing and start the lab; a second time it does nothing")
+    up = commands.add_parser("up", help="build what is missing and start the lab; does nothing if it is running")
     up.add_argument(
         "--ssh-port",
         type=_port,
@@ -38,27 +38,29 @@ def parser() -> argparse.ArgumentParser:
         help="port on this machine for the chat page (default: a free one)",
     )
     up.add_argument("--memory", type=int, metavar="MiB", help="the guest's memory (default: 2048)")
-    up.add_argument("--accel", choices=("auto", "kvm", "tcg"), default="auto", help="auto: KVM if it really works here")
+    up.add_argument(
+        "--accel", choices=("auto", "kvm", "tcg"), default="auto", help="auto: KVM if it works on this machine"
+    )
     _add_stack(up)
 
-    down = commands.add_parser("down", help="shut the lab down; its disk stays as it is")
+    down = commands.add_parser("down", help="shut the lab down; its disk is kept")
     down.add_argument("--purge", action="store_true", help="also delete this checkout's disk, snapshots, key and ports")
 
-    shown = commands.add_parser("status", help="say what runs and where")
+    shown = commands.add_parser("status", help="show what is running, and its addresses")
     shown.add_argument("--json", action="store_true", help="as one JSON object")
 
     ssh = commands.add_parser("ssh", help="log in to the guest, or run a command there: ssh -- COMMAND …")
     ssh.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
 
-    snapshot = commands.add_parser("snapshot", help="keep the guest's whole state under a name")
+    snapshot = commands.add_parser("snapshot", help="save the guest's complete state under a name")
     snapshot.add_argument("name", metavar="NAME")
-    restore = commands.add_parser("restore", help="put the guest back to a snapshot (starts it if it is down)")
+    restore = commands.add_parser("restore", help="restore a snapshot (starts the guest if it is down)")
     restore.add_argument("name", metavar="NAME")
-    fresh = commands.add_parser("fresh", help="put the guest back to how it was after its first boot: restore fresh")
+    fresh = commands.add_parser("fresh", help="restore the state after the first boot: restore fresh")
     for command in (restore, fresh):
         _add_stack(command)
-    commands.add_parser("sources", help="ask whether all that the lab fetches can be had today, without building")
-    build = commands.add_parser("build", help="only build what `up` needs, or the named parts")
+    commands.add_parser("sources", help="check that everything the lab downloads is available today, without building")
+    build = commands.add_parser("build", help="build what `up` needs, or only the given parts")
     build.add_argument("parts", type=_part, nargs="*", metavar="PART", help="engine, roots, pebble, …")
     return top
 
@@ -67,14 +69,14 @@ def _add_stack(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--images",
         choices=hub.MODES,
-        help="hub: a deploy fetches from Docker Hub and Ollama's library; built: from registries of the lab, which are "
-        "built here (default: as before, at first built)",
+        help="hub: deploys pull from Docker Hub and Ollama's library; built: from the lab's registries, with images "
+        "that are built here (default: unchanged, initially built)",
     )
     command.add_argument(
         "--models",
         choices=smollm2.KINDS,
-        help=f"built: deploy the tiny models, which tests know word by word, or {smollm2.NAME}, which really answers "
-        "(default: as before, at first tiny)",
+        help=f"with built: deploy the tiny models, whose replies tests know word by word, or {smollm2.NAME}, a "
+        "real language model (default: unchanged, initially tiny)",
     )
 
 
@@ -83,7 +85,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     if arguments.guest:
         state.choose(arguments.guest)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: half-built things are cleared away
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: incomplete parts are deleted
     try:
         if arguments.command == "status":
             return _status(arguments.json)
@@ -96,12 +98,12 @@ def main(argv: list[str] | None = None) -> int:
         print(f"lab: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("lab: interrupted; what was built so far is kept, what was half built is not", file=sys.stderr)
+        print("lab: interrupted; finished parts are kept, incomplete ones were deleted", file=sys.stderr)
         return 130
 
 
 def _work(arguments: argparse.Namespace) -> int:
-    """The commands that change something: stages while they run, a table of times at the end."""
+    """Run a command that changes something; shows stages while it runs and a table of durations at the end."""
     from lab import artefacts, vm
     from lab.progress import Stages
 
@@ -130,7 +132,7 @@ def _work(arguments: argparse.Namespace) -> int:
 def _sources() -> int:
     from lab import sources
 
-    return 0 if sources.look(lambda line: print(line, flush=True)) else 1
+    return 0 if sources.check(lambda line: print(line, flush=True)) else 1
 
 
 def _status(as_json: bool) -> int:
@@ -145,13 +147,13 @@ def _status(as_json: bool) -> int:
         print(f"  machine    {now.accel}, {now.memory} MiB")
         print(f"  images     {', '.join(now.images.values()) or 'from Docker Hub'}")
     for line in now.origins:
-        print(f"  made of    {line}")
+        print(f"  built from {line}")
     print(f"  snapshots  {', '.join(now.snapshots) or 'none'}")
     return 0
 
 
 def _ssh(words: list[str]) -> int:
-    """Become ssh, so that the terminal and signals are its own."""
+    """Replace this process with ssh, which then owns terminal and signals."""
     from lab import ssh
 
     status(must_run=True)
@@ -164,7 +166,7 @@ def _ssh(words: list[str]) -> int:
 def _port(text: str) -> int:
     port = int(text)
     if not 1 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{port} is no port number")
+        raise argparse.ArgumentTypeError(f"{port} is not a port number; use 1 to 65535")
     return port
 
 
@@ -172,7 +174,7 @@ def _part(name: str) -> str:
     from lab import artefacts
 
     if name not in artefacts.ALL:
-        raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(artefacts.ALL)}")
+        raise argparse.ArgumentTypeError(f"unknown part {name}; use one of {', '.join(artefacts.ALL)}")
     return name
 
 

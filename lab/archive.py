@@ -1,7 +1,7 @@
-"""The Debian archive as it is today: its signed indexes, and whether it serves the files that they list.
+"""The Debian archive's current state: its signed indexes, and whether it serves the files that they list.
 
-apt fetches the indexes and verifies their signatures, with the machine's own mirrors and settings, in a directory of
-its own: nothing of the machine's apt is changed, and no root is needed.
+apt fetches the indexes and verifies their signatures, with the machine's mirrors and settings, in a
+separate directory: the machine's own apt state is not changed, and root is not needed.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from lab.errors import LabError
 _HELPER = "/usr/lib/apt/apt-helper"
 _INDEX_FORMAT = "$(CREATED_BY)\t$(RELEASE)\t$(REPO_URI)\t$(FILENAME)"
 HEADERS = {"User-Agent": "hearth-lab"}
-PATIENCE = 20  # seconds for one question
+TIMEOUT = 20  # seconds for one request
 
 
 @dataclass(frozen=True)
 class File:
-    """A file that an index lists. `size` is in bytes; `sha256` is "" where the index has another checksum only."""
+    """A file that an index lists. `size` is in bytes; `sha256` is "" if the index only has another kind of checksum."""
 
     name: str
     uri: str
@@ -55,9 +55,9 @@ class Archive:
     """The indexes of some suites.
 
     Args:
-        directory: where apt keeps them; used again, it only fetches what has changed.
+        directory: where apt stores them; if it is reused, only changes are fetched.
         sources: a .sources text, see `mirrors.Mirrors.sources`.
-        architecture: whose packages these are.
+        architecture: of the packages.
     """
 
     def __init__(self, directory: Path, sources: str, architecture: str = "amd64") -> None:
@@ -73,14 +73,16 @@ class Archive:
             *("-o", f"Dir::State::status={directory / 'status'}", "-o", "Dir::Etc::sourceparts=/dev/null"),
             *("-o", f"Dir::Etc::sourcelist={directory / 'hearth.sources'}", "-o", "Acquire::Languages=none"),
             *("-o", f"APT::Architecture={architecture}", "-o", f"APT::Architectures={architecture}"),
-            *("-o", "APT::Sandbox::User=root", "-o", f"Acquire::http::Timeout={PATIENCE}"),
+            *("-o", "APT::Sandbox::User=root", "-o", f"Acquire::http::Timeout={TIMEOUT}"),
         ]
 
     def refresh(self) -> None:
-        """Fetch the indexes. A suite that does not come is left out; LabError when none comes."""
+        """Fetch the indexes. A suite that can't be fetched is left out; LabError if that is true of all."""
         done = self._run(["apt-get", *self._options, "update"], timeout=300)
         if not self._indexes():
-            raise LabError(f"The Debian archive's indexes did not come:\n{done.stdout[-1500:]}{done.stderr[-1500:]}")
+            raise LabError(
+                f"Could not fetch the indexes of the Debian archive:\n{done.stdout[-1500:]}{done.stderr[-1500:]}"
+            )
 
     def source_packages(self, name: str) -> list[SourcePackage]:
         """All versions of a source package that the indexes list, suite by suite."""
@@ -90,14 +92,14 @@ class Archive:
         return found
 
     def packages(self, names: Iterable[str], release: str = "") -> list[File]:
-        """The files of these packages and of all that they depend on, as an empty system would get them.
+        """The files of these packages and of all their dependencies, as on an empty system.
 
         Args:
             names: packages, or apt's patterns ("?essential").
-            release: the suite that is preferred (apt's -t).
+            release: the preferred suite (apt's -t).
 
         Raises:
-            LabError: apt finds no solution; with its own words.
+            LabError: apt finds no solution; contains its message.
         """
         prefer = ["-t", release] if release else []
         words = ["--print-uris", "-y", "--no-install-recommends", *prefer, "install", *names]
@@ -107,7 +109,7 @@ class Archive:
         return parse_uris(done.stdout)
 
     def _indexes(self, kind: str = "") -> list[tuple[str, str, str]]:
-        """(suite, base address, file) of each index that is there, or of those of one kind."""
+        """(suite, base address, file) of each index that was fetched, or of those of one kind."""
         done = self._run(["apt-get", *self._options, "indextargets", "--format", _INDEX_FORMAT], timeout=30)
         rows = [line.split("\t") for line in done.stdout.splitlines()]
         return [(suite, base, file) for made, suite, base, file in rows if not kind or made == kind]
@@ -119,7 +121,7 @@ class Archive:
                 argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, text=True, env=env
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise LabError(f"The Debian archive did not answer: {error}") from error
+            raise LabError(f"The Debian archive did not respond: {error}") from error
 
 
 def parse_sources(text: str, name: str, suite: str, base: str) -> list[SourcePackage]:
@@ -139,7 +141,7 @@ def parse_sources(text: str, name: str, suite: str, base: str) -> list[SourcePac
 
 
 def parse_uris(text: str) -> list[File]:
-    """What `apt-get --print-uris` prints: 'URI' name size checksum, a line each."""
+    """Parse the output of `apt-get --print-uris`, one line per file: 'URI' name size checksum."""
     found = []
     for line in text.splitlines():
         row = re.match(r"'([^']+)' (\S+) (\d+)(?: SHA256:([0-9a-f]{64}))?", line)
@@ -149,38 +151,38 @@ def parse_uris(text: str) -> list[File]:
 
 
 def problem(file: File) -> str:
-    """Why a file can't be had, in a few words; "" when it is served in the size that the index says."""
+    """Why a file is not available, in a few words; "" if it is served with the size in the index."""
     return problem_at(file.uri, file.size)
 
 
 def problem_at(uri: str, size: int | None = None) -> str:
-    """Why what has that address can't be had; "" when it is served, in that size if one is given. One HEAD request."""
+    """Why an address is not available; "" if it is served, with that size if one is given. One HEAD request."""
     if urlsplit(uri).scheme not in ("http", "https"):
-        return ""  # a mirror on a disk: apt's own business
+        return ""  # a mirror on a disk, which apt checks itself
     try:
-        answer = http(uri).request("HEAD", uri)
+        response = http(uri).request("HEAD", uri)
     except urllib3.exceptions.HTTPError as error:
-        return f"no answer ({error})"
-    if answer.status >= 400:
-        return f"not served ({answer.status})"
-    length = answer.headers.get("Content-Length")
+        return f"no response ({error})"
+    if response.status >= 400:
+        return f"not served ({response.status})"
+    length = response.headers.get("Content-Length")
     if size is not None and length is not None and int(length) != size:
-        return f"served with {length} bytes where the index says {size}"
+        return f"served with {length} bytes instead of {size} as in the index"
     return ""
 
 
 @cache
 def _client(proxy: str) -> urllib3.PoolManager:
-    """Keeps connections, since there are a thousand questions to each server."""
+    """A client that reuses connections, since there are a thousand requests to each server."""
     retries = urllib3.Retry(total=3, backoff_factor=0.3, status_forcelist=(500, 502, 503, 504), raise_on_status=False)
-    timeout = urllib3.Timeout(total=PATIENCE)
+    timeout = urllib3.Timeout(total=TIMEOUT)
     if proxy:
         return urllib3.ProxyManager(proxy, maxsize=32, retries=retries, timeout=timeout, headers=HEADERS)
     return urllib3.PoolManager(maxsize=32, retries=retries, timeout=timeout, headers=HEADERS)
 
 
 def http(uri: str) -> urllib3.PoolManager:
-    """The client for that address: through the proxy that apt uses, or that the environment names."""
+    """The client for that address, which uses apt's proxy or that of the environment."""
     scheme, host = urlsplit(uri).scheme, urlsplit(uri).hostname or ""
     if urllib.request.proxy_bypass(host):
         return _client("")
@@ -198,7 +200,7 @@ def _proxies() -> dict[str, str]:
 
 
 def download(file: File, target: Path, log: Path) -> None:
-    """Fetch a file and check it against the index's checksum. Raises LabError where it is not served or differs."""
+    """Fetch a file and check it against the index's checksum. Raises LabError if it is not served or differs."""
     checksum = [f"SHA256:{file.sha256}"] if file.sha256 else []
-    options = ["-o", "APT::Sandbox::User=root", "-o", f"Acquire::http::Timeout={PATIENCE}", "-o", "Acquire::Retries=2"]
+    options = ["-o", "APT::Sandbox::User=root", "-o", f"Acquire::http::Timeout={TIMEOUT}", "-o", "Acquire::Retries=2"]
     shell.run([_HELPER, *options, "download-file", file.uri, target, *checksum], log, timeout=300)

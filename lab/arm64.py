@@ -1,7 +1,7 @@
-"""The arm64 guest's parts, made on this machine by cross compilers: builder, programs, base and images.
+"""The arm64 guest's parts, built on this machine by cross compilers: builder, programs, base and images.
 
-They stand beside the usual ones and never take their place. The recipes are written for amd64; `INSTEAD` has the words
-in which arm64's differ, and what compiles has recipes of its own.
+They do not replace the usual parts. The recipes are written for amd64; `SUBSTITUTIONS` lists what differs for arm64.
+What is compiled has separate recipes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PACKAGES = (
     *(f"{name}:arm64" for name in _LIBRARIES),
 )
 _TRIPLET = ("x86_64-linux-gnu", "aarch64-linux-gnu")
-INSTEAD = {
+SUBSTITUTIONS = {
     "builder.sh": (("--variant=apt ", "--variant=apt --architectures=amd64,arm64 "),),
     "base.sh": (("--variant=extract ", "--variant=extract --architectures=arm64 "),),
     "images.sh": (('"${buildah[@]}" bud ', '"${buildah[@]}" bud --arch arm64 '),),
@@ -29,8 +29,8 @@ INSTEAD = {
 
 
 def recipe(name: str) -> str:
-    """The text of a recipe of the usual parts, for arm64."""
-    return builder.adapted(name, INSTEAD[name], () if name == "builder.sh" else (_TRIPLET,))
+    """The text of a usual part's recipe, adapted to arm64."""
+    return builder.adapted(name, SUBSTITUTIONS[name], () if name == "builder.sh" else (_TRIPLET,))
 
 
 def _builder(_: Paths, out: Path, log: Path) -> None:
@@ -57,7 +57,7 @@ def _images(paths: Paths, out: Path, log: Path) -> None:
 PARTS = (
     Artefact(
         "builder-arm64",
-        "Make the builder for arm64",
+        "Build the builder for arm64",
         lambda: [recipe("builder.sh"), *PACKAGES],
         _builder,
     ),
@@ -75,10 +75,10 @@ PARTS = (
         _httpd,
         ("builder-arm64",),
     ),
-    Artefact("base-arm64", "Make the images' base for arm64", lambda: [recipe("base.sh")], _base, ("builder",)),
+    Artefact("base-arm64", "Build the images' base for arm64", lambda: [recipe("base.sh")], _base, ("builder",)),
     Artefact(
         "images-arm64",
-        "Make the images for arm64",
+        "Build the images for arm64",
         lambda: [recipe("images.sh"), *images.inputs()],
         _images,
         ("base-arm64", "httpd-arm64", "ollama-arm64", "tools"),

@@ -1,4 +1,4 @@
-"""One thing that the lab builds and keeps."""
+"""A part that the lab builds and caches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Paths = dict[str, Path]
 
 @dataclass(frozen=True)
 class Artefact:
-    """One cached directory. `inputs` and the keys of `needs` make its key; `build(paths, out, log)` fills it."""
+    """A cached directory. Its key is made of `inputs` and the keys of `needs`; `build(paths, out, log)` fills it."""
 
     name: str
     what: str

@@ -1,4 +1,4 @@
-"""What the lab builds, what each part is built from, and building it: independent parts at the same time."""
+"""The parts that the lab builds, and their dependencies. Independent parts are built at the same time."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _roots(paths: Paths, out: Path, log: Path) -> None:
 
 
 def _models(paths: Paths, out: Path, log: Path) -> None:
-    from lab import model_store  # needs numpy and gguf, which only building does
+    from lab import model_store  # needs numpy and gguf, which nothing but a build needs
 
     model_store.build(paths["builder"] / "root", paths["ollama"] / "ollama", paths["tools"], out, log)
 
@@ -95,20 +95,20 @@ ALL = {
         ),
         Artefact(
             "builder",
-            "Make the trixie builder",
+            "Build the trixie builder",
             lambda: [builder.recipe("builder.sh"), *builder.PACKAGES],
             lambda _, out, log: builder.build(out, log),
         ),
         Artefact(
             "engine",
-            "Make a root directory with Docker",
+            "Build a root directory with Docker",
             lambda: [builder.recipe("builder.sh"), *engine.PACKAGES],
             lambda _, out, log: builder.build(out, log, packages=engine.PACKAGES),
         ),
         *(
             Artefact(
                 kind.artefact,
-                "Make the guest" if kind == guests.TRIXIE else f"Make the guest ({kind.name})",
+                "Build the guest" if kind == guests.TRIXIE else f"Build the guest ({kind.name})",
                 partial(guest.inputs, kind),
                 partial(_guest, kind),
             )
@@ -151,18 +151,18 @@ ALL = {
         ),
         Artefact(
             "docker-repository",
-            "Make a stand-in for Docker's apt repository",
+            "Build a replica of Docker's apt repository",
             docker_repository.inputs,
             _docker_repository,
             ("builder",),
         ),
-        Artefact("base", "Make the images' base", lambda: [builder.recipe("base.sh")], _base, ("builder",)),
-        Artefact("images", "Make the images", images.inputs, _images, ("base", "httpd", "ollama", "tools")),
+        Artefact("base", "Build the images' base", lambda: [builder.recipe("base.sh")], _base, ("builder",)),
+        Artefact("images", "Build the images", images.inputs, _images, ("base", "httpd", "ollama", "tools")),
         Artefact("roots", "Unpack the images", lambda: [image_roots.RECIPE], _roots, ("images",)),
-        Artefact("models", "Make the tiny models", models.inputs, _models, ("builder", "ollama", "tools")),
+        Artefact("models", "Build the tiny models", models.inputs, _models, ("builder", "ollama", "tools")),
         Artefact(
             "smollm2",
-            f"Fetch {smollm2.NAME}, a model that really answers",
+            f"Fetch {smollm2.NAME}, a real language model",
             smollm2.inputs,
             _smollm2,
             ("builder", "ollama", "tools", "models"),
@@ -173,15 +173,15 @@ ALL = {
 
 
 def keys() -> dict[str, str]:
-    """The key of every artefact as the recipes stand now."""
+    """The key of every artefact, from the current recipes."""
     found: dict[str, str] = {}
-    for name, part in ALL.items():  # in an order that has needs first
+    for name, part in ALL.items():  # dependencies come first
         found[name] = cache.key_of(name, mirrors.SUITE, "amd64", *part.inputs(), *(found[n] for n in part.needs))
     return found
 
 
 def missing(wanted: tuple[str, ...]) -> list[str]:
-    """Those of `wanted`, and of what building them takes, that must be built."""
+    """Those of `wanted`, and of their dependencies, that must be built."""
     key = keys()
     absent: list[str] = []
 
@@ -197,9 +197,9 @@ def missing(wanted: tuple[str, ...]) -> list[str]:
 
 
 def build(wanted: tuple[str, ...], stages: Stages) -> Paths:
-    """The directories of the artefacts, built where they are missing, two or three at a time.
+    """The directories of the artefacts; missing ones are built, two or three at a time.
 
-    What could not be fetched and the lab can do without is said, and left out.
+    Optional artefacts that could not be fetched are reported and left out.
     """
     key = keys()
     todo = missing(wanted)
@@ -216,13 +216,13 @@ def build(wanted: tuple[str, ...], stages: Stages) -> Paths:
             try:
                 cache.build_once(name, key[name], partial(part.build, paths))
             except Unavailable as error:
-                stages.say(f"  {error}")
+                stages.log(f"  {error}")
                 del paths[name]
                 return
         for line in origin.lines(paths[name]):
-            stages.say(f"  {line}")
+            stages.log(f"  {line}")
 
-    # A thread per part: those that wait for others cost nothing, those that run share the processors.
+    # A thread per part: waiting threads cost nothing, running ones share the processors.
     with ThreadPoolExecutor(max_workers=len(todo) or 1) as pool:
         for name in todo:
             done[name] = pool.submit(make, name)

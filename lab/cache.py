@@ -1,8 +1,8 @@
 """The cache of built artefacts, shared by every checkout of one user.
 
-`<cache>/lab/<artefact>-<key>/` holds a finished artefact. The key is a hash of all that it was built from, so a
-changed recipe simply misses. Builds happen in `.tmp-<artefact>-…` beside it and are renamed when complete: a
-directory with its final name is whole. One flock per artefact keeps two checkouts from building at once.
+`<cache>/lab/<artefact>-<key>/` holds a finished artefact. The key is a hash of everything it was built from, so a
+changed recipe is a cache miss. Builds happen in `.tmp-<artefact>-…` in the same directory and are renamed when done: a
+directory with its final name is complete. One flock per artefact prevents two checkouts from building it at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ KEY_LENGTH = 12
 
 
 def root() -> Path:
-    """Where artefacts live: $HEARTH_CACHE, else $XDG_CACHE_HOME/hearth, else ~/.cache/hearth."""
+    """The cache directory: $HEARTH_CACHE, else $XDG_CACHE_HOME/hearth, else ~/.cache/hearth."""
     home = os.environ.get("HEARTH_CACHE")
     if not home:
         home = str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hearth")
@@ -41,14 +41,14 @@ def path_of(name: str, key: str) -> Path:
 
 
 def log_of(name: str, key: str) -> Path:
-    """The build log: beside the artefact rather than in it, since it must survive a failed build."""
+    """The build log, outside the artefact because it must survive a failed build."""
     return root() / "logs" / f"{name}-{key}.log"
 
 
 def build_once(name: str, key: str, build: Callable[[Path, Path], None]) -> Path:
-    """The artefact's directory, built by `build(directory, log)` if it is not there yet.
+    """The artefact's directory, built by `build(directory, log)` if it is missing.
 
-    `build` gets an empty directory to fill; it must raise when what it made is not complete.
+    `build` gets an empty directory to fill; it must raise if the result is incomplete.
     """
     final = path_of(name, key)
     if final.is_dir():
@@ -58,7 +58,7 @@ def build_once(name: str, key: str, build: Callable[[Path, Path], None]) -> Path
     with _locked(root() / f"{name}.lock"):
         if final.is_dir():  # another checkout built it while we waited
             return final
-        for stale in root().glob(f".tmp-{name}-*"):  # we hold the lock, so these belong to builds that died
+        for stale in root().glob(f".tmp-{name}-*"):  # we hold the lock, so these are leftovers of interrupted builds
             remove(stale)
         log.unlink(missing_ok=True)
         work = root() / f".tmp-{name}-{key}"
@@ -73,7 +73,7 @@ def build_once(name: str, key: str, build: Callable[[Path, Path], None]) -> Path
 
 
 def remove(directory: Path) -> None:
-    """Delete a tree, its root-owned files too."""
+    """Delete a tree, including files owned by root."""
     shell.read([*_rm(), directory], timeout=300, root=True)
 
 

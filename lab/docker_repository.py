@@ -1,7 +1,7 @@
-"""An apt repository that stands in for Docker's own, which can't be asked for: for guests whose Docker won't do.
+"""A replica of Docker's apt repository, which the lab can't reach, for guests whose Debian has no suitable Docker.
 
-It has Docker's names, paths, dependencies and maintainer scripts' effects, and a key that is fetched as Docker's is.
-The programs in it are Debian's builds of the engine, not Docker's.
+Names, paths, dependencies, effects of the maintainer scripts and the way its key is fetched are those of Docker's
+repository. The programs are Debian's builds of the engine, not Docker's.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ SUITE = BOOKWORM.suite
 
 
 def inputs() -> list[str]:
-    """What it is made from, for its key."""
+    """Everything it is built from, for its key."""
     files = [f"{path.name}\n{path.read_text()}" for path in sorted(CONTROL.iterdir())]
     return [builder.recipe("docker_repository.sh"), builder.recipe("apt.sh"), SUITE, *files]
 
 
 def build(root: Path, out: Path, log: Path) -> None:
-    """Fill `out` with `debian/`, which belongs at docker_apt_url."""
+    """Fill `out` with `debian/`, to be served at docker_apt_url."""
     work = out / "work"
     work.mkdir()
     for name in ("docker_repository.sh", "apt.sh"):

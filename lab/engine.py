@@ -1,4 +1,4 @@
-"""A root directory with Debian's Docker: for an engine on this machine's own processors, in tests that measure time."""
+"""A root directory with Debian's Docker, for tests that measure time: its engine runs without emulation."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""The one exception that the lab raises for what a person can act on."""
+"""The lab's exceptions for errors that the user can fix."""
 
 from __future__ import annotations
 
 
 class LabError(Exception):
-    """Something the lab needs is missing or failed; the message is for reading, no traceback needed."""
+    """Something the lab needs is missing or failed; the message is shown without a traceback."""
 
 
 class Unavailable(LabError):
-    """Something that the lab can do without could not be fetched."""
+    """An optional part could not be fetched."""

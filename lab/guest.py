@@ -9,12 +9,12 @@ from lab import builder, guests, mirrors
 from lab.guests import Guest
 
 FILES = Path(__file__).parent / "guest"
-OWN_FILES = Path(__file__).parent / "guest_files"  # of one kind of guest: these take the place of the common ones
+OWN_FILES = Path(__file__).parent / "guest_files"  # of one kind of guest: these replace the common ones
 DISK_SIZE = "12G"  # virtual; the filesystem fills it, the file holds only what is used
 
 
 def inputs(guest: Guest = guests.TRIXIE) -> list[str]:
-    """Everything the guest is made from, for its key. The mirrors count: they are written into it."""
+    """Everything the guest is built from, for its key, including the mirrors, which are written into it."""
     return [
         recipe(guest),
         DISK_SIZE,
@@ -25,12 +25,12 @@ def inputs(guest: Guest = guests.TRIXIE) -> list[str]:
 
 
 def recipe(guest: Guest) -> str:
-    """The recipe's text. It is written for trixie; another guest's differs in a word or two."""
-    return builder.adapted("guest.sh", guest.instead)
+    """The recipe's text. It is written for trixie; other guests substitute a word or two."""
+    return builder.adapted("guest.sh", guest.substitutions)
 
 
 def files(guest: Guest) -> dict[Path, Path]:
-    """Files that are copied over the guest's root: where they go, and where they are here."""
+    """Files that are copied over the guest's root: path in the guest → path here."""
     found: dict[Path, Path] = {}
     for directory in (FILES, OWN_FILES / guest.name):
         found |= {path.relative_to(directory): path for path in directory.rglob("*") if path.is_file()}
@@ -44,5 +44,5 @@ def build(guest: Guest, out: Path, log: Path) -> None:
     for name, path in files(guest).items():
         (root_files / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, root_files / name)
-    # mmdebstrap keeps the sources under their name in the guest's /etc/apt/sources.list.d (with a number before it).
-    builder.debian(guest.suite, out, script, [root_files, DISK_SIZE], log, guest.patience)
+    # mmdebstrap keeps the sources under their name in the guest's /etc/apt/sources.list.d (with a number as prefix).
+    builder.debian(guest.suite, out, script, [root_files, DISK_SIZE], log, guest.build_timeout)

@@ -1,4 +1,4 @@
-"""The kinds of guests: which Debian each is, and what it needs beside it."""
+"""The kinds of guests: the Debian release of each, and what else it needs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lab.errors import LabError
 from lab.hub import BUILT, HUB
 from lab.smollm2 import REAL, TINY
 
-VARIABLE = "HEARTH_LAB_GUEST"  # of the environment, so that inventories and tests mean the same guest
+VARIABLE = "HEARTH_LAB_GUEST"  # in the environment: inventories and tests use the same guest
 
 
 @dataclass(frozen=True)
@@ -17,15 +17,15 @@ class Guest:
     """One kind.
 
     Attributes:
-        name: what a person chooses it by.
+        name: as chosen with --guest.
         suite: the Debian release.
-        architecture: its processor, as dpkg names it.
+        architecture: dpkg's name of its processor.
         artefact: name of its disk, kernel and initrd in the cache.
         images: name of the container images that it pulls.
-        instead: words of recipes/guest.sh, and what this guest has in their place.
-        key_in_firmware: its systemd takes our ssh key from the firmware, not from the kernel's arguments.
-        patience: seconds that making it may take. Another processor's packages are set up under emulation.
-        docker_packages: beside it runs an apt repository that stands in for Docker's own.
+        substitutions: in recipes/guest.sh, (old, new) each.
+        key_in_firmware: its systemd reads our ssh key from the firmware, not from the kernel's arguments.
+        build_timeout: in seconds. Another processor's packages are set up under emulation.
+        docker_packages: it uses the lab's replica of Docker's apt repository.
     """
 
     name: str
@@ -33,13 +33,13 @@ class Guest:
     artefact: str
     architecture: str = "amd64"
     images: str = "images"
-    instead: tuple[tuple[str, str], ...] = ()
+    substitutions: tuple[tuple[str, str], ...] = ()
     key_in_firmware: bool = False
     docker_packages: bool = False
-    patience: int = 900
+    build_timeout: int = 900
 
     def needed(self, mode: str = BUILT, model: str = TINY) -> tuple[str, ...]:
-        """The artefacts that a lab with this guest takes.
+        """The artefacts that a lab with this guest needs.
 
         Args:
             mode: one of lab.hub.MODES.
@@ -53,24 +53,24 @@ class Guest:
 
 
 TRIXIE = Guest("trixie", "trixie", "guest")
-# Its own Docker is too old and has no Compose plugin, so the deploy takes Docker's packages.
+# Debian 12's Docker is too old and has no Compose plugin, so the deploy installs Docker's packages.
 BOOKWORM = Guest(
     "bookworm",
     "bookworm",
     "guest-bookworm",
-    instead=(("\n  trixie ", "\n  bookworm "),),
+    substitutions=(("\n  trixie ", "\n  bookworm "),),
     key_in_firmware=True,
     docker_packages=True,
 )
-# The processor of a Pi, emulated by QEMU whatever this machine is.
+# The processor of a Pi, always emulated by QEMU.
 ARM64 = Guest(
     "arm64",
     "trixie",
     "guest-arm64",
     architecture="arm64",
     images="images-arm64",
-    patience=5400,
-    instead=(
+    build_timeout=5400,
+    substitutions=(
         ("--variant=minbase", "--variant=minbase --architectures=arm64"),
         ("linux-image-cloud-amd64", "linux-image-cloud-arm64"),
     ),
@@ -79,13 +79,13 @@ ALL = {guest.name: guest for guest in (TRIXIE, BOOKWORM, ARM64)}
 
 
 def chosen() -> Guest:
-    """The guest that HEARTH_LAB_GUEST names, trixie without it; LabError when there is none of that name."""
+    """The guest named by HEARTH_LAB_GUEST, else trixie; LabError for an unknown name."""
     name = chosen_name()
     if name not in ALL:
-        raise LabError(f"{VARIABLE}={name!r}: there is no such guest; there are: {', '.join(ALL)}.")
+        raise LabError(f"{VARIABLE}={name!r}: unknown guest; use one of {', '.join(ALL)}.")
     return ALL[name]
 
 
 def chosen_name() -> str:
-    """The same without looking whether there is such a guest."""
+    """The same, without checking the name."""
     return os.environ.get(VARIABLE) or TRIXIE.name

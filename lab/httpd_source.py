@@ -1,8 +1,8 @@
-"""Where httpd comes from: the pinned source wherever the archive still has it, else the next best.
+"""The origin of httpd: the pinned source if the archive still serves it, else the next best.
 
-An archive keeps only the newest version in each suite, and at times lists files that it does not serve. So there are
-several ways, tried in order: the pinned tarball from any suite, the newest other source of the same series, and
-Debian's own binary package laid out like the official image. Debian's signed index vouches for what is not pinned.
+An archive keeps only the newest version in each suite, and sometimes lists files that it does not serve. So several
+sources are attempted in this order: the pinned tarball from any suite, the newest other tarball of the same series, and
+Debian's binary package in the layout of the official image. What is not pinned is verified by Debian's signed index.
 """
 
 from __future__ import annotations
@@ -16,53 +16,53 @@ from lab import mirrors, versions
 from lab.archive import Archive, SourcePackage, download
 from lab.errors import LabError
 
-VARIABLE = "HEARTH_LAB_HTTPD"  # takes one way alone, to try it: one of WAYS
-WAYS = ("pinned", "newest", "package")
+VARIABLE = "HEARTH_LAB_HTTPD"  # restricts it to one kind of source, to test it: one of KINDS
+KINDS = ("pinned", "newest", "package")
 SERIES = "2.4."
-# The lab's release, its security suite, and the releases beside it.
+# The lab's release, its security suite, and the neighbouring releases.
 SUITES = (mirrors.SUITE, f"{mirrors.SUITE}-security", "bookworm", "bookworm-security", "forky", "sid")
 PACKAGE = "apache2-bin"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What was got, and a sentence that says what and why. `tarball` is None for Debian's binary package."""
+    """The chosen source, and a sentence that names it and the reason. `tarball` is None for Debian's binary package."""
 
     tarball: Path | None
     version: str
     sentence: str
 
 
-def chosen_ways() -> tuple[str, ...]:
-    """The ways that may be taken; LabError when HEARTH_LAB_HTTPD names none."""
+def allowed_kinds() -> tuple[str, ...]:
+    """The kinds of source that may be used; LabError if HEARTH_LAB_HTTPD has an invalid value."""
     named = os.environ.get(VARIABLE, "")
-    if named and named not in WAYS:
+    if named and named not in KINDS:
         raise LabError(
-            f"{VARIABLE}={named!r}: use one of {', '.join(WAYS)}, or leave it unset to try them in that order."
+            f"{VARIABLE}={named!r}: use one of {', '.join(KINDS)}, or leave it unset to try them in that order."
         )
-    return (named,) if named else WAYS
+    return (named,) if named else KINDS
 
 
 def inputs() -> list[str]:
-    """What decides about the choice, for the key of what is built from it."""
-    return [versions.HTTPD, versions.HTTPD_SHA256, *chosen_ways()]
+    """What the choice depends on, for the key of the result."""
+    return [versions.HTTPD, versions.HTTPD_SHA256, *allowed_kinds()]
 
 
 def listed(directory: Path) -> list[SourcePackage]:
-    """What the indexes of all suites that may have it list today. `directory`: where apt keeps the indexes."""
+    """The versions in the current indexes of all suites. `directory`: where apt stores the indexes."""
     archive = Archive(directory, mirrors.of_this_machine().source_indexes(SUITES))
     archive.refresh()
     return archive.source_packages("apache2")
 
 
-def candidates(listed: Iterable[SourcePackage], ways: Iterable[str] = WAYS) -> list[tuple[str, SourcePackage]]:
-    """(way, source) in the order in which they are tried, out of all that the indexes list."""
+def candidates(listed: Iterable[SourcePackage], kinds: Iterable[str] = KINDS) -> list[tuple[str, SourcePackage]]:
+    """(kind, source) of everything that the indexes list, in the order of preference."""
     listed = list(listed)
     pinned = [one for one in listed if one.tarball.sha256 == versions.HTTPD_SHA256]
     others = [one for one in listed if one not in pinned and one.upstream.startswith(SERIES)]
     newest = sorted(others, key=lambda one: _order(one.upstream), reverse=True)  # stable: suites stay in order
-    by_way = {"pinned": pinned, "newest": newest}
-    return [(way, one) for way in ways if way in by_way for one in by_way[way]]
+    by_kind = {"pinned": pinned, "newest": newest}
+    return [(kind, one) for kind in kinds if kind in by_kind for one in by_kind[kind]]
 
 
 def fetch(
@@ -71,37 +71,37 @@ def fetch(
     log: Path,
     get: Callable[[SourcePackage, Path, Path], None] | None = None,
 ) -> Choice:
-    """Put the first tarball that can be had at `target`; without any, the choice is Debian's package.
+    """Download the first available tarball to `target`; if none is, the choice is Debian's package.
 
     Args:
         listed: what the indexes list.
-        get: downloads one, raising LabError where that fails (for tests).
+        get: downloads one, raising LabError if that fails (for tests).
 
     Raises:
-        LabError: nothing is left to try, with what became of each.
+        LabError: no kind of source is available; with the reason for each.
     """
-    ways = chosen_ways()
+    kinds = allowed_kinds()
     get = get or (lambda one, to, writes: download(one.tarball, to, writes))
-    missing: dict[str, list[str]] = {}  # upstream version → suites that list it and do not serve it
-    for way, one in candidates(listed, ways):
+    missing: dict[str, list[str]] = {}  # upstream version → suites that list it but do not serve it
+    for kind, one in candidates(listed, kinds):
         try:
             get(one, target, log)
         except LabError:
             target.unlink(missing_ok=True)
             missing.setdefault(one.upstream, []).append(one.suite)
             continue
-        what = "the pinned source" if way == "pinned" else "the newest source that is served"
-        return Choice(target, one.upstream, f"httpd {one.upstream}: {what}, from {one.suite}{_why_not(missing, way)}")
-    if "package" not in ways:
-        tried = _why_not(missing, "") or ": no suite lists it"
-        raise LabError(f"The archive has no source of httpd for {VARIABLE}={'/'.join(ways)}{tried}.")
-    return Choice(None, "", f"Debian's own package, since no source can be had{_why_not(missing, 'package')}")
+        what = "the pinned source" if kind == "pinned" else "the newest source that is served"
+        return Choice(target, one.upstream, f"httpd {one.upstream}: {what}, from {one.suite}{_why_not(missing, kind)}")
+    if "package" not in kinds:
+        reasons = _why_not(missing, "") or ": no suite lists it"
+        raise LabError(f"The archive has no source of httpd for {VARIABLE}={'/'.join(kinds)}{reasons}.")
+    return Choice(None, "", f"Debian's package, since no source is available{_why_not(missing, 'package')}")
 
 
-def _why_not(missing: dict[str, list[str]], way: str) -> str:
-    """Of what was wanted before: where it is listed and not served, or that nobody lists the pinned one."""
-    parts = [f"{version} is listed by {', '.join(suites)} and not served" for version, suites in missing.items()]
-    if way not in ("", "pinned") and versions.HTTPD not in missing and "pinned" in chosen_ways():
+def _why_not(missing: dict[str, list[str]], kind: str) -> str:
+    """Why preferred sources were not used: they are listed but not served, or no suite lists the pinned one."""
+    parts = [f"{version} is listed by {', '.join(suites)} but not served" for version, suites in missing.items()]
+    if kind not in ("", "pinned") and versions.HTTPD not in missing and "pinned" in allowed_kinds():
         parts.insert(0, f"no suite lists the pinned {versions.HTTPD}")
     return f" ({'; '.join(parts)})" if parts else ""
 

@@ -1,6 +1,6 @@
-"""Where images and models come from: Docker Hub and Ollama's library where they answer, else what the lab builds.
+"""The origin of images and models: Docker Hub and Ollama's library if they respond, else the lab's own builds.
 
-Nothing but Python's own library is imported: the choice comes before anything is installed.
+Imports nothing but the standard library: the choice is made before anything is installed.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from pathlib import Path
 HUB, BUILT = "hub", "built"
 AUTO = "auto"
 MODES = (HUB, BUILT)
-PATIENCE = 5.0  # seconds for all questions together
+TIMEOUT = 5.0  # seconds for all requests together
 KVM = Path("/dev/kvm")
 
-# Some services refuse the name of Python's own client.
+# Some services refuse the user agent of Python's client.
 _HEADERS = {"User-Agent": "hearth-lab", "Accept": "application/vnd.docker.distribution.manifest.v2+json, */*"}
 
 
 @dataclass(frozen=True)
-class Question:
-    """A GET request that shows whether a service can be used.
+class Probe:
+    """A GET request that shows whether a service is usable.
 
     Attributes:
-        url: what is asked.
-        status: that of the right answer.
-        fits: whether body and headers are the service's; a captive portal answers as well.
+        url: to request.
+        status: of the expected response.
+        matches: whether body and headers are those of the service; a captive portal responds as well.
     """
 
     url: str
     status: int
-    fits: Callable[[bytes, Mapping[str, str]], bool]
+    matches: Callable[[bytes, Mapping[str, str]], bool]
 
 
 def _challenges(_: bytes, headers: Mapping[str, str]) -> bool:
@@ -45,24 +45,24 @@ def _challenges(_: bytes, headers: Mapping[str, str]) -> bool:
 
 
 def _object_with(key: str) -> Callable[[bytes, Mapping[str, str]], bool]:
-    def fits(body: bytes, _: Mapping[str, str]) -> bool:
+    def matches(body: bytes, _: Mapping[str, str]) -> bool:
         try:
             return key in json.loads(body)
         except ValueError:
             return False
 
-    return fits
+    return matches
 
 
-# The requests with which a pull of the official images, and of the lab's model, begins.
-QUESTIONS = {
-    "registry-1.docker.io": Question("https://registry-1.docker.io/v2/", 401, _challenges),
-    "auth.docker.io": Question(
+# The first requests of a pull of the official images and of the lab's model.
+PROBES = {
+    "registry-1.docker.io": Probe("https://registry-1.docker.io/v2/", 401, _challenges),
+    "auth.docker.io": Probe(
         "https://auth.docker.io/token?service=registry.docker.io&scope=repository:library/httpd:pull",
         200,
         _object_with("token"),
     ),
-    "registry.ollama.ai": Question(
+    "registry.ollama.ai": Probe(
         "https://registry.ollama.ai/v2/library/smollm2/manifests/135m", 200, _object_with("layers")
     ),
 }
@@ -70,51 +70,51 @@ QUESTIONS = {
 
 @dataclass(frozen=True)
 class Choice:
-    """A mode, and a sentence that says why."""
+    """A mode and the reason for it."""
 
     mode: str
     why: str
 
 
 def choose(
-    asked: str = AUTO,
-    look: Callable[[], dict[str, str]] | None = None,
+    requested: str = AUTO,
+    probe: Callable[[], dict[str, str]] | None = None,
     kvm: Callable[[], bool] = lambda: os.access(KVM, os.R_OK | os.W_OK),
 ) -> Choice:
-    """The mode that was asked for, or with "auto" the one that fits this machine.
+    """The requested mode, or with "auto" the one that suits this machine.
 
     Args:
-        asked: "auto" or one of MODES.
-        look: as `problems`, for tests.
-        kvm: whether this machine offers KVM.
+        requested: "auto" or one of MODES.
+        probe: replaces `problems` in tests.
+        kvm: whether this machine has KVM.
     """
-    if asked != AUTO:
-        return Choice(asked, "as asked for")
-    wrong = (look or problems)()
+    if requested != AUTO:
+        return Choice(requested, "as requested")
+    wrong = (probe or problems)()
     if wrong:
         names = {what: [name for name in wrong if wrong[name] == what] for what in wrong.values()}
         return Choice(BUILT, "; ".join(f"{', '.join(of)}: {what}" for what, of in names.items()))
     if not kvm():
         return Choice(
-            BUILT, f"Docker Hub answers, but {KVM} can't be used, and an emulated guest unpacks images slowly"
+            BUILT, f"Docker Hub responds, but {KVM} is not usable, and an emulated guest unpacks images slowly"
         )
-    return Choice(HUB, "Docker Hub and Ollama's library answer")
+    return Choice(HUB, "Docker Hub and Ollama's library respond")
 
 
-def problems(questions: Mapping[str, Question] | None = None, patience: float = PATIENCE) -> dict[str, str]:
-    """Which services don't answer and why, by name, after at most `patience` seconds; empty when all do.
+def problems(probes: Mapping[str, Probe] | None = None, timeout: float = TIMEOUT) -> dict[str, str]:
+    """Why services are not usable, by name, after at most `timeout` seconds; empty if all are.
 
-    Asked directly, without this machine's HTTP proxy: the guest has none.
+    Requests bypass this machine's HTTP proxy, since the guest has none.
     """
-    questions = QUESTIONS if questions is None else questions
-    found = dict.fromkeys(questions, f"no answer within {patience:.0f} s")
+    probes = PROBES if probes is None else probes
+    found = dict.fromkeys(probes, f"no response within {timeout:.0f} s")
 
-    def ask(name: str) -> None:
-        found[name] = _problem(questions[name], patience)
+    def run(name: str) -> None:
+        found[name] = _problem(probes[name], timeout)
 
-    # Daemons, since a name look-up has no deadline of its own and must not keep the program from ending.
-    threads = [threading.Thread(target=ask, args=[name], daemon=True) for name in questions]
-    until = time.monotonic() + patience
+    # Daemon threads, since a name look-up has no timeout and must not keep the program running.
+    threads = [threading.Thread(target=run, args=[name], daemon=True) for name in probes]
+    until = time.monotonic() + timeout
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -122,17 +122,17 @@ def problems(questions: Mapping[str, Question] | None = None, patience: float = 
     return {name: what for name, what in list(found.items()) if what}
 
 
-def _problem(question: Question, patience: float) -> str:
+def _problem(probe: Probe, timeout: float) -> str:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(urllib.request.Request(question.url, headers=_HEADERS), timeout=patience) as answer:
-            status, headers, body = answer.status, answer.headers, answer.read(1 << 20)
+        with opener.open(urllib.request.Request(probe.url, headers=_HEADERS), timeout=timeout) as response:
+            status, headers, body = response.status, response.headers, response.read(1 << 20)
     except urllib.error.HTTPError as error:
         status, headers, body = error.code, error.headers, b""
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         return str(getattr(reason, "strerror", "") or reason) or type(error).__name__
-    if status != question.status:
-        return f"answered {status}"
-    seen = {name.lower(): value for name, value in headers.items()}
-    return "" if question.fits(body, seen) else "somebody else answered in its place"
+    if status != probe.status:
+        return f"responded with {status}"
+    received = {name.lower(): value for name, value in headers.items()}
+    return "" if probe.matches(body, received) else "another server responded in its place"

@@ -1,4 +1,4 @@
-"""The images' root directories, unpacked: what the guest's Docker pulls, for tests that need no guest."""
+"""The images that the guest's Docker pulls, unpacked to root directories, for tests that need no guest."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def build(made: Path, out: Path, log: Path) -> None:
         for layer in layers(made / "storage", image if "/" in image else f"library/{image}"):
             shell.run(["tar", "-xpf", layer, "-C", root, "--numeric-owner"], log, 120, root=True)
         if shell.read(["find", root, "-name", ".wh.*"], 60, root=True):
-            raise LabError(f"{image} has a layer that deletes files of another, which is not known here.")
-        # As an engine does: what it mounts its own over.
+            raise LabError(f"{image} has a layer that deletes files of another, which is not supported here.")
+        # Like an engine, which mounts its own files over these.
         shell.run(["touch", root / "etc/hosts", root / "etc/resolv.conf"], log, 10, root=True)
 
 

@@ -9,19 +9,19 @@ from pathlib import Path
 from lab import builder, mirrors, origin, ports, programs, registry, shell, versions
 
 DIRECTORY = Path(__file__).parent / "images"
-# Docker Hub's "httpd" and "ollama/ollama": where they are in a registry.
+# Repositories of Docker Hub's "httpd" and "ollama/ollama" in a registry.
 HTTPD = "library/httpd"
 OLLAMA = "ollama/ollama"
 
 
 def tags(artefact: Path) -> dict[str, str]:
-    """The images of that artefact as settings name them: {"httpd": "httpd:2.4.71", "ollama": …}, by what is in them."""
+    """The artefact's images as in settings, by the program in them: {"httpd": "httpd:2.4.71", "ollama": …}."""
     found: dict[str, str] = json.loads((artefact / "tags.json").read_text())
     return found
 
 
 def inputs() -> list[str]:
-    """The texts that the images are made from, beside the artefacts they contain."""
+    """The texts that the images are built from, in addition to the artefacts they contain."""
     return [
         builder.recipe("images.sh"),
         *(p.read_text() for p in sorted(DIRECTORY.rglob("*")) if p.is_file()),
@@ -29,14 +29,14 @@ def inputs() -> list[str]:
 
 
 def build_base(out: Path, log: Path, certificates: Path, text: str = "") -> None:
-    """Fill `out` with base.tar, the userland that both images share. `text`: another recipe's."""
+    """Fill `out` with base.tar, the userland that both images share. `text`: another recipe to use."""
     script = out / "base.sh"
     script.write_text(text or builder.recipe("base.sh"))
     builder.debian(mirrors.SUITE, out, script, [certificates], log, timeout=600)
 
 
 def build(base: Path, httpd: Path, ollama: Path, tools: Path, out: Path, log: Path, text: str = "") -> None:
-    """Fill `out` with `storage/`, a docker-registry's directory that holds both images. `text`: another recipe's."""
+    """Fill `out` with `storage/`, a docker-registry's directory with both images. `text`: another recipe to use."""
     work = out / "work"
     work.mkdir()
     storage = out / "storage"

@@ -1,4 +1,4 @@
-"""Servers of one checkout on this machine's loopback: started, and waited for until they answer."""
+"""Start a checkout's servers on this machine's loopback, and wait until they respond."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from lab.errors import LabError
 
 
 def serve(argv: Sequence[str | Path], log: Path, directory: Path, url: str, name: str) -> int:
-    """Start a server; its pid, once `url` answers.
+    """Start a server; its pid, once `url` responds.
 
     Args:
-        directory: where it runs. Its path must be in the command line, by which the process is known again.
-        name: for the error, which has the end of the log.
+        directory: its working directory. The path must be in the command line, which identifies the process later.
+        name: for the error message, which includes the end of the log.
     """
     pid = process.start(argv, log, directory)
     until = time.monotonic() + 20
-    while not answers(url):
+    while not responds(url):
         if time.monotonic() > until or not process.is_ours(pid, str(directory)):
             process.end(pid, str(directory))
-            raise LabError(f"The {name} does not answer at {url}:\n{shell.tail(log)}\nThe whole log: {log}")
+            raise LabError(f"The {name} does not respond at {url}:\n{shell.tail(log)}\nFull log: {log}")
         time.sleep(0.05)
     return pid
 
 
-def answers(url: str) -> bool:
-    """Whether a server answers there, and with success."""
+def responds(url: str) -> bool:
+    """Whether a server responds there with 200."""
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
     except (OSError, urllib.error.URLError):
         return False

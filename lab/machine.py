@@ -1,4 +1,4 @@
-"""Whether this machine can run the lab: asked before anything is changed, answered in words that say what to do."""
+"""Check whether this machine can run the lab, before anything is changed. Messages explain what to do."""
 
 from __future__ import annotations
 
@@ -26,94 +26,92 @@ TO_BUILD_GUEST = {
     "apt-get": "apt",
 }
 TO_BUILD = {**TO_BUILD_GUEST, "buildah": "buildah", "dpkg-deb": "dpkg"}
-# Another processor's Debian: its maintainer scripts run under emulation, which mmdebstrap asks about.
+# For another processor's Debian: its maintainer scripts run under emulation, which mmdebstrap checks with arch-test.
 TO_BUILD_ARM64 = {"qemu-aarch64-static": "qemu-user-static", "arch-test": "arch-test"}
 BUILD_DISK, RUN_DISK = (
     8 * GIB,
     4 * GIB,
-)  # measured: 4.5 GiB at the height of a build; an overlay after a deploy 2 GiB
+)  # measured: 4.5 GiB at the peak of a build; an overlay after a deploy 2 GiB
 
 
-def to_run(guest: Guest) -> dict[str, str]:
-    """The commands that running this guest takes, with the packages that have them."""
+def runtime_commands(guest: Guest) -> dict[str, str]:
+    """The commands needed to run this guest, with their packages."""
     board = qemu.BOARDS[guest.architecture]
     return {board.program: board.package, **TO_RUN}
 
 
-def to_build(guest: Guest, mode: str = BUILT) -> dict[str, str]:
-    """The commands that building it takes, with the packages that have them. `mode`: one of lab.hub.MODES."""
+def build_commands(guest: Guest, mode: str = BUILT) -> dict[str, str]:
+    """The commands needed to build this guest, with their packages. `mode`: one of lab.hub.MODES."""
     return {
         **(TO_BUILD_GUEST if mode == HUB else TO_BUILD),
         **(TO_BUILD_ARM64 if guest.architecture == "arm64" else {}),
     }
 
 
-def check_commands(wanted: dict[str, str]) -> None:
-    """LabError naming the packages of the commands that are missing."""
-    missing = sorted({package for command, package in wanted.items() if not shutil.which(command)})
+def check_commands(needed: dict[str, str]) -> None:
+    """LabError with the packages of the missing commands."""
+    missing = sorted({package for command, package in needed.items() if not shutil.which(command)})
     if missing:
         raise LabError(f"The lab needs these Debian packages: {' '.join(missing)}. Install them with: lab/machine.sh")
 
 
 def check_qemu(guest: Guest) -> None:
-    """LabError when QEMU is one that can't run the guest."""
+    """LabError if this QEMU can't run the guest."""
     if platform.machine() != "x86_64":
-        raise LabError(f"The lab is built on x86-64 machines; this one is {platform.machine()}.")
+        raise LabError(f"The lab needs an x86-64 machine; this one is {platform.machine()}.")
     if not (guest.architecture == "amd64" and os.access("/dev/kvm", os.R_OK | os.W_OK)):
         check_emulation(guest)
 
 
 def check_emulation(guest: Guest) -> None:
-    """LabError when QEMU is one that can't run the guest without KVM."""
+    """LabError if this QEMU can't run the guest without KVM."""
     found = qemu.version(guest.architecture)
     if found < (8,):
         shown = ".".join(map(str, found))
         raise LabError(
-            f"QEMU {shown} is too old: guests panic under its emulation (seen with 7.2), and KVM does not work here. "
-            f"Take {qemu.BOARDS[guest.architecture].package} and qemu-utils from bookworm-backports; "
+            f"QEMU {shown} is too old: guests panic under its emulation (as with 7.2), and KVM does not work here. "
+            f"Install {qemu.BOARDS[guest.architecture].package} and qemu-utils from bookworm-backports; "
             "lab/machine.sh does that."
         )
 
 
 def check_root() -> None:
-    """LabError when this is neither root nor somebody whom sudo lets in without a question."""
+    """LabError unless this is root or can use sudo without a password."""
     if os.geteuid() == 0:
         return
     try:
         shell.read(["true"], root=True)
     except LabError as error:
         raise LabError(
-            f"Building the lab makes Debian root directories: be root, or run `sudo -v` first. ({error})"
+            f"Building the lab needs root, for Debian root directories: run as root, or `sudo -v` first. ({error})"
         ) from None
 
 
 def check_disk(needs: Iterable[tuple[Path, int]]) -> None:
-    """LabError when a file system has less room than the sum of what is asked of it; `needs` are (path, bytes)."""
+    """LabError if a file system has less free space than the sum of its needs; `needs` are (path, bytes)."""
     sums: dict[int, tuple[Path, int]] = {}
-    for path, wanted in needs:
+    for path, needed in needs:
         while not path.exists():
             path = path.parent
         device = path.stat().st_dev
-        sums[device] = (path, sums.get(device, (path, 0))[1] + wanted)
-    for path, wanted in sums.values():
-        there = shutil.disk_usage(path).free
-        if there < wanted:
-            raise LabError(
-                f"The disk of {path} has {there / GIB:.1f} GiB free; the lab needs {wanted / GIB:.1f} GiB there."
-            )
+        sums[device] = (path, sums.get(device, (path, 0))[1] + needed)
+    for path, needed in sums.values():
+        free = shutil.disk_usage(path).free
+        if free < needed:
+            raise LabError(f"The disk of {path} has {free / GIB:.1f} GiB free; the lab needs {needed / GIB:.1f} GiB.")
 
 
-def check_room(checkout: Path, building: bool) -> None:
-    """LabError when the disks of the cache and of the checkout can't hold what is coming."""
+def check_disk_space(checkout: Path, building: bool) -> None:
+    """LabError if the disks of the cache and of the checkout have too little free space."""
     check_disk([(checkout, RUN_DISK), *([(cache.root(), BUILD_DISK)] if building else [])])
 
 
 def check_memory(guest: int, info: str | None = None) -> None:
-    """LabError when the guest's memory (MiB) and 512 MiB for what runs beside it are not available."""
+    """LabError unless the guest's memory (MiB) and 512 MiB for the lab's servers are available."""
     text = info if info is not None else Path("/proc/meminfo").read_text()
-    there = next(int(line.split()[1]) // 1024 for line in text.splitlines() if line.startswith("MemAvailable:"))
-    if there < guest + 512:
+    available = next(int(line.split()[1]) // 1024 for line in text.splitlines() if line.startswith("MemAvailable:"))
+    if available < guest + 512:
         raise LabError(
-            f"This machine has {there} MiB of memory available; a guest of {guest} MiB needs {guest + 512} MiB. "
-            "End something, or give the guest less with --memory."
+            f"This machine has {available} MiB of memory available; a guest of {guest} MiB needs {guest + 512} MiB. "
+            "Stop other programs, or give the guest less with --memory."
         )

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs on this machine what the lab and the tests need, with apt: lab/machine.sh [--browser] [--arm64] [--without-build]
-# Says what it does, and nothing when all is there. --browser adds Chromium, for the tests of the chat page; --arm64 adds
-# what the arm64 guest takes: its QEMU, and QEMU's way to run single arm64 programs, which its root is made with.
-# --without-build leaves out what only building images takes: the guest alone is made without.
+# Installs with apt what the lab and the tests need: lab/machine.sh [--browser] [--arm64] [--without-build]
+# Prints what it does, and nothing if everything is installed. --browser adds Chromium, for the tests of the chat page;
+# --arm64 adds what the arm64 guest needs: QEMU for the machine, and user-mode QEMU to build its root.
+# --without-build leaves out what is only needed to build images.
 set -euo pipefail
 
 packages=(qemu-system-x86 qemu-utils mmdebstrap buildah openssh-client e2fsprogs iproute2 nftables ca-certificates python3-venv curl)
@@ -47,18 +47,18 @@ install() { # [-t SUITE] PACKAGES…
   "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=2 install -y --no-install-recommends "$@" >/dev/null
 }
 
-# An archive may list a package that it does not serve, mostly one that was just updated; then the release's own will do.
+# An archive may list a package that it does not serve, usually one that was just updated; then use the release's version.
 install_any() { # PACKAGES…
   install "$@" && return
-  say "that failed; trying $codename's own versions, without its updates"
+  say "that failed; retrying with $codename's versions, without updates"
   install -t "$codename" "$@"
 }
 
-# bookworm's own QEMU 7.2 panics guests under emulation; backports has one that does not.
+# Guests panic under the emulation of bookworm's QEMU 7.2, but not under that of backports.
 backports() {
   if ! grep -rqsE '^(deb|Suites:).*bookworm-backports' /etc/apt/sources.list /etc/apt/sources.list.d --include='*.list' \
     --include='*.sources'; then
-    # The machine's own mirror, as its own configuration gives it.
+    # The machine's own mirror, from its apt configuration.
     text=$(cd "$(dirname "$0")/.." && python3 -c '
 from lab.mirrors import of_this_machine
 entry = of_this_machine().main
@@ -88,7 +88,7 @@ if [[ $codename == bookworm ]]; then
         [[ " ${qemu[*]} " != *" ${missing[i]} "* ]] || unset "missing[i]"
       done
     else
-      say "bookworm-backports can't be had; bookworm's own QEMU will do where KVM works, and the lab says whether it does"
+      say "bookworm-backports is not available; bookworm's QEMU is enough if KVM works, which the lab checks"
     fi
   fi
 fi
@@ -97,16 +97,16 @@ if ((${#missing[@]})); then
   say "installing ${missing[*]}"
   install_any "${missing[@]}"
 fi
-# docker-registry is taken out of its package, never installed; apt must know where it is.
+# docker-registry is extracted from its package, never installed; apt must list it.
 [[ -z $build ]] || apt-cache show docker-registry >/dev/null 2>&1 || refresh
 
-# Where no systemd is, the packages don't tell the kernel themselves.
+# Without systemd, the packages do not register QEMU with the kernel.
 if [[ -n $arm64 ]] && ! arch-test arm64 >/dev/null 2>&1; then
-  say "telling this machine's kernel that QEMU runs arm64's programs"
+  say "registering QEMU with this machine's kernel for arm64 programs"
   mountpoint -q /proc/sys/fs/binfmt_misc || "${sudo[@]}" mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
   "${sudo[@]}" update-binfmts --enable qemu-aarch64 || true
   if ! arch-test arm64 >/dev/null; then
-    echo "machine: this kernel does not run arm64's programs through QEMU (binfmt_misc); the arm64 guest can't be made here" >&2
+    echo "machine: this kernel does not run arm64 programs through QEMU (binfmt_misc); the arm64 guest can't be built here" >&2
     exit 1
   fi
 fi

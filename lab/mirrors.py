@@ -1,6 +1,6 @@
-"""Where Debian packages come from: the machine's own mirrors, with the suite exchanged for the lab's.
+"""The origin of Debian packages: the machine's own mirrors, with the lab's suite.
 
-The lab names no mirror. Whatever this machine uses for its own packages serves the guest, the builder and the images.
+The lab has no mirror addresses. The guest, the builder and the images use the mirrors of this machine.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lab import shell
 from lab.errors import LabError
 
 SUITE = "trixie"
-KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"  # at this path on the machine and in every root we make
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"  # at this path on the machine and in every root we build
 _NEW_KEYRING = "/usr/share/keyrings/debian-archive-keyring.pgp"
 _CODENAMES = {"bullseye", "bookworm", "trixie", "forky", "sid", "oldstable", "stable", "testing", "unstable"}
 _CARRIED = (
@@ -28,7 +28,7 @@ _CARRIED = (
 
 @dataclass(frozen=True)
 class Entry:
-    """One (URI, suite) of an apt source, with what says how far to trust it."""
+    """One (URI, suite) of an apt source, with its keyring."""
 
     uri: str
     suite: str
@@ -62,7 +62,7 @@ class Mirrors:
 
 
 def _stanzas(types: str, pairs: Iterable[tuple[Entry, str]]) -> str:
-    # Debian 13 names its keyring by a path that Debian 12 has not, and these sources go into roots of either.
+    # Debian 13's path of the keyring does not exist in Debian 12, and these sources go into roots of both.
     return "\n".join(
         f"Types: {types}\nURIs: {entry.uri}\nSuites: {suites}\nComponents: main\n"
         f"Signed-By: {KEYRING if entry.signed_by in ('', _NEW_KEYRING) else entry.signed_by}\n"
@@ -103,7 +103,7 @@ def parse_one_line(text: str) -> list[Entry]:
 
 
 def choose(entries: Iterable[Entry]) -> Mirrors:
-    """Debian's own archive and security archive among all the entries; LabError when there is none."""
+    """Debian's own archive and security archive among all the entries; LabError if there is none."""
     ours = [e for e in entries if "main" in e.components and _base(e.suite) in _CODENAMES and _is_debian(e)]
     main = [e for e in ours if e.suite in _CODENAMES]
     security = [e for e in ours if e.suite.endswith(("-security", "/updates"))]

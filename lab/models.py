@@ -36,8 +36,8 @@ LAYERS = 1
 HEADS = 1
 HEAD_WIDTH = 32
 FEED_FORWARD = 32
-# What paces the words instead: the output matrix, WIDTH times VOCABULARY, is one multiplication for each token that is
-# said and none for those of the prompt. Filler tokens that nothing leads to make up the number.
+# The output matrix, WIDTH times VOCABULARY, sets the pace instead: one multiplication per generated token, and none
+# for those of the prompt. Filler tokens that are never generated make up the number.
 WIDTH = 512
 VOCABULARY = 6144
 CONTEXT = 4096

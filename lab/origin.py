@@ -1,4 +1,4 @@
-"""What an artefact was made from, where that is not fixed beforehand: lines for people, kept beside what was made."""
+"""What an artefact was built from, if that is not pinned: readable lines, stored in the artefact."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ _FILE = "origin"
 
 
 def add(out: Path, line: str) -> None:
-    """Note a line in an artefact that is being made."""
+    """Add a line to an artefact that is being built."""
     with (out / _FILE).open("a") as file:
         file.write(f"{line}\n")
 
 
 def lines(artefact: Path) -> list[str]:
-    """What was noted; nothing where all is pinned."""
+    """The lines of an artefact; none if everything is pinned."""
     path = artefact / _FILE
     return path.read_text().splitlines() if path.exists() else []

@@ -31,7 +31,7 @@ def free(count: int, taken: Iterable[int] = ()) -> list[int]:
     try:
         while len(found) < count:
             probe = socket.socket()
-            held.append(probe)  # held open until all are found, so that no port comes twice
+            held.append(probe)  # held open until all are found, which prevents duplicates
             probe.bind((LOOPBACK, 0))
             port = probe.getsockname()[1]
             if port not in refused:
@@ -43,14 +43,14 @@ def free(count: int, taken: Iterable[int] = ()) -> list[int]:
 
 
 def choose(names: Iterable[str], wanted: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
-    """A port for each name: the one wanted (LabError when taken), else the one it had if free, else a new one."""
+    """A port for each name: the requested one (LabError if taken), else the one it had if free, else a new one."""
     names = list(names)
     chosen: dict[str, int] = {}
     for name in names:
         port = wanted.get(name)
         if port is not None:
             if port in chosen.values():
-                raise LabError(f"Port {port} was asked for twice.")
+                raise LabError(f"Port {port} was requested twice.")
             if not is_free(port):
                 raise LabError(f"Port {port} on {LOOPBACK} is taken{holder(port)}. Choose another one.")
             chosen[name] = port
@@ -64,7 +64,7 @@ def choose(names: Iterable[str], wanted: Mapping[str, int], before: Mapping[str,
 
 
 def holder(port: int) -> str:
-    """Who listens on a port, as " (by NAME, pid N)"; empty when that can't be known."""
+    """Who listens on a port, as " (by NAME, pid N)"; empty if unknown."""
     try:
         line = shell.read(["ss", "-Hltnp", f"sport = :{port}"])
     except LabError:

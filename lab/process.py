@@ -1,4 +1,4 @@
-"""Background processes of one checkout: started detached, known again by pid and command line, ended in order."""
+"""Background processes of one checkout: started detached, identified by pid and command line, and ended."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def start(argv: Sequence[str | Path], log: Path, cwd: Path) -> int:
             cwd=cwd,
             start_new_session=True,
         )
-    # The kernel lets us go on a moment before the new command line can be read, and that is what we know it by.
+    # The new command line, by which we identify the process, becomes readable a moment later.
     until = time.monotonic() + 10
     while process.poll() is None and not is_ours(process.pid, str(argv[0])) and time.monotonic() < until:
         time.sleep(0.005)
@@ -38,19 +38,19 @@ def is_ours(pid: int, mark: str) -> bool:
 
 
 def end(pid: int, mark: str, deadline: float = 10) -> None:
-    """Ask the process to end, insist after `deadline` seconds; nothing happens to a process that is not ours."""
-    for wish in (signal.SIGTERM, signal.SIGKILL):
+    """Send SIGTERM, after `deadline` seconds SIGKILL. A process that is not ours gets no signal."""
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
         if not is_ours(pid, mark):
             break
-        os.kill(pid, wish)
-        if gone(pid, mark, deadline):
+        os.kill(pid, signal_number)
+        if has_ended(pid, mark, deadline):
             break
     with contextlib.suppress(ChildProcessError):  # init has waited for it, unless it was our own child
         os.waitpid(pid, os.WNOHANG)
 
 
-def gone(pid: int, mark: str, deadline: float) -> bool:
-    """Poll until the process is no more; False when `deadline` seconds went by."""
+def has_ended(pid: int, mark: str, deadline: float) -> bool:
+    """Poll until the process has ended; False after `deadline` seconds."""
     until = time.monotonic() + deadline
     while is_ours(pid, mark):
         if time.monotonic() > until:

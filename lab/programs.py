@@ -1,4 +1,4 @@
-"""Programs from the builder: Apache httpd and Ollama, which the images hold, an ACME server, and Docker Compose."""
+"""Programs from the builder: Apache httpd and Ollama for the images, an ACME server, and Docker Compose."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def build_httpd(root: Path, out: Path, log: Path, recipe: str = "httpd.sh") -> N
     choice = httpd_source.fetch(work / "httpd.tar.gz", listed, log)
     if choice.tarball is None:
         if recipe != "httpd.sh":
-            raise LabError(f"{choice.sentence}: no httpd for another processor can be made from that.")
+            raise LabError(f"{choice.sentence}: httpd for another processor can't be built from it.")
         recipe = "httpd_package.sh"
     for name in (recipe, "finish_httpd.sh", "apt.sh"):
         shutil.copy(builder.RECIPES / name, work)
@@ -34,12 +34,12 @@ def build_httpd(root: Path, out: Path, log: Path, recipe: str = "httpd.sh") -> N
 
 
 def version_of(httpd: Path) -> str:
-    """Which httpd an artefact of `build_httpd` has: "2.4.71"."""
+    """The version of httpd in an artefact of `build_httpd`: "2.4.71"."""
     return (httpd / _VERSION).read_text().strip()
 
 
 def build_ollama(root: Path, out: Path, log: Path, recipe: str = "ollama.sh") -> None:
-    """Fill `out`: the program `ollama`. Go modules come the way this machine gets them."""
+    """Fill `out`: the program `ollama`. Go modules are fetched with this machine's Go settings."""
     work = _workspace(out)
     shutil.copy(builder.RECIPES / recipe, work)
     miniaudio_header(work)
@@ -48,7 +48,7 @@ def build_ollama(root: Path, out: Path, log: Path, recipe: str = "ollama.sh") ->
 
 
 def build_go_program(package: str, version: str, root: Path, out: Path, log: Path) -> None:
-    """Fill `out`: the program of that Go package, under its last name; it needs nothing of the root that it runs in."""
+    """Fill `out`: the program of that Go package, named after the package's last part; statically linked."""
     work = _workspace(out)
     shutil.copy(builder.RECIPES / "go_program.sh", work)
     builder.run_inside(root, work, ["bash", "/work/go_program.sh", package, version], log, timeout=900)
@@ -56,7 +56,7 @@ def build_go_program(package: str, version: str, root: Path, out: Path, log: Pat
 
 
 def fetch_compose(root: Path, out: Path, log: Path) -> None:
-    """Fill `out`: the program `docker-compose`, of the version that the guest gets; it asks no engine for `config`."""
+    """Fill `out`: the program `docker-compose`, in the guest's version; its `config` needs no engine."""
     work = _workspace(out)
     for name in ("compose.sh", "apt.sh"):
         shutil.copy(builder.RECIPES / name, work)
@@ -65,9 +65,9 @@ def fetch_compose(root: Path, out: Path, log: Path) -> None:
 
 
 def miniaudio_header(work: Path) -> None:
-    """Put miniaudio.h at work/include/miniaudio/: one header that Ollama needs and its Go module leaves out.
+    """Put miniaudio.h at work/include/miniaudio/: a header that Ollama needs and its Go module lacks.
 
-    The Python package index is where a pinned copy can be had with no download address of our own.
+    The Python package index has a pinned copy, so the lab needs no download address for it.
     """
     sdist = work / f"miniaudio-{versions.MINIAUDIO}.tar.gz"
     pin = python_index.Pin("miniaudio", versions.MINIAUDIO, frozenset({versions.MINIAUDIO_SHA256}))
@@ -87,7 +87,7 @@ def _workspace(out: Path) -> Path:
 
 
 def _keep(work: Path, out: Path) -> None:
-    """Move what the recipe left in work/out to `out` and drop the rest (Go's module cache alone is 1 GB)."""
+    """Move the recipe's results from work/out to `out` and delete the rest (Go's module cache alone is 1 GB)."""
     not_served = work / "not-served"  # apt.sh writes it
     if not_served.exists():
         for line in not_served.read_text().splitlines():

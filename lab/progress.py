@@ -1,4 +1,4 @@
-"""What the person sees while the lab works: one line per stage with its seconds, and a summary at the end."""
+"""The lab's progress output: one line per stage with its duration, and a summary at the end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Stages:
     """Names and times the stages of one command; safe to use from several threads.
 
     On a terminal each running stage is a live line (rich); elsewhere a plain line at its start and at its end.
-    All of it goes to standard error, so that standard output stays for what scripts read.
+    All output goes to standard error; standard output is for scripts.
     """
 
     def __init__(self) -> None:
@@ -47,11 +47,11 @@ class Stages:
 
     @contextmanager
     def stage(self, what: str) -> Iterator[None]:
-        """Show `what` while the block runs, and remember how many seconds it took."""
+        """Show `what` while the block runs, and record its duration."""
         began = time.monotonic()
         task = self._progress.add_task(what, total=1) if self._progress else None
         if task is None:
-            self.say(f"{what} …")
+            self.log(f"{what} …")
         try:
             yield
         except BaseException:
@@ -59,24 +59,24 @@ class Stages:
                 self._progress.update(task, description=f"[red]{what}: failed[/red]")
                 self._progress.stop_task(task)
             raise
-        took = time.monotonic() - began
+        duration = time.monotonic() - began
         with self._guard:
-            self.times.append((what, took))
+            self.times.append((what, duration))
         if self._progress and task is not None:
             self._progress.update(task, completed=1)
         else:
-            self.say(f"{what}: done in {took:.1f} s")
+            self.log(f"{what}: done in {duration:.1f} s")
 
-    def say(self, text: str) -> None:
-        """A remark between the stages."""
+    def log(self, text: str) -> None:
+        """Print a line between the stages."""
         if self._progress:
             self._progress.console.print(text, highlight=False)
         else:
             print(text, file=sys.stderr, flush=True)
 
     def summary(self) -> str:
-        """A table of stages and seconds, longest first, with the wall-clock total (stages overlap)."""
+        """A table of stages and seconds, longest first, with the wall-clock total."""
         rows = sorted(self.times, key=lambda row: -row[1])
-        lines = [f"{took:8.1f} s  {what}" for what, took in rows]
-        lines.append(f"{time.monotonic() - self._began:8.1f} s  in all (stages overlap)")
+        lines = [f"{duration:8.1f} s  {what}" for what, duration in rows]
+        lines.append(f"{time.monotonic() - self._began:8.1f} s  in total (stages overlap)")
         return "\n".join(lines)

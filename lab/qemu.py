@@ -1,4 +1,4 @@
-"""The virtual machine: its command line, starting it, ending it."""
+"""The virtual machine: its command line, start and shutdown."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class Board:
     """The hardware of one architecture.
 
     Attributes:
-        program: the QEMU that has it.
+        program: the QEMU that emulates it.
         package: the Debian package of that QEMU.
-        words: machine and processor, as the program takes them.
+        arguments: of that program, for machine and processor.
         console: the kernel's name of the serial line.
         network: the network card.
     """
 
     program: str
     package: str
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
     console: str
     network: str
 
@@ -37,13 +37,13 @@ BOARDS = {
     "amd64": Board(
         PROGRAM,
         "qemu-system-x86",
-        # Without the parts that a guest would only spend its emulated time probing, and without virtual machines in the
-        # guest: under KVM, `max` would hand it the processor's own, whose state a snapshot would have to keep.
+        # Without devices that an emulated guest would only waste time probing, and without nested virtualization, whose
+        # state a snapshot would have to contain (under KVM, `max` enables it).
         ("-machine", "q35,sata=off,smbus=off", "-cpu", "max,svm=off,vmx=off"),
         "ttyS0",
         "virtio-net-pci",
     ),
-    # The processor cores of a Pi 5. The card has no start-up program, which QEMU would take from yet another package.
+    # The processor cores of a Pi 5. The card has no boot ROM, which would be in yet another package.
     "arm64": Board(
         "qemu-system-aarch64",
         "qemu-system-arm",
@@ -52,13 +52,13 @@ BOARDS = {
         "virtio-net-pci,romfile=",
     ),
 }
-# A serial line is slow under emulation and guarding against side channels pointless there: 57 s → 45 s until ssh.
+# A serial line is slow under emulation, and side-channel mitigations are pointless there: 57 s → 45 s until ssh.
 KERNEL_ARGUMENTS = "root=/dev/vda rw console={} quiet mitigations=off panic=-1"
 
 
 @dataclass(frozen=True)
 class Machine:
-    """All that decides how QEMU is started."""
+    """Everything that QEMU is started with."""
 
     directory: Path  # the checkout's state directory: overlay, socket, console
     guest: Path  # the cached artefact with kernel and initrd
@@ -67,8 +67,8 @@ class Machine:
     forwards: Mapping[str, int]  # guest port -> port on this machine's loopback
     kernel_arguments: str = ""
     architecture: str = "amd64"
-    firmware: str = ""  # a string of the firmware's own, as -smbios takes it
-    snapshot: str = ""  # go on from this snapshot instead of booting
+    firmware: str = ""  # an SMBIOS string, as -smbios expects it
+    snapshot: str = ""  # start from this snapshot instead of booting
 
 
 def accelerator(name: str) -> str:
@@ -77,7 +77,7 @@ def accelerator(name: str) -> str:
 
 
 def command(machine: Machine) -> list[str]:
-    """The whole command line. Commas in a file name are doubled, as QEMU wants it."""
+    """The complete command line. Commas in file names are doubled, as QEMU requires."""
     forwards = [f"hostfwd=tcp:{ports.LOOPBACK}:{port}-:{guest}" for guest, port in machine.forwards.items()]
     overlay = str(machine.directory / "overlay.qcow2").replace(",", ",,")
     console = str(machine.directory / "console.log").replace(",", ",,")
@@ -85,16 +85,16 @@ def command(machine: Machine) -> list[str]:
     arguments = KERNEL_ARGUMENTS.format(board.console)
     return [
         *(board.program, "-name", "hearth-lab", "-nodefaults", "-no-user-config", "-display", "none"),
-        *(*board.words, "-accel", accelerator(machine.accel)),
+        *(*board.arguments, "-accel", accelerator(machine.accel)),
         *("-smp", str(CPUS), "-m", str(machine.memory), "-rtc", "base=utc"),
         *("-kernel", str(machine.guest / "vmlinuz"), "-initrd", str(machine.guest / "initrd")),
         *("-append", f"{arguments} {machine.kernel_arguments}".strip()),
-        # A throwaway machine: flushes to the disk only cost time, what matters is in the snapshots.
+        # A throwaway machine: flushing to disk only costs time, and snapshots contain everything needed.
         *("-drive", f"if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap,file={overlay}"),
         *("-device", "virtio-blk-pci,drive=disk", "-device", "virtio-rng-pci"),
         *("-netdev", ",".join(["user,id=net,ipv6=off", *forwards]), "-device", f"{board.network},netdev=net"),
         *("-chardev", f"file,id=console,append=on,path={console}", "-serial", "chardev:console"),
-        # Relative, since a socket's path may be no longer than 107 bytes: QEMU is started in the state directory.
+        # Relative, since a socket's path is limited to 107 bytes: QEMU is started in the state directory.
         *("-qmp", "unix:qmp.sock,server=on,wait=off", "-pidfile", "qemu.pid", "-daemonize"),
         *(["-smbios", machine.firmware] if machine.firmware else []),
         *(["-loadvm", machine.snapshot] if machine.snapshot else []),
@@ -102,7 +102,7 @@ def command(machine: Machine) -> list[str]:
 
 
 def start(machine: Machine) -> int:
-    """Start it in the background; its pid. LabError with QEMU's own words when it does not start."""
+    """Start it in the background; its pid. LabError with QEMU's output if it does not start."""
     log = machine.directory / "qemu.log"
     log.unlink(missing_ok=True)
     shell.run(command(machine), log, timeout=120, cwd=machine.directory)
@@ -110,19 +110,19 @@ def start(machine: Machine) -> int:
 
 
 def power_off(directory: Path, pid: int, deadline: float = 90) -> bool:
-    """Press the power button and wait; after `deadline` seconds end QEMU. Whether the guest went down by itself."""
+    """Press the power button and wait; after `deadline` seconds end QEMU. Whether the guest shut down by itself."""
     mark = str(directory)
     try:
         with qmp.monitor(directory) as monitor:
             until = time.monotonic() + deadline
             while time.monotonic() < until and process.is_ours(pid, mark):
-                monitor.execute("system_powerdown")  # again: a guest that is still booting misses the first one
-                if process.gone(pid, mark, 10):
+                monitor.execute("system_powerdown")  # repeated: a guest that is still booting misses the first one
+                if process.has_ended(pid, mark, 10):
                     return True
             monitor.execute("quit")
     except LabError:
-        pass  # the monitor goes away with QEMU, which is what we are waiting for
-    if process.gone(pid, mark, 10):
+        pass  # the monitor ends with QEMU, which we are waiting for
+    if process.has_ended(pid, mark, 10):
         return True
     process.end(pid, mark)
     return False

@@ -14,7 +14,7 @@ from lab.errors import LabError
 
 
 class Monitor:
-    """An open conversation with one QEMU."""
+    """A connection to one QEMU."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -23,23 +23,23 @@ class Monitor:
         self.execute("qmp_capabilities")
 
     def execute(self, command: str, timeout: float = 30, **arguments: Any) -> Any:
-        """Run one QMP command; what it returns. LabError when QEMU refuses it or stays silent for `timeout` seconds."""
+        """Run one QMP command; its return value. LabError if QEMU refuses it, or after `timeout` seconds."""
         self._connection.settimeout(timeout)
         self._connection.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
         while True:
-            answer = self._next()
-            if "error" in answer:
-                raise LabError(f"QEMU refused {command}: {answer['error'].get('desc', answer['error'])}")
-            if "return" in answer:
-                return answer["return"]
-            # anything else is an event that happened meanwhile
+            message = self._next()
+            if "error" in message:
+                raise LabError(f"QEMU refused {command}: {message['error'].get('desc', message['error'])}")
+            if "return" in message:
+                return message["return"]
+            # anything else is an event
 
     def human(self, line: str, timeout: float = 30) -> str:
-        """Run one line of the human monitor, for what QMP only has as long-running jobs; its text."""
+        """Run one line of the human monitor, for commands that QMP only has as long-running jobs; its output."""
         return str(self.execute("human-monitor-command", timeout, **{"command-line": line})).strip()
 
     def close(self) -> None:
-        """Hang up: QEMU talks to one client at a time, and an open file keeps a closed socket alive."""
+        """Close the connection: QEMU accepts one client at a time, and an open file keeps a closed socket alive."""
         self._lines.close()
         self._connection.close()
 
@@ -47,17 +47,17 @@ class Monitor:
         try:
             line = self._lines.readline()
         except OSError as error:
-            raise LabError(f"QEMU's monitor does not answer: {error}") from error
+            raise LabError(f"QEMU's monitor does not respond: {error}") from error
         if not line:
-            raise LabError("QEMU ended while it was being asked something.")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+            raise LabError("QEMU ended during a monitor command.")
+        message: dict[str, Any] = json.loads(line)
+        return message
 
 
 @contextmanager
 def monitor(directory: Path) -> Iterator[Monitor]:
     """Connect to the QEMU whose socket is `directory`/qmp.sock."""
-    # A socket's path may be 107 bytes long, a checkout's may be longer: go through the open directory.
+    # A socket's path is limited to 107 bytes and a checkout's may be longer: connect through the open directory.
     folder = os.open(directory, os.O_PATH | os.O_DIRECTORY)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -69,7 +69,7 @@ def monitor(directory: Path) -> Iterator[Monitor]:
         finally:
             opened.close()
     except OSError as error:
-        raise LabError(f"QEMU's monitor in {directory} can't be reached: {error}") from error
+        raise LabError(f"Could not connect to QEMU's monitor in {directory}: {error}") from error
     finally:
         connection.close()
         os.close(folder)

@@ -11,26 +11,26 @@ from lab import loopback, ports, process
 
 
 def configuration(storage: Path, port: int, read_only: bool) -> dict[str, object]:
-    """The registry's settings; JSON of it is the YAML that it reads."""
+    """The registry's settings. It reads YAML, which includes JSON."""
     return {
         "version": 0.1,
         "log": {"level": "warn", "accesslog": {"disabled": False}},
         "storage": {
             "filesystem": {"rootdirectory": str(storage)},
-            # Checkouts share the cached storage, so nobody may write to it.
+            # Checkouts share the cached storage, so it is read-only.
             "maintenance": {"readonly": {"enabled": read_only}, "uploadpurging": {"enabled": False}},
         },
         "http": {
             "addr": f"{ports.LOOPBACK}:{port}",
-            # Ollama's client reads the Location of every blob answer, redirect or not (download.go). "?" resolves to
-            # the URL that was asked for; upload answers set their own Location over it.
+            # Ollama's client reads the Location of every blob response, redirect or not (download.go). "?" resolves to
+            # the requested URL; responses to uploads override it.
             "headers": {"Location": ["?"]},
         },
     }
 
 
 def start(program: Path, storage: Path, port: int, directory: Path, name: str, read_only: bool = True) -> int:
-    """Serve `storage` on the loopback port; configuration and log go to `directory`. The pid, once it answers."""
+    """Serve `storage` on the loopback port; configuration and log go to `directory`. The pid, once it responds."""
     config = directory / f"{name}.yml"
     config.write_text(json.dumps(configuration(storage, port, read_only), indent=1))
     url = f"http://{ports.LOOPBACK}:{port}/v2/"

@@ -1,4 +1,4 @@
-"""What runs beside the guest: the two registries and, for some guests, an apt repository. All on the loopback."""
+"""The servers next to the guest: two registries and, for some guests, an apt repository. All on the loopback."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _REPOSITORY = "docker-repository"
 
 
 def names(guest: Guest, mode: str = BUILT) -> tuple[str, ...]:
-    """Those that a lab with this guest has, as keys of its ports and pids: none where the real ones are used."""
+    """The servers of a lab with this guest, as keys of its ports and pids; none with Docker Hub."""
     if mode == HUB:
         return ()
     return (*_REGISTRIES, *((state.PACKAGES,) if guest.docker_packages else ()))
 
 
 def storage(guest: Guest, name: str, paths: Mapping[str, Path]) -> Path:
-    """The directory that it serves. The models are those with the real one among them where that was made."""
+    """The directory that a server serves. The models include the real one if it was built."""
     if name == state.PACKAGES:
         return paths[_REPOSITORY]
     models = "smollm2" if "smollm2" in paths else "models"
@@ -30,15 +30,15 @@ def storage(guest: Guest, name: str, paths: Mapping[str, Path]) -> Path:
 
 
 def start(name: str, storage: Path, tools: Path, port: int) -> int:
-    """Start one of those that the guest has; its pid, once it answers."""
+    """Start one of the guest's servers; its pid, once it responds."""
     if name == state.PACKAGES:
         return _serve_packages(storage, port)
     return registry.start(tools / "docker-registry", storage, port, state.DIRECTORY, _REGISTRIES[name])
 
 
 def _serve_packages(repository: Path, port: int) -> int:
-    """Serve the apt repository's files. Python's own server will do: one client, some dozen files."""
-    # By a link in this checkout, so that its path in the command line tells whose process it is.
+    """Serve the apt repository's files. Python's server suffices for one client and a few dozen files."""
+    # Through a link in this checkout, whose path in the command line identifies the process.
     link = state.DIRECTORY / _REPOSITORY
     link.unlink(missing_ok=True)
     link.symlink_to(repository)

@@ -1,4 +1,4 @@
-"""Running commands: always with a deadline, output in a log, root through sudo when need be."""
+"""Running commands: always with a timeout, output in a log, root through sudo if needed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lab.errors import LabError
 
 _running: set[subprocess.Popen[bytes]] = set()
 _guard = threading.Lock()
-_stopping = threading.Event()  # set for good: the command of the lab that was interrupted is ending
+_stopping = threading.Event()  # never cleared: the interrupted command of the lab is ending
 
 
 def sudo() -> list[str]:
-    """The words to put before a command that needs root: none when this is root."""
+    """The prefix of a command that needs root; empty if this is root."""
     return [] if os.geteuid() == 0 else ["sudo", "-n"]
 
 
 def tail(path: Path, lines: int = 30) -> str:
-    """The last lines of a text file; empty when it is not there."""
+    """The last lines of a text file; empty if it is missing."""
     try:
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
     except OSError:
@@ -36,23 +36,23 @@ def run(
     root: bool = False,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    leash: bool = False,
+    ends_with_stdin: bool = False,
 ) -> None:
-    """Run a command, appending its output to `log`; raise LabError with the log's end if it fails or overruns.
+    """Run a command, appending its output to `log`; LabError with the log's end if it fails or times out.
 
-    `timeout` is in seconds. `env` adds to this process's environment (it does not pass through sudo). With `leash`, the
-    command is one that ends when its standard input is closed (recipes/enter.sh).
+    `timeout` is in seconds. `env` adds to this process's environment (sudo drops it). `ends_with_stdin`: the command
+    ends when its standard input is closed (recipes/enter.sh).
     """
     words = [*(sudo() if root else []), *map(str, argv)]
     shown = shlex.join(words)
     if _stopping.is_set():
-        raise LabError(f"{shown} was not started: the build was stopped.")
+        raise LabError(f"{shown} was not started: the build was interrupted.")
     with log.open("ab") as out:
         out.write(f"$ {shown}\n".encode())
         out.flush()
         process = subprocess.Popen(
             words,
-            stdin=subprocess.PIPE if leash else subprocess.DEVNULL,
+            stdin=subprocess.PIPE if ends_with_stdin else subprocess.DEVNULL,
             stdout=out,
             stderr=out,
             cwd=cwd,
@@ -64,7 +64,7 @@ def run(
             code = process.wait(timeout)
         except subprocess.TimeoutExpired:
             _stop(process)
-            raise LabError(f"{shown} took more than {timeout:.0f} s\n{tail(log)}\nThe whole log: {log}") from None
+            raise LabError(f"{shown} timed out after {timeout:.0f} s\n{tail(log)}\nFull log: {log}") from None
         except BaseException:
             _stop(process)
             raise
@@ -74,11 +74,11 @@ def run(
             with _guard:
                 _running.discard(process)
     if code:
-        raise LabError(f"{shown} failed (exit code {code})\n{tail(log)}\nThe whole log: {log}")
+        raise LabError(f"{shown} failed (exit code {code})\n{tail(log)}\nFull log: {log}")
 
 
 def read(argv: Sequence[str | Path], timeout: float = 30, root: bool = False) -> str:
-    """Standard output of a short command; LabError with its standard error when it fails."""
+    """Standard output of a short command; LabError with its standard error if it fails."""
     words = [*(sudo() if root else []), *map(str, argv)]
     try:
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, text=True)
@@ -90,7 +90,7 @@ def read(argv: Sequence[str | Path], timeout: float = 30, root: bool = False) ->
 
 
 def stop_all() -> None:
-    """End every command started by `run` that still runs: an interrupted build must not go on behind our back."""
+    """End every command started by `run` that still runs: an interrupted build must not continue in the background."""
     _stopping.set()
     with _guard:
         left = list(_running)

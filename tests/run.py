@@ -1,4 +1,4 @@
-"""`make demo`, `make test` and its suites: stages one after another, each timed; the first failure ends the run."""
+"""`make demo`, `make test` and its suites: timed stages in sequence; the first failure ends the run."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ BIN = Path(sys.executable).parent
 INVENTORY = "inventory/lab.py"
 
 DEMO = "demo"
-ANSWER_TOKENS = 70
+DEMO_TOKENS = 70
 
 Stage = tuple[str, Callable[[], None]]
 
 
-def run(*command: str, guest: str = "", fine: tuple[int, ...] = (0,)) -> None:
-    """Run a program of this environment in the project's root, on the lab with that guest; its failure ends the run.
+def run(*command: str, guest: str = "", success: tuple[int, ...] = (0,)) -> None:
+    """Run a program of this environment in the project's root, on the lab with that guest; a failure ends the run.
 
-    `fine`: exit codes that are no failure.
+    `success`: exit codes that are not failures.
 
     Raises:
-        SystemExit: with its exit code, after saying which command failed.
+        SystemExit: with its exit code, after printing which command failed.
     """
     env = {**os.environ, guests.VARIABLE: guest} if guest else None
     code = subprocess.run([str(BIN / command[0]), *command[1:]], cwd=ROOT, check=False, env=env).returncode
-    if code not in fine:
+    if code not in success:
         print(f"\nFailed ({code}): {' '.join(command)}", flush=True)
         raise SystemExit(code)
 
@@ -49,20 +49,20 @@ def check() -> None:
 
 
 def unit() -> None:
-    # Apart: pyinfra-testing patches the standard library for gevent.
-    # Four at a time, also on two processors: the doctor's tests are mostly about waiting.
+    # Separately: pyinfra-testing patches the standard library for gevent.
+    # Four at a time even on two processors: the doctor's tests mostly wait.
     run("pytest", "-q", "-n", "4", "tests/unit")
     run("pytest", "-q", "tests/pyinfra")
 
 
 def proxy() -> None:
-    # Built where what it takes is shown; the tests themselves would build it in silence.
+    # Built here, with progress output; the tests would build it silently.
     run("python", "-m", "lab", "build")
     run("python", "-m", "lab", "build", "roots", "engine", "compose", "pebble")
     run("pytest", "-q", "-m", "not long", "tests/proxy")
 
 
-def long_proxy() -> None:
+def proxy_long() -> None:
     run("python", "-m", "lab", "build", "engine", "images", "tools", "models")
     run("pytest", "-v", "-s", "-m", "long", "tests/proxy")
 
@@ -70,24 +70,24 @@ def long_proxy() -> None:
 def fresh_lab(images: str = hub.BUILT, models: str = smollm2.TINY) -> None:
     stack = ("--images", images, "--models", models)
     status = lab.status()
-    half_there = bool(status.pids) and not status.running
-    if half_there or "fresh" not in status.snapshots:
+    partly_running = bool(status.pids) and not status.running
+    if partly_running or "fresh" not in status.snapshots:
         run("python", "-m", "lab", "up", *stack)
-    # Restoring starts a machine that is down, too, and quicker than a boot.
+    # This also starts a machine that is down, faster than a boot.
     run("python", "-m", "lab", "fresh", *stack)
 
 
 def demo_lab(images: str) -> None:
-    """A fresh lab for the model that really answers, with nothing built but the guest where `images` is "hub"."""
+    """A fresh lab with the real language model. If `images` is "hub", only the guest is built."""
     if images == hub.BUILT:
         build_packages()
     fresh_lab(images, smollm2.REAL)
 
 
 def build_packages() -> None:
-    """Install what building takes beyond running, with apt."""
+    """Install the packages that building needs, with apt."""
     if subprocess.run([str(ROOT / "lab/machine.sh")], cwd=ROOT, check=False).returncode:
-        raise SystemExit("The Debian packages for building the lab could not be installed.")
+        raise SystemExit("Could not install the Debian packages for building the lab.")
 
 
 def deploy() -> None:
@@ -115,7 +115,7 @@ def browser() -> None:
 
 
 def deployed_lab() -> None:
-    """The lab with the snapshot that scenarios start from; made if it is not there."""
+    """The lab with the snapshot that scenarios start from, which is created if it is missing."""
     run("python", "-m", "lab", "up", "--images", hub.BUILT, "--models", smollm2.TINY)
     if "deployed" not in lab.status().snapshots:
         for step in (fresh_lab, backend, deploy, snapshot):
@@ -127,8 +127,8 @@ def scenarios() -> None:
 
 
 def long_scenarios() -> None:
-    go_on = ["--go-on"] if os.environ.get("GO_ON") == "1" else []
-    run("pytest", "-v", "-s", "tests/lab", "-m", "scenario and long and not unproven", *go_on)
+    resume = ["--resume"] if os.environ.get("GO_ON") == "1" else []
+    run("pytest", "-v", "-s", "tests/lab", "-m", "scenario and long and not unproven", *resume)
 
 
 def bookworm() -> None:
@@ -140,45 +140,47 @@ def arm64() -> None:
 
 
 def unproven() -> None:
-    # 5: there is none.
-    run("pytest", "-v", "-s", "tests/lab", "-m", "scenario and unproven", fine=(0, 5))
+    # 5: no tests.
+    run("pytest", "-v", "-s", "tests/lab", "-m", "scenario and unproven", success=(0, 5))
 
 
-def say_hello() -> None:
-    """Ask the deployed stack through its proxy, and print the answer as it streams."""
+def first_prompt() -> None:
+    """Send a prompt through the deployed proxy, and print the response as it streams."""
     status = lab.status()
-    model, question = status.models[0], "Why is the sky blue?"
-    # An emulated guest makes some three words a second.
-    asked = {"model": model, "prompt": question, "options": {"num_predict": ANSWER_TOKENS}}
-    body = json.dumps(asked).encode()
+    model, prompt = status.models[0], "Why is the sky blue?"
+    # An emulated guest generates about three words per second.
+    payload = {"model": model, "prompt": prompt, "options": {"num_predict": DEMO_TOKENS}}
+    body = json.dumps(payload).encode()
     request = urllib.request.Request(f"{status.url}/api/ollama", body, {"Content-Type": "application/json"})
-    print(f"\nYou ask: {question}\n{model} answers: ", end="", flush=True)
+    print(f"\nPrompt: {prompt}\n{model}: ", end="", flush=True)
     last: dict[str, object] = {}
-    with urllib.request.urlopen(request, timeout=300) as answer:
-        for line in answer:
+    with urllib.request.urlopen(request, timeout=300) as response:
+        for line in response:
             last = json.loads(line)
             print(last["response"], end="", flush=True)
-    if not last.get("done"):  # of a chunked answer that breaks off, reading lines hides the break
-        raise SystemExit("\n\nThe answer broke off. Look at: python -m lab ssh -- sudo docker logs hearth-ollama")
+    if not last.get("done"):  # reading lines hides that a chunked response was cut off
+        raise SystemExit(
+            "\n\nThe response was cut off. Check the log: python -m lab ssh -- sudo docker logs hearth-ollama"
+        )
     if last.get("done_reason") == "length":
-        print(f" … (the demo asks for {ANSWER_TOKENS} tokens at most)", end="")
+        print(f" … (the demo requests at most {DEMO_TOKENS} tokens)", end="")
     if model != smollm2.NAME:
-        print(f"\n\n{smollm2.NAME} could not be fetched, so that was a tiny model, which knows one sentence.", end="")
-    print(f"\n\nThe chat page: {status.url}")
+        print(f"\n\n{smollm2.NAME} was not available: this was a tiny model, which knows only this reply.", end="")
+    print(f"\n\nChat page: {status.url}")
     for line in status.origins:
         print(f"  {line}")
-    print("  a shell on the machine: .venv/bin/python -m lab ssh    stop the machine: .venv/bin/python -m lab down")
+    print("  shell on the machine: .venv/bin/python -m lab ssh    shut down: .venv/bin/python -m lab down")
 
 
 RUNS: dict[str, list[Stage]] = {
     "check": [("checks", check)],
-    "unit": [("tests without a host", unit)],
-    "proxy": [("real httpd and Ollama, without a host", proxy)],
-    "proxy-long": [("a stuck Ollama, and what is only slow", long_proxy)],
+    "unit": [("unit tests", unit)],
+    "proxy": [("real httpd and Ollama, without a virtual machine", proxy)],
+    "proxy-long": [("a stuck and a slow Ollama", proxy_long)],
     "test": [
         ("checks", check),
-        ("tests without a host", unit),
-        ("real httpd and Ollama, without a host", proxy),
+        ("unit tests", unit),
+        ("real httpd and Ollama, without a virtual machine", proxy),
         ("lab", fresh_lab),
         ("backend on :5001", backend),
         ("deploy", deploy),
@@ -188,26 +190,26 @@ RUNS: dict[str, list[Stage]] = {
         ("browser", browser),
     ],
     "scenarios": [("lab", deployed_lab), ("scenarios", scenarios)],
-    "faults": [("lab", deployed_lab), ("the long scenarios", long_scenarios)],
+    "faults": [("lab", deployed_lab), ("long scenarios", long_scenarios)],
     "places": [("Debian 12, Docker's own packages", bookworm)],
     "arm64": [("Debian arm64, emulated", arm64)],
-    "unproven": [("lab", deployed_lab), ("scenarios not yet seen passing", unproven)],
+    "unproven": [("lab", deployed_lab), ("scenarios that have not passed yet", unproven)],
 }
 
 
-def demo(asked: str) -> list[Stage]:
-    """The stages of the demo, after saying where images and models come from. `asked`: "hub", "built" or "auto"."""
-    choice = hub.choose(asked)
-    where = {
-        hub.HUB: "Docker Hub and Ollama's library; only the virtual machine is made here",
-        hub.BUILT: "registries of the lab, which is built here",
+def demo(images: str) -> list[Stage]:
+    """The stages of the demo; prints the origin of images and models. `images`: "hub", "built" or "auto"."""
+    choice = hub.choose(images)
+    origin = {
+        hub.HUB: "Docker Hub and Ollama's library; only the virtual machine is built here",
+        hub.BUILT: "the lab's registries, built here",
     }
-    print(f"Images and models: {where[choice.mode]} ({choice.why}; IMAGES=hub or IMAGES=built decides)", flush=True)
-    return [("lab", partial(demo_lab, choice.mode)), ("deploy", deploy), ("first question", say_hello)]
+    print(f"Images and models: {origin[choice.mode]} ({choice.why}; override: IMAGES=hub or built)", flush=True)
+    return [("lab", partial(demo_lab, choice.mode)), ("deploy", deploy), ("first prompt", first_prompt)]
 
 
 def main(name: str, images: str = hub.AUTO) -> None:
-    """Run the stages of one of RUNS, or the demo, and print how long each took, also after a failure."""
+    """Run the stages of one of RUNS, or the demo, and print the duration of each, even after a failure."""
     begun = time.monotonic()
     times: list[tuple[str, float]] = []
     try:
@@ -222,14 +224,14 @@ def main(name: str, images: str = hub.AUTO) -> None:
         print(f"\n{name}: time per stage")
         for title, seconds in times:
             print(f"  {seconds:7.1f} s  {title}")
-        print(f"  {time.monotonic() - begun:7.1f} s  in all", flush=True)
+        print(f"  {time.monotonic() - begun:7.1f} s  in total", flush=True)
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     words = argparse.ArgumentParser(prog="python -m tests.run")
     words.add_argument("name", choices=(DEMO, *RUNS))
-    help_ = "of the demo: from Docker Hub, built here, or whichever fits this machine"
+    help_ = "images of the demo: from Docker Hub, built here, or what suits this machine"
     words.add_argument("--images", choices=(*hub.MODES, hub.AUTO), default=hub.AUTO, help=help_)
     return words
 

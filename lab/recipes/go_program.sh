@@ -4,6 +4,6 @@ set -euo pipefail
 package=$1 version=$2
 cd /work
 mkdir -p out tmp
-# Without C a program resolves names by /etc/hosts alone, in whatever root it runs; Pebble is wanted so.
+# Without C, a program resolves names from /etc/hosts only, in whatever root it runs; Pebble needs that.
 CGO_ENABLED=0 GOPATH=/work/go GOCACHE=/work/gocache GOTMPDIR=/work/tmp GOBIN=/work/out GOTOOLCHAIN=auto GOFLAGS='' \
   go install -trimpath -ldflags "-s -w" "$package@v$version"

@@ -16,7 +16,7 @@ make -s install DESTDIR=/work/stage
 cd /work
 bash finish_httpd.sh strip
 # The shared libraries that the base image lacks are found later; here is what is needed, by the linker's own account.
-# ldd fails for what is no program and for scripts.
+# ldd fails for scripts and for files that are not programs.
 { find stage/usr/local/apache2/bin stage/usr/local/apache2/modules -type f -exec ldd {} + 2>/dev/null || true; } |
   sed -n 's/.* => \(\/[^ ]*\) .*/\1/p' | sort -u >libraries
 [[ -s libraries ]] # httpd links to a dozen

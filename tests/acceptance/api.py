@@ -1,4 +1,4 @@
-"""The deployed proxy, called from outside with a client that sends exactly what it is told to."""
+"""Requests to the deployed proxy from outside, with a client that adds nothing to them."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-# host:port → what is sent along to those that ask who calls; a test's own headers come before.
+# host:port → credentials to send if access is restricted; a test's own headers take precedence.
 CREDENTIALS: dict[str, dict[str, str]] = {}
 
 
 def basic(name: str, password: str) -> dict[str, str]:
-    """As browsers send it."""
+    """The header as sent by browsers."""
     return {"Authorization": f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"}
 
 
 def bearer(key: str) -> dict[str, str]:
-    """As OpenAI's clients send it."""
+    """The header as sent by OpenAI's clients."""
     return {"Authorization": f"Bearer {key}"}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer: status, headers as a list of (lower-case name, value), body."""
+    """One response: status, headers as (lower-case name, value), body."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
 
     def all(self, name: str) -> list[str]:
-        """Every value of a header, so that a doubled one is seen."""
+        """All values of a header, which reveals duplicates."""
         return [value for key, value in self.headers if key == name.lower()]
 
     def json(self) -> Any:
@@ -49,13 +49,13 @@ def call(
     headers: Mapping[str, str] | None = None,
     timeout: float = 120,
 ) -> Answer:
-    """Send one request; `body` as a mapping is sent as JSON. No redirect is followed, nothing is added but Host."""
+    """Send one request; `body` as a mapping is sent as JSON. Redirects are not followed; only Host is added."""
     data = json.dumps(body).encode() if isinstance(body, Mapping) else body
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:
-        wanted = {"Content-Type": "application/json"} if data is not None else {}
-        connection.request(method, path, data, wanted | CREDENTIALS.get(parts.netloc, {}) | dict(headers or {}))
+        defaults = {"Content-Type": "application/json"} if data is not None else {}
+        connection.request(method, path, data, defaults | CREDENTIALS.get(parts.netloc, {}) | dict(headers or {}))
         answer = connection.getresponse()
         return Answer(
             status=answer.status,
@@ -75,7 +75,7 @@ class Line:
 
 
 def stream(url: str, path: str, body: Mapping[str, Any], timeout: float = 300) -> list[Line]:
-    """The lines of a streamed answer, each with its time of arrival."""
+    """The lines of a streamed response, each with its time of arrival."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:

@@ -1,8 +1,8 @@
-"""The acceptance suite: any inventory's hosts, looked at from outside and from inside, changed by nothing.
+"""The acceptance suite: read-only tests of any inventory's hosts, from outside and inside.
 
     pytest tests/acceptance --inventory inventory/pi.py        (or: hearth verify inventory/pi.py)
 
-Hosts and their settings are those that pyinfra itself reads, so that what is expected is what was asked for.
+Hosts and settings are read by pyinfra itself, so the expectations match the inventory.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hearth.settings.model import Settings
 from hearth.settings.secret_source import SourceError
 from tests.acceptance.api import CREDENTIALS, basic, bearer
 from tests.acceptance.engine import engine_tunnel
-from tests.acceptance.models import abilities
+from tests.acceptance.models import read_capabilities
 from tests.acceptance.tunnel import Tunnel
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -39,14 +39,14 @@ class Target:
 
     Attributes:
         name: as in the inventory.
-        settings: what the deploy was asked for.
-        url: where clients that know nothing of TLS reach the chat page from here, without a slash at its end.
-        page: its address for browsers. With TLS another one: `url` is then that of a tunnel.
-        trust: words for the doctor, with the local authority's certificate.
-        ssh: words of an ssh command line that reaches the host.
+        settings: of the host.
+        url: of the chat page for clients without TLS, without a trailing slash.
+        page: its address for browsers. With TLS it differs: `url` is then that of a tunnel.
+        trust: arguments for the doctor, with the local CA's certificate.
+        ssh: an ssh command line for the host.
         hostspec: the same for testinfra.
-        forwards: port on the host → (address, port) from here; where it is not in here, the host's own.
-        address: the host as seen from here.
+        forwards: port on the host → (address, port) from here; ports not in it are used directly.
+        address: of the host, from here.
     """
 
     name: str
@@ -59,16 +59,16 @@ class Target:
     forwards: dict[int, tuple[str, int]]
     address: str
 
-    def reached_at(self, port: int) -> tuple[str, int]:
+    def address_of(self, port: int) -> tuple[str, int]:
         return self.forwards.get(port, (self.address, port))
 
 
 def make_target(name: str, data: dict[str, Any]) -> Target:
-    """A target from a host's data as pyinfra has it. `x_forwards` maps ports that are reached elsewhere (the lab)."""
+    """A target from a host's pyinfra data. `x_forwards` maps forwarded ports (of the lab)."""
     settings = load_settings(data, name)
     address = data.get("ssh_hostname", name)
     forwards = {int(port): ("127.0.0.1", int(here)) for port, here in data.get("x_forwards", {}).items()}
-    url, page, trust = _ways(settings, address, forwards)
+    url, page, trust = _addresses(settings, address, forwards)
     options: dict[str, str] = {"sudo": "true"} if data.get("ssh_user") != "root" else {}
     words = ["ssh", "-o", "BatchMode=yes"]
     if "ssh_config_file" in data:
@@ -95,49 +95,47 @@ def make_target(name: str, data: dict[str, Any]) -> Target:
     )
 
 
-def _ways(
+def _addresses(
     settings: Settings, address: str, forwards: Mapping[int, tuple[str, int]]
 ) -> tuple[str, str, tuple[str, ...]]:
     """`url`, `page` and `trust` of a target."""
     plain = "{}:{}".format(*forwards.get(settings.proxy_port, (address, settings.proxy_port)))
     if settings.proxy_tls == "off":
         return f"http://{plain}", f"http://{plain}", ()
-    place, port = forwards.get(settings.proxy_tls_port, (address, settings.proxy_tls_port))
+    host, port = forwards.get(settings.proxy_tls_port, (address, settings.proxy_tls_port))
     names = settings.proxy_tls_names
-    name = place if place in names or not names else names[0]
+    name = host if host in names or not names else names[0]
     context = ssl.create_default_context()
     trust: tuple[str, ...] = ()
     if settings.proxy_tls == "local-ca":
         authority = str(Path(settings.proxy_tls_ca).expanduser() / "hearth-ca.crt")
         context.load_verify_locations(authority)
         trust = ("--ca", authority)
-    tunnel = Tunnel((place, port), context, name)  # until the end of the run
+    tunnel = Tunnel((host, port), context, name)  # open until the end of the run
     return "http://{}:{}".format(*tunnel.address), f"https://{name}" + ("" if port == 443 else f":{port}"), trust
 
 
 def credentials(settings: Settings) -> dict[str, str]:
-    """Headers of one who may open the page; none where nobody has to sign in.
+    """Headers of a user or API client with access to the page; none if no sign-in is needed.
 
     Raises:
-        SourceError: the password or key can't be had.
+        SourceError: the password or key is not available.
     """
     if not settings.uses_credentials:
         return {}
-    callers = read_credentials(settings)
-    for name, password in callers.users.items():
+    known = read_credentials(settings)
+    for name, password in known.users.items():
         return basic(name, password.get_secret_value())
-    return bearer(next(iter(callers.api_keys.values())).get_secret_value())
+    return bearer(next(iter(known.api_keys.values())).get_secret_value())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--inventory", default="inventory/lab.py", help="pyinfra inventory (a file) of the hosts to look at"
-    )
+    parser.addoption("--inventory", default="inventory/lab.py", help="pyinfra inventory file of the hosts to test")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     inventory = config.getoption("--inventory")
-    # A process of its own: pyinfra patches the standard library for gevent when it is imported.
+    # In a separate process: importing pyinfra patches the standard library for gevent.
     done = subprocess.run(
         [str(Path(sys.executable).parent / "pyinfra"), inventory, "debug-inventory", "--json"],
         cwd=ROOT,
@@ -172,7 +170,7 @@ def settings(target: Target) -> Settings:
 
 @pytest.fixture(scope="session")
 def host(target: Target) -> Any:
-    """The host as testinfra sees it."""
+    """The host in testinfra."""
     import testinfra
 
     return testinfra.get_host(target.hostspec)
@@ -186,15 +184,15 @@ def engine(target: Target) -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture(scope="session")
-def able(engine: docker.DockerClient, settings: Settings) -> dict[str, list[str]]:
-    """What each declared model can do."""
-    return abilities(engine, settings.ollama_models)
+def capabilities(engine: docker.DockerClient, settings: Settings) -> dict[str, list[str]]:
+    """The capabilities of each configured model."""
+    return read_capabilities(engine, settings.ollama_models)
 
 
 @pytest.fixture(scope="session")
-def talker(able: dict[str, list[str]]) -> str:
-    """The first declared model that answers questions."""
-    for model, can in able.items():
+def chat_model(capabilities: dict[str, list[str]]) -> str:
+    """The first configured chat model."""
+    for model, can in capabilities.items():
         if "completion" in can:
             return model
-    pytest.skip("none of ollama_models answers questions")
+    pytest.skip("ollama_models has no chat model")

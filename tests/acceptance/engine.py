@@ -1,6 +1,6 @@
 """A host's Docker engine for the Docker SDK, through ssh and sudo.
 
-The SDK's own ssh transport knows neither a separate ssh configuration nor sudo, so each of its connections is a local
+The SDK's ssh transport supports neither a separate ssh configuration nor sudo, so each of its connections is a local
 socket behind which `ssh … sudo docker system dial-stdio` runs: the same command that `docker -H ssh://` uses.
 """
 
@@ -19,7 +19,7 @@ import docker
 
 
 class _Handler(socketserver.BaseRequestHandler):
-    """One connection of the SDK: bytes to and from the command."""
+    """One connection of the SDK, forwarded to and from the command."""
 
     server: _Server
     request: socket.socket

@@ -1,4 +1,4 @@
-"""Who has to sign in is not let in without, and costs Ollama nothing."""
+"""Without sign-in there is no access where it is required, and no request reaches Ollama."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from tests.acceptance.test_proxy import Log
 WRONG = ({"Authorization": ""}, bearer("not-a-key-of-this-host"), basic("nobody", "not a password"))
 
 
-def test_the_page_is_not_for_those_who_did_not_sign_in(target: Target, settings: Settings) -> None:
+def test_page_requires_sign_in(target: Target, settings: Settings) -> None:
     if not settings.page_access.needs_sign_in:
-        pytest.skip(f"proxy_access = {settings.proxy_access!r} lets callers in who did not sign in")
+        pytest.skip(f"proxy_access = {settings.proxy_access!r} needs no sign-in")
     for headers in WRONG:
         answer = call(target.url, "GET", "/", headers=headers)
         assert answer.status in (401, 403), answer
         assert b"<script" not in answer.body
-    assert call(target.url, "GET", "/").status == 200, "with what the settings name"
+    assert call(target.url, "GET", "/").status == 200, "with the configured credentials"
 
 
-def test_no_route_is_for_those_who_did_not_sign_in(target: Target, settings: Settings, host: Any) -> None:
+def test_routes_require_sign_in(target: Target, settings: Settings, host: Any) -> None:
     routes = [route for route in settings.routes if route.is_ollama and settings.access_of(route).needs_sign_in]
     if not routes:
-        pytest.skip("every route lets callers in who did not sign in")
+        pytest.skip("no route needs a sign-in")
     before = Log(host).requests()
     for route in routes:
         for headers in WRONG:

@@ -1,4 +1,4 @@
-"""Containers, network and volume, as the engine's API shows them."""
+"""Containers, networks and volume, in the engine's API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def containers(engine: docker.DockerClient) -> dict[str, Container]:
     return {container.labels["com.docker.compose.service"]: container for container in found}
 
 
-def test_both_services_run_healthy_from_the_images_asked_for(
+def test_both_services_are_healthy_with_the_configured_images(
     containers: dict[str, Container], settings: Settings
 ) -> None:
     assert {service: container.name for service, container in containers.items()} == CONTAINERS
@@ -37,12 +37,12 @@ def test_each_network_has_exactly_its_containers(engine: docker.DockerClient, co
         network = engine.networks.get(name)
         members = {CONTAINERS[service] for service, networks in SERVICE_NETWORKS.items() if name in networks}
         assert {member["Name"] for member in network.attrs["Containers"].values()} == members
-        assert network.attrs["Internal"] is (len(members) == 2), "the one between both has no way out"
+        assert network.attrs["Internal"] is (len(members) == 2), "the network between both is internal"
     for service, container in containers.items():
         assert set(container.attrs["NetworkSettings"]["Networks"]) == SERVICE_NETWORKS[service], container.name
 
 
-def test_ollama_has_the_environment_asked_for(containers: dict[str, Container], settings: Settings) -> None:
+def test_ollama_has_the_configured_environment(containers: dict[str, Container], settings: Settings) -> None:
     environment = dict(item.split("=", 1) for item in containers["ollama"].attrs["Config"]["Env"])
     assert environment["OLLAMA_ORIGINS"] == ollama_origins(settings.allowed_origins)
     assert environment["OLLAMA_KEEP_ALIVE"] == settings.ollama_keep_alive
@@ -59,7 +59,7 @@ def test_logs_are_bounded(containers: dict[str, Container], settings: Settings) 
         }, container.name
 
 
-def test_models_live_where_the_settings_say(containers: dict[str, Container], settings: Settings) -> None:
+def test_models_are_stored_in_the_configured_place(containers: dict[str, Container], settings: Settings) -> None:
     mounts = {mount["Destination"]: mount for mount in containers["ollama"].attrs["Mounts"]}
     store = mounts["/root/.ollama"]
     if settings.ollama_models_dir:
@@ -68,19 +68,19 @@ def test_models_live_where_the_settings_say(containers: dict[str, Container], se
         assert (store["Type"], store["Name"]) == ("volume", MODELS_VOLUME)
 
 
-def test_no_container_can_reach_the_engine(containers: dict[str, Container]) -> None:
+def test_containers_have_no_access_to_the_engine(containers: dict[str, Container]) -> None:
     for container in containers.values():
         assert not container.attrs["HostConfig"]["Privileged"], container.name
         assert not [mount for mount in container.attrs["Mounts"] if "docker.sock" in mount.get("Source", "")]
 
 
-def test_containers_have_the_least_they_need(containers: dict[str, Container], settings: Settings) -> None:
+def test_containers_have_minimal_privileges(containers: dict[str, Container], settings: Settings) -> None:
     allowed = {"ollama": {"DAC_OVERRIDE"} if settings.ollama_models_dir else set(), "httpd": set()}
     for service, container in containers.items():
         limits = container.attrs["HostConfig"]
         assert limits["ReadonlyRootfs"], service
         assert limits["CapDrop"] == ["ALL"], service
-        # Docker writes them with and without their prefix, as it likes.
+        # Docker may write them with or without their prefix.
         assert {name.removeprefix("CAP_") for name in limits["CapAdd"] or []} == allowed[service]
         assert any(option.startswith("no-new-privileges") for option in limits["SecurityOpt"] or []), service
         assert limits["PidsLimit"] > 0, service
@@ -88,11 +88,11 @@ def test_containers_have_the_least_they_need(containers: dict[str, Container], s
     assert containers["httpd"].attrs["Config"]["User"] == HTTPD_USER
 
 
-def test_processes_have_no_powers(host: Any, containers: dict[str, Container], settings: Settings) -> None:
-    """What the kernel says of the processes, not what the engine was asked for."""
+def test_processes_have_no_capabilities(host: Any, containers: dict[str, Container], settings: Settings) -> None:
+    """The actual state of the processes, not the engine's configuration."""
     for service, container in containers.items():
         status = host.file(f"/proc/{container.attrs['State']['Pid']}/status").content_string
         fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        powers = 1 << 1 if service == "ollama" and settings.ollama_models_dir else 0
-        assert int(fields["CapBnd"], 16) == int(fields["CapEff"], 16) == powers, service
+        capabilities = 1 << 1 if service == "ollama" and settings.ollama_models_dir else 0
+        assert int(fields["CapBnd"], 16) == int(fields["CapEff"], 16) == capabilities, service
         assert fields["NoNewPrivs"] == "1", service

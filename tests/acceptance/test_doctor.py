@@ -80,7 +80,7 @@ def test_a_missing_model(target: Target) -> None:
 
 
 def test_the_wrong_scheme_is_detected(target: Target, settings: Settings) -> None:
-    address, port = target.reached_at(settings.proxy_port)
+    address, port = target.address_of(settings.proxy_port)
     scheme, expected = ("https", "https-to-http") if settings.proxy_tls == "off" else ("http", "http-to-https")
     code, document = doctor(f"{scheme}://{address}:{port}", "--timeout", "20")
     assert (code, found(document)) == (1, [expected])
@@ -89,7 +89,7 @@ def test_the_wrong_scheme_is_detected(target: Target, settings: Settings) -> Non
 def test_ollamas_own_port_is_identified(target: Target, settings: Settings) -> None:
     if not settings.ollama_publish or settings.ollama_publish.startswith("127."):
         pytest.skip("ollama_publish opens Ollama's port only on the host")
-    address, port = target.reached_at(int(settings.ollama_publish.rpartition(":")[2]))
+    address, port = target.address_of(int(settings.ollama_publish.rpartition(":")[2]))
     code, document = doctor(f"http://{address}:{port}", "--no-prompt", "--timeout", "20")
     assert code == 1
     assert "ollama-itself" in found(document)

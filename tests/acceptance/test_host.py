@@ -19,7 +19,7 @@ def test_docker_runs_and_starts_at_boot(host: Any) -> None:
     assert host.run("docker compose version --short").rc == 0
 
 
-def test_engine_has_the_mirrors_and_log_limits_asked_for(host: Any, settings: Settings) -> None:
+def test_engine_has_the_configured_mirrors_and_log_limits(host: Any, settings: Settings) -> None:
     config = json.loads(host.file(DAEMON_JSON).content_string)
     assert set(settings.docker_registry_mirrors) <= set(config.get("registry-mirrors", []))
     assert config["live-restore"] is settings.docker_live_restore
@@ -29,32 +29,32 @@ def test_engine_has_the_mirrors_and_log_limits_asked_for(host: Any, settings: Se
     }
 
 
-def test_engine_took_its_configuration_over(host: Any, settings: Settings) -> None:
+def test_engine_runs_with_its_configuration(host: Any, settings: Settings) -> None:
     info = json.loads(host.check_output("docker info --format '{{json .}}'"))
     in_force = {mirror.rstrip("/") for mirror in info["RegistryConfig"]["Mirrors"] or []}
     assert set(settings.docker_registry_mirrors) <= in_force
     assert info["LiveRestoreEnabled"] is settings.docker_live_restore
 
 
-def test_files_are_what_the_settings_render(host: Any, settings: Settings) -> None:
-    wanted = {path: hashlib.sha256(content).hexdigest() for path, content in render_tree(settings).items()}
-    names = " ".join(wanted)
-    # One question for all of them: each costs an ssh and a sudo.
+def test_files_match_the_settings(host: Any, settings: Settings) -> None:
+    expected = {path: hashlib.sha256(content).hexdigest() for path, content in render_tree(settings).items()}
+    names = " ".join(expected)
+    # One command for all of them: each needs an ssh and a sudo.
     digests = host.check_output(f"cd {ROOT} && sha256sum {names}").splitlines()
-    assert {path: digest for digest, path in (line.split() for line in digests)} == wanted
+    assert {path: digest for digest, path in (line.split() for line in digests)} == expected
     modes = host.check_output(f"cd {ROOT} && stat -c '%U %a' {names}").splitlines()
     assert set(modes) == {"root 644"}
 
 
-def test_no_change_waits_for_a_reload(host: Any) -> None:
+def test_no_reload_is_pending(host: Any) -> None:
     assert not host.file(RELOAD_PENDING).exists
 
 
-def test_exactly_the_declared_ports_are_published(host: Any, settings: Settings) -> None:
+def test_only_declared_ports_are_published(host: Any, settings: Settings) -> None:
     listeners = parse_listeners(host.check_output("ss -H -ltnp").splitlines())
     published = {(one.address, one.port) for one in listeners if one.program == "docker-proxy"}
     # Published on all addresses means IPv6 as well.
-    wanted = set(settings.published_ports) | {
+    expected = set(settings.published_ports) | {
         ("[::]", port) for address, port in settings.published_ports if address == "0.0.0.0"
     }
-    assert published == wanted
+    assert published == expected

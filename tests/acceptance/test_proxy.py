@@ -1,4 +1,4 @@
-"""What the proxy lets through, refuses and says, called from outside the host."""
+"""What the proxy allows, refuses and returns, tested from outside the host."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hearth.paths import CONTAINERS
 from hearth.settings.model import Settings
 from tests.acceptance.api import Answer, call
 from tests.acceptance.conftest import Target
-from tests.support.gates.cases import GROUPS, failures
-from tests.support.gates.place import Place
+from tests.support.proxy_rules.cases import GROUPS, failures
+from tests.support.proxy_rules.target import ProxyTarget
 
 FOREIGN = "http://evil.example"
 
@@ -26,7 +26,7 @@ def refused_with_json(answer: Answer, status: int) -> None:
     assert answer.json()["error"]
 
 
-def test_page_is_served_with_its_title_and_policy(target: Target, settings: Settings) -> None:
+def test_page_has_its_title_and_content_security_policy(target: Target, settings: Settings) -> None:
     answer = call(target.url, "GET", "/")
     assert answer.status == 200
     assert settings.chat_title.replace("&", "&amp;").encode() in answer.body
@@ -35,57 +35,57 @@ def test_page_is_served_with_its_title_and_policy(target: Target, settings: Sett
         assert call(target.url, "GET", f"/{name}").status == 200, name
 
 
-def test_every_route_exists_and_takes_only_its_methods(target: Target, settings: Settings) -> None:
+def test_routes_exist_and_allow_only_their_methods(target: Target, settings: Settings) -> None:
     for route in (route for route in settings.routes if route.is_ollama):
         for method in ("GET", "POST", "PUT", "DELETE"):
             answer = call(target.url, method, route.path, {} if method in ("POST", "PUT") else None)
             if method in route.methods:
-                # An empty question is Ollama's own to refuse: with its JSON, not the proxy's page.
+                # An empty prompt is refused by Ollama, with its JSON, not by the proxy.
                 assert answer.status in (200, 400, 404), (method, route.path, answer)
             else:
                 refused_with_json(answer, 405)
 
 
 class Log:
-    """Ollama's own log on a host, and what it counts."""
+    """Ollama's log on a host, and its number of requests."""
 
     def __init__(self, host: Any) -> None:
         self._host = host
 
     def requests(self) -> int:
-        """Requests that were answered, without those of the health check, which comes from the container itself."""
+        """Completed requests, without those of the health check, which come from the container itself."""
         log = self._host.check_output(f"docker logs {CONTAINERS['ollama']} 2>&1")
         return len(re.findall(r"^\[GIN\](?!.*\| *(?:127\.0\.0\.1|::1) \|)", log, re.MULTILINE))
 
 
 @pytest.mark.parametrize("group", [group for group in GROUPS if group not in ("smuggling", "big")])
-def test_gates(group: str, target: Target, settings: Settings, talker: str, host: Any) -> None:
+def test_proxy_rules(group: str, target: Target, settings: Settings, chat_model: str, host: Any) -> None:
     if not all(access.anyone for access in settings.accesses):
-        pytest.skip("the cases call without password, key or network")
+        pytest.skip("the cases send no credentials")
     parts = urlsplit(target.url)
-    place = Place((parts.hostname or "", parts.port or 80), settings, Log(host), talker)
-    assert failures(place, group) == []
+    proxy = ProxyTarget((parts.hostname or "", parts.port or 80), settings, Log(host), chat_model)
+    assert failures(proxy, group) == []
 
 
 def exact_origins(settings: Settings) -> list[str]:
     return [origin for origin in settings.allowed_origins if "*" not in origin]
 
 
-def test_ollama_itself_is_closed_from_outside(target: Target, settings: Settings) -> None:
+def test_ollama_is_not_reachable_from_outside(target: Target, settings: Settings) -> None:
     if settings.ollama_publish and not settings.ollama_publish.startswith("127."):
         pytest.skip(f"ollama_publish = {settings.ollama_publish!r} opens it on purpose")
     port = 11434
-    said = b""
+    received = b""
     try:
-        with socket.create_connection(target.reached_at(port), timeout=10) as connection:
+        with socket.create_connection(target.address_of(port), timeout=10) as connection:
             connection.sendall(b"GET /api/version HTTP/1.0\r\n\r\n")
             connection.settimeout(10)
-            said = connection.recv(100)
+            received = connection.recv(100)
     except OSError:
-        pass  # refused, or reset: nobody there
-    assert said == b""
+        pass  # refused or reset: not listening
+    assert received == b""
 
 
-def test_declared_models_are_there(target: Target, settings: Settings) -> None:
+def test_configured_models_are_installed(target: Target, settings: Settings) -> None:
     have = {model["name"] for model in call(target.url, "GET", "/api/tags").json()["models"]}
     assert {full_name(model) for model in settings.ollama_models} <= have

@@ -1,4 +1,4 @@
-"""Words arrive through the proxy when they are made, not when all are made."""
+"""Tokens arrive through the proxy as they are generated, not all at the end."""
 
 from __future__ import annotations
 
@@ -11,54 +11,54 @@ from tests.acceptance.api import call, stream
 from tests.acceptance.conftest import Target
 
 
-def _made(line: str) -> float:
-    """Second at which Ollama made a line, by its own clock."""
+def _created(line: str) -> float:
+    """The second at which Ollama created a line, by its own clock."""
     stamp: str = json.loads(line)["created_at"]
-    # Nanoseconds are more than datetime takes.
+    # datetime does not support nanoseconds.
     return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*Z$", r"\1+00:00", stamp)).timestamp()
 
 
 def _words(parts: list[dict[str, Any]], text: str, thoughts: str = "thinking") -> str:
-    """What was said or thought: a few tokens of a model that thinks are thoughts alone."""
+    """The reply and the thinking: the first tokens of a thinking model are only thinking."""
     return "".join((part.get(text) or "") + (part.get(thoughts) or "") for part in parts).strip()
 
 
-def test_each_word_arrives_when_it_is_made(target: Target, talker: str) -> None:
-    # Once unmeasured: loading the model would hide how the words come.
-    call(target.url, "POST", "/api/ollama", {"model": talker, "prompt": "hi", "stream": False}, timeout=600)
-    lines = stream(target.url, "/api/ollama", {"model": talker, "prompt": "hi", "options": {"num_predict": 40}})
-    made = [_made(line.text) for line in lines]
+def test_tokens_arrive_when_they_are_generated(target: Target, chat_model: str) -> None:
+    # Not measured: loading the model would distort the timing.
+    call(target.url, "POST", "/api/ollama", {"model": chat_model, "prompt": "hi", "stream": False}, timeout=600)
+    lines = stream(target.url, "/api/ollama", {"model": chat_model, "prompt": "hi", "options": {"num_predict": 40}})
+    created = [_created(line.text) for line in lines]
     arrived = [line.arrived for line in lines]
     assert json.loads(lines[-1].text)["done"] is True
     assert len(lines) > 5, lines
-    assert _words([json.loads(line.text) for line in lines], "response"), "not one word"
-    # The clocks differ by a constant; the quickest line shows it. What a line took more than that is delay on the way.
-    offset = min(here - there for here, there in zip(arrived, made, strict=True))
-    delays = [here - there - offset for here, there in zip(arrived, made, strict=True)]
-    took = made[-1] - made[0]
+    assert _words([json.loads(line.text) for line in lines], "response"), "no tokens"
+    # The clocks differ by a constant, which the fastest line shows. The excess of other lines is their delay.
+    offset = min(arrival - creation for arrival, creation in zip(arrived, created, strict=True))
+    delays = [arrival - creation - offset for arrival, creation in zip(arrived, created, strict=True)]
+    duration = created[-1] - created[0]
     median = sorted(delays)[len(delays) // 2]
     print(
-        f"\n{len(lines)} lines made within {took:.2f} s; "
-        f"delay on the way: median {median * 1000:.0f} ms, longest {max(delays) * 1000:.0f} ms"
+        f"\n{len(lines)} lines generated within {duration:.2f} s; "
+        f"delay: median {median * 1000:.0f} ms, longest {max(delays) * 1000:.0f} ms"
     )
-    assert took > 0.2, "the answer was too quick to tell a stream from a buffer"
-    # A buffered answer would hold its first line back for as long as the whole took.
-    assert delays[0] < took / 2
-    assert median < took / 4
+    assert duration > 0.2, "the response was too fast to distinguish a stream from a buffer"
+    # A buffer would delay the first line by the whole duration.
+    assert delays[0] < duration / 2
+    assert median < duration / 4
 
 
-def test_openai_route_streams_events(target: Target, talker: str) -> None:
-    question = [{"role": "user", "content": "hi"}]
-    body = {"model": talker, "messages": question, "stream": True, "max_tokens": 20}
+def test_openai_route_streams_events(target: Target, chat_model: str) -> None:
+    messages = [{"role": "user", "content": "hi"}]
+    body = {"model": chat_model, "messages": messages, "stream": True, "max_tokens": 20}
     lines = [line.text for line in stream(target.url, "/v1/chat/completions", body)]
     assert lines[-1] == "data: [DONE]"
     deltas = [json.loads(line.removeprefix("data: "))["choices"][0]["delta"] for line in lines[:-1]]
-    assert _words(deltas, "content", "reasoning"), "not one word"
+    assert _words(deltas, "content", "reasoning"), "no tokens"
 
 
-def test_chat_route_answers(target: Target, talker: str) -> None:
-    question = [{"role": "user", "content": "hi"}]
-    body = {"model": talker, "messages": question, "options": {"num_predict": 10}}
+def test_chat_route_responds(target: Target, chat_model: str) -> None:
+    messages = [{"role": "user", "content": "hi"}]
+    body = {"model": chat_model, "messages": messages, "options": {"num_predict": 10}}
     lines = [json.loads(line.text) for line in stream(target.url, "/api/chat", body)]
     assert lines[-1]["done"] is True
-    assert _words([line["message"] for line in lines], "content"), "not one word"
+    assert _words([line["message"] for line in lines], "content"), "no tokens"

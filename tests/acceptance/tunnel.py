@@ -1,4 +1,4 @@
-"""A port on this machine that leads through TLS to another one, for clients that know nothing of TLS."""
+"""A local port that is forwarded through TLS, for clients without TLS."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from types import TracebackType
 
 
 class Tunnel:
-    """Listens at `netloc` until the end of the block; every byte goes on as it is, encrypted.
+    """Listens at `address` until the end of the block; all bytes are forwarded unchanged over TLS.
 
     Args:
         to: where to connect.
-        context: how to speak TLS there.
-        name: that the certificate must have; "" where the context does not look.
+        context: for TLS.
+        name: that the certificate must have; "" if the context does not check it.
     """
 
     def __init__(self, to: tuple[str, int], context: ssl.SSLContext, name: str) -> None:
@@ -34,7 +34,7 @@ class Tunnel:
         self.close()
 
     def close(self) -> None:
-        """Take no more connections."""
+        """Accept no more connections."""
         self._listener.close()
 
     def _accept(self) -> None:
@@ -43,9 +43,9 @@ class Tunnel:
                 plain, _ = self._listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._lead, args=(plain,), daemon=True).start()
+            threading.Thread(target=self._forward, args=(plain,), daemon=True).start()
 
-    def _lead(self, plain: socket.socket) -> None:
+    def _forward(self, plain: socket.socket) -> None:
         try:
             far = socket.create_connection(self._to, timeout=30)
             secure = self._context.wrap_socket(far, server_hostname=self._name or None)
@@ -59,9 +59,9 @@ class Tunnel:
 
 
 def _copy(plain: socket.socket, secure: ssl.SSLSocket) -> None:
-    """All that comes from one end, to the other, until both have ended or the far one has.
+    """Copy in both directions, until both ends or the remote end are closed.
 
-    In one thread: two may not use the same TLS connection at once.
+    In one thread: two must not use the same TLS connection at once.
     """
     ends: list[socket.socket] = [plain, secure]
     while secure in ends:
@@ -69,7 +69,7 @@ def _copy(plain: socket.socket, secure: ssl.SSLSocket) -> None:
         if not ready:
             return
         for end in ready:
-            # What came over TLS may be its own business, with nothing in it for us.
+            # TLS records may contain no data for us.
             end.settimeout(0)
             try:
                 piece = end.recv(65536)
@@ -81,6 +81,6 @@ def _copy(plain: socket.socket, secure: ssl.SSLSocket) -> None:
                 other.sendall(piece)
             elif end is plain:
                 ends.remove(plain)
-                # Clients that end their side first still listen; TLS would end both, so nothing is said of it.
+                # A client that half-closes still listens; TLS would close both, so this is not forwarded.
             else:
                 return

@@ -1,4 +1,4 @@
-"""Clients that use the lab's host while something is done to it, and count what they see."""
+"""Clients that use the lab's host during a test, and record what they receive."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tests.lab.machine import url
 
 
 @dataclass
-class Told:
-    """One streamed answer as a client sees it.
+class Streamed:
+    """One streamed response as received by a client.
 
     Attributes:
-        status: HTTP status; 0 where none came.
-        lines: what came, each a JSON object.
-        broken: how the connection failed, "" where HTTP says that the answer was whole.
+        status: HTTP status; 0 without one.
+        lines: received, each a JSON object.
+        broken: how the connection failed, "" if the response was complete according to HTTP.
     """
 
     status: int = 0
@@ -33,62 +33,62 @@ class Told:
     broken: str = ""
 
     @property
-    def whole(self) -> bool:
-        """Status 200, an orderly end, and the line that says so."""
+    def complete(self) -> bool:
+        """Status 200, a regular end, and a last line with `done`."""
         return self.status == 200 and not self.broken and bool(self.lines) and self.lines[-1].get("done") is True
 
 
-def ask(words: int, timeout: float = 120, told: Told | None = None) -> Told:
-    """Stream one answer of so many words from the model that never ends. `told`: filled while it comes."""
-    told = Told() if told is None else told
-    # One thread: under emulation, the model's threads would wait for each other on every processor that a deploy needs.
+def prompt(words: int, timeout: float = 120, streamed: Streamed | None = None) -> Streamed:
+    """Stream one response of `words` tokens from the endless model. `streamed`: filled while it arrives."""
+    streamed = Streamed() if streamed is None else streamed
+    # One thread: under emulation, the model's threads would wait for each other on all processors, which deploys need.
     options = {"num_predict": words, "num_thread": 1}
     body: Mapping[str, Any] = {"model": "tinystory", "prompt": "go", "options": options}
     parts = urlsplit(url())
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:
         connection.request("POST", "/api/ollama", json.dumps(body).encode(), {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        told.status = answer.status
-        # read1 and not readline: of a chunked answer that breaks off, readline hides the break.
+        response = connection.getresponse()
+        streamed.status = response.status
+        # read1 instead of readline, which hides that a chunked response was cut off.
         rest = b""
-        while piece := answer.read1(65536):
+        while piece := response.read1(65536):
             *lines, rest = (rest + piece).split(b"\n")
-            told.lines += [json.loads(line) for line in lines if line.strip()]
+            streamed.lines += [json.loads(line) for line in lines if line.strip()]
         if rest.strip():
-            told.lines.append(json.loads(rest))
+            streamed.lines.append(json.loads(rest))
     except (OSError, http.client.HTTPException, ValueError) as error:
-        told.broken = f"{type(error).__name__}: {error}"
+        streamed.broken = f"{type(error).__name__}: {error}"
     finally:
         connection.close()
-    return told
+    return streamed
 
 
-class Talker(threading.Thread):
-    """A client that reads one long answer in the background."""
+class BackgroundStream(threading.Thread):
+    """A client that reads one long response in the background."""
 
     def __init__(self, words: int, timeout: float = 300) -> None:
         super().__init__(daemon=True)
-        self.told = Told()
+        self.streamed = Streamed()
         self._words, self._timeout = words, timeout
 
     def run(self) -> None:
-        ask(self._words, self._timeout, self.told)
+        prompt(self._words, self._timeout, self.streamed)
 
 
-class Background:
-    """A client that is at work in a thread of its own as long as the block runs.
+class BackgroundClient:
+    """A client that runs in a thread of its own as long as the block runs.
 
     Args:
-        patience: seconds that its last requests may take when the block has ended.
+        patience: seconds that its last requests may take after the block has ended.
     """
 
     def __init__(self, patience: float) -> None:
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self._last = patience
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._patience = patience
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -99,114 +99,114 @@ class Background:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join(self._last)
+        self._thread.join(self._patience)
 
 
-class Chatter(Background):
-    """A client that asks for one short answer after another, as long as the block runs."""
+class PromptLoop(BackgroundClient):
+    """A client that sends one prompt after another, as long as the block runs."""
 
     def __init__(self, words: int = 30) -> None:
         super().__init__(patience=180)
-        self.answers: list[Told] = []
+        self.responses: list[Streamed] = []
         self._words = words
 
     @property
-    def failed(self) -> list[Told]:
+    def failed(self) -> list[Streamed]:
         """Requests that were refused."""
-        return [told for told in self.answers if not told.whole and not told.lines]
+        return [streamed for streamed in self.responses if not streamed.complete and not streamed.lines]
 
     @property
-    def cut(self) -> list[Told]:
-        """Streams that began, and did not end as they should."""
-        return [told for told in self.answers if not told.whole and told.lines]
+    def cut(self) -> list[Streamed]:
+        """Streams that started but did not end regularly."""
+        return [streamed for streamed in self.responses if not streamed.complete and streamed.lines]
 
     @override
-    def _work(self) -> None:
+    def _run(self) -> None:
         while not self._stop.is_set():
-            self.answers.append(ask(self._words))
+            self.responses.append(prompt(self._words))
 
 
 @dataclass(frozen=True)
-class Knock:
-    """One attempt at the page over a new connection: when (monotonic seconds), and what was wrong ("" for nothing)."""
+class Attempt:
+    """One request for the page over a new connection: times (monotonic seconds) and error ("" for none)."""
 
     begun: float
     ended: float
-    wrong: str
+    error: str
 
 
-class Knocker(Background):
-    """A client that asks for the page over a new connection every `pause` seconds, as long as the block runs.
+class ConnectionLoop(BackgroundClient):
+    """A client that requests the page over a new connection every `pause` seconds, as long as the block runs.
 
-    Each in its own time: one that has to wait keeps no other from trying.
+    Requests are independent: one that waits does not delay the next.
 
     Args:
         pause: see above.
-        patience: seconds that one is waited for.
+        timeout: of one request, in seconds.
         at: the page's URL; that of the lab by default.
-        prepare: done in each knock's thread first.
+        prepare: called first in each request's thread.
     """
 
     def __init__(
-        self, pause: float = 0.1, patience: float = 10, at: str = "", prepare: Callable[[], None] = lambda: None
+        self, pause: float = 0.1, timeout: float = 10, at: str = "", prepare: Callable[[], None] = lambda: None
     ) -> None:
-        super().__init__(patience + 30)
-        self.knocks: list[Knock] = []
-        self._pause, self._patience, self._prepare = pause, patience, prepare
+        super().__init__(timeout + 30)
+        self.attempts: list[Attempt] = []
+        self._pause, self._timeout, self._prepare = pause, timeout, prepare
         self._address = urlsplit(at or url())
 
     def gaps(self, late: float) -> list[float]:
-        """Seconds between the beginnings of the first and the last failed knock of each gap, and one pause.
+        """Seconds between the starts of the first and the last failed attempt of each gap, plus one pause.
 
-        So the time in which knocks fail is never said shorter than it was. A gap lasts until all are answered within
-        `late` seconds for a whole second; what was answered, but late, does not make it longer.
+        So a gap is never reported shorter than it was. It lasts until all attempts of a full second succeed within
+        `late` seconds; late successes do not extend it.
         """
-        found: list[list[Knock]] = [[]]
-        for knock in sorted(self.knocks, key=lambda knock: knock.begun):
-            if knock.wrong or knock.ended - knock.begun > late:
-                if found[-1] and knock.begun - found[-1][-1].begun > 1:
+        found: list[list[Attempt]] = [[]]
+        for attempt in sorted(self.attempts, key=lambda attempt: attempt.begun):
+            if attempt.error or attempt.ended - attempt.begun > late:
+                if found[-1] and attempt.begun - found[-1][-1].begun > 1:
                     found.append([])
-                found[-1].append(knock)
-        failed = [[knock.begun for knock in gap if knock.wrong] for gap in found]
+                found[-1].append(attempt)
+        failed = [[attempt.begun for attempt in gap if attempt.error] for gap in found]
         return [gap[-1] - gap[0] + self._pause for gap in failed if gap]
 
     @property
-    def failed(self) -> list[Knock]:
-        """Those that were not answered as they should be."""
-        return [knock for knock in self.knocks if knock.wrong]
+    def failed(self) -> list[Attempt]:
+        """Attempts without a correct response."""
+        return [attempt for attempt in self.attempts if attempt.error]
 
     def slow(self, seconds: float) -> list[float]:
-        """Seconds that those answers took that took longer than `seconds`."""
-        took = (knock.ended - knock.begun for knock in self.knocks if not knock.wrong)
-        return sorted(one for one in took if one > seconds)
+        """Durations of the successful attempts that took longer than `seconds`."""
+        durations = (attempt.ended - attempt.begun for attempt in self.attempts if not attempt.error)
+        return sorted(one for one in durations if one > seconds)
 
     @property
     def usual(self) -> float:
-        """Seconds that an answer takes, the median."""
-        took = sorted(knock.ended - knock.begun for knock in self.knocks if not knock.wrong)
-        return took[len(took) // 2]
+        """The median duration of a successful attempt, in seconds."""
+        durations = sorted(attempt.ended - attempt.begun for attempt in self.attempts if not attempt.error)
+        return durations[len(durations) // 2]
 
     @override
-    def _work(self) -> None:
-        under_way = []
+    def _run(self) -> None:
+        running = []
         while not self._stop.wait(self._pause):
-            under_way.append(threading.Thread(target=self._knock, daemon=True))
-            under_way[-1].start()
-        for one in under_way:
-            one.join(self._patience + 5)
+            running.append(threading.Thread(target=self._attempt, daemon=True))
+            running[-1].start()
+        for one in running:
+            one.join(self._timeout + 5)
 
-    def _knock(self) -> None:
+    def _attempt(self) -> None:
         self._prepare()
-        begun, wrong = time.monotonic(), ""
+        begun, failure = time.monotonic(), ""
         host, port = self._address.hostname or "", self._address.port
-        connection = http.client.HTTPConnection(host, port, timeout=self._patience)
+        connection = http.client.HTTPConnection(host, port, timeout=self._timeout)
         try:
             connection.request("GET", "/", headers={"Connection": "close"})
-            answer = connection.getresponse()
-            answer.read()
-            wrong = "" if answer.status == 200 else f"status {answer.status}"
+            response = connection.getresponse()
+            response.read()
+            failure = "" if response.status == 200 else f"status {response.status}"
         except (OSError, http.client.HTTPException, socket.gaierror) as error:
-            wrong = f"{type(error).__name__}: {error}"
+            failure = f"{type(error).__name__}: {error}"
         finally:
             connection.close()
-        self.knocks.append(Knock(begun, time.monotonic(), wrong))
+        self.attempts.append(Attempt(begun, time.monotonic(), failure))

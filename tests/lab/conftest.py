@@ -1,4 +1,4 @@
-"""Scenarios begin from the snapshot "deployed", which `make test` and its suites take after a deploy."""
+"""Scenarios start from the snapshot "deployed", which `make test` and its suites take after a deploy."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from tests.lab.machine import restore
 
 __all__ = ["chromium", "deployed", "elsewhere", "open_chat"]
 
-# A scenario's phases (setup, call, teardown), as they end.
+# A scenario's phases (setup, call, teardown) that have ended.
 _phases: dict[str, list[pytest.TestReport]] = defaultdict(list)
 _product = cache(record.product)
 
 
 @pytest.fixture
 def deployed() -> None:
-    """The machine as it was right after a deploy."""
+    """The machine in its state after a deploy."""
     restore("deployed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--go-on", action="store_true", help="leave out the scenarios that passed since the product last changed"
+        "--resume", action="store_true", help="skip scenarios that have passed since the product last changed"
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--go-on", default=False):
+    if not config.getoption("--resume", default=False):
         return
     runs = record.last()
     done = {test for test, ran in runs.items() if ran.passed and ran.product == _product()}
-    left_out = [item for item in items if item.nodeid in done]
+    skipped = [item for item in items if item.nodeid in done]
     items[:] = [item for item in items if item.nodeid not in done]
-    config.hook.pytest_deselected(items=left_out)
+    config.hook.pytest_deselected(items=skipped)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -49,4 +49,4 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     phases = _phases.pop(report.nodeid)
     if not any(phase.skipped for phase in phases):
         passed = all(phase.passed for phase in phases)
-        record.keep(report.nodeid, passed, sum(phase.duration for phase in phases), _product())
+        record.add(report.nodeid, passed, sum(phase.duration for phase in phases), _product())

@@ -1,4 +1,4 @@
-"""Looking for words in every file of the guest."""
+"""Search all files of the guest."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 
 from tests.lab.machine import on_guest
 
-# Also files of those in memory. The words come in disguise: the guest writes down what is called, sudo does, too.
+# Including files in memory. The words are encoded, since sudo and the guest log command lines.
 _SEARCH = (
     "echo {words} | base64 -d >/dev/shm/words; "
     "sudo grep -rlaFf /dev/shm/words / --exclude-dir=proc --exclude-dir=sys --exclude-dir=dev 2>/dev/null; "
@@ -15,6 +15,6 @@ _SEARCH = (
 
 
 def files_with(*words: str) -> list[str]:
-    """Paths of all files on the guest that have one of these words in them, in order."""
-    disguised = base64.b64encode("\n".join(words).encode()).decode()
-    return sorted(on_guest(_SEARCH.format(words=disguised), timeout=1800).split())
+    """Sorted paths of all files on the guest that contain one of these words."""
+    encoded = base64.b64encode("\n".join(words).encode()).decode()
+    return sorted(on_guest(_SEARCH.format(words=encoded), timeout=1800).split())

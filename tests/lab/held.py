@@ -1,4 +1,4 @@
-"""Answers that other people hold, so that a model, the proxy's places or Ollama's queue are taken."""
+"""Responses to other clients, which occupy a model, the proxy's slots or Ollama's queue."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tests.lab.machine import url
 
 @contextmanager
 def held(count: int = 1, at: str = "") -> Iterator[None]:
-    """As long as it lasts, tinystory, which never ends by itself, answers one question and `count - 1` wait for it.
+    """While the block runs, tinystory, which never ends by itself, answers one prompt, and `count - 1` wait.
 
     Args:
-        at: the page's address, without a slash at its end; "" for the lab's.
+        at: the page's address, without a trailing slash; "" for the lab's.
     """
     parts = urlsplit(at or url())
     sockets: list[socket.socket] = []
@@ -41,7 +41,7 @@ def held(count: int = 1, at: str = "") -> Iterator[None]:
 
 
 def refusal(model: str, timeout: float = 10) -> str:
-    """Why Ollama or the proxy won't load a model now; "" if it does, or if nothing is said for `timeout` seconds."""
+    """Why Ollama or the proxy refuses to load a model; "" if it does not, or after `timeout` seconds."""
     try:
         answer = call(url(), "POST", "/api/chat", {"model": model, "messages": [], "stream": False}, timeout=timeout)
     except TimeoutError:

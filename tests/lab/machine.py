@@ -1,4 +1,4 @@
-"""The lab's machine, for tests: commands on it, deploys to it, snapshots of it."""
+"""The lab's machine in tests: commands, deploys and snapshots."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ import lab
 ROOT = Path(__file__).resolve().parent.parent.parent
 PYINFRA = str(Path(sys.executable).parent / "pyinfra")
 INVENTORY = "inventory/lab.py"
-# What scenarios count on, whatever a demo left behind.
+# What scenarios need, whatever a demo left behind.
 STACK = ("--images", "built", "--models", "tiny")
-# The images that the lab has, by the versions that could be had when it was built, and a name for another one. Empty
-# before its first start.
+# The lab's images, with the versions that were available when it was built, and the names of newer ones. Empty before
+# the first start.
 HTTPD_IMAGE = lab.status().images.get("httpd", "")
 OLLAMA_IMAGE = lab.status().images.get("ollama", "")
 NEXT_HTTPD, NEXT_OLLAMA = f"{HTTPD_IMAGE}-next", f"{OLLAMA_IMAGE}-next"
 
 
 def on_guest(script: str, timeout: int = 120, check: bool = True) -> str:
-    """Run a shell script on the guest as the user pi (who has sudo) and return its output, stripped.
+    """Run a shell script on the guest as the user pi (who has sudo) and return its stripped output.
 
     Raises:
-        AssertionError: it failed (with its output) and `check` is set.
+        AssertionError: it failed (with its output), if `check` is set.
     """
     status = lab.status(must_run=True)
     done = subprocess.run(
@@ -46,9 +46,9 @@ def on_guest(script: str, timeout: int = 120, check: bool = True) -> str:
 
 
 def listed_on_guest(script: str) -> list[str]:
-    """The lines that a shell script prints on the guest, sorted: for comparing before and after.
+    """The sorted output lines of a shell script on the guest, to compare states.
 
-    Sorted here, since in `… | sort` the script's exit code would be lost, and two failures are alike.
+    Sorted here, since `… | sort` would hide the script's exit code, and two failures would be equal.
 
     Raises:
         AssertionError: it failed, or printed nothing.
@@ -65,7 +65,7 @@ class Run:
     Attributes:
         code: exit code.
         changed: names of the operations that changed something.
-        unchanged: how many had nothing to do.
+        unchanged: number of operations with nothing to do.
         output: everything it printed.
         seconds: wall-clock time.
     """
@@ -78,19 +78,19 @@ class Run:
 
 
 def deploy(*data: str, timeout: int = 900, inventory: str = INVENTORY) -> Run:
-    """Deploy to the lab; `data` are settings as `name=value` (JSON values), as `pyinfra --data` takes them."""
+    """Deploy to the lab; `data` are settings as for `pyinfra --data`: `name=value`, with JSON values."""
     return pyinfra("deploy.py", *data, timeout=timeout, inventory=inventory)
 
 
 def deployed_with(*data: str) -> Run:
-    """As `deploy`, which has to succeed."""
+    """Like `deploy`, but must succeed."""
     run = deploy(*data)
     assert run.code == 0, run.output
     return run
 
 
 def pyinfra(deploy_file: str, *data: str, timeout: int = 900, inventory: str = INVENTORY) -> Run:
-    """Run a deploy file against the lab, or another place; `data` as above."""
+    """Run a deploy file against the lab, or another inventory; `data` as above."""
     arguments = [word for item in data for word in ("--data", item)]
     begun = time.monotonic()
     done = subprocess.run(
@@ -113,7 +113,7 @@ def pyinfra(deploy_file: str, *data: str, timeout: int = 900, inventory: str = I
 
 
 def _operations(text: str) -> list[dict[str, Any]]:
-    """What `pyinfra -y --json` reports of each operation; nothing where the run did not get that far."""
+    """The operations in the output of `pyinfra -y --json`; empty if the run did not get that far."""
     start = text.find("{")
     document: dict[str, Any] = json.JSONDecoder().raw_decode(text[start:])[0] if start >= 0 else {}
     operations: list[dict[str, Any]] = (document.get("results") or {}).get("operations", [])
@@ -121,28 +121,28 @@ def _operations(text: str) -> list[dict[str, Any]]:
 
 
 def restore(name: str) -> None:
-    """Put the machine back into a snapshot's state, with the lab's own registries and tiny models beside it."""
+    """Restore a snapshot of the machine, with the lab's registries and tiny models."""
     subprocess.run(
         [sys.executable, "-m", "lab", "restore", name, *STACK], cwd=ROOT, check=True, capture_output=True, timeout=120
     )
 
 
 def url() -> str:
-    """The deployed chat page as seen from here."""
+    """The deployed chat page's address on this machine."""
     return lab.status(must_run=True).url
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float, what: str) -> None:
-    """Poll until something is so.
+def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Poll until a condition is true.
 
     Raises:
-        AssertionError: it was not, within `seconds`; with the last error seen.
+        AssertionError: it was false for `seconds`; with the last error.
     """
     deadline = time.monotonic() + seconds
-    last: object = "it was not so"
+    last: object = "condition is false"
     while time.monotonic() < deadline:
         try:
-            if is_so():
+            if condition():
                 return
         except (OSError, http.client.HTTPException, AssertionError, subprocess.TimeoutExpired) as error:
             last = error
@@ -151,7 +151,7 @@ def wait_until(is_so: Callable[[], bool], seconds: float, what: str) -> None:
 
 
 def reboot() -> None:
-    """Restart the guest as a person would, and wait until it takes commands again."""
+    """Reboot the guest, and wait until it accepts commands again."""
     boot_id = "cat /proc/sys/kernel/random/boot_id"
     before = on_guest(boot_id)
     on_guest("sudo systemctl reboot", check=False)

@@ -1,4 +1,4 @@
-"""Model registries of a test's own: a copy of the lab's, in which models can be changed, and a proxy that fails."""
+"""Model registries for tests: a copy of the lab's, in which models can be changed, and a proxy that fails."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from typing import Any
 
 from lab import artefacts, cache, ports, registry
 
-GUEST_SEES_US_AT = "10.0.2.2"
+HOST_ADDRESS = "10.0.2.2"
 _MODEL = "application/vnd.ollama.image.model"
 _TEMPLATE = "application/vnd.ollama.image.template"
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
 class Storage:
-    """A registry's files (the layout is that of docker-registry), of which `models` are the test's own."""
+    """A registry's files, in the layout of docker-registry."""
 
     def __init__(self, root: Path) -> None:
         self.root = root / "docker/registry/v2"
 
-    def _link(self, repository: str, place: str, digest: str) -> None:
-        path = self.root / "repositories" / repository / place / "link"
+    def _link(self, repository: str, name: str, digest: str) -> None:
+        path = self.root / "repositories" / repository / name / "link"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"sha256:{digest}")
 
     def blob(self, content: bytes) -> str:
-        """Put a file; its digest in hex."""
+        """Store a file; its digest in hex."""
         digest = hashlib.sha256(content).hexdigest()
         path = self.root / "blobs/sha256" / digest[:2] / digest / "data"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,14 +45,14 @@ class Storage:
 
     def manifest(self, name: str) -> dict[str, Any]:
         """The manifest of `library/NAME:latest`."""
-        place = self.root / "repositories/library" / name / "_manifests/tags/latest/current/link"
-        digest = place.read_text().strip().removeprefix("sha256:")
+        link = self.root / "repositories/library" / name / "_manifests/tags/latest/current/link"
+        digest = link.read_text().strip().removeprefix("sha256:")
         text = (self.root / "blobs/sha256" / digest[:2] / digest / "data").read_text()
         manifest: dict[str, Any] = json.loads(text)
         return manifest
 
     def put(self, name: str, manifest: Mapping[str, Any]) -> None:
-        """Make a manifest, whose files are there, that of `library/NAME:latest`."""
+        """Store the manifest of `library/NAME:latest`, whose files must exist."""
         repository = f"library/{name}"
         digest = self.blob(json.dumps(manifest).encode())
         for part in (manifest["config"], *manifest["layers"]):
@@ -63,7 +63,7 @@ class Storage:
         self._link(repository, "_manifests/tags/latest/current", digest)
 
     def change_template(self, name: str, template: str) -> str:
-        """Give a model another template, under its old name; the digest of the new file."""
+        """Change a model's template and keep its name; the digest of the new file."""
         manifest = self.manifest(name)
         digest = self.blob(template.encode())
         for layer in manifest["layers"]:
@@ -73,7 +73,7 @@ class Storage:
         return digest
 
     def add_filler(self, name: str, size: int) -> str:
-        """A model of `size` bytes that can be pulled and not run; the digest of its weights."""
+        """Add a model of `size` bytes that can be pulled but not run; the digest of its weights."""
         pattern = b"".join(hashlib.sha256(str(i).encode()).digest() for i in range(1 << 15))
         weights = (pattern * (size // len(pattern) + 1))[:size]
         config = json.dumps({"model_format": "gguf", "model_family": "filler", "rootfs": {"type": "layers"}}).encode()
@@ -99,26 +99,26 @@ def own_registry(directory: Path) -> Iterator[tuple[Storage, int]]:
     """A registry over a copy of the lab's models: its storage, and its port on this machine's loopback."""
     keys = artefacts.keys()
     storage = directory / "storage"
-    # The original is shared by all checkouts, and nobody writes to it.
+    # The original is shared by all checkouts and must not change.
     shutil.copytree(cache.path_of("models", keys["models"]) / "storage", storage)
     with registry.serving(cache.path_of("tools", keys["tools"]) / "docker-registry", storage, directory) as port:
         yield Storage(storage), port
 
 
-def seen_by_guest(port: int) -> str:
-    """The address of a loopback port, as the guest reaches it."""
-    return f"http://{GUEST_SEES_US_AT}:{port}"
+def address_in_guest(port: int) -> str:
+    """The address of a loopback port in the guest."""
+    return f"http://{HOST_ADDRESS}:{port}"
 
 
 @dataclass
 class Faults:
-    """What a proxy does to the answers that carry files, and what it saw.
+    """What a proxy does to responses with files, and what it recorded.
 
     Attributes:
-        steps: what happens to each further request for a file's content, in order: ("silent", n) and ("cut", n) after
-            n bytes, ("500", 0) at once. When all are used up, all goes well.
-        served: bytes of files that were handed to the network.
-        ranges: the `Range` header of each request for a file's content, "" where there was none.
+        steps: the fault of each further request for a file's content, in order: ("silent", n) and ("cut", n) after
+            n bytes, ("500", 0) immediately. Later requests have no fault.
+        served: bytes of files that were sent.
+        ranges: the `Range` header of each request for a file's content, "" without one.
     """
 
     steps: list[tuple[str, int]] = field(default_factory=list)
@@ -144,7 +144,7 @@ def faulty_proxy(to: int, faults: Faults, least: int = 1 << 20) -> Iterator[int]
             answer = upstream.getresponse()
             size = int(answer.headers.get("Content-Length", 0))
             big = self.command == "GET" and "/blobs/" in self.path and size >= least
-            # Ollama first asks for the whole file, only to learn where it is.
+            # Ollama first requests the whole file, only to find its location.
             what, after = faults.steps.pop(0) if big and faults.steps and self.headers["Range"] else ("", 0)
             if big:
                 faults.ranges.append(self.headers["Range"] or "")
@@ -188,7 +188,7 @@ def faulty_proxy(to: int, faults: Faults, least: int = 1 << 20) -> Iterator[int]
 
         def get_request(self) -> tuple[socket.socket, Any]:
             connection, address = super().get_request()
-            # What lies in buffers when a connection is given up would count as served.
+            # With large buffers, unsent bytes of an abandoned connection would count as served.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
             return connection, address
 

@@ -1,7 +1,7 @@
-"""Two machines beside the guest, as network namespaces in it: what they send comes over a cable, as from a LAN.
+"""Two machines next to the guest, as network namespaces in it: their packets arrive as from a LAN.
 
-`listed` is 10.9.0.20 and calls the host 10.9.0.1; `foreign` is 10.8.0.20, and calls it 10.8.0.1. The host is their
-router, so that they can also try the containers' own addresses. Gone after a reboot.
+`listed` is 10.9.0.20, and the host is 10.9.0.1 for it; `unlisted` is 10.8.0.20, and the host is 10.8.0.1. The host is
+their router, so they can also try the containers' addresses. They do not survive a reboot.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from hearth.host.ports import parse_listeners
 from tests.lab.machine import on_guest
 
-NETWORKS = {"listed": "10.9.0", "foreign": "10.8.0"}
+NETWORKS = {"listed": "10.9.0", "unlisted": "10.8.0"}
 _ATTACH = """set -e
 command -v nc >/dev/null || sudo apt-get -qq install -y --no-install-recommends netcat-openbsd >/dev/null
 attach() { # name, network, IPv6 network
@@ -27,9 +27,9 @@ attach() { # name, network, IPv6 network
   sudo ip -n "$1" route add default via "$2.1"
 }
 sudo ip netns list | grep -q listed || attach listed 10.9.0 fd09
-sudo ip netns list | grep -q foreign || attach foreign 10.8.0 fd08
+sudo ip netns list | grep -q unlisted || attach unlisted 10.8.0 fd08
 """
-# Eight at a time: a closed port answers at once, and the guest is slow in starting programs, not in connecting.
+# Eight at a time: a closed port responds immediately, and starting programs is what is slow on the guest.
 _SCAN = (
     "for n in 0 1 2 3 4 5 6 7; do echo $((n * 8192 + 1)) $((n == 7 ? 65535 : (n + 1) * 8192)); done | "
     "xargs -P 8 -L 1 sh -c 'nc -n -z -v -w 2 {address} $0-$1 2>&1 | grep -v refused'; true"
@@ -37,28 +37,28 @@ _SCAN = (
 
 
 def attach() -> None:
-    """Put the machines there, if they are not."""
+    """Create the machines if they do not exist."""
     on_guest(_ATTACH, timeout=300)
 
 
 def scan(who: str, address: str = "") -> set[int]:
-    """Every TCP port, of all 65535, that takes a connection from that machine: the host's, or those of an address."""
+    """All TCP ports (of 65535) that accept a connection from that machine: of the host, or of an address."""
     script = _SCAN.format(address=address or f"{NETWORKS[who]}.1")
-    said = on_guest(f"sudo ip netns exec {who} sh -c \"$(cat <<'SCAN'\n{script}\nSCAN\n)\"", timeout=1200)
-    return {int(port) for port in re.findall(r"^Connection to \S+ (\d+) port .* succeeded!$", said, re.MULTILINE)}
+    output = on_guest(f"sudo ip netns exec {who} sh -c \"$(cat <<'SCAN'\n{script}\nSCAN\n)\"", timeout=1200)
+    return {int(port) for port in re.findall(r"^Connection to \S+ (\d+) port .* succeeded!$", output, re.MULTILINE)}
 
 
 def status(who: str, address: str, port: int) -> int:
-    """HTTP status of `HEAD /` from that machine (or from the `host` itself); 0 where nothing answers."""
+    """HTTP status of `HEAD /` from that machine (or from the `host` itself); 0 without a response."""
     enter = "" if who == "host" else f"sudo ip netns exec {who} "
     request = r"printf 'HEAD / HTTP/1.0\r\nHost: localhost\r\n\r\n'"
-    said = on_guest(f"{request} | {enter}nc -n -w 5 {address} {port} | head -n 1", check=False)
-    match = re.match(r"HTTP/1\.\d (\d+)", said)
+    output = on_guest(f"{request} | {enter}nc -n -w 5 {address} {port} | head -n 1", check=False)
+    match = re.match(r"HTTP/1\.\d (\d+)", output)
     return int(match[1]) if match else 0
 
 
 def others() -> set[int]:
-    """Ports that programs on the guest have open to others and that Docker has nothing to do with."""
+    """Ports of programs on the guest that are open to the network and not published by Docker."""
     listeners = parse_listeners(on_guest("sudo ss -H -ltnp").splitlines())
     return {
         one.port
@@ -68,6 +68,6 @@ def others() -> set[int]:
 
 
 def address_of(container: str, network: str) -> str:
-    """A container's own address on one of its networks."""
+    """A container's address on one of its networks."""
     form = f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}'
     return on_guest(f"sudo docker inspect -f '{form}' {container}")

@@ -1,8 +1,8 @@
-"""The machine's plug: pull it, put it back, and keep what the disk holds at a moment, which is what a cut would leave.
+"""The machine's power: cut it, restore it, and save the disk's content at a moment, which is what a power cut leaves.
 
-The plug is QEMU's own `quit`: it ends at once, and with it the guest's memory and every write that the guest had not
-yet handed to its disk. `kill -9` of QEMU would be another thing: the disk is opened with cache=unsafe, so QEMU's own
-bookkeeping of the qcow2 file would be lost too, which no real disk does.
+A power cut is QEMU's `quit`: it ends immediately, and the guest's memory and all writes that have not reached its disk
+are lost. `kill -9` of QEMU would do more: the disk is opened with cache=unsafe, so QEMU's metadata of the qcow2 file
+would be lost as well, unlike with a real disk.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ _OVERLAY = state.DIRECTORY / "overlay.qcow2"
 
 
 def cut() -> None:
-    """Pull the plug."""
+    """Cut the power."""
     pid = state.load().pids[state.QEMU]
     with suppress(LabError), qmp.monitor(state.DIRECTORY) as monitor:
         monitor.execute("quit")
-    assert process.gone(pid, str(state.DIRECTORY), 60), "QEMU did not end"
+    assert process.has_ended(pid, str(state.DIRECTORY), 60), "QEMU did not end"
 
 
 def boot() -> None:
-    """Put the plug back, and wait until the machine lets us in."""
+    """Restore the power, and wait until ssh works."""
     subprocess.run([sys.executable, "-m", "lab", "up"], cwd=ROOT, check=True, capture_output=True, timeout=400)
 
 
-def keep_disk(name: str) -> None:
-    """Keep what the disk holds now, while the machine runs on: what a cut at this moment would leave."""
+def save_disk(name: str) -> None:
+    """Save the disk's current content, which is what a power cut would leave; the machine continues to run."""
     with qmp.monitor(state.DIRECTORY) as monitor:
         monitor.execute("blockdev-snapshot-internal-sync", device="disk", name=name)
 
 
 def boot_disk(name: str) -> None:
-    """Pull the plug, and boot from what `keep_disk` kept, with nothing of the memory of then."""
+    """Cut the power, and boot from what `save_disk` saved, without the memory of that moment."""
     if state.load().alive(state.QEMU):
         cut()
     _disk_image("-a", name)
     boot()
 
 
-def forget_disks(prefix: str) -> None:
-    """Forget what was kept under names with this prefix. The machine must be off, or its disk is left alone."""
+def delete_disks(prefix: str) -> None:
+    """Delete the saved disks whose names have this prefix; the machine is switched off first."""
     if state.load().alive(state.QEMU):
         cut()
     listed = subprocess.run(

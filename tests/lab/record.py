@@ -1,4 +1,4 @@
-"""What became of each scenario when it last ran: kept as they end, so that a run of hours can be gone on with.
+"""The last result of each scenario. Each is stored when its scenario ends, so a run of hours can be resumed.
 
 `python -m tests.lab.record` prints the table of docs/reliability.md from it.
 """
@@ -16,7 +16,7 @@ from tests.lab.machine import ROOT
 from tests.support.checks import repository_files
 
 FILE = ROOT / ".scenarios.jsonl"
-# What a deploy is made of. A scenario that passed with the same of it need not run again to go on with a run.
+# The code that a deploy uses. A resumed run skips scenarios that have passed with the same code.
 _DEPLOYED = ("deploy.py", "hearth", "files", "group_data")
 
 
@@ -25,11 +25,11 @@ class Ran:
     """One run of one scenario.
 
     Attributes:
-        test: pytest's name of it.
-        passed: it did.
-        seconds: how long it took, with what it prepared and cleared away.
-        ended: when it ended, as ISO 8601 in UTC, to the minute.
-        product: what was deployed with, as `product` gives it.
+        test: pytest's node ID.
+        passed: whether it passed.
+        seconds: its duration, with setup and teardown.
+        ended: its end, as ISO 8601 in UTC, to the minute.
+        product: hash of the deployed code, see `product`.
     """
 
     test: str
@@ -44,28 +44,28 @@ class Ran:
 
 
 def product() -> str:
-    """A word for all that a deploy is made of, as it stands in the working tree; twelve hexadecimal digits."""
+    """A hash of the code that a deploy uses, from the working tree; twelve hexadecimal digits."""
     digest = hashlib.sha256()
     for name in repository_files(ROOT, *_DEPLOYED):
         digest.update(f"{name}\0".encode() + hashlib.sha256((ROOT / name).read_bytes()).digest())
     return digest.hexdigest()[:12]
 
 
-def keep(test: str, passed: bool, seconds: float, at: str) -> None:
-    """Add a run to the file. A line is written at once, so that what ends in the midst loses nothing."""
+def add(test: str, passed: bool, seconds: float, at: str) -> None:
+    """Append a run to the file immediately, so an interrupted run loses no results."""
     ran = Ran(test, passed, round(seconds, 1), f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}", at)
     with FILE.open("a") as lines:
         lines.write(json.dumps(asdict(ran)) + "\n")
 
 
 def last() -> dict[str, Ran]:
-    """The last run of each scenario, by its name; nothing without the file."""
+    """The last run of each scenario, by test; empty without the file."""
     lines = FILE.read_text().splitlines() if FILE.exists() else []
     return {ran.test: ran for ran in (Ran(**json.loads(line)) for line in lines)}
 
 
 def table(runs: Iterable[Ran]) -> Iterator[str]:
-    """Lines of a Markdown table: a row for each file of scenarios, and a sum."""
+    """Lines of a Markdown table: a row for each file of scenarios, and a total."""
     files: dict[str, list[Ran]] = defaultdict(list)
     for ran in sorted(runs, key=lambda ran: ran.test):
         files[ran.file].append(ran)
@@ -86,4 +86,8 @@ def _minutes(runs: list[Ran]) -> str:
 
 
 if __name__ == "__main__":
-    print("\n".join(table(last().values())))
+    from tests.support.named import missing
+
+    # Without results of tests that have been renamed or removed.
+    runs = [ran for ran in last().values() if not missing(ROOT, [ran.test.partition("[")[0]])]
+    print("\n".join(table(runs)))

@@ -1,6 +1,6 @@
 """A copy of the lab's image registry, to which images can be added: the original is shared by all checkouts.
 
-Images are made by hand, in docker-registry's own layout: an existing one with a layer on top.
+Images are written directly in docker-registry's layout: an existing image with an additional layer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _V2 = Path("docker/registry/v2")
 
 
 def program_and_storage() -> tuple[Path, Path]:
-    """The lab's docker-registry and the storage it serves, which nobody may write to."""
+    """The lab's docker-registry and its storage, which must not be changed."""
     keys = artefacts.keys()
     paths = {name: cache.path_of(name, keys[name]) for name in ("tools", "images")}
     return paths["tools"] / "docker-registry", paths["images"] / "storage"
@@ -32,7 +32,7 @@ def copy_storage(target: Path) -> None:
 
 
 def add_image(storage: Path, repository: str, base: str, tag: str, files: Mapping[str, bytes]) -> str:
-    """Add `repository:tag`, which is `repository:base` with one more layer that holds `files` (path → content).
+    """Add `repository:tag`, which is `repository:base` with an additional layer of `files` (path → content).
 
     Returns:
         digest (`sha256:…`) of the new layer's blob.

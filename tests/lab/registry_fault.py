@@ -1,4 +1,4 @@
-"""A bad line in front of a good image registry: relays what Docker asks, and spoils answers as it is told."""
+"""A faulty connection to a working image registry: forwards Docker's requests and injects the given faults."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from typing import ClassVar
 
 from lab.ports import LOOPBACK
 
-# Where QEMU's user networking shows this machine's loopback to the guest.
-SEEN_FROM_GUEST = "10.0.2.2"
+# This machine's loopback in the guest, in QEMU's user networking.
+HOST_ADDRESS = "10.0.2.2"
 _PIECE = 65536
 
 
 @dataclass
-class Trouble:
-    """What to spoil; the default is a good line. Numbers are counted down.
+class Faults:
+    """The faults to inject; none by default. Numbers are counted down.
 
     Attributes:
-        errors: so many requests are answered 500.
-        cuts: so many answers with a large blob are cut off after `keep` bytes.
-        silent: every request is taken, and none is answered.
-        pace: bytes a second of a blob; 0 for as fast as it goes.
+        errors: number of requests to answer with 500.
+        cuts: number of responses with a large blob to cut off after `keep` bytes.
+        silent: accept all requests, and respond to none.
+        pace: bytes per second of a blob; 0 for no limit.
     """
 
     errors: int = 0
@@ -38,18 +38,18 @@ class Trouble:
 
 
 class FaultRegistry:
-    """Listens on a free port of the loopback in front of a registry on `target`. `trouble` may be set at any time.
+    """Listens on a free port of the loopback in front of a registry on `target`. `faults` may be set at any time.
 
     Attributes:
-        url: as the guest reaches it.
-        sent: blob digest → bytes of it that were sent.
-        asked: requests that came.
+        url: in the guest.
+        sent: blob digest → bytes sent.
+        requests: number of requests received.
     """
 
     def __init__(self, target: int) -> None:
-        self.trouble = Trouble()
+        self.faults = Faults()
         self.sent: Counter[str] = Counter()
-        self.asked = 0
+        self.requests = 0
         self.lock = threading.Lock()
         self.closing = threading.Event()
         handler = type("Handler", (_Handler,), {"target": target, "registry": self})
@@ -57,7 +57,7 @@ class FaultRegistry:
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self.port = self._server.server_port
-        self.url = f"http://{SEEN_FROM_GUEST}:{self.port}"
+        self.url = f"http://{HOST_ADDRESS}:{self.port}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def __enter__(self) -> FaultRegistry:
@@ -79,26 +79,26 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         registry = self.registry
         with registry.lock:
-            registry.asked += 1
-            trouble = registry.trouble
-            failing = trouble.errors > 0
-            trouble.errors -= failing
-        if trouble.silent:
+            registry.requests += 1
+            faults = registry.faults
+            failing = faults.errors > 0
+            faults.errors -= failing
+        if faults.silent:
             registry.closing.wait(3600)
             return
         if failing:
             self.send_error(500)
             return
-        with suppress(OSError, http.client.HTTPException):  # one of the two went away: closing tells the other
-            self._relay(trouble)
+        with suppress(OSError, http.client.HTTPException):  # one of the two has disconnected; closing informs the other
+            self._relay(faults)
 
     do_HEAD = do_GET
 
-    def _relay(self, trouble: Trouble) -> None:
+    def _relay(self, faults: Faults) -> None:
         upstream = http.client.HTTPConnection(LOOPBACK, self.target, timeout=60)
         try:
             upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
-            # One by one, not as a dict: Docker's client sends a line "Accept" for each kind of manifest that it knows.
+            # One by one, not as a dict: Docker's client sends an "Accept" line for each kind of manifest.
             for name, value in self.headers.items():
                 if name.lower() != "connection":
                     upstream.putheader(name, value)
@@ -111,17 +111,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
             self.end_headers()
             if self.command == "GET":
-                self._body(answer, trouble)
+                self._body(answer, faults)
         finally:
             upstream.close()
 
-    def _body(self, answer: http.client.HTTPResponse, trouble: Trouble) -> None:
+    def _body(self, answer: http.client.HTTPResponse, faults: Faults) -> None:
         registry, digest = self.registry, self.path.partition("?")[0].rpartition("/")[2]
         is_blob = "/blobs/" in self.path
         with registry.lock:
-            is_cut = is_blob and trouble.cuts > 0 and (answer.length or 0) > trouble.keep
-            trouble.cuts -= is_cut
-        left = trouble.keep if is_cut else None
+            is_cut = is_blob and faults.cuts > 0 and (answer.length or 0) > faults.keep
+            faults.cuts -= is_cut
+        left = faults.keep if is_cut else None
         while left != 0 and (piece := answer.read(_PIECE if left is None else min(_PIECE, left))):
             self.wfile.write(piece)
             if left is not None:
@@ -129,8 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
             if is_blob:
                 with registry.lock:
                     registry.sent[digest] += len(piece)
-                if trouble.pace:
-                    time.sleep(len(piece) / trouble.pace)
+                if faults.pace:
+                    time.sleep(len(piece) / faults.pace)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the tests look at what was counted."""
+        """Log nothing: tests use the counters."""

@@ -1,4 +1,4 @@
-"""What was backed up comes back: onto a host that lost it, and onto one that never had it."""
+"""A backup is restored to a host that lost everything, and to a fresh one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 BACKUP, RESTORE = "deploys/backup.py", "deploys/restore.py"
 PULL = "Restore | Pull models that are not in the backup"
-# Without the records, which each host makes anew.
+# Without the records that each host creates.
 DIGESTS = f"cd {ROOT} && sudo find . -type f ! -name 'images.*' ! -name engine.json -exec sha256sum {{}} +"
 MODELS = "set -o pipefail; sudo docker exec hearth-ollama ollama list | awk 'NR > 1 {print $1, $2}'"
 IMAGES = f"cat {ROOT}/images.lock"
@@ -41,26 +41,26 @@ def archive(deployed: None, tmp_path: Path) -> Path:  # noqa: ARG001
     return path
 
 
-def bring_back(archive: Path, *data: str) -> Run:
-    """Restore, and look whether all is as it was: bytes of files, digests of models, ids of images, an answer."""
+def restore_backup(archive: Path, *data: str) -> Run:
+    """Restore a backup with its models; the host answers a prompt."""
     run = pyinfra(RESTORE, f"x_restore_from={archive}", *data)
     assert run.code == 0, run.output
     print(f"restore: {run.seconds:.1f} s; changed: {', '.join(run.changed)}")
-    assert PULL not in run.changed, "models came from the backup"
+    assert PULL not in run.changed, "models are restored from the backup"
     answer = call(url(), "POST", "/api/ollama", {"model": "tinyllama", "prompt": "hi", "stream": False}, timeout=300)
     assert answer.status == 200, answer
     return run
 
 
 @pytest.mark.long
-def test_a_host_that_lost_everything_gets_it_back(archive: Path) -> None:
-    before = [listed_on_guest(what) for what in (DIGESTS, MODELS, IMAGES)]
+def test_wiped_host_is_restored(archive: Path) -> None:
+    before = [listed_on_guest(one) for one in (DIGESTS, MODELS, IMAGES)]
     assert "./compose.yaml" in before[0]
     assert "tinyllama:latest" in before[1]
     on_guest(WIPE, timeout=300)
-    run = bring_back(archive, 'chat_title="Another"')
+    run = restore_backup(archive, 'chat_title="Another"')
     assert "chat_title: using the backup's 'Hearth', not the inventory's 'Another'" in run.output
-    assert [listed_on_guest(what) for what in (DIGESTS, MODELS, IMAGES)] == before
+    assert [listed_on_guest(one) for one in (DIGESTS, MODELS, IMAGES)] == before
     again = pyinfra(RESTORE, f"x_restore_from={archive}")
     assert (again.code, again.changed) == (0, ()), again.output
     quiet = deploy()
@@ -68,16 +68,16 @@ def test_a_host_that_lost_everything_gets_it_back(archive: Path) -> None:
 
 
 @pytest.mark.long
-def test_a_fresh_host_becomes_the_old_one(archive: Path) -> None:
-    before = [listed_on_guest(what) for what in (DIGESTS, MODELS, IMAGES)]
+def test_backup_is_restored_to_a_fresh_host(archive: Path) -> None:
+    before = [listed_on_guest(one) for one in (DIGESTS, MODELS, IMAGES)]
     restore("fresh")
-    bring_back(archive)
-    assert [listed_on_guest(what) for what in (DIGESTS, MODELS, IMAGES)] == before
+    restore_backup(archive)
+    assert [listed_on_guest(one) for one in (DIGESTS, MODELS, IMAGES)] == before
     quiet = deploy()
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output
 
 
-def test_a_damaged_backup_is_refused_and_nothing_is_touched(archive: Path) -> None:
+def test_damaged_backup_is_refused_without_changes(archive: Path) -> None:
     before = listed_on_guest(DIGESTS)
     assert Archive.load(archive).manifest.has_blobs
     content = bytearray(archive.read_bytes())

@@ -1,4 +1,4 @@
-"""Whatever was changed on the host by hand, the next deploy repairs it, and the one after that has nothing to do."""
+"""Manual changes on the host are repaired by the next deploy, and the one after that has nothing to do."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ IMAGES = "Stack | Pull the images"
 MODELS = "Models | Pull the models"
 ENGINE = "Docker | Configure the engine"
 
-# What somebody did → the operations that must see it.
+# Manual change → the operations that must repair it.
 DRIFT = {
     "container removed": ("sudo docker rm -f hearth-httpd", (UP,)),
     "container stopped": ("sudo docker stop -t 1 hearth-ollama", (UP,)),
     "container paused": ("sudo docker pause hearth-ollama", (UP,)),
     "container off the network": ("sudo docker network disconnect hearth-back hearth-ollama", (UP,)),
     "image retagged": (f"sudo docker tag {OLLAMA_IMAGE} {HTTPD_IMAGE}", (IMAGES,)),
-    "recreated by hand with another environment": (
+    "recreated manually with another environment": (
         "sudo docker rm -f hearth-ollama && sudo docker run -d --name hearth-ollama --network hearth-back "
         f"-v hearth-models:/root/.ollama -e OLLAMA_ORIGINS='*' {OLLAMA_IMAGE}",
         (UP,),
@@ -52,69 +52,69 @@ DRIFT = {
         "sudo systemctl disable --now docker.service docker.socket",
         (ENGINE,),
     ),
-    "mirror taken out of daemon.json": (
+    "mirror removed from daemon.json": (
         f'sudo sed -i \'s/"registry-mirrors"/"insecure-registries"/\' {DAEMON_JSON}',
         (ENGINE,),
     ),
 }
 
 
-# Several at once for every run of CI; each alone with `make test SUITE=faults`.
+# Several at once in CI; each separately with `make test SUITE=faults`.
 TOGETHER = {
-    "a bad day": (
+    "six changes": (
         "model deleted",
         "page edited",
         "compose.yaml edited",
         "image retagged",
         "container removed",
-        "mirror taken out of daemon.json",
+        "mirror removed from daemon.json",
     ),
-    "another bad day": (
+    "four changes": (
         "page unreadable for httpd",
         "httpd.conf broken, httpd restarted into it",
-        "recreated by hand with another environment",
+        "recreated manually with another environment",
         "engine stopped and disabled",
     ),
 }
 
 
-@pytest.mark.parametrize("day", ["a bad day", pytest.param("another bad day", marks=pytest.mark.long)])
-def test_much_drift_at_once_is_repaired_and_then_quiet(day: str) -> None:
-    repaired(day, TOGETHER[day])
+@pytest.mark.parametrize("title", ["six changes", pytest.param("four changes", marks=pytest.mark.long)])
+def test_several_kinds_of_drift_are_repaired_at_once(title: str) -> None:
+    repaired(title, TOGETHER[title])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("what", DRIFT)
-def test_drift_is_repaired_and_then_quiet(what: str) -> None:
+def test_drift_is_repaired_and_next_deploy_changes_nothing(what: str) -> None:
     repaired(what, (what,))
 
 
 def repaired(title: str, kinds: Iterable[str]) -> None:
-    """Do it to the host, deploy, and deploy again."""
+    """Make these changes, deploy, and deploy again."""
     expected = set()
     for what in kinds:
-        done, operations = DRIFT[what]
-        on_guest(done)
+        change, operations = DRIFT[what]
+        on_guest(change)
         expected |= set(operations)
     repair = deploy()
     assert repair.code == 0, repair.output
     assert expected <= set(repair.changed), (repair.changed, repair.output)
-    answers_again()
+    check_response()
     quiet = deploy()
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output
     by = ", ".join(repair.changed)
-    print(f"\n{title}: repaired in {repair.seconds:.1f} s by {by}; then quiet in {quiet.seconds:.1f} s")
+    print(f"\n{title}: repaired in {repair.seconds:.1f} s by {by}; then nothing to do in {quiet.seconds:.1f} s")
 
 
-def answers_again() -> None:
+def check_response() -> None:
     answer = call(url(), "POST", "/api/ollama", {"model": "tinyllama", "prompt": "hi", "stream": False}, timeout=300)
     assert answer.status == 200, answer
-    foreign = call(url(), "POST", "/api/ollama", {}, {"Origin": "http://evil.example"})
-    assert foreign.status == 403
+    unlisted = call(url(), "POST", "/api/ollama", {}, {"Origin": "http://evil.example"})
+    assert unlisted.status == 403
 
 
 @pytest.mark.long
-def test_a_person_s_own_engine_settings_stay() -> None:
+def test_engine_settings_of_the_user_are_kept() -> None:
     on_guest(f"sudo sed -i '1a \"debug\": true,' {DAEMON_JSON} && sudo systemctl restart docker")
     first: Run = deploy()
     assert first.code == 0, first.output
@@ -127,7 +127,7 @@ def test_a_person_s_own_engine_settings_stay() -> None:
 
 
 @pytest.mark.long
-def test_a_daemon_json_that_is_no_json_is_refused_and_left_alone() -> None:
+def test_invalid_daemon_json_is_refused_and_not_changed() -> None:
     on_guest(f"echo '{{ broken' | sudo tee {DAEMON_JSON}")
     run = deploy()
     assert run.code != 0
@@ -137,8 +137,8 @@ def test_a_daemon_json_that_is_no_json_is_refused_and_left_alone() -> None:
 
 
 @pytest.mark.long
-def test_a_dead_engine_is_an_error_and_never_taken_for_an_empty_one() -> None:
-    """An engine that cannot start: the run fails and says so, and nothing is recreated."""
+def test_unresponsive_engine_is_an_error() -> None:
+    """An engine that cannot start: the run fails with that message, and nothing is recreated."""
     before = listed_on_guest("sudo docker ps -q --no-trunc")
     on_guest(
         "sudo mkdir -p /etc/systemd/system/docker.service.d && "

@@ -1,4 +1,4 @@
-"""`python -m hearth.drift` and `--dry` on a real host: the exit code, the words, and that nothing is changed."""
+"""`python -m hearth.drift` and `--dry` on a real host: exit code, output, and that nothing is changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.lab.machine import INVENTORY, PYINFRA, ROOT, deploy, listed_on_guest,
 
 pytestmark = pytest.mark.scenario
 
-# Files and containers, as they are: what must be the same before and after looking.
+# Files and containers, which must be the same before and after the command.
 STATE = (
     f"sudo find {HOST_ROOT} -type f -exec sha256sum {{}} + && "
     "sudo docker ps -a --no-trunc --format '{{.ID}} {{.Names}} {{.State}}'"
@@ -34,7 +34,7 @@ def drift(*arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=600,
         check=False,
     )
-    print(f"\nlooked in {time.monotonic() - begun:.1f} s, exit code {done.returncode}:\n{done.stdout}{done.stderr}")
+    print(f"\ndrift took {time.monotonic() - begun:.1f} s, exit code {done.returncode}:\n{done.stdout}{done.stderr}")
     return done
 
 
@@ -57,7 +57,7 @@ def dry(*settings: str) -> str:
 
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.long
-def test_a_host_that_is_as_it_should_be_is_told_so_and_nothing_more() -> None:
+def test_drift_reports_a_host_in_sync() -> None:
     done = drift()
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{lab.status().ssh_host}: in sync\n"
@@ -65,7 +65,7 @@ def test_a_host_that_is_as_it_should_be_is_told_so_and_nothing_more() -> None:
 
 
 @pytest.mark.usefixtures("deployed")
-def test_what_differs_is_named_and_left_as_it_is() -> None:
+def test_drift_is_reported_and_not_repaired() -> None:
     on_guest(
         "sudo docker stop -t 1 hearth-ollama && "
         f"sudo sed -i 's/^KeepAliveTimeout .*/KeepAliveTimeout 1/' {HOST_ROOT}/httpd/httpd.conf"
@@ -86,21 +86,21 @@ def test_what_differs_is_named_and_left_as_it_is() -> None:
 
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.long
-def test_a_dry_run_names_the_setting_its_file_and_what_becomes_of_running_answers() -> None:
+def test_dry_run_reports_settings_files_and_interruptions() -> None:
     before = listed_on_guest(STATE)
-    said = dry("proxy_timeout=1000", 'ollama_keep_alive="10m"', 'docker_log_max_size="20m"')
-    assert "proxy_timeout 900 → 1000: httpd/httpd.conf; httpd reloads gracefully, nothing is cut" in said
+    output = dry("proxy_timeout=1000", 'ollama_keep_alive="10m"', 'docker_log_max_size="20m"')
+    assert "proxy_timeout 900 → 1000: httpd/httpd.conf; httpd reloads gracefully, nothing is cut" in output
     assert (
         "ollama_keep_alive 5m → 10m: compose.yaml; the container hearth-ollama is recreated, in-flight responses are "
-        "cut" in said
+        "cut" in output
     )
-    assert "/etc/docker/daemon.json: log-opts.max-size 10m → 20m (docker_log_max_size); the engine restarts, " in said
+    assert "/etc/docker/daemon.json: log-opts.max-size 10m → 20m (docker_log_max_size); the engine restarts, " in output
     assert listed_on_guest(STATE) == before
 
 
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.long
-def test_a_deploy_says_the_same_while_it_executes_and_the_next_has_nothing_to_say() -> None:
+def test_deploy_reports_each_change_once() -> None:
     sentence = "proxy_timeout 900 → 1000: httpd/httpd.conf; httpd reloads gracefully, nothing is cut"
     run = deploy("proxy_timeout=1000")
     assert run.code == 0, run.output
@@ -111,7 +111,7 @@ def test_a_deploy_says_the_same_while_it_executes_and_the_next_has_nothing_to_sa
 
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.long
-def test_a_host_that_can_t_be_reached_is_neither_right_nor_different() -> None:
+def test_unreachable_host_has_state_unknown() -> None:
     on_guest("sudo systemctl stop ssh.socket ssh.service", check=False)
     try:
         done = drift("--json")
@@ -124,7 +124,7 @@ def test_a_host_that_can_t_be_reached_is_neither_right_nor_different() -> None:
 
 
 @pytest.mark.long
-def test_a_fresh_host_gets_a_short_story() -> None:
+def test_report_for_a_fresh_host_is_short() -> None:
     restore("fresh")
     try:
         done = drift("--json")

@@ -1,4 +1,4 @@
-"""Hosts with models for embeddings: alone, or listed before one that talks."""
+"""Hosts with embedding models: only those, or listed before a chat model."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from lab.models import EMBEDDING, EMBEDDING_WIDTH
 from tests.acceptance.api import call
 from tests.acceptance.test_doctor import doctor, found
 from tests.browser.conftest import OpenChat
+from tests.lab.checks import serves
 from tests.lab.machine import Run, deploy, on_guest, url
-from tests.lab.verdict import serves
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 
 SIZES = json.dumps({EMBEDDING: 0.1, "tinyllama": 0.1})
-# Another setting, so that there is a release to try.
+# Another setting, to create a new release.
 NEW = 'ollama_keep_alive="6m"'
 EMBED_ROUTE = '{"path": "/api/embed", "to": "/api/embed", "methods": ["POST"]}'
 
@@ -28,7 +28,7 @@ def settings(*models: str) -> tuple[str, ...]:
 
 
 def accepted(*data: str) -> Run:
-    """A deploy that makes a new release, which is accepted; the next one has nothing to do."""
+    """A deploy with a new release, which is accepted; the next one has nothing to do."""
     run = deploy(*data)
     assert run.code == 0, run.output
     assert json.loads(on_guest(f"sudo tail -n 1 {RELEASE_LOG}"))["event"] == "accepted"
@@ -37,7 +37,7 @@ def accepted(*data: str) -> Run:
     return run
 
 
-def test_an_embedding_model_that_is_listed_first(open_chat: OpenChat) -> None:
+def test_embedding_model_listed_first(open_chat: OpenChat) -> None:
     run = accepted(*settings(EMBEDDING, "tinyllama"))
     assert "a prompt streams through the proxy" in run.output, run.output
     serves(("tinyllama",))
@@ -51,7 +51,7 @@ def test_an_embedding_model_that_is_listed_first(open_chat: OpenChat) -> None:
     chat.send_and_wait("Who are you?")
 
 
-def test_embedding_models_alone(open_chat: OpenChat) -> None:
+def test_embedding_models_only(open_chat: OpenChat) -> None:
     run = accepted(*settings(EMBEDDING), "ollama_prune_models=true", f"proxy_extra_routes=[{EMBED_ROUTE}]")
     assert f"{EMBEDDING} makes embeddings. No model in ollama_models answers questions" in run.output, run.output
     listed = [model["name"] for model in call(url(), "GET", "/api/tags").json()["models"]]
@@ -70,8 +70,8 @@ def test_embedding_models_alone(open_chat: OpenChat) -> None:
     )
 
 
-def test_embedding_models_alone_and_no_route_to_them() -> None:
-    """The doctor can't try what is not open, and finds the host well all the same; the release is tried from within."""
+def test_embedding_models_only_without_a_route() -> None:
+    """The doctor can't test a route that does not exist, and reports no problem; the release is tested from inside."""
     run = accepted(*settings(EMBEDDING), "ollama_prune_models=true", "proxy_extra_routes=[]")
     assert f"{EMBEDDING} makes embeddings" in run.output, run.output
     code, document = doctor(url(), "--timeout", "20")

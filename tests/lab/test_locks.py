@@ -1,4 +1,4 @@
-"""What stands in a deploy's way: another deploy, another apt, an apt that was cut off, a wrong clock."""
+"""What blocks a deploy: another deploy, another apt, an interrupted apt, a wrong clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.lab.machine import INVENTORY, PYINFRA, ROOT, deploy, on_guest, url, w
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 INSTALL = "Docker | Install the engine and Compose"
-# Holds apt's lock as apt does, by fcntl; a fresh Debian has perl and no Python.
+# Holds apt's lock with fcntl, like apt. A fresh Debian has Perl, but no Python.
 HOLD_APT = (
     "sudo systemd-run --quiet --expand-environment=no --unit other-apt perl -MFcntl -e "
     '\'open(F, ">>", "/var/lib/dpkg/lock-frontend"); $lock = pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0); '
@@ -23,16 +23,16 @@ HOLD_APT = (
 
 
 @pytest.fixture
-def asking() -> Iterator[subprocess.Popen[str]]:
-    """A deploy that has looked at the host and asks whether to begin."""
-    # The snapshot may hold the last moment of the deploy before it.
-    wait_until(free, 60, "nobody holds the host")
-    # A setting that differs, or there were nothing to ask for.
+def prompting() -> Iterator[subprocess.Popen[str]]:
+    """A deploy that has inspected the host and waits for confirmation."""
+    # The snapshot may have been taken before the previous deploy released the lock.
+    wait_until(free, 60, "the lock is free")
+    # Without a changed setting there would be no confirmation.
     words = [PYINFRA, "--data", 'chat_title="Other"', INVENTORY, "deploy.py"]
     with subprocess.Popen(
         words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as run:
-        wait_until(lambda: on_guest(f"cat {DEPLOY_LOCK}") != "", 120, "the first deploy holds the host")
+        wait_until(lambda: on_guest(f"cat {DEPLOY_LOCK}") != "", 120, "the first deploy holds the lock")
         yield run
         run.kill()
 
@@ -41,24 +41,24 @@ def free() -> bool:
     return on_guest(f"cat {DEPLOY_LOCK}") == ""
 
 
-def test_a_second_deploy_is_refused_and_told_of_the_first(asking: subprocess.Popen[str]) -> None:
+def test_concurrent_deploy_is_refused_naming_the_first(prompting: subprocess.Popen[str]) -> None:
     run = deploy()
     assert run.code != 0
     assert "is being deployed to by " in run.output, run.output
     assert "(since 20" in run.output
-    looked = subprocess.run([PYINFRA, "--dry", INVENTORY, "deploy.py"], cwd=ROOT, capture_output=True, text=True)
-    assert looked.returncode == 0, looked.stderr
-    asking.kill()
-    wait_until(free, 30, "the host is free again")
+    dry = subprocess.run([PYINFRA, "--dry", INVENTORY, "deploy.py"], cwd=ROOT, capture_output=True, text=True)
+    assert dry.returncode == 0, dry.stderr
+    prompting.kill()
+    wait_until(free, 30, "the lock is free again")
     run = deploy()
     assert (run.code, run.changed) == (0, ()), run.output
 
 
 @pytest.mark.long
-@pytest.mark.usefixtures("deployed", "asking")  # in this order: the machine is put back first
-def test_a_control_machine_that_vanishes_frees_the_host() -> None:
-    """As without power: the host hears nothing more from it, not even that it is gone."""
-    # Ports of those who are logged in, without the one that asks.
+@pytest.mark.usefixtures("deployed", "prompting")  # in this order: the machine is restored first
+def test_lock_is_released_if_the_deploying_computer_disappears() -> None:
+    """Like a power failure: the host receives nothing more from it, not even the end of the connection."""
+    # Ports of ssh connections, without our own.
     ports = on_guest(
         "ss -Htn state established '( sport = :22 )' | awk '{ sub(/.*:/, \"\", $4); print $4 }' | "
         'grep -vx "$(echo "$SSH_CONNECTION" | cut -d \' \' -f 2)"'
@@ -69,15 +69,15 @@ def test_a_control_machine_that_vanishes_frees_the_host() -> None:
         f"sudo iptables -I INPUT -p tcp --sport {port} --dport 22 -j DROP && "
         f"sudo iptables -I OUTPUT -p tcp --dport {port} --sport 22 -j DROP"
     )
-    wait_until(free, 150, "the host has given up on it")
-    # Or it would go on beside the next one, should it only have slept.
+    wait_until(free, 150, "the host drops the connection")
+    # Otherwise it would run concurrently with the next deploy if the computer had only slept.
     assert on_guest(f"ss -Htn state established '( sport = :22 and dport = :{port} )'") == ""
     run = deploy()
     assert (run.code, run.changed) == (0, ()), run.output
 
 
 @pytest.mark.long
-def test_another_apt_is_waited_for_and_named() -> None:
+def test_deploy_waits_for_another_apt_and_names_it() -> None:
     on_guest("sudo dpkg --remove --force-depends docker-compose")
     on_guest(HOLD_APT)
     waited = "until pgrep -f '[a]pt_holder' >/dev/null; do sleep 1; done; sleep 10; sudo systemctl stop other-apt"
@@ -92,7 +92,7 @@ def test_another_apt_is_waited_for_and_named() -> None:
 
 
 @pytest.mark.long
-def test_waiting_for_another_apt_has_an_end() -> None:
+def test_waiting_for_another_apt_times_out() -> None:
     on_guest("sudo dpkg --remove --force-depends docker-compose")
     on_guest(HOLD_APT)
     run = deploy("docker_apt_timeout=5")
@@ -104,8 +104,8 @@ def test_waiting_for_another_apt_has_an_end() -> None:
 
 
 @pytest.mark.long
-def test_an_installation_that_was_cut_off_is_finished() -> None:
-    """The package's files are there, and dpkg's journal was left behind: apt-get refuses everything in that state."""
+def test_interrupted_installation_is_completed() -> None:
+    """The package is unpacked and dpkg's journal is left over: apt-get refuses everything in that state."""
     on_guest(
         "sudo dpkg --remove --force-depends docker-compose; cd /tmp && sudo apt-get -qq update && "
         "apt-get -qq download docker-compose && sudo dpkg --unpack docker-compose_*.deb && "
@@ -122,15 +122,15 @@ def test_an_installation_that_was_cut_off_is_finished() -> None:
     assert deploy().changed == ()
 
 
-def test_a_clock_that_is_wrong_by_a_year_is_told() -> None:
+def test_clock_that_is_off_by_a_year_is_reported() -> None:
     on_guest("sudo timedatectl set-ntp false; sudo date -u -s '1 year ago'")
     run = deploy()
     assert run.code != 0
     assert "the host's clock shows 20" in run.output, run.output
     assert "sudo timedatectl set-ntp true" in run.output
     assert "Traceback" not in run.output
-    # From outside, the doctor sees it by what the answers say.
+    # From outside, the doctor detects it by the responses' Date header.
     words = [sys.executable, "-m", "hearth.doctor", url(), "--no-prompt", "--timeout", "20"]
-    told = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    assert "clock" in told.stdout, told.stdout + told.stderr
-    assert "days behind" in told.stdout, told.stdout
+    report = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert "clock" in report.stdout, report.stdout + report.stderr
+    assert "days behind" in report.stdout, report.stdout

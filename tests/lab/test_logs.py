@@ -1,4 +1,4 @@
-"""Container logs end at the size that the settings give them, whatever is written to them."""
+"""Container logs are limited to the configured size, whatever is written to them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LINES = 20_000
 
 
 @pytest.mark.parametrize("container", ["hearth-httpd", "hearth-ollama"])
-def test_a_flood_of_lines_does_not_fill_the_disk(container: str) -> None:
+def test_log_flood_does_not_fill_the_disk(container: str) -> None:
     run = deploy('docker_log_max_size="64k"', "docker_log_max_files=2")
     assert run.code == 0, run.output
-    # To where its first process writes: the same pipe that the engine reads its log from.
+    # Written to the output of its first process, the pipe that the engine logs.
     flood = f'for ((i = 1; i <= {LINES}; i++)); do echo "line $i of the flood {"." * 80}"; done > /proc/1/fd/1'
     on_guest(f"sudo docker exec {container} bash -c '{flood}'", timeout=300)
     last = f"line {LINES} of the flood"
@@ -29,6 +29,6 @@ def test_a_flood_of_lines_does_not_fill_the_disk(container: str) -> None:
     written = LINES * len(f"line {LINES} of the flood {'.' * 80}\n")
     print(f"\n{container}: {written} bytes written, {sizes} kept")
     assert written > 20 * 64 * KIB
-    assert len(sizes) == 2, "one was full, so there are two"
+    assert len(sizes) == 2, "one file was full, so there are two"
     assert all(size <= 64 * KIB for size in sizes)
     assert call(url(), "GET", "/api/tags").status == 200

@@ -1,4 +1,4 @@
-"""A model pull whose network is cut, whose registry fails or goes silent: taken up where it was, not from the start."""
+"""A model pull that is interrupted, or whose registry fails or stops responding: it resumes instead of restarting."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.machine import deploy, on_guest
-from tests.lab.model_registry import Faults, faulty_proxy, own_registry, seen_by_guest
+from tests.lab.model_registry import Faults, address_in_guest, faulty_proxy, own_registry
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 
@@ -20,12 +20,12 @@ DATA = (
 )
 
 
-def test_a_pull_is_taken_up_where_it_was(tmp_path: Path) -> None:
-    """Cut after 20 MB, answered with 500, silent after 20 more, cut once more: each byte is fetched about once."""
+def test_interrupted_model_pull_is_resumed(tmp_path: Path) -> None:
+    """Cut after 20 MB, status 500, silent after 20 more MB, cut once more: each byte is fetched about once."""
     faults = Faults([("cut", 20 * MB), ("500", 0), ("silent", 20 * MB), ("cut", 5 * MB)])
     with own_registry(tmp_path) as (storage, registry), faulty_proxy(registry, faults) as port:
         digest = storage.add_filler("filler", SIZE)
-        address = f'ollama_model_registry="{seen_by_guest(port)}"'
+        address = f'ollama_model_registry="{address_in_guest(port)}"'
         run = deploy(*DATA, address)
         print(
             f"\n{faults.served / MB:.1f} MB served for a model of {SIZE / MB:.0f} MB, in {len(faults.ranges)} requests "

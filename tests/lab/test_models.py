@@ -1,4 +1,4 @@
-"""Models over time: removed when asked, changed under their names, damaged, and on a disk that comes and goes."""
+"""Models over time: removed, changed under the same name, damaged, and on a disk that is not always mounted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import lab
 from hearth.paths import MODELS_DISK, PULLING_MODELS
 from tests.acceptance.api import call
 from tests.lab.machine import deploy, on_guest, reboot, url, wait_until
-from tests.lab.model_registry import own_registry, seen_by_guest
+from tests.lab.model_registry import address_in_guest, own_registry
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 
@@ -23,10 +23,10 @@ STORE = "/root/.ollama/models"
 OLLAMA = "sudo docker exec hearth-ollama"
 
 
-def says_hello(model: str = "tinyllama") -> None:
-    # A few words: the whole story takes minutes under emulation.
-    question = {"model": model, "prompt": "hi", "stream": False, "options": {"num_predict": 8}}
-    answer = call(url(), "POST", "/api/ollama", question, timeout=300)
+def answers_prompt(model: str = "tinyllama") -> None:
+    # A few tokens: the full reply takes minutes under emulation.
+    body = {"model": model, "prompt": "hi", "stream": False, "options": {"num_predict": 8}}
+    answer = call(url(), "POST", "/api/ollama", body, timeout=300)
     assert answer.status == 200, answer
     assert answer.json()["done"] is True
 
@@ -36,9 +36,9 @@ def quiet(*data: str) -> None:
     assert (run.code, run.changed) == (0, ()), run.output
 
 
-def test_unlisted_models_are_removed_when_asked() -> None:
+def test_unlisted_models_are_removed_if_configured() -> None:
     on_guest(f"{OLLAMA} ollama cp tinyllama twin:1b && {OLLAMA} ollama cp tinystory stray")
-    quiet()  # not asked
+    quiet()  # not configured
     data = ('ollama_models=["TinyLlama"]', "ollama_prune_models=true")
     run = deploy(*data)
     assert run.code == 0, run.output
@@ -47,19 +47,19 @@ def test_unlisted_models_are_removed_when_asked() -> None:
         assert f"{name}: removed" in run.output, run.output
     listed = on_guest(f"{OLLAMA} ollama list").splitlines()[1:]
     assert [line.split()[0] for line in listed] == ["tinyllama:latest"]
-    says_hello()  # its twin had the same files
+    answers_prompt()  # the removed copy had the same files
     quiet(*data)
 
 
-def test_a_model_that_was_changed_under_its_name_is_pulled_again(tmp_path: Path) -> None:
+def test_model_changed_under_the_same_name_is_updated(tmp_path: Path) -> None:
     with own_registry(tmp_path) as (storage, port):
-        address = f'ollama_model_registry="{seen_by_guest(port)}"'
+        address = f'ollama_model_registry="{address_in_guest(port)}"'
         data = (address, "ollama_update_models=true")
         quiet(*data)
         old = {layer["digest"] for layer in storage.manifest("tinyllama")["layers"]}
         shared = {layer["digest"] for layer in storage.manifest("tinystory")["layers"]}
         new = storage.change_template("tinyllama", "{{ .System }}{{ .Prompt }} ")
-        quiet(address)  # not asked
+        quiet(address)  # not configured
         run = deploy(*data)
         assert run.code == 0, run.output
         assert run.changed == (PULL,), run.output
@@ -69,8 +69,8 @@ def test_a_model_that_was_changed_under_its_name_is_pulled_again(tmp_path: Path)
             "tinystory:latest",
         ]
         assert old & shared, "tinystory has the old template too, so it must have stayed"
-        says_hello()
-        says_hello("tinystory")
+        answers_prompt()
+        answers_prompt("tinystory")
         quiet(*data)
     run = deploy(*data)
     assert run.code != 0
@@ -79,8 +79,8 @@ def test_a_model_that_was_changed_under_its_name_is_pulled_again(tmp_path: Path)
     quiet()
 
 
-def test_what_a_power_cut_damaged_in_a_pull_is_found_and_pulled_again() -> None:
-    """The file has its name and its size, and zeros where it had not been written when the power went."""
+def test_model_damaged_by_a_power_cut_is_pulled_again() -> None:
+    """The file has its final name and size, but zeros where nothing had been written when the power failed."""
     weights = on_guest(f"{OLLAMA} sh -c 'ls -S {STORE}/blobs | head -n 2'").split()
     manifest = on_guest(f"{OLLAMA} cat {STORE}/manifests/registry.ollama.ai/library/tinyllama/latest")
     (mine,) = [name for name in weights if name.replace("-", ":") in manifest]
@@ -96,19 +96,19 @@ def test_what_a_power_cut_damaged_in_a_pull_is_found_and_pulled_again() -> None:
     assert "tinyllama: was damaged" in run.output, run.output
     sums = on_guest(f"{OLLAMA} sha256sum {STORE}/blobs/{mine} {STORE}/blobs/{other}").splitlines()
     assert [line.split()[0] for line in sums] == [name.removeprefix("sha256-") for name in (mine, other)]
-    assert "-partial" in on_guest(f"{OLLAMA} ls {STORE}/blobs"), "what a pull goes on from is kept"
-    says_hello()
+    assert "-partial" in on_guest(f"{OLLAMA} ls {STORE}/blobs"), "the partial file for a resumed pull is kept"
+    answers_prompt()
     quiet()
 
 
 SSD = "/mnt/ssd"
-PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"  # not everybody's has mke2fs
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"  # mke2fs is not in every user's PATH
 ON_SSD = (f'ollama_models_dir="{SSD}"',)
 FSTAB = f"/var/ssd.img {SSD} ext4 loop,nofail 0 0"
 
 
 def below_the_mount_point() -> str:
-    """What is in the mount point's directory on the card, whether or not something is mounted over it."""
+    """The content of the mount point's directory on the SD card, even if a disk is mounted there."""
     return on_guest(
         f"sudo mkdir -p /mnt/card && sudo mount --bind / /mnt/card && sudo find /mnt/card{SSD} -mindepth 1; "
         "sudo umount /mnt/card"
@@ -116,7 +116,7 @@ def below_the_mount_point() -> str:
 
 
 def plug_in_a_disk(image: Path) -> None:
-    """Make a file system of 300 MB here, since the guest has nothing to make one with, and put it into /var/ssd.img."""
+    """Create a file system of 300 MB on this machine, since the guest has no mke2fs, and copy it to /var/ssd.img."""
     with image.open("wb") as empty:
         empty.truncate(300 * 10**6)
     subprocess.run(["mke2fs", "-q", "-t", "ext4", str(image)], check=True, env=os.environ | {"PATH": PATH})
@@ -130,8 +130,8 @@ def plug_in_a_disk(image: Path) -> None:
     )
 
 
-def test_models_never_land_on_the_card_by_mistake(tmp_path: Path) -> None:
-    """With the directory that is easiest to get wrong: the mount point itself."""
+def test_models_never_end_up_on_the_sd_card_by_mistake(tmp_path: Path) -> None:
+    """With the most error-prone directory: the mount point itself."""
     plug_in_a_disk(tmp_path / "ssd.img")
     on_guest(
         f"echo '{FSTAB}' | sudo tee -a /etc/fstab && sudo mkdir {SSD} && sudo systemctl daemon-reload && "
@@ -141,7 +141,7 @@ def test_models_never_land_on_the_card_by_mistake(tmp_path: Path) -> None:
     assert moved.code == 0, moved.output
     assert PULL in moved.changed
     assert f"mount={SSD}" in on_guest(f"cat {MODELS_DISK}")
-    says_hello()
+    answers_prompt()
     quiet(*ON_SSD)
 
     on_guest(f"sudo docker stop -t 1 hearth-ollama && sudo umount {SSD}")
@@ -155,7 +155,7 @@ def test_models_never_land_on_the_card_by_mistake(tmp_path: Path) -> None:
     assert f"sudo rm {MODELS_DISK}" in refused.output
     assert below_the_mount_point() == ""
 
-    # A boot without the disk, and nobody deploys.
+    # A boot without the disk, and no deploy.
     on_guest(
         f"echo '{FSTAB}' | sudo tee -a /etc/fstab && sudo mount {SSD} && sudo docker start hearth-ollama && "
         "sudo mv /var/ssd.img /var/unplugged.img && sync"
@@ -170,6 +170,6 @@ def test_models_never_land_on_the_card_by_mistake(tmp_path: Path) -> None:
     on_guest(f"sudo mv /var/unplugged.img /var/ssd.img && sudo mount {SSD}")
     back = deploy(*ON_SSD)
     assert back.code == 0, back.output
-    assert PULL not in back.changed, "the models are where they were"
-    says_hello()
+    assert PULL not in back.changed, "the models are still on the disk"
+    answers_prompt()
     quiet(*ON_SSD)

@@ -1,22 +1,22 @@
-"""What stops a deploy before it begins, made real on a host: the sentence, and that nothing was changed."""
+"""Conditions that stop a deploy before any change, on a real host: the message, and that nothing was changed."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.lab.checks import refused
 from tests.lab.machine import HTTPD_IMAGE, Run, deploy, on_guest
-from tests.lab.verdict import refused
 
 pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 
-def test_a_missing_models_directory() -> None:
-    said = refused('ollama_models_dir="/mnt/nowhere"')
-    assert "ollama_models_dir = '/mnt/nowhere': there is no such directory on the host" in said
+def test_missing_models_directory_is_refused() -> None:
+    output = refused('ollama_models_dir="/mnt/nowhere"')
+    assert "ollama_models_dir = '/mnt/nowhere': there is no such directory on the host" in output
 
 
 @pytest.mark.long
-def test_a_disk_with_fat_for_a_large_model() -> None:
+def test_fat_disk_is_refused_for_a_large_model() -> None:
     on_guest(
         "sudo apt-get -qq update && sudo apt-get -qq -y --no-install-recommends install dosfstools >/dev/null && "
         "sudo truncate -s 64M /var/tmp/stick && sudo mkfs.vfat /var/tmp/stick && "
@@ -24,18 +24,18 @@ def test_a_disk_with_fat_for_a_large_model() -> None:
         timeout=300,
     )
     model = ('ollama_models=["llama3.1:8b"]', 'ollama_model_sizes_gb={"llama3.1:8b": 4.9}')
-    said = refused('ollama_models_dir="/mnt/stick"', *model)
-    assert "ollama_models_dir = '/mnt/stick': the disk has a FAT file system (vfat)" in said
+    output = refused('ollama_models_dir="/mnt/stick"', *model)
+    assert "ollama_models_dir = '/mnt/stick': the disk has a FAT file system (vfat)" in output
 
 
-def test_a_system_that_is_too_old() -> None:
+def test_outdated_system_is_refused() -> None:
     on_guest(
         'sudo sed -i \'s/^VERSION_ID=.*/VERSION_ID="11"/; s/^PRETTY_NAME=.*/PRETTY_NAME="An Old One"/\' /etc/os-release'
     )
     assert "An Old One is not supported; use Debian 12 or 13, which Hearth is tested on" in refused()
 
 
-def test_a_system_that_nobody_tested_is_told_and_gone_on_with() -> None:
+def test_untested_system_gets_a_warning() -> None:
     on_guest(
         'sudo sed -i \'s/^VERSION_ID=.*/VERSION_ID="14"/; s/^PRETTY_NAME=.*/PRETTY_NAME="A New One"/\' /etc/os-release'
     )
@@ -45,29 +45,29 @@ def test_a_system_that_nobody_tested_is_told_and_gone_on_with() -> None:
     assert run.changed == ()
 
 
-def test_a_port_that_somebodys_container_holds() -> None:
+def test_port_held_by_another_container_is_refused() -> None:
     on_guest(f"sudo docker run -d --name theirs --entrypoint sleep -p 8086:80 {HTTPD_IMAGE} infinity", timeout=300)
-    said = refused("proxy_port=8086")
-    assert "proxy_port = 8086: the port is held by docker-proxy (process " in said
-    assert "this is the container theirs; remove it, or set another port" in said
+    output = refused("proxy_port=8086")
+    assert "proxy_port = 8086: the port is held by docker-proxy (process " in output
+    assert "this is the container theirs; remove it, or set another port" in output
 
 
-def test_a_model_that_its_limit_is_too_small_for() -> None:
-    said = refused(
+def test_memory_limit_too_small_for_a_model_is_refused() -> None:
+    output = refused(
         'ollama_memory_limit="1g"', 'ollama_models=["llama3.2:1b"]', 'ollama_model_sizes_gb={"llama3.2:1b": 1.3}'
     )
-    assert "llama3.2:1b can't run here: it needs at least" in said
-    assert "ollama_memory_limit = '1g' allows 1.1 GB, without swap" in said
+    assert "llama3.2:1b can't run here: it needs at least" in output
+    assert "ollama_memory_limit = '1g' allows 1.1 GB, without swap" in output
 
 
-def test_a_login_without_root_and_without_sudo() -> None:
-    # Where the login's PATH does not look. It stays a way for this test to ask the host.
+def test_login_without_root_and_sudo_is_refused() -> None:
+    # Moved out of the login's PATH, where the test can still use it.
     on_guest("sudo cp -p /usr/bin/sudo /var/tmp/sudo && sudo rm /usr/bin/sudo")
-    said = refused()
-    assert "the login user is not root and the host has no sudo; nothing was changed; log in as root" in said
+    out = refused()
+    assert "the login user is not root and the host has no sudo; nothing was changed; log in as root" in out
 
 
-def test_memory_that_is_tight_is_told_and_gone_on_with() -> None:
+def test_tight_memory_gets_a_warning() -> None:
     run: Run = deploy('ollama_models=["tinyllama"]', 'ollama_model_sizes_gb={"tinyllama": 1.6}')
     assert run.code == 0, run.output
     assert "tinyllama may not fit in memory" in run.output

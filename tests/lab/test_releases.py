@@ -1,4 +1,4 @@
-"""Upgrades: accepted when they work, undone when they don't, and undone on demand."""
+"""Upgrades: accepted if they work, rolled back if they don't, and rolled back on demand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROMPT = {"model": "tinyllama", "prompt": "hi", "stream": False}
 
 
 def build(tag: str, *instructions: str) -> None:
-    """An image of another version, made on the guest and recorded as if it had been pulled."""
+    """An image of another version, built on the guest and recorded as if it had been pulled."""
     on_guest(
         f"{decoded(chr(10).join(instructions))} | sudo docker build -q -t {tag} - && "
         f"sudo docker image inspect -f '{tag} {{{{.Id}}}}' {tag} | sudo tee -a {IMAGES_LOCK}",
@@ -27,7 +27,7 @@ def build(tag: str, *instructions: str) -> None:
 
 
 def decoded(text: str) -> str:
-    """A shell command that prints the text, whatever characters are in it."""
+    """A shell command that prints the text, which may contain any characters."""
     return f"echo {base64.b64encode(text.encode()).decode()} | base64 -d"
 
 
@@ -45,13 +45,13 @@ def events() -> list[dict[str, Any]]:
 
 
 def serves() -> None:
-    """The page comes, and a model answers to its end."""
+    """The page loads, and a model answers a prompt completely."""
     assert call(url(), "GET", "/").status == 200
     assert call(url(), "POST", "/api/ollama", PROMPT, timeout=300).json()["done"] is True
 
 
 @pytest.mark.long
-def test_an_upgrade_is_accepted_and_can_be_rolled_back() -> None:
+def test_upgrade_is_accepted_and_can_be_rolled_back() -> None:
     first = on_guest(f"cat {ACCEPTED}")
     before = container_ids()
     build(NEXT_HTTPD, f"FROM {HTTPD_IMAGE}", "LABEL version=2.4.69")
@@ -62,7 +62,7 @@ def test_an_upgrade_is_accepted_and_can_be_rolled_back() -> None:
     assert second > first
     after = container_ids()
     assert after["hearth-httpd"] != before["hearth-httpd"]
-    assert after["hearth-ollama"] == before["hearth-ollama"], "only the container that changed is replaced"
+    assert after["hearth-ollama"] == before["hearth-ollama"], "only the changed container is replaced"
     again = deploy(f'proxy_image="{NEXT_HTTPD}"', 'chat_title="Upgraded"')
     assert (again.code, again.changed) == (0, ()), again.output
 
@@ -75,7 +75,7 @@ def test_an_upgrade_is_accepted_and_can_be_rolled_back() -> None:
     assert [event["event"] for event in events()] == ["accepted", "accepted", "rolled back to"]
     quiet = deploy()
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output
-    print(f"\nupgrade {upgrade.seconds:.1f} s, rollback {back.seconds:.1f} s, then quiet in {quiet.seconds:.1f} s")
+    print(f"\nupgrade {upgrade.seconds:.1f} s, rollback {back.seconds:.1f} s, then no changes in {quiet.seconds:.1f} s")
 
     none = pyinfra("deploys/rollback.py")
     assert none.code != 0
@@ -83,7 +83,7 @@ def test_an_upgrade_is_accepted_and_can_be_rolled_back() -> None:
 
 
 def refused(run: Run, why: str) -> None:
-    """The upgrade failed, said why, and what served before serves."""
+    """The upgrade failed with this reason, and the previous release is in service."""
     assert run.code != 0
     assert why in run.output, run.output
     assert "is running again" in run.output, run.output
@@ -94,18 +94,18 @@ def refused(run: Run, why: str) -> None:
     assert [event["event"] for event in events()] == ["accepted", "refused"]
     quiet = deploy()
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output
-    print(f"\nrefused and put back in {run.seconds:.1f} s; the old settings are quiet in {quiet.seconds:.1f} s")
+    print(f"\nrefused and rolled back in {run.seconds:.1f} s; no changes with old settings in {quiet.seconds:.1f} s")
 
 
-def test_an_image_that_does_not_start_is_put_back() -> None:
+def test_image_that_does_not_start_is_rolled_back() -> None:
     script = "#!/bin/sh\necho no such luck >&2\nexit 3\n"
     build(NEXT_HTTPD, f"FROM {HTTPD_IMAGE}", f"RUN {decoded(script)} > /usr/local/bin/httpd-foreground")
     refused(deploy(f'proxy_image="{NEXT_HTTPD}"', "proxy_timeout=1000"), "no such luck")
 
 
 @pytest.mark.long
-def test_an_ollama_that_is_healthy_and_does_not_answer_is_put_back() -> None:
-    """Its server lists models, and every process that should run one dies. It then tries for as long as it is given."""
+def test_ollama_that_is_healthy_but_answers_no_prompt_is_rolled_back() -> None:
+    """Its server lists models, but every process that runs one is killed. It then retries until the timeout."""
     script = (
         "#!/bin/bash\n"
         "while sleep 0.3; do for p in /proc/[0-9]*; do\n"
@@ -120,12 +120,12 @@ def test_an_ollama_that_is_healthy_and_does_not_answer_is_put_back() -> None:
         'ENTRYPOINT ["/sick"]',
         "CMD []",
     )
-    patience = "proxy_timeout=60", 'ollama_load_timeout="60s"'
-    refused(deploy(f'ollama_image="{NEXT_OLLAMA}"', *patience), "did not complete")
+    timeouts = "proxy_timeout=60", 'ollama_load_timeout="60s"'
+    refused(deploy(f'ollama_image="{NEXT_OLLAMA}"', *timeouts), "did not complete")
 
 
 @pytest.mark.long
-def test_a_change_of_ollama_leaves_httpd_alone() -> None:
+def test_change_of_ollama_does_not_recreate_httpd() -> None:
     before = container_ids()
     run = deploy('ollama_keep_alive="6m"')
     assert run.code == 0, run.output

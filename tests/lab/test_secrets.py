@@ -1,4 +1,4 @@
-"""Known passwords and keys, and their hashes, are looked for everywhere, and found only where they belong."""
+"""Known passwords, keys and their hashes are searched for everywhere, and only found in their files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.long, pytest.mark.scenario, pytest.mark.usefixtures("d
 ANNA, BEN = "the-password-of-anna", "the-password-of-ben"
 KEY, NEW_KEY = "nb-4f0c86d1a2b37e5f9c08", "nb-00a1f7d3c5e98b2460ff"
 SECRET = (ANNA, BEN, KEY, NEW_KEY, basic("anna", ANNA)["Authorization"].split()[1])
-# What ran on the guest while something was deployed: written down twice a second, by the guest itself.
+# Processes on the guest during deploys, recorded twice per second by the guest itself.
 WATCH = (
     "sudo systemd-run --quiet --collect --unit watch sh -c "
     "'while :; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null; echo; sleep 0.5; done >/var/tmp/processes'"
@@ -31,18 +31,18 @@ WATCH = (
 
 @dataclass
 class Deployed:
-    """Settings that name secrets, and what the loudest deploy of them said."""
+    """Settings with secrets, and the output of the most verbose deploys with them."""
 
     directory: Path
     settings: tuple[str, ...]
-    said: str = ""
+    output: str = ""
 
-    def keep(self, name: str, secret: str) -> None:
+    def write(self, name: str, secret: str) -> None:
         path = self.directory / name
         path.touch(0o600)
         path.write_text(f"{secret}\n")
 
-    def loudly(self, *options: str) -> int:
+    def verbosely(self, *options: str) -> int:
         words = [word for item in self.settings for word in ("--data", item)]
         done = subprocess.run(
             [PYINFRA, "-y", "-vvv", "--diff", "--debug-all", *options, *words, INVENTORY, "deploy.py"],
@@ -52,12 +52,12 @@ class Deployed:
             timeout=1200,
             check=False,
         )
-        self.said += done.stdout + done.stderr
+        self.output += done.stdout + done.stderr
         return done.returncode
 
 
 @pytest.fixture
-def gated(tmp_path: Path) -> Iterator[Deployed]:
+def host(tmp_path: Path) -> Iterator[Deployed]:
     def source(name: str) -> dict[str, list[str] | str]:
         path = str(tmp_path / name)
         return {"command": ["cat", path]} if name == "ben" else {"file": path}
@@ -71,63 +71,63 @@ def gated(tmp_path: Path) -> Iterator[Deployed]:
         ),
     )
     for name, secret in (("anna", ANNA), ("ben", BEN), ("notebook", KEY)):
-        one.keep(name, secret)
+        one.write(name, secret)
     on_guest(WATCH)
-    assert one.loudly() == 0, one.said[-3000:]
+    assert one.verbosely() == 0, one.output[-3000:]
     yield one
     on_guest("sudo systemctl stop watch", check=False)
 
 
 def hashes() -> list[str]:
-    """Of passwords and keys, as they are on the guest."""
+    """Hashes of passwords and keys on the guest."""
     text = on_guest(f"sudo cat {SECRETS}/httpd/people {SECRETS}/httpd/programs.conf")
     found = re.findall(r"\$2y\$\S+", text) + re.findall(r"'([0-9a-f]{32,})'", text)
     assert len(found) >= 4, text
     return list(dict.fromkeys(found))
 
 
-def test_secrets_are_nowhere_and_hashes_where_they_belong(gated: Deployed) -> None:
+def test_secrets_are_stored_nowhere_and_hashes_only_in_their_files(host: Deployed) -> None:
     before = hashes()
-    gated.keep("notebook", NEW_KEY)
-    assert gated.loudly() == 0, gated.said[-3000:]
+    host.write("notebook", NEW_KEY)
+    assert host.verbosely() == 0, host.output[-3000:]
     every = list(dict.fromkeys([*before, *hashes()]))
     for headers in (basic("anna", ANNA), basic("anna", "wrong"), bearer(NEW_KEY)):
         call(url(), "GET", "/api/tags", headers=headers)
-    dry = deploy(*gated.settings)
+    dry = deploy(*host.settings)
     assert (dry.code, dry.changed) == (0, ()), dry.output
 
-    # What pyinfra said: it is loud enough to have shown whatever it knew.
-    assert "docker compose" in gated.said
+    # pyinfra's output, which is verbose enough to contain all it knows.
+    assert "docker compose" in host.output
     for word in (*SECRET, *every):
-        assert word not in gated.said
+        assert word not in host.output
         assert word not in dry.output
 
-    # Files of the whole guest: logs of containers and of the system, temporary files, what was running.
-    assert on_guest("grep -c hearth-httpd /var/tmp/processes") != "0", "it did write down what ran"
+    # All files on the guest: logs of containers and of the system, temporary files, recorded processes.
+    assert on_guest("grep -c hearth-httpd /var/tmp/processes") != "0", "processes were recorded"
     on_guest("sudo systemctl stop watch")
     assert files_with(*SECRET, *every) == [f"{SECRETS}/httpd/people", f"{SECRETS}/httpd/programs.conf"]
     kept = on_guest(f"sudo cat {SECRETS}/httpd/people {SECRETS}/httpd/programs.conf")
     assert not [word for word in SECRET if word in kept]
 
-    # What Docker tells.
-    told = on_guest(
+    # The output of Docker.
+    docker = on_guest(
         "sudo docker inspect hearth-httpd hearth-ollama; sudo docker logs hearth-httpd 2>&1; "
         "sudo docker logs hearth-ollama 2>&1; sudo docker compose -f /opt/hearth/compose.yaml config; "
         "sudo journalctl --boot --no-pager",
         timeout=600,
     )
-    assert "hearth-httpd" in told
+    assert "hearth-httpd" in docker
     for word in (*SECRET, *every):
-        assert word not in told
+        assert word not in docker
 
 
-def test_nobody_but_root_and_httpd_can_read_them(gated: Deployed) -> None:  # noqa: ARG001
+def test_only_root_and_httpd_can_read_the_credentials(host: Deployed) -> None:  # noqa: ARG001
     modes = on_guest(f"sudo find {SECRETS} -printf '/%P %m %u %G\\n' | sort").splitlines()
     files = ["/httpd/people 640 root 33", "/httpd/programs.conf 640 root 33"]
     assert modes == ["/ 700 root 0", "/httpd 750 root 33", *files]
     for user in ("pi", "www-data", "nobody"):
-        said = on_guest(f"sudo -u {user} cat {SECRETS}/httpd/people 2>&1", check=False)
-        assert "Permission denied" in said, user
+        output = on_guest(f"sudo -u {user} cat {SECRETS}/httpd/people 2>&1", check=False)
+        assert "Permission denied" in output, user
     inside = "sudo docker exec {user} hearth-httpd cat /usr/local/apache2/conf/secrets/people 2>&1"
     assert on_guest(inside.format(user="--user www-data")).startswith("anna:$2y$10$")
     assert "Permission denied" in on_guest(inside.format(user="--user nobody"), check=False)
@@ -137,13 +137,13 @@ def test_nobody_but_root_and_httpd_can_read_them(gated: Deployed) -> None:  # no
     assert "No such file" in on_guest("sudo docker exec hearth-ollama ls /usr/local/apache2 2>&1", check=False)
 
 
-def test_what_somebody_did_to_them_is_put_right(gated: Deployed) -> None:
+def test_changed_credential_files_are_repaired(host: Deployed) -> None:
     on_guest(
         f"sudo chmod -R a+rX {SECRETS}; "
         f"echo 'eve:$2y$10$'$(printf x%.0s $(seq 53)) | sudo tee -a {SECRETS}/httpd/people; "
         f"sudo rm {SECRETS}/httpd/programs.conf"
     )
-    run = deploy(*gated.settings)
+    run = deploy(*host.settings)
     assert run.code == 0, run.output
     assert "eve loses access" in run.output
     assert on_guest(f"sudo stat -c %a {SECRETS} {SECRETS}/httpd {SECRETS}/httpd/people").split() == [
@@ -152,22 +152,22 @@ def test_what_somebody_did_to_them_is_put_right(gated: Deployed) -> None:
         "640",
     ]
     assert call(url(), "GET", "/api/tags", headers=bearer(KEY)).status == 200
-    quiet = deploy(*gated.settings)
+    quiet = deploy(*host.settings)
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output
 
 
-def test_no_backup_has_them_and_an_uninstall_leaves_none(gated: Deployed, tmp_path: Path) -> None:
+def test_backup_contains_no_secrets_and_uninstall_removes_them(host: Deployed, tmp_path: Path) -> None:
     every = hashes()
-    run = pyinfra("deploys/backup.py", f"x_backup_to={tmp_path / 'backups'}", *gated.settings)
+    run = pyinfra("deploys/backup.py", f"x_backup_to={tmp_path / 'backups'}", *host.settings)
     assert run.code == 0, run.output
     assert "secrets: not included" in run.output
     (path,) = (tmp_path / "backups").iterdir()
     content = path.read_bytes()
-    assert b"proxy_users" in content, "where they come from is in the settings"
+    assert b"proxy_users" in content, "the settings contain their sources"
     for word in (*SECRET, *every):
         assert word.encode() not in content
-    gone = pyinfra("deploys/uninstall.py", *gated.settings)
-    assert gone.code == 0, gone.output
+    removed = pyinfra("deploys/uninstall.py", *host.settings)
+    assert removed.code == 0, removed.output
     assert on_guest(f"sudo ls -d {ROOT}", check=False) == ""
     back = pyinfra("deploys/restore.py", f"x_restore_from={path}")
     assert back.code == 0, back.output

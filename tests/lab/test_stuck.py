@@ -1,4 +1,4 @@
-"""An Ollama that takes questions and answers none (ollama#17131): healed without a deploy, or repaired by one."""
+"""An Ollama that accepts prompts and answers none (ollama#17131): restarted without a deploy, or repaired by one."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed")]
 
 MODEL = "tinystory"  # it never ends by itself
 STOPS = 50
-SILENT = 20  # s without a word; an answer that comes has its first one after a second, under emulation five
-# What the page says meanwhile.
+SILENT = 20  # s without a token; a working Ollama sends the first one after one second, under emulation after five
+# The page's messages meanwhile.
 BUSY = "The model server responds; the model may be busy with other prompts"
 STUCK = (
     "No output for two minutes. If the model server is stuck, Hearth restarts it about now and this page reports that, "
     "unless “ollama_heal_stuck” is off. If there is still no output after three minutes, deploy again. You can also "
     "stop and try a smaller model."
 )
-# 90 s without work, and the three checks in a row that Docker wants to see, 30 s apart; then the restart.
-SEEN = 240
+# 90 s without work and three consecutive failed checks, 30 s apart; then the restart.
+DETECTED = 240
 INSPECT = "sudo docker inspect --format '{{%s}}' hearth-ollama"
 ADDRESS = INSPECT % '(index .NetworkSettings.Networks "hearth-back").IPAddress'
-# Ollama's handler has to be busy with a piece of the answer when the client leaves. A client that reads nothing makes
-# it wait as soon as the kernel's buffers are full, for which twenty probabilities make long lines of the words. It
-# closes its sending half first: an Ollama that learns of it by a reset connection may get away. In the guest, past
-# httpd and the virtual network, which have buffers of their own; in Perl, since the guest has no Python.
+# Ollama's handler must be busy with a part of the response when the client disconnects. A client that reads nothing
+# blocks it as soon as the kernel's buffers are full; twenty probabilities per token make long lines for that. It closes
+# its sending half first: a reset connection may not trigger the fault. Inside the guest, since httpd and the virtual
+# network have additional buffers; in Perl, since the guest has no Python.
 LONG_LINES = {
     "model": MODEL,
     "messages": [{"role": "user", "content": "go"}],
@@ -46,7 +46,7 @@ LONG_LINES = {
     "logprobs": True,
     "top_logprobs": 20,
 }
-LEAVE_IN_MID_WORD = r"""
+DISCONNECT_MID_TOKEN = r"""
 use Socket;
 my ($address, $seconds, $body) = @ARGV;
 socket(my $client, PF_INET, SOCK_STREAM, 0) or die $!;
@@ -62,17 +62,16 @@ select(undef, undef, undef, 0.5);
 
 
 def lines(count: int, words: int, timeout: float) -> bool:
-    """Read so many lines of an answer of so many words, and leave; whether there were any within so many seconds.
+    """Read `count` lines of a response of `words` tokens, and disconnect; whether they arrived in `timeout` seconds.
 
-    With the page's options: for a client that has others, `num_thread`, say, Ollama loads the model anew, and that ends
-    the fault.
+    Uses the page's options: with others, such as `num_thread`, Ollama reloads the model, which ends the fault.
     """
     parts = urlsplit(url())
     message = {"role": "user", "content": "go"}
-    question = {"model": MODEL, "messages": [message], "options": {"num_predict": words}}
+    body = {"model": MODEL, "messages": [message], "options": {"num_predict": words}}
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:
-        connection.request("POST", "/api/chat", json.dumps(question), {"Content-Type": "application/json"})
+        connection.request("POST", "/api/chat", json.dumps(body), {"Content-Type": "application/json"})
         answer = connection.getresponse()
         assert answer.status == 200, (answer.status, answer.read())
         return all(answer.readline() for _ in range(count))
@@ -83,42 +82,42 @@ def lines(count: int, words: int, timeout: float) -> bool:
 
 
 def not_answered(count: int) -> bool:
-    """Whether nothing came; where those that left hold all places for a moment, it is asked again."""
+    """Whether there is no response; repeated while disconnected clients still occupy all slots."""
     for _ in range(10):
         with suppress(AssertionError):
             return not lines(count, 400, SILENT)
         time.sleep(1)
-    raise AssertionError("no place became free")
+    raise AssertionError("no slot was freed")
 
 
 def get_stuck(stops: int = 0) -> None:
-    """Make Ollama stuck: by so many answers that are stopped, as with the page's Stop, or else for certain.
+    """Make Ollama stuck: with up to `stops` stopped responses, as with the page's Stop, else reliably.
 
-    A stopped answer does it only if a word is on its way in just that moment (decision 0041).
+    A stopped response only does it if a token is being sent at that moment (decision 0041).
     """
     begun = time.monotonic()
     for stop in range(stops):
         if not_answered(2 + stop % 5):
-            print(f"\nstuck by {stop} stopped answers through httpd, {time.monotonic() - begun - SILENT:.0f} s")
+            print(f"\nstuck after {stop} stopped responses through httpd, {time.monotonic() - begun - SILENT:.0f} s")
             return
     address = on_guest(ADDRESS)
     for seconds in (10, 20, 40):
-        on_guest(quote("perl", "-e", LEAVE_IN_MID_WORD, address, str(seconds), json.dumps(LONG_LINES)))
+        on_guest(quote("perl", "-e", DISCONNECT_MID_TOKEN, address, str(seconds), json.dumps(LONG_LINES)))
         if not_answered(1):
-            took = time.monotonic() - begun - SILENT
-            print(f"\nstuck by a client that did not read, after {stops} stopped answers through httpd, {took:.0f} s")
+            duration = time.monotonic() - begun - SILENT
+            print(f"\nstuck by a client that did not read, after {stops} stopped responses by httpd, {duration:.0f} s")
             return
-    raise AssertionError("it answers still")
+    raise AssertionError("it still responds")
 
 
-def test_it_is_healed_without_a_deploy_and_the_doctor_says_so() -> None:
+def test_stuck_ollama_is_restarted_without_a_deploy() -> None:
     get_stuck(STOPS)
     begun = time.monotonic()
-    # Its own question is what waits, and what the restart drops.
-    told = doctor("--model", MODEL, "--patience", str(SEEN))
-    print(f"\nthe doctor was answered after {time.monotonic() - begun:.0f} s: {told}")
-    assert told.code == 0
-    assert "model-server-restarted" in told.findings
+    # The doctor's own prompt waits, and is dropped by the restart.
+    report = doctor("--model", MODEL, "--patience", str(DETECTED))
+    print(f"\nthe doctor got a response after {time.monotonic() - begun:.0f} s: {report}")
+    assert report.code == 0
+    assert "model-server-restarted" in report.findings
     assert lines(3, 5, 120)
     log = on_guest("sudo docker logs hearth-ollama 2>&1 | grep ^hearth:")
     assert re.fullmatch(r"hearth: stuck: \d+ request\(s\) waiting, .* for \d+ s; restarted \(ollama#17131\)", log), log
@@ -129,7 +128,7 @@ def test_it_is_healed_without_a_deploy_and_the_doctor_says_so() -> None:
 
 
 @pytest.mark.long
-def test_with_the_healing_off_page_drift_and_doctor_say_it_and_a_deploy_repairs_it(open_chat: OpenChat) -> None:
+def test_stuck_ollama_without_self_healing_is_reported_and_repaired(open_chat: OpenChat) -> None:
     off = "ollama_heal_stuck=false"
     deployed_with(off)
     get_stuck()
@@ -138,11 +137,11 @@ def test_with_the_healing_off_page_drift_and_doctor_say_it_and_a_deploy_repairs_
     chat.send("Is anybody there?")
     begun = time.monotonic()
     expect(chat.status).to_contain_text(BUSY, timeout=60_000)
-    wait_until(lambda: on_guest(INSPECT % ".State.Health.Status") == "unhealthy", SEEN, "the health check says so")
+    wait_until(lambda: on_guest(INSPECT % ".State.Health.Status") == "unhealthy", DETECTED, "the health check fails")
     print(f"\nunhealthy after {time.monotonic() - begun:.0f} s")
     assert on_guest(INSPECT % ".RestartCount") == "0"
     expect(chat.status).to_contain_text(STUCK, timeout=120_000)
-    print(f"the page says it after {time.monotonic() - begun:.0f} s")
+    print(f"the page reports it after {time.monotonic() - begun:.0f} s")
     assert chat.recorded("announced")[-1] == STUCK
     done = drift("--json", "--data", off)
     assert done.returncode == 1
@@ -153,15 +152,17 @@ def test_with_the_healing_off_page_drift_and_doctor_say_it_and_a_deploy_repairs_
         r'hearth-ollama is unhealthy \("stuck: \d+ request\(s\) waiting, .*; ollama_heal_stuck is off"\); recreating it'
     )
     assert re.fullmatch(sentence, reason), reason
-    told = doctor("--model", MODEL, "--patience", str(SILENT))
-    assert told.code == 1
-    assert "model-server-stuck" in told.of_the_host()
-    assert told.findings["model-server-stuck"]["seen"].startswith('the health check of hearth-ollama reports "stuck: ')
-    assert not {"model-does-not-answer", "first-token-never", "container-wrong"} & set(told.findings), told
+    report = doctor("--model", MODEL, "--patience", str(SILENT))
+    assert report.code == 1
+    assert "model-server-stuck" in report.of_the_host()
+    assert report.findings["model-server-stuck"]["seen"].startswith(
+        'the health check of hearth-ollama reports "stuck: '
+    )
+    assert not {"model-does-not-answer", "first-token-never", "container-wrong"} & set(report.findings), report
     repair = deploy(off)
     assert (repair.code, repair.changed) == (0, ("Stack | Start the containers",)), repair.output
     assert re.search(sentence, repair.output), repair.output
-    assert "A response is in flight: waiting" not in repair.output, "it would never end"
+    assert "A response is in flight: waiting" not in repair.output, "waiting would never end"
     assert error_message(chat) == RESTARTED
     chat.press("Retry")
     chat.wait_for_words(3)
@@ -172,11 +173,11 @@ def test_with_the_healing_off_page_drift_and_doctor_say_it_and_a_deploy_repairs_
 
 
 @pytest.mark.long
-def test_from_outside_the_doctor_names_both_that_it_can_be_and_the_cure() -> None:
+def test_doctor_from_outside_names_both_possible_causes() -> None:
     deployed_with("ollama_heal_stuck=false")
     get_stuck()
-    told = doctor("--model", MODEL, "--patience", str(SILENT), "--inventory", "nowhere.py")
-    assert told.code == 1
-    finding = told.findings["model-does-not-answer"]
+    report = doctor("--model", MODEL, "--patience", str(SILENT), "--inventory", "nowhere.py")
+    assert report.code == 1
+    finding = report.findings["model-does-not-answer"]
     assert "that it is in memory" in finding["seen"]
     assert "docker restart hearth-ollama" in finding["cure"]

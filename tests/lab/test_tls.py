@@ -1,4 +1,4 @@
-"""TLS on a deployed host: switched on, renewed, taken back, and its keys nowhere but where they belong."""
+"""TLS on a deployed host: enabled, renewed, rolled back, with keys only in their files."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from tests.lab.machine import deploy, deployed_with, listed_on_guest, on_guest, 
 from tests.lab.outside import attach, others, scan
 from tests.lab.test_drift_command import drift
 from tests.proxy.pebble import Pebble
-from tests.proxy.secure import VERSIONS, Client
+from tests.proxy.tls_client import VERSIONS, Client
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 
 NAME = "hearth-lab.local"
 R = "/api/ollama"
-# QEMU's own network shows the guest this machine's loopback under another address.
-US, SEEN_AT = "127.0.0.1", "10.0.2.2"
+# This machine's loopback, and its address in the guest.
+LOOPBACK, ADDRESS_IN_GUEST = "127.0.0.1", "10.0.2.2"
 CERTIFICATE, UP = "Stack | Install the certificate", "Stack | Start the containers"
 CONTAINERS = "sudo docker inspect -f '{{.Name}} {{.Id}} {{.State.StartedAt}}' hearth-ollama hearth-httpd"
 
 
 def forwarded(port: str) -> int:
-    """The port on this machine's loopback that leads to one of the guest's."""
+    """The port on this machine's loopback that is forwarded to the guest's port."""
     return lab.status(must_run=True).forwards[port]
 
 
 def address() -> str:
-    """Where the guest's ports are found."""
+    """The address of the guest's forwarded ports."""
     return urlsplit(url()).hostname or ""
 
 
@@ -52,8 +52,8 @@ def client(trust: Path, name: str = NAME) -> Client:
     return Client(address(), name, forwarded("85"), forwarded("443"), trust)
 
 
-class Home:
-    """The lab's host with a certificate of a local authority."""
+class TlsHost:
+    """The lab's host with a certificate of a local CA."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory / "ca"
@@ -73,47 +73,47 @@ class Home:
 
 
 @pytest.fixture
-def home(deployed: None, tmp_path: Path) -> Home:  # noqa: ARG001 - in this order: the machine is put back first
-    return Home(tmp_path)
+def host(deployed: None, tmp_path: Path) -> TlsHost:  # noqa: ARG001 - in this order: restored first
+    return TlsHost(tmp_path)
 
 
-def answers(one: Client, version: str = "2") -> dict[str, Any]:
-    """The last line of an answer over TLS."""
-    told = one.call(R, "POST", version, {"model": "tinyllama", "prompt": "go", "options": {"num_predict": 8}})
-    assert told.status == 200, told
-    last: dict[str, Any] = json.loads(told.body.splitlines()[-1])
+def last_line(one: Client, version: str = "2") -> dict[str, Any]:
+    """The last line of a response over TLS."""
+    response = one.call(R, "POST", version, {"model": "tinyllama", "prompt": "go", "options": {"num_predict": 8}})
+    assert response.status == 200, response
+    last: dict[str, Any] = json.loads(response.body.splitlines()[-1])
     return last
 
 
-def test_a_local_authority_is_made_once_and_the_host_speaks_tls(home: Home) -> None:
-    assert CERTIFICATE in home.first.changed
-    assert "created a local CA" in home.first.output
+def test_local_ca_is_created_once_and_tls_is_enabled(host: TlsHost) -> None:
+    assert CERTIFICATE in host.first.changed
+    assert "created a local CA" in host.first.output
     for version in VERSIONS:
-        assert b"<title>" in home.client.call("/", version=version).body
-        assert answers(home.client, version)["done"] is True
-    plain = home.client.call(R, "POST", "1.1", b"{}", scheme="http")
+        assert b"<title>" in host.client.call("/", version=version).body
+        assert last_line(host.client, version)["done"] is True
+    plain = host.client.call(R, "POST", "1.1", b"{}", scheme="http")
     assert (plain.status, plain.all("location")) == (308, [f"https://{NAME}{R}"])
-    assert call(url(), "GET", "/hearth-ca.crt").body == home.authority.pem
-    assert names_of(home.client.shake_hands()[2]) == {NAME, address()}
+    assert call(url(), "GET", "/hearth-ca.crt").body == host.authority.pem
+    assert names_of(host.client.handshake()[2]) == {NAME, address()}
     wait_until(
         lambda: on_guest("sudo docker inspect -f '{{.State.Health.Status}}' hearth-httpd") == "healthy", 60, "healthy"
     )
-    before = (home.directory / "authority.pem").read_bytes()
-    again = deployed_with(*home.settings)
+    before = (host.directory / "authority.pem").read_bytes()
+    again = deployed_with(*host.settings)
     assert again.changed == ()
-    assert (home.directory / "authority.pem").read_bytes() == before
-    print(f"\nTLS switched on in {home.first.seconds:.1f} s; then quiet in {again.seconds:.1f} s")
+    assert (host.directory / "authority.pem").read_bytes() == before
+    print(f"\nTLS enabled in {host.first.seconds:.1f} s; then nothing to do in {again.seconds:.1f} s")
 
 
-@pytest.mark.usefixtures("home")
-def test_exactly_the_declared_ports_answer_with_tls() -> None:
+@pytest.mark.usefixtures("host")
+def test_only_declared_ports_are_open_with_tls() -> None:
     attach()
-    found = scan("foreign")
+    found = scan("unlisted")
     print(f"\nopen with TLS: {sorted(found)}")
     assert found == others() | {85, 443}
 
 
-def test_the_key_is_for_root_and_httpd_and_nowhere_else(home: Home) -> None:
+def test_tls_key_is_only_readable_for_root_and_httpd(host: TlsHost) -> None:
     pair = on_guest(f"sudo cat {TLS_LIVE}/server.pem")
     line = pair.partition("-----BEGIN PRIVATE KEY-----\n")[2].splitlines()[0]
     assert on_guest(f"stat -c %a:%u {ROOT}/tls") == "700:0"
@@ -121,70 +121,70 @@ def test_the_key_is_for_root_and_httpd_and_nowhere_else(home: Home) -> None:
     assert "denied" in on_guest(
         f"sudo setpriv --reuid=33 --regid=33 --clear-groups cat {TLS_LIVE}/server.pem 2>&1", check=False
     )
-    assert line not in home.first.output
-    for place in (
+    assert line not in host.first.output
+    for command in (
         "sudo docker inspect hearth-httpd hearth-ollama",
         "sudo docker logs hearth-httpd 2>&1",
         "sudo journalctl --no-pager -b",
         "sudo sh -c 'cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ' 2>/dev/null | tr '\\0' ' '",
     ):
-        assert line not in on_guest(place, timeout=300), place
+        assert line not in on_guest(command, timeout=300), command
     assert files_with(line) == [f"{TLS_LIVE}/server.pem"]
 
 
-def test_a_certificate_that_ends_soon_is_told_and_renewed_under_a_running_answer(home: Home) -> None:
-    old = home.authority.issue([NAME, address()], today() - timedelta(days=380))
+def test_expiring_certificate_is_reported_and_renewed_during_a_response(host: TlsHost) -> None:
+    old = host.authority.issue([NAME, address()], today() - timedelta(days=380))
     digest = hashlib.sha256(old).hexdigest()
-    coded = base64.b64encode(old).decode()
+    encoded = base64.b64encode(old).decode()
     on_guest(
-        f"echo {coded} | base64 -d | sudo tee {TLS_LIVE}/server.pem >/dev/null; "
+        f"echo {encoded} | base64 -d | sudo tee {TLS_LIVE}/server.pem >/dev/null; "
         f"echo '{digest}  server.pem' | sudo tee {TLS_LIVE}/server.sha256 >/dev/null; "
         "sudo docker exec hearth-httpd httpd -f conf/hearth/httpd.conf -k graceful"
     )
     before = fingerprint(parse_chain(old, "old")[0])
-    wait_until(lambda: fingerprint(home.client.shake_hands()[2]) == before, 30, "the old certificate is in force")
-    looked = drift(*(word for one in home.settings for word in ("--data", one)))
-    assert looked.returncode == 1
-    assert "expires in" in looked.stdout
+    wait_until(lambda: fingerprint(host.client.handshake()[2]) == before, 30, "the old certificate is in force")
+    report = drift(*(word for one in host.settings for word in ("--data", one)))
+    assert report.returncode == 1
+    assert "expires in" in report.stdout
     containers = on_guest(CONTAINERS)
-    asked = {"model": "tinystory", "prompt": "go", "options": {"num_predict": 400, "num_thread": 1}}
-    stream = home.client.stream(R, asked)
+    body = {"model": "tinystory", "prompt": "go", "options": {"num_predict": 400, "num_thread": 1}}
+    stream = host.client.stream(R, body)
     assert len(stream.lines(2)) == 2
-    renewal = deployed_with(*home.settings)
+    renewal = deployed_with(*host.settings)
     assert renewal.changed == (CERTIFICATE, UP)
-    shown = home.client.shake_hands()[2]
+    shown = host.client.handshake()[2]
     assert fingerprint(shown) != before
     assert days_left(shown, today()) > 390
     rest = stream.lines()
     assert stream.end() == 0
     assert json.loads(rest[-1].text)["done"] is True
-    assert on_guest(CONTAINERS) == containers, "no container was made anew"
-    assert deployed_with(*home.settings).changed == ()
+    assert on_guest(CONTAINERS) == containers, "no container was recreated"
+    assert deployed_with(*host.settings).changed == ()
 
 
-def test_another_computer_without_the_authority_changes_nothing(home: Home, tmp_path: Path) -> None:
-    elsewhere = [*home.settings[:2], f"proxy_tls_ca={json.dumps(str(tmp_path / 'elsewhere'))}"]
+def test_deploy_from_another_computer_without_the_ca_changes_nothing(host: TlsHost, tmp_path: Path) -> None:
+    elsewhere = [*host.settings[:2], f"proxy_tls_ca={json.dumps(str(tmp_path / 'elsewhere'))}"]
     assert deployed_with(*elsewhere).changed == ()
     assert not (tmp_path / "elsewhere").exists()
     other = deploy(elsewhere[0], f"proxy_tls_names={json.dumps([NAME])}", elsewhere[2])
     assert other.code != 0
     assert "is not on this computer" in other.output
-    assert home.client.call("/").status == 200
+    assert host.client.call("/").status == 200
 
 
-def test_tls_is_switched_off_and_rolled_back_to(home: Home) -> None:
+def test_tls_is_disabled_and_rolled_back_to(host: TlsHost) -> None:
     deployed_with()
     assert b"<title>" in call(url(), "GET", "/").body
     with pytest.raises((OSError, ssl.SSLError)):
-        home.client.shake_hands()
+        host.client.handshake()
     back = pyinfra("deploys/rollback.py")
     assert back.code == 0, back.output
-    assert home.client.call("/").status == 200
+    assert host.client.call("/").status == 200
     assert call(url(), "GET", "/").status == 308
 
 
-def test_files_that_do_not_belong_together_change_nothing(home: Home, tmp_path: Path) -> None:
-    pairs = [home.authority.issue([NAME], today()).partition(b"-----BEGIN PRIVATE KEY-----") for _ in range(2)]
+def test_mismatched_certificate_and_key_change_nothing(host: TlsHost, tmp_path: Path) -> None:
+    pairs = [host.authority.issue([NAME], today()).partition(b"-----BEGIN PRIVATE KEY-----") for _ in range(2)]
     (tmp_path / "pi.pem").write_bytes(pairs[0][0])
     (tmp_path / "pi.key").touch(0o600)
     (tmp_path / "pi.key").write_bytes(pairs[1][1] + pairs[1][2])
@@ -200,35 +200,35 @@ def test_files_that_do_not_belong_together_change_nothing(home: Home, tmp_path: 
     assert listed_on_guest(f"sudo find {ROOT} -type f -exec sha256sum {{}} +") == before
     (tmp_path / "pi.key").write_bytes(pairs[0][1] + pairs[0][2])
     assert CERTIFICATE in deployed_with(*own).changed
-    assert fingerprint(home.client.shake_hands()[2]) == fingerprint(parse_chain(pairs[0][0], "own")[0])
+    assert fingerprint(host.client.handshake()[2]) == fingerprint(parse_chain(pairs[0][0], "own")[0])
 
 
-def test_a_restart_of_the_host_needs_nobody(home: Home) -> None:
+def test_tls_works_after_a_restart_of_the_engine(host: TlsHost) -> None:
     on_guest("sudo systemctl restart docker")
-    wait_until(lambda: home.client.call("/").status == 200, 120, "the page comes over TLS")
+    wait_until(lambda: host.client.call("/").status == 200, 120, "the page loads over TLS")
 
 
-def test_an_uninstall_takes_the_keys_away(home: Home) -> None:
-    run = pyinfra("deploys/uninstall.py", *home.settings)
+def test_uninstall_removes_the_keys(host: TlsHost) -> None:
+    run = pyinfra("deploys/uninstall.py", *host.settings)
     assert run.code == 0, run.output
     assert on_guest(f"sudo ls -A {ROOT} 2>/dev/null", check=False) == ""
 
 
 @pytest.fixture
 def pebble(tmp_path: Path) -> Iterator[Pebble]:
-    """Let's Encrypt's test server on this machine, where the guest reaches it, and whose name leads to the guest."""
+    """Let's Encrypt's test server on this machine, reachable from the guest; it resolves the name to the guest."""
     with Stages() as stages:
         parts = artefacts.build(("roots", "pebble"), stages)
     (tmp_path / "pebble").mkdir()
     ports = (forwarded("85"), forwarded("443"))
     image, program, directory = parts["roots"] / "httpd", parts["pebble"] / "pebble", tmp_path / "pebble"
     known = {"chat.example.org": address()}
-    with Pebble(image, program, directory, known, ports, address=US, seen_at=SEEN_AT) as server:
+    with Pebble(image, program, directory, known, ports, address=LOOPBACK, public_address=ADDRESS_IN_GUEST) as server:
         yield server
 
 
 @pytest.mark.parametrize("challenge", ["tls-alpn-01", "http-01"])
-def test_a_public_name_gets_its_certificate_by_itself(pebble: Pebble, tmp_path: Path, challenge: str) -> None:
+def test_public_name_gets_a_certificate_by_acme(pebble: Pebble, tmp_path: Path, challenge: str) -> None:
     settings = [
         'proxy_tls="acme"',
         'proxy_tls_names=["chat.example.org"]',
@@ -243,17 +243,17 @@ def test_a_public_name_gets_its_certificate_by_itself(pebble: Pebble, tmp_path: 
     trust.write_text(pebble.root())
     one = client(trust, "chat.example.org")
 
-    def is_vouched_for() -> bool:
+    def has_certificate() -> bool:
         try:
-            return names_of(one.shake_hands()[2]) == {"chat.example.org"}
+            return names_of(one.handshake()[2]) == {"chat.example.org"}
         except ssl.SSLError:
             return False
 
-    wait_until(is_vouched_for, 120, "a certificate of the authority's is in force")
-    assert answers(one)["done"] is True
+    wait_until(has_certificate, 120, "a certificate of the CA is in force")
+    assert last_line(one)["done"] is True
     assert on_guest(f"sudo stat -c %a:%u {ROOT}/acme {ROOT}/acme/store").split() == ["700:0", "700:33"]
     again = deployed_with(*settings)
     assert again.changed == ()
     restarts = on_guest("sudo docker logs hearth-httpd 2>&1 | grep -c 'Doing graceful restart'")
-    assert int(restarts) <= 2, "one for the certificate, and one that the first deploy may have asked for"
-    print(f"\nACME by {challenge} switched on in {first.seconds:.1f} s")
+    assert int(restarts) <= 2, "one for the certificate, and possibly one for the first deploy"
+    print(f"\nACME by {challenge} enabled in {first.seconds:.1f} s")

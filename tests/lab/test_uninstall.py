@@ -1,4 +1,4 @@
-"""Hearth goes, and everybody else's things are as they were."""
+"""Hearth is removed, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ STACK = "Uninstall | Remove containers, networks and images"
 ENGINE = "Uninstall | Restore daemon.json"
 FILES = "Uninstall | Remove the files"
 
-# A container made from one of Hearth's images, on Hearth's network and one of its own, with a volume; a key in the
-# engine's configuration; a file in Hearth's directory.
+# A container of one of Hearth's images, on Hearth's network and another one, with a volume; a key in the engine's
+# configuration; a file in Hearth's directory.
 OTHERS = f"""set -e
 sudo sed -i '1a "debug": true,' {DAEMON_JSON}
 sudo systemctl restart docker
@@ -27,7 +27,7 @@ sudo docker run -d --name theirs --network theirs -v theirs:/data {HTTPD_IMAGE}
 sudo docker network connect hearth-front theirs
 echo 'the key is under the mat' | sudo tee {ROOT}/htdocs/notes.txt
 """
-# What must be the same before and after: ids, when it was started, contents.
+# What must be the same before and after: ids, start times, contents.
 THEIRS = f"""set -e
 sudo docker inspect -f '{{{{.Id}}}} {{{{.Image}}}} {{{{.State.Running}}}} {{{{.State.StartedAt}}}}' theirs
 sudo docker network inspect -f '{{{{.Id}}}}' theirs
@@ -44,7 +44,7 @@ def uninstall(*data: str) -> Run:
 
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.long
-def test_hearth_goes_and_everything_else_stays() -> None:
+def test_uninstall_keeps_everything_that_is_not_hearths() -> None:
     on_guest(OTHERS, timeout=300)
     theirs = on_guest(THEIRS)
 
@@ -61,7 +61,7 @@ def test_hearth_goes_and_everything_else_stays() -> None:
     assert on_guest("sudo docker images --format '{{.Repository}}:{{.Tag}}'") == HTTPD_IMAGE
     assert on_guest(f"find {ROOT} -type f") == f"{ROOT}/htdocs/notes.txt"
     assert json.loads(on_guest(f"cat {DAEMON_JSON}")) == {"debug": True}
-    # The run itself was kept apart from others by this lock; it is free, and gone after a reboot.
+    # The run's own lock remains; it is free, and disappears with a reboot.
     assert on_guest("ls /run/hearth* 2>/dev/null", check=False) == DEPLOY_LOCK
     assert "hearth-models" in on_guest("sudo docker volume ls --quiet")
 
@@ -75,7 +75,7 @@ def test_hearth_goes_and_everything_else_stays() -> None:
 
     again = deploy()
     assert again.code == 0, again.output
-    assert "Models | Pull the models" not in again.changed, "they were still there"
+    assert "Models | Pull the models" not in again.changed, "they were kept"
     answer = call(url(), "POST", "/api/ollama", {"model": "tinyllama", "prompt": "hi", "stream": False}, timeout=300)
     assert answer.status == 200, answer
     assert on_guest(THEIRS) == theirs
@@ -83,19 +83,19 @@ def test_hearth_goes_and_everything_else_stays() -> None:
 
 @pytest.mark.usefixtures("deployed")
 @pytest.mark.long
-def test_nothing_at_all_is_left_when_models_go_too() -> None:
+def test_uninstall_with_models_leaves_nothing() -> None:
     before = set(on_guest("sudo docker volume ls --quiet; sudo docker images --quiet").split())
     uninstall("x_uninstall_models=delete")
     assert on_guest("sudo docker ps --all --quiet") == ""
     assert on_guest("sudo docker images --quiet; sudo docker volume ls --quiet") == "", before
     assert on_guest("sudo docker network ls --quiet --filter type=custom") == ""
     assert on_guest(f"ls -d {ROOT} {DAEMON_JSON} 2>/dev/null", check=False) == ""
-    assert on_guest("systemctl is-active docker") == "active", "Docker itself stays"
+    assert on_guest("systemctl is-active docker") == "active", "Docker itself is kept"
     assert uninstall("x_uninstall_models=delete").changed == ()
 
 
 @pytest.mark.long
-def test_a_host_that_never_had_hearth_or_docker_is_left_alone() -> None:
+def test_uninstall_on_a_fresh_host_changes_nothing() -> None:
     restore("fresh")
     run = uninstall()
     assert run.changed == ()

@@ -1,4 +1,4 @@
-"""A deploy that is watched while it runs, so that something can be done to the host at a chosen moment of it."""
+"""A deploy whose output is watched, to act on the host at a chosen moment."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Watched:
-    """How it went: exit code (None when it had to be ended), moments that came, output, seconds in all."""
+    """The result: exit code (None if it was killed), moments that were reached, output, seconds in total."""
 
     code: int | None
     reached: tuple[str, ...]
@@ -37,7 +37,7 @@ def watch(
 ) -> Watched:
     """Deploy to the lab, and call `act(name)` at each moment. `data`: settings as for `machine.deploy`.
 
-    After `timeout` seconds the deploy is ended.
+    After `timeout` seconds the deploy is killed.
     """
     arguments = [word for item in data for word in ("--data", item)]
     begun = time.monotonic()
@@ -54,7 +54,7 @@ def watch(
     threading.Thread(target=_read, args=(deploy, lines), daemon=True).start()
     due: dict[str, float] = {}
     reached: list[str] = []
-    said: list[str] = []
+    output: list[str] = []
     ended = False
     while not ended:
         now = time.monotonic()
@@ -70,14 +70,14 @@ def watch(
             continue
         ended = line is None
         if line is not None:
-            said.append(line)
+            output.append(line)
             if log:
                 print(f"  {time.monotonic() - begun:6.1f} {line}", end="", flush=True)
             for name, moment in moments.items():
                 if name not in due and name not in reached and re.search(moment.line, line):
                     due[name] = time.monotonic() + moment.after
     code = deploy.wait()
-    return Watched(None if code == -9 else code, tuple(reached), "".join(said), time.monotonic() - begun)
+    return Watched(None if code == -9 else code, tuple(reached), "".join(output), time.monotonic() - begun)
 
 
 def _read(deploy: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:

@@ -1,7 +1,7 @@
 """The real httpd in front of the real Ollama on this machine's loopback, without the lab's virtual machine.
 
-Both are those of the lab's images, unpacked (`lab/image_roots.py`); what is not built yet is built first. They run in
-mount and process namespaces of their own, so the machine must be one that can build the lab: Debian, root or sudo.
+Both are from the lab's unpacked images (`lab/image_roots.py`), which are built first if necessary. They run in separate
+mount and process namespaces, so the machine must be able to build the lab: Debian, root or sudo.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def httpd_image(parts: artefacts.Paths) -> Path:
 
 @pytest.fixture(scope="module")
 def ollama(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ollama]:
-    """A real Ollama for each module: tests that leave in mid-stream can get it stuck for ever (ollama#17131)."""
+    """A real Ollama per module: tests that disconnect mid-stream can get it stuck forever (ollama#17131)."""
     directory = tmp_path_factory.mktemp("ollama")
     with Ollama(parts["roots"] / "ollama", directory, parts["models"]) as server:
         yield server
 
 
 def serving(httpd_image: Path, directory: Callable[[], Path], stack: ExitStack) -> Serve:
-    """Starts an httpd that ends with the stack. `upstream`: address of the server that it finds as `ollama`."""
+    """Starts an httpd that ends with the stack. `upstream`: address that the name `ollama` resolves to."""
 
     def serve(
         upstream: str | None = None, volumes: dict[str, Path] | None = None, address: str = "", **values: Any
@@ -57,11 +57,11 @@ def serving(httpd_image: Path, directory: Callable[[], Path], stack: ExitStack) 
 
 @pytest.fixture
 def serve(httpd_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    """Starts an httpd for settings (the shipped ones, with the given values in their place); it ends with the test.
+    """Starts an httpd with the shipped settings and the given changes; it ends with the test.
 
-    `serve(upstream=ollama.address, proxy_max_streams=2)`. It runs as compose.yaml says: not as root, so on port 8085.
-    Without `upstream`, the name `ollama` leads to httpd's own address, where a test may then listen on port 11434 with
-    what a real Ollama can't be made to do. `volumes`: where in the container → directory.
+    `serve(upstream=ollama.address, proxy_max_streams=2)`. It runs as in compose.yaml: not as root, so on port 8085.
+    Without `upstream`, the name `ollama` resolves to httpd's own address. There a test may listen on port 11434 and do
+    what a real Ollama can't be made to do. `volumes`: path in the container → directory.
     """
     with ExitStack() as stack:
         yield serving(httpd_image, lambda: tmp_path_factory.mktemp("httpd"), stack)
@@ -69,6 +69,6 @@ def serve(httpd_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="module")
 def serve_module(httpd_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    """As `serve`, for an httpd that serves all tests of a module."""
+    """Like `serve`, for an httpd that serves all tests of a module."""
     with ExitStack() as stack:
         yield serving(httpd_image, lambda: tmp_path_factory.mktemp("httpd"), stack)

@@ -1,4 +1,4 @@
-"""A program of one of the lab's images, run as a container would run it, but without an engine: see container.sh."""
+"""A program from one of the lab's images, run as in a container, but without an engine: see container.sh."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ _ENDED = "container: the program ended"
 
 @dataclass(frozen=True)
 class Done:
-    """A command that ran in a container: exit code, and what it said (standard output and error)."""
+    """The result of a command in a container: exit code and output (standard output and error)."""
 
     code: int
     output: str
 
 
 class Inside:
-    """Runs a program in namespaces of its own until the end of the block, and commands beside it.
+    """Runs a program in separate namespaces until the end of the block, and commands next to it.
 
     Args:
-        words: the command line. Each line of its standard input is a command, which it answers on standard output with
-            the exit code, the length of what the command said, and that; it ends with its standard input.
-        log: file for what it says on standard error.
-        is_ready: asked until it is true.
-        patience: seconds that this may take.
+        words: the command line. Each line of its standard input is a command; it responds on standard output with the
+            exit code, the length of the command's output, and the output. It ends with its standard input.
+        log: file for its standard error.
+        is_ready: polled until it is true.
+        timeout: for that, in seconds.
     """
 
-    def __init__(self, words: list[str], log: Path, is_ready: Callable[[], bool], patience: float = 20) -> None:
-        self._words, self._log, self._is_ready, self._patience = words, log, is_ready, patience
+    def __init__(self, words: list[str], log: Path, is_ready: Callable[[], bool], timeout: float = 20) -> None:
+        self._words, self._log, self._is_ready, self._timeout = words, log, is_ready, timeout
         self._log.touch()
-        # httpd opens it as /proc/self/fd/2, as whoever it runs as. (An engine gives its pipes to that user.)
+        # httpd opens it as /proc/self/fd/2, with its own user. (An engine changes the owner of its pipes.)
         self._log.chmod(0o666)
 
     def __enter__(self) -> Self:
@@ -50,7 +50,7 @@ class Inside:
                 self._words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, bufsize=0
             )
         try:
-            self._wait_until_ready(self._patience)
+            self._wait_until_ready(self._timeout)
         except BaseException:
             self.stop()
             raise
@@ -62,22 +62,22 @@ class Inside:
         self.stop()
 
     def log(self) -> str:
-        """What the program has said so far."""
+        """The program's output so far."""
         return self._log.read_text(errors="replace")
 
     def execute(self, command: str) -> Done:
         """Run a line of shell in the container, as `docker exec` would; 80 s at most."""
-        assert "\n" not in command, "one line, please"
+        assert "\n" not in command, "the command must be a single line"
         assert self._process.stdin is not None
         self._process.stdin.write(f"{command}\n".encode())
         code, length = self._read_until_newline().split()
         return Done(int(code), self._read(int(length)).decode(errors="replace"))
 
     def stop(self) -> None:
-        """End the program and all that it started; nothing happens the second time."""
+        """End the program and its children; may be called twice."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.close()  # what process 1 of the container waits for
+        self._process.stdin.close()  # process 1 of the container ends with its input
         self._process.wait(20)
         self._process.stdout.close()
 
@@ -103,7 +103,7 @@ class Inside:
             ready, _, _ = select.select([self._process.stdout], [], [], 90)
             piece = self._process.stdout.read(length - len(content)) if ready else None
             if not piece:
-                raise RuntimeError(f"the container gave no answer:\n{self.log()[-3000:]}")
+                raise RuntimeError(f"the container did not respond:\n{self.log()[-3000:]}")
             content += piece
         return content
 
@@ -112,15 +112,15 @@ class Container(Inside):
     """Runs `command` in the root directory `root` until the end of the block.
 
     Args:
-        root: an image's root directory; it stays as it is, what is written goes to memory.
-        directory: an empty directory of this container's own: for its log and its mounts.
-        hostname: as the program sees it. `ollama` answers calls to that name only if it is its own (it listens on the
-            loopback here, where it looks at `Host`; in a real container it does not).
-        volumes: where it appears in the container → what is mounted there: a path, or the options of a tmpfs.
-        user: who the program runs as; only root has capabilities.
-        read_only: whether the root directory can't be written.
-        environment: variables beside PATH and HOME.
-        is_ready: asked until it is true.
+        root: an image's root directory; it is not changed, writes go to memory.
+        directory: an empty directory for the container's log and mounts.
+        hostname: in the container. Ollama only accepts requests to its own host name here (it listens on the loopback,
+            where it checks `Host`, unlike in a real container).
+        volumes: path in the container → what is mounted there: a path, or the options of a tmpfs.
+        user: that the program runs as; only root has capabilities.
+        read_only: whether the root directory is read-only.
+        environment: variables in addition to PATH and HOME.
+        is_ready: polled until it is true.
     """
 
     def __init__(

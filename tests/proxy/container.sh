@@ -1,10 +1,10 @@
 #!/bin/sh
 # A container without an engine: container.sh ROOT WORK HOSTNAME USER ro|rw [SOURCE:TARGET …] -- COMMAND …
-# ROOT is an image's root directory; what is written goes to memory. Each SOURCE appears as its TARGET, as volumes do; one
-# that is no path has the options of a tmpfs (size=16m,mode=1777). USER has no capabilities, unless it is root, and gets
-# no new ones.
-# Called as root under `env -i … unshare --mount --pid --uts --fork --kill-child`, so that mounts and processes vanish with
-# it, however it ends. The network is the machine's own.
+# ROOT is an image's root directory; writes go to memory. Each SOURCE is mounted at its TARGET, like a volume; a SOURCE
+# that is not a path has the options of a tmpfs (size=16m,mode=1777). USER has no capabilities, unless it is root, and
+# can't gain any.
+# Called as root under `env -i … unshare --mount --pid --uts --fork --kill-child`, so mounts and processes disappear with
+# it, however it ends. It uses the machine's network.
 set -eu
 root=$1 work=$2 user=$4 mode=$5
 echo "$3" >/proc/sys/kernel/hostname
@@ -17,7 +17,7 @@ mount --rbind /dev "$work/root/dev"
 mount -t proc proc "$work/root/proc"
 while [ "$1" != -- ]; do
   source=${1%%:*} target=$work/root${1#*:}
-  # Docker makes a directory where a volume goes; a file is there already (/etc/hosts).
+  # Docker creates a directory for a volume; a file already exists (/etc/hosts).
   [ -e "$target" ] || mkdir -p "$target"
   case $source in
     /*) mount --bind "$source" "$target" ;;
@@ -34,8 +34,8 @@ exec 3<&0
   run "$@" </dev/null >&2 || code=$?
   echo "container: the program ended with code $code" >&2
 } &
-# Each line of standard input is a command to run in the container, answered with its exit code, the length of its output
-# and the output. We are process 1: when the caller is done or dead, our input ends, and with us all that runs here.
+# Each line of standard input is a command to run in the container. The response is its exit code, the length of its
+# output, and the output. This is process 1: when the caller ends, our input ends, and everything here ends with us.
 while IFS= read -r command; do
   code=0
   run timeout -k 5 60 sh -c "$command" >"$work/output" 2>&1 </dev/null || code=$?

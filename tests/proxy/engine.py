@@ -1,4 +1,4 @@
-"""A real Docker engine on this machine's own processors, in namespaces of its own: see engine.sh."""
+"""A real Docker engine without emulation, in separate namespaces: see engine.sh."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CLONE_NEWNET = 0x40000000  # sched.h
 
 
 def lab_settings(parts: Mapping[str, Path], **changed: object) -> Settings:
-    """The shipped settings with the lab's images, which need not be the shipped ones."""
+    """The shipped settings with the lab's images, whose versions may differ."""
     tags = images.tags(parts["images"])
     return shipped_settings(ollama_image=tags["ollama"], proxy_image=tags["httpd"], **changed)
 
@@ -34,10 +34,10 @@ class Engine(Inside):
 
     Args:
         parts: paths of the lab's artefacts `engine`, `images` and `tools`.
-        directory: an empty directory of its own.
+        directory: an empty directory for it.
 
     Attributes:
-        project: the directory that is /opt/hearth there.
+        project: the directory that is its /opt/hearth.
     """
 
     def __init__(self, parts: Mapping[str, Path], directory: Path) -> None:
@@ -52,22 +52,22 @@ class Engine(Inside):
             *(str(parts["engine"] / "root"), str(work), str(self.project)),
             *(str(parts["images"] / "storage"), str(parts["tools"] / "docker-registry"), str(config)),
         ]
-        super().__init__(words, directory / "log", lambda: self.execute("docker info").code == 0, patience=60)
+        super().__init__(words, directory / "log", lambda: self.execute("docker info").code == 0, timeout=60)
 
     def write(self, settings: Settings) -> None:
-        """Put the project's files that the settings give."""
+        """Write the project's files, rendered from the settings."""
         for name, content in render_tree(settings).items():
             path = self.project / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
 
     def run(self, script: str) -> Done:
-        """Run a shell script there; 80 s at most."""
+        """Run a shell script in it, for at most 80 s."""
         (self.project / "script").write_text(script)
         return self.execute("sh /opt/hearth/script")
 
     def bring_up(self, settings: Settings) -> None:
-        """Pull the images of these settings, and bring the project's containers up as a deploy does."""
+        """Pull the images of these settings, and start the project's containers like a deploy."""
         for image in (settings.ollama_image, settings.proxy_image):
             pulled = self.execute(f"docker pull -q {image}")
             assert pulled.code == 0, pulled.output
@@ -75,12 +75,12 @@ class Engine(Inside):
         assert done.code == 0, done.output
 
     def enter_network(self) -> None:
-        """Let this thread's sockets be in the engine's network from now on."""
-        # env and the first unshare become the second one: the process that we started is in the network itself.
+        """Move this thread's future sockets into the engine's network."""
+        # env and the first unshare exec the second one, so the process that we started is in the network.
         network = os.open(f"/proc/{self._process.pid}/ns/net", os.O_RDONLY)
         try:
             if ctypes.CDLL(None, use_errno=True).setns(network, _CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), "the engine's network can't be entered")
+                raise OSError(ctypes.get_errno(), "could not enter the engine's network")
         finally:
             os.close(network)
 
@@ -88,10 +88,10 @@ class Engine(Inside):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            # While the engine is there, so that it takes the containers' control groups away.
+            # While the engine runs, which removes the containers' control groups.
             self.execute("docker ps -aq | xargs -r docker rm -f")
         finally:
             super().__exit__(kind, error, trace)
             for group in Path("/sys/fs/cgroup").glob("**/hearth-tests"):
-                with suppress(OSError):  # an engine that died left something in it
+                with suppress(OSError):  # left over from an engine that crashed
                     group.rmdir()

@@ -1,10 +1,10 @@
 #!/bin/sh
-# A Docker engine for tests, on this machine's own processors: engine.sh ROOT WORK PROJECT STORAGE REGISTRY CONFIG
-# ROOT has Docker in it and stays as it is; what is written goes to memory. PROJECT appears as /opt/hearth. REGISTRY is
-# docker-registry's program, which serves the images in STORAGE as a mirror of Docker Hub, as CONFIG
-# says: STORAGE appears as /srv/storage.
-# Called as root under `env -i … unshare --net` and `unshare --mount --pid --fork --kill-child`, so that networks, mounts
-# and processes vanish with it, however it ends.
+# A Docker engine for tests, without emulation: engine.sh ROOT WORK PROJECT STORAGE REGISTRY CONFIG
+# ROOT contains Docker and is not changed; writes go to memory. PROJECT is mounted as /opt/hearth. REGISTRY is the
+# docker-registry program, which serves the images in STORAGE (mounted as /srv/storage) as a mirror of Docker Hub,
+# configured by CONFIG.
+# Called as root under `env -i … unshare --net` and `unshare --mount --pid --fork --kill-child`, so networks, mounts
+# and processes disappear with it, however it ends.
 set -eu
 root=$1 work=$2
 mount -t tmpfs -o mode=0755 tmpfs "$work"
@@ -17,7 +17,7 @@ mount --rbind /dev dev
 mount --rbind /sys sys
 mount -t proc proc proc
 mount -t tmpfs -o mode=0755 tmpfs run
-# An overlay can't be the upper directory of another one: images and containers have a file system of their own.
+# An overlay can't be the upper directory of another one: images and containers need a separate file system.
 mount -t tmpfs -o mode=0755 tmpfs var/lib/docker
 mount --bind "$3" opt/hearth
 mount --bind "$4" srv/storage
@@ -27,18 +27,18 @@ cat >etc/docker/daemon.json <<'END'
 {"registry-mirrors": ["http://127.0.0.1:5000"], "exec-opts": ["native.cgroupdriver=cgroupfs"],
  "cgroup-parent": "/hearth-tests", "live-restore": true}
 END
-# Not chroot: `docker exec` enters the mount namespace, whose root has to be ours.
+# Not chroot: `docker exec` enters the mount namespace, whose root must be ours.
 pivot_root . old
 cd /
 umount --lazy /old
 ip link set lo up
-# An address of the host itself, as callers on the LAN know it: Docker treats 127.0.0.1 differently.
+# An address of the host, as for clients on the LAN: Docker treats 127.0.0.1 differently.
 ip address add 198.51.100.1/32 dev lo
 exec 3<&0
 /srv/registry serve /srv/registry.json </dev/null >&2 &
 dockerd </dev/null >&2 &
-# Each line of standard input is a command, answered with its exit code, the length of its output and the output. We are
-# process 1: when the caller is done or dead, our input ends, and with us all that runs here.
+# Each line of standard input is a command. The response is its exit code, the length of its output, and the output. This
+# is process 1: when the caller ends, our input ends, and everything here ends with us.
 while IFS= read -r command; do
   code=0
   timeout -k 5 80 sh -c "$command" >/run/output 2>&1 </dev/null || code=$?

@@ -1,4 +1,4 @@
-"""A real httpd with the configuration that settings give, on a loopback address of its own."""
+"""A real httpd with a configuration rendered from settings, on a separate loopback address."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hearth.render.compose import render_compose
 from hearth.render.stack_files import render_tree
 from hearth.settings.model import Settings
 from lab import shell
-from tests.proxy.address import answers, free_address
+from tests.proxy.address import free_address, responds
 from tests.proxy.container import Contained, Container, Done
 
 PREFIX = "/usr/local/apache2"
@@ -23,19 +23,19 @@ OLLAMA_PORT = 11434
 
 
 class Httpd(Contained):
-    """httpd of the lab's image, run as compose.yaml says, with the files that the settings give, until the block ends.
+    """httpd of the lab's image, run as in compose.yaml, with files rendered from the settings, until the block ends.
 
     Args:
         image: the image's root directory.
-        directory: an empty directory of its own.
+        directory: an empty directory for it.
         settings: what to render.
-        ollama: the address that the name `ollama` leads to; its own by default, where a test may then listen.
-        volumes: further directories: where they appear in the container → what is mounted there.
+        ollama: the address that the name `ollama` resolves to; its own by default, where a test may listen.
+        volumes: further mounts: path in the container → directory.
         address: the loopback address to listen at; a free one by default.
 
     Attributes:
-        address: the loopback address at which it listens, on the port that the settings publish.
-        url: of the chat page, without a slash at its end.
+        address: the loopback address at which it listens, on the configured port.
+        url: of the chat page, without a trailing slash.
         tree: the directory with `httpd/` and `htdocs/`, as /opt/hearth on a host.
     """
 
@@ -48,7 +48,7 @@ class Httpd(Contained):
         volumes: Mapping[str, Path] | None = None,
         address: str = "",
     ) -> None:
-        assert settings.proxy_port > 1023, "httpd is not root; on this machine it may not take ports below 1024"
+        assert settings.proxy_port > 1023, "httpd does not run as root, so it can't use ports below 1024"
         self.settings = settings
         self.address = address or free_address(settings.proxy_port, self._port("443"), OLLAMA_PORT)
         self.port = settings.proxy_port
@@ -62,17 +62,17 @@ class Httpd(Contained):
             image,
             directory,
             "httpd",
-            # As Compose reads it, and with less patience than a host needs to have.
+            # As Compose reads it, with a shorter wait than on a host.
             tuple(word.replace("$$", "$").replace("sleep 20", "sleep 1") for word in service["command"]),
             {"/etc/hosts": self._hosts} | self._mounts(service) | dict(volumes or {}),
             {},
-            lambda: answers(self.address, self.port),
+            lambda: responds(self.address, self.port),
             service["user"],
             service["read_only"],
         )
 
     def _mounts(self, service: Mapping[str, Any]) -> dict[str, Path | str]:
-        """The service's bind mounts and memory, by where they appear in the container."""
+        """The service's bind mounts and tmpfs, by path in the container."""
         found: dict[str, Path | str] = {}
         for volume in service["volumes"]:
             if volume["type"] == "bind":
@@ -85,16 +85,16 @@ class Httpd(Contained):
         return found
 
     def write(self, settings: Settings) -> None:
-        """Put the files that the settings give; they are in force after a `reload`, the page's at once."""
+        """Write the files rendered from the settings; active after a `reload`, those of the page immediately."""
         for name, content in render_tree(settings).items():
             path = self.tree / name
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-            path.write_bytes(self.placed(content.decode()).encode() if name == "httpd/httpd.conf" else content)
+            path.write_bytes(self.adapted(content.decode()).encode() if name == "httpd/httpd.conf" else content)
 
-    def placed(self, conf: str) -> str:
-        """The configuration with our own address, and ports that may be taken here: the published one, 8443 for 443."""
+    def adapted(self, conf: str) -> str:
+        """The configuration with this httpd's address, and ports that need no root: the published one, 8443 for 443."""
         conf, listens = re.subn(r"(?m)^Listen (\d+)$", lambda m: f"Listen {self.address}:{self._port(m[1])}", conf)
-        assert listens, "httpd.conf listens nowhere, or in a way that is not known here"
+        assert listens, "httpd.conf has no Listen directive of the expected form"
         return re.sub(r"(?m)^(\s*<VirtualHost [^>]*:)(\d+)>", lambda m: f"{m[1]}{self._port(m[2])}>", conf)
 
     def _port(self, inside: str) -> int:
@@ -102,7 +102,7 @@ class Httpd(Contained):
         return self.port if port == 80 else port + 8000 if port < 1024 else port
 
     def set_names(self, names: Mapping[str, str]) -> None:
-        """What names lead to, name → address, as Docker's own name server would say; any other does not resolve."""
+        """Set what names resolve to (name → address), like Docker's name server; other names do not resolve."""
         lines = [f"{address} {name}\n" for name, address in {"localhost": "127.0.0.1", **names}.items()]
         self._hosts.write_text("".join(lines))  # in place: the file is mounted
 
@@ -111,12 +111,12 @@ class Httpd(Contained):
         return self._container.execute(command)
 
     def reload(self) -> Done:
-        """What a deploy does to let a changed httpd.conf take effect."""
+        """Reload httpd.conf like a deploy."""
         return self.execute(f"httpd -k graceful -f {PREFIX}/{HTTPD_CONF}")
 
 
 def check_configuration(image: Path, conf: Path, *arguments: str) -> Done:
-    """Ask the real `httpd -t` about a file, in the image's own root; `arguments` go with it (`-D DUMP_VHOSTS`)."""
+    """Check a file with the real `httpd -t`, in the image's root; `arguments` are passed on (`-D DUMP_VHOSTS`)."""
     words = [*shell.sudo(), "chroot", str(image), f"{PREFIX}/bin/httpd", "-t", *arguments, "-f", "/dev/stdin"]
     with conf.open("rb") as content:
         done = subprocess.run(words, stdin=content, capture_output=True, timeout=60, check=False)

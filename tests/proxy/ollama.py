@@ -1,4 +1,4 @@
-"""A real Ollama server with the lab's tiny models, on a loopback address of its own, and what its log counts."""
+"""A real Ollama server with the lab's tiny models, on a separate loopback address, and its number of requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Self
 from typing_extensions import override
 
 from lab import models
-from tests.proxy.address import answers, free_address
+from tests.proxy.address import free_address, responds
 from tests.proxy.container import Contained, Container
 from tests.proxy.httpd import OLLAMA_PORT
 
@@ -24,11 +24,11 @@ class Ollama(Contained):
 
     Args:
         image: the image's root directory.
-        directory: an empty directory of its own.
+        directory: an empty directory for it.
         weights: the directory with each model's `NAME.gguf`.
         at: the loopback address to listen at; a free one by default.
-        names: other models than those of `lab.models.NAMES`.
-        volumes: where it appears in the container → a path, or the options of a tmpfs.
+        names: models instead of those in `lab.models.NAMES`.
+        volumes: path in the container → a path, or the options of a tmpfs.
     """
 
     def __init__(
@@ -51,19 +51,19 @@ class Ollama(Contained):
             ("/bin/ollama", "serve"),
             volumes or {},
             {"OLLAMA_HOST": f"{self.address}:{OLLAMA_PORT}", "OLLAMA_NO_CLOUD": "1", "OLLAMA_KEEP_ALIVE": "-1"},
-            lambda: answers(self.address, OLLAMA_PORT),
+            lambda: responds(self.address, OLLAMA_PORT),
         )
 
     def requests(self) -> int:
-        """How many requests it has answered so far, by its own log (which has them when they are over)."""
+        """The number of completed requests, from its log."""
         return len(re.findall(r"^\[GIN\]", self.log(), re.MULTILINE))
 
     def wait_for_requests(self, count: int, seconds: float = 10) -> int:
-        """The number of requests, once it is `count` or more; what it is when the time is over."""
+        """The number of requests, once it is `count` or more, or after `seconds`."""
         until = time.monotonic() + seconds
-        while (seen := self.requests()) < count and time.monotonic() < until:
+        while (number := self.requests()) < count and time.monotonic() < until:
             time.sleep(0.02)
-        return seen
+        return number
 
     @override
     def __enter__(self) -> Self:
@@ -81,9 +81,9 @@ class Ollama(Contained):
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         self._post(f"/api/blobs/{digest}", content)
         files = {f"{name}.gguf": digest}
-        wish = {"model": name, "files": files, "template": models.TEMPLATE, "stream": False}
-        said = self._post("/api/create", json.dumps(wish).encode())
-        assert b'"error"' not in said, said
+        body = {"model": name, "files": files, "template": models.TEMPLATE, "stream": False}
+        response = self._post("/api/create", json.dumps(body).encode())
+        assert b'"error"' not in response, response
 
     def _post(self, path: str, body: bytes) -> bytes:
         with urllib.request.urlopen(urllib.request.Request(self.url + path, body), timeout=60) as answer:

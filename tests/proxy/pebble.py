@@ -1,4 +1,4 @@
-"""Pebble, Let's Encrypt's own ACME server for tests, on a loopback address of its own."""
+"""Pebble, Let's Encrypt's ACME server for tests, on a separate loopback address."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from pathlib import Path
 
 from hearth.tls.certificate import today
 from hearth.tls.local_ca import create_authority
-from tests.proxy.address import answers, free_address
+from tests.proxy.address import free_address, responds
 from tests.proxy.container import Contained, Container
 
 _API, _MANAGEMENT = 14000, 15000
 
 
 class Pebble(Contained):
-    """An authority that looks for real whether names are the caller's, until the end of the block.
+    """A CA that really validates domain ownership, until the end of the block.
 
     Args:
         image: any root directory for it to run in.
         program: the built program.
-        directory: an empty directory of its own.
-        names: name → the address at which it finds its host.
-        ports: of its host: http:// and https://.
+        directory: an empty directory for it.
+        names: name → the address that it resolves to.
+        ports: of the validated host: http:// and https://.
         seconds: how long its certificates are valid.
         address: to listen at; a free one by default.
-        seen_at: the address at which its host finds it, if that is another one.
+        public_address: its address for the validated host, if different.
 
     Attributes:
         url: of its ACME directory.
-        trust: PEM file with what its own TLS is trusted by (not what it issues).
+        trust: PEM file with the CA of its own TLS certificate (not of what it issues).
     """
 
     def __init__(
@@ -43,16 +43,16 @@ class Pebble(Contained):
         ports: tuple[int, int] = (80, 443),
         seconds: int = 7776000,
         address: str = "",
-        seen_at: str = "",
+        public_address: str = "",
     ) -> None:
         self.address = address or free_address(_API, _MANAGEMENT)
-        self.url = f"https://{seen_at or self.address}:{_API}/dir"
+        self.url = f"https://{public_address or self.address}:{_API}/dir"
         authority = create_authority(directory / "ca", [], today())
         self.trust = directory / "ca/hearth-ca.crt"
         config = directory / "config"
         config.mkdir()
-        (config / "own.pem").write_bytes(authority.issue([*{self.address, seen_at or self.address}], today()))
-        wish = {
+        (config / "own.pem").write_bytes(authority.issue([*{self.address, public_address or self.address}], today()))
+        settings = {
             "listenAddress": f"{self.address}:{_API}",
             "managementListenAddress": f"{self.address}:{_MANAGEMENT}",
             "certificate": "/config/own.pem",
@@ -65,7 +65,7 @@ class Pebble(Contained):
             "keyAlgorithm": "ecdsa",
             "profiles": {"default": {"description": "the only one", "validityPeriod": seconds}},
         }
-        (config / "config.json").write_text(json.dumps({"pebble": wish}))
+        (config / "config.json").write_text(json.dumps({"pebble": settings}))
         hosts = directory / "hosts"
         hosts.write_text(
             "".join(f"{address} {name}\n" for name, address in {"localhost": "127.0.0.1", **names}.items())
@@ -76,13 +76,13 @@ class Pebble(Contained):
             "pebble",
             ("/pebble/pebble", "-config", "/config/config.json", "-strict"),
             {"/etc/hosts": hosts, "/config": config, "/pebble": program.parent},
-            # Its own wishes to fail clients now and then, and to let them wait, are for tests of clients.
+            # Its random failures and delays are for tests of ACME clients.
             {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZREUSE": "0"},
-            lambda: answers(self.address, _API),
+            lambda: responds(self.address, _API),
         )
 
     def root(self) -> str:
-        """PEM of the authority that its certificates lead to, made anew at each start."""
+        """PEM of its root CA, which is new after each start."""
         trusting = ssl.create_default_context(cafile=str(self.trust))
         connection = http.client.HTTPSConnection(self.address, _MANAGEMENT, timeout=10, context=trusting)
         try:

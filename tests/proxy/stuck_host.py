@@ -1,4 +1,4 @@
-"""The whole stack in a real Docker engine, ways to get its Ollama stuck (ollama#17131), and to look at it."""
+"""The complete stack in a real Docker engine, and functions to get its Ollama stuck (ollama#17131)."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from tests.proxy.engine import ADDRESS, Engine
 
 OLLAMA = CONTAINERS["ollama"]
 PORT = 11434
-# One thread, since two wait for each other on a busy machine. All questions have it: a model that is asked with other
-# options is loaded anew, and that ends the fault.
+# One thread, since two wait for each other on a busy machine. All prompts use it: with other options, Ollama would
+# reload the model, which ends the fault.
 PACE = {"num_thread": 1}
 T = TypeVar("T")
 
 
 class StuckHost:
-    """The stack with the given settings, deployed as far as containers go, and with the tiny models.
+    """The stack's containers with the given settings and the tiny models.
 
     Args:
-        engine: one that has the lab's images.
+        engine: with the lab's images.
         weights: the directory with each model's `NAME.gguf`.
-        patience: seconds that a question waits before Ollama is stuck; None for what is shipped. The check looks
-            the more often for it.
+        patience: seconds that a prompt waits before Ollama counts as stuck; None for the shipped value. The check runs
+            more often accordingly.
     """
 
     def __init__(self, engine: Engine, weights: Path, patience: int | None = None) -> None:
@@ -43,7 +43,7 @@ class StuckHost:
         self._clients = ThreadPoolExecutor(16, initializer=engine.enter_network)
 
     def deploy(self, settings: Settings) -> None:
-        """Bring the containers up, and the models into Ollama."""
+        """Start the containers, and add the models to Ollama."""
         self._engine.write(settings)
         if self._patience is not None:
             self._hurry(self._patience)
@@ -52,7 +52,7 @@ class StuckHost:
             self.client(self._add, name).result(60)
 
     def _hurry(self, patience: int) -> None:
-        """As shipped, but quicker: the same share of the processor counts as work."""
+        """Like the shipped check, but faster: the same share of CPU time counts as work."""
         compose, check = self._engine.project / "compose.yaml", self._engine.project / "ollama/health.bash"
         # The first interval is Ollama's.
         _replace(compose, "interval: 30s", f"interval: {max(1, patience // 3)}s")
@@ -60,23 +60,23 @@ class StuckHost:
         _replace(check, "small_cpu=20 ", f"small_cpu={20 * patience // 90} ")
 
     def execute(self, command: str) -> str:
-        """What a command says that must not fail."""
+        """The output of a command that must succeed."""
         done = self._engine.execute(command)
         assert done.code == 0, f"{command}: {done.output}"
         return done.output
 
     def run(self, script: str) -> str:
-        """What a shell script says that must not fail."""
+        """The output of a shell script that must succeed."""
         done = self._engine.run(script)
         assert done.code == 0, done.output
         return done.output
 
     def client(self, work: Callable[..., T], *arguments: Any) -> Future[T]:
-        """Something done in a thread that is in the engine's network."""
+        """Run a function in a thread in the engine's network."""
         return self._clients.submit(work, *arguments)
 
     def address(self) -> str:
-        """Ollama's own, past httpd: not the published one, since what is between would buffer."""
+        """Ollama's address, without httpd: not the published port, whose proxy would buffer."""
         network = '{{(index .NetworkSettings.Networks "hearth-back").IPAddress}}'
         return self.execute(f"docker inspect -f '{network}' {OLLAMA}").strip()
 
@@ -90,21 +90,21 @@ class StuckHost:
         return parse_container(self.inspect())
 
     def restarts(self) -> int:
-        """How often Docker has started Ollama's container again by itself."""
+        """How often Docker has restarted Ollama's container by itself."""
         return int(self.inspect()["RestartCount"])
 
     def alarms(self) -> list[str]:
-        """What failed checks said, of the last five."""
+        """Output of the failed ones among the last five health checks."""
         return [one["Output"] for one in self.inspect()["State"]["Health"]["Log"] or [] if one["ExitCode"]]
 
     def log(self) -> str:
-        """The container's."""
+        """The container's log."""
         return self.execute(f"docker logs {OLLAMA}")
 
-    def wait_until(self, is_so: Callable[[], bool], seconds: float) -> float:
-        """Seconds until it was; fails after `seconds`."""
+    def wait_until(self, condition: Callable[[], bool], seconds: float) -> float:
+        """Poll until a condition is true, and return the seconds that took; fails after `seconds`."""
         begun = time.monotonic()
-        while not is_so():
+        while not condition():
             assert time.monotonic() < begun + seconds, (
                 f"not within {seconds:.0f} s:\n{self.inspect()['State']['Health']}\n{self.log()[-2000:]}"
             )
@@ -112,32 +112,32 @@ class StuckHost:
         return time.monotonic() - begun
 
     def ask(self, words: int = 3, timeout: float = 1200, prompt: str = "go", address: str = "") -> Future[int]:
-        """A question to the model that never ends, through httpd, or else at that address: the answer's status.
+        """A prompt to the endless model, through httpd or directly to that address: the response's status.
 
-        0 for one that broke off or did not come within `timeout` seconds.
+        0 if it was cut off or did not arrive within `timeout` seconds.
         """
         where, port = (address, PORT) if address else (ADDRESS, 85)
         return self.client(ask, where, port, words, timeout, prompt)
 
     def answered_after(self, seconds: float) -> float:
-        """Seconds until a new question through httpd is answered."""
+        """Seconds until a new prompt through httpd is answered."""
         return self.wait_until(lambda: self.ask(timeout=20).result() == 200, seconds)
 
     def get_stuck(self) -> float:
-        """Make Ollama stuck for certain, and return the seconds that it took.
+        """Reliably make Ollama stuck, and return the seconds that took.
 
-        Its handler has to be busy with one piece of the answer when the client leaves: a client that reads nothing
-        makes it wait, as soon as the kernel's buffers are full (2 MB and more), and then takes its leave.
+        Its handler must be busy with a part of the response when the client disconnects: a client that reads nothing
+        blocks it as soon as the kernel's buffers are full (2 MB and more), and then disconnects.
         """
         begun, address = time.monotonic(), self.address()
         for seconds in (10, 20, 40):
-            self.client(_leave_in_mid_word, address, seconds).result()
+            self.client(_disconnect_mid_token, address, seconds).result()
             if self.ask(timeout=5, address=address).result() != 200:
                 return time.monotonic() - begun
-        raise AssertionError("it answers still")
+        raise AssertionError("it still responds")
 
     def stop_answers(self, address: str = "", limit: int = 2000) -> int:
-        """Read a few words of an answer, close the connection, again and again until nobody is answered: how often."""
+        """Read a few tokens of a response and disconnect, until there is no response; the number of repetitions."""
         where, port = (address, PORT) if address else (ADDRESS, 85)
         return self.client(_stop_answers, where, port, limit).result()
 
@@ -145,44 +145,44 @@ class StuckHost:
         content = (self._weights / f"{name}.gguf").read_bytes()
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         url = f"http://127.0.0.1:{PORT}"
-        wish = {"model": name, "files": {f"{name}.gguf": digest}, "template": models.TEMPLATE, "stream": False}
-        for path, body in ((f"/api/blobs/{digest}", content), ("/api/create", json.dumps(wish).encode())):
+        creation = {"model": name, "files": {f"{name}.gguf": digest}, "template": models.TEMPLATE, "stream": False}
+        for path, body in ((f"/api/blobs/{digest}", content), ("/api/create", json.dumps(creation).encode())):
             with urllib.request.urlopen(urllib.request.Request(url + path, body), timeout=60) as answer:
                 assert b'"error"' not in answer.read()
 
     def close(self) -> None:
-        """Wait for what the clients still do."""
+        """Wait for the clients."""
         self._clients.shutdown(cancel_futures=True)
 
 
 def ask(address: str, port: int, words: int, timeout: float, prompt: str = "go") -> int:
-    """Status of an answer that came whole; 0 of one that broke off or did not come in time."""
+    """Status of a complete response; 0 if it was cut off or timed out."""
     connection = http.client.HTTPConnection(address, port, timeout=timeout)
     try:
-        connection.request("POST", "/api/chat", _question(words, prompt), {"Content-Type": "application/json"})
+        connection.request("POST", "/api/chat", _body(words, prompt), {"Content-Type": "application/json"})
         answer = connection.getresponse()
-        whole = b'"done":true' in answer.read()
-        return answer.status if whole or answer.status != 200 else 0
+        complete = b'"done":true' in answer.read()
+        return answer.status if complete or answer.status != 200 else 0
     except (OSError, http.client.HTTPException):
         return 0
     finally:
         connection.close()
 
 
-def _question(words: int, prompt: str = "go", **more: object) -> bytes:
-    wish = {
+def _body(words: int, prompt: str = "go", **more: object) -> bytes:
+    body = {
         "model": "tinystory",
         "messages": [{"role": "user", "content": prompt}],
         "options": PACE | {"num_predict": words},
     }
-    return json.dumps(wish | more).encode()
+    return json.dumps(body | more).encode()
 
 
 def _stop_answers(address: str, port: int, limit: int) -> int:
     for number in range(limit):
         connection = http.client.HTTPConnection(address, port, timeout=15)
         try:
-            connection.request("POST", "/api/chat", _question(400), {"Content-Type": "application/json"})
+            connection.request("POST", "/api/chat", _body(400), {"Content-Type": "application/json"})
             answer = connection.getresponse()
             for _ in range(5):
                 answer.readline()
@@ -191,16 +191,16 @@ def _stop_answers(address: str, port: int, limit: int) -> int:
             return number
         finally:
             connection.close()
-    raise AssertionError(f"it answers still, after {limit} answers that nobody read to their end")
+    raise AssertionError(f"it still responds, after {limit} stopped responses")
 
 
-def _leave_in_mid_word(address: str, seconds: float) -> None:
+def _disconnect_mid_token(address: str, seconds: float) -> None:
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         client.settimeout(60)
         client.connect((address, PORT))
-        # Twenty probabilities for each word make long lines of them, which fill the buffers sooner.
-        body = _question(30000, logprobs=True, top_logprobs=20)
+        # Twenty probabilities per token make long lines, which fill the buffers sooner.
+        body = _body(30000, logprobs=True, top_logprobs=20)
         head = "POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json"
         client.sendall(f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
         client.recv(1000)
@@ -211,5 +211,5 @@ def _leave_in_mid_word(address: str, seconds: float) -> None:
 
 def _replace(path: Path, old: str, new: str) -> None:
     text = path.read_text()
-    assert old in text, f"{path.name} has no {old!r} any more"
+    assert old in text, f"{path.name} no longer contains {old!r}"
     path.write_text(text.replace(old, new, 1))

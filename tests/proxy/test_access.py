@@ -1,4 +1,4 @@
-"""Who is let in, by the real httpd: everybody who belongs, and nobody else."""
+"""Access control with the real httpd: valid credentials and networks are accepted, all others refused."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from hearth.settings.access import _POLICIES
 from hearth.tls.certificate import today
 from hearth.tls.local_ca import create_authority
 from tests.acceptance.api import Answer, basic, bearer, call
-from tests.proxy.callers import ANNA, BEN, CALLERS, KEY, MOUNT, OTHER_KEY, SETTINGS, put
 from tests.proxy.conftest import Serve
+from tests.proxy.credentials import ANNA, BEN, CREDENTIALS, KEY, MOUNT, OTHER_KEY, SETTINGS, write_files
 from tests.proxy.httpd import PREFIX, Httpd
 from tests.proxy.ollama import Ollama
-from tests.proxy.secure import VERSIONS, Client
+from tests.proxy.tls_client import VERSIONS, Client
 from tests.proxy.upstream import Upstream, whole
 
 LISTED = "http://listed.example:8080"
-# What the network is taken for; every other address is elsewhere.
+# The allowed network; every other address is outside.
 HOME, ELSEWHERE = "127.0.0.1", "127.0.0.9"
 PARENT = "cat /usr/local/apache2/logs/httpd.pid"
-PERSON, PROGRAM = basic("anna", ANNA), bearer(KEY)
-# Words → status for nobody, a person, a program and a wrong password, each at home and elsewhere.
+USER, CLIENT = basic("anna", ANNA), bearer(KEY)
+# Access policy → status for nobody, a user, an API client and a wrong password, each inside and outside the network.
 TABLE = {
     "anyone": (200, 200, 200, 200, 200, 200, 200, 200),
     "networks": (200, 403, 200, 403, 200, 403, 200, 403),
@@ -46,8 +46,8 @@ TABLE = {
 }
 CASES = [
     ("nobody", {}),
-    ("a person", PERSON),
-    ("a program", PROGRAM),
+    ("a user", USER),
+    ("an API client", CLIENT),
     ("a wrong password", basic("anna", f"{ANNA}x")),
 ]
 
@@ -82,7 +82,7 @@ def ask(
 
 @pytest.fixture(scope="module")
 def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return put(tmp_path_factory.mktemp("secrets") / "httpd")
+    return write_files(tmp_path_factory.mktemp("secrets") / "httpd")
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +90,12 @@ def web(serve_module: Serve, ollama: Ollama, secrets: Path) -> Httpd:
     return serve_module(upstream=ollama.address, volumes={MOUNT: secrets}, **VALUES)
 
 
-def test_the_table_has_every_way_in() -> None:
+def test_table_covers_every_access_policy() -> None:
     assert TABLE.keys() == _POLICIES.keys()
 
 
 @pytest.mark.parametrize("words", TABLE)
-def test_who_is_let_in(web: Httpd, ollama: Ollama, words: str) -> None:
+def test_access_policies(web: Httpd, ollama: Ollama, words: str) -> None:
     before = ollama.requests()
     expected = dict(zip([(who, where) for who, _ in CASES for where in (HOME, ELSEWHERE)], TABLE[words], strict=True))
     found = {
@@ -104,26 +104,26 @@ def test_who_is_let_in(web: Httpd, ollama: Ollama, words: str) -> None:
         for where in (HOME, ELSEWHERE)
     }
     assert found == expected
-    let_in = list(expected.values()).count(200)
-    assert ollama.wait_for_requests(before + let_in) == before + let_in, "who is refused costs Ollama nothing"
+    accepted = list(expected.values()).count(200)
+    assert ollama.wait_for_requests(before + accepted) == before + accepted, "refused requests do not reach Ollama"
 
 
 @pytest.mark.parametrize(
     ("name", "headers"),
     [
-        ("the right key", bearer(KEY)),
-        ("another program's", bearer(OTHER_KEY)),
+        ("the correct key", bearer(KEY)),
+        ("another client's key", bearer(OTHER_KEY)),
         ("the scheme in lower case", {"Authorization": f"bearer {KEY}"}),
         ("two spaces", {"Authorization": f"Bearer  {KEY}"}),
-        ("Ben, who has spaces and an ß in his password", basic("ben", BEN)),
+        ("a password with spaces and an ß", basic("ben", BEN)),
     ],
 )
-def test_credentials_that_are_right(web: Httpd, name: str, headers: dict[str, str]) -> None:
+def test_valid_credentials(web: Httpd, name: str, headers: dict[str, str]) -> None:
     assert ask(web, "GET", "/api/version", headers).status == 200, name
 
 
 WRONG = {
-    "the key and more": bearer(f"{KEY}x"),
+    "the key with a suffix": bearer(f"{KEY}x"),
     "part of the key": bearer(KEY[:-1]),
     "the key in capitals": bearer(KEY.upper()),
     "no key": {"Authorization": "Bearer"},
@@ -132,20 +132,20 @@ WRONG = {
     "a key without a scheme": {"Authorization": KEY},
     "another scheme": {"Authorization": f"Token {KEY}"},
     "the key's name": bearer("notebook"),
-    "a key where people have passwords": basic("notebook", KEY),
-    "a password where programs have keys": bearer(ANNA),
+    "a key as a password": basic("notebook", KEY),
+    "a password as a key": bearer(ANNA),
     "anna with ben's password": basic("anna", BEN),
     "anna without a password": basic("anna", ""),
-    "nobody": basic("", ""),
-    "a name there is not": basic("eve", ANNA),
+    "no name and password": basic("", ""),
+    "an unknown name": basic("eve", ANNA),
     "anna in capitals": basic("Anna", ANNA),
     "an empty header": {"Authorization": ""},
-    "no base64": {"Authorization": "Basic !!!"},
+    "invalid base64": {"Authorization": "Basic !!!"},
     "a very long password": basic("anna", ANNA + "x" * 3000),
-    "what would be all in a pattern": bearer("*" * 20),
+    "wildcards": bearer("*" * 20),
     "an expression": bearer("x'||'1'=='1"),
-    "what httpd puts in for those who hold a key": {"PROGRAM": "notebook", "X-Remote-User": "anna"},
-    "words of another proxy": {
+    "headers that httpd sets for valid keys": {"PROGRAM": "notebook", "X-Remote-User": "anna"},
+    "headers of another proxy": {
         "X-Forwarded-For": HOME,
         "Forwarded": f"for={HOME}",
         "X-Real-IP": HOME,
@@ -156,7 +156,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_credentials_that_are_none(web: Httpd, ollama: Ollama, what: str) -> None:
+def test_invalid_credentials(web: Httpd, ollama: Ollama, what: str) -> None:
     before = ollama.requests()
     for path in ("/api/version", path_of("api_keys"), path_of("networks or users or api_keys")):
         answer = ask(web, "GET", path, WRONG[what], ELSEWHERE)
@@ -164,12 +164,12 @@ def test_credentials_that_are_none(web: Httpd, ollama: Ollama, what: str) -> Non
     assert ollama.requests() == before
 
 
-def test_nobody_gets_into_a_network_by_saying_so(web: Httpd) -> None:
+def test_forwarding_headers_do_not_change_the_source_address(web: Httpd) -> None:
     for header in ("X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP", "Client-IP"):
         assert ask(web, "GET", path_of("networks"), {header: HOME}, ELSEWHERE).status == 403, header
 
 
-def test_two_headers_with_credentials_are_not_added_up(web: Httpd) -> None:
+def test_two_authorization_headers_are_not_combined(web: Httpd) -> None:
     connection = http.client.HTTPConnection(web.address, web.port, timeout=60)
     connection.putrequest("GET", "/api/version")
     connection.putheader("Authorization", "Bearer x")
@@ -179,7 +179,7 @@ def test_two_headers_with_credentials_are_not_added_up(web: Httpd) -> None:
     connection.close()
 
 
-# --- What a refusal says --------------------------------------------------------------------------
+# --- Refusals ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,9 @@ def test_two_headers_with_credentials_are_not_added_up(web: Httpd) -> None:
         ),
     ],
 )
-def test_a_401_is_json_and_names_the_ways_in(web: Httpd, words: str, error: str, challenges: list[str]) -> None:
+def test_401_is_json_and_names_the_accepted_credentials(
+    web: Httpd, words: str, error: str, challenges: list[str]
+) -> None:
     for headers in ({}, bearer("wrong"), basic("anna", "wrong")):
         answer = ask(web, "GET", path_of(words), headers)
         assert (answer.status, answer.json()) == (401, {"error": error})
@@ -203,20 +205,20 @@ def test_a_401_is_json_and_names_the_ways_in(web: Httpd, words: str, error: str,
         assert answer.all("cache-control") == ["no-store"]
 
 
-def test_a_403_says_whether_it_was_the_address_or_the_origin(web: Httpd) -> None:
+def test_403_distinguishes_address_and_origin(web: Httpd) -> None:
     answer = ask(web, "GET", path_of("networks"), {}, ELSEWHERE)
     assert (answer.status, answer.json()) == (403, {"error": "address not allowed"})
-    for headers in ({}, PERSON, PROGRAM):
+    for headers in ({}, USER, CLIENT):
         answer = ask(web, "GET", path_of("networks"), {"Origin": "http://evil.example", **headers})
         assert (answer.status, answer.json()) == (403, {"error": "origin not allowed"})
 
 
-def test_a_preflight_is_answered_before_anybody_signs_in(web: Httpd, ollama: Ollama) -> None:
+def test_cors_preflight_needs_no_sign_in(web: Httpd, ollama: Ollama) -> None:
     before = ollama.requests()
-    asks = {"Origin": LISTED, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
+    cors = {"Origin": LISTED, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
     for words in TABLE:
         for where in (HOME, ELSEWHERE):
-            answer = ask(web, "OPTIONS", path_of(words), asks, where)
+            answer = ask(web, "OPTIONS", path_of(words), cors, where)
             assert (answer.status, answer.body) == (204, b""), words
             assert answer.all("access-control-allow-origin") == [LISTED]
             assert "authorization" in answer.all("access-control-allow-headers")[0].lower()
@@ -224,25 +226,25 @@ def test_a_preflight_is_answered_before_anybody_signs_in(web: Httpd, ollama: Oll
     assert ollama.requests() == before
 
 
-def test_a_page_on_a_listed_origin_can_read_why(web: Httpd) -> None:
+def test_page_on_a_listed_origin_can_read_the_error(web: Httpd) -> None:
     for words in TABLE:
         for _, headers in CASES:
             answer = ask(web, "GET", path_of(words), {"Origin": LISTED, **headers})
             assert answer.all("access-control-allow-origin") == [LISTED], (words, headers)
             assert answer.all("vary") == ["Origin"]
-            # With it, a listed page could use what a browser has of a person who signed in to ours.
+            # With it, a listed page could use the browser's credentials of a user who signed in to ours.
             assert answer.all("access-control-allow-credentials") == []
 
 
-def test_a_name_that_is_not_ours_is_refused_before_anything_else(web: Httpd) -> None:
+def test_unknown_host_name_is_refused_first(web: Httpd) -> None:
     for path in ("/", "/chat.js", "/api/version"):
-        for headers in ({}, PERSON, PROGRAM):
+        for headers in ({}, USER, CLIENT):
             assert ask(web, "GET", path, {"Host": "evil.example", **headers}).status == 421
 
 
-def test_a_wrong_method_and_a_body_too_large_are_told_before_anybody_signs_in(web: Httpd, ollama: Ollama) -> None:
+def test_wrong_method_and_oversized_body_are_refused_before_sign_in(web: Httpd, ollama: Ollama) -> None:
     before = ollama.requests()
-    for headers in ({}, PERSON):
+    for headers in ({}, USER):
         assert ask(web, "PUT", "/api/chat", {"Content-Length": "2", **headers}, body=b"{}").status == 405
         assert (
             ask(web, "POST", "/api/chat", {"Transfer-Encoding": "chunked", **headers}, body=b"0\r\n\r\n").status == 411
@@ -256,7 +258,7 @@ def test_a_wrong_method_and_a_body_too_large_are_told_before_anybody_signs_in(we
 
 @pytest.mark.parametrize(
     ("words", "statuses"),
-    # The page for nobody, a person and a program at home and elsewhere; its script for nobody at home and elsewhere.
+    # The page for nobody, a user and an API client, inside and outside; its script for nobody, inside and outside.
     [
         ("anyone", (200, 200, 200, 200, 200, 200, 200, 200)),
         ("networks", (200, 403, 200, 403, 200, 403, 200, 403)),
@@ -267,22 +269,22 @@ def test_a_wrong_method_and_a_body_too_large_are_told_before_anybody_signs_in(we
         ("networks and (users or api_keys)", (401, 403, 200, 403, 200, 403, 200, 403)),
     ],
 )
-def test_the_page_is_for_those_who_may_call(serve: Serve, secrets: Path, words: str, statuses: tuple[int, ...]) -> None:
+def test_page_follows_the_access_policy(serve: Serve, secrets: Path, words: str, statuses: tuple[int, ...]) -> None:
     web = serve(volumes={MOUNT: secrets}, **VALUES | {"proxy_access": words})
-    whos: list[Mapping[str, str]] = [{}, PERSON, PROGRAM]
+    senders: list[Mapping[str, str]] = [{}, USER, CLIENT]
     for path in ("/", "/index.html", "/./index.html", "/%69ndex.html", "//"):
-        found = [ask(web, "GET", path, who, where) for who in whos for where in (HOME, ELSEWHERE)]
+        found = [ask(web, "GET", path, sender, where) for sender in senders for where in (HOME, ELSEWHERE)]
         assert tuple(answer.status for answer in found) == statuses[:6], path
         for answer in found:
             assert (b"<title>" in answer.body and b'id="prompt"' in answer.body) == (answer.status == 200)
             assert answer.all("www-authenticate") == (['Basic realm="Hearth"'] if answer.status == 401 else [])
-            # The page's own diagnosis must be able to tell this from a refusal of Ollama's.
+            # The page's diagnosis must distinguish this from a refusal by Ollama.
             assert answer.status != 403 or answer.json() == {"error": "address not allowed"}
     assert tuple(ask(web, "GET", "/chat.js", {}, where).status for where in (HOME, ELSEWHERE)) == statuses[6:]
 
 
-def test_from_inside_the_container_everything_is_open(serve: Serve, ollama: Ollama, secrets: Path) -> None:
-    """The health check, and the trial of a release, have no password."""
+def test_requests_from_inside_the_container_need_no_credentials(serve: Serve, ollama: Ollama, secrets: Path) -> None:
+    """The health check and the test of a release have no password."""
     web = serve(
         upstream=ollama.address,
         volumes={MOUNT: secrets},
@@ -295,7 +297,7 @@ def test_from_inside_the_container_everything_is_open(serve: Serve, ollama: Olla
     for path in ("/", "/api/tags", path_of("api_keys"), path_of("networks")):
         statuses = [_inside(web, port, path) for _ in range(3)]
         assert statuses == ["200"] * 3, path
-        assert ask(web, "GET", path, {}).status in (401, 403), "… and not to others"
+        assert ask(web, "GET", path, {}).status in (401, 403), "but not for others"
 
 
 def _inside(web: Httpd, port: int, path: str) -> str:
@@ -306,7 +308,7 @@ def _inside(web: Httpd, port: int, path: str) -> str:
     return web.execute(f"bash -c '{script}'").output.strip()
 
 
-def test_over_tls_the_same_gates_and_nobody_is_asked_for_a_password_in_the_clear(
+def test_same_rules_over_tls_and_no_password_prompt_over_plain_http(
     serve: Serve, ollama: Ollama, secrets: Path, tmp_path: Path
 ) -> None:
     authority = create_authority(tmp_path / "ca", ["pi.local"], today())
@@ -323,11 +325,11 @@ def test_over_tls_the_same_gates_and_nobody_is_asked_for_a_password_in_the_clear
         assert (plain.status, plain.all("www-authenticate")) == (308, [])
         for version in VERSIONS:
             assert client.call(path, version=version).status == 401
-            for headers in (PERSON, PROGRAM):
+            for headers in (USER, CLIENT):
                 assert client.call(path, version=version, headers=headers).status == 200
 
 
-# --- What is passed on ----------------------------------------------------------------------------
+# --- Forwarding -----------------------------------------------------------------------------------
 
 BACKENDS = [
     {"path": "/open/", "to": "http://host.docker.internal:11434/open/", "methods": ["GET", "POST"], "access": "anyone"},
@@ -345,23 +347,23 @@ def backends(serve: Serve, secrets: Path) -> Any:
         yield web, upstream
 
 
-def test_credentials_of_ours_stay_here_and_others_are_passed_on(backends: tuple[Httpd, Upstream]) -> None:
+def test_own_credentials_are_removed_and_others_forwarded(backends: tuple[Httpd, Upstream]) -> None:
     web, upstream = backends
     theirs = basic("theirs", "their password")
     expected = [
         ("/open/x", theirs, 200, [theirs["Authorization"]]),
         ("/near/x", theirs, 200, [theirs["Authorization"]]),
         ("/ours/open", theirs, 200, [theirs["Authorization"]]),
-        ("/ours/x", PERSON, 200, []),
-        ("/ours/x", PROGRAM, 200, []),
-        ("/ours/key/x", PROGRAM, 200, []),
-        ("/api/version", PERSON, 200, []),
-        ("/api/tags", PROGRAM, 200, []),
-        (path_of("anyone"), PROGRAM, 200, []),
-        (path_of("networks"), PERSON, 200, []),
+        ("/ours/x", USER, 200, []),
+        ("/ours/x", CLIENT, 200, []),
+        ("/ours/key/x", CLIENT, 200, []),
+        ("/api/version", USER, 200, []),
+        ("/api/tags", CLIENT, 200, []),
+        (path_of("anyone"), CLIENT, 200, []),
+        (path_of("networks"), USER, 200, []),
         ("/ours/x", theirs, 401, None),
-        ("/ours/key/x", PERSON, 401, None),
-        ("/ours/open/x", PERSON, 404, None),
+        ("/ours/key/x", USER, 401, None),
+        ("/ours/open/x", USER, 404, None),
     ]
     for path, headers, status, passed_on in expected:
         before = len(upstream.arrived)
@@ -370,81 +372,82 @@ def test_credentials_of_ours_stay_here_and_others_are_passed_on(backends: tuple[
         assert [one.all("Authorization") for one in arrived] == ([] if passed_on is None else [passed_on]), path
 
 
-def test_a_foreign_page_can_not_use_that_somebody_signed_in(backends: tuple[Httpd, Upstream]) -> None:
-    """A browser sends a person's password along with what any page posts."""
+def test_page_on_another_origin_cannot_use_a_users_sign_in(backends: tuple[Httpd, Upstream]) -> None:
+    """A browser adds a user's password to requests of any page."""
     web, upstream = backends
     for origin, status in [("http://evil.example", 403), ("null", 403), (LISTED, 403), (web.url, 200)]:
         for path in ("/ours/x", "/api/chat"):
-            answer = ask(web, "POST", path, {"Origin": origin, "Content-Type": "text/plain", **PERSON}, body=b"x=1")
+            answer = ask(web, "POST", path, {"Origin": origin, "Content-Type": "text/plain", **USER}, body=b"x=1")
             assert answer.status == status, (origin, path)
     assert len(upstream.arrived) == 2
-    # What a page sends of its own accord is not what the browser keeps: a key lets a listed one in.
+    # A key is sent by the page itself and not stored by the browser: it is accepted from a listed origin.
     for origin, status in [("http://evil.example", 403), (LISTED, 200)]:
-        assert ask(web, "POST", "/api/chat", {"Origin": origin, **PROGRAM}, body=b"x=1").status == status
-    # Of what is open to anyone, origins are the backend's own business, as ever.
+        assert ask(web, "POST", "/api/chat", {"Origin": origin, **CLIENT}, body=b"x=1").status == status
+    # For routes that are open to anyone, checking origins is left to the backend.
     assert ask(web, "POST", "/open/x", {"Origin": "http://evil.example"}, body=b"x=1").status == 200
 
 
 # --- Changes --------------------------------------------------------------------------------------
 
 
-def test_another_password_counts_at_once(serve: Serve, tmp_path: Path) -> None:
-    directory = put(tmp_path / "secrets")
+def test_changed_password_takes_effect_immediately(serve: Serve, tmp_path: Path) -> None:
+    directory = write_files(tmp_path / "secrets")
     web = serve(volumes={MOUNT: directory}, **VALUES)
     with Upstream(web.address, whole()):
-        assert ask(web, "GET", "/api/tags", PERSON).status == 200
-        put(directory, Credentials({**CALLERS.users, "anna": SecretStr("another-password")}, CALLERS.api_keys))
-        assert ask(web, "GET", "/api/tags", PERSON).status == 401
+        assert ask(web, "GET", "/api/tags", USER).status == 200
+        users = {**CREDENTIALS.users, "anna": SecretStr("another-password")}
+        write_files(directory, Credentials(users, CREDENTIALS.api_keys))
+        assert ask(web, "GET", "/api/tags", USER).status == 401
         assert ask(web, "GET", "/api/tags", basic("anna", "another-password")).status == 200
         assert ask(web, "GET", "/api/tags", basic("ben", BEN)).status == 200
-        put(directory, Credentials({}, CALLERS.api_keys))
+        write_files(directory, Credentials({}, CREDENTIALS.api_keys))
         assert ask(web, "GET", "/api/tags", basic("ben", BEN)).status == 401
 
 
-def test_another_key_counts_after_a_reload_that_cuts_nothing(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
-    directory = put(tmp_path / "secrets")
+def test_changed_api_key_takes_effect_after_a_graceful_reload(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
+    directory = write_files(tmp_path / "secrets")
     web = serve(upstream=ollama.address, volumes={MOUNT: directory}, **VALUES)
     _until(lambda: web.execute(PARENT).code == 0)
     parent = web.execute(PARENT).output
     body = json.dumps({"model": "tinystory", "prompt": "go", "options": {"num_predict": 100}}).encode()
     connection = http.client.HTTPConnection(web.address, web.port, timeout=120)
-    connection.request("POST", "/api/ollama", body, {"Content-Type": "application/json", **PROGRAM})
+    connection.request("POST", "/api/ollama", body, {"Content-Type": "application/json", **CLIENT})
     answer = connection.getresponse()
     first = answer.readline()
-    put(directory, Credentials(CALLERS.users, {"notebook": SecretStr("a-new-key-of-the-notebook")}))
+    write_files(directory, Credentials(CREDENTIALS.users, {"notebook": SecretStr("a-new-key-of-the-notebook")}))
     assert web.reload().code == 0
     _until(lambda: ask(web, "GET", "/api/tags", bearer("a-new-key-of-the-notebook")).status == 200)
-    _until(lambda: [ask(web, "GET", "/api/tags", PROGRAM).status for _ in range(5)] == [401] * 5)
+    _until(lambda: [ask(web, "GET", "/api/tags", CLIENT).status for _ in range(5)] == [401] * 5)
     lines = [json.loads(line) for line in [first, *answer.readlines()]]
     assert answer.status == 200
-    assert lines[-1]["done"] is True, "an answer that was begun with the old key comes to its end"
+    assert lines[-1]["done"] is True, "a response that started with the old key is completed"
     assert web.execute(PARENT).output == parent, "the same httpd"
 
 
-def _until(is_so: Callable[[], bool], seconds: float = 10) -> None:
+def _until(condition: Callable[[], bool], seconds: float = 10) -> None:
     end = time.monotonic() + seconds
-    while not is_so():
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
 
 
-def test_without_the_files_nobody_gets_in(serve: Serve, tmp_path: Path) -> None:
+def test_missing_credential_files_deny_access(serve: Serve, tmp_path: Path) -> None:
     web = serve(volumes={MOUNT: tmp_path}, **VALUES)
     for path in ("/", "/api/tags", path_of("api_keys")):
         assert ask(web, "GET", path, {}).status == 401
-        assert ask(web, "GET", path, PROGRAM).status == 401
-        assert ask(web, "GET", path, PERSON).status in (401, 500)
+        assert ask(web, "GET", path, CLIENT).status == 401
+        assert ask(web, "GET", path, USER).status in (401, 500)
 
 
 # --- Logs -----------------------------------------------------------------------------------------
 
 
-def test_the_log_names_callers_and_no_secret(serve: Serve, ollama: Ollama, secrets: Path) -> None:
+def test_log_contains_names_and_no_secrets(serve: Serve, ollama: Ollama, secrets: Path) -> None:
     web = serve(upstream=ollama.address, volumes={MOUNT: secrets}, **VALUES)
     mistyped = "typed-into-the-wrong-field"
     for headers in (
-        PERSON,
-        PROGRAM,
+        USER,
+        CLIENT,
         basic(mistyped, "x"),
         basic("anna", "not-her-password"),
         bearer("not-a-key"),
@@ -460,14 +463,14 @@ def test_the_log_names_callers_and_no_secret(serve: Serve, ollama: Ollama, secre
     assert len(hashes) > 4
     for secret in (
         *(ANNA, BEN, KEY, OTHER_KEY, mistyped, "not-her-password", "not-a-key"),
-        *(headers["Authorization"].split()[1] for headers in (PERSON, PROGRAM, basic("anna", "not-her-password"))),
+        *(headers["Authorization"].split()[1] for headers in (USER, CLIENT, basic("anna", "not-her-password"))),
         *(one.strip("'") for one in hashes),
     ):
         assert secret not in log
         assert secret not in ollama.log()
 
 
-def test_the_page_and_settings_that_ask_nobody_load_no_module_for_it(serve: Serve) -> None:
+def test_no_auth_module_is_loaded_without_access_control(serve: Serve) -> None:
     web = serve()
     conf = (web.tree / "httpd/httpd.conf").read_text()
     assert not re.search(r"auth_basic|AuthType|PROGRAM|INSIDE|secrets", conf)

@@ -1,4 +1,4 @@
-"""Certificates by ACME: the real httpd with mod_md, and Pebble, which looks for real whose the name is."""
+"""Certificates by ACME: the real httpd with mod_md, and Pebble, which really validates domain ownership."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.proxy.address import free_address
 from tests.proxy.conftest import Serve
 from tests.proxy.httpd import OLLAMA_PORT, PREFIX, Httpd
 from tests.proxy.pebble import Pebble
-from tests.proxy.secure import Client
+from tests.proxy.tls_client import Client
 
 NAMES = ["chat.example.org", "www.chat.example.org"]
 PORT, TLS_PORT = 8085, 8443
@@ -30,15 +30,15 @@ def program() -> Path:
         return artefacts.build(("pebble",), stages)["pebble"] / "pebble"
 
 
-class Public:
-    """A host whose name an authority knows."""
+class PublicHost:
+    """A host whose name the CA can validate."""
 
     def __init__(self, serve: Serve, pebble: Pebble, address: str, directory: Path, challenge: str) -> None:
         self.pebble = pebble
         live, self.store = directory / "live", directory / "store"
         live.mkdir()
         self.store.mkdir()
-        self.store.chmod(0o777)  # the test may not be root; on a host it is httpd's alone
+        self.store.chmod(0o777)  # the test may not be root; on a host only httpd has access
         (live / "acme-trust.pem").write_bytes(pebble.trust.read_bytes())
         self.web: Httpd = serve(
             address=address,
@@ -58,28 +58,28 @@ class Public:
         self.client = Client(address, NAMES[0], PORT, TLS_PORT, trust)
 
     def shown(self) -> str:
-        """Fingerprint of a certificate that the authority vouches for; "" as long as there is none."""
+        """Fingerprint of the CA's certificate in use; "" if there is none yet."""
         try:
-            return fingerprint(self.client.shake_hands()[2])
+            return fingerprint(self.client.handshake()[2])
         except ssl.SSLCertVerificationError:
             return ""
 
-    def said(self) -> str:
-        """httpd's log without its visitors."""
+    def log(self) -> str:
+        """httpd's log without access lines."""
         return "\n".join(line for line in self.web.log().splitlines() if line.startswith("["))
 
-    def wait(self, is_so: Callable[[], object], seconds: float, what: str) -> None:
-        """Poll."""
+    def wait(self, condition: Callable[[], object], seconds: float, what: str) -> None:
+        """Poll until a condition is true."""
         deadline = time.monotonic() + seconds
-        while not is_so():
-            assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}\n{self.said()}"
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}\n{self.log()}"
             time.sleep(0.1)
 
 
 @pytest.fixture
 def public(
     request: pytest.FixtureRequest, serve: Serve, httpd_image: Path, program: Path, tmp_path: Path
-) -> Iterator[Public]:
+) -> Iterator[PublicHost]:
     """Parameters: the challenge, and for how many seconds certificates are valid."""
     challenge, seconds = request.param
     address = free_address(PORT, TLS_PORT, OLLAMA_PORT)
@@ -87,29 +87,29 @@ def public(
         (tmp_path / name).mkdir()
     known = dict.fromkeys(NAMES, address)
     with Pebble(httpd_image, program, tmp_path / "pebble", known, (PORT, TLS_PORT), seconds) as pebble:
-        yield Public(serve, pebble, address, tmp_path / "host", challenge)
+        yield PublicHost(serve, pebble, address, tmp_path / "host", challenge)
 
 
 @pytest.mark.parametrize("public", [("http-01", 86400), ("tls-alpn-01", 86400)], indirect=True)
-def test_a_certificate_comes_by_itself_and_is_in_force_without_a_hand(public: Public) -> None:
-    public.wait(public.shown, 60, "a certificate of the authority's")
-    assert names_of(public.client.shake_hands()[2]) == set(NAMES)
+def test_certificate_is_obtained_and_activated_automatically(public: PublicHost) -> None:
+    public.wait(public.shown, 60, "a certificate of the CA")
+    assert names_of(public.client.handshake()[2]) == set(NAMES)
     assert public.client.call("/").status == 200
     answer = public.client.call("/api/ollama", "POST", "1.1", b"{}", scheme="http")
     assert answer.all("location") == [f"https://{NAMES[0]}:{TLS_PORT}/api/ollama"]
     for path in ("/.httpd/certificate-status", "/md-status", "/server-status"):
         assert public.client.call(path).status == 404
-    # What root alone can enter on a host: the directory above the store.
+    # On a host, only root can enter the directory above the store.
     assert (public.store / "domains" / NAMES[0] / "privkey.secp256r1.pem").stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.parametrize("public", [("tls-alpn-01", 30)], indirect=True)
-def test_a_certificate_is_renewed_without_an_outage(public: Public) -> None:
-    """One of 30 s is due after 20. httpd looks for that each second, instead of twice a day, and does not ask when."""
+def test_certificate_is_renewed_without_an_outage(public: PublicHost) -> None:
+    """A certificate of 30 s is due after 20. httpd checks every second instead of twice a day, and does not use ARI."""
     with (public.web.tree / "httpd/httpd.conf").open("a") as conf:
         conf.write("MDRenewViaARI off\nMDCheckInterval 1s\n")
     public.wait(lambda: public.web.reload().code == 0, 10, "httpd wrote its process id")
-    public.wait(public.shown, 60, "a certificate of the authority's")
+    public.wait(public.shown, 60, "a certificate of the CA")
     first = public.shown()
     failures: list[str] = []
     over = threading.Event()
@@ -123,14 +123,14 @@ def test_a_certificate_is_renewed_without_an_outage(public: Public) -> None:
                 failures.append(str(error))
             time.sleep(0.05)
 
-    visitor = threading.Thread(target=visit)
-    visitor.start()
+    client = threading.Thread(target=visit)
+    client.start()
     try:
         public.wait(lambda: public.shown() not in ("", first), 90, "a renewed certificate")
         time.sleep(1)
     finally:
         over.set()
-        visitor.join()
+        client.join()
     assert failures == []
-    certificates = public.said().count("AH10059")
-    assert public.said().count("Doing graceful restart") - 1 == certificates, "one reload for each certificate"
+    certificates = public.log().count("AH10059")
+    assert public.log().count("Doing graceful restart") - 1 == certificates, "one reload for each certificate"

@@ -1,6 +1,6 @@
-"""The models of an Ollama that was installed on the host itself, adopted: `ollama_models_dir` is its directory.
+"""Adopting the models of a natively installed Ollama: `ollama_models_dir` is its directory.
 
-Its installer gives them to a user `ollama` of its own. Hearth's container is root without any power but DAC_OVERRIDE.
+The native Ollama's models belong to the user `ollama`. Hearth's container is root with no capability but DAC_OVERRIDE.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from typing import Any
 import pytest
 
 from lab import artefacts, models
-from tests.proxy.address import answers, free_address
+from tests.proxy.address import free_address, responds
 from tests.proxy.container import Container
 from tests.proxy.httpd import OLLAMA_PORT
 
-pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="makes files of another user")
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="creates files of another user")
 NATIVE = 998
-# chroot wants the second half; none of it has to do with files.
+# chroot needs the others, which do not affect files.
 _LIMITED = '#!/bin/sh\nexec /usr/bin/setpriv --bounding-set=-all,+dac_override,+sys_chroot,+setuid,+setgid "$@"\n'
 
 
 class Server:
-    """What one Ollama is asked."""
+    """A client of one Ollama."""
 
     def __init__(self, address: str, weights: Path) -> None:
         self._url, self._weights = f"http://{address}:{OLLAMA_PORT}", weights
@@ -48,13 +48,13 @@ class Server:
     def add(self, name: str) -> None:
         content = (self._weights / f"{name}.gguf").read_bytes()
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        # One that it has already is answered before it was read.
+        # If the blob exists, the response comes before the body is read.
         with suppress(urllib.error.URLError):
             self.ask(f"/api/blobs/{digest}", content)
         wish = {"model": name, "files": {f"{name}.gguf": digest}, "template": models.TEMPLATE, "stream": False}
         assert self.ask("/api/create", wish) == {"status": "success"}
 
-    def says(self, name: str) -> str:
+    def reply(self, name: str) -> str:
         wish = {"model": name, "prompt": "go", "stream": False, "options": {"num_predict": 4}}
         answer: str = self.ask("/api/generate", wish)["response"]
         return answer
@@ -62,7 +62,7 @@ class Server:
 
 @contextmanager
 def serving(parts: artefacts.Paths, directory: Path, store: Path, is_native: bool) -> Iterator[Server]:
-    """The host's own Ollama, or Hearth's as compose.yaml says, with the same store."""
+    """The native Ollama, or Hearth's as in compose.yaml, with the same store."""
     directory.mkdir()
     address = free_address(OLLAMA_PORT)
     environment = {"OLLAMA_HOST": f"{address}:{OLLAMA_PORT}", "OLLAMA_NO_CLOUD": "1"}
@@ -83,7 +83,7 @@ def serving(parts: artefacts.Paths, directory: Path, store: Path, is_native: boo
         ("/bin/ollama", "serve"),
         volumes,
         environment,
-        lambda: answers(address, OLLAMA_PORT),
+        lambda: responds(address, OLLAMA_PORT),
         user=str(NATIVE) if is_native else "root",
         read_only=not is_native,
     ):
@@ -92,7 +92,7 @@ def serving(parts: artefacts.Paths, directory: Path, store: Path, is_native: boo
 
 @pytest.fixture
 def store(parts: artefacts.Paths, tmp_path: Path) -> Path:
-    """The directory of an Ollama that its installer put on the host, with one model; it does not run any more."""
+    """The directory of a native Ollama with one model; the server is stopped."""
     directory = tmp_path / ".ollama"
     directory.mkdir()
     os.chown(directory, NATIVE, NATIVE)
@@ -102,32 +102,32 @@ def store(parts: artefacts.Paths, tmp_path: Path) -> Path:
 
 
 def owners(store: Path) -> dict[str, tuple[int, int]]:
-    """Owner and mode of all that is there."""
+    """Owner and mode of all files."""
     found = {path: path.stat() for path in store.rglob("*")}
     return {str(path.relative_to(store)): (one.st_uid, one.st_mode & 0o777) for path, one in found.items()}
 
 
-def test_its_models_serve_as_they_are(parts: artefacts.Paths, tmp_path: Path, store: Path) -> None:
+def test_models_of_a_native_ollama_are_used_unchanged(parts: artefacts.Paths, tmp_path: Path, store: Path) -> None:
     before = owners(store)
     assert {owner for owner, _ in before.values()} == {NATIVE}
     with serving(parts, tmp_path / "hearth", store, is_native=False) as ours:
         assert ours.models() == {"tinyllama:latest"}
-        assert ours.says("tinyllama")
-        assert owners(store) == before, "nothing of it was changed"
+        assert ours.reply("tinyllama")
+        assert owners(store) == before, "nothing was changed"
         ours.add("tinystory")
         assert ours.models() == {"tinyllama:latest", "tinystory:latest"}
         ours.ask("/api/delete", {"model": "tinystory"}, "DELETE")
         assert ours.models() == {"tinyllama:latest"}
 
 
-def test_the_way_back_to_it(parts: artefacts.Paths, tmp_path: Path, store: Path) -> None:
+def test_native_ollama_can_use_the_models_again(parts: artefacts.Paths, tmp_path: Path, store: Path) -> None:
     with serving(parts, tmp_path / "hearth", store, is_native=False) as ours:
         ours.add("tinystory")
     with serving(parts, tmp_path / "after", store, is_native=True) as native:
         assert native.models() == {"tinyllama:latest", "tinystory:latest"}
-        assert native.says("tinyllama")
-        assert native.says("tinystory"), "what Hearth fetched can be read by everybody"
-        # What Hearth fetched is root's, and so is not fetched anew until it is given back (README says how).
+        assert native.reply("tinyllama")
+        assert native.reply("tinystory"), "models pulled by Hearth are readable for all users"
+        # Files pulled by Hearth belong to root, so they can't be replaced until their owner is changed.
         with pytest.raises(urllib.error.HTTPError):
             native.add("tinystory")
     for path in store.rglob("*"):

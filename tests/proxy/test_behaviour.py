@@ -1,4 +1,4 @@
-"""Rows of the table that take time or control, against the real httpd and the real Ollama."""
+"""Rows of the table that need time or control, against the real httpd and the real Ollama."""
 
 from __future__ import annotations
 
@@ -15,52 +15,52 @@ from tests.proxy.conftest import Serve
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
 from tests.proxy.upstream import Upstream, whole, words
-from tests.support.gates import behaviour
-from tests.support.gates.place import Place
+from tests.support.proxy_rules import behaviour
+from tests.support.proxy_rules.target import ProxyTarget
 
 R = "/api/ollama"
 
 
-def place_of(web: Httpd, ollama: Ollama) -> Place:
-    return Place((web.address, web.port), web.settings, ollama)
+def target_of(web: Httpd, ollama: Ollama) -> ProxyTarget:
+    return ProxyTarget((web.address, web.port), web.settings, ollama)
 
 
 @pytest.fixture
-def busy(serve: Serve, ollama: Ollama) -> Place:
-    """A proxy with two places, and a second to wait for one."""
-    return place_of(serve(upstream=ollama.address, proxy_max_streams=2, proxy_queue_timeout=1), ollama)
+def busy(serve: Serve, ollama: Ollama) -> ProxyTarget:
+    """A proxy with two slots, and a queue timeout of one second."""
+    return target_of(serve(upstream=ollama.address, proxy_max_streams=2, proxy_queue_timeout=1), ollama)
 
 
 def test_slow_clients(serve: Serve, ollama: Ollama) -> None:
-    behaviour.slow_clients(place_of(serve(upstream=ollama.address), ollama), patience=2)
+    behaviour.slow_clients(target_of(serve(upstream=ollama.address), ollama), slowdown=2)
 
 
-def test_places(busy: Place) -> None:
-    behaviour.places(busy)
+def test_concurrency_limit(busy: ProxyTarget) -> None:
+    behaviour.concurrency_limit(busy)
 
 
-def test_places_come_back(busy: Place) -> None:
-    behaviour.places_come_back(busy)
+def test_slots_are_freed(busy: ProxyTarget) -> None:
+    behaviour.slots_are_freed(busy)
 
 
-class Mortal:
-    """An Ollama that can be ended, and the names by which a proxy finds it."""
+class StoppableOllama:
+    """An Ollama that can be stopped, and its name in the proxy."""
 
     def __init__(self, parts: artefacts.Paths, directory: Path, web: Httpd) -> None:
         self._parts, self._directory, self._web = parts, directory, web
-        self._lives = 0
+        self._starts = 0
         self.server = self._new()
 
     def _new(self) -> Ollama:
-        self._lives += 1
-        directory = self._directory / str(self._lives)
+        self._starts += 1
+        directory = self._directory / str(self._starts)
         directory.mkdir()
         return Ollama(self._parts["roots"] / "ollama", directory, self._parts["models"], self._web.address)
 
     def stop(self) -> None:
         self.server.__exit__(None, None, None)
 
-    def lose(self) -> None:
+    def remove_name(self) -> None:
         self._web.set_names({})
 
     def start(self) -> None:
@@ -70,22 +70,22 @@ class Mortal:
 
 
 @pytest.fixture
-def mortal(parts: artefacts.Paths, serve: Serve, tmp_path: Path) -> Iterator[tuple[Httpd, Mortal]]:
-    """A proxy and an Ollama of its own."""
+def stoppable(parts: artefacts.Paths, serve: Serve, tmp_path: Path) -> Iterator[tuple[Httpd, StoppableOllama]]:
+    """A proxy and a separate Ollama."""
     web = serve(allowed_origins=["http://listed.example:8080"])
-    mine = Mortal(parts, tmp_path, web)
-    with mine.server:
-        yield web, mine
-        mine.stop()
+    server = StoppableOllama(parts, tmp_path, web)
+    with server.server:
+        yield web, server
+        server.stop()
 
 
-def test_an_ollama_that_is_gone(mortal: tuple[Httpd, Mortal]) -> None:
-    web, mine = mortal
-    behaviour.gone(place_of(web, mine.server), mine)
+def test_ollama_unavailable(stoppable: tuple[Httpd, StoppableOllama]) -> None:
+    web, server = stoppable
+    behaviour.ollama_unavailable(target_of(web, server.server), server)
 
 
-def test_words_arrive_when_they_are_made(serve: Serve) -> None:
-    """11. A server of our own: a real Ollama can't be told when to make a word."""
+def test_tokens_are_forwarded_when_they_are_generated(serve: Serve) -> None:
+    """11. A test server: the timing of a real Ollama can't be controlled."""
     web = serve()
     with Upstream(web.address, words(5, pause=0.3)):
         lines = stream(web.url, R, {"prompt": "hi"})
@@ -94,8 +94,8 @@ def test_words_arrive_when_they_are_made(serve: Serve) -> None:
     assert max(delays) < 0.1, delays
 
 
-def test_no_first_byte_in_time(serve: Serve) -> None:
-    """30. A server of our own: a real Ollama can't be told to stall."""
+def test_first_byte_timeout(serve: Serve) -> None:
+    """30. A test server: a real Ollama can't be made to stall."""
     web = serve(proxy_timeout=60, ollama_load_timeout="1m")
     conf = web.tree / "httpd/httpd.conf"
     conf.write_text(conf.read_text().replace("timeout=60 max=", "timeout=1 max="))
@@ -109,8 +109,8 @@ def test_no_first_byte_in_time(serve: Serve) -> None:
     assert answer.json()["error"]
 
 
-def test_an_ollama_that_moved_is_found_although_another_answers_at_its_old_address(serve: Serve) -> None:
-    """31. Servers of our own: which of two answered must be told apart."""
+def test_moved_ollama_is_found_despite_another_server_at_its_old_address(serve: Serve) -> None:
+    """31. Test servers, whose responses differ."""
     web, other = serve(), serve()  # the second one for its address
     with Upstream(web.address, whole(b'{"here":1}')), Upstream(other.address, whole(b'{"here":2}')):
         assert call(web.url, "POST", R, {}).body == b'{"here":1}'
@@ -118,8 +118,8 @@ def test_an_ollama_that_moved_is_found_although_another_answers_at_its_old_addre
         assert [call(web.url, "POST", R, {}).body for _ in range(5)] == [b'{"here":2}'] * 5
 
 
-def test_an_answer_runs_on_through_a_reload(serve: Serve) -> None:
-    """32. A server of our own: the answer must be running still when the new configuration serves."""
+def test_in_flight_response_survives_a_reload(serve: Serve) -> None:
+    """32. A test server: the response must still be streaming when the new configuration is active."""
     web = serve()
     with Upstream(web.address, words(20, pause=0.1)):
         lines: list[str] = []
@@ -128,17 +128,18 @@ def test_an_answer_runs_on_through_a_reload(serve: Serve) -> None:
         time.sleep(0.3)
         web.write(web.settings.model_copy(update={"proxy_host_names": ("new.example",)}))
         assert web.reload().code == 0
-        slowest = max(behaviour.page_seconds(Place((web.address, web.port), web.settings, Nobody())) for _ in range(30))
+        target = ProxyTarget((web.address, web.port), web.settings, NoOllama())
+        slowest = max(behaviour.page_seconds(target) for _ in range(30))
         behaviour.wait_until(lambda: call(web.url, "GET", "/", headers={"Host": "new.example"}).status == 200, 2)
-        assert talk.is_alive(), "the answer was over before the reload"
+        assert talk.is_alive(), "the response ended before the reload"
         talk.join(10)
     assert len(lines) == 20
-    # httpd starts the next child within a second; who calls in between waits that long.
+    # httpd starts the next child within a second; requests in between wait that long.
     assert slowest < 2
 
 
-class Nobody:
-    """An Ollama that is not asked."""
+class NoOllama:
+    """An Ollama that gets no requests."""
 
     def requests(self) -> int:
         return 0

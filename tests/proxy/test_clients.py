@@ -1,4 +1,4 @@
-"""The official client libraries of OpenAI and of Ollama, as they are, with an API key."""
+"""The official, unchanged client libraries of OpenAI and Ollama, with an API key."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from lab import artefacts
 from lab.models import TEMPLATE, TINYLLAMA_SENTENCE
 from tests.acceptance.api import basic, bearer
-from tests.proxy.callers import ANNA, KEY, MOUNT, SETTINGS, put
 from tests.proxy.conftest import Serve
+from tests.proxy.credentials import ANNA, KEY, MOUNT, SETTINGS, write_files
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
 
@@ -36,7 +36,7 @@ MESSAGES = [{"role": "user", "content": "Who are you?"}]
 
 @pytest.fixture(scope="module")
 def web(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Httpd:
-    secrets = put(tmp_path_factory.mktemp("secrets") / "httpd")
+    secrets = write_files(tmp_path_factory.mktemp("secrets") / "httpd")
     values = {**SETTINGS, "proxy_access": "users or api_keys", "proxy_extra_routes": [*MANAGED, *MORE]}
     return serve_module(upstream=ollama.address, volumes={MOUNT: secrets}, **values)
 
@@ -49,7 +49,7 @@ def client(web: Httpd, headers: dict[str, str]) -> ollama_library.Client:
     return ollama_library.Client(host=web.url, headers=headers)
 
 
-def test_openai_chats_word_by_word(web: Httpd) -> None:
+def test_openai_client_streams(web: Httpd) -> None:
     stream = open_ai(web, KEY).chat.completions.create(
         model="tinyllama", messages=[{"role": "user", "content": "Who are you?"}], stream=True
     )
@@ -58,7 +58,7 @@ def test_openai_chats_word_by_word(web: Httpd) -> None:
     assert len(words) > 3
 
 
-def test_openai_lists_models_and_gets_whole_answers(web: Httpd) -> None:
+def test_openai_client_lists_models_and_gets_complete_responses(web: Httpd) -> None:
     library = open_ai(web, KEY)
     assert {"tinyllama:latest", "tinystory:latest"} <= {model.id for model in library.models.list()}
     whole = library.chat.completions.create(model="tinyllama", messages=[{"role": "user", "content": "Who are you?"}])
@@ -68,7 +68,7 @@ def test_openai_lists_models_and_gets_whole_answers(web: Httpd) -> None:
 
 
 @pytest.mark.parametrize("key", ["none", f"{KEY}x", ANNA])
-def test_openai_says_what_is_missing(web: Httpd, ollama: Ollama, key: str) -> None:
+def test_openai_client_reports_missing_credentials(web: Httpd, ollama: Ollama, key: str) -> None:
     before = ollama.requests()
     with pytest.raises(openai.AuthenticationError, match="sign in, or send an API key"):
         open_ai(web, key).models.list()
@@ -78,7 +78,7 @@ def test_openai_says_what_is_missing(web: Httpd, ollama: Ollama, key: str) -> No
 
 
 @pytest.mark.parametrize("headers", [bearer(KEY), basic("anna", ANNA)])
-def test_ollama_chats_and_generates(web: Httpd, headers: dict[str, str]) -> None:
+def test_ollama_client_chats_and_generates(web: Httpd, headers: dict[str, str]) -> None:
     library = client(web, headers)
     assert "tinyllama:latest" in {model.model for model in library.list().models}
     parts = [part.message.content or "" for part in library.chat("tinyllama", MESSAGES, stream=True)]
@@ -89,13 +89,13 @@ def test_ollama_chats_and_generates(web: Httpd, headers: dict[str, str]) -> None
     assert library.show("tinyllama").template == TEMPLATE
 
 
-def test_ollama_takes_its_key_from_the_environment(web: Httpd, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ollama_client_reads_its_key_from_the_environment(web: Httpd, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLLAMA_API_KEY", KEY)
     assert ollama_library.Client(host=web.url).list().models
 
 
 @pytest.mark.parametrize("headers", [{}, bearer(f"{KEY}x"), basic("anna", "wrong")])
-def test_ollama_says_what_is_missing(web: Httpd, ollama: Ollama, headers: dict[str, str]) -> None:
+def test_ollama_client_reports_missing_credentials(web: Httpd, ollama: Ollama, headers: dict[str, str]) -> None:
     before = ollama.requests()
     for ask in (lambda: client(web, headers).list(), lambda: client(web, headers).chat("tinyllama", MESSAGES)):
         with pytest.raises(ollama_library.ResponseError, match="sign in, or send an API key") as caught:
@@ -116,17 +116,15 @@ def manager(web: Httpd) -> Iterator[ollama_library.Client]:
             library.delete(model.model or "")
 
 
-def test_who_has_a_key_manages_models(manager: ollama_library.Client) -> None:
+def test_api_key_allows_model_management(manager: ollama_library.Client) -> None:
     manager.copy("tinyllama", "made-by-a-test:copy")
     assert manager.chat("made-by-a-test:copy", MESSAGES).message.content
     manager.delete("made-by-a-test:copy")
     assert "made-by-a-test:copy" not in {model.model for model in manager.list().models}
 
 
-def test_a_models_file_of_any_size_is_uploaded(
-    manager: ollama_library.Client, parts: artefacts.Paths, tmp_path: Path
-) -> None:
-    """In pieces and without a length, as the library sends it: other routes refuse both."""
+def test_large_model_file_is_uploaded(manager: ollama_library.Client, parts: artefacts.Paths, tmp_path: Path) -> None:
+    """In chunks and without a length, as the library sends it; other routes refuse both."""
     content = (parts["models"] / "tinyllama.gguf").read_bytes() + b"\0" * 40_000_000
     path = tmp_path / "model.gguf"
     path.write_bytes(content)
@@ -136,7 +134,7 @@ def test_a_models_file_of_any_size_is_uploaded(
     assert manager.chat("made-by-a-test:upload", MESSAGES).message.content
 
 
-def test_a_pull_that_fails_says_so_in_ollamas_words(manager: ollama_library.Client) -> None:
+def test_failed_pull_is_reported_with_ollamas_message(manager: ollama_library.Client) -> None:
     with pytest.raises(ollama_library.ResponseError) as caught:
         manager.pull("127.0.0.1:1/no/such", insecure=True)
     assert caught.value.status_code in (-1, 500), caught.value
@@ -144,7 +142,9 @@ def test_a_pull_that_fails_says_so_in_ollamas_words(manager: ollama_library.Clie
 
 
 @pytest.mark.parametrize("headers", [{}, basic("anna", ANNA), bearer(f"{KEY}x")])
-def test_nobody_else_does(web: Httpd, ollama: Ollama, headers: dict[str, str], tmp_path: Path) -> None:
+def test_model_management_is_refused_without_a_key(
+    web: Httpd, ollama: Ollama, headers: dict[str, str], tmp_path: Path
+) -> None:
     before = ollama.requests()
     library = client(web, headers)
     (tmp_path / "x").write_bytes(b"x" * 1000)

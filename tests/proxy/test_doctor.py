@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.api import basic, bearer
-from tests.proxy.callers import ANNA, KEY, MOUNT, SETTINGS, put
 from tests.proxy.conftest import Serve
+from tests.proxy.credentials import ANNA, KEY, MOUNT, SETTINGS, write_files
 from tests.proxy.diagnosed import causes
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
@@ -23,7 +23,7 @@ GUARDED = {**SETTINGS, "proxy_access": "users or api_keys"}
 
 @pytest.fixture(scope="module")
 def web(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Httpd:
-    secrets = put(tmp_path_factory.mktemp("secrets") / "httpd")
+    secrets = write_files(tmp_path_factory.mktemp("secrets") / "httpd")
     return serve_module(upstream=ollama.address, volumes={MOUNT: secrets}, **GUARDED)
 
 
@@ -47,7 +47,8 @@ def test_a_protected_route_behind_an_open_page(serve: Serve, ollama: Ollama, tmp
         {"path": "/api/ollama", "to": "/api/generate", "methods": ["POST"], "access": "users"},
         {"path": "/api/version", "to": "/api/version", "methods": ["GET"], "access": "api_keys"},
     ]
-    web = serve(upstream=ollama.address, volumes={MOUNT: put(tmp_path / "secrets")}, proxy_routes=routes, **SETTINGS)
+    secrets = write_files(tmp_path / "secrets")
+    web = serve(upstream=ollama.address, volumes={MOUNT: secrets}, proxy_routes=routes, **SETTINGS)
     assert causes(web.url) == ["sign-in"]
 
 

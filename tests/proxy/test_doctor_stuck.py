@@ -23,7 +23,7 @@ from tests.proxy.httpd import OLLAMA_PORT
 from tests.proxy.ollama import Ollama
 from tests.proxy.test_stop import main_process
 from tests.support.doctor.work import work_of
-from tests.support.gates.behaviour import wait_until
+from tests.support.proxy_rules.behaviour import wait_until
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="reads another user's process")
 MODEL = "tinystory"  # its answers never end by themselves

@@ -1,4 +1,4 @@
-"""Models that make embeddings: what the real Ollama says of one, and how a release and the doctor get on with it."""
+"""Embedding models: what the real Ollama reports about them, and how releases and the doctor handle them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.proxy.container import Done
 from tests.proxy.diagnosed import causes
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
-from tests.support.gates.behaviour import wait_until
+from tests.support.proxy_rules.behaviour import wait_until
 
 BOTH = (EMBEDDING, "tinyllama")
 EMBED_ROUTE = [{"path": "/api/embed", "to": "/api/embed", "methods": ["POST"]}]
 TRIAL = "/trial"
-# What `docker exec CONTAINER COMMAND …` does, where we are in that container.
+# Replaces `docker exec CONTAINER COMMAND …`, since the script runs in that container.
 DOCKER = 'docker() { shift 2; "$@"; }'
 
 
@@ -42,20 +42,20 @@ def embedding_only(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFact
         yield server
 
 
-def tried(web: Httpd, directory: Path) -> Done:
-    """The trial of a release, run in httpd's container; `directory` is mounted there as TRIAL."""
-    wanted = trial_prompt(web.settings)
-    words = (f"{web.address}/{web.port}", wanted.path, wanted.body, " ".join(wanted.models))
+def check_release(web: Httpd, directory: Path) -> Done:
+    """Run the test of a release in httpd's container, where `directory` is mounted as TRIAL."""
+    prompt = trial_prompt(web.settings)
+    words = (f"{web.address}/{web.port}", prompt.path, prompt.body, " ".join(prompt.models))
     program = SCRIPT.read_text()
     variables = (
         "root=/nowhere httpd=hearth-httpd ollama=hearth-ollama conf=- patience=60 prompt_patience=60 keep=2 by=test"
     )
-    directory.chmod(0o755)  # httpd is not root
+    directory.chmod(0o755)  # httpd does not run as root
     (directory / "run").write_text(f"{variables}\n{program}\n{DOCKER}\nworks {shlex.join(words)}\n")
     return web.execute(f"bash {TRIAL}/run")
 
 
-def test_an_embedding_model_is_one(serve: Serve, embedding_only: Ollama) -> None:
+def test_embedding_model_makes_embeddings(serve: Serve, embedding_only: Ollama) -> None:
     web = serve(upstream=embedding_only.address, proxy_extra_routes=EMBED_ROUTE)
     one, same, other = call(
         web.url, "POST", "/api/embed", {"model": EMBEDDING, "input": ["stone", "stone", "wind"]}
@@ -65,18 +65,20 @@ def test_an_embedding_model_is_one(serve: Serve, embedding_only: Ollama) -> None
 
 
 @pytest.mark.parametrize("models", [BOTH, (*reversed(BOTH),)])
-def test_a_release_is_tried_by_a_model_that_talks(
+def test_release_is_tested_with_a_chat_model(
     serve: Serve, mixed: Ollama, tmp_path: Path, models: tuple[str, ...]
 ) -> None:
     web = serve(upstream=mixed.address, volumes={TRIAL: tmp_path}, ollama_models=models)
-    done = tried(web, tmp_path)
+    done = check_release(web, tmp_path)
     assert (done.code, done.output) == (0, "The page loads, and a test prompt was answered through the proxy.\n")
     wait_until(lambda: '"POST /api/ollama HTTP/1.0" 200' in web.log(), 5)
 
 
-def test_a_release_without_one_is_tried_by_an_embedding(serve: Serve, embedding_only: Ollama, tmp_path: Path) -> None:
+def test_release_without_a_chat_model_is_tested_with_an_embedding(
+    serve: Serve, embedding_only: Ollama, tmp_path: Path
+) -> None:
     web = serve(upstream=embedding_only.address, volumes={TRIAL: tmp_path}, ollama_models=[EMBEDDING])
-    done = tried(web, tmp_path)
+    done = check_release(web, tmp_path)
     assert (done.code, done.output) == (
         0,
         "The page loads, and tinyembed returns embeddings. "
@@ -84,17 +86,17 @@ def test_a_release_without_one_is_tried_by_an_embedding(serve: Serve, embedding_
     )
 
 
-def test_a_model_that_is_not_there_fails_the_trial_with_ollamas_words(
+def test_missing_model_fails_the_release_with_ollamas_message(
     serve: Serve, embedding_only: Ollama, tmp_path: Path
 ) -> None:
     web = serve(upstream=embedding_only.address, volumes={TRIAL: tmp_path}, ollama_models=["tinyllama"])
-    done = tried(web, tmp_path)
+    done = check_release(web, tmp_path)
     assert done.code == 1
     assert "model 'tinyllama' not found" in done.output
 
 
-def test_the_doctor_asks_the_one_that_talks(serve: Serve, mixed: Ollama, embedding_only: Ollama) -> None:
-    """Though the other is smaller; and a host without one is well."""
+def test_doctor_prompts_a_chat_model(serve: Serve, mixed: Ollama, embedding_only: Ollama) -> None:
+    """Although the other is smaller; and a host without one has no finding."""
     assert causes(serve(upstream=mixed.address).url, patience=60) == []
     assert causes(serve(upstream=embedding_only.address).url, patience=60) == []
     web = serve(upstream=embedding_only.address, proxy_extra_routes=EMBED_ROUTE)
@@ -102,7 +104,7 @@ def test_the_doctor_asks_the_one_that_talks(serve: Serve, mixed: Ollama, embeddi
     wait_until(lambda: '"POST /api/embed HTTP/1.1" 200' in web.log(), 5)
 
 
-def test_a_closed_route_leaves_architecture_and_name(serve: Serve, mixed: Ollama) -> None:
+def test_embedding_models_are_recognized_without_the_show_route(serve: Serve, mixed: Ollama) -> None:
     routes = [
         {"path": "/api/ollama", "to": "/api/generate", "methods": ["POST"]},
         {"path": "/api/tags", "to": "/api/tags", "methods": ["GET"]},
@@ -111,8 +113,8 @@ def test_a_closed_route_leaves_architecture_and_name(serve: Serve, mixed: Ollama
     assert causes(serve(upstream=mixed.address, proxy_routes=routes).url, patience=60) == []
 
 
-def test_ollama_says_what_a_model_can_do(serve: Serve, mixed: Ollama) -> None:
-    """Through the proxy as it ships, also while an answer has the only place."""
+def test_ollama_reports_capabilities_of_models(serve: Serve, mixed: Ollama) -> None:
+    """Through the proxy with default routes, even while a response uses the only slot."""
     web = serve(upstream=mixed.address, proxy_max_streams=1, proxy_queue_timeout=1)
     with held(at=web.url):
         for model, can in ((EMBEDDING, ["embedding"]), ("tinyllama", ["completion"])):

@@ -1,4 +1,4 @@
-"""What a real Ollama makes of a registry's answers, and what the script that pulls models makes of that."""
+"""How a real Ollama reports a registry's responses, and how the script that pulls models handles that."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.self_signed import LONG_AGO, self_signed
 
 SCRIPT = (CHECKOUT / "hearth/models/pull.bash").read_text()
 RETRIES = 2
-# As Ollama's own library and Hugging Face write them.
+# Messages of Ollama's library and of Hugging Face.
 NEWER = (
     "\nThe model you are attempting to pull requires a newer version of Ollama.\n\nPlease download the latest version\n"
 )
@@ -44,13 +44,13 @@ MANIFEST = manifest_with(BLOB)
 
 
 class Registry(ThreadingHTTPServer):
-    """Answers every manifest with `status`, `body` and the challenge for a login, and counts the requests by path.
+    """Responds to manifest requests with `status`, `body` and the challenge for a login; counts requests by path.
 
     Attributes:
-        token: status of the answer to who asks for a token.
-        spoilt: so many files come with another content; counted down.
-        head: status of the answer to who asks how large a file is.
-        found: status and `Location` of the answer to who asks where its content is.
+        token: status of responses to token requests.
+        spoilt: number of files to send with wrong content; counted down.
+        head: status of responses to HEAD requests for a file.
+        found: status and `Location` of responses to requests for a file's location.
         blob: the content of the only file.
     """
 
@@ -72,7 +72,7 @@ class Registry(ThreadingHTTPServer):
         self.status, self.body, self.token, self.spoilt, self.head = status, body, token, spoilt, head
         self.found, self.location, self.blob = found[0], found[1].replace("URL", self.url), blob
         self.challenge = challenge.replace("URL", self.url)
-        self.asked: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -84,11 +84,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         kind = path.split("/")[-2] if path.startswith("/v2/") else path
-        self.server.asked[kind] += 1
+        self.server.requests[kind] += 1
         if kind == "manifests":
             self._answer(self.server.status, self.server.body.encode(), {"WWW-Authenticate": self.server.challenge})
         elif kind == "blobs":
-            # The first GET only looks where the content is: Ollama reads `Location` of a 200, too.
+            # The first GET only finds the content's location: Ollama also reads `Location` of a 200.
             self._answer(self.server.found, self.server.blob, {"Location": self.server.location})
         elif kind == "/content":
             spoilt = self.server.spoilt > 0
@@ -105,11 +105,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command == "GET":
-            with suppress(OSError):  # Ollama goes away when its disk is full
+            with suppress(OSError):  # Ollama disconnects when its disk is full
                 self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the tests look at what was counted."""
+        """Log nothing: tests use the counters."""
 
 
 @contextmanager
@@ -124,7 +124,7 @@ def registry(*args: Any, **more: Any) -> Iterator[Registry]:
 
 @dataclass
 class Pulled:
-    """How the script ended, what it said on standard error, and the seconds of each of its waits."""
+    """The script's exit code, standard error, and the seconds of each wait."""
 
     code: int
     err: str
@@ -132,17 +132,17 @@ class Pulled:
 
 
 def puller(ollama: Ollama, tmp_path: Path, store: Path | None = None) -> Any:
-    """Pulls a model from an address with the real script, whose waits take no time.
+    """Pulls a model from an address with the real script, whose waits are skipped.
 
-    It finds Ollama's files in `store`; without, it finds none.
+    `store`: the directory of Ollama's files; without it, the script finds none.
     """
-    # All tests share the machine's loopback: Ollama is at an address of its own. Nothing else of the script differs.
+    # All tests share the machine's loopback, so Ollama has a separate address. Nothing else in the script is changed.
     assert SCRIPT.count("/dev/tcp/127.0.0.1/") == 1
     script = SCRIPT.replace("/dev/tcp/127.0.0.1/", f"/dev/tcp/{ollama.address}/")
     waits = tmp_path / "waits"
     (tmp_path / "sleep").write_text(f'#!/bin/sh\necho "$1" >> {waits}\n')
     (tmp_path / "sleep").chmod(0o755)
-    # It flushes the store to the disk at its end, which takes its time on a busy machine and is not what this is about.
+    # The script finally flushes the store to disk, which can take long on a busy machine and is not tested here.
     (tmp_path / "sync").symlink_to("/bin/true")
 
     def run(source: str) -> Pulled:
@@ -202,7 +202,7 @@ DOWN = ": the registry is temporarily unavailable"
     ],
     ids=lambda value: f"{value[0]}" if isinstance(value, tuple) else "",
 )
-def test_each_answer_gets_its_patience_and_its_sentence(
+def test_each_response_has_its_retries_and_message(
     pull: Any, answer: tuple[int, str], more: dict[str, Any], reason: str, waits: list[int], advice: str
 ) -> None:
     with registry(*answer, **more) as server:
@@ -212,10 +212,10 @@ def test_each_answer_gets_its_patience_and_its_sentence(
     assert pulled.waits == waits, pulled.err
     assert pulled.err.splitlines()[-1].startswith(f"Could not pull refused from {server.url}{advice}"), pulled.err
     logins = 2 if more.get("challenge") and more.get("token", 200) == 200 else 1
-    assert server.asked["manifests"] == (len(waits) + 1) * logins
+    assert server.requests["manifests"] == (len(waits) + 1) * logins
 
 
-def test_a_file_that_came_damaged_once_is_fetched_again(pull: Any) -> None:
+def test_damaged_download_is_retried(pull: Any) -> None:
     with registry(200, MANIFEST, spoilt=1) as server:
         pulled = pull(f"{server.url}/library/refused")
     assert "digest mismatch" in pulled.err
@@ -223,8 +223,8 @@ def test_a_file_that_came_damaged_once_is_fetched_again(pull: Any) -> None:
 
 
 @pytest.mark.parametrize("manifest", ["{}", '{"config": {"digest": "DIGEST", "size": 2}, "layers": []}'])
-def test_a_manifest_without_files_is_no_model(parts: artefacts.Paths, tmp_path: Path, manifest: str) -> None:
-    """Ollama calls such a pull a success, and lists the model. The script looks at the store, which is shared here."""
+def test_manifest_without_files_is_not_a_model(parts: artefacts.Paths, tmp_path: Path, manifest: str) -> None:
+    """Ollama reports success and lists the model. The script inspects the store, which is shared here."""
     (directory := tmp_path / "ollama").mkdir()
     (store := tmp_path / "store").mkdir()
     digest = f"sha256:{hashlib.sha256(BLOB).hexdigest()}"
@@ -235,14 +235,14 @@ def test_a_manifest_without_files_is_no_model(parts: artefacts.Paths, tmp_path: 
         pulled = puller(ollama, tmp_path, store)(f"{server.url}/library/refused")
         with urllib.request.urlopen(f"{ollama.url}/api/tags", timeout=10) as answer:
             listed = json.load(answer)["models"]
-    assert (pulled.code, pulled.waits, server.asked["manifests"]) == (1, [], 1), pulled
+    assert (pulled.code, pulled.waits, server.requests["manifests"]) == (1, [], 1), pulled
     assert pulled.err.splitlines()[-1].startswith(
         f"Could not pull refused from {server.url}: what it serves under that name has no files, so it is not a model."
     ), pulled.err
     assert listed == []
 
 
-def test_a_registry_that_is_not_there_is_tried_again(pull: Any) -> None:
+def test_unreachable_registry_is_retried(pull: Any) -> None:
     with registry(200, "") as server:
         pass
     pulled = pull(f"{server.url}/library/refused")
@@ -250,8 +250,8 @@ def test_a_registry_that_is_not_there_is_tried_again(pull: Any) -> None:
     assert pulled.waits == [3, 6]
 
 
-def test_a_name_that_cannot_be_resolved_is_told(pull: Any) -> None:
-    """With a label that is too long for DNS, so that no server is asked."""
+def test_unresolvable_name_is_reported(pull: Any) -> None:
+    """With a label that is too long for DNS, so no query is sent."""
     name = f"{'x' * 64}.invalid"
     pulled = pull(f"https://{name}/library/refused")
     assert "no such host" in pulled.err, pulled.err
@@ -259,13 +259,13 @@ def test_a_name_that_cannot_be_resolved_is_told(pull: Any) -> None:
     assert f"the name {name} could not be resolved" in pulled.err.splitlines()[-1]
 
 
-def test_a_name_that_ollama_does_not_accept_is_told(pull: Any) -> None:
+def test_name_that_ollama_rejects_is_reported(pull: Any) -> None:
     pulled = pull("https://registry.example/hf.co/someone/model:q4")
     assert pulled.waits == [], pulled.err
     assert "Ollama does not accept this name" in pulled.err.splitlines()[-1]
 
 
-def test_http_where_https_is_asked_for_is_told(pull: Any) -> None:
+def test_http_instead_of_https_is_reported(pull: Any) -> None:
     with registry(200, "") as server:
         pulled = pull(f"{server.url.replace('http:', 'https:')}/library/refused")
     assert pulled.waits == [], pulled.err
@@ -281,9 +281,7 @@ def test_http_where_https_is_asked_for_is_told(pull: Any) -> None:
         ({"names": ["other.example"]}, "the certificate is not valid for HOST (x509)"),
     ],
 )
-def test_a_certificate_that_is_not_trusted_is_told(
-    pull: Any, tmp_path: Path, more: dict[str, Any], advice: str
-) -> None:
+def test_untrusted_certificate_is_reported(pull: Any, tmp_path: Path, more: dict[str, Any], advice: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(self_signed(tmp_path / "certificate.pem", **more))
     with registry(200, "") as server:
@@ -301,12 +299,12 @@ def test_a_certificate_that_is_not_trusted_is_told(
         ({"models/blobs": "ro"}, "read-only file system", "Ollama can't use its models directory. Check that disk"),
     ],
 )
-def test_a_disk_that_takes_no_more_is_told(
+def test_full_or_read_only_disk_is_reported(
     parts: artefacts.Paths, tmp_path: Path, volumes: dict[str, str], reason: str, advice: str
 ) -> None:
     blob = bytes(3_000_000)
     (directory := tmp_path / "ollama").mkdir()
-    disk = {f"/root/.ollama/{place}": options for place, options in volumes.items()}
+    disk = {f"/root/.ollama/{path}": options for path, options in volumes.items()}
     with (
         Ollama(parts["roots"] / "ollama", directory, parts["models"], names=(), volumes=disk) as ollama,
         registry(200, manifest_with(blob), blob=blob) as server,

@@ -1,4 +1,4 @@
-"""The browser's own dialog for name and password is all that the page needs."""
+"""Signing in to the page works with the browser's dialog for name and password."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from lab.models import TINYLLAMA_SENTENCE
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import CHROMIUM_FLAGS
-from tests.proxy.callers import ANNA, BEN, MOUNT, SETTINGS, put
 from tests.proxy.conftest import Serve
+from tests.proxy.credentials import ANNA, BEN, MOUNT, SETTINGS, write_files
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
 
@@ -33,7 +33,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def web(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Httpd:
-    secrets = put(tmp_path_factory.mktemp("secrets") / "httpd")
+    secrets = write_files(tmp_path_factory.mktemp("secrets") / "httpd")
     values = {**SETTINGS, "proxy_access": "users or api_keys"}
     return serve_module(upstream=ollama.address, volumes={MOUNT: secrets}, **values)
 
@@ -43,19 +43,19 @@ def open_page(chromium: Browser, name: str, password: str) -> Page:
 
 
 @pytest.mark.parametrize(("name", "password"), [("anna", ANNA), ("ben", BEN)])
-def test_who_signs_in_uses_the_page_as_ever(chromium: Browser, web: Httpd, name: str, password: str) -> None:
+def test_signed_in_user_can_chat(chromium: Browser, web: Httpd, name: str, password: str) -> None:
     page = open_page(chromium, name, password)
     refused: list[str] = []
     page.on("response", lambda answer: refused.append(answer.url) if answer.status in (401, 403) else None)
     chat = ChatPage(page, web.url).open()
     chat.send_and_wait("Who are you?")
     assert TINYLLAMA_SENTENCE in (chat.answer.text_content() or "")
-    # Asked once, for the page; from then on the browser sends it along.
+    # Prompted once, for the page; then the browser sends the password with each request.
     assert {url.removeprefix(web.url) for url in refused} <= {"/"}, refused
     page.context.close()
 
 
-def test_who_does_not_gets_nothing(chromium: Browser, web: Httpd, ollama: Ollama) -> None:
+def test_wrong_password_is_refused(chromium: Browser, web: Httpd, ollama: Ollama) -> None:
     before = ollama.requests()
     page = open_page(chromium, "anna", "not her password")
     answer = page.goto(web.url)

@@ -1,4 +1,4 @@
-"""An httpd that Docker asks to stop, and what a deploy does so that nobody listens for as short as possible."""
+"""Stopping httpd with Docker's signal, and how a deploy keeps the time without a listener short."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.proxy.conftest import Serve
 from tests.proxy.httpd import Httpd
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="sends signals to another user's process")
-# Of this file alone: who listens is asked by port, and other tests' servers are in the same network.
+# Only used in this file: listeners are identified by port, and servers of other tests are in the same network.
 PORT = 8185
 
 
@@ -30,14 +30,14 @@ def httpd(serve: Serve) -> Httpd:
 
 
 def main_process(httpd: Httpd) -> int:
-    """httpd's process 1, by the number that it has on this machine."""
+    """The pid of httpd's process 1 on this machine."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             fields = (entry / "stat").read_text().split()
             # Its parent is the container's shell; a worker's parent is another httpd.
             if fields[1] == "(httpd)" and Path(f"/proc/{fields[3]}/comm").read_text() != "httpd\n":
-                # The path begins where its file system does, which may be /tmp.
+                # The path is relative to its file system, which may be /tmp.
                 mounts = (entry / "mountinfo").read_text()
                 found += [int(entry.name)] if "/".join(httpd.tree.parts[-3:]) + "/" in mounts else []
     (pid,) = found
@@ -46,7 +46,7 @@ def main_process(httpd: Httpd) -> int:
 
 @contextmanager
 def hastened(main: int, seconds: int = 10) -> Iterator[None]:
-    """What runs on a host beside Compose, which takes that long here."""
+    """Run the part of a deploy that accelerates the stop during Compose's run, which takes `seconds` here."""
     script = COMPOSE_UP.replace(":0050 ", f":{PORT:04X} ")
     assert script.count(f":{PORT:04X} ") == 1
     with subprocess.Popen(["sh", "-c", f"{script}\nsleep {seconds} & hasten $! {main}; kill $!"]) as hastening:
@@ -61,38 +61,38 @@ def ended(pid: int) -> bool:
         return True
 
 
-def seconds_until(is_so: Callable[[], bool]) -> float:
+def seconds_until(condition: Callable[[], bool]) -> float:
     begun = time.monotonic()
-    while not is_so():
+    while not condition():
         assert time.monotonic() < begun + 15
         time.sleep(0.01)
     return time.monotonic() - begun
 
 
-def ask_to_stop(httpd: Httpd) -> int:
-    """As Docker does: by the image's own signal for it."""
+def request_stop(httpd: Httpd) -> int:
+    """Like Docker: with the image's stop signal."""
     main = main_process(httpd)
     os.kill(main, signal.SIGWINCH)
     return main
 
 
-def test_httpd_by_itself_takes_its_time(httpd: Httpd) -> None:
-    """What the rest is for: if this changes, it is not needed any more."""
-    main = ask_to_stop(httpd)
+def test_httpd_stops_slowly_by_itself(httpd: Httpd) -> None:
+    """The reason for all of this: if httpd's behaviour changes, it is no longer needed."""
+    main = request_stop(httpd)
     assert seconds_until(lambda: ended(main)) > 0.9
 
 
-def test_an_httpd_without_work_ends_at_once(httpd: Httpd) -> None:
+def test_idle_httpd_stops_immediately(httpd: Httpd) -> None:
     with hastened(main_process(httpd)):
-        main = ask_to_stop(httpd)
+        main = request_stop(httpd)
         assert seconds_until(lambda: ended(main)) < 0.8
 
 
-def test_an_answer_that_is_due_is_given_first(httpd: Httpd) -> None:
+def test_pending_response_is_sent_before_the_stop(httpd: Httpd) -> None:
     with hastened(main_process(httpd)), socket.create_connection((httpd.address, PORT), timeout=10) as client:
         client.sendall(b"GET /chat.js HTTP/1.1\r\nHost: localhost\r\n")
         time.sleep(0.3)
-        main = ask_to_stop(httpd)
+        main = request_stop(httpd)
         time.sleep(2.5)
         assert not ended(main)
         with pytest.raises(ConnectionRefusedError):
@@ -104,8 +104,8 @@ def test_an_answer_that_is_due_is_given_first(httpd: Httpd) -> None:
         assert answer.read() == (httpd.tree / "htdocs/chat.js").read_bytes()
 
 
-def test_an_httpd_that_is_not_asked_is_left_alone(httpd: Httpd) -> None:
-    """Also one that reloads, for which its workers are replaced."""
+def test_httpd_without_a_stop_signal_keeps_running(httpd: Httpd) -> None:
+    """Even if it reloads, which replaces its workers."""
     main = main_process(httpd)
     with hastened(main, seconds=4):
         for _ in range(6):
@@ -116,8 +116,8 @@ def test_an_httpd_that_is_not_asked_is_left_alone(httpd: Httpd) -> None:
     assert main_process(httpd) == main
 
 
-def test_an_httpd_whose_workers_were_killed_is_left_alone(httpd: Httpd) -> None:
-    """As when memory runs out. It listens, and starts others."""
+def test_httpd_with_killed_workers_keeps_running(httpd: Httpd) -> None:
+    """Like when memory runs out. It keeps listening, and starts new ones."""
     main = main_process(httpd)
     with hastened(main, seconds=4):
         for _ in range(6):

@@ -1,7 +1,7 @@
-"""An Ollama that answers nobody any more (ollama#17131) is seen by its own health check, and restarted by it, once.
+"""An Ollama that no longer responds (ollama#17131) is detected by its health check, which restarts it once.
 
-The real Ollama, httpd and Docker engine, with compose.yaml as it is rendered. `make test` has a sample with less
-patience than is shipped; `make test SUITE=proxy-long` has the rest, and half an hour of what is slow and not stuck.
+The real Ollama, httpd and Docker engine, with the rendered compose.yaml. `make test` has a sample with shorter
+timeouts than shipped; `make test SUITE=proxy-long` has the rest, and half an hour of slow but not stuck responses.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from lab.progress import Stages
 from tests.proxy.engine import Engine, lab_settings
 from tests.proxy.stuck_host import OLLAMA, StuckHost
 
-pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="an engine of its own takes root")
-QUICK = 12  # s of patience in the sample
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="a separate engine needs root")
+QUICK = 12  # s until Ollama counts as stuck, in the sample
 SHIPPED = 90
 MINUTES = 30
 
@@ -43,28 +43,28 @@ def deployed(
         try:
             yield host
         finally:
-            # Ends the answers that clients wait for.
+            # Ends the responses that clients wait for.
             engine.execute("docker ps -aq | xargs -r docker rm -f")
             host.close()
 
 
 def check_healed(host: StuckHost, patience: int, restarts: int = 1) -> None:
-    """A question that waits is the evidence; then others are answered again."""
+    """A waiting prompt triggers the restart; then others are answered again."""
     begun = time.monotonic()
     waiting = host.ask()
-    seen = host.wait_until(lambda: host.restarts() == restarts, 2 * patience + 30)
+    detected = host.wait_until(lambda: host.restarts() == restarts, 2 * patience + 30)
     host.answered_after(60)
     served = time.monotonic() - begun
-    print(f"\na question waits; Ollama ends after {seen:.1f} s, another one is answered after {served:.1f} s")
-    assert waiting.result(10) == 502, "it learns that there will be no answer"
-    told = re.findall(r"hearth: stuck: \d+ request\(s\) waiting, .* for (\d+) s; restarted", host.log())
-    assert len(told) == restarts
-    assert patience <= int(told[-1]) <= 2 * patience
+    print(f"\na prompt waits; Ollama ends after {detected:.1f} s, another one is answered after {served:.1f} s")
+    assert waiting.result(10) == 502, "the waiting client gets an error"
+    reports = re.findall(r"hearth: stuck: \d+ request\(s\) waiting, .* for (\d+) s; restarted", host.log())
+    assert len(reports) == restarts
+    assert patience <= int(reports[-1]) <= 2 * patience
     host.wait_until(lambda: host.container().health == "healthy", 30)
 
 
 def check_given_up(host: StuckHost, patience: int) -> None:
-    """Stuck again at once: no second restart, unhealthy for all who look, and repaired by a deploy."""
+    """Stuck again soon: no second restart, but unhealthy, and repaired by a deploy."""
     restarts = host.restarts()
     host.get_stuck()
     host.ask()
@@ -76,7 +76,7 @@ def check_given_up(host: StuckHost, patience: int) -> None:
 
 
 def check_repaired(host: StuckHost) -> None:
-    """By what a deploy does where `drift` says that the container is unhealthy."""
+    """Run a deploy's repair of an unhealthy container."""
     container = host.container()
     [drift] = find_drift({"ollama": container.config_hash}, [container], {})
     assert (drift.name, drift.remedy) == (OLLAMA, "recreate")
@@ -86,35 +86,35 @@ def check_repaired(host: StuckHost) -> None:
 
 
 @pytest.fixture(scope="module")
-def hasty(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StuckHost]:
+def quick(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StuckHost]:
     with deployed(parts, tmp_path_factory, QUICK) as host:
         host.answered_after(30)
         yield host
 
 
-def test_a_slow_answer_is_not_cut(hasty: StuckHost) -> None:
-    """Nor the question that waits behind it."""
-    hasty.execute(f"docker update --cpus 0.05 {OLLAMA}")
-    answers = [hasty.ask(words=500), hasty.ask(words=500)]
+def test_slow_response_is_not_interrupted(quick: StuckHost) -> None:
+    """Nor is the prompt that waits behind it."""
+    quick.execute(f"docker update --cpus 0.05 {OLLAMA}")
+    answers = [quick.ask(words=500), quick.ask(words=500)]
     time.sleep(1.7 * QUICK)
-    assert not hasty.alarms()
+    assert not quick.alarms()
     assert not any(answer.done() for answer in answers), "it was not slow"
-    hasty.execute(f"docker update --cpus 2 {OLLAMA}")
+    quick.execute(f"docker update --cpus 2 {OLLAMA}")
     assert [answer.result(60) for answer in answers] == [200, 200]
-    assert hasty.restarts() == 0
+    assert quick.restarts() == 0
 
 
-def test_a_stuck_server_is_restarted_once(hasty: StuckHost) -> None:
-    print(f"\nstuck after {hasty.get_stuck():.1f} s")
-    check_healed(hasty, QUICK)
+def test_stuck_server_is_restarted_once(quick: StuckHost) -> None:
+    print(f"\nstuck after {quick.get_stuck():.1f} s")
+    check_healed(quick, QUICK)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("through_httpd", [False, True], ids=["straight", "through httpd"])
-def test_stopped_answers_get_it_stuck(
+def test_stopped_responses_cause_the_fault(
     parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory, through_httpd: bool
 ) -> None:
-    """As people do it, as shipped; then again at once."""
+    """Like users do it, with the shipped check; then again immediately."""
     with deployed(parts, tmp_path_factory, None) as host:
         stops = host.stop_answers("" if through_httpd else host.address())
         print(f"\nstuck after {stops} stops")
@@ -123,22 +123,24 @@ def test_stopped_answers_get_it_stuck(
 
 
 @pytest.mark.long
-def test_with_the_healing_off_it_is_said_and_repaired(
+def test_stuck_server_without_self_healing_is_reported_and_repaired(
     parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with deployed(parts, tmp_path_factory, None, heals=False) as host:
         host.get_stuck()
         host.ask()
-        seen = host.wait_until(lambda: host.container().health == "unhealthy", 2 * SHIPPED)
-        print(f"\nunhealthy after {seen:.1f} s")
+        detected = host.wait_until(lambda: host.container().health == "unhealthy", 2 * SHIPPED)
+        print(f"\nunhealthy after {detected:.1f} s")
         assert host.restarts() == 0
-        assert any("ollama_heal_stuck is off" in said for said in host.alarms())
+        assert any("ollama_heal_stuck is off" in output for output in host.alarms())
         check_repaired(host)
 
 
 @pytest.mark.long
-def test_what_is_slow_is_not_stuck(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Slow loads, long prompts, slow answers and a full queue, with the patience that is shipped."""
+def test_slow_server_is_not_mistaken_for_a_stuck_one(
+    parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Slow loads, long prompts, slow responses and a full queue, with the shipped timeout."""
     with deployed(parts, tmp_path_factory, None) as host:
         host.answered_after(30)
         until, rounds = time.monotonic() + 60 * MINUTES, 0

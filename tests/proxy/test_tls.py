@@ -1,4 +1,4 @@
-"""TLS by the real httpd."""
+"""TLS with the real httpd."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from hearth.tls.local_ca import Authority, create_authority
 from tests.acceptance.api import basic, bearer, call
 from tests.lab.machine import wait_until
 from tests.proxy.address import free_address
-from tests.proxy.callers import ANNA, KEY, MOUNT, SETTINGS, put
 from tests.proxy.conftest import Serve
 from tests.proxy.container import Container
+from tests.proxy.credentials import ANNA, KEY, MOUNT, SETTINGS, write_files
 from tests.proxy.httpd import PREFIX, Httpd
 from tests.proxy.ollama import Ollama
-from tests.proxy.secure import VERSIONS, Client
+from tests.proxy.tls_client import VERSIONS, Client
 from tests.support.shipped import shipped_settings
 
 NAMES = ["pi.local", "pi", "192.168.1.189"]
-QUESTION = {"model": "tinyllama", "prompt": "hi"}
+PROMPT = {"model": "tinyllama", "prompt": "hi"}
 ROUTE = "/api/ollama"
 
 
 class Site:
-    """An httpd with a certificate of a local authority, and a client that trusts it."""
+    """An httpd with a certificate of a local CA, and a client that trusts it."""
 
     def __init__(
         self,
@@ -66,26 +66,26 @@ class Site:
         self.client = Client(self.web.address, "pi.local", 8085, 8443, directory / "ca/hearth-ca.crt")
 
     def renew(self) -> None:
-        """As a deploy puts a certificate: one rename."""
+        """Install a certificate like a deploy, with one rename."""
         draft = self.live / "draft"
         draft.write_bytes(self.authority.issue(self.names, today()))
-        draft.chmod(0o644)  # this directory is the test's own
+        draft.chmod(0o644)  # so httpd can read it without root
         draft.rename(self.live / "server.pem")
 
 
 @pytest.fixture(scope="module")
 def site(serve_module: Serve, ollama: Ollama, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """For tests that leave it as it is."""
+    """For tests that do not change it."""
     directory = tmp_path_factory.mktemp("site")
     return Site(serve_module, ollama, directory, allowed_origins=["https://listed.example"], proxy_max_body="64k")
 
 
 @pytest.fixture
-def untouched(ollama: Ollama) -> Iterator[None]:
-    """Nothing of the test reaches Ollama."""
+def no_requests(ollama: Ollama) -> Iterator[None]:
+    """No request of the test reaches Ollama."""
     before = ollama.requests()
     yield
-    time.sleep(0.03)  # its log comes with the end of a request
+    time.sleep(0.03)  # a request is logged when it ends
     assert ollama.requests() == before
 
 
@@ -112,8 +112,8 @@ ACME = {
         },
     ],
 )
-def test_httpd_takes_each_configuration_in_a_deploys_trial(httpd_image: Path, tmp_path: Path, values: Any) -> None:
-    """With what the trial's container has: the files, as www-data, and neither logs nor a store to write to."""
+def test_httpd_accepts_each_tls_configuration(httpd_image: Path, tmp_path: Path, values: Any) -> None:
+    """As in the container of a deploy's test: the files, as www-data, without writable logs or store."""
     settings = shipped_settings(**values)
     conf, live = tmp_path / "conf", tmp_path / "live"
     conf.mkdir()
@@ -133,11 +133,11 @@ def test_httpd_takes_each_configuration_in_a_deploys_trial(httpd_image: Path, tm
     assert (done.code, done.output) == (0, "Syntax OK\n")
 
 
-# --- what is spoken -------------------------------------------------------------------------------
+# --- protocols ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_page_comes_over_both_versions(site: Site, version: str) -> None:
+def test_page_over_both_http_versions(site: Site, version: str) -> None:
     page = site.client.call("/", version=version)
     assert (page.status, page.all(":version")) == (200, [version])
     assert b"<title>" in page.body
@@ -145,7 +145,7 @@ def test_the_page_comes_over_both_versions(site: Site, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_an_answer_comes_word_by_word(site: Site, version: str) -> None:
+def test_response_streams_over_both_http_versions(site: Site, version: str) -> None:
     stream = site.client.stream(ROUTE, {"model": "tinystory", "prompt": "hi", "options": {"num_predict": 20}}, version)
     lines = stream.lines()
     assert stream.end() == 0
@@ -154,7 +154,7 @@ def test_an_answer_comes_word_by_word(site: Site, version: str) -> None:
     took = last["eval_duration"] / 1e9
     spread = lines[-1].arrived - lines[0].arrived
     assert len(lines) > 10
-    assert spread > 0.5 * took, f"{len(lines)} lines within {spread:.3f} s, though they took {took:.3f} s to make"
+    assert spread > 0.5 * took, f"{len(lines)} lines within {spread:.3f} s, though generating them took {took:.3f} s"
 
 
 @pytest.mark.parametrize("old", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
@@ -164,7 +164,7 @@ def test_old_protocols_are_refused(site: Site, old: ssl.TLSVersion) -> None:
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = context.maximum_version = old
     with pytest.raises(ssl.SSLError, match=r"(?i)alert protocol version|unsupported protocol"):
-        site.client.shake_hands(context)
+        site.client.handshake(context)
 
 
 @pytest.mark.parametrize("weak", ["AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES128-SHA256"])
@@ -173,52 +173,52 @@ def test_ciphers_without_forward_secrecy_or_authentication_are_refused(site: Sit
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(f"{weak}:@SECLEVEL=0")
     with pytest.raises(ssl.SSLError, match=r"(?i)handshake failure"):
-        site.client.shake_hands(context)
+        site.client.handshake(context)
 
 
-def test_modern_protocols_are_spoken(site: Site) -> None:
-    assert site.client.shake_hands()[0] == "TLSv1.3"
+def test_modern_protocols_are_used(site: Site) -> None:
+    assert site.client.handshake()[0] == "TLSv1.3"
     context = site.client.context()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    version, cipher, _ = site.client.shake_hands(context)
+    version, cipher, _ = site.client.handshake(context)
     assert version == "TLSv1.2"
     assert cipher.startswith("ECDHE-ECDSA-")
     assert cipher.endswith(("GCM-SHA256", "GCM-SHA384", "POLY1305"))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_name_is_vouched_for(site: Site, name: str) -> None:
-    site.client.shake_hands(name=name)
+def test_certificate_covers_every_name(site: Site, name: str) -> None:
+    site.client.handshake(name=name)
 
 
 # --- http:// --------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("untouched")
+@pytest.mark.usefixtures("no_requests")
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
 @pytest.mark.parametrize("path", ["/", "/api/ollama", "/chat.js?a=b%20c&d", "/no%20such"])
-def test_plain_http_sends_on_and_keeps_the_method(site: Site, method: str, path: str) -> None:
+def test_plain_http_redirects_and_keeps_the_method(site: Site, method: str, path: str) -> None:
     body = b"{}" if method == "POST" else None
     answer = site.client.call(path, method, "1.1", body, scheme="http")
     assert answer.status == 308
     assert answer.all("location") == [f"https://pi.local:8443{path}"]
-    assert answer.all("cache-control") == ["no-store"], "else browsers go there for good"
+    assert answer.all("cache-control") == ["no-store"], "otherwise browsers remember the redirect"
 
 
-def test_a_question_that_is_sent_on_is_answered(site: Site) -> None:
-    answer = site.client.call(ROUTE, "POST", "1.1", QUESTION, scheme="http", extra=["--location"])
+def test_redirected_prompt_is_answered(site: Site) -> None:
+    answer = site.client.call(ROUTE, "POST", "1.1", PROMPT, scheme="http", extra=["--location"])
     assert answer.status == 308
     assert b" 200 " in answer.body
     assert b'"done":true' in answer.body
 
 
 @pytest.mark.parametrize("host", ["192.168.1.189:8085", "[::1]:8085", "pi"])
-def test_it_sends_to_the_host_that_was_called(site: Site, host: str) -> None:
+def test_redirect_keeps_the_host_name(site: Site, host: str) -> None:
     answer = site.client.call("/", scheme="http", version="1.1", headers={"Host": host})
     assert answer.all("location") == [f"https://{host.removesuffix(':8085')}:8443/"]
 
 
-@pytest.mark.usefixtures("untouched")
+@pytest.mark.usefixtures("no_requests")
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("host", ["evil.example", "pi.local.evil.example", "localhost.evil.example", "xlocalhost.y"])
 def test_unknown_names_are_refused(site: Site, scheme: str, host: str) -> None:
@@ -226,18 +226,16 @@ def test_unknown_names_are_refused(site: Site, scheme: str, host: str) -> None:
     assert (answer.status, answer.all("location")) == (421, [])
 
 
-@pytest.mark.usefixtures("untouched")
-def test_a_preflight_is_refused_and_not_sent_on(site: Site) -> None:
-    asked = {"Origin": "https://listed.example", "Access-Control-Request-Method": "POST"}
-    answer = site.client.call(ROUTE, "OPTIONS", "1.1", scheme="http", headers=asked)
+@pytest.mark.usefixtures("no_requests")
+def test_cors_preflight_is_refused_and_not_redirected(site: Site) -> None:
+    cors = {"Origin": "https://listed.example", "Access-Control-Request-Method": "POST"}
+    answer = site.client.call(ROUTE, "OPTIONS", "1.1", scheme="http", headers=cors)
     assert (answer.status, answer.all("location")) == (403, [])
     assert "https" in answer.json()["error"]
 
 
-def test_the_container_itself_is_answered_over_plain_http_by_the_same_rules(
-    serve: Serve, ollama: Ollama, tmp_path: Path
-) -> None:
-    """Its health check, and the trial of a release: what calls 127.0.0.1, which nobody else can."""
+def test_container_itself_can_use_plain_http_with_the_same_rules(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
+    """For its health check and the test of a release: requests to 127.0.0.1, which only the container can send."""
     site = Site(serve, ollama, tmp_path)
     port = 20000 + int(site.web.address.rpartition(".")[2])
     conf = site.web.tree / "httpd/httpd.conf"
@@ -249,19 +247,19 @@ def test_the_container_itself_is_answered_over_plain_http_by_the_same_rules(
     inside = f"http://127.0.0.1:{port}"
     wait_until(lambda: call(inside, "GET", "/").status == 200, 10, "the reload")
     before = ollama.requests()
-    foreign = {"Origin": "https://evil.example"}
-    assert call(inside, "POST", ROUTE, QUESTION, {"Host": "localhost"} | foreign).status == 403
+    unlisted = {"Origin": "https://evil.example"}
+    assert call(inside, "POST", ROUTE, PROMPT, {"Host": "localhost"} | unlisted).status == 403
     assert call(inside, "POST", ROUTE, b"{}", {"Host": "localhost", "Transfer-Encoding": "chunked"}).status == 411
     assert call(inside, "GET", "/", headers={"Host": "evil.example"}).status == 421
     assert call(inside, "DELETE", "/api/delete", headers={"Host": "localhost"}).status in (404, 405)
     assert ollama.requests() == before
-    assert call(inside, "POST", ROUTE, QUESTION, {"Host": "localhost"}).status == 200
+    assert call(inside, "POST", ROUTE, PROMPT, {"Host": "localhost"}).status == 200
     for host in ("localhost", "127.0.0.1"):
         answer = site.client.call("/", version="1.1", scheme="http", headers={"Host": host})
-        assert (answer.status, answer.all("location")) == (308, [f"https://{host}:8443/"]), "others only say so"
+        assert (answer.status, answer.all("location")) == (308, [f"https://{host}:8443/"]), "only claims to be local"
 
 
-def test_the_authority_can_be_fetched_and_the_key_can_not(site: Site) -> None:
+def test_ca_certificate_is_served_and_the_key_is_not(site: Site) -> None:
     for scheme in ("http", "https"):
         answer = site.client.call("/hearth-ca.crt", version="1.1", scheme=scheme)
         assert (answer.status, answer.body) == (200, site.authority.pem)
@@ -270,16 +268,16 @@ def test_the_authority_can_be_fetched_and_the_key_can_not(site: Site) -> None:
         assert site.client.call(path, version="1.1").status in (400, 403, 404)
 
 
-# --- the gates, over TLS --------------------------------------------------------------------------
+# --- proxy rules over TLS -------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("untouched")
+@pytest.mark.usefixtures("no_requests")
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     ("status", "method", "path", "body", "headers"),
     [
         (403, "POST", ROUTE, b"{}", {"Origin": "https://evil.example"}),
-        # A page that whoever is between could have put there.
+        # A page that an attacker in the middle could have created.
         (403, "POST", ROUTE, b"{}", {"Origin": "http://pi.local:8443"}),
         (403, "POST", "//api/./ollama", b"{}", {"Origin": "https://evil.example"}),
         (403, "POST", ROUTE, b"{}", {"Origin": "null"}),
@@ -293,7 +291,7 @@ def test_the_authority_can_be_fetched_and_the_key_can_not(site: Site) -> None:
         (404, "GET", "/.well-known/acme-challenge/x", None, {}),
     ],
 )
-def test_every_gate_holds(
+def test_proxy_rules_hold_over_both_http_versions(
     site: Site,
     version: str,
     status: int,
@@ -308,9 +306,9 @@ def test_every_gate_holds(
     assert answer.all("access-control-allow-origin") == []
 
 
-@pytest.mark.usefixtures("untouched")
+@pytest.mark.usefixtures("no_requests")
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_body_that_is_too_large_is_refused(site: Site, version: str) -> None:
+def test_oversized_body_is_refused(site: Site, version: str) -> None:
     try:
         assert site.client.call(ROUTE, "POST", version, b"x" * 65537).status == 413
     except AssertionError:  # over HTTP/2 the stream may end while curl still sends, and then curl shows no answer
@@ -320,61 +318,59 @@ def test_a_body_that_is_too_large_is_refused(site: Site, version: str) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_page_itself_and_listed_pages_may_ask(site: Site, version: str) -> None:
+def test_own_and_listed_origins_are_allowed(site: Site, version: str) -> None:
     for origin in ("https://pi.local:8443", "https://listed.example"):
-        answer = site.client.call(ROUTE, "POST", version, QUESTION, {"Origin": origin})
+        answer = site.client.call(ROUTE, "POST", version, PROMPT, {"Origin": origin})
         assert answer.status == 200
         assert answer.all("access-control-allow-origin") == ([origin] if "listed" in origin else [])
     preflight = site.client.call(ROUTE, "OPTIONS", version, headers={"Origin": "https://listed.example"})
     assert (preflight.status, preflight.all("access-control-allow-methods")) == (204, ["POST"])
 
 
-def test_nobody_is_asked_for_a_password_in_the_clear(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
-    secrets = put(tmp_path / "secrets")
+def test_no_password_prompt_over_plain_http(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
+    secrets = write_files(tmp_path / "secrets")
     site = Site(serve, ollama, tmp_path, volumes={MOUNT: secrets}, **SETTINGS, proxy_access="users or api_keys")
     for path in ("/", ROUTE):
         nobody: dict[str, str] = {}
         for headers in (nobody, basic("anna", ANNA), bearer(KEY)):
             answer = site.client.call(path, version="1.1", scheme="http", headers=headers)
             assert (answer.status, answer.all("www-authenticate")) == (308, [])
-    assert site.client.call("/hearth-ca.crt", version="1.1", scheme="http").status == 200, "before anybody can sign in"
+    assert site.client.call("/hearth-ca.crt", version="1.1", scheme="http").status == 200, "needed before signing in"
     for version in VERSIONS:
         refused = site.client.call("/", version=version)
         assert (refused.status, refused.all("www-authenticate")) == (401, ['Basic realm="Hearth"'])
         assert site.client.call("/", version=version, headers=basic("anna", ANNA)).status == 200
-        assert site.client.call(ROUTE, "POST", version, QUESTION).status == 401
-        assert site.client.call(ROUTE, "POST", version, QUESTION, bearer(KEY)).status == 200
+        assert site.client.call(ROUTE, "POST", version, PROMPT).status == 401
+        assert site.client.call(ROUTE, "POST", version, PROMPT, bearer(KEY)).status == 200
 
 
-def test_the_doctor_finds_all_well_and_says_what_it_does_not_trust(
+def test_doctor_accepts_the_host_and_reports_an_untrusted_certificate(
     serve: Serve, ollama: Ollama, tmp_path: Path
 ) -> None:
     address = free_address(8085, 8443, 11434)
     site = Site(serve, ollama, tmp_path, [address], address=address)
-    calm = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    without_proxy = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
 
-    def ask(url: str, *words: str) -> tuple[int, list[str]]:
+    def diagnose(url: str, *words: str) -> tuple[int, list[str]]:
         command = [sys.executable, "-m", "hearth.doctor", url, "--json", *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=calm, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=without_proxy, check=False)
         return done.returncode, [finding["id"] for finding in json.loads(done.stdout)["findings"]]
 
     trust = ("--ca", str(site.client.trust))
-    assert ask(f"https://{address}:8443", *trust) == (0, [])
-    assert ask(f"https://{address}:8443", "--no-prompt") == (1, ["certificate-unknown"])
-    assert ask(f"http://{address}:8085", "--no-prompt") == (1, ["http-to-https"])
+    assert diagnose(f"https://{address}:8443", *trust) == (0, [])
+    assert diagnose(f"https://{address}:8443", "--no-prompt") == (1, ["certificate-unknown"])
+    assert diagnose(f"http://{address}:8085", "--no-prompt") == (1, ["http-to-https"])
 
 
-def test_strict_transport_security_is_sent_over_tls_when_asked_for(
-    serve: Serve, ollama: Ollama, tmp_path: Path
-) -> None:
+def test_hsts_header_is_only_sent_over_tls(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
     site = Site(serve, ollama, tmp_path, proxy_tls_hsts_days=2)
     assert site.client.call("/").all("strict-transport-security") == ["max-age=172800"]
     assert site.client.call(ROUTE, "DELETE").all("strict-transport-security") == ["max-age=172800"]
     assert site.client.call("/", scheme="http", version="1.1").all("strict-transport-security") == []
 
 
-def test_clients_that_begin_and_say_no_more_are_gone_soon(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
-    """Twice as many as httpd has threads. Without a limit of its own for the handshake, nobody got in for a minute."""
+def test_incomplete_handshakes_time_out(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
+    """Twice as many as httpd has threads. Without a timeout for the handshake, they blocked everyone for a minute."""
     site = Site(serve, ollama, tmp_path)
     with contextlib.ExitStack() as stack:
         for first in [b"\x16"] * 60:
@@ -386,7 +382,7 @@ def test_clients_that_begin_and_say_no_more_are_gone_soon(serve: Serve, ollama: 
     assert took < 20, f"{took:.1f} s"
 
 
-def test_a_head_that_comes_too_slowly_is_refused_over_tls_as_well(site: Site) -> None:
+def test_slow_request_head_is_refused_over_tls(site: Site) -> None:
     context = site.client.context()
     with (
         socket.create_connection((site.web.address, 8443), timeout=40) as plain,
@@ -405,47 +401,45 @@ def test_a_head_that_comes_too_slowly_is_refused_over_tls_as_well(site: Site) ->
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_certificate_is_renewed_under_a_running_answer(
-    serve: Serve, ollama: Ollama, tmp_path: Path, version: str
-) -> None:
+def test_certificate_is_renewed_during_a_response(serve: Serve, ollama: Ollama, tmp_path: Path, version: str) -> None:
     site = Site(serve, ollama, tmp_path)
-    before = fingerprint(site.client.shake_hands()[2])
-    asked = {"model": "tinystory", "prompt": "hi", "options": {"num_predict": 60}}
-    stream = site.client.stream(ROUTE, asked, version)
+    before = fingerprint(site.client.handshake()[2])
+    body = {"model": "tinystory", "prompt": "hi", "options": {"num_predict": 60}}
+    stream = site.client.stream(ROUTE, body, version)
     assert len(stream.lines(3)) == 3
     site.renew()
     assert site.web.reload().code == 0
     deadline = time.monotonic() + 10
-    while (after := fingerprint(site.client.shake_hands()[2])) == before and time.monotonic() < deadline:
+    while (after := fingerprint(site.client.handshake()[2])) == before and time.monotonic() < deadline:
         time.sleep(0.02)
-    seen = time.monotonic()
+    renewed = time.monotonic()
     assert after != before
     assert site.client.call("/").status == 200
     lines = stream.lines()
     assert stream.end() == 0
     assert json.loads(lines[-1].text)["done"] is True
-    assert lines[-1].arrived > seen, "the answer was over before the new certificate was there: ask for a longer one"
+    assert lines[-1].arrived > renewed, "the response ended before the renewal; request a longer one"
 
 
-# --- the authority's limits -----------------------------------------------------------------------
+# --- the CA's name constraints ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["bank.example.com", "8.8.8.8", "2606:4700::1111"])
-def test_openssl_refuses_what_the_authority_may_not_vouch_for(site: Site, name: str) -> None:
-    """Somebody has the authority's key, and makes a certificate for a site of the web with it."""
+def test_openssl_refuses_names_outside_the_cas_constraints(site: Site, name: str) -> None:
+    """An attacker with the CA's key issues a certificate for a public site."""
     assert site.authority.not_permitted([name]) == [name]
     forged = _signed(site.authority, name)
     with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree violation"):
-        _shake_hands_in_memory(forged, site.authority, name)
+        _handshake_in_memory(forged, site.authority, name)
 
 
 @pytest.mark.parametrize("name", ["other.local", "10.1.2.3", "fd00::5", "pi"])
-def test_openssl_takes_what_it_may(site: Site, name: str) -> None:
-    _shake_hands_in_memory(_signed(site.authority, name), site.authority, name)
+def test_openssl_accepts_names_within_the_cas_constraints(site: Site, name: str) -> None:
+    _handshake_in_memory(_signed(site.authority, name), site.authority, name)
 
 
 def _signed(authority: Authority, name: str) -> bytes:
-    """Certificate and key for one name, signed whatever the authority's limits are."""
+    """Certificate and key for one name, signed despite the CA's constraints."""
     key = ec.generate_private_key(ec.SECP256R1())
     real = x509.load_pem_x509_certificate(authority.issue(["pi.local"], today()))
     certificate = (
@@ -464,7 +458,7 @@ def _signed(authority: Authority, name: str) -> bytes:
     return certificate.public_bytes(pem) + plain
 
 
-def _shake_hands_in_memory(pair: bytes, authority: Authority, name: str, tries: int = 10) -> None:
+def _handshake_in_memory(pair: bytes, authority: Authority, name: str, tries: int = 10) -> None:
     """OpenSSL against OpenSSL.
 
     Raises:
@@ -491,12 +485,12 @@ def _shake_hands_in_memory(pair: bytes, authority: Authority, name: str, tries: 
                 continue
         if done == 2:
             return
-    raise AssertionError("the handshake came to no end")
+    raise AssertionError("the handshake did not complete")
 
 
-def test_a_client_that_does_not_know_the_authority_refuses(site: Site) -> None:
+def test_client_without_the_ca_refuses_the_certificate(site: Site) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match="unable to get local issuer"):
-        site.client.shake_hands(ssl.create_default_context())
-    stranger = replace(site.client, name="other.local")
+        site.client.handshake(ssl.create_default_context())
+    other = replace(site.client, name="other.local")
     with pytest.raises(ssl.SSLCertVerificationError, match=r"[Hh]ostname mismatch"):
-        stranger.shake_hands()
+        other.handshake()

@@ -1,4 +1,4 @@
-"""Containers that run and are not well, on a real engine: what the fact reads of them, and what a deploy does."""
+"""Running but unhealthy containers on a real engine: what the fact reads, and what a deploy does."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from hearth.stack.health_facts import Symptoms
 from lab import artefacts
 from lab.progress import Stages
 from tests.proxy.engine import Engine, lab_settings
-from tests.support.gates.behaviour import wait_until
+from tests.support.proxy_rules.behaviour import wait_until
 
-pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="an engine of its own takes root")
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="a separate engine needs root")
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An engine on which the shipped settings are deployed, as far as containers go; health is asked often."""
+    """An engine with the containers of the shipped settings and frequent health checks."""
     with Stages() as stages:
         parts = artefacts.build(("engine", "images", "tools"), stages)
     with Engine(parts, tmp_path_factory.mktemp("engine")) as one:
@@ -41,10 +41,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 def drift(engine: Engine) -> list[Drift]:
-    asked = engine.run(Project().command())
-    assert asked.code == 0, asked.output
-    state = Project().process(asked.output.splitlines())
-    assert set(state.hashes) == {"ollama", "httpd"}, asked.output
+    done = engine.run(Project().command())
+    assert done.code == 0, done.output
+    state = Project().process(done.output.splitlines())
+    assert set(state.hashes) == {"ollama", "httpd"}, done.output
     return find_drift(state.hashes, list(state.containers), {})
 
 
@@ -55,19 +55,19 @@ def repair(engine: Engine) -> None:
 
 
 def symptoms(engine: Engine) -> dict[str, Any]:
-    asked = engine.run(Symptoms().command())
-    assert asked.code == 0, asked.output
-    return Symptoms().process(asked.output.splitlines())
+    done = engine.run(Symptoms().command())
+    assert done.code == 0, done.output
+    return Symptoms().process(done.output.splitlines())
 
 
-def test_the_doctor_reads_what_a_real_engine_says(engine: Engine) -> None:
+def test_doctor_parses_a_real_engines_output(engine: Engine) -> None:
     found = symptoms(engine)
     assert (found["work"], found["kills"], found["way"]) == (None, 0, "")
     for state in found["containers"].values():
         assert (state["status"], state["trouble"], state["restarts"]) == ("running", "", 0)
         assert 0 <= state["up_seconds"] < 600
     assert len(found["containers"]) == 2
-    # What takes the memory is what the kernel is to kill, and not Ollama beside it, which Docker would start again.
+    # The kernel must kill the process that uses the memory, not Ollama, which Docker would restart.
     greedy = (
         "docker update --memory 100m --memory-swap 100m hearth-ollama && docker exec hearth-ollama bash -c "
         "'echo 1000 >/proc/self/oom_score_adj && head -c 300000000 /dev/zero | tail >/dev/null'"
@@ -82,7 +82,7 @@ def test_the_doctor_reads_what_a_real_engine_says(engine: Engine) -> None:
     repair(engine)
 
 
-def test_an_ollama_that_hangs_is_named_with_the_reason_and_replaced(engine: Engine) -> None:
+def test_hanging_ollama_is_reported_with_the_reason_and_replaced(engine: Engine) -> None:
     assert drift(engine) == [], "as deployed"
     httpd = engine.execute("docker inspect -f '{{.Id}}' hearth-httpd").output
     engine.execute("kill -STOP $(docker inspect -f '{{.State.Pid}}' hearth-ollama)")
@@ -90,17 +90,17 @@ def test_an_ollama_that_hangs_is_named_with_the_reason_and_replaced(engine: Engi
     (found,) = drift(engine)
     assert found.name == "hearth-ollama"
     assert found.what.startswith('is unhealthy ("Health check exceeded timeout (2s)'), found.what
-    # What a frozen process answers to `docker stop` is nothing for ten seconds.
+    # A frozen process ignores `docker stop` for ten seconds.
     repair(engine)
     assert engine.execute("docker inspect -f '{{.Id}}' hearth-httpd").output == httpd
 
 
-def test_a_container_that_lost_its_name_on_the_network_gets_it_back(engine: Engine) -> None:
+def test_lost_network_alias_is_restored(engine: Engine) -> None:
     for command in ("disconnect", "connect"):
         assert engine.execute(f"docker network {command} hearth-back hearth-ollama").code == 0
     (found,) = drift(engine)
     assert (found.name, found.what) == ("hearth-ollama", "has no alias ollama on its network")
-    ask = "docker exec hearth-httpd bash -c 'exec 3<>/dev/tcp/ollama/11434'"
-    assert engine.execute(ask).code != 0, "nor does httpd find it"
+    connect = "docker exec hearth-httpd bash -c 'exec 3<>/dev/tcp/ollama/11434'"
+    assert engine.execute(connect).code != 0, "httpd does not find it either"
     repair(engine)
-    assert engine.execute(ask).code == 0
+    assert engine.execute(connect).code == 0

@@ -1,4 +1,4 @@
-"""How long nobody listens while httpd is upgraded, with a real engine and without an emulated processor."""
+"""How long httpd's port is closed during an upgrade, with a real engine and without emulation."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from hearth.stack.container_operations import converge_script
 from hearth.stack.containers import Drift
 from lab import artefacts
 from lab.progress import Stages
-from tests.lab.clients import Knocker
+from tests.lab.clients import ConnectionLoop
 from tests.proxy.engine import ADDRESS, Engine, lab_settings
 
-pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="an engine of its own takes root")
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="a separate engine needs root")
 PORT = 85
 UPGRADES = 3
 
 
 @pytest.fixture(scope="module")
 def parts() -> artefacts.Paths:
-    """What the lab has built."""
+    """The lab's artefacts."""
     with Stages() as stages:
         return artefacts.build(("engine", "images", "tools"), stages)
 
@@ -35,14 +35,14 @@ def settings(parts: artefacts.Paths) -> Settings:
 
 @pytest.fixture(scope="module")
 def engine(parts: artefacts.Paths, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An engine on which they are deployed, as far as containers go."""
+    """An engine with deployed containers."""
     with Engine(parts, tmp_path_factory.mktemp("engine")) as one:
         one.write(settings)
         one.bring_up(settings)
         yield one
 
 
-def test_an_upgrade_of_httpd_takes_its_listener_away_for_less_than_a_second(engine: Engine, settings: Settings) -> None:
+def test_upgrade_of_httpd_interrupts_for_less_than_a_second(engine: Engine, settings: Settings) -> None:
     current = settings.proxy_image
     gaps = []
     for number in range(UPGRADES):
@@ -52,17 +52,17 @@ def test_an_upgrade_of_httpd_takes_its_listener_away_for_less_than_a_second(engi
         )
         assert made.code == 0, made.output
         engine.write(settings.model_copy(update={"proxy_image": image}))
-        with Knocker(0.02, 5, f"http://{ADDRESS}:{PORT}", engine.enter_network) as knocker:
+        with ConnectionLoop(0.02, 5, f"http://{ADDRESS}:{PORT}", engine.enter_network) as loop:
             time.sleep(0.5)
             done = engine.run(converge_script([Drift("hearth-httpd", "is another one", "up")], 60, "exit 1", 0))
             time.sleep(1)
         assert done.code == 0, done.output
         assert engine.execute("docker inspect -f '{{.Config.Image}}' hearth-httpd").output.strip() == image
-        [gap], late = knocker.gaps(0.2), knocker.slow(0.2)
+        [gap], late = loop.gaps(0.2), loop.slow(0.2)
         gaps.append(gap)
         print(
-            f"\n{len(knocker.knocks)} new connections, {len(knocker.failed)} failed, "
+            f"\n{len(loop.attempts)} new connections, {len(loop.failed)} failed, "
             f"in {gap:.2f} s; {len(late)} waited, {max(late, default=0):.2f} s at most"
         )
-        assert max(late, default=0) < 4, "those wait for the kernel, and not for us"
+        assert max(late, default=0) < 4, "these wait for the kernel, not for the deploy"
     assert sorted(gaps)[UPGRADES // 2] < 1, gaps

@@ -1,6 +1,6 @@
-"""A server whose every byte is the test's own, in Ollama's place: for what a real Ollama can't be asked.
+"""A server that replaces Ollama and whose every byte is controlled by the test, for what a real Ollama can't do.
 
-It keeps the bytes that arrive, can stall, die in the midst of an answer, or make words at exact moments.
+It records the received bytes, and can stall, die mid-response, or send lines at exact times.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.proxy.httpd import OLLAMA_PORT
 
 @dataclass(frozen=True)
 class Arrived:
-    """One request as its bytes arrived: up to the empty line, and after it as much as its Content-Length says."""
+    """One request's bytes: up to the empty line, and as much of the rest as its Content-Length."""
 
     head: bytes
     body: bytes
@@ -27,17 +27,17 @@ class Arrived:
         return self.head.split(b"\r\n", 1)[0].decode("latin-1")
 
     def all(self, name: str) -> list[str]:
-        """Every value of a header, so that a doubled one is seen."""
+        """All values of a header, which reveals duplicates."""
         lines = (line.decode("latin-1").partition(":") for line in self.head.split(b"\r\n")[1:])
         return [value.strip() for key, _, value in lines if key.lower() == name.lower()]
 
 
-# Answers a request by writing to the connection, which is closed afterwards.
+# Responds to a request by writing to the connection, which is closed afterwards.
 Reply = Callable[[Arrived, socket.socket], None]
 
 
 def whole(body: bytes = b'{"done":true}\n', status: str = "200 OK", headers: str = "") -> Reply:
-    """One answer with its length."""
+    """A response with its length."""
 
     def reply(_: Arrived, connection: socket.socket) -> None:
         head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
@@ -68,9 +68,9 @@ class Upstream:
     """Listens at the address on Ollama's port until the end of the block.
 
     Attributes:
-        reply: what is done with a request; may be changed at any time.
-        arrived: the requests, in the order in which they were whole.
-        connections: how many there were, with those that sent no request.
+        reply: how to respond; may be changed at any time.
+        arrived: the requests, in order of completion.
+        connections: their number, including those without a request.
     """
 
     def __init__(self, address: str, reply: Reply | None = None, port: int = OLLAMA_PORT) -> None:
@@ -90,7 +90,7 @@ class Upstream:
         self.close()
 
     def close(self) -> None:
-        """Stop listening and drop every connection, as a server that is killed; nothing happens the second time."""
+        """Stop listening and drop all connections, like a killed server; may be called twice."""
         for each in (self._listener, *list(self._open)):
             try:
                 each.shutdown(socket.SHUT_RDWR)

@@ -22,7 +22,7 @@ Run = Callable[..., "Result"]
 
 
 class Listener(logging.Handler):
-    """Hears what is said through pyinfra's logger."""
+    """Collects what pyinfra logs."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)

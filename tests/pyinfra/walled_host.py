@@ -1,4 +1,4 @@
-"""A host with published containers as Docker makes them, and machines beside it: real nftables, no engine.
+"""A host with published containers as Docker creates them, and other machines: real nftables, no engine.
 
 Run inside `unshare -rnm`. `listed` (10.9.0.20, fd09::20) and `foreign` (10.8.0.20, fd08::20) are machines with a cable
 to the host (10.9.0.1, fd09::1, 10.8.0.1, fd08::1). It is their router, so that they can also try containers' own

@@ -1,1 +1,1 @@
-"""What several kinds of tests share: recorded outputs, case tables, stand-in hosts, checks of the repository."""
+"""Shared by several kinds of tests: recorded outputs, case tables, simulated hosts, checks of the repository."""

@@ -1,7 +1,7 @@
-"""What `make check` checks beside Python: shell, the chat page's JavaScript, spelling, workflows, and commit subjects.
+"""The checks of `make check` besides Python: shell, the page's JavaScript, spelling, workflows, and commit subjects.
 
-shellcheck, shfmt, typos and oxlint are Python packages where there is a build for the machine; how they are set is in
-.shellcheckrc, .editorconfig, pyproject.toml and .oxlintrc.json, where editors and pre-commit find it. actionlint is
+shellcheck, shfmt, typos and oxlint are Python packages, if there is a build for the machine. Their settings are in
+.shellcheckrc, .editorconfig, pyproject.toml and .oxlintrc.json, which editors and pre-commit use as well. actionlint is
 a Go program, built by the machine's Go or by the lab (decision 0021).
 """
 
@@ -20,20 +20,20 @@ from lab.errors import LabError
 ROOT = Path(__file__).resolve().parents[2]
 _SHEBANG = re.compile(rb"#!\s*/\S*?(/env\s+)?(/|\b)(ba|da)?sh\b")
 _ACTIONLINT = f"{programs.ACTIONLINT}@v{versions.ACTIONLINT}"
-# The first commit after this one had to follow the rule for subjects.
+# Commits after this one must follow the rule for subjects.
 _SUBJECTS_AFTER = "fd0f2ac44f44164355b4ee2a5262d500ee83e4ae"
 _SUBJECT = re.compile(r"(build|ci|docs|feat|fix|perf|refactor|revert|style|test)(\([\w-]+\))?!?: \S.*")
 _LONGEST_SUBJECT = 72
-# As in the lab's recipes: Debian's Go takes no newer one by itself, which actionlint may want.
+# As in the lab's recipes: Debian's Go does not download a newer one by itself, which actionlint may need.
 _GO = {"GOFLAGS": "", "GOTOOLCHAIN": "auto"}
 
 
 class Skipped(Exception):
-    """A check that can't be made here; says why."""
+    """A check that is not possible on this machine, with the reason."""
 
 
 def in_ci() -> bool:
-    """Whether nothing may be skipped: CI services set this variable, and .ci/run does."""
+    """Whether no check may be skipped: CI services and .ci/run set this variable."""
     return os.environ.get("CI") == "true"
 
 
@@ -44,25 +44,23 @@ def repository_files(root: Path = ROOT, *patterns: str) -> list[str]:
         patterns: directories, or patterns as git takes them ("*.md"); all files without any.
 
     Raises:
-        SystemExit: this is no checkout, or there is no git.
+        SystemExit: this is not a checkout, or git is missing.
     """
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns]
     try:
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        said = getattr(error, "stderr", None) or error
-        raise SystemExit(
-            f"make check needs a git checkout, to know which files there are: {str(said).strip()}"
-        ) from None
+        message = getattr(error, "stderr", None) or error
+        raise SystemExit(f"make check needs a git checkout to list the files: {str(message).strip()}") from None
     return sorted(name for name in set(done.stdout.split("\0")) if name and (root / name).is_file())
 
 
 def shell_files(names: list[str], root: Path = ROOT) -> list[str]:
-    """Those that are shell, by their ending or their first line."""
-    return [name for name in names if name.endswith((".sh", ".bash")) or _says_shell(root / name)]
+    """The shell files, by suffix or first line."""
+    return [name for name in names if name.endswith((".sh", ".bash")) or _has_shell_shebang(root / name)]
 
 
-def _says_shell(path: Path) -> bool:
+def _has_shell_shebang(path: Path) -> bool:
     with path.open("rb") as file:
         return bool(_SHEBANG.match(file.readline(200)))
 
@@ -75,7 +73,7 @@ def program(name: str) -> str:
     """One of the Python packages' programs, or the machine's own.
 
     Raises:
-        Skipped: there is neither; packages are not installed for a processor that they have no build for.
+        Skipped: there is neither; packages without a build for this processor are not installed.
     """
     if not (found := _which(name)):
         raise Skipped(f"no {name} for this machine among the Python packages, nor on the PATH")
@@ -87,7 +85,7 @@ def _which(name: str) -> str | None:
 
 
 def bad_subjects(root: Path = ROOT) -> list[str]:
-    """Subjects of commits that are too long, or not Conventional Commits; those of merges are git's.
+    """Subjects of commits (without merges) that are too long or not Conventional Commits.
 
     Raises:
         Skipped: the clone lacks the commit where the rule began.
@@ -100,17 +98,19 @@ def bad_subjects(root: Path = ROOT) -> list[str]:
 
 
 def actionlint() -> list[str]:
-    """The words that start it: built by Go, which keeps what it built, or by the lab. Skipped where neither is there.
+    """The command of actionlint, built by Go, which caches it, or by the lab. Skipped if there is neither.
 
-    In CI the lab builds it, so nothing is skipped.
+    In CI the lab builds it, so it is not skipped.
     """
     reason = "no Go 1.21 or later on the PATH"
     if go_version() >= (1, 21):
         words = ["go", "run", _ACTIONLINT]
-        tried = subprocess.run([*words, "-version"], env=os.environ | _GO, capture_output=True, text=True, check=False)
-        if tried.returncode == 0:
+        built_by_go = subprocess.run(
+            [*words, "-version"], env=os.environ | _GO, capture_output=True, text=True, check=False
+        )
+        if built_by_go.returncode == 0:
             return words
-        reason = f"Go could not build it: {tried.stderr.strip().splitlines()[-1:]}"
+        reason = f"Go could not build it: {built_by_go.stderr.strip().splitlines()[-1:]}"
     try:
         built = cache.path_of("actionlint", artefacts.keys()["actionlint"]) / "actionlint"
         if in_ci() and not built.exists():
@@ -123,7 +123,7 @@ def actionlint() -> list[str]:
 
 
 def go_version() -> tuple[int, ...]:
-    """Of the machine's Go; () without one."""
+    """The version of the machine's Go; () without one."""
     if not shutil.which("go"):
         return ()
     done = subprocess.run(["go", "version"], env=os.environ | _GO, capture_output=True, text=True, check=False)
@@ -132,7 +132,7 @@ def go_version() -> tuple[int, ...]:
 
 
 def main() -> int:
-    """Check all of the repository; the exit code. Prints nothing where all is well."""
+    """Check the whole repository; the exit code. Prints nothing on success."""
     names = repository_files()
     shell = shell_files(names)
     code = 0
@@ -148,7 +148,7 @@ def main() -> int:
             code |= _skipped(name, why)
     if files := workflows(names):
         try:
-            # The shell in workflows goes through shellcheck, too. pyflakes would be for Python in them; there is none.
+            # Shell in workflows is checked with shellcheck, too. pyflakes would check Python in them; there is none.
             code |= _run([*actionlint(), f"-shellcheck={_which('shellcheck') or ''}", "-pyflakes=", *files])
         except Skipped as why:
             code |= _skipped("actionlint", why)
@@ -163,7 +163,7 @@ def main() -> int:
 
 def _run(words: list[str]) -> int:
     done = subprocess.run(words, cwd=ROOT, env=os.environ | _GO, stderr=subprocess.PIPE, text=True, check=False)
-    if done.returncode:  # otherwise these are words of an older Go about the newer one that it fetched
+    if done.returncode:  # otherwise an older Go only reports that it downloads a newer one
         sys.stderr.write(done.stderr)
     return int(done.returncode != 0)
 

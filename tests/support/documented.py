@@ -1,4 +1,4 @@
-"""Pieces of code that the docs show, to be run as they stand there."""
+"""Code examples of the docs, to be run unchanged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def blocks(page: str, language: str, heading: str = "") -> list[str]:
     """Code of a language in a page of the project.
 
     Args:
-        heading: take only what stands below it, up to the next heading of the second level.
+        heading: only below this heading, up to the next one of the second level.
     """
     text = (PROJECT / page).read_text(encoding="utf-8")
     if heading:
@@ -21,5 +21,5 @@ def blocks(page: str, language: str, heading: str = "") -> list[str]:
         assert found, f"{page} has no heading {heading}"
         text = text.partition("\n## ")[0]
     code = [block for kind, block in _BLOCK.findall(text) if kind == language]
-    assert code, f"{page} {heading}: no {language} there"
+    assert code, f"{page} {heading}: no {language} code"
     return code

@@ -1,6 +1,6 @@
-"""The table of docs/licences.md: `python -m tests.support.licences` prints it, from the metadata of what is installed.
+"""The table of docs/licences.md: `python -m tests.support.licences` prints it, from the metadata of installed packages.
 
-Of the packages in the requirements files; those for other systems are not installed, and left out.
+It lists the packages in the requirements files; those for other systems are not installed and left out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def locked(name: str) -> list[str]:
 
 
 def licence(package: str) -> str:
-    """What a package's own metadata say: the SPDX expression, else the classifiers, else its line on the licence.
+    """The licence in a package's metadata: the SPDX expression, else the classifiers, else the licence line.
 
     Raises:
         PackageNotFoundError: it is not installed.
@@ -37,7 +37,7 @@ def licence(package: str) -> str:
 
 def rows() -> list[str]:
     """A line of the table for each package."""
-    # Each file holds what the one before it does; the first that has a package tells what needs it.
+    # Each file includes the previous one; the first with a package shows what needs it.
     needs: dict[str, str] = {}
     for need, name in FILES.items():
         needs = dict.fromkeys(locked(name), need) | needs

@@ -1,4 +1,4 @@
-"""Tests that are named in texts and tables: whether they exist, and were seen passing."""
+"""Tests that are named in texts and tables: whether they exist, and have passed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 def missing(project: Path, names: Iterable[str]) -> list[str]:
-    """Those of the names (`tests/some/test_file.py::test_name`) that are no tests of the project."""
+    """The names (`tests/some/test_file.py::test_name`) without a test in the project."""
     return [name for name in names if not _exists(project, name)]
 
 
 def unproven(path: Path) -> set[str]:
-    """Names of the tests in a file that have the marker `unproven`, on themselves, on a case, or on the whole file."""
+    """Names of the tests in a file with the marker `unproven`, on the test, a case, or the whole file."""
     tree = ast.parse(path.read_text())
     tests = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
     marks = [

@@ -1,4 +1,4 @@
-"""Certificates that only a test trusts: signed by themselves, for any names and any time."""
+"""Self-signed certificates for tests, for any names and any time."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 @cache
 def defaults() -> dict[str, Any]:
-    """What `group_data/all.py` sets: name to value."""
+    """The values in `group_data/all.py`, by name."""
     names = runpy.run_path(str(PROJECT / "group_data" / "all.py"))
     return {name: value for name, value in names.items() if not name.startswith("__")}
 
 
 def shipped_settings(**values: Any) -> Settings:
-    """Settings as shipped, with the given values instead of the defaults."""
+    """The shipped settings with the given changes."""
     return load_settings(defaults() | values)

@@ -35,7 +35,7 @@ def test_every_host_of_an_inventory_has_valid_settings(defaults: dict[str, Any],
 
 
 def test_every_file_in_group_data_is_a_group_of_some_inventory() -> None:
-    """A misspelt file is ignored by pyinfra without a word."""
+    """pyinfra silently ignores a misspelt file."""
     files = {path.stem for path in (PROJECT / "group_data").glob("*.py")}
     inventories = {path.stem for path in (PROJECT / "inventory").glob("*.py")}
     named = {name for inventory in STANDALONE for name in groups(inventory)}

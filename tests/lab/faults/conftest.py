@@ -1,4 +1,4 @@
-"""Images to upgrade to, served by a registry of the tests' own behind a line that can be spoilt."""
+"""Images for upgrades, served by a separate registry behind a connection with injected faults."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 from lab import ports, process, registry
 from tests.lab import registry_copy
 from tests.lab.machine import HTTPD_IMAGE
-from tests.lab.registry_fault import FaultRegistry, Trouble
+from tests.lab.registry_fault import FaultRegistry, Faults
 
-# One more layer on httpd: bytes that do not shrink, to be cut in two; zeros, which are little on the line and much on
-# the disk.
+# httpd with an additional layer: incompressible bytes, to interrupt their download; zeros, which are small on the
+# network and large on the disk.
 VERSION = HTTPD_IMAGE.partition(":")[2]
 SECOND, LARGE = f"{VERSION}-second", f"{VERSION}-large"
 SECOND_BYTES, LARGE_BYTES = 6_000_000, 400_000_000
@@ -24,11 +24,11 @@ SECOND_BYTES, LARGE_BYTES = 6_000_000, 400_000_000
 
 @dataclass(frozen=True)
 class Images:
-    """The registry with the images to upgrade to.
+    """The registry with the images for upgrades.
 
     Attributes:
-        line: what stands in front of it.
-        second: digest of the layer by which SECOND differs from the image that runs.
+        line: the faulty connection in front of it.
+        second: digest of SECOND's additional layer.
     """
 
     line: FaultRegistry
@@ -36,7 +36,7 @@ class Images:
 
     @property
     def mirror(self) -> str:
-        """The setting with which the host asks this registry instead of the lab's own."""
+        """The setting that makes the host use this registry instead of the lab's."""
         return f"docker_registry_mirrors={json.dumps([self.line.url])}"
 
     def upgrade(self, tag: str = SECOND) -> tuple[str, str]:
@@ -64,8 +64,8 @@ def image_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]
 
 @pytest.fixture
 def images(image_registry: Images) -> Images:
-    """The registry, with a good line and nothing counted yet."""
-    image_registry.line.trouble = Trouble()
+    """The registry, without faults and with counters at zero."""
+    image_registry.line.faults = Faults()
     image_registry.line.sent.clear()
-    image_registry.line.asked = 0
+    image_registry.line.requests = 0
     return image_registry

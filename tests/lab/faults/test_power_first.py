@@ -1,4 +1,4 @@
-"""The plug is pulled at many moments of a first deploy; the next deploy finishes it."""
+"""The power is cut at many moments of a first deploy; the next deploy completes it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import power
+from tests.lab.checks import deploy_twice
 from tests.lab.faults import moments
 from tests.lab.machine import restore
-from tests.lab.verdict import right_then_quiet
 from tests.lab.watched import Moment
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long]
@@ -19,12 +19,12 @@ MOMENTS = {
     "daemon.json written": Moment(r"Install the engine and Compose"),
     "dpkg unpacks docker": Moment(r"Unpacking docker\.io"),
     "dpkg sets up docker": Moment(r"Setting up docker\.io"),
-    "first layer there": Moment(r"layers unpacked"),
-    "first image there": Moment(r"Downloaded newer image"),
-    "files on their way": Moment(r"Starting operation: Stack \| Write the files", 1.5),
+    "first layer unpacked": Moment(r"layers unpacked"),
+    "first image pulled": Moment(r"Downloaded newer image"),
+    "files being written": Moment(r"Starting operation: Stack \| Write the files", 1.5),
     "containers created": Moment(r"hearth-ollama +Created"),
     "httpd started": Moment(r"hearth-httpd +Started"),
-    "model half there": Moment(r"tinyllama: pulling .*\([1-9]\d?%\)"),
+    "model half pulled": Moment(r"tinyllama: pulling .*\([1-9]\d?%\)"),
 }
 
 
@@ -33,11 +33,11 @@ def recorded() -> Iterator[None]:
     restore("fresh")
     moments.record(PREFIX, MOMENTS)
     yield
-    power.forget_disks(PREFIX)
+    power.delete_disks(PREFIX)
 
 
 @pytest.mark.usefixtures("recorded")
 @pytest.mark.parametrize("moment", moments.cases(MOMENTS))
-def test_a_first_deploy_is_finished_after_a_power_cut(moment: str) -> None:
+def test_first_deploy_is_completed_after_a_power_cut(moment: str) -> None:
     moments.boot(PREFIX, moment)
-    right_then_quiet()
+    deploy_twice()

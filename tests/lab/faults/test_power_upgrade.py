@@ -1,4 +1,4 @@
-"""The plug is pulled at many moments of an upgrade that changes everything; the next deploy finishes it."""
+"""The power is cut at many moments of an upgrade that changes everything; the next deploy completes it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import power
+from tests.lab.checks import deploy_twice
 from tests.lab.faults import moments
 from tests.lab.faults.conftest import Images
 from tests.lab.machine import restore
-from tests.lab.verdict import right_then_quiet
 from tests.lab.watched import Moment
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long]
@@ -18,8 +18,8 @@ PREFIX = "upgrade"
 
 MOMENTS = {
     "engine restarting": Moment(r"Starting operation: Docker \| Configure the engine", 4),
-    "image there": Moment(r"Downloaded newer image for httpd"),
-    "files on their way": Moment(r"Starting operation: Stack \| Write the files", 2),
+    "image pulled": Moment(r"Downloaded newer image for httpd"),
+    "files being written": Moment(r"Starting operation: Stack \| Write the files", 2),
     "recreate begins": Moment(r"hearth-ollama +Recreate"),
     "ollama replaced": Moment(r"hearth-ollama +Recreated"),
     "httpd replaced": Moment(r"hearth-httpd +Recreated"),
@@ -28,7 +28,7 @@ MOMENTS = {
 
 
 def upgrade(images: Images) -> tuple[str, ...]:
-    """Settings by which everything changes: engine, image, files, and both containers."""
+    """Settings that change everything: engine, image, files, and both containers."""
     return *images.upgrade(), 'chat_title="Second"', "proxy_timeout=800", 'ollama_keep_alive="20m"'
 
 
@@ -37,10 +37,10 @@ def recorded(image_registry: Images) -> Iterator[Images]:
     restore("deployed")
     moments.record(PREFIX, MOMENTS, *upgrade(image_registry))
     yield image_registry
-    power.forget_disks(PREFIX)
+    power.delete_disks(PREFIX)
 
 
 @pytest.mark.parametrize("moment", moments.cases(MOMENTS))
-def test_an_upgrade_is_finished_after_a_power_cut(moment: str, recorded: Images) -> None:
+def test_upgrade_is_completed_after_a_power_cut(moment: str, recorded: Images) -> None:
     moments.boot(PREFIX, moment)
-    right_then_quiet(*upgrade(recorded))
+    deploy_twice(*upgrade(recorded))

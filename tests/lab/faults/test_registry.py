@@ -1,14 +1,14 @@
-"""The image registry fails in the ways registries fail: what served goes on, what arrived is kept."""
+"""Typical failures of an image registry: the release stays in service, downloaded parts are kept."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.acceptance.api import call
+from tests.lab.checks import deploy_twice, serves
 from tests.lab.faults.conftest import SECOND_BYTES, VERSION, Images
 from tests.lab.machine import HTTPD_IMAGE, OLLAMA_IMAGE, deploy, listed_on_guest, url
-from tests.lab.registry_fault import Trouble
-from tests.lab.verdict import right_then_quiet, serves
+from tests.lab.registry_fault import Faults
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 
@@ -17,41 +17,41 @@ def containers() -> list[str]:
     return listed_on_guest("sudo docker ps -q --no-trunc")
 
 
-def test_errors_of_the_registry_are_outlasted(images: Images) -> None:
-    images.line.trouble = Trouble(errors=4)
+def test_registry_errors_are_retried(images: Images) -> None:
+    images.line.faults = Faults(errors=4)
     run = deploy(*images.upgrade())
     assert run.code == 0, run.output
-    assert images.line.trouble.errors == 0, "the registry was not asked often enough for this to show anything"
-    print(f"\n4 answers of 500, {images.line.asked} requests in all; upgraded in {run.seconds:.1f} s")
-    right_then_quiet(*images.upgrade())
+    assert images.line.faults.errors == 0, "too few requests to trigger all errors"
+    print(f"\n4 responses with status 500, {images.line.requests} requests in total; upgraded in {run.seconds:.1f} s")
+    deploy_twice(*images.upgrade())
 
 
-def test_a_silent_registry_ends_in_a_sentence_and_the_old_stack_serves(images: Images) -> None:
+def test_silent_registry_ends_the_pull_with_an_error(images: Images) -> None:
     before = containers()
-    images.line.trouble = Trouble(silent=True)
+    images.line.faults = Faults(silent=True)
     run = deploy(*images.upgrade(), "docker_pull_stall_timeout=20", "docker_pull_retries=1")
     assert run.code != 0
     assert "Could not pull image" in run.output, run.output
     assert run.seconds < 240, run.seconds
     assert containers() == before
     serves()
-    print(f"\nthe registry takes calls and never answers: given up after {run.seconds:.1f} s")
-    images.line.trouble = Trouble()
-    right_then_quiet(*images.upgrade())
+    print(f"\nthe registry accepts connections and never responds: gave up after {run.seconds:.1f} s")
+    images.line.faults = Faults()
+    deploy_twice(*images.upgrade())
 
 
-def test_a_layer_that_breaks_off_is_taken_up_again(images: Images) -> None:
-    images.line.trouble = Trouble(cuts=2, keep=SECOND_BYTES // 3)
+def test_interrupted_layer_download_is_resumed(images: Images) -> None:
+    images.line.faults = Faults(cuts=2, keep=SECOND_BYTES // 3)
     run = deploy(*images.upgrade())
     assert run.code == 0, run.output
-    assert images.line.trouble.cuts == 0
+    assert images.line.faults.cuts == 0
     sent = images.line.sent[images.second]
-    print(f"\ncut off twice after {SECOND_BYTES // 3} bytes of {SECOND_BYTES}: {sent} bytes were sent in all")
+    print(f"\ncut off twice after {SECOND_BYTES // 3} bytes of {SECOND_BYTES}: {sent} bytes sent in total")
     assert sent <= 1.5 * SECOND_BYTES, images.line.sent
-    right_then_quiet(*images.upgrade())
+    deploy_twice(*images.upgrade())
 
 
-def test_an_image_that_does_not_exist_leaves_what_serves(images: Images) -> None:
+def test_missing_image_keeps_the_release(images: Images) -> None:
     before = containers()
     run = deploy(*images.upgrade(f"{VERSION}-nosuch"), "docker_pull_retries=1")
     assert run.code != 0
@@ -60,14 +60,14 @@ def test_an_image_that_does_not_exist_leaves_what_serves(images: Images) -> None
     assert containers() == before
     serves()
     print(f"\nrefused after {run.seconds:.1f} s")
-    right_then_quiet()
+    deploy_twice()
 
 
 @pytest.mark.long
-def test_an_image_that_is_no_httpd_is_refused_by_the_trial() -> None:
+def test_image_without_httpd_is_refused_by_the_configuration_test() -> None:
     before = containers()
     run = deploy(f'proxy_image="{OLLAMA_IMAGE}"')
     assert run.code != 0
     assert containers() == before
     assert call(url(), "GET", "/").status == 200
-    right_then_quiet()
+    deploy_twice()

@@ -1,1 +1,1 @@
-"""Hosts that are otherwise than the lab's: where Hearth is promised to run, made as real as the lab can."""
+"""Supported kinds of hosts other than the lab's usual guest, as realistic as the lab allows."""

@@ -1,4 +1,4 @@
-"""A Proxmox-like place: an unprivileged LXC container inside the lab's guest, reached through it by ssh."""
+"""A Proxmox-like host: an unprivileged LXC container inside the lab's guest, reached through it by ssh."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ lxc.net.0.name = eth0
 lxc.net.0.ipv4.address = {ADDRESS}/24
 lxc.net.0.ipv4.gateway = 10.0.3.1
 """
-# What Proxmox's `-features` make of a container. LXC's own profile has not got lxc-pve's cure for runc#4968; so, where
-# Docker is to work, there is none, which comes to the same for Docker.
+# The effects of Proxmox's `-features`. LXC's own profile lacks lxc-pve's fix for runc#4968; so where Docker must work,
+# there is no profile, which is equivalent for Docker.
 _NESTING = "lxc.include = /usr/share/lxc/config/nesting.conf\n"
-# The rule of LXC's generated profile that runc#4968 is about. Since lxc-pve 6.0.5-2, containers with nesting have it no
-# more, as with Debian's LXC.
+# The rule of LXC's generated profile that causes runc#4968. Since lxc-pve 6.0.5-2, containers with nesting no longer
+# have it, as with Debian's LXC.
 _OLD_RULE = "deny /sys/[^fdck]*{,/**} wklx,"
 FEATURES = {
     "nesting": f"{_NESTING}lxc.mount.auto = proc:rw sys:rw cgroup:rw\nlxc.apparmor.profile = unconfined\n",
@@ -47,12 +47,12 @@ FEATURES = {
         f"{_NESTING}lxc.apparmor.profile = generated\nlxc.apparmor.allow_nesting = 1\nlxc.apparmor.raw = {_OLD_RULE}\n"
     ),
 }
-# As pve-container writes it without `keyctl=1`: the call is not there.
+# As pve-container writes it without `keyctl=1`: the system call does not exist.
 _NO_KEYCTL = "2\ndenylist\n[all]\nkeyctl errno 38\n"
 
 
 def ssh_config() -> str:
-    """The text of an ssh configuration that reaches the container through the guest, without an Include."""
+    """The text of an ssh configuration for the container, through the guest, without an Include."""
     directory = state.DIRECTORY
     guest = ssh.configuration(directory, lab.status(must_run=True).forwards["22"])
     return f"""{guest}
@@ -70,7 +70,7 @@ Host {HOST}
 
 
 def inventory_data() -> dict[str, Any]:
-    """The lab's own data, for the container: another way in, and root instead of pi."""
+    """The lab's inventory data, with the container's ssh configuration and root instead of pi."""
     (_, data), *_ = runpy.run_path(str(ROOT / "inventory/lab.py"))["lab"]
     path = state.DIRECTORY / "lxc_ssh_config"
     path.write_text(ssh_config())
@@ -78,7 +78,7 @@ def inventory_data() -> dict[str, Any]:
 
 
 def make() -> None:
-    """The lab's machine is fresh, with a container that was not started; from a snapshot, where there is one."""
+    """A fresh machine with a container that is not started; from a snapshot, if there is one."""
     script = f"{_MAKE.read_text()}\nprintf %s {shlex.quote(_NO_KEYCTL)} >/var/lib/lxc/no-keyctl\n"
     name = f"lxc-{hashlib.sha256(script.encode()).hexdigest()[:8]}"
     if name in lab.status().snapshots:
@@ -92,7 +92,7 @@ def make() -> None:
 
 
 def start(features: str) -> None:
-    """Start the container with one of FEATURES, and wait until it takes commands."""
+    """Start the container with one of FEATURES, and wait until it accepts commands."""
     (state.DIRECTORY / "lxc_known_hosts").unlink(missing_ok=True)
     inventory_data()
     config = shlex.quote(_CONFIG + FEATURES[features])
@@ -102,11 +102,11 @@ def start(features: str) -> None:
         "{ sudo tail -n 40 /var/tmp/lxc.log >&2; exit 1; }",
         timeout=180,
     )
-    wait_until(lambda: in_container("echo it is here", timeout=30) == "it is here", 300, "the container takes commands")
+    wait_until(lambda: in_container("echo ready", timeout=30) == "ready", 300, "the container accepts commands")
 
 
 def in_container(script: str, timeout: int = 120, check: bool = True) -> str:
-    """Run a shell script in the container as root, over ssh, and return its output, stripped."""
+    """Run a shell script in the container as root, over ssh, and return its stripped output."""
     words = ["ssh", "-F", str(state.DIRECTORY / "lxc_ssh_config"), "-o", "BatchMode=yes", HOST, script]
     done = subprocess.run(words, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL)
     assert not check or done.returncode == 0, f"in the container: {script}\n{done.stdout}{done.stderr}"

@@ -1,16 +1,16 @@
 # shellcheck shell=sh
-# On the lab's guest, by root: an LXC container with the guest's own root, as Proxmox makes them (a root of Debian's, no engine).
-# It is not started. Asked for by tests/lab/places/lxc.py.
+# On the lab's guest, by root: creates an LXC container from the guest's root, as Proxmox does (a Debian root without an engine).
+# It is not started. Used by tests/lab/places/lxc.py.
 set -eu
 exec 2>&1
-# Before anything is installed: the container is as fresh as the guest. The kernel and what belongs to it stay here.
+# Before anything is installed: the container is as fresh as the guest. Without the kernel and its files.
 tar --create --file /var/tmp/root.tar --directory / --one-file-system --numeric-owner \
   --exclude=./boot --exclude=./usr/lib/modules --exclude=./var/cache/apt --exclude=./var/tmp/root.tar --exclude='./dev/*' .
 export DEBIAN_FRONTEND=noninteractive
 apt-get -qq -o Acquire::Languages=none update
 apt-get -qq -y --no-install-recommends install lxc uidmap lxcfs apparmor dnsmasq-base nftables </dev/null >/dev/null
 
-# The ids of an unprivileged container, as Proxmox has them.
+# The ids of an unprivileged container, as in Proxmox.
 for file in /etc/subuid /etc/subgid; do
   grep -qs '^root:100000:' $file || echo root:100000:65536 >>$file
 done
@@ -38,7 +38,7 @@ chown -h 100000:100000 $root/etc/hostname $root/etc/hosts $root/etc/fstab $root/
 
 echo 'USE_LXC_BRIDGE="true"' >/etc/default/lxc-net
 systemctl restart lxc-net.service
-# The ports that the lab leads to the guest are the container's.
+# Forward the lab's ports from the guest to the container.
 sysctl -qw net.ipv4.ip_forward=1
 nft -f - <<'RULES'
 table ip to_lxc {

@@ -1,4 +1,4 @@
-"""Debian 12, whose own Docker won't do: the deploy takes Docker's packages, from a stand-in for its repository."""
+"""Debian 12, whose own Docker is too old: the deploy installs Docker's packages, from a replica of its repository."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pytest
 
 import lab
 from hearth.docker.packages import DOCKER_CE
+from tests.lab.checks import refused, serves
 from tests.lab.machine import deploy, on_guest, restore
-from tests.lab.places import place
-from tests.lab.verdict import refused, serves
+from tests.lab.places import steps
 
 pytestmark = [
     pytest.mark.scenario,
@@ -18,14 +18,14 @@ pytestmark = [
 ]
 
 
-def test_a_fresh_host_is_served_from_after_one_deploy() -> None:
+def test_first_deploy_to_a_fresh_host() -> None:
     assert on_guest(". /etc/os-release; echo $ID $VERSION_ID") == "debian 12"
     assert 'has no Compose plugin in its packages; use "docker" or "auto"' in refused('docker_source="distribution"')
-    place.deployed_from_fresh(patience=2400)
+    steps.deployed_from_fresh(timeout=2400)
 
 
-def test_docker_came_from_the_repository_that_the_settings_name() -> None:
-    """Each package is of the repository's version, which Debian has none of, and apt knows where from."""
+def test_docker_is_installed_from_the_configured_repository() -> None:
+    """Each package has a version that only this repository has, and apt lists it as the source."""
     versions = on_guest(f"dpkg-query -W -f '${{Package}} ${{Version}}\\n' {' '.join(DOCKER_CE)}")
     found = dict(line.split() for line in versions.splitlines())
     assert set(found) == set(DOCKER_CE)
@@ -33,30 +33,30 @@ def test_docker_came_from_the_repository_that_the_settings_name() -> None:
     source = on_guest("cat /etc/apt/sources.list.d/docker.sources")
     assert f"URIs: {lab.status().docker_apt_url}/debian\n" in source + "\n"
     assert "Suites: bookworm\n" in source
-    # What apt took was signed by the key that the deploy put there: it refuses unsigned packages, and had no other key.
+    # The packages were signed with the installed key: apt refuses unsigned packages, and had no other key.
     assert "Signed-By: /etc/apt/keyrings/docker.asc" in source
     assert on_guest("dpkg-query -W -f '${db:Status-Status}' docker.io 2>/dev/null || true") in ("", "not-installed")
 
 
-def test_the_second_deploy_changes_nothing() -> None:
-    place.quiet()
+def test_second_deploy_changes_nothing() -> None:
+    steps.quiet()
 
 
-def test_the_acceptance_suite_passes_as_it_is() -> None:
-    place.accepted(patience=2400)
+def test_acceptance_suite_passes() -> None:
+    steps.accepted(timeout=2400)
 
 
-def test_what_was_stopped_is_put_right_there_too() -> None:
+def test_stopped_services_are_started_again() -> None:
     on_guest("sudo systemctl disable --now docker.service docker.socket containerd.service")
     repaired = deploy()
     assert repaired.code == 0, repaired.output
     assert repaired.changed, repaired.output
     serves()
-    place.quiet()
+    steps.quiet()
 
 
-def test_debians_own_docker_is_too_old_and_gives_way() -> None:
-    """With Compose put beside it by hand, which Debian 12 has none of. Then what docs/preflight.md says to do."""
+def test_outdated_docker_of_debian_is_replaced() -> None:
+    """With a manually installed Compose, which Debian 12 lacks; then with the fix of docs/preflight.md."""
     restore("fresh")
     apt = "sudo DEBIAN_FRONTEND=noninteractive apt-get -qq -y"
     source = f"deb [trusted=yes] {lab.status().docker_apt_url}/debian bookworm stable"
@@ -76,4 +76,4 @@ sudo cp -r plugin/usr/libexec/docker/cli-plugins /usr/local/lib/docker/""",
     assert on_guest("sudo docker version -f '{{.Server.Version}}'").startswith("20.")
     assert "the Docker engine is 20." in refused()
     on_guest(f"{apt} remove docker.io </dev/null >/dev/null", timeout=300)
-    place.deployed_from_fresh(patience=2400)
+    steps.deployed_from_fresh(timeout=2400)

@@ -1,4 +1,4 @@
-"""An LXC container as Proxmox makes them: Hearth works in it, or says which setting of Proxmox to change."""
+"""An LXC container as created by Proxmox: Hearth works in it, or names the Proxmox setting to change."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pytest
 
 import lab
 from tests.acceptance.api import call
+from tests.lab.checks import serves
 from tests.lab.machine import Run, deploy, on_guest, url
-from tests.lab.places import lxc, place
-from tests.lab.verdict import serves
+from tests.lab.places import lxc, steps
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.guest("trixie")]
 
@@ -27,7 +27,7 @@ def nothing_was_installed() -> None:
     assert lxc.in_container(traces) == ""
 
 
-def test_the_deploy_the_acceptance_suite_and_a_quiet_second_one() -> None:
+def test_deploy_to_an_lxc_container() -> None:
     lxc.start("nesting")
     first = to_container()
     assert first.code == 0, first.output
@@ -37,12 +37,12 @@ def test_the_deploy_the_acceptance_suite_and_a_quiet_second_one() -> None:
     quiet = to_container()
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output
     assert lxc.in_container("docker info --format '{{.Driver}} {{.CgroupVersion}}'") == "overlay2 2"
-    assert on_guest("command -v docker; true") == "", "it is the container that was deployed to"
+    assert on_guest("command -v docker; true") == "", "the deploy went to the container"
     print(f"\nLXC: deployed in {first.seconds:.1f} s, then quiet in {quiet.seconds:.1f} s")
-    place.accepted(patience=2400, inventory=lxc.INVENTORY)
+    steps.accepted(timeout=2400, inventory=lxc.INVENTORY)
 
 
-def test_without_nesting_nothing_begins() -> None:
+def test_missing_nesting_is_refused() -> None:
     lxc.start("nothing")
     run = to_container()
     assert run.code != 0
@@ -52,7 +52,7 @@ def test_without_nesting_nothing_begins() -> None:
     nothing_was_installed()
 
 
-def test_a_clock_that_is_wrong_is_that_of_the_machine_below() -> None:
+def test_wrong_clock_in_a_container_is_that_of_its_host() -> None:
     lxc.start("nesting")
     on_guest("sudo date -s '+3 days' >/dev/null")
     run = to_container()
@@ -62,8 +62,8 @@ def test_a_clock_that_is_wrong_is_that_of_the_machine_below() -> None:
     nothing_was_installed()
 
 
-def test_apparmor_that_keeps_a_current_docker_from_starting_containers() -> None:
-    """LXC's own generated profile, with the rule that it had in lxc-pve before 6.0.5-2."""
+def test_apparmor_profile_that_blocks_containers_is_refused() -> None:
+    """LXC's generated profile, with the rule of lxc-pve before 6.0.5-2."""
     lxc.start("an old node")
     run = to_container()
     assert run.code != 0

@@ -1,4 +1,4 @@
-"""A kernel that counts no memory for containers, as on a Raspberry Pi; models that can't fit; a restart in a run."""
+"""A kernel without the memory cgroup, as on a Raspberry Pi; models that can't fit; a reboot during a run."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 
 from hearth.boot.memory_cgroup import DISABLE_OPTION
 from hearth.stack.containers import TOO_LIMITED, UNLIMITED
+from tests.lab.checks import deploy_twice
 from tests.lab.machine import ROOT, deploy, on_guest, pyinfra
-from tests.lab.verdict import right_then_quiet
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 
 LIMIT = "sudo docker inspect -f '{{.HostConfig.Memory}}' hearth-httpd"
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
-# The machine is started without a boot loader: its kernel's words are QEMU's to say.
+# The machine has no boot loader: QEMU passes the kernel's arguments.
 UP = """
 import sys
 import lab.qemu
@@ -33,42 +33,42 @@ def lab_command(*words: str) -> None:
 
 
 def boot_with(words: str) -> None:
-    """Shut the machine down, and start it from its disk with more words for its kernel."""
+    """Shut the machine down, and start it from its disk with additional kernel arguments."""
     lab_command("-m", "lab", "down")
     lab_command("-c", UP, words)
     on_guest("systemctl is-system-running --wait || true", timeout=300)
 
 
 @pytest.fixture
-def without_counting(deployed: None) -> Iterator[None]:  # noqa: ARG001 - in this order: the machine is put back first
+def without_memory_cgroup(deployed: None) -> Iterator[None]:  # noqa: ARG001 - in this order: restored first
     boot_with(DISABLE_OPTION)
     yield
-    # What comes next is restored from a snapshot, which brings its own kernel.
+    # The next test restores a snapshot, which includes its kernel.
     lab_command("-m", "lab", "down")
 
 
-@pytest.mark.usefixtures("without_counting")
-def test_limits_that_do_nothing_are_told_and_come_back_with_the_kernel_that_obeys() -> None:
+@pytest.mark.usefixtures("without_memory_cgroup")
+def test_ineffective_limits_are_reported_and_restored_with_the_memory_cgroup() -> None:
     assert "memory" not in on_guest("cat /sys/fs/cgroup/cgroup.controllers").split()
-    repair, quiet = right_then_quiet()
+    repair, quiet = deploy_twice()
     for run in (repair, quiet):
         assert "proxy_memory_limit has no effect: the memory cgroup is off" in run.output
         assert f"Remove {DISABLE_OPTION} from the kernel's command line" in run.output
-    # The engine does not start it with its limit, so that is not all that is said of it.
+    # The engine refuses to start it with its limit, which is reported as well.
     assert f"{TOO_LIMITED}; recreating it" in repair.output
     assert on_guest(LIMIT) == "0"
 
     boot_with("")
     assert "memory" in on_guest("cat /sys/fs/cgroup/cgroup.controllers").split()
-    repair, quiet = right_then_quiet()
+    repair, quiet = deploy_twice()
     assert f"hearth-httpd {UNLIMITED}; recreating it" in repair.output
     assert "has no effect" not in quiet.output
     assert on_guest(LIMIT) == str(256 * 2**20)
 
 
-def test_a_model_that_cannot_fit_is_refused_and_nothing_is_changed() -> None:
+def test_model_that_cannot_fit_is_refused_without_changes() -> None:
     before = on_guest("sudo docker ps --no-trunc -q && sudo sha256sum /opt/hearth/compose.yaml")
-    # Room on the disk is not what is asked here.
+    # The size is small enough for the disk, which is not tested here.
     run = deploy('ollama_models=["llama3.1:70b"]', 'ollama_model_sizes_gb={"llama3.1:70b": 6.5}')
     assert run.code != 0
     assert "llama3.1:70b can't run here: it needs at least 6.8 GB (model 6.5 + context 0.1" in run.output, run.output
@@ -78,8 +78,8 @@ def test_a_model_that_cannot_fit_is_refused_and_nothing_is_changed() -> None:
     assert deploy().changed == ()
 
 
-def test_a_run_that_restarts_the_machine_goes_on_and_holds_it_again(tmp_path: Path) -> None:
-    """The operation by itself, since the lab's machine is no Raspberry Pi and has no boot line."""
+def test_run_with_a_reboot_continues_and_holds_the_lock_again(tmp_path: Path) -> None:
+    """Only the operation, since the lab's machine is not a Raspberry Pi and has no cmdline.txt."""
     file = tmp_path / "restart.py"
     file.write_text(
         "from pyinfra.operations import server\n"
@@ -91,14 +91,14 @@ def test_a_run_that_restarts_the_machine_goes_on_and_holds_it_again(tmp_path: Pa
         "root = root_arguments()\n"
         "acquire_deploy_lock(root)\n"
         "boot.reboot_host(name='Reboot the host', **root)\n"
-        "server.shell(name='Ask the engine', commands=['docker ps'], **root)\n"
+        "server.shell(name='Query the engine', commands=['docker ps'], **root)\n"
         "server.shell(\n"
-        "    name='See that the host is held', commands=['! flock -n /run/hearth-deploy.lock true'], **root\n"
+        "    name='Check that the lock is held', commands=['! flock -n /run/hearth-deploy.lock true'], **root\n"
         ")\n"
     )
     before = on_guest(BOOT_ID)
     run = pyinfra(str(file), timeout=1200)
-    print(f"\na run with a restart in it: {run.seconds:.1f} s")
+    print(f"\na run with a reboot: {run.seconds:.1f} s")
     assert run.code == 0, run.output
     assert on_guest(BOOT_ID) != before
     assert "Reboot the host" in run.changed

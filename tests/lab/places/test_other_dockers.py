@@ -1,4 +1,4 @@
-"""Dockers that Hearth can't share or must not replace: the sentence, and that nothing was changed."""
+"""Docker installations that Hearth can't use or must not replace: the message, and that nothing was changed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import shlex
 import pytest
 
 import lab
+from tests.lab.checks import refused
 from tests.lab.machine import HTTPD_IMAGE, on_guest, restore
-from tests.lab.verdict import refused
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.guest("trixie")]
 
@@ -17,7 +17,7 @@ INSTALL = "sudo DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recom
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _with_a_docker_of_theirs() -> None:
+def _existing_docker() -> None:
     restore("fresh")
     config = shlex.quote(json.dumps({"registry-mirrors": [lab.status(must_run=True).registry_mirror]}))
     on_guest(f"sudo mkdir -p /etc/docker && echo {config} | sudo tee /etc/docker/daemon.json >/dev/null")
@@ -28,19 +28,19 @@ def _with_a_docker_of_theirs() -> None:
     on_guest(f"sudo docker run -d --name old-blog --entrypoint sleep {HTTPD_IMAGE} infinity", timeout=600)
 
 
-def test_a_docker_with_containers_is_not_replaced_by_another() -> None:
+def test_docker_with_running_containers_is_not_replaced() -> None:
     said = refused('docker_source="docker"')
     assert "docker-ce would replace docker.io, which is installed" in said
     assert "stop its running containers (old-blog)" in said
 
 
-def test_a_docker_in_swarm_mode() -> None:
+def test_docker_in_swarm_mode_is_refused() -> None:
     on_guest("sudo docker swarm init --advertise-addr 127.0.0.1")
     assert "Docker is in swarm mode, in which its engine refuses to start with docker_live_restore = True" in refused()
     on_guest("sudo docker swarm leave --force")
 
 
-def test_podman_under_dockers_name() -> None:
-    """Last: it takes the place of Debian's own client."""
+def test_podman_docker_is_refused() -> None:
+    """Last, since it replaces Debian's client."""
     on_guest(f"{INSTALL} podman-docker </dev/null >/dev/null", timeout=900)
     assert "the command `docker` is Podman's (package podman-docker)" in refused()

@@ -1,1 +1,1 @@
-"""Any settings at all: either one clear error, or files that say what the settings said, and nothing else."""
+"""Arbitrary settings: either one clear error, or files that match the settings exactly."""

@@ -1,6 +1,6 @@
-"""The shape of generated files as their own readers see it, and settings of the same shape that are harmless.
+"""The structure of generated files as parsed by their readers, and harmless settings with the same structure.
 
-What was injected would be a directive, a key, an element or a word more than the harmless settings give.
+An injection would add a directive, a key, an element or a word compared with the harmless settings.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hearth.settings.routes import Route
 
 
 def tame(settings: Settings) -> Settings:
-    """Settings that give files of the same shape, with a harmless word for each text in them."""
+    """Settings that result in files of the same structure, with each text replaced by a harmless word."""
     paths = {route.path: _tame_path(route.path, number) for number, route in enumerate(settings.routes)}
     return settings.model_copy(
         update={
@@ -46,7 +46,7 @@ def tame(settings: Settings) -> Settings:
 
 
 def _tame_path(path: str, number: int) -> str:
-    """A path of the same length, so that routes stay in their order: that of their numbers."""
+    """A path of the same length, which keeps the routes in order of their numbers."""
     slash = "/" if path.endswith("/") else ""
     return "/" + (string.digits + string.ascii_letters)[number].ljust(len(path) - 1 - len(slash), "x") + slash
 
@@ -63,20 +63,20 @@ def _tame_route(route: Route, paths: dict[str, str]) -> Route:
 
 
 def keys(document: Any, path: str = "") -> list[str]:
-    """Every place in a document of mappings and lists, without what stands there."""
+    """All paths in a document of mappings and lists, without the values."""
     if isinstance(document, dict):
         return [
-            place
+            key
             for name, value in sorted(document.items())
-            for place in (f"{path}.{name}", *keys(value, f"{path}.{name}"))
+            for key in (f"{path}.{name}", *keys(value, f"{path}.{name}"))
         ]
     if isinstance(document, list):
-        return [place for value in document for place in (f"{path}[]", *keys(value, f"{path}[]"))]
+        return [key for value in document for key in (f"{path}[]", *keys(value, f"{path}[]"))]
     return []
 
 
 def directives(dump: str) -> list[tuple[str, list[str]]]:
-    """What `httpd -D DUMP_CONFIG` says it has read: name and arguments of each directive and section, in order."""
+    """The output of `httpd -D DUMP_CONFIG`: name and arguments of each directive and section, in order."""
     lines = (line.strip() for line in dump.splitlines())
     return [_directive(line) for line in lines if line and not line.startswith("#")]
 
@@ -118,7 +118,7 @@ class Page(HTMLParser):
 
 
 def unlike(script: str, plain: str) -> list[tuple[str, str]]:
-    """Pairs of lines of two shell scripts that differ in more than what single words are."""
+    """Pairs of lines of two shell scripts that differ in the number of words."""
     pairs = list(zip_longest(script.split("\n"), plain.split("\n"), fillvalue=""))
     return [(one, other) for one, other in pairs if one != other and _words(one) != _words(other)]
 

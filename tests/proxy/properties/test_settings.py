@@ -1,6 +1,6 @@
-"""Every value of every setting either gives files that the real programs read as they were meant, or one clear error.
+"""Every value of every setting either results in files that the real programs read as intended, or in one clear error.
 
-Examples are the same in each run; HEARTH_EXAMPLES=5000 tries others, and more.
+Examples are the same in each run; HEARTH_EXAMPLES=5000 uses other and more examples.
 """
 
 from __future__ import annotations
@@ -53,20 +53,20 @@ def parts() -> artefacts.Paths:
 
 @pytest.fixture(scope="module")
 def read_conf(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dump]:
-    """What the real httpd reads in a configuration; fails if it refuses it, or warns."""
+    """Parses a configuration with the real httpd; fails if it refuses it, or warns."""
     settings = shipped_settings(proxy_port=8085)
     with Httpd(parts["roots"] / "httpd", tmp_path_factory.mktemp("httpd"), settings) as web:
 
         @cache
         def read(conf: str) -> list[tuple[str, list[str]]]:
-            # mod_info alone shows what was read.
+            # mod_info is needed to dump the configuration.
             (web.tree / "httpd/trial.conf").write_text(f"LoadModule info_module modules/mod_info.so\n{conf}")
             done = web.execute(
-                "httpd -t -D DUMP_CONFIG -f conf/hearth/trial.conf 2>/tmp/said; code=$?; cat /tmp/said >&2; exit $code"
+                "httpd -t -D DUMP_CONFIG -f conf/hearth/trial.conf 2>/tmp/err; code=$?; cat /tmp/err >&2; exit $code"
             )
-            # Two routes to the same backend share its pool, whose parameters are all the same.
-            said = re.sub(r"(?m)^.*AH01146: Ignoring parameter .*\n", "", web.execute("cat /tmp/said").output)
-            assert (done.code, said) == (0, "Syntax OK\n"), said
+            # Two routes to the same backend share its pool, with the same parameters.
+            errors = re.sub(r"(?m)^.*AH01146: Ignoring parameter .*\n", "", web.execute("cat /tmp/err").output)
+            assert (done.code, errors) == (0, "Syntax OK\n"), errors
             return directives(done.output)
 
         yield read
@@ -74,7 +74,7 @@ def read_conf(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="module")
 def read_compose(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> Read:
-    """What the real Docker Compose reads in a compose.yaml; fails if it refuses it, or warns."""
+    """Parses a compose.yaml with the real Docker Compose; fails if it refuses it, or warns."""
     directory = tmp_path_factory.mktemp("compose")
 
     @cache
@@ -89,7 +89,7 @@ def read_compose(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_settings(read_conf: Dump, read_compose: Read) -> None:
-    seen: Counter[str] = Counter()
+    count: Counter[str] = Counter()
 
     @EXAMPLES
     @given(changed())
@@ -97,22 +97,22 @@ def test_settings(read_conf: Dump, read_compose: Read) -> None:
         try:
             settings = load_settings(defaults() | data, "pi")
         except SettingsError as error:
-            seen["refused"] += 1
-            clear(str(error), data)
+            count["refused"] += 1
+            check_message(str(error), data)
             return
-        seen["taken"] += 1
+        count["accepted"] += 1
         check_conf(settings, read_conf)
         check_compose(settings, read_compose)
         check_page(settings)
 
     run()
-    # Else it shows little.
-    assert seen["taken"] > seen.total() / 3, seen
-    assert seen["refused"] > seen.total() / 10, seen
+    # Otherwise the test shows little.
+    assert count["accepted"] > count.total() / 3, count
+    assert count["refused"] > count.total() / 10, count
 
 
-def clear(message: str, data: dict[str, Any]) -> None:
-    """A line for each error, which names a setting."""
+def check_message(message: str, data: dict[str, Any]) -> None:
+    """Each line is an error that names a setting."""
     names = [*Settings.model_fields, *data, *map(repr, data)]
     for line in message.split("\n"):
         assert line.startswith("pi: "), message
@@ -165,7 +165,7 @@ def check_compose(settings: Settings, read: Read) -> None:
     if settings.ollama_models_dir:
         [models] = [one["source"] for one in ollama["volumes"] if one["target"] == "/root/.ollama"]
         assert models == settings.ollama_models_dir
-    # Everything else is as the template has it: Compose put nothing of its environment into it.
+    # Everything else is as in the template: Compose substituted no environment variables.
     assert "$" not in json.dumps(yaml.safe_load(text)).replace("$$", ""), text
 
 

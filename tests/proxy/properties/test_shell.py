@@ -1,4 +1,4 @@
-"""Texts that reach a shell stay the words they were, and no settings make scripts with more words than others."""
+"""Texts reach a shell as single unchanged words, whatever the settings."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ QUICK = profile(
     suppress_health_check=list(HealthCheck),
 )
 WORD = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
-SAYABLE = [word for word in HOSTILE if "\0" not in word and "\ud800" not in word]
+PASSABLE = [word for word in HOSTILE if "\0" not in word and "\ud800" not in word]
 
 
 @QUICK
-@given(st.lists(st.one_of(WORD, st.sampled_from(SAYABLE)), min_size=1, max_size=5))
-@example(SAYABLE)
-def test_words_arrive_as_they_were(said: list[str]) -> None:
+@given(st.lists(st.one_of(WORD, st.sampled_from(PASSABLE)), min_size=1, max_size=5))
+@example(PASSABLE)
+def test_arguments_reach_the_shell_unchanged(words: list[str]) -> None:
     for shell in ("sh", "bash"):
-        # As pyinfra does it: the command is itself a word of a shell's command line.
-        command = quote(shell, "-c", f"printf '%s\\0' {quote(*said)}")
+        # As in pyinfra: the command is itself a word of a shell's command line.
+        command = quote(shell, "-c", f"printf '%s\\0' {quote(*words)}")
         done = subprocess.run(["sh", "-c", command], capture_output=True, timeout=20, check=True)
-        assert done.stdout.decode().split("\0")[:-1] == said
+        assert done.stdout.decode().split("\0")[:-1] == words
 
 
 def scripts(settings: Settings) -> dict[str, str]:
-    """Every script that is made with texts of the settings, by what it does."""
+    """Every script that contains texts from the settings, by purpose."""
     paths = sorted(render_tree(settings))
     tasks = [Task(model, "pull") for model in settings.ollama_models]
     refused = refuse_script(settings, tuple(paths), "somebody")
@@ -93,7 +93,7 @@ def test_scripts(data: dict[str, Any]) -> None:
 
 @QUICK
 @given(changed())
-def test_the_engine_s_configuration(data: dict[str, Any]) -> None:
+def test_engine_configuration(data: dict[str, Any]) -> None:
     settings = assumed_valid(data)
     read = json.loads(dump_config(wanted_config(settings, {})))
     assert read.get("registry-mirrors", []) == list(settings.docker_registry_mirrors)

@@ -1,4 +1,4 @@
-"""Values of settings, from sensible to hostile, for hypothesis."""
+"""Values of settings for hypothesis, from sensible to hostile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Values = st.SearchStrategy[Any]
 # Without the phase that explains failures, which takes minutes here.
 PHASES = (Phase.explicit, Phase.generate, Phase.shrink)
 
-# What ends a quotation, a line, an element or a word somewhere: in httpd.conf, YAML, Compose, sh, HTML, JSON, Jinja.
+# Texts that end a quotation, line, element or word in httpd.conf, YAML, Compose, sh, HTML, JSON or Jinja.
 HOSTILE = [
     *(
         "",
@@ -108,7 +108,7 @@ ANYTHING = st.recursive(
 
 
 def mixed(text: Values) -> Values:
-    """The text; once in a while with something hostile at its end, at its beginning, or in its midst."""
+    """The text, sometimes with something hostile at the end, at the beginning or in the middle."""
     cut = st.tuples(text, st.sampled_from(HOSTILE), st.integers(0, 40)).map(
         lambda t: t[0][: t[2]] + t[1] + t[0][t[2] :]
     )
@@ -185,7 +185,7 @@ SOME: dict[str, Values] = {
 
 
 def like(value: Any) -> Values:
-    """Values of the kind of a default, for settings that have none of their own above."""
+    """Values of a default's type, for settings that are not listed above."""
     if isinstance(value, bool):
         return st.booleans()
     if isinstance(value, int | float):
@@ -199,7 +199,7 @@ def like(value: Any) -> Values:
 
 @st.composite
 def changed(draw: st.DrawFn) -> dict[str, Any]:
-    """Some settings, by name: most of them of the right kind, at times one of any kind, or one that does not exist."""
+    """Some settings by name, mostly with the right type, sometimes with any type or an unknown name."""
     known = defaults()
     names = draw(st.lists(st.sampled_from(sorted(known)), min_size=1, max_size=5, unique=True))
     data = {name: draw(SOME.get(name, like(known[name]))) for name in names}

@@ -1,1 +1,1 @@
-"""Outputs of real systems that no lab has, as their owners published them. Each says where."""
+"""Published outputs of real systems that the lab does not have, with their sources."""

@@ -1,10 +1,10 @@
-"""What real Raspberry Pis print, as published; with each, where."""
+"""Published outputs of real Raspberry Pis, with their sources."""
 
 from __future__ import annotations
 
 # --- /proc/cmdline --------------------------------------------------------------------------------
 
-# Pi 5, Raspberry Pi OS bookworm, kernel 6.12.34+rpt-rpi-2712. The firmware's own words come first, those of cmdline.txt
+# Pi 5, Raspberry Pi OS bookworm, kernel 6.12.34+rpt-rpi-2712. The firmware's options come first, those of cmdline.txt
 # after two spaces. https://github.com/raspberrypi/linux/issues/6980 (2025-07-29). This kernel does count memory (cgroup
 # 2), and /proc/cgroups (cgroup 1) does not show it: see CGROUPS_WITHOUT_V1.
 CMDLINE_ENABLED = (
@@ -13,7 +13,7 @@ CMDLINE_ENABLED = (
     "vc_mem.mem_base=0x3fc00000 vc_mem.mem_size=0x40000000  cgroup_memory=1 cgroup_enable=memory "
     "console=ttyAMA10,115200 console=tty1 root=PARTUUID=4d8097e2-02 rootfstype=ext4 fsck.repair=yes rootwait"
 )
-# Pi 5, Ubuntu Server 25.10, kernel 6.17.0-1003-raspi: the firmware's word alone.
+# Pi 5, Ubuntu Server 25.10, kernel 6.17.0-1003-raspi: only the firmware's option.
 # https://github.com/raspberrypi/firmware/issues/2007 (2025-12-11)
 CMDLINE_DISABLED = (
     "reboot=w coherent_pool=1M 8250.nr_uarts=1 pci=pcie_bus_safe cgroup_disable=memory numa_policy=interleave "
@@ -30,7 +30,7 @@ CMDLINE_NOT_OBEYED = (
     "root=PARTUUID=0008f858-02 rw rootwait console=ttyAMA4,115200 console=tty1 rootfstype=ext4 fsck.repair=yes "
     "kgdboc=ttyAMA4,115200 cpufreq.default_governor=performance net.ifnames=0 cgroup_memory=1 cgroup_enable=memory"
 )
-# Pi 5, a device tree whose own words come last. https://github.com/raspberrypi/linux/issues/6980 (2025-07-30)
+# Pi 5, a device tree whose options come last. https://github.com/raspberrypi/linux/issues/6980 (2025-07-30)
 CMDLINE_OVERRULED = (
     "reboot=w coherent_pool=1M 8250.nr_uarts=1 pci=pcie_bus_safe numa_policy=interleave nvme.max_host_mem_size_mb=0  "
     "numa=fake=8 system_heap.max_order=0 smsc95xx.macaddr=D8:3A:DD:83:E8:F1 vc_mem.mem_base=0x3fc00000 "
@@ -44,7 +44,7 @@ CMDLINE_OVERRULED = (
 # Pi 5, and a machine with the memory controller. https://github.com/coder/clistat/issues/3 (2025-03-06)
 CONTROLLERS_WITHOUT_MEMORY = "cpuset cpu io pids"
 CONTROLLERS_WITH_MEMORY = "cpuset cpu io memory hugetlb pids rdma misc"
-# Pi 5, kernel 6.12.34, where cgroup 1 has no memory controller, whatever cgroup 2 has.
+# Pi 5, kernel 6.12.34, where cgroup 1 has no memory controller, regardless of cgroup 2.
 # https://github.com/raspberrypi/linux/issues/6980 (2025-07-29)
 CGROUPS_WITHOUT_V1 = """#subsys_name\thierarchy\tnum_cgroups\tenabled
 cpuset\t0\t70\t1
@@ -72,7 +72,7 @@ BOOT_LINE_UBUNTU = (
     "rootwait fixrtc cfg80211.ieee80211_regdom=GB"
 )
 
-# --- /etc/os-release, and what the programs are -----------------------------------------------------
+# --- /etc/os-release, and the programs' architecture--------------------------------------------------
 
 # Raspberry Pi OS bookworm, 64 bits. https://github.com/raspberrypi/bookworm-feedback/issues/348 (2024-12-31)
 OS_RELEASE_BOOKWORM = """PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
@@ -123,11 +123,11 @@ PAGE_SIZE_PI_5 = "16384"
 
 # --- vcgencmd -----------------------------------------------------------------------------------------
 
-# Each: get_throttled, measure_temp. A Pi 3 with a weak supply, later and at that moment.
+# Each: get_throttled, measure_temp. A Pi 3 with a weak supply, afterwards and at that moment.
 # https://github.com/raspberrypi/firmware/issues/615 (2016-06-11)
 FIRMWARE_WAS_WEAK = ("throttled=0x50000", "temp=38.6'C")
 FIRMWARE_WEAK = ("throttled=0x50005", "temp=38.6'C")
-# Nothing wrong. https://github.com/duckietown/Software/issues/358 (2018-09-27)
+# No problem. https://github.com/duckietown/Software/issues/358 (2018-09-27)
 FIRMWARE_WELL = ("throttled=0x0", "temp=62.3'C")
 # The soft temperature limit was reached. https://github.com/raspberrypi/linux/issues/2367 (2020-08-11); no temperature
 # was published with it.

@@ -1,4 +1,4 @@
-"""The docs hold together: links lead somewhere, decisions are numbered and indexed, the README stays short."""
+"""The docs are consistent: links are valid, decisions are numbered and indexed, the README is short."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.shipped import PROJECT
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-# A page that code, settings or other texts name: `docs/tls.md`, `docs/doctor.md#id`, `docs/decisions/0003`.
+# References to pages in code, settings or other texts: `docs/tls.md`, `docs/doctor.md#id`, `docs/decisions/0003`.
 NAMED = re.compile(r"(?<![\w/.-])docs/(?:decisions/\d{4}|[a-z-]+\.md)")
 DECISION = re.compile(r"# (\d{4}): (.+)\n\n(\d{4}-\d\d-\d\d) · ((?:Accepted|Superseded by ).*)\n")
 
@@ -25,14 +25,14 @@ DECISIONS = [name for name in PAGES if re.match(r"docs/decisions/\d", name)]
 
 @cache
 def anchors(page: Path) -> set[str]:
-    """Anchors of a page's headings, as GitHub makes them."""
+    """Anchors of a page's headings, as on GitHub."""
     headings = HEADING.findall(FENCE.sub("", page.read_text()))
     words = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower() for heading in headings]
     return {re.sub(r"[^\w\- ]", "", word).replace(" ", "-") for word in words}
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_links_lead_somewhere(name: str) -> None:
+def test_links_are_valid(name: str) -> None:
     page = PROJECT / name
     wrong = []
     for target in LINK.findall(FENCE.sub("", page.read_text())):
@@ -45,7 +45,7 @@ def test_links_lead_somewhere(name: str) -> None:
     assert wrong == []
 
 
-def test_pages_that_code_and_settings_name_exist() -> None:
+def test_pages_named_in_code_and_settings_exist() -> None:
     wrong = []
     for name in repository_files(PROJECT, "*.py", "*.md", "*.j2", "*.bash", "*.sh", "*.js", "*.yml", "Makefile"):
         for page in NAMED.findall((PROJECT / name).read_text()):
@@ -61,7 +61,7 @@ def test_every_page_is_in_the_index() -> None:
     assert [name for name in pages if f"]({name})" not in index] == []
 
 
-def test_decisions_are_numbered_without_gaps_and_have_a_title_a_date_and_a_status() -> None:
+def test_decisions_have_consecutive_numbers_and_complete_headers() -> None:
     assert [int(name.split("/")[2][:4]) for name in DECISIONS] == [*range(1, len(DECISIONS) + 1)]
     for name in DECISIONS:
         head = DECISION.match((PROJECT / name).read_text())
@@ -69,7 +69,7 @@ def test_decisions_are_numbered_without_gaps_and_have_a_title_a_date_and_a_statu
         assert head[1] == name.split("/")[2][:4], name
 
 
-def test_the_index_of_decisions_repeats_them() -> None:
+def test_index_of_decisions_is_complete() -> None:
     index = (PROJECT / "docs/decisions/README.md").read_text()
     for name in DECISIONS:
         head = DECISION.match((PROJECT / name).read_text())
@@ -77,5 +77,5 @@ def test_the_index_of_decisions_repeats_them() -> None:
         assert f"| [{head[1]}]({Path(name).name}) | {head[2]} | {head[3]} | {head[4]} |" in index
 
 
-def test_the_readme_is_short() -> None:
+def test_readme_is_short() -> None:
     assert len((PROJECT / "README.md").read_text().splitlines()) <= 150

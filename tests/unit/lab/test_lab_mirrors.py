@@ -1,4 +1,4 @@
-"""Deriving the lab's package sources from a machine's own. Addresses are made up."""
+"""The lab's package sources, derived from the machine's. Addresses are fictitious."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 """
 
 
-def test_deb822_file_gives_the_suites_of_the_lab() -> None:
+def test_deb822_file_with_the_labs_suites() -> None:
     found = mirrors.choose(mirrors.parse_deb822(DEB822)).sources()
     assert "URIs: http://mirror.example/debian\nSuites: trixie trixie-updates\n" in found
     assert "URIs: http://mirror.example/debian-security\nSuites: trixie-security\n" in found
     assert "bookworm" not in found
 
 
-def test_one_line_format_gives_the_same() -> None:
+def test_one_line_format_has_the_same_result() -> None:
     text = """
     # deb http://mirror.example/off bookworm main
     deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://mirror.example/debian bookworm main
@@ -46,31 +46,31 @@ def test_one_line_format_gives_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "foreign",
+    "entry",
     [
         "deb [signed-by=/etc/apt/keyrings/docker.asc] https://packages.example/linux/debian bookworm stable",
         "deb [signed-by=/etc/apt/keyrings/vendor.gpg] https://apt.vendor.example bookworm main",
         "deb https://packages.example/pgdg bookworm-pgdg main",
     ],
 )
-def test_other_peoples_archives_are_not_taken_for_debian(foreign: str) -> None:
+def test_third_party_archives_are_not_mistaken_for_debian(entry: str) -> None:
     with pytest.raises(LabError, match="No Debian archive"):
-        mirrors.choose(mirrors.parse_one_line(foreign))
+        mirrors.choose(mirrors.parse_one_line(entry))
 
 
-def test_disabled_and_source_only_stanzas_do_not_count() -> None:
+def test_disabled_and_source_only_stanzas_are_ignored() -> None:
     off = DEB822.replace("Types: deb\n", "Enabled: no\nTypes: deb\n")
     assert [entry.suite for entry in mirrors.parse_deb822(off)] == ["bookworm-security"]
     assert mirrors.parse_deb822(DEB822.replace("Types: deb deb-src", "Types: deb-src"))[-1].suite == "bookworm-updates"
 
 
-def test_a_key_written_into_the_file_survives() -> None:
+def test_embedded_key_is_kept() -> None:
     key = "Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\n -----END PGP PUBLIC KEY BLOCK-----\n"
     text = f"Types: deb\nURIs: http://mirror.example/debian\nSuites: trixie\nComponents: main\n{key}"
     assert key.replace("Signed-By:", "Signed-By: ") in mirrors.choose(mirrors.parse_deb822(text)).sources()
 
 
-def test_the_keyring_has_a_path_that_every_release_knows() -> None:
+def test_keyring_path_exists_in_every_release() -> None:
     """As in Debian 13's own file."""
     trixie = DEB822.replace("bookworm", "trixie").replace("keyring.gpg", "keyring.pgp")
     found = mirrors.choose(mirrors.parse_deb822(trixie)).sources("bookworm")
@@ -88,7 +88,7 @@ def test_updates_can_be_left_out() -> None:
     assert "-security" not in alone
 
 
-def test_source_indexes_of_several_suites_come_from_the_archive_that_has_them() -> None:
+def test_source_indexes_come_from_the_archive_of_each_suite() -> None:
     chosen = mirrors.choose(mirrors.parse_deb822(DEB822))
     main, security = chosen.source_indexes(["trixie", "trixie-security", "sid"]).split("\n\n")
     assert "Types: deb-src\n" in main

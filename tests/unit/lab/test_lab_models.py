@@ -1,4 +1,4 @@
-"""The tiny models' token tables, followed as the model would follow them."""
+"""The tiny models' token tables, evaluated like a model does."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 from lab import models
 
 
-def said(name: str, limit: int) -> str:
-    """What the model answers, by its table alone, up to `limit` tokens."""
+def reply(name: str, limit: int) -> str:
+    """The model's reply according to its table, up to `limit` tokens."""
     table = models.table(name)
     token, text = table.following[0], ""
     for _ in range(limit):
@@ -19,17 +19,17 @@ def said(name: str, limit: int) -> str:
     return text
 
 
-def test_tinyllama_says_its_sentence_and_ends() -> None:
-    assert said("tinyllama", 1000) == models.TINYLLAMA_SENTENCE
+def test_tinyllama_replies_with_its_sentence_and_ends() -> None:
+    assert reply("tinyllama", 1000) == models.TINYLLAMA_SENTENCE
 
 
-def test_tinystory_goes_round_until_it_is_stopped() -> None:
+def test_tinystory_repeats_until_it_is_stopped() -> None:
     words = len(models.TINYSTORY_SENTENCE.split())
-    assert said("tinystory", 3 * words) == " ".join([models.TINYSTORY_SENTENCE] * 3)
+    assert reply("tinystory", 3 * words) == " ".join([models.TINYSTORY_SENTENCE] * 3)
 
 
 @pytest.mark.parametrize("sentence", [models.TINYLLAMA_SENTENCE, models.TINYSTORY_SENTENCE])
-def test_no_word_comes_twice(sentence: str) -> None:
+def test_words_are_unique(sentence: str) -> None:
     assert len(set(sentence.split())) == len(sentence.split())
 
 
@@ -41,13 +41,13 @@ def test_the_table_fits_the_model(name: str) -> None:
     assert set(table.dimension) == set(table.following)
     assert table.tokens[: len(models.SPECIAL)] == models.SPECIAL
     assert table.tokens[len(models.SPECIAL) + 255] == "<0xFF>"
-    # Whatever a prompt ends in, the template's last space leads to the first word.
+    # After any prompt, the template's final space leads to the first word.
     assert models.TEMPLATE.endswith(" ")
     assert "▁" not in table.tokens
 
 
-def test_the_embedding_model_tells_texts_apart() -> None:
-    """One dimension for each token. It is not among the models that are deployed by default, which all talk."""
+def test_embedding_model_distinguishes_texts() -> None:
+    """It has one dimension per token. It is not deployed by default: all of those are chat models."""
     tokens = models.embedding_tokens()
     assert len(set(tokens)) == len(tokens) <= models.EMBEDDING_WIDTH
     assert tokens[: len(models.EMBEDDING_SPECIAL)] == models.EMBEDDING_SPECIAL

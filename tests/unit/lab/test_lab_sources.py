@@ -1,4 +1,4 @@
-"""`python -m lab sources`: what it finds out about archives and indexes that lack something."""
+"""`python -m lab sources`, with archives and indexes that lack something."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def _publish(root: Path, suite: str, version: str, served: bool) -> None:
 
 
 @pytest.fixture
-def hello(stand_in: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An archive that this machine takes for its mirror; the root that it serves."""
-    root, address = stand_in
+def hello(file_server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An archive that is this machine's mirror; the root that it serves."""
+    root, address = file_server
     mirror = Mirrors(Entry(address, "trixie", ("main",)))
     monkeypatch.setattr(mirrors, "of_this_machine", lambda: mirror)
-    # What is published here is not signed.
+    # This archive is not signed.
     monkeypatch.setattr(
         Mirrors, "sources", lambda self, suite="trixie", updates=True: _unsigned(self.main.uri, suite, updates)
     )
@@ -54,51 +54,53 @@ def _unsigned(address: str, suite: str, updates: bool) -> str:
     return f"Types: deb\nURIs: {address}\nSuites: {suites}\nComponents: main\nTrusted: yes\n"
 
 
-def _ask(tmp_path: Path, pool: ThreadPoolExecutor) -> sources.Answer:
+def _check(tmp_path: Path, pool: ThreadPoolExecutor) -> sources.Result:
     return sources.packages(sources.Indexes(tmp_path), sources.Root("guest", "trixie", ("hello",)), pool)
 
 
-def test_packages_that_are_served(tmp_path: Path, hello: Path, pool: ThreadPoolExecutor) -> None:
+def test_served_packages(tmp_path: Path, hello: Path, pool: ThreadPoolExecutor) -> None:
     _publish(hello, "trixie", "1.0-1", served=True)
     _publish(hello, "trixie-updates", "1.0-2", served=True)
-    answer = _ask(tmp_path, pool)
-    assert (answer.state, answer.text) == (sources.OK, "1 files of trixie, 0 MB")
+    result = _check(tmp_path, pool)
+    assert (result.state, result.text) == (sources.OK, "1 files of trixie, 0 MB")
 
 
-def test_an_update_that_is_not_served_leads_to_the_release_alone(
+def test_release_without_updates_is_used_if_an_update_is_not_served(
     tmp_path: Path, hello: Path, pool: ThreadPoolExecutor
 ) -> None:
     _publish(hello, "trixie", "1.0-1", served=True)
     _publish(hello, "trixie-updates", "1.0-2", served=False)
-    answer = _ask(tmp_path, pool)
-    assert answer.state == sources.INSTEAD
-    assert answer.text == "1 files of trixie without its updates, 0 MB; hello_1.0-2_amd64.deb is not served (404)"
+    result = _check(tmp_path, pool)
+    assert result.state == sources.INSTEAD
+    assert result.text == "1 files of trixie without its updates, 0 MB; hello_1.0-2_amd64.deb is not served (404)"
 
 
-def test_a_package_that_nobody_serves(tmp_path: Path, hello: Path, pool: ThreadPoolExecutor) -> None:
+def test_package_that_is_not_served(tmp_path: Path, hello: Path, pool: ThreadPoolExecutor) -> None:
     _publish(hello, "trixie", "1.0-1", served=False)
     _publish(hello, "trixie-updates", "1.0-2", served=False)
-    answer = _ask(tmp_path, pool)
-    assert answer.state == sources.MISSING
-    assert "hello_1.0-1_amd64.deb is not served (404)" in answer.text
+    result = _check(tmp_path, pool)
+    assert result.state == sources.MISSING
+    assert "hello_1.0-1_amd64.deb is not served (404)" in result.text
 
 
-def test_a_file_of_another_size(stand_in: tuple[Path, str]) -> None:
-    root, address = stand_in
+def test_file_with_a_different_size(file_server: tuple[Path, str]) -> None:
+    root, address = file_server
     (root / "file").write_bytes(b"12345")
     assert archive.problem_at(f"{address}/file", 5) == ""
-    assert archive.problem_at(f"{address}/file", 6) == "served with 5 bytes where the index says 6"
-    assert archive.problem_at("http://127.0.0.1:9/file").startswith("no answer (")
+    assert archive.problem_at(f"{address}/file", 6) == "served with 5 bytes instead of 6 as in the index"
+    assert archive.problem_at("http://127.0.0.1:9/file").startswith("no response (")
 
 
-def test_what_the_recipes_install_is_asked_for() -> None:
-    asked = {root.what: root for root in sources.roots()}
-    assert {"systemd-sysv", "openssh-server", "linux-image-cloud-amd64"} <= set(asked["guest, and Docker in it"].names)
-    assert "linux-image-cloud-arm64" in asked["guest (arm64)"].names
-    assert "bash" in asked["base of the images"].names
+def test_packages_of_the_recipes_are_checked() -> None:
+    checked = {root.what: root for root in sources.roots()}
+    assert {"systemd-sysv", "openssh-server", "linux-image-cloud-amd64"} <= set(
+        checked["guest, and Docker in it"].names
+    )
+    assert "linux-image-cloud-arm64" in checked["guest (arm64)"].names
+    assert "bash" in checked["base of the images"].names
 
 
-def test_this_machines_packages_are_those_of_its_script() -> None:
+def test_packages_of_this_machine_are_those_of_its_script() -> None:
     [rest, qemu] = sources.machine("ID=debian\nVERSION_CODENAME=bookworm\n")
     assert qemu.suite == "bookworm+backports"
     assert set(qemu.names) == {"qemu-system-x86", "qemu-utils"}
@@ -115,7 +117,7 @@ Some_Thing==1.0 ; sys_platform == 'win32' --hash=sha256:{two}
 """
 
 
-def test_pins_are_read() -> None:
+def test_pins_are_parsed() -> None:
     one, two = "1" * 64, "2" * 64
     rich, thing = python_index.pins(REQUIREMENTS.format(one=one, two=two))
     assert rich == python_index.Pin("rich", "13.9.4", frozenset({one, two}))
@@ -123,9 +125,9 @@ def test_pins_are_read() -> None:
 
 
 @pytest.fixture
-def index(stand_in: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, str]]:
-    """A Python package index without packages, which pip is set up with."""
-    root, address = stand_in
+def index(file_server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, str]]:
+    """An empty Python package index that pip is configured with."""
+    root, address = file_server
     (root / "simple").mkdir()
     monkeypatch.setenv("PIP_INDEX_URL", f"{address}/simple")
     python_index._index.cache_clear()
@@ -133,14 +135,14 @@ def index(stand_in: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> Iterat
     python_index._index.cache_clear()
 
 
-def test_a_pinned_python_package(index: tuple[Path, str]) -> None:
+def test_pinned_python_package(index: tuple[Path, str]) -> None:
     root, _ = index
     pin = python_index.Pin("Some_Thing", "1.0", frozenset({"1" * 64}))
-    assert python_index.problem(pin) == "the index answers 404"
+    assert python_index.problem(pin) == "the index responds with 404"
     page = root / "simple/some-thing/index.html"
     page.parent.mkdir()
     page.write_text(f'<a href="../../files/some_thing-1.0.tar.gz#sha256={"2" * 64}">some_thing-1.0.tar.gz</a>')
-    assert python_index.problem(pin) == "the index has 1 files, and none with a pinned checksum"
+    assert python_index.problem(pin) == "the index has 1 files, none with a pinned checksum"
     page.write_text(f'<a href="../../files/some_thing-1.0.tar.gz#sha256={"1" * 64}">some_thing-1.0.tar.gz</a>')
     assert python_index.problem(pin) == "not served (404)"
     (root / "files").mkdir()
@@ -148,18 +150,18 @@ def test_a_pinned_python_package(index: tuple[Path, str]) -> None:
     assert python_index.problem(pin) == ""
 
 
-def test_a_pinned_python_package_is_fetched_only_as_it_was_pinned(index: tuple[Path, str], tmp_path: Path) -> None:
+def test_fetched_python_package_must_have_the_pinned_checksum(index: tuple[Path, str], tmp_path: Path) -> None:
     root, _ = index
     target = tmp_path / "fetched"
     pin = python_index.Pin("thing", "1.0", frozenset({hashlib.sha256(b"as it was").hexdigest()}))
-    with pytest.raises(LabError, match=r"thing 1\.0 can't be fetched: the index answers 404"):
+    with pytest.raises(LabError, match=r"thing 1\.0 could not be fetched: the index responds with 404"):
         python_index.fetch(pin, target)
     (root / "simple/thing").mkdir()
     (root / "simple/thing/index.html").write_text(f'<a href="thing.tar.gz#sha256={next(iter(pin.sums))}">thing</a>')
-    with pytest.raises(LabError, match=r"thing 1\.0: the index answers 404"):
+    with pytest.raises(LabError, match=r"thing 1\.0: the index responds with 404"):
         python_index.fetch(pin, target)
     (root / "simple/thing/thing.tar.gz").write_bytes(b"another")
-    with pytest.raises(LabError, match="another checksum than the pinned one"):
+    with pytest.raises(LabError, match="checksum of the file in the index is not the pinned one"):
         python_index.fetch(pin, target)
     assert not target.exists()
     (root / "simple/thing/thing.tar.gz").write_bytes(b"as it was")
@@ -167,26 +169,26 @@ def test_a_pinned_python_package_is_fetched_only_as_it_was_pinned(index: tuple[P
     assert target.read_bytes() == b"as it was"
 
 
-def test_both_forms_of_an_index_are_read() -> None:
+def test_both_formats_of_an_index_are_parsed() -> None:
     text = json.dumps({"files": [{"url": "https://files.example/a.whl", "hashes": {"sha256": "1" * 64}}]})
     assert python_index._files(text, "application/vnd.pypi.simple.v1+json") == [
         ("https://files.example/a.whl", "1" * 64)
     ]
 
 
-def test_the_go_that_a_module_wants() -> None:
-    assert go_modules.wanted_go("module x\n\ngo 1.24.1\n") == "1.24.1"
-    assert go_modules.wanted_go("module x\n\ngo 1.23\n\ntoolchain go1.25.3\n") == "1.25.3"
+def test_required_go_of_a_module() -> None:
+    assert go_modules.required_go("module x\n\ngo 1.24.1\n") == "1.24.1"
+    assert go_modules.required_go("module x\n\ngo 1.23\n\ntoolchain go1.25.3\n") == "1.25.3"
 
 
-def test_a_go_module(stand_in: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    root, address = stand_in
+def test_go_module(file_server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    root, address = file_server
     monkeypatch.setattr(builder, "go_settings", lambda: {"GOPROXY": f"{address},direct"})
     module, files = "example.org/program", root / "example.org/program/@v"
-    assert go_modules.problem(module, "1.0.0", "1.24") == "the module proxy answers 404"
+    assert go_modules.problem(module, "1.0.0", "1.24") == "the module proxy responds with 404"
     files.mkdir(parents=True)
     (files / "v1.0.0.mod").write_text("module example.org/program\n\ngo 1.25.0\n")
-    assert go_modules.problem(module, "1.0.0", "1.24") == "it wants Go 1.25.0, which is not served (404)"
+    assert go_modules.problem(module, "1.0.0", "1.24") == "it requires Go 1.25.0, which is not served (404)"
     assert go_modules.problem(module, "1.0.0", "1.25.0") == "not served (404)"
     (files / "v1.0.0.zip").write_bytes(b"")
     assert go_modules.problem(module, "1.0.0", "1.25.0") == ""

@@ -1,4 +1,4 @@
-"""What became of each scenario is kept as they end, and counts for the same product alone."""
+"""The result of each scenario is recorded when it ends, and is only valid for the same product."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_the_last_run_counts(file: Path) -> None:
+def test_last_run_counts(file: Path) -> None:
     assert record.last() == {}
     for passed in (False, True):
-        record.keep("tests/lab/test_a.py::test_x[1]", passed, 61.24, "abc")
+        record.add("tests/lab/test_a.py::test_x[1]", passed, 61.24, "abc")
     (ran,) = record.last().values()
     assert (ran.passed, ran.seconds, ran.product, ran.file) == (True, 61.2, "abc", "test_a.py")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\dZ", ran.ended)
     assert len(file.read_text().splitlines()) == 2
 
 
-def test_the_table_counts_what_failed_too() -> None:
+def test_table_includes_failures() -> None:
     runs = [
         record.Ran("tests/lab/faults/test_b.py::test_y", True, 100, "2026-11-21T10:00Z", "abc"),
         record.Ran("tests/lab/faults/test_b.py::test_z", False, 80, "2026-11-22T10:00Z", "abc"),
@@ -56,14 +56,14 @@ def test_the_table_counts_what_failed_too() -> None:
     ]
 
 
-def test_the_product_is_what_a_deploy_is_made_of() -> None:
+def test_product_is_a_hash_of_what_a_deploy_uses() -> None:
     assert re.fullmatch("[0-9a-f]{12}", record.product())
     assert record.product() == record.product()
 
 
 @pytest.mark.usefixtures("file")
-def test_a_run_is_gone_on_with(pytester: pytest.Pytester) -> None:
-    """What failed, was skipped, or ran with another product runs again; what passed does not."""
+def test_run_is_resumed(pytester: pytest.Pytester) -> None:
+    """Tests that failed, were skipped, or ran with another product run again; tests that passed do not."""
     pytester.makeini("[pytest]\nmarkers = scenario")
     pytester.makepyfile(test_it=SCENARIOS)
     words = ("-p", "tests.lab.conftest", "-p", "no:cacheprovider", "test_it.py")
@@ -72,6 +72,6 @@ def test_a_run_is_gone_on_with(pytester: pytest.Pytester) -> None:
         "test_it.py::test_good": True,
         "test_it.py::test_bad": False,
     }
-    pytester.inline_run(*words, "--go-on").assertoutcome(passed=0, failed=1, skipped=1)
-    record.keep("test_it.py::test_good", True, 1, "another")
-    pytester.inline_run(*words, "--go-on").assertoutcome(passed=1, failed=1, skipped=1)
+    pytester.inline_run(*words, "--resume").assertoutcome(passed=0, failed=1, skipped=1)
+    record.add("test_it.py::test_good", True, 1, "another")
+    pytester.inline_run(*words, "--resume").assertoutcome(passed=1, failed=1, skipped=1)

@@ -1,4 +1,4 @@
-"""Which files `make check` looks at, and what it does where a program is missing."""
+"""The files that `make check` checks, and its behaviour if a program is missing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support import checks
 
 @pytest.fixture(name="checkout")
 def _checkout(tmp_path: Path) -> Path:
-    """A git checkout with shell of every kind, and other files."""
+    """A git checkout with all kinds of shell files, and others."""
     root = tmp_path / "a checkout"
     files = {
         "by ending.sh": "echo",
@@ -39,13 +39,13 @@ def _checkout(tmp_path: Path) -> Path:
     return root
 
 
-def test_shell_is_found_by_its_ending_or_its_first_line(checkout: Path) -> None:
+def test_shell_files_are_found_by_suffix_or_first_line(checkout: Path) -> None:
     names = checks.repository_files(checkout)
     assert checks.shell_files(names, checkout) == ["b.bash", "by ending.sh", "dash", "env", "options"]
     assert checks.workflows(names) == [".github/workflows/ci.yml"]
 
 
-def test_where_there_is_no_checkout_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_checkout_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     with pytest.raises(SystemExit, match=r"needs a git checkout.*not a git repository"):
         checks.repository_files(tmp_path)
@@ -54,7 +54,7 @@ def test_where_there_is_no_checkout_it_says_so(tmp_path: Path, monkeypatch: pyte
         checks.repository_files(tmp_path)
 
 
-def test_this_repositorys_shell_is_found() -> None:
+def test_shell_files_of_this_repository_are_found() -> None:
     found = set(checks.shell_files(checks.repository_files()))
     assert {".ci/run", "lab/machine.sh", "hearth/releases/release.bash", "lab/images/httpd/httpd-foreground"} <= found
 
@@ -75,25 +75,25 @@ def go(bare: Path, version: str, then: str = "exit 1") -> None:
     program.chmod(0o755)
 
 
-def test_with_an_old_go_actionlint_is_skipped_with_the_reason(bare: Path) -> None:
+def test_actionlint_is_skipped_with_an_old_go(bare: Path) -> None:
     go(bare, "1.19.8")
     with pytest.raises(checks.Skipped, match=r"no Go 1\.21 or later"):
         checks.actionlint()
 
 
-def test_without_any_go_too_and_where_the_lab_cannot_be_built(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_actionlint_is_skipped_without_go_and_the_lab(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(bare))
     with pytest.raises(checks.Skipped, match=r"no Go 1\.21 or later.*and the lab has"):
         checks.actionlint()
 
 
-def test_a_go_that_cannot_build_it_is_a_reason_too(bare: Path) -> None:
+def test_actionlint_is_skipped_if_go_cannot_build_it(bare: Path) -> None:
     go(bare, "1.26.0", "echo 'dial tcp: no route to host' >&2; exit 1")
     with pytest.raises(checks.Skipped, match="no route to host"):
         checks.actionlint()
 
 
-def test_a_go_that_can_is_taken(bare: Path) -> None:
+def test_suitable_go_is_used(bare: Path) -> None:
     go(bare, "1.24.4", '[ "$GOTOOLCHAIN" = auto ]')
     assert checks.actionlint()[:2] == ["go", "run"]
 
@@ -110,7 +110,7 @@ def test_nothing_is_skipped_in_ci(monkeypatch: pytest.MonkeyPatch, capsys: pytes
         assert "actionlint: skipped: no Go" in capsys.readouterr().out
 
 
-def test_actions_are_pinned_by_commit_with_their_version_beside() -> None:
+def test_actions_are_pinned_by_commit_and_note_their_version() -> None:
     names = checks.workflows(checks.repository_files())
     used = [line.strip() for name in names for line in (checks.ROOT / name).read_text().splitlines() if "uses:" in line]
     assert used
@@ -127,7 +127,7 @@ def test_actions_are_pinned_by_commit_with_their_version_beside() -> None:
         ("oxlint", "page.js", "export const one = 1;\n", "export const one = 1;\ndebugger;\n"),
     ],
 )
-def test_a_fault_fails_the_check(
+def test_findings_fail_the_check(
     checkout: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -136,7 +136,7 @@ def test_a_fault_fails_the_check(
     sound: str,
     fault: str,
 ) -> None:
-    """With the real program; where there is none for the machine, it is skipped."""
+    """With the real program; skipped if there is none for the machine."""
     try:
         checks.program(name)
     except checks.Skipped as why:
@@ -171,6 +171,6 @@ def test_subjects_of_commits(checkout: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert checks.bad_subjects(checkout) == bad[::-1]
 
 
-def test_without_the_history_subjects_are_skipped(checkout: Path) -> None:
+def test_subjects_are_skipped_without_history(checkout: Path) -> None:
     with pytest.raises(checks.Skipped, match="git fetch --unshallow"):
         checks.bad_subjects(checkout)

@@ -1,4 +1,4 @@
-"""The table of cases is whole, and what it says of other tests is so."""
+"""The table of cases is complete, and the tests that it names exist."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gates.cases import ELSEWHERE, GROUPS
 from tests.support.named import missing
+from tests.support.proxy_rules.cases import ELSEWHERE, GROUPS
 
 
-def test_every_row_is_somewhere(project: Path) -> None:
+def test_every_row_has_a_test(project: Path) -> None:
     rows = {case.number for cases in GROUPS.values() for case in cases} | set(ELSEWHERE)
     assert rows >= set(range(1, 36))
     assert missing(project, (name for names in ELSEWHERE.values() for name in names)) == []
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_no_row_stands_twice(group: str) -> None:
+def test_rows_are_unique(group: str) -> None:
     names = [(case.number, case.name) for case in GROUPS[group]]
     assert len(set(names)) == len(names)

@@ -1,4 +1,4 @@
-"""What ends every scenario: deploy again, and all is right; once more, and nothing is changed."""
+"""The end of every scenario: the next deploy succeeds and the host works; the one after that changes nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROMPT_PATH = "/api/ollama"
 
 
 def serves(models: tuple[str, ...] = ("tinyllama",)) -> None:
-    """The page comes, the models are listed, and of each a prompt streams to its end."""
+    """The page loads, the models are listed, and each answers a prompt."""
     page = call(url(), "GET", "/")
     assert page.status == 200, page
     assert b"<title>" in page.body
@@ -27,8 +27,8 @@ def serves(models: tuple[str, ...] = ("tinyllama",)) -> None:
         assert last.get("done") is True, (model, last)
 
 
-def right_then_quiet(*data: str) -> tuple[Run, Run]:
-    """Deploy: it succeeds, and the host serves. Deploy again: nothing is changed. Both runs."""
+def deploy_twice(*data: str) -> tuple[Run, Run]:
+    """Deploy: it succeeds, and the host works. Deploy again: nothing is changed. Returns both runs."""
     repair = deploy(*data)
     assert repair.code == 0, repair.output
     serves(tuple(lab.status().models))
@@ -36,7 +36,7 @@ def right_then_quiet(*data: str) -> tuple[Run, Run]:
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output
     print(
         f"\n  deployed again in {repair.seconds:.1f} s ({len(repair.changed)} operations changed something: "
-        f"{', '.join(repair.changed) or 'none'}); then quiet in {quiet.seconds:.1f} s"
+        f"{', '.join(repair.changed) or 'none'}); then nothing to do in {quiet.seconds:.1f} s"
     )
     return repair, quiet
 
@@ -46,7 +46,7 @@ _STATE = "docker ps --no-trunc -q; find /opt/hearth /etc/docker -type f -exec sh
 
 
 def refused(*data: str, inventory: str = INVENTORY) -> str:
-    """What a deploy with these settings says, which has to be refused before anything is changed."""
+    """Deploy with these settings, which must be refused before anything is changed; the output."""
     before = _state()
     run = deploy(*data, inventory=inventory)
     assert run.code != 0, run.output
@@ -57,5 +57,5 @@ def refused(*data: str, inventory: str = INVENTORY) -> str:
 
 
 def _state() -> str:
-    # A test may have taken sudo away from the user who logs in.
+    # A test may have moved sudo away.
     return on_guest(f"$(ls /usr/bin/sudo /var/tmp/sudo 2>/dev/null) sh -c '{_STATE}'")

@@ -1,4 +1,4 @@
-"""Where the cases run: a proxy that can be called, and what its Ollama was asked."""
+"""The proxy under test, and the number of requests that reached its Ollama."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Protocol
 
 from hearth.settings.model import Settings
 from hearth.settings.types import size_in_bytes
-from tests.support.gates.wire import Address
+from tests.support.proxy_rules.wire import Address
 
 
 class NoListedOrigin(Exception):
-    """A case needs a listed origin, and the place has none."""
+    """A case needs a listed origin, and the proxy has none."""
 
 
 class Counter(Protocol):
-    """Counts what reached Ollama."""
+    """Counts requests that reached Ollama."""
 
     def requests(self) -> int:
-        """How many requests Ollama has answered so far, without those of its own health check."""
+        """The number of completed requests, without those of Ollama's health check."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """A proxy as seen from here.
+class ProxyTarget:
+    """A proxy under test.
 
     Attributes:
         address: where to connect.
-        settings: what it was made from.
-        ollama: counts what reached its Ollama.
-        model: to ask; "" for the first of the settings.
+        settings: its settings.
+        ollama: counts the requests that reached Ollama.
+        model: for prompts; "" for the first in the settings.
     """
 
     address: Address
@@ -41,12 +41,12 @@ class Place:
 
     @property
     def netloc(self) -> str:
-        """What a browser would write into `Host`."""
+        """What a browser would send as `Host`."""
         return f"{self.address[0]}:{self.address[1]}"
 
     @property
     def listed(self) -> str | None:
-        """A listed origin, or None where none is."""
+        """A listed origin, or None."""
         return next((origin for origin in self.settings.allowed_origins if "*" not in origin), None)
 
     @property
@@ -54,18 +54,18 @@ class Place:
         """The largest body in bytes."""
         return size_in_bytes(self.settings.proxy_max_body)
 
-    def question(self, size: int = 0) -> bytes:
-        """A question to the model that makes one word, behind spaces up to `size` bytes: Ollama reads no further
-        than its end, and hangs up on who still sends."""
+    def prompt(self, size: int = 0) -> bytes:
+        """The body of a prompt for one token, padded with leading spaces to `size` bytes: Ollama stops reading at the
+        end of the JSON, and disconnects clients that still send."""
         model = self.model or self.settings.ollama_models[0]
-        wish = {"model": model, "prompt": "hi", "stream": False, "options": {"num_predict": 1}}
-        return json.dumps(wish).encode().rjust(size)
+        body = {"model": model, "prompt": "hi", "stream": False, "options": {"num_predict": 1}}
+        return json.dumps(body).encode().rjust(size)
 
     def fill(self, text: str) -> str:
-        """`text` with its words in `<…>` filled in: own and listed (origins), scheme, netloc, host, port, limit.
+        """Replace the placeholders `<…>` in `text`: own and listed (origins), scheme, netloc, host, port, limit.
 
         Raises:
-            NoListedOrigin: it has a listed origin in it, and none is listed here.
+            NoListedOrigin: it contains a listed origin, but none is listed.
         """
         listed = self.listed or ""
         scheme = "http" if self.settings.proxy_tls == "off" else "https"
@@ -87,8 +87,8 @@ class Place:
         return text
 
     def settled(self, count: int, seconds: float = 20) -> int:
-        """The number of requests once it is `count` or more (the log has one when it is over), else at the end."""
+        """The number of requests, once it is `count` or more (they are logged when they end), or after `seconds`."""
         until = time.monotonic() + seconds
-        while (seen := self.ollama.requests()) < count and time.monotonic() < until:
+        while (number := self.ollama.requests()) < count and time.monotonic() < until:
             time.sleep(0.02)
-        return seen
+        return number

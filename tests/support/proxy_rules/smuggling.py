@@ -1,9 +1,9 @@
-"""A second request hidden in the first: one answer, then the connection is closed, and nothing reaches Ollama."""
+"""A second request hidden in the first: one response, then the connection is closed, and nothing reaches Ollama."""
 
 from __future__ import annotations
 
-from tests.support.gates.case import NO_ANSWER, OK, Case, R, Want, asks, raw
-from tests.support.gates.origins import EVIL
+from tests.support.proxy_rules.case import NO_ANSWER, OK, Case, Expected, R, raw, sends
+from tests.support.proxy_rules.origins import EVIL
 
 HIDDEN = b"0\r\n\r\nPOST /api/ollama HTTP/1.1\r\nHost: pi\r\n\r\n"
 FIRST = f"POST {R} HTTP/1.1"
@@ -14,18 +14,18 @@ CHUNKED = "Transfer-Encoding: chunked"
 
 def hides(name: str, *lines: str | bytes, status: tuple[int, ...] = (400,), number: int = 25) -> Case:
     """The lines as a request's head, then the hidden request."""
-    return Case(number, name, raw(*lines, body=HIDDEN), Want(status, closed=True, lacks=b"Set-Cookie"))
+    return Case(number, name, raw(*lines, body=HIDDEN), Expected(status, closed=True, lacks=b"Set-Cookie"))
 
 
 def encoded(name: str, *lines: str | bytes) -> Case:
-    """The same with an encoding: not understood, or understood and refused for want of a length."""
+    """The same with an encoding: not understood, or understood and refused for lack of a length."""
     return hides(name, FIRST, HOST, *lines, status=(400, 411))
 
 
 SMUGGLING = [
     encoded("length and chunks", LENGTH, CHUNKED),
     encoded("chunks and length", CHUNKED, LENGTH),
-    encoded("an encoding nobody knows", "Transfer-Encoding: xchunked"),
+    encoded("an unknown encoding", "Transfer-Encoding: xchunked"),
     encoded("chunks, then another encoding", "Transfer-Encoding: chunked, identity"),
     encoded("chunks of gzip", "Transfer-Encoding: gzip, chunked"),
     encoded("chunks twice", CHUNKED, CHUNKED),
@@ -49,22 +49,22 @@ SMUGGLING = [
     hides("no colon", FIRST, HOST, "Transfer-Encoding", LENGTH),
     hides("two hosts", FIRST, HOST, "Host: evil.example", LENGTH),
     hides("no host", FIRST, LENGTH),
-    hides("a version of its own", f"{FIRST}x", HOST, LENGTH),
+    hides("an invalid version", f"{FIRST}x", HOST, LENGTH),
     hides("two spaces", f"POST  {R} HTTP/1.1", HOST, LENGTH),
     hides("a folded line before the headers", FIRST, " X: folded", HOST, LENGTH),
     hides("no version", f"POST {R}", HOST, LENGTH, status=(400, 405, 505)),
     hides("line feed in Origin", FIRST, HOST, f"Origin: {EVIL}\nSet-Cookie: a=b", LENGTH, status=(400, 403), number=26),
     hides("return in Origin", FIRST, HOST, f"Origin: {EVIL}\rSet-Cookie: a=b", LENGTH, status=(400, 403), number=26),
-    Case(48, "HTTP/0.9", lambda _: (b"GET /\r\n",), Want((400, NO_ANSWER), lacks=b"<script")),
-    Case(48, "TLS", lambda _: (b"\x16\x03\x01\x00\xc4\x01" + bytes(199) + b"\r\n\r\n",), Want((400, NO_ANSWER))),
-    Case(48, "HTTP/2", lambda _: (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9),), Want((400, 501, 505))),
-    # The length is each hop's own: were it taken off, what follows it would be a request of its own for Ollama.
-    Case(49, "length as a hop's own header", asks("POST", R, "Connection: Content-Length"), OK),
-    Case(49, "an upgrade to WebSocket", asks("POST", R, "Connection: Upgrade", "Upgrade: websocket"), OK),
+    Case(48, "HTTP/0.9", lambda _: (b"GET /\r\n",), Expected((400, NO_ANSWER), lacks=b"<script")),
+    Case(48, "TLS", lambda _: (b"\x16\x03\x01\x00\xc4\x01" + bytes(199) + b"\r\n\r\n",), Expected((400, NO_ANSWER))),
+    Case(48, "HTTP/2", lambda _: (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9),), Expected((400, 501, 505))),
+    # The length must not be removed as a hop-by-hop header: the body would become a separate request to Ollama.
+    Case(49, "length as a hop-by-hop header", sends("POST", R, "Connection: Content-Length"), OK),
+    Case(49, "an upgrade to WebSocket", sends("POST", R, "Connection: Upgrade", "Upgrade: websocket"), OK),
     Case(
         49,
         "an upgrade to HTTP/2",
-        asks(
+        sends(
             "POST", R, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA"
         ),
         OK,

@@ -1,8 +1,8 @@
-"""Stand-ins for Docker Hub and Ollama's library that the guest takes for the real ones.
+"""Replicas of Docker Hub and Ollama's library, which the guest uses like the real ones.
 
-A name server answers for the three names with this machine, an HTTPS server has a certificate of a test authority for
-them, and the guest trusts that authority. What they serve is what the lab built, under the tags that hosts get by
-default: the one place where a version stands under another's name.
+A name server resolves the three names to this machine, an HTTPS server has a certificate of a test CA for them, and the
+guest trusts that CA. They serve what the lab built, under the tags of the default settings, so versions and tags may
+differ here.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ from hearth.tls.local_ca import create_authority
 from lab import artefacts, cache, images, ports, process, registry
 from tests.lab import registry_copy
 from tests.lab.machine import on_guest
-from tests.lab.registry_fault import SEEN_FROM_GUEST
+from tests.lab.registry_fault import HOST_ADDRESS
 from tests.support.shipped import defaults
 
 IMAGES, TOKENS, MODELS = NAMES = ("registry-1.docker.io", "auth.docker.io", "registry.ollama.ai")
-_GUESTS_NAME_SERVER = "10.0.2.3"  # QEMU's, which asks this machine's
+_GUESTS_NAME_SERVER = "10.0.2.3"  # QEMU's, which forwards to this machine's
 _APT = "sudo DEBIAN_FRONTEND=noninteractive apt-get -qq -y"
 _HOOKS = ("output", "prerouting")
 _PIECE = 1 << 16
 
 
 @dataclass
-class StandIn:
-    """What runs on this machine's loopback.
+class HubReplica:
+    """The servers on this machine's loopback.
 
     Attributes:
         https: port of the three services.
         names: port of the name server (UDP).
-        authority: certificate of the test authority, PEM.
-        served: name → requests that it answered with success.
+        authority: certificate of the test CA, PEM.
+        served: name → number of successful requests.
     """
 
     https: int
@@ -56,8 +56,8 @@ class StandIn:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[StandIn]:
-    """The stand-ins, as long as the block runs. `directory` holds a copy of the lab's images."""
+def running(directory: Path) -> Iterator[HubReplica]:
+    """The replicas, as long as the block runs. `directory` holds a copy of the lab's images."""
     authority = create_authority(directory / "authority", NAMES, today())
     pem = directory / "hub.pem"
     pem.write_bytes(authority.issue(NAMES, today()))
@@ -74,47 +74,47 @@ def running(directory: Path) -> Iterator[StandIn]:
     context.load_cert_chain(pem)
     try:
         with _name_server() as names, _https_server(context, to) as (https, served):
-            yield StandIn(https, names, authority.pem, served)
+            yield HubReplica(https, names, authority.pem, served)
     finally:
         for pid in pids:
             process.end(pid, str(directory))
 
 
-def lead_there(stand_in: StandIn) -> None:
-    """Have the guest take the stand-ins for the real ones, as its network and its trust store decide, not Hearth."""
-    certificate = shlex.quote(stand_in.authority.decode())
+def redirect_guest(replica: HubReplica) -> None:
+    """Redirect the guest to the replicas, through its network and its trust store, not through Hearth."""
+    certificate = shlex.quote(replica.authority.decode())
     on_guest(
         f"echo {certificate} | sudo tee /usr/local/share/ca-certificates/test-authority.crt >/dev/null"
         " && sudo update-ca-certificates >/dev/null"
     )
     on_guest(f"{_APT} update && {_APT} install --no-install-recommends nftables </dev/null >/dev/null", timeout=600)
-    # For what runs on the guest, and for what its containers send: these don't read the guest's /etc/hosts.
+    # For processes on the guest, and for its containers, which do not use the guest's /etc/hosts.
     rules = (
-        f"ip daddr {_GUESTS_NAME_SERVER} udp dport 53 dnat to {SEEN_FROM_GUEST}:{stand_in.names};"
-        f"ip daddr {SEEN_FROM_GUEST} tcp dport 443 dnat to {SEEN_FROM_GUEST}:{stand_in.https};"
+        f"ip daddr {_GUESTS_NAME_SERVER} udp dport 53 dnat to {HOST_ADDRESS}:{replica.names};"
+        f"ip daddr {HOST_ADDRESS} tcp dport 443 dnat to {HOST_ADDRESS}:{replica.https};"
     )
     chains = "\n".join(f"chain {hook} {{ type nat hook {hook} priority -150; {rules} }}" for hook in _HOOKS)
-    table = f"table ip stand_ins {{\n{chains}\n}}"
+    table = f"table ip replicas {{\n{chains}\n}}"
     on_guest(f"echo {shlex.quote(table)} | sudo nft -f -")
     on_guest("sudo resolvectl flush-caches")
     for name in NAMES:
-        assert on_guest(f"getent ahostsv4 {name}").startswith(SEEN_FROM_GUEST)
+        assert on_guest(f"getent ahostsv4 {name}").startswith(HOST_ADDRESS)
 
 
 def _tag_as_shipped(storage: Path, built: Mapping[str, str], authority: bytes) -> None:
-    """Give the built images the tags of the shipped defaults; Ollama's trusts the test authority, and it alone."""
+    """Tag the built images like the shipped defaults; Ollama's image trusts only the test CA."""
     shipped = {"httpd": defaults()["proxy_image"], "ollama": defaults()["ollama_image"]}
     added = {"httpd": {"etc/stand-in": b""}, "ollama": {"etc/ssl/certs/ca-certificates.crt": authority}}
     for name, image in built.items():
         repository, _, base = image.partition(":")
         wanted, _, tag = shipped[name].partition(":")
         assert wanted == repository
-        place = repository if "/" in repository else f"library/{repository}"
-        registry_copy.add_image(storage, place, base, tag, added[name])
+        path = repository if "/" in repository else f"library/{repository}"
+        registry_copy.add_image(storage, path, base, tag, added[name])
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """The three services, told apart by the name that they were called by."""
+    """The three services, distinguished by host name."""
 
     to: ClassVar[Mapping[str, int]]
     token: ClassVar[str]
@@ -126,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
         if name == TOKENS:
             self._json(200, {"token": self.token, "expires_in": 3600})
         elif name == IMAGES and self.headers["Authorization"] != f"Bearer {self.token}":
-            # As Docker Hub: nothing without a token, which anybody is given.
+            # Like Docker Hub: everything needs a token, which every client gets.
             challenge = f'Bearer realm="https://{TOKENS}/token",service="registry.docker.io"'
             self._json(401, {"errors": [{"code": "UNAUTHORIZED"}]}, {"WWW-Authenticate": challenge})
         elif name in self.to:
@@ -170,11 +170,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.served[name] += status in (200, 206)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the tests look at what was counted."""
+        """Log nothing: tests use the counters."""
 
 
 class _Server(ThreadingHTTPServer):
-    """Shakes hands in the connection's own thread: a client that does not must not keep the others waiting."""
+    """Does the TLS handshake in the connection's thread, so a stalled client does not block the others."""
 
     daemon_threads = True
     context: ssl.SSLContext
@@ -201,7 +201,7 @@ def _https_server(context: ssl.SSLContext, to: Mapping[str, int]) -> Iterator[tu
 
 @contextmanager
 def _name_server() -> Iterator[int]:
-    """Answers for NAMES, and passes on all else to this machine's own name server; yields its port."""
+    """Resolves NAMES, and forwards all other queries to this machine's name server; yields its port."""
     upstream = next(
         line.split()[1] for line in Path("/etc/resolv.conf").read_text().splitlines() if line.startswith("nameserver")
     )
@@ -210,7 +210,7 @@ def _name_server() -> Iterator[int]:
 
         def serve(query: bytes, client: Any) -> None:
             with suppress(OSError):
-                server.sendto(_own_answer(query) or _passed_on(query, upstream), client)
+                server.sendto(_local_response(query) or _forward(query, upstream), client)
 
         def listen() -> None:
             with suppress(OSError):
@@ -221,8 +221,8 @@ def _name_server() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def _own_answer(query: bytes) -> bytes:
-    """The answer to a question about one of NAMES; empty for another. An address for A, nothing for other types."""
+def _local_response(query: bytes) -> bytes:
+    """The response to a query for one of NAMES, else empty. An address for type A, none for other types."""
     labels, at = [], 12
     while size := query[at]:
         labels.append(query[at + 1 : at + 1 + size].decode("ascii", "replace").lower())
@@ -231,11 +231,11 @@ def _own_answer(query: bytes) -> bytes:
         return b""
     question = query[12 : at + 5]
     [kind] = struct.unpack("!H", query[at + 1 : at + 3])
-    record = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 60, 4) + socket.inet_aton(SEEN_FROM_GUEST) if kind == 1 else b""
+    record = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 60, 4) + socket.inet_aton(HOST_ADDRESS) if kind == 1 else b""
     return query[:2] + struct.pack("!HHHHH", 0x8180, 1, bool(record), 0, 0) + question + record
 
 
-def _passed_on(query: bytes, upstream: str) -> bytes:
+def _forward(query: bytes, upstream: str) -> bytes:
     family = socket.AF_INET6 if ":" in upstream else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as other:
         other.settimeout(5)

@@ -1,4 +1,4 @@
-"""A client that sends the bytes it is told to, also those that no HTTP library would, and hears every answer."""
+"""A client that sends arbitrary bytes, including invalid HTTP, and receives every response."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Address = tuple[str, int]
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What came back over one connection.
+class Received:
+    """What was received over one connection.
 
     Attributes:
-        answers: in order, those with status 1xx as well.
-        closed: whether the other side closed the connection.
+        answers: in order, including those with status 1xx.
+        closed: whether the server closed the connection.
         seconds: from the last byte sent to the end of listening.
-        left: bytes after the last whole answer: an answer that was cut off.
+        left: bytes after the last complete response, of an interrupted one.
     """
 
     answers: tuple[Answer, ...]
@@ -30,31 +30,33 @@ class Heard:
 
     @property
     def final(self) -> tuple[Answer, ...]:
-        """The answers that are none of the kind "100 Continue"."""
+        """The responses without 1xx."""
         return tuple(answer for answer in self.answers if answer.status >= 200)
 
 
-def say(address: Address, *pieces: bytes, heads: bool = False, quiet: float = 3.0, timeout: float = 120) -> Heard:
-    """Send the pieces over one connection and listen until it is closed, or until nothing came for a while.
+def exchange(
+    address: Address, *pieces: bytes, heads: bool = False, quiet: float = 3.0, timeout: float = 120
+) -> Received:
+    """Send the pieces over one connection and receive until it is closed, or until it is idle.
 
     Args:
-        pieces: sent one after another, each in a packet of its own.
-        heads: the requests are HEAD, whose answers have no body.
-        quiet: seconds without a byte after a whole answer that count as its end.
-        timeout: seconds to wait for what is not a whole answer yet.
+        pieces: sent one after another, each in a separate packet.
+        heads: the requests are HEAD, whose responses have no body.
+        quiet: seconds without a byte after a complete response that count as the end.
+        timeout: seconds to wait for a complete response.
     """
     with socket.create_connection(address, timeout=10) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:
             try:
                 connection.sendall(piece)
-            except OSError:  # refused in the midst: what it said is there to be read
+            except OSError:  # refused while sending; the response can still be read
                 break
         return listen(connection, heads, quiet, timeout)
 
 
-def listen(connection: socket.socket, heads: bool = False, quiet: float = 3.0, timeout: float = 120) -> Heard:
-    """Hear all answers on a connection; arguments as of `say`."""
+def listen(connection: socket.socket, heads: bool = False, quiet: float = 3.0, timeout: float = 120) -> Received:
+    """Receive all responses on a connection; arguments as for `exchange`."""
     begun = time.monotonic()
     received, closed = b"", False
     answers: tuple[Answer, ...] = ()
@@ -71,11 +73,11 @@ def listen(connection: socket.socket, heads: bool = False, quiet: float = 3.0, t
         closed = not piece
         received += piece
         answers, left = parse(received, heads, closed)
-    return Heard(answers, closed, time.monotonic() - begun, left)
+    return Received(answers, closed, time.monotonic() - begun, left)
 
 
 def parse(content: bytes, heads: bool = False, closed: bool = True) -> tuple[tuple[Answer, ...], bytes]:
-    """The whole answers at the beginning of `content`, and the bytes after them."""
+    """The complete responses at the beginning of `content`, and the remaining bytes."""
     answers: list[Answer] = []
     while True:
         found = _answer(content, heads, closed)
@@ -88,26 +90,26 @@ def parse(content: bytes, heads: bool = False, closed: bool = True) -> tuple[tup
 def _answer(content: bytes, heads: bool, closed: bool) -> tuple[Answer, bytes] | None:
     head, separator, rest = content.partition(b"\r\n\r\n")
     if not separator or not head.startswith(b"HTTP/1."):
-        # HTTP/0.9 has no head: all of it is the body. Status 9 is nobody else's.
+        # HTTP/0.9 has no head, only a body. Status 9 stands for it.
         return (Answer(9, (), content), b"") if closed and content and not content.startswith(b"HTTP/1.") else None
     first, *lines = head.decode("latin-1").split("\r\n")
     status = int(first.split()[1])
     pairs = (line.partition(":") for line in lines)
     headers = tuple((name.lower(), value.strip()) for name, _, value in pairs)
-    told = dict(headers)
+    values = dict(headers)
     if heads or status < 200 or status in (204, 304):
         return Answer(status, headers, b""), rest
-    if told.get("transfer-encoding") == "chunked":
+    if values.get("transfer-encoding") == "chunked":
         unpacked = _unchunked(rest)
         return (Answer(status, headers, unpacked[0]), unpacked[1]) if unpacked else None
-    if "content-length" in told:
-        length = int(told["content-length"])
+    if "content-length" in values:
+        length = int(values["content-length"])
         return (Answer(status, headers, rest[:length]), rest[length:]) if len(rest) >= length else None
     return (Answer(status, headers, rest), b"") if closed else None
 
 
 def _unchunked(content: bytes) -> tuple[bytes, bytes] | None:
-    """(body, what follows) of a chunked body, or None while its last chunk has not come."""
+    """(body, remaining bytes) of a chunked body, or None if its last chunk is missing."""
     body = b""
     while True:
         size, separator, rest = content.partition(b"\r\n")

@@ -1,4 +1,4 @@
-"""Users and API clients for tests: what the settings say of them, and the files by which httpd knows them."""
+"""Users and API clients for tests: their settings, and httpd's files with their credentials."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ SETTINGS: Mapping[str, Any] = {
     "proxy_users": {"anna": {"env": "A"}, "ben": {"env": "B"}},
     "proxy_api_keys": {"notebook": {"env": "N"}, "editor": {"env": "E"}},
 }
-CALLERS = Credentials(
+CREDENTIALS = Credentials(
     {"anna": SecretStr(ANNA), "ben": SecretStr(BEN)}, {"notebook": SecretStr(KEY), "editor": SecretStr(OTHER_KEY)}
 )
 MOUNT = f"{PREFIX}/conf/secrets"
 
 
-def put(directory: Path, callers: Credentials = CALLERS) -> Path:
-    """Write the files as a deploy does, each by a rename. (Its owners and modes would need root here.)"""
+def write_files(directory: Path, credentials: Credentials = CREDENTIALS) -> Path:
+    """Write the files like a deploy, each with a rename. (Setting owners and modes would need root.)"""
     directory.mkdir(exist_ok=True)
     present = {
         name: SecretStr((directory / name).read_text()) for name in HTTPD_SECRET_FILES if (directory / name).exists()
     }
-    for name, content in update_files(present, callers).items():
+    for name, content in update_files(present, credentials).items():
         (directory / f"{name}.new").write_text(content.get_secret_value())
         (directory / f"{name}.new").rename(directory / name)
     return directory

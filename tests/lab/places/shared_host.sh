@@ -1,10 +1,10 @@
 # shellcheck shell=sh
-# On the lab's guest, by root: a host that others live on already. live_in.sh MIRROR MODEL_REGISTRY HTTPD OLLAMA (images; see test_lived_in.py)
+# On the lab's guest, by root: sets up a shared host. shared_host.sh MIRROR MODEL_REGISTRY HTTPD OLLAMA (images; see test_shared_host.py)
 set -eu
 exec 2>&1
 mirror=$1 registry=$2 httpd=$3 ollama=$4
 export DEBIAN_FRONTEND=noninteractive
-# The engine's configuration is a person's; what it says is nothing that Hearth wants otherwise.
+# A user's engine configuration, without conflicts with Hearth's.
 mkdir -p /etc/docker
 cat >/etc/docker/daemon.json <<JSON
 {
@@ -18,7 +18,7 @@ apt-get -qq -y --no-install-recommends install docker.io docker-cli docker-compo
   apache2 ufw libstdc++6 </dev/null >/dev/null
 echo 'The page that was here before.' >/var/www/html/index.html
 
-# A container that would not come back by itself, should the engine stop it.
+# A container that would not restart by itself if the engine stopped it.
 docker network create blog >/dev/null
 docker run --detach --name old-blog --network blog --restart no "$httpd" >/dev/null
 
@@ -27,7 +27,7 @@ ufw allow 80/tcp >/dev/null
 ufw allow 5001/tcp >/dev/null
 ufw --force enable
 
-# Ollama as its installer puts it on a host: a program, a user, a service.
+# Ollama as installed by its installer: a program, a user, a service.
 docker create --name program "$ollama" >/dev/null
 docker cp --follow-link program:/bin/ollama /usr/local/bin/ollama
 docker rm program >/dev/null

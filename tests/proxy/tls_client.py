@@ -1,4 +1,4 @@
-"""Calls over TLS, by curl (HTTP/1.1 and 2) and by OpenSSL through Python's ssl."""
+"""Requests over TLS, with curl (HTTP/1.1 and 2) and with OpenSSL through Python's ssl."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ VERSIONS = ("1.1", "2")
 
 @dataclass(frozen=True)
 class Client:
-    """Knows where a name leads to, and which authority to trust.
+    """A client for one host name, with its address and the CA to trust.
 
     Attributes:
-        address, name: the name is called, and the address answers.
+        address, name: the name is requested, at the address.
         port, tls_port: of http:// and https://.
         trust: PEM file.
     """
@@ -40,7 +40,7 @@ class Client:
         return f"{scheme}://{self.name}:{self.tls_port if scheme == 'https' else self.port}{path}"
 
     def words(self, url: str, method: str, version: str, body: bytes | None, headers: Mapping[str, str]) -> list[str]:
-        """The command line that does it."""
+        """curl's command line."""
         words = ["curl", "--silent", "--show-error", "--no-buffer", "--path-as-is", "--max-time", "120"]
         words += ["--cacert", str(self.trust), "--noproxy", "*", "--include", "--request", method]
         words += [
@@ -63,34 +63,34 @@ class Client:
         scheme: str = "https",
         extra: Sequence[str] = (),
     ) -> Answer:
-        """One request. The answer's headers have `:version` with what was spoken."""
+        """One request. The response's headers include `:version`, the HTTP version."""
         data = json.dumps(body).encode() if isinstance(body, Mapping) else body
         sent = ({"Content-Type": "application/json"} if data is not None else {}) | dict(headers or {})
         words = [*self.words(self.url(path, scheme), method, version, data, sent), *extra]
         for _ in range(5):
             done = subprocess.run(words, input=data, capture_output=True, timeout=150, check=False)
-            # Where an answer comes before all is sent ("HTTP error before end of send, stop sending"), curl 7.88 may
-            # take its own end for the stream's, and shows nothing of what it got.
+            # If the response arrives before all is sent ("HTTP error before end of send, stop sending"), curl 7.88 may
+            # fail with a stream error and print nothing.
             if done.returncode != 92:
                 break
         assert done.returncode == 0, (words, done.stderr.decode())
         head, _, content = done.stdout.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         pairs = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
-        spoken = first.split()[0].removeprefix("HTTP/")
-        return Answer(int(first.split()[1]), ((":version", spoken), *pairs), content)
+        protocol = first.split()[0].removeprefix("HTTP/")
+        return Answer(int(first.split()[1]), ((":version", protocol), *pairs), content)
 
     def stream(self, path: str, body: Mapping[str, Any], version: str = "2") -> Stream:
-        """A streamed answer that has begun."""
+        """A streamed response that has started."""
         return Stream(self.words(self.url(path), "POST", version, b"", {"Content-Type": "application/json"}), body)
 
     def context(self) -> ssl.SSLContext:
-        """Trusts the authority and nothing else, and looks at its form as closely as newer Pythons do."""
+        """Trusts only this CA, and verifies as strictly as newer versions of Python."""
         context = ssl.create_default_context(cafile=str(self.trust))
         context.verify_flags |= ssl.VERIFY_X509_STRICT
         return context
 
-    def shake_hands(self, context: ssl.SSLContext | None = None, name: str = "") -> tuple[str, str, x509.Certificate]:
+    def handshake(self, context: ssl.SSLContext | None = None, name: str = "") -> tuple[str, str, x509.Certificate]:
         """(protocol, cipher, certificate) of a new connection.
 
         Raises:
@@ -107,7 +107,7 @@ class Client:
 
 
 class Stream:
-    """Lines of an answer as they come."""
+    """Lines of a response as they arrive."""
 
     def __init__(self, words: list[str], body: Mapping[str, Any]) -> None:
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -125,7 +125,7 @@ class Stream:
         return found
 
     def end(self) -> int:
-        """curl's exit code: 0 for a whole answer."""
+        """curl's exit code: 0 for a complete response."""
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         code = self._process.wait(120)

@@ -1,1 +1,0 @@
-"""What the proxy must refuse, let through and outlast: one table, for httpd on loopback and for a deployed host."""
