@@ -49,13 +49,13 @@ def found(document: dict[str, Any]) -> list[str]:
     return [finding["id"] for finding in document["findings"] if finding["severity"] == "problem"]
 
 
-def test_no_problem_is_found(target: Target, able: dict[str, list[str]]) -> None:
+def test_no_problem_is_found(target: Target, capabilities: dict[str, list[str]]) -> None:
     """Without choosing a model, as users do. A host with embedding models only has no prompt to check."""
     code, document = doctor(target.page, *target.trust, "--timeout", "20")
     assert (code, found(document)) == (0, []), document
     steps = {step["name"]: step for step in document["steps"]}
     assert {steps[name]["state"] for name in ("connection", "page", "own page", "version", "models")} == {"ok"}
-    if any("completion" in can for can in able.values()):
+    if any("completion" in can for can in capabilities.values()):
         assert steps["prompt"]["data"]["tokens"] > 0
 
 
