@@ -55,7 +55,7 @@ def install_credentials(credentials: Credentials) -> Generator[FunctionCommand, 
         return
     explain(*describe_changes(present, wanted))
     if not has_rights and any(one.get_secret_value() for one in present.values()):
-        explain(f"{SECRETS} has the wrong owner or mode; it is written again")
+        explain(f"{SECRETS} has the wrong owner or mode; rewriting it")
     reload = present.get(API_KEYS_FILE, SecretStr("")) != wanted[API_KEYS_FILE]
     yield FunctionCommand(_send, (wanted, reload, connection_arguments()), {})
 

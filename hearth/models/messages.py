@@ -21,12 +21,15 @@ def explain_models(present: Collection[str], tasks: Sequence[Task]) -> None:
     if not missing:
         return
     if not present and (reachability := find_reachability()).engine != "absent" and reachability.ollama != "answers":
-        who = "the Docker engine" if reachability.engine == "silent" else "Ollama"
-        explain(f"{who} does not respond, so it is unknown whether it has {join_words(missing)}", kind="unknown")
+        silent, owner = ("the Docker engine", "Ollama") if reachability.engine == "silent" else ("Ollama", "it")
+        explain(
+            f"{silent} does not respond, so it is unknown whether {owner} has {join_words(missing)}", kind="unknown"
+        )
         return
     explain(are_missing(missing, "pulling"))
 
 
 def explain_unlisted(models: Sequence[str]) -> None:
     """Explain which models are removed."""
-    explain(f"{join_words(models)}: not listed in ollama_models, and ollama_prune_models = True; removing")
+    pronoun = "it" if len(models) == 1 else "them"
+    explain(f"{join_words(models)}: not listed in ollama_models, and ollama_prune_models = True; removing {pronoun}")

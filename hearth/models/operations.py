@@ -65,7 +65,7 @@ def pull_models(
         yield refused_command(
             "ollama_update_models = True, but Hearth could not check whether these models have changed: "
             + "; ".join(f"{model} ({why})" for model, why in sorted(state.unknown.items()))
-            + ". They are unchanged. Fix that and deploy again, or set ollama_update_models = False"
+            + ". They were not pulled again. Fix the cause and deploy again, or set ollama_update_models = False"
         )
 
 

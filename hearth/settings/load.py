@@ -36,8 +36,8 @@ def load_settings(data: Mapping[str, Any], host: str = "host") -> Settings:
     own = {name: value for name, value in data.items() if not name.startswith(_IGNORED_PREFIXES)}
     if len(own.keys() & Settings.model_fields) < len(Settings.model_fields) / 2:
         raise SettingsError(
-            f"{host}: {'almost no' if own else 'no'} settings: group_data/all.py was not found; run pyinfra in the "
-            "project directory, or with --chdir DIRECTORY"
+            f"{host}: {'almost no' if own else 'no'} settings: group_data/all.py was not found; run pyinfra in "
+            "Hearth's directory, or with --chdir DIRECTORY"
         )
     if broken := [name for name, value in own.items() if not is_text(value)]:
         lines = (f"{host}: {_plain(name)}: not valid UTF-8 text" for name in broken)

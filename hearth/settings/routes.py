@@ -166,7 +166,7 @@ class Route(BaseModel):
             )
         self._check_host(match["host"], match["path"])
         if self.is_prefix != match["path"].endswith("/"):
-            raise ValueError(f"{self.path} → {self.to}: either both end in a slash (everything below) or neither")
+            raise ValueError(f"{self.path} → {self.to}: end both in a slash (everything below), or neither")
 
     def _check_host(self, host: str, path: str) -> None:
         if host in CONTAINERS or host in CONTAINERS.values():

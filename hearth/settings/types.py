@@ -102,7 +102,8 @@ def _url(value: str) -> str:
     match = _URL.fullmatch(value)
     if match is None or value.endswith("/") or not is_port(match["port"] or "80"):
         raise ValueError(
-            'an address is http:// or https://, a host and a port, without a trailing slash: "http://192.168.1.10:5000"'
+            "an address is http:// or https:// and a host, with a port or path if needed, without a trailing slash: "
+            '"http://192.168.1.10:5000"'
         )
     return value
 

@@ -27,7 +27,8 @@ def explain_images(state: ImagesState, missing: Sequence[str], unrecorded: Colle
         elif reference in state.present:
             explain(f"{reference} is not the image that was pulled; pulling it again")
     if unrecorded:
-        explain(f"{join_words(unrecorded)}: already on the host; recording it as Hearth's")
+        pronoun = "it" if len(unrecorded) == 1 else "them"
+        explain(f"{join_words(unrecorded)}: already on the host; recording {pronoun} as Hearth's")
 
 
 def explain_containers(state: ProjectState, drift: Sequence[Drift]) -> None:

@@ -209,7 +209,7 @@ def test_invalid_password_changes_nothing(keys: SecretFiles) -> None:
     run = deploy(*keys.settings)
     assert run.code != 0
     assert "proxy_users[anna]: the file " in run.output
-    assert "fewer than 8 characters" in run.output
+    assert "shorter than 8 characters" in run.output
     assert "Traceback" not in run.output
     assert listed_on_guest(f"sudo find {ROOT} -type f -exec sha256sum {{}} +") == before
 

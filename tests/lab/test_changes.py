@@ -115,7 +115,7 @@ def test_unavailable_model_fails_the_run_with_its_name() -> None:
 def test_invalid_settings_are_named_and_change_nothing() -> None:
     run = deploy('allowed_origins=["http://192.168.1.5:8080/"]', "proxy_prot=86")
     assert run.code != 0
-    assert 'write "http://192.168.1.5:8080"' in run.output
+    assert 'use "http://192.168.1.5:8080"' in run.output
     assert 'did you mean "proxy_port"?' in run.output
     assert "Traceback" not in run.output
     assert deploy().changed == ()

@@ -39,7 +39,7 @@ def accepted(*data: str) -> Run:
 
 def test_embedding_model_listed_first(open_chat: OpenChat) -> None:
     run = accepted(*settings(EMBEDDING, "tinyllama"))
-    assert "a prompt streams through the proxy" in run.output, run.output
+    assert "a test prompt was answered through the proxy" in run.output, run.output
     serves(("tinyllama",))
     code, document = doctor(url(), "--timeout", "20")
     assert (code, found(document)) == (0, []), document
@@ -53,7 +53,7 @@ def test_embedding_model_listed_first(open_chat: OpenChat) -> None:
 
 def test_embedding_models_only(open_chat: OpenChat) -> None:
     run = accepted(*settings(EMBEDDING), "ollama_prune_models=true", f"proxy_extra_routes=[{EMBED_ROUTE}]")
-    assert f"{EMBEDDING} makes embeddings. No model in ollama_models answers questions" in run.output, run.output
+    assert f"{EMBEDDING} returns embeddings. No model in ollama_models can chat" in run.output, run.output
     listed = [model["name"] for model in call(url(), "GET", "/api/tags").json()["models"]]
     assert listed == [f"{EMBEDDING}:latest"]
     made = call(url(), "POST", "/api/embed", {"model": EMBEDDING, "input": "hello"}, timeout=300).json()

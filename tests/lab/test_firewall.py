@@ -76,7 +76,7 @@ def test_only_listed_machines_are_allowed() -> None:
     data = (LISTED, published)
     first = deployed_with(*data)
     assert first.changed == (LIMIT,), first.output
-    assert "this computer comes to the host as 10.0.2.2" in first.output
+    assert "this computer's address is 10.0.2.2" in first.output
     quiet = deploy(*data)
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output
     assert scan("unlisted") == others()
@@ -198,6 +198,6 @@ def test_rules_refused_by_the_kernel_change_nothing() -> None:
     )
     run = deploy('firewall_allowed_networks=["10.8.0.0/24"]')
     assert run.code != 0
-    assert "The host refuses the rules of the firewall" in run.output
+    assert "The host rejects the firewall's rules" in run.output
     assert on_guest(f"sudo nft list table {TABLE}; sha256sum {FIREWALL_RULES}") == rules
     open_to_listed_only()

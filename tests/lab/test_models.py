@@ -147,11 +147,11 @@ def test_models_never_end_up_on_the_sd_card_by_mistake(tmp_path: Path) -> None:
     on_guest(f"sudo docker stop -t 1 hearth-ollama && sudo umount {SSD}")
     refused = deploy(*ON_SSD)
     assert refused.code != 0
-    assert f"/etc/fstab says that {SSD} is a disk of its own, and it is not mounted" in refused.output, refused.output
+    assert f"{SSD} is a separate disk in /etc/fstab and is not mounted" in refused.output, refused.output
     on_guest(f"sudo sed -i '\\|{SSD}|d' /etc/fstab")
     refused = deploy(*ON_SSD)
     assert refused.code != 0
-    assert f"mounted at {SSD}, and now the directory is on" in refused.output, refused.output
+    assert f"mounted at {SSD}, but the directory is now on" in refused.output, refused.output
     assert f"sudo rm {MODELS_DISK}" in refused.output
     assert below_the_mount_point() == ""
 

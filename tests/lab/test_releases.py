@@ -79,7 +79,7 @@ def test_upgrade_is_accepted_and_can_be_rolled_back() -> None:
 
     none = pyinfra("deploys/rollback.py")
     assert none.code != 0
-    assert "no release to go back to" in none.output
+    assert "no release to roll back to" in none.output
 
 
 def refused(run: Run, why: str) -> None:

@@ -29,6 +29,7 @@ class Ollama(Contained):
         at: the loopback address to listen at; a free one by default.
         names: models instead of those in `lab.models.NAMES`.
         volumes: path in the container → a path, or the options of a tmpfs.
+        parameters: of every model, for prompts that set none.
     """
 
     def __init__(
@@ -39,8 +40,9 @@ class Ollama(Contained):
         at: str | None = None,
         names: Sequence[str] = models.NAMES,
         volumes: Mapping[str, Path | str] | None = None,
+        parameters: Mapping[str, int] | None = None,
     ) -> None:
-        self._names = names
+        self._names, self._parameters = names, dict(parameters or {})
         self.address = at or free_address(OLLAMA_PORT)
         self.url = f"http://{self.address}:{OLLAMA_PORT}"
         self._weights = weights
@@ -81,7 +83,13 @@ class Ollama(Contained):
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         self._post(f"/api/blobs/{digest}", content)
         files = {f"{name}.gguf": digest}
-        body = {"model": name, "files": files, "template": models.TEMPLATE, "stream": False}
+        body = {
+            "model": name,
+            "files": files,
+            "template": models.TEMPLATE,
+            "parameters": self._parameters,
+            "stream": False,
+        }
         response = self._post("/api/create", json.dumps(body).encode())
         assert b'"error"' not in response, response
 

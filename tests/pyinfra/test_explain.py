@@ -55,6 +55,7 @@ def test_images_are_explained(run: Run) -> None:
     assert pull(run, ImagesState(IDS, {OLLAMA: "sha256:1"})) == [
         f"{HTTPD}: already on the host; recording it as Hearth's"
     ]
+    assert pull(run, ImagesState(IDS, {})) == [f"{OLLAMA} and {HTTPD}: already on the host; recording them as Hearth's"]
 
 
 def test_images_of_an_unresponsive_engine_are_not_missing(run: Run) -> None:
@@ -96,6 +97,9 @@ def test_models_are_explained(run: Run) -> None:
     assert pull_models(run, set()) == ["tinyllama is missing; pulling it"]
     assert pull_models(run, set(), facts=STOPPED) == [
         "Ollama does not respond, so it is unknown whether it has tinyllama"
+    ]
+    assert pull_models(run, set(), facts=SILENT) == [
+        "the Docker engine does not respond, so it is unknown whether Ollama has tinyllama"
     ]
 
 

@@ -112,7 +112,7 @@ def test_only_unlisted_models_are_removed(run: Run) -> None:
     result = run(prune_models, {Models: state}, models=("TinyLlama", "missing"))
     (script,) = result.scripts
     assert "Old:1b" in result.said[0]
-    assert "ollama_prune_models" in result.said[0]
+    assert result.said[0].endswith("not listed in ollama_models, and ollama_prune_models = True; removing them")
     long = "10.0.0.1:5000/library/x:latest"
     assert exec_line(script) == (
         f"docker exec -i hearth-ollama bash -s -- 0 0 {long} {long} remove Old:1b Old:1b remove <<'HEARTH'"

@@ -157,7 +157,7 @@ def main() -> int:
             code = 1
             print(f"commit subject of more than {_LONGEST_SUBJECT} characters, or not a Conventional Commit: {subject}")
     except Skipped as why:
-        code |= _skipped("commit subjects", why)
+        _skipped("commit subjects", why)  # never an error: CI services mostly clone without the history
     return code
 
 

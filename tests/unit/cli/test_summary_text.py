@@ -58,7 +58,7 @@ def test_failure_names_error_state_and_next_step() -> None:
     ]
     silent = format_summary(replace(end, reason="", steps=steps("failed", "not done", "not done")), is_dry=False)
     assert silent[0] == "failed at “Docker | Configure the engine”; see the output above"
-    assert silent[1].startswith("state: nothing completed; Hearth's containers were not touched")
+    assert silent[1].startswith("state: nothing completed; Hearth's containers were not changed")
     fact = replace(end, reason="Fact precondition not satisfied (Models): the engine gave no answer")
     assert format_summary(fact, is_dry=False)[0] == "failed at “Stack | Pull the images”: the engine gave no answer"
     long = format_summary(replace(end, reason="x" * 1000 + "the end"), is_dry=False)[0]

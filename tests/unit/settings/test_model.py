@@ -78,7 +78,11 @@ def test_settings_are_immutable(settings: Settings) -> None:
         ("ollama_models_dir", "/mnt/my disk", "/mnt/ssd/ollama"),
         ("ollama_models_dir", "/mnt/$HOME", "/mnt/ssd/ollama"),
         ("ollama_model_registry", "192.168.1.10:5000", "http://192.168.1.10:5000"),
-        ("ollama_model_registry", "http://192.168.1.10:5000/", "without a trailing slash"),
+        (
+            "ollama_model_registry",
+            "http://192.168.1.10:5000/",
+            "with a port or path if needed, without a trailing slash",
+        ),
         ("ollama_publish", "11434", "127.0.0.1:11434"),
         ("ollama_publish", "localhost:11434", "127.0.0.1:11434"),
         ("ollama_publish", "127.0.0.1:0", "127.0.0.1:11434"),

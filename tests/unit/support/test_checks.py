@@ -104,6 +104,7 @@ def test_nothing_is_skipped_in_ci(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
     monkeypatch.setattr(checks, "actionlint", none)
     monkeypatch.setattr(checks, "_run", lambda _: 0)
+    monkeypatch.setattr(checks, "bad_subjects", list)
     for ci, code in (("", 0), ("true", 1)):
         monkeypatch.setenv("CI", ci)
         assert checks.main() == code
@@ -174,3 +175,17 @@ def test_subjects_of_commits(checkout: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_subjects_are_skipped_without_history(checkout: Path) -> None:
     with pytest.raises(checks.Skipped, match="git fetch --unshallow"):
         checks.bad_subjects(checkout)
+
+
+def test_missing_history_is_not_an_error_in_ci(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unknown() -> list[str]:
+        raise checks.Skipped("no history")
+
+    monkeypatch.setattr(checks, "actionlint", list)
+    monkeypatch.setattr(checks, "_run", lambda _: 0)
+    monkeypatch.setattr(checks, "bad_subjects", unknown)
+    monkeypatch.setenv("CI", "true")
+    assert checks.main() == 0
+    assert "commit subjects: skipped: no history" in capsys.readouterr().out
