@@ -73,7 +73,7 @@ def test_embedding_models_only(open_chat: OpenChat) -> None:
 def test_embedding_models_only_without_a_route() -> None:
     """The doctor can't test a route that does not exist, and reports no problem; the release is tested from inside."""
     run = accepted(*settings(EMBEDDING), "ollama_prune_models=true", "proxy_extra_routes=[]")
-    assert f"{EMBEDDING} makes embeddings" in run.output, run.output
+    assert f"{EMBEDDING} returns embeddings" in run.output, run.output
     code, document = doctor(url(), "--timeout", "20")
     assert (code, found(document)) == (0, []), document
     prompt = next(step for step in document["steps"] if step["name"] == "prompt")
