@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any, NoReturn, TypeVar
@@ -17,6 +16,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
+from hearth import __version__
 from hearth.paths import CHECKOUT
 from hearth.runtime.pyinfra_process import resolve_inventory
 
@@ -132,8 +132,7 @@ def _run_pyinfra(file: str, options: dict[str, Any], *data: str, **overrides: An
 
 def _print_version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value:
-        project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        click.echo(f"hearth {project['version']} in {CHECKOUT}")
+        click.echo(f"hearth {__version__} in {CHECKOUT}")
         context.exit()
 
 

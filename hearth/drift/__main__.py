@@ -31,13 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     code, output, errors = _pyinfra(inventory, "debug-inventory", "--json", timeout=options.timeout)
     hosts = select_hosts(output, options.limit) if code == 0 else []
     if not hosts:
-        problem = (
-            failure_reason(errors)
-            if code
-            else "no host of the inventory matches"
-            if options.limit
-            else failure_reason(errors)
-        )
+        no_match = code == 0 and options.limit
+        problem = "no host of the inventory matches" if no_match else failure_reason(errors)
         print(f"{options.inventory}: {problem or 'no hosts'}", file=sys.stderr)
         return 2
     # One at a time in a terminal, where pyinfra may prompt for a password.
