@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import click
@@ -49,6 +50,8 @@ def test_each_help_has_examples_and_exit_codes(name: str) -> None:
 
 def test_the_commands_have_the_version_of_the_project() -> None:
     assert re.fullmatch(rf"hearth \d+\.\d+\.\d+ in {PROJECT}\n", run("--version").output)
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert run("--version").output.split()[1] == project["version"]
 
 
 # --- Wrong usage ----------------------------------------------------------------------------------
