@@ -24,6 +24,7 @@ from tests.proxy.httpd import PREFIX, Httpd
 from tests.proxy.ollama import Ollama
 from tests.proxy.tls_client import VERSIONS, Client
 from tests.proxy.upstream import Upstream, whole
+from tests.support.proxy_rules.behaviour import wait_until
 
 LISTED = "http://listed.example:8080"
 # The allowed network; every other address is outside.
@@ -455,6 +456,8 @@ def test_log_contains_names_and_no_secrets(serve: Serve, ollama: Ollama, secrets
     ):
         for path in ("/", "/api/tags", path_of("api_keys")):
             ask(web, "GET", path, headers)
+    # httpd writes a request's line after its response
+    wait_until(lambda: len(re.findall(r"^127\.0\.0\.1 .*HTTP/1.1", web.log(), re.MULTILINE)) >= 18, 10)
     log = web.log()
     assert re.search(r'^127\.0\.0\.1 anna - .*"GET /api/tags', log, re.MULTILINE)
     assert re.search(r'^127\.0\.0\.1 - notebook .*"GET /api/tags', log, re.MULTILINE)
