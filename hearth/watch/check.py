@@ -84,7 +84,7 @@ def _send(report: Report, urls: Sequence[str], state_file: Path) -> bool:
         return False
     print(f"sent: {report.title}")
     state_file.parent.mkdir(parents=True, exist_ok=True)
-    content = {"text": report.text if report.noteworthy else "", "at": now.isoformat()}
+    content = {"subject": report.subject, "at": now.isoformat()}
     new = state_file.with_suffix(".new")
     new.write_text(json.dumps(content), encoding="utf-8")
     new.replace(state_file)
@@ -100,6 +100,6 @@ def _read_state(path: Path) -> Sent | None:
     """The last message, or None if there is none, or the file is damaged: then one is sent too many."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Sent(str(content["text"]), datetime.fromisoformat(content["at"]))
+        return Sent(str(content["subject"]), datetime.fromisoformat(content["at"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None

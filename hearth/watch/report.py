@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -74,7 +75,19 @@ class Report:
             paragraphs.append(f"To repair: hearth deploy {self.inventory}")
         return "\n\n".join(paragraphs) or "Every host matches its settings."
 
+    @property
+    def subject(self) -> str:
+        """What it is about, without what differs from day to day: figures, and the details of a failed connection."""
+        about = []
+        for name in self.noteworthy:
+            verdict = self.verdicts[name]
+            cut = verdict.state == "unknown"
+            reasons = [one.partition("(")[0] if cut else one for one in verdict.reasons]
+            about.append(f"{name}: {verdict.state}: {'; '.join([*reasons, *verdict.warnings])}")
+        return _FIGURE.sub("N", "\n".join(about))
 
+
+_FIGURE = re.compile(r"\d+(\.\d+)?(?= (days|GB|°C)\b)")
 _TITLES = {"same": "needs attention", "differs": "has drifted", "unknown": "could not be checked"}
 
 
@@ -83,16 +96,16 @@ class Sent:
     """The last message that was sent about an inventory.
 
     Attributes:
-        text: its text; "" if nothing was wrong.
+        subject: of its report; "" if nothing was wrong.
         at: when, in UTC.
     """
 
-    text: str
+    subject: str
     at: datetime
 
 
 def is_due(report: Report, last: Sent | None, now: datetime) -> bool:
     """Whether to send a message: about a change, again after a week, and once when all is well again."""
     if not report.noteworthy:
-        return last is not None and last.text != ""
-    return last is None or report.text != last.text or bool(report.repairs) or now - last.at >= REMIND_AFTER
+        return last is not None and last.subject != ""
+    return last is None or report.subject != last.subject or bool(report.repairs) or now - last.at >= REMIND_AFTER

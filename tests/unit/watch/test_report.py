@@ -51,15 +51,29 @@ def test_the_text_has_a_paragraph_for_each_host_that_needs_attention() -> None:
 def test_a_message_is_sent_about_changes_and_again_after_a_week() -> None:
     lost, well = report(pi=LOST), report(pi=SAME)
     assert is_due(lost, None, NOW)
-    assert not is_due(lost, Sent(lost.text, NOW - timedelta(days=6)), NOW)
-    assert is_due(lost, Sent(lost.text, NOW - timedelta(days=7)), NOW)
-    assert is_due(lost, Sent(report(pi=OLD).text, NOW), NOW)
+    assert not is_due(lost, Sent(lost.subject, NOW - timedelta(days=6)), NOW)
+    assert is_due(lost, Sent(lost.subject, NOW - timedelta(days=7)), NOW)
+    assert is_due(lost, Sent(report(pi=OLD).subject, NOW), NOW)
     # All is well: said once, after a problem.
     assert not is_due(well, None, NOW)
-    assert is_due(well, Sent(lost.text, NOW - timedelta(days=1)), NOW)
+    assert is_due(well, Sent(lost.subject, NOW - timedelta(days=1)), NOW)
     assert not is_due(well, Sent("", NOW - timedelta(days=99)), NOW)
 
 
 def test_every_repair_is_reported() -> None:
     repaired = report({"pi": Repair()}, pi=DRIFTED)
-    assert is_due(repaired, Sent(repaired.text, NOW), NOW)
+    assert is_due(repaired, Sent(repaired.subject, NOW), NOW)
+
+
+def test_what_differs_from_day_to_day_is_no_change() -> None:
+    def days(number: int) -> Report:
+        old = f"proxy_image = 'httpd:2.4.68' came out {number} days ago; newer releases fix CVE-2026-1"
+        return report(pi=Verdict("same", (), (old, f"the disk at / has only 1.{number} GB free")))
+
+    def lost(details: str) -> Report:
+        return report(pi=Verdict("unknown", (f"SSH error ({details})",)))
+
+    assert not is_due(days(17), Sent(days(16).subject, NOW), NOW)
+    assert not is_due(lost("no route to host"), Sent(lost("timed out").subject, NOW), NOW)
+    more = report(pi=Verdict("same", (), ("proxy_image = 'httpd:2.4.68'; newer releases fix CVE-2026-2",)))
+    assert is_due(more, Sent(days(17).subject, NOW), NOW)
