@@ -18,8 +18,8 @@ SUITES := test proxy proxy-long scenarios faults places arm64 unproven
 ifeq ($(filter $(SUITES),$(SUITE)),)
 $(error SUITE = $(SUITE): use one of $(SUITES))
 endif
-ifneq ($(filter-out verify dev,$(WITH)),)
-$(error WITH = $(WITH): use verify, dev or nothing)
+ifneq ($(filter-out verify watch dev,$(WITH)),)
+$(error WITH = $(WITH): use verify, watch, dev or nothing)
 endif
 
 help:
@@ -45,13 +45,18 @@ $(VENV)/.verify: requirements-verify.txt $(VENV)/.deploy
 	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements-verify.txt
 	@touch $@
 
+$(VENV)/.watch: requirements-watch.txt $(VENV)/.deploy
+	@echo "Installing the packages for the messages of hearth watch into $(VENV) …"
+	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements-watch.txt
+	@touch $@
+
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.deploy
 	@echo "Installing the packages for lab and tests into $(VENV) …"
 	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
 ##@ Users
-setup: $(VENV)/.deploy $(addprefix $(VENV)/.,$(WITH)) ## install the command hearth into .venv; WITH=verify adds what `hearth verify` needs, WITH=dev the lab and the tests
+setup: $(VENV)/.deploy $(addprefix $(VENV)/.,$(WITH)) ## install the command hearth into .venv; WITH=verify adds what `hearth verify` needs, WITH=watch what the messages of `hearth watch` need, WITH=dev the lab and the tests
 	@echo "Next: $(BIN)/hearth --help"
 
 machine-to-run:

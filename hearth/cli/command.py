@@ -19,6 +19,8 @@ from click.shell_completion import CompletionItem, get_completion_class
 from hearth import __version__
 from hearth.paths import CHECKOUT
 from hearth.runtime.pyinfra_process import resolve_inventory
+from hearth.watch.install import Scheduler
+from hearth.watch.schedule import Job
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -210,7 +212,7 @@ def deploy(**options: Any) -> None:
 @_inventory
 @_limit
 @_data
-@click.option("--json", is_flag=True, help='Print {host: {"state": …, "reasons": […]}}.')
+@click.option("--json", is_flag=True, help='Print {host: {"state": …, "reasons": […], "warnings": […]}}.')
 @click.option("--quiet", is_flag=True, help="Leave out hosts that are in sync.")
 @click.option("--timeout", type=click.FloatRange(min=1), metavar="SECONDS", help="Per host. Default: 300.")
 @click.option("--parallel", type=click.IntRange(min=1), metavar="N", help="Hosts at a time. Default: 4.")
@@ -247,6 +249,85 @@ def drift_words(inventory: str, options: dict[str, Any]) -> list[str]:
         elif value not in (None, False):
             words.append(f"--{name}={value}")
     return words
+
+
+@cli.command(short_help="Check hosts daily, and send what was found.")
+@_inventory
+@click.option("--at", default="04:30", show_default=True, metavar="HH:MM", help="When, in this computer's time.")
+@click.option("--repair", is_flag=True, help="Deploy to hosts that have drifted.")
+@click.option(
+    "--notify",
+    multiple=True,
+    metavar="SOURCE",
+    help="Where the addresses for messages are read from: file:PATH or 'command:PROGRAM ARGUMENTS'. Repeatable.",
+)
+@click.option("--once", is_flag=True, help="Check now, and install nothing.")
+@click.option("--remove", "is_removal", is_flag=True, help="Remove the timer.")
+@click.option(
+    "--scheduler",
+    type=click.Choice(("systemd", "cron", "launchd")),
+    help="Default: launchd on macOS, systemd where it runs for you, otherwise cron.",
+)
+def watch(
+    inventory: str,
+    at: str,
+    repair: bool,
+    notify: tuple[str, ...],
+    once: bool,
+    is_removal: bool,
+    scheduler: Scheduler | None,
+) -> None:
+    """Check hosts daily from this computer, repair them if asked to, and send what was found.
+
+    Each check is a `hearth drift`: it needs ssh and sudo without a password. A message is sent about hosts that have
+    drifted or can't be reached, certificates that expire soon, disks that fill, weak power supplies, and images with
+    known vulnerabilities: when something changes, and again after a week.
+
+    The addresses for messages are apprise's (https://github.com/caronc/apprise/wiki), one a line: mail, ntfy, Telegram,
+    Home Assistant and many others. Needs `make setup WITH=watch`.
+
+    \b
+    Examples:
+      hearth watch inventory/pi.py --notify file:~/.hearth/notify    installs a daily timer
+      hearth watch inventory/pi.py --notify file:~/.hearth/notify --repair
+      hearth watch inventory/pi.py --once                            checks now
+      hearth watch inventory/pi.py --scheduler cron                  prints a line for cron
+      hearth watch inventory/pi.py --remove
+
+    \b
+    Exit codes:
+      0  installed or removed; with --once: every host is in sync, or was repaired
+      1  with --once: a host has drifted
+      2  wrong usage, or nothing was installed; with --once: the state of a host is unknown,
+         or a message could not be sent
+    """
+    from hearth.watch.check import check_once
+    from hearth.watch.install import ScheduleError, find_scheduler, install, remove
+    from hearth.watch.notify import NotifyError, parse_source, read_urls, send
+
+    time = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", at)
+    if time is None:
+        raise click.UsageError(f"--at {at!r}: use a time such as 04:30")
+    name = resolve_inventory(inventory)
+    if not (CHECKOUT / name).is_file():
+        raise click.UsageError(f"{inventory}: there is no such file")
+    command = [sys.executable, "-m", "hearth.cli.command", "watch", name, "--once"]
+    command += [*(["--repair"] if repair else []), *(word for one in notify for word in ("--notify", one))]
+    job = Job(name, command, CHECKOUT, int(time[1]), int(time[2]))
+    try:
+        sources = [parse_source(one) for one in notify]
+        if once:
+            _exit_with(lambda: check_once(name, job.name, repair=repair, sources=sources))
+        if is_removal:
+            click.echo(remove(job))
+            return
+        if urls := read_urls(sources):
+            text = f"Hosts are checked daily at {at}. A message follows if one needs you."
+            send(urls, f"Hearth: watching {name}", text)
+        click.echo(install(job, scheduler or find_scheduler()))
+        click.echo("To try it now, run the same command with --once.")
+    except (NotifyError, ScheduleError) as error:
+        raise click.UsageError(str(error)) from None
 
 
 @cli.command(short_help="Test deployed hosts from outside and inside.")

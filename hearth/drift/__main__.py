@@ -24,20 +24,18 @@ from hearth.runtime.pyinfra_process import failure_reason, limit_pattern, resolv
 _NOT_PASSED_ON = ("PYINFRA_YES", "PYINFRA_LIMIT", "PYINFRA_EXCLUDE", "PYINFRA_DRY", "PYINFRA_JSON")
 
 
+class InventoryError(Exception):
+    """An inventory without a host to inspect; the message has the reason."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Inspect the hosts, print a verdict on each, and return the exit code."""
     options = make_parser().parse_args(arguments)
-    inventory = resolve_inventory(options.inventory)
-    code, output, errors = _pyinfra(inventory, "debug-inventory", "--json", timeout=options.timeout)
-    hosts = select_hosts(output, options.limit) if code == 0 else []
-    if not hosts:
-        no_match = code == 0 and options.limit
-        problem = "no host of the inventory matches" if no_match else failure_reason(errors)
-        print(f"{options.inventory}: {problem or 'no hosts'}", file=sys.stderr)
+    try:
+        verdicts = inspect_hosts(options)
+    except InventoryError as error:
+        print(error, file=sys.stderr)
         return 2
-    # One at a time in a terminal, where pyinfra may prompt for a password.
-    with ThreadPoolExecutor(1 if sys.stdin.isatty() else options.parallel) as pool:
-        verdicts = dict(zip(hosts, pool.map(lambda name: inspect_host(inventory, name, options), hosts), strict=True))
     if options.json:
         print(json.dumps({name: asdict(verdict) for name, verdict in verdicts.items()}, indent=2, ensure_ascii=False))
     else:
@@ -45,6 +43,27 @@ def main(arguments: list[str] | None = None) -> int:
             if not options.quiet or verdict.state != "same":
                 print(format_verdict(name, verdict))
     return exit_code(verdicts.values())
+
+
+def inspect_hosts(options: argparse.Namespace) -> dict[str, Verdict]:
+    """The verdict on each selected host, by its name.
+
+    Args:
+        options: of `make_parser`.
+
+    Raises:
+        InventoryError: there are none.
+    """
+    inventory = resolve_inventory(options.inventory)
+    code, output, errors = _pyinfra(inventory, "debug-inventory", "--json", timeout=options.timeout)
+    hosts = select_hosts(output, options.limit) if code == 0 else []
+    if not hosts:
+        no_match = code == 0 and options.limit
+        problem = "no host of the inventory matches" if no_match else failure_reason(errors)
+        raise InventoryError(f"{options.inventory}: {problem or 'no hosts'}")
+    # One at a time in a terminal, where pyinfra may prompt for a password.
+    with ThreadPoolExecutor(1 if sys.stdin.isatty() else options.parallel) as pool:
+        return dict(zip(hosts, pool.map(lambda name: inspect_host(inventory, name, options), hosts), strict=True))
 
 
 def inspect_host(inventory: str, name: str, options: argparse.Namespace) -> Verdict:
@@ -83,7 +102,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("inventory", metavar="INVENTORY", help="as for pyinfra: inventory/pi.py")
     parser.add_argument("--limit", action="append", default=[], metavar="PATTERN", help="only these hosts or groups")
     parser.add_argument("--data", action="append", default=[], metavar="NAME=VALUE", help="override a setting")
-    parser.add_argument("--json", action="store_true", help='print {host: {"state": …, "reasons": […]}}')
+    parser.add_argument(
+        "--json", action="store_true", help='print {host: {"state": …, "reasons": […], "warnings": […]}}'
+    )
     parser.add_argument("--quiet", action="store_true", help="omit hosts that are in sync")
     parser.add_argument("--timeout", type=float, default=300, metavar="SECONDS", help="per host (default 300)")
     parser.add_argument("--parallel", type=int, default=4, metavar="N", help="hosts in parallel (default 4)")

@@ -17,15 +17,16 @@ State = Literal["same", "differs", "unknown"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """A host's state, and the reasons; none if it is the same."""
+    """A host's state, and the reasons; none if it is the same. Warnings do not depend on the state."""
 
     state: State
     reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ReportedReason:
-    """A message of `hearth.runtime.explain.explain`, of kind `differs` or `unknown`."""
+    """A message of `hearth.runtime.explain.explain`, of kind `differs`, `unknown` or `warning`."""
 
     kind: str
     text: str
@@ -45,7 +46,8 @@ def judge(code: int, output: str, errors: str, explained: Sequence[ReportedReaso
     """
     plan = _plan(output)
     if code != 0 or not plan:
-        return Verdict("unknown", (failure_reason(errors) or "pyinfra ended early and gave no reason",))
+        reasons = (failure_reason(errors) or "pyinfra ended early and gave no reason",)
+        return Verdict("unknown", reasons, _texts(explained, "warning"))
     # A dry run does not evaluate conditions, so `hosts_with_conditional_change` is meaningless.
     return compare([one["name"] for one in plan if one["hosts_with_change"]], explained)
 
@@ -57,12 +59,19 @@ def compare(changed: Sequence[str], explained: Sequence[ReportedReason]) -> Verd
         changed: names of the operations that would change the host.
         explained: as in `judge`.
     """
-    reasons = tuple(dict.fromkeys(one.text for one in explained))
+    warnings = _texts(explained, "warning")
+    reasons = _texts(explained, "differs", "unknown")
+    kinds = {one.kind for one in explained} - {"warning"}
     if not changed:
-        return Verdict("unknown", reasons) if any(one.kind == "unknown" for one in explained) else Verdict("same")
-    if explained and all(one.kind == "unknown" for one in explained):
-        return Verdict("unknown", reasons)
-    return Verdict("differs", reasons or tuple(changed))
+        return Verdict("unknown", reasons, warnings) if "unknown" in kinds else Verdict("same", (), warnings)
+    if kinds == {"unknown"}:
+        return Verdict("unknown", reasons, warnings)
+    return Verdict("differs", reasons or tuple(changed), warnings)
+
+
+def _texts(explained: Sequence[ReportedReason], *kinds: str) -> tuple[str, ...]:
+    """The messages of these kinds, each once, in order."""
+    return tuple(dict.fromkeys(one.text for one in explained if one.kind in kinds))
 
 
 def _plan(output: str) -> list[dict[str, Any]]:
@@ -76,12 +85,12 @@ def _plan(output: str) -> list[dict[str, Any]]:
 
 
 def format_verdict(name: str, verdict: Verdict) -> str:
-    """The verdict as text: a line, and one for each reason."""
+    """The verdict as text: a line, and one for each reason and warning."""
     heads = {"same": "in sync", "differs": "drifted", "unknown": "unknown"}
-    if not verdict.reasons:
-        return f"{name}: {heads[verdict.state]}"
     lines = [line for reason in verdict.reasons for line in reason.splitlines()]
-    return "\n".join([f"{name}: {heads[verdict.state]}:", *(f"  {line}" for line in lines)])
+    lines += [f"warning: {warning}" for warning in verdict.warnings]
+    head = f"{name}: {heads[verdict.state]}{':' if verdict.reasons else ''}"
+    return "\n".join([head, *(f"  {line}" for line in lines)])
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> int:

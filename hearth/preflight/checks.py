@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from hearth.docker.packages import docker_source
 from hearth.host.platform import identify, untested
@@ -13,6 +13,7 @@ from hearth.models.sizes import GB, download_size
 from hearth.paths import DOCKER_DIR
 from hearth.preflight.existing_services import existing_service_notes, existing_service_obstacles
 from hearth.preflight.facts import HostFactsState
+from hearth.preflight.image_releases import image_warnings, known_releases
 from hearth.preflight.lxc import container_notes, container_obstacles
 from hearth.preflight.memory import memory_obstacles, memory_warnings
 from hearth.preflight.raspberry_pi import board_warnings, userland_obstacles
@@ -20,6 +21,8 @@ from hearth.settings.model import Settings
 
 # Seconds. A wrong time zone is not a wrong clock, and certificates and package lists are valid for days.
 CLOCK_TOLERANCE = 86400
+# GB.
+ALMOST_FULL = 2.0
 
 
 def paths_to_check(settings: Settings) -> tuple[str, ...]:
@@ -52,7 +55,26 @@ def find_notes(settings: Settings, host: HostFactsState) -> list[str]:
 
 def find_warnings(settings: Settings, host: HostFactsState) -> list[str]:
     """Preflight warnings, a sentence each."""
-    return [*_untested(host), *board_warnings(host.hardware), *memory_warnings(settings, host.hardware)]
+    return [*_untested(host), *memory_warnings(settings, host.hardware)]
+
+
+def find_upkeep_warnings(settings: Settings, host: HostFactsState, today: date) -> list[str]:
+    """Warnings about what changes with time, a sentence each. `hearth drift` and `hearth watch` repeat these."""
+    return [
+        *board_warnings(host.hardware),
+        *_filling_disks(settings, host),
+        *image_warnings(settings, known_releases(), today),
+    ]
+
+
+def _filling_disks(settings: Settings, host: HostFactsState) -> list[str]:
+    free = {host.file_system[path]: host.free_bytes[path] for path in paths_to_check(settings) if path in host.existing}
+    return [
+        f"the disk at {mount} has only {bytes_ / GB:.1f} GB free; on a full disk, Docker and Ollama fail. "
+        "Free up space: `ollama_prune_models = True` removes models that are not listed"
+        for mount, bytes_ in free.items()
+        if bytes_ < ALMOST_FULL * GB
+    ]
 
 
 def clock_obstacles(clock: int, now: float, in_container: bool = False) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from pyinfra import host, logger
@@ -12,8 +13,16 @@ from pyinfra.api import DeployError
 from hearth.boot.deploy import can_reboot
 from hearth.boot.memory_cgroup import memory_cgroup_warnings
 from hearth.host.platform import Platform, identify
-from hearth.preflight.checks import clock_obstacles, find_notes, find_obstacles, find_warnings, paths_to_check
+from hearth.preflight.checks import (
+    clock_obstacles,
+    find_notes,
+    find_obstacles,
+    find_upkeep_warnings,
+    find_warnings,
+    paths_to_check,
+)
 from hearth.preflight.facts import HostFacts, HostFactsState
+from hearth.runtime.explain import explain
 from hearth.settings.model import Settings
 
 
@@ -49,4 +58,5 @@ def preflight(settings: Settings, root: Mapping[str, Any]) -> tuple[Platform, Ho
         *memory_cgroup_warnings(settings, state.hardware, can_reboot(settings)),
     ]:
         logger.warning(f"{host.print_prefix}{line}")
+    explain(*find_upkeep_warnings(settings, state, datetime.now(UTC).date()), kind="warning")
     return identify(state.os_release, state.architecture), state

@@ -16,7 +16,7 @@ from pyinfra.context import ctx_state
 # JSON has no field for it. In the terminal, explanations go to standard error, like everything that pyinfra logs.
 EXPLAIN_LOG = "HEARTH_REPORT"
 
-Kind = Literal["differs", "unknown"]
+Kind = Literal["differs", "unknown", "warning"]
 
 # (host, message) → kind, of each run. An operation's body runs twice: what was explained before the prompt for
 # confirmation is not repeated afterwards.
@@ -41,14 +41,15 @@ def explain(*messages: str, kind: Kind = "differs") -> None:
     Call it before an operation's first `yield`, so that it appears in `--dry` and before the prompt.
 
     Args:
-        kind: `unknown` if something could not be determined: neither drifted nor in sync.
+        kind: `unknown` if something could not be determined: neither drifted nor in sync; `warning` for what a deploy
+            can't change, and somebody should know.
     """
     explained = _explained.setdefault(_state(), {})
     for message in messages:
         if (host.name, message) in explained:
             continue
         explained[host.name, message] = kind
-        logger.info(f"{host.print_prefix}{message}")
+        (logger.warning if kind == "warning" else logger.info)(f"{host.print_prefix}{message}")
         if path := os.environ.get(EXPLAIN_LOG):
             with Path(path).open("a", encoding="utf-8") as report:
                 report.write(json.dumps({"host": host.name, "kind": kind, "text": message}) + "\n")

@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import cast
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = {"deploy": "requirements.txt", "verify": "requirements-verify.txt", "development": "requirements-dev.txt"}
+FILES = {
+    "deploy": "requirements.txt",
+    "verify": "requirements-verify.txt",
+    "watch": "requirements-watch.txt",
+    "development": "requirements-dev.txt",
+}
 _LOCKED = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
 
 

@@ -29,7 +29,8 @@ MAY_IMPORT = {
     "preflight": "boot docker firewall host models paths runtime settings",
     "stack": "boot docker host paths preflight releases render runtime settings tls",
     "doctor": "models paths runtime settings stack",
-    "cli": "doctor drift host models paths runtime settings tls",
+    "watch": "drift paths runtime settings",
+    "cli": "doctor drift host models paths runtime settings tls watch",
     "uninstall": "boot docker firewall footprint paths render runtime settings",
     "backup": "footprint models paths render runtime settings stack tls",
 }

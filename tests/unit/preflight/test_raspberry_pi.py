@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
 from hearth.host.hardware import Hardware, parse_hardware
-from hearth.preflight.checks import find_obstacles, find_warnings
+from hearth.preflight.checks import find_obstacles, find_upkeep_warnings, find_warnings
 from hearth.preflight.facts import HostFactsState
 from hearth.preflight.raspberry_pi import board_warnings, userland_obstacles
 from hearth.runtime.sections import parse_assignments
@@ -90,4 +91,5 @@ def test_warnings_do_not_stop_a_deploy(make_settings: Callable[..., Settings]) -
         hardware=replace(with_firmware(*recorded.FIRMWARE_WEAK), memory=recorded.MEMORY_2_GB_KB * 1024),
     )
     assert find_obstacles(settings, host) == []
-    assert len(find_warnings(settings, host)) == 2, "power, and a model that may not fit"
+    assert len(find_warnings(settings, host)) == 1, "a model that may not fit"
+    assert len(find_upkeep_warnings(settings, host, date(2026, 11, 28))) == 1, "power"

@@ -30,6 +30,7 @@ def test_licence_of_hearth() -> None:
 
 
 def test_deploy_needs_no_packages_of_the_acceptance_tests() -> None:
-    deploys, verifies, develops = ({*licences.locked(file)} for file in licences.FILES.values())
+    deploys, verifies, watches, develops = ({*licences.locked(file)} for file in licences.FILES.values())
     assert deploys < verifies < develops
+    assert deploys < watches < develops
     assert {"docker", "pytest", "pytest-testinfra"} <= verifies - deploys
