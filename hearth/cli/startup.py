@@ -13,13 +13,14 @@ from pyinfra.api.exceptions import PyinfraError
 
 from hearth.cli.inventory_check import Groups, find_invocation_error
 from hearth.runtime.command_line import CommandLine, read_command_line
+from hearth.runtime.host_shell import install_host_shell
 
 # Packages that pyinfra does not depend on.
 _REQUIRED = ("pydantic", "yaml")
 
 
 def check_invocation() -> None:
-    """Check the command line, the inventory and the group settings.
+    """Check the command line, the inventory and the group settings, and prepare pyinfra for any host.
 
     Raises:
         PyinfraError: names the mistake and its fix.
@@ -31,6 +32,7 @@ def check_invocation() -> None:
         )
     from hearth.cli.summary import print_summary_at_exit  # requires these packages
 
+    install_host_shell()
     asked = read_command_line()
     if asked.operations and all(name.endswith(".py") for name in asked.operations):
         print_summary_at_exit(asked)
