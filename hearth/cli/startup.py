@@ -33,6 +33,7 @@ def check_invocation() -> None:
     from hearth.cli.summary import print_summary_at_exit  # requires these packages
 
     install_host_shell()
+    _fail_without_an_answer()
     asked = read_command_line()
     if asked.operations and all(name.endswith(".py") for name in asked.operations):
         print_summary_at_exit(asked)
@@ -54,3 +55,26 @@ def _load(asked: CommandLine) -> Groups | None:
         logger.disabled = False
     groups = {name: [host.name for host in hosts] for name, hosts in inventory.groups.items() if hosts}
     return groups | {"all": [host.name for host in inventory]}
+
+
+def _fail_without_an_answer() -> None:
+    """Make pyinfra's confirmations fail with an error if nobody can answer, instead of a traceback."""
+    # Not at the top: this import patches the standard library.
+    from pyinfra_cli import cli  # type: ignore[import-untyped]
+
+    confirm = cli._do_confirm
+
+    def confirm_or_fail(message: str) -> bool:
+        try:
+            return bool(confirm(message))
+        except EOFError:
+            if "failed" in message:
+                raise PyinfraError(
+                    "nothing was changed: a host failed, see above, and there is no terminal to ask whether to go on "
+                    "without it. Leave it out with --exclude, or add -y, which goes on with the others"
+                ) from None
+            raise PyinfraError(
+                "nothing was changed: there is no terminal to ask for confirmation. Add -y or --dry"
+            ) from None
+
+    cli._do_confirm = confirm_or_fail
