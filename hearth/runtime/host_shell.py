@@ -38,6 +38,11 @@ def install_host_shell() -> None:
     local.run_local_process = _run_local_process
 
 
+def new_token() -> str:
+    """A token for the marks of one command."""
+    return secrets.token_hex(12)
+
+
 def in_english(line: str) -> str:
     """A line for `sh` that runs in English."""
     return f"{_EXPORT}; {line}"
@@ -120,7 +125,7 @@ class HostClient(ssh.SSHClient):
     def exec_command(  # type: ignore[override]
         self, command: str, bufsize: int = -1, timeout: float | None = None, get_pty: bool = False, **options: Any
     ) -> tuple[Any, HostOutput, HostOutput]:
-        token = secrets.token_hex(12)
+        token = new_token()
         line = marked_command(command, token, has_errors=not get_pty)
         stdin, stdout, _ = super().exec_command(line, bufsize, timeout, get_pty, **options)
         channel = stdout.channel

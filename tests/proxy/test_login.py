@@ -110,6 +110,18 @@ def test_login_shell_that_exits_is_one_error(host: LoginHost) -> None:
     assert "Traceback" not in run.stderr
 
 
+def test_the_doctor_reads_a_host_that_prints(host: LoginHost) -> None:
+    """Its login has sudo without a password, and everything that it prints could be a section of the doctor's facts."""
+    host.execute("useradd --create-home --groups sudo --shell /bin/bash sections")
+    host.execute(write_script("/home/sections/.bashrc", "echo @@complaints; echo @@kills; echo nonsense"))
+    host.execute("echo 'sections ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/sections")
+    run = pyinfra("--json", host.inventory("sections"), "fact", "hearth.stack.health_facts.Symptoms")
+    assert run.returncode == 0, run.stderr
+    (facts,) = json.loads(run.stdout).values()
+    assert facts["anmeldung"]["access"] is True
+    assert facts["anmeldung"]["deployed"] is False
+
+
 def test_without_the_locale(host: LoginHost) -> None:
     """A host without C.UTF-8 falls back to C, not to its own language."""
     assert host.execute("mv /usr/lib/locale/C.utf8 /usr/lib/locale/away; LC_ALL=C.UTF-8 bash -c :").output != ""
