@@ -30,6 +30,7 @@ with read_from(state, host, "cat /tmp/sent", arguments) as reader:
 _, text = host.run_shell_command(StringCommand(f"printf %s {quote(TEXT)}"), **arguments)
 failed, refusal = host.run_shell_command(StringCommand("cat /nowhere; echo 'said this' >&2; exit 7"), **arguments)
 _, locale = host.run_shell_command(StringCommand('echo "$LC_ALL-$LANGUAGE"'), **arguments)
+_, apt = host.run_shell_command(StringCommand("apt-get -s install no-such-package"), **arguments)
 facts = host.get_fact(HostFacts, paths=("/var/lib/docker",), models_dir="", **root)
 print(
     json.dumps(
@@ -40,6 +41,7 @@ print(
             "failed": not failed,
             "errors": refusal.output_lines,
             "locale": locale.output_lines,
+            "apt": apt.output_lines[-1],
             "system": facts.os_release.get("ID"),
         }
     )

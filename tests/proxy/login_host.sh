@@ -29,6 +29,8 @@ for shell in dash bash zsh fish tcsh; do
   useradd --create-home --groups sudo --shell "$(command -v $shell)" $shell
   echo "$shell:geheim" | chpasswd
 done
+# Hosts differ in what sudo passes on.
+echo 'Defaults env_delete += "LC_ALL LANGUAGE"' >/etc/sudoers.d/locale
 ssh-keygen -qA
 cat >/etc/ssh/sshd_config.d/test.conf <<END
 ListenAddress 127.0.0.1

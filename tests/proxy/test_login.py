@@ -38,6 +38,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoginHost]:
         parts = artefacts.build(("login",), stages)
     with LoginHost(parts["login"] / "root", tmp_path_factory.mktemp("login")) as one:
         assert "Ein Passwort ist notwendig" in one.execute("env LC_ALL=de_DE.UTF-8 su bash -c 'sudo -n true'").output
+        german = one.execute("env LC_ALL=de_DE.UTF-8 apt-get -s install no-such-package").output
+        assert "kann nicht gefunden werden" in german
         for user, (name, lines) in START_UP.items():
             path = f"/home/{user}/{name}"
             done = one.execute(f"mkdir -p {path.rpartition('/')[0]}; {write_script(path, *lines)}; chmod -R a+rX /home")
@@ -63,6 +65,7 @@ def test_any_login_shell_that_prints(host: LoginHost, shell: str) -> None:
         "failed": True,
         "errors": ["cat: /nowhere: No such file or directory", "said this"],
         "locale": ["C.UTF-8-"],
+        "apt": "E: Unable to locate package no-such-package",
         "system": "debian",
     }
     assert leftovers(host) == ""
