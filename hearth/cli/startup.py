@@ -70,8 +70,8 @@ def _fail_without_an_answer() -> None:
         except EOFError:
             if "failed" in message:
                 raise PyinfraError(
-                    "nothing was changed: a host failed, see above, and there is no terminal to ask whether to go on "
-                    "without it. Leave it out with --exclude, or add -y, which goes on with the others"
+                    "nothing was changed: a host failed, see above, and there is no terminal to confirm that the "
+                    "others continue. Leave that host out with --exclude, or add -y"
                 ) from None
             raise PyinfraError(
                 "nothing was changed: there is no terminal to ask for confirmation. Add -y or --dry"

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyinfra.api import Config
 from pyinfra.connectors import local, ssh
 from pyinfra.context import ctx_config
 
+from hearth.paths import CHECKOUT
 from hearth.runtime import host_shell
 from hearth.runtime.host_shell import HostOutput, in_english, install_host_shell, marked_command
 
@@ -70,6 +71,7 @@ def test_any_bytes_in_any_pieces(before: bytes, content: bytes, after: bytes, si
     assert output(stream, sizes).read() == content
 
 
+@settings(deadline=None)  # it starts a shell
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0")))
 def test_any_word_reaches_the_command(word: str) -> None:
     import shlex
@@ -106,3 +108,18 @@ def test_pyinfra_uses_it_for_every_connection(installed: Config) -> None:
     assert ssh.SSHClient is host_shell.HostClient
     assert installed.copy().SHELL == host_shell.SHELL, "deploy files get a copy"
     assert local.run_local_process("echo $LC_ALL")[1].stdout == "C.UTF-8"
+
+
+@pytest.mark.parametrize(
+    "bypass",
+    ["FileUploadCommand", "FileDownloadCommand", "put_file", "get_file", "SUDO_PASSWORD_REQUIRED", "open_channel"],
+)
+def test_nothing_in_hearth_bypasses_it(bypass: str) -> None:
+    """SFTP, separate channels, and sudo's messages."""
+    found = [
+        f"{path.relative_to(CHECKOUT)}: {line.strip()}"
+        for path in (CHECKOUT / "hearth").rglob("*.py")
+        for line in path.read_text().splitlines()
+        if bypass in line
+    ]
+    assert not found

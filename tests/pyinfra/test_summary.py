@@ -121,9 +121,9 @@ runs(name='Never', command='true')
 
 
 def test_unreachable_host_without_a_terminal(checkout: Path) -> None:
-    """pyinfra asks whether to continue without the host, and nobody can answer."""
+    """pyinfra prompts for confirmation to continue without the host, and nobody can answer."""
     said = summary_lines(checkout, END, "--dry", inventory=INVENTORY + UNREACHABLE, code=1)
-    assert "nothing was changed: a host failed, see above, and there is no terminal to ask" in said[0]
+    assert "nothing was changed: a host failed, see above, and there is no terminal to confirm" in said[0]
     assert not [line for line in said if "Traceback" in line or "EOFError" in line]
 
 
