@@ -37,8 +37,7 @@ def settle_sudo_password(root: Mapping[str, Any]) -> None:
     if root_connection_arguments(root).get("_sudo_password"):
         if refusal := _refusal(root):
             raise DeployError(
-                f"{host.name}: sudo does not accept the password from the inventory (_sudo_password), nothing was "
-                f"changed: {refusal}"
+                f"{host.name}: sudo does not accept the given password (_sudo_password), nothing was changed: {refusal}"
             )
         return
     _, output = host.run_shell_command(StringCommand(_PROBE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,9 @@ def make_german() -> None:
     assert "Ein Passwort ist notwendig" in on_guest(as_user)
 
 
-def hearth(file: str, *words: str, **answers: str) -> tuple[int, str]:
-    """Run a deploy file in a terminal, as that user."""
-    return pyinfra_in_terminal(*_AS_USER, *words, INVENTORY, file, answers={PROMPT: PASSWORD} | answers, timeout=900)
+def hearth(file: str, *words: str, then: Sequence[tuple[str, str]] = ()) -> tuple[int, str]:
+    """Run a deploy file in a terminal, as that user; `then` has answers after sudo's password."""
+    return pyinfra_in_terminal(*_AS_USER, *words, INVENTORY, file, answers=[(PROMPT, PASSWORD), *then], timeout=900)
 
 
 @pytest.mark.usefixtures("deployed")
@@ -59,7 +60,7 @@ def test_deployed_host_is_recognized_and_backed_up(tmp_path: Path) -> None:
 def test_first_deploy() -> None:
     restore("fresh")
     make_german()
-    code, shown = hearth("deploy.py", **{CONFIRM: ""})
+    code, shown = hearth("deploy.py", then=[(CONFIRM, "")])
     assert code == 0, shown
     assert shown.count(PROMPT) == 1
     assert f"the chat page: {url()}/" in shown

@@ -11,7 +11,8 @@ from lab import shell
 from tests.proxy.container import Inside
 
 SHELLS = ("dash", "bash", "zsh", "fish", "tcsh")
-PASSWORD = "geheim"
+# With everything that a shell or a locale may change.
+PASSWORD = """gehe'im "$HOME" \\n !1 äöß"""
 _ENTER = Path(__file__).with_name("login_host.sh")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _UNSHARE = ("unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child", "--")
@@ -35,7 +36,7 @@ class LoginHost(Inside):
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         words = [*shell.sudo(), "env", "-i", f"PATH={_PATH}", *_UNSHARE, "sh", str(_ENTER)]
-        words += [str(root), str(work), str(self.port), f"{self._key}.pub"]
+        words += [str(root), str(work), str(self.port), f"{self._key}.pub", PASSWORD]
         super().__init__(words, directory / "log", lambda: "Server listening" in self.log())
 
     def inventory(self, user: str, **data: object) -> str:

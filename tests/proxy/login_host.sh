@@ -1,11 +1,11 @@
 #!/bin/sh
-# A host to log in to, without a machine: login_host.sh ROOT WORK PORT KEY
+# A host to log in to, without a machine: login_host.sh ROOT WORK PORT KEY PASSWORD
 # ROOT contains sshd, sudo and several shells, and is not changed; writes go to memory. sshd listens on 127.0.0.1, PORT, and
 # lets everybody in whose key is in the file KEY. Everything is in German, as on a host that was set up in Germany.
 # Called as root under `env -i … unshare --mount --pid --uts --fork --kill-child`, so mounts and processes disappear with
 # it, however it ends. It uses the machine's network.
 set -eu
-root=$1 work=$2 port=$3 key=$4
+root=$1 work=$2 port=$3 key=$4 password=$5
 echo anmeldung >/proc/sys/kernel/hostname
 mount -t tmpfs -o mode=0755 tmpfs "$work"
 mkdir "$work/upper" "$work/work" "$work/root"
@@ -27,7 +27,7 @@ echo '127.0.0.1 localhost anmeldung' >/etc/hosts
 printf 'LANG=de_DE.UTF-8\nLANGUAGE=de\nLC_ALL=de_DE.UTF-8\n' >/etc/default/locale
 for shell in dash bash zsh fish tcsh; do
   useradd --create-home --groups sudo --shell "$(command -v $shell)" $shell
-  echo "$shell:geheim" | chpasswd
+  printf '%s:%s\n' $shell "$password" | chpasswd
 done
 # Hosts differ in what sudo passes on.
 echo 'Defaults env_delete += "LC_ALL LANGUAGE"' >/etc/sudoers.d/locale

@@ -72,7 +72,7 @@ def test_any_login_shell_that_prints(host: LoginHost, shell: str) -> None:
 
 
 def test_password_is_prompted_for_in_german(host: LoginHost) -> None:
-    code, shown = pyinfra_in_terminal(host.inventory("bash"), "deploy.py", "--dry", answers={PROMPT: PASSWORD})
+    code, shown = pyinfra_in_terminal(host.inventory("bash"), "deploy.py", "--dry", answers=[(PROMPT, PASSWORD)])
     assert code == 1, shown
     assert shown.count(PROMPT) == 1
     assert "would be changed: Docker | Configure the engine" in shown
@@ -81,8 +81,7 @@ def test_password_is_prompted_for_in_german(host: LoginHost) -> None:
 
 
 def test_wrong_password_can_be_corrected(host: LoginHost) -> None:
-    # The second prompt differs only in what is shown before it.
-    answers = {PROMPT: "wrong", "incorrect password attempts": PASSWORD}
+    answers = [(PROMPT, "wrong"), (PROMPT, PASSWORD)]
     code, shown = pyinfra_in_terminal(host.inventory("bash"), "deploy.py", "--dry", answers=answers)
     assert code == 1, shown
     assert shown.count(PROMPT) == 2
@@ -99,7 +98,7 @@ def test_password_without_a_terminal_is_one_error(host: LoginHost) -> None:
 def test_wrong_password_in_the_inventory_is_one_error(host: LoginHost) -> None:
     run = pyinfra("-y", host.inventory("bash", _sudo_password="wrong"), "deploy.py")
     assert run.returncode == 2
-    assert "does not accept the password from the inventory (_sudo_password), nothing was changed: sudo: " in run.stderr
+    assert "does not accept the given password (_sudo_password), nothing was changed: sudo: " in run.stderr
     assert "Traceback" not in run.stderr
     assert leftovers(host) == ""
 
@@ -137,12 +136,16 @@ def test_without_the_locale(host: LoginHost) -> None:
 
 
 def test_interrupted_run_leaves_no_file(host: LoginHost) -> None:
-    code, shown = pyinfra_in_terminal(host.inventory("bash"), "deploy.py", answers={PROMPT: PASSWORD}, stop_at=CONFIRM)
+    code, shown = pyinfra_in_terminal(
+        host.inventory("bash"), "deploy.py", answers=[(PROMPT, PASSWORD)], stop_at=CONFIRM
+    )
     assert code == 130, shown
     assert leftovers(host) == ""
 
 
 def test_killed_run_leaves_no_file(host: LoginHost) -> None:
-    code, shown = pyinfra_in_terminal(host.inventory("bash"), "deploy.py", answers={PROMPT: PASSWORD}, kill_at=CONFIRM)
+    code, shown = pyinfra_in_terminal(
+        host.inventory("bash"), "deploy.py", answers=[(PROMPT, PASSWORD)], kill_at=CONFIRM
+    )
     assert code == -9, shown
     wait_until(lambda: leftovers(host) == "", 30)  # by the lock's program on the host

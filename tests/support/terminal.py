@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 from tests.support.shipped import PROJECT
 
@@ -20,17 +21,17 @@ def pyinfra(*words: str) -> subprocess.CompletedProcess[str]:
     """Run pyinfra as `hearth deploy` does, without a terminal."""
     return subprocess.run(
         _words(*words), cwd=PROJECT, env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        timeout=120, check=False, start_new_session=True,
+        timeout=240, check=False, start_new_session=True,
     )  # fmt: skip
 
 
 def pyinfra_in_terminal(
-    *words: str, answers: dict[str, str], stop_at: str = "", kill_at: str = "", timeout: float = 120
+    *words: str, answers: Sequence[tuple[str, str]], stop_at: str = "", kill_at: str = "", timeout: float = 240
 ) -> tuple[int, str]:
     """Run it in a terminal: its exit code and what it shows.
 
     Args:
-        answers: prompt → what is typed at it, each once.
+        answers: prompts, in order, and what is typed at them.
         stop_at: press Ctrl-C once this appears.
         kill_at: kill it once this appears.
     """
@@ -38,7 +39,7 @@ def pyinfra_in_terminal(
     if pid == 0:
         os.chdir(PROJECT)
         os.execve(sys.executable, _words(*words), _environment())
-    shown, seen, deadline = "", 0, time.monotonic() + timeout
+    left, shown, seen, deadline = list(answers), "", 0, time.monotonic() + timeout
     try:
         while time.monotonic() < deadline:
             if not select.select([terminal], [], [], 1)[0]:
@@ -48,11 +49,10 @@ def pyinfra_in_terminal(
             except OSError:  # the terminal's end
                 break
             shown += piece.decode(errors="replace")
-            for prompt, answer in list(answers.items()):
-                if prompt in shown[seen:]:
-                    seen = len(shown)
-                    del answers[prompt]
-                    os.write(terminal, f"{answer}\n".encode())
+            # Not before the prompt: a password prompt discards what was typed earlier.
+            if left and left[0][0] in shown[seen:]:
+                seen = len(shown)
+                os.write(terminal, f"{left.pop(0)[1]}\n".encode())
             if stop_at and stop_at in shown:
                 stop_at = ""
                 os.write(terminal, b"\x03")
