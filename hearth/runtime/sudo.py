@@ -30,7 +30,7 @@ def settle_sudo_password(root: Mapping[str, Any]) -> None:
         root: pyinfra arguments with which commands run as root.
 
     Raises:
-        DeployError: the password is wrong or can't be prompted for, or sudo refuses the user.
+        DeployError: the password is wrong, was not entered or can't be prompted for, or sudo refuses the user.
     """
     if not root.get("_sudo") or host.connector_data.get(_KEY):
         return
@@ -51,7 +51,10 @@ def settle_sudo_password(root: Mapping[str, Any]) -> None:
         )
     refusal = ""
     for _ in range(_ATTEMPTS):
-        host.connector_data[_KEY] = getpass(f"{host.print_prefix}sudo password: ")
+        try:
+            host.connector_data[_KEY] = getpass(f"{host.print_prefix}sudo password: ")
+        except EOFError:
+            raise DeployError(f"{host.name}: no password for sudo was entered; nothing was changed") from None
         refusal = _refusal(root)
         if not refusal:
             return

@@ -114,6 +114,15 @@ def test_wrong_password_in_the_inventory_is_an_error(connected: Connect) -> None
         settle(connected(_sudo_password="wrong"))
 
 
+def test_no_answer_is_an_error(connected: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    def getpass(_prompt: str) -> str:
+        raise EOFError  # Ctrl-D
+
+    monkeypatch.setattr(sudo, "getpass", getpass)
+    with pytest.raises(DeployError, match="no password for sudo was entered; nothing was changed"):
+        settle(connected())
+
+
 def test_no_terminal_is_an_error(connected: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sudo, "_has_terminal", lambda: False)
     with pytest.raises(DeployError, match="there is no terminal to prompt for it; nothing was changed"):
