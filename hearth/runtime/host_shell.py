@@ -6,7 +6,7 @@ before and after its own output, and only what is between the marks is read. The
 tcsh): it only starts `sh`, with words that all of them quote alike.
 
 The locale is C.UTF-8, since output is parsed, and some messages of apt are recognized by their English text. LANGUAGE
-is emptied, too: with it, gettext may translate even in C.UTF-8. A host without C.UTF-8 falls back to C, also English.
+is emptied, too: with it, Debian 12 translates even in C.UTF-8. A host without C.UTF-8 falls back to C, also English.
 """
 
 from __future__ import annotations

@@ -94,6 +94,13 @@ def test_commands_run_in_english() -> None:
     assert output(run("echo $LC_ALL-$LANGUAGE").stdout).read() == b"C.UTF-8-\n"
 
 
+def test_language_alone_translates_nothing() -> None:
+    """With LC_ALL=C.UTF-8 alone, Debian 12 would translate this."""
+    line = marked_command("ls /nowhere", TOKEN)
+    done = subprocess.run(["sh", "-c", line], capture_output=True, env={"PATH": "/usr/bin:/bin", "LANGUAGE": "de"})
+    assert output(done.stderr).read() == b"ls: cannot access '/nowhere': No such file or directory\n"
+
+
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
     monkeypatch.setattr(ssh, "SSHClient", ssh.SSHClient)
