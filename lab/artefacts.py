@@ -17,6 +17,7 @@ from lab import (
     httpd_source,
     image_roots,
     images,
+    login_host,
     mirrors,
     models,
     origin,
@@ -104,6 +105,12 @@ ALL = {
             "Build a root directory with Docker",
             lambda: [builder.recipe("builder.sh"), *engine.PACKAGES],
             lambda _, out, log: builder.build(out, log, packages=engine.PACKAGES),
+        ),
+        Artefact(
+            "login",
+            "Build a root directory to log in to",
+            login_host.inputs,
+            lambda _, out, log: login_host.build(out, log),
         ),
         *(
             Artefact(

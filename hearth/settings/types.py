@@ -27,6 +27,10 @@ _MAX_DURATION = 2**63 / 10**9
 # A part may begin with a dot: a natively installed Ollama has its models in /usr/share/ollama/.ollama.
 _DIRECTORY = re.compile(r"^(?:/\.?[A-Za-z0-9_-][A-Za-z0-9._-]*)+$")
 _MODEL = re.compile(r"^(?:[A-Za-z0-9][A-Za-z0-9._-]*/){0,2}[A-Za-z0-9][A-Za-z0-9._-]*(?::[A-Za-z0-9][A-Za-z0-9._-]*)?$")
+# `192.168.1.10:5000/library/llama3.2:1b`, as Docker names images.
+_FROM_REGISTRY = re.compile(
+    r"(?P<scheme>https?://)?(?P<server>[a-z0-9.-]+:[0-9]{1,5}|\[[0-9a-f:]+\]:[0-9]{1,5})/(?:library/)?(?P<model>.+)"
+)
 _URL = re.compile(
     r"^https?://(?P<host>[a-z0-9.-]+|\[[0-9a-f:]+\])(?::(?P<port>[0-9]{1,5}))?(?P<path>/[A-Za-z0-9._~/-]*)?$"
 )
@@ -93,6 +97,11 @@ def _directory(value: str) -> str:
 def _model(value: str) -> str:
     if value.startswith("library/"):
         raise ValueError(f'Ollama lists it without "library/"; use "{value.removeprefix("library/")}"')
+    if (match := _FROM_REGISTRY.fullmatch(value)) and _MODEL.fullmatch(match["model"]):
+        raise ValueError(
+            f'the registry is a separate setting, for all models; use "{match["model"]}" here, and '
+            f'ollama_model_registry = "{match["scheme"] or "http://"}{match["server"]}"'
+        )
     if not _MODEL.fullmatch(value):
         raise ValueError('a model is name or name:tag as in Ollama\'s library, such as "llama3.2:1b"')
     return value

@@ -119,6 +119,10 @@ def test_a_login_is_read() -> None:
     assert fact.process(ask(fact.command())).user_id >= 0
 
 
+def test_a_login_that_runs_no_command_is_unknown() -> None:
+    assert Login().process(["Welcome", "to this host"]).user_id == -1
+
+
 @pytest.mark.skipif(not Path("/etc/os-release").exists(), reason="no Linux with an os-release")
 def test_a_checkup_is_read(tmp_path: Path) -> None:
     missing = tmp_path / "not" / "there"

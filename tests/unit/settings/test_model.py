@@ -111,6 +111,26 @@ def test_an_error_has_name_value_and_fix(make_settings: Make, name: str, value: 
 
 
 @pytest.mark.parametrize(
+    ("model", "cure"),
+    [
+        ("10.0.0.1:5000/library/tinyllama", 'use "tinyllama" here, and ollama_model_registry = "http://10.0.0.1:5000"'),
+        ("nas.lan:5000/anna/bot:1b", 'use "anna/bot:1b" here, and ollama_model_registry = "http://nas.lan:5000"'),
+        ("https://[fd00::1]:5000/bot", 'use "bot" here, and ollama_model_registry = "https://[fd00::1]:5000"'),
+    ],
+)
+def test_registry_in_a_models_name_is_a_setting(make_settings: Make, model: str, cure: str) -> None:
+    message = refusal(make_settings, ollama_models=[model])
+    assert cure in message
+    registry = cure.rpartition("= ")[2].strip('"')
+    settings = make_settings(ollama_models=[cure.split('"')[1]], ollama_model_registry=registry)
+    assert settings.ollama_model_registry == registry
+
+
+def test_model_with_a_path_too_deep_is_refused(make_settings: Make) -> None:
+    assert "name or name:tag as in Ollama's library" in refusal(make_settings, ollama_models=["nas:5000/a/b/c/d"])
+
+
+@pytest.mark.parametrize(
     ("name", "value", "where"),
     [
         ("allowed_origins", ["http://pi:85", "http://pi/"], "allowed_origins[1] = 'http://pi/'"),
