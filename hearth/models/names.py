@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 _REGISTRY = "registry.ollama.ai"
 _LIBRARY = "library"
+# Prints the manifests in the current directory, a path each: registry/owner/name/tag. Other files may be below it, too
+# (.DS_Store, copies).
+FIND_MANIFESTS = "find . -mindepth 4 -maxdepth 4 -type f ! -name '.*' ! -name '* *' -printf '%P\\n'"
+_MANIFEST = re.compile(r"manifests(?:/[^/. ][^/ ]*){4}")
 
 
 def full_name(model: str) -> str:
@@ -26,6 +32,11 @@ def name_from_manifest(path: str) -> str:
     *directories, name, tag = path.split("/")
     shown = [part for part in directories if part not in (_REGISTRY, _LIBRARY)]
     return f"{'/'.join([*shown, name])}:{tag}"
+
+
+def is_manifest(path: str) -> bool:
+    """Whether a path below Ollama's store is that of a manifest, as FIND_MANIFESTS decides."""
+    return bool(_MANIFEST.fullmatch(path))
 
 
 def source_name(model: str, registry: str) -> str:

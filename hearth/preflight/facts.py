@@ -20,7 +20,7 @@ from hearth.models.disk import (
     parse_mount_points,
     parse_record,
 )
-from hearth.models.names import name_from_manifest
+from hearth.models.names import FIND_MANIFESTS, name_from_manifest
 from hearth.paths import DAEMON_JSON, DOCKER_DIR, IMAGES_LOCK, MODELS_DISK, MODELS_VOLUME
 from hearth.preflight.existing_services import (
     CONTAINERS_FORMAT,
@@ -104,7 +104,8 @@ class HostFacts(StateFact[HostFactsState]):
         disk = (
             f's="$p"; [ "$s" != {DOCKER_DIR} ] || s="$root"; '
             'e="$s"; while [ ! -e "$e" ]; do e=$(dirname "$e"); done; [ "$e" = "$s" ] && x=yes || x=no; '
-            'df -Pk "$e" | awk -v p="$p" -v x=$x \'NR==2 {print p, x, $4, $6}\''
+            'df -k --output=avail,target "$e" | '
+            '{ read -r _ && read -r free mount && echo "$p $x $free $mount"; }'
         )
         # After the disk section, which triggers automounts.
         mounts = [
@@ -127,7 +128,7 @@ class HostFacts(StateFact[HostFactsState]):
                 f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",
                 f"echo @@firewall; {FIREWALL_TRACES}",
                 HARDWARE_SCRIPT,
-                f"echo @@models; cd \"{store}\" 2>/dev/null && find . -type f -printf '%P\\n'",
+                f'echo @@models; cd "{store}" 2>/dev/null && {FIND_MANIFESTS}',
                 *(mounts if models_dir else []),
                 _LXC_PROBE,
                 f"[ -e {IMAGES_LOCK} ] || {{\n{_EXISTING_SERVICES_PROBE}\n}}",
@@ -138,7 +139,8 @@ class HostFacts(StateFact[HostFactsState]):
     @override
     def process(self, output: Iterable[str]) -> HostFactsState:
         sections = parse_sections(output)
-        disk = [line.split() for line in sections["disk"]]
+        # The mount point is last, since it may contain spaces.
+        disk = [line.split(maxsplit=3) for line in sections["disk"]]
         published, others = parse_containers(sections["containers"])
         models_disk = parse_findmnt(sections.get("models_disk", []))
         return HostFactsState(
