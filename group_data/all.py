@@ -169,6 +169,8 @@ docker_apt_timeout = 1800
 docker_health_timeout = 300
 # Drain timeout: seconds to let in-flight responses finish before a container is replaced.
 docker_drain_timeout = 30
+# MTU of Hearth's networks in bytes: that of the host's interface to the internet, if a VPN or PPPoE makes it smaller.
+docker_mtu = 1500
 
 # --- Host -------------------------------------------------------------------------------------
 # Allow one reboot when a change needs it (today: the memory cgroup on a Raspberry Pi). False reports the pending reboot

@@ -5,7 +5,8 @@
 # --without-build leaves out what is only needed to build images.
 set -euo pipefail
 
-packages=(qemu-system-x86 qemu-utils mmdebstrap buildah openssh-client e2fsprogs iproute2 nftables ca-certificates python3-venv curl)
+packages=(qemu-system-x86 qemu-utils mmdebstrap buildah openssh-client e2fsprogs iproute2 nftables ca-certificates python3-venv curl
+  dropbear-bin openssh-sftp-server)
 qemu=(qemu-system-x86 qemu-utils)
 arm64=
 build=yes

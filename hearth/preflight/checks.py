@@ -14,6 +14,7 @@ from hearth.paths import DOCKER_DIR
 from hearth.preflight.existing_services import existing_service_notes, existing_service_obstacles
 from hearth.preflight.facts import HostFactsState
 from hearth.preflight.lxc import container_notes, container_obstacles
+from hearth.preflight.machine import machine_obstacles, machine_warnings
 from hearth.preflight.memory import memory_obstacles, memory_warnings
 from hearth.preflight.raspberry_pi import board_warnings, userland_obstacles
 from hearth.settings.model import Settings
@@ -31,6 +32,7 @@ def find_obstacles(settings: Settings, host: HostFactsState) -> list[str]:
     """All preflight failures, one sentence each with the fix; empty if there is none."""
     return [
         *container_obstacles(host.container_host, bool(host.published)),
+        *machine_obstacles(host.machine, host.hardware),
         *_platform(settings, host),
         *_ports(settings, host),
         *_models_dir(settings, host),
@@ -52,7 +54,12 @@ def find_notes(settings: Settings, host: HostFactsState) -> list[str]:
 
 def find_warnings(settings: Settings, host: HostFactsState) -> list[str]:
     """Preflight warnings, a sentence each."""
-    return [*_untested(host), *board_warnings(host.hardware), *memory_warnings(settings, host.hardware)]
+    return [
+        *_untested(host),
+        *board_warnings(host.hardware),
+        *machine_warnings(host.machine, host.hardware, settings.docker_mtu),
+        *memory_warnings(settings, host.hardware),
+    ]
 
 
 def clock_obstacles(clock: int, now: float, in_container: bool = False) -> list[str]:

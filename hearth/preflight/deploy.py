@@ -14,6 +14,7 @@ from hearth.boot.memory_cgroup import memory_cgroup_warnings
 from hearth.host.platform import Platform, identify
 from hearth.preflight.checks import clock_obstacles, find_notes, find_obstacles, find_warnings, paths_to_check
 from hearth.preflight.facts import HostFacts, HostFactsState
+from hearth.preflight.file_transfer import file_transfer_obstacles
 from hearth.settings.model import Settings
 
 
@@ -39,7 +40,11 @@ def preflight(settings: Settings, root: Mapping[str, Any]) -> tuple[Platform, Ho
             f"`ssh {host.name}`, and `sudo -v` there, show whether commands run as root"
         )
     in_container = bool(state.container_host.kind)
-    obstacles = [*clock_obstacles(state.clock, time.time(), in_container), *find_obstacles(settings, state)]
+    obstacles = [
+        *clock_obstacles(state.clock, time.time(), in_container),
+        *file_transfer_obstacles(host),
+        *find_obstacles(settings, state),
+    ]
     if obstacles:
         raise DeployError(f"{host.name} is not ready, and nothing was changed:\n  " + "\n  ".join(obstacles))
     for note in find_notes(settings, state):

@@ -29,6 +29,7 @@ from hearth.preflight.existing_services import (
     parse_existing_services,
 )
 from hearth.preflight.lxc import ContainerHost, parse_container_host
+from hearth.preflight.machine import Machine, parse_machine
 from hearth.runtime.sections import parse_assignments, parse_sections
 from hearth.runtime.state_fact import StateFact
 
@@ -40,6 +41,7 @@ def _script(name: str) -> str:
 
 
 _LXC_PROBE, _EXISTING_SERVICES_PROBE = _script("lxc_probe.sh"), _script("existing_services_probe.sh")
+_MACHINE_PROBE = _script("machine_probe.sh")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class HostFactsState:
         container_host: facts of the container, if the host is one.
         existing_services: services besides Hearth.
         hardware: hardware, memory and kernel.
+        machine: systemd, disk, instructions and the interface to the internet.
     """
 
     os_release: dict[str, str] = field(default_factory=dict)
@@ -88,6 +91,7 @@ class HostFactsState:
     container_host: ContainerHost = field(default_factory=ContainerHost)
     existing_services: ExistingServices = field(default_factory=ExistingServices)
     hardware: Hardware = field(default_factory=Hardware)
+    machine: Machine = field(default_factory=Machine)
 
 
 class HostFacts(StateFact[HostFactsState]):
@@ -130,6 +134,7 @@ class HostFacts(StateFact[HostFactsState]):
                 HARDWARE_SCRIPT,
                 f'echo @@models; cd "{store}" 2>/dev/null && {FIND_MANIFESTS}',
                 *(mounts if models_dir else []),
+                _MACHINE_PROBE,
                 _LXC_PROBE,
                 f"[ -e {IMAGES_LOCK} ] || {{\n{_EXISTING_SERVICES_PROBE}\n}}",
                 "true",
@@ -141,6 +146,7 @@ class HostFacts(StateFact[HostFactsState]):
         sections = parse_sections(output)
         # The mount point is last, since it may contain spaces.
         disk = [line.split(maxsplit=3) for line in sections["disk"]]
+        container_host = parse_container_host(sections.get("container", []))
         published, others = parse_containers(sections["containers"])
         models_disk = parse_findmnt(sections.get("models_disk", []))
         return HostFactsState(
@@ -166,7 +172,8 @@ class HostFacts(StateFact[HostFactsState]):
             recorded_disk=parse_record(sections.get("recorded_disk", [])),
             clock=int(sections["clock"][0]),
             firewall=bool(sections.get("firewall")),
-            container_host=parse_container_host(sections.get("container", [])),
+            container_host=container_host,
             existing_services=parse_existing_services(sections, others),
             hardware=parse_hardware(sections),
+            machine=parse_machine(sections.get("machine", []), bool(container_host.kind)),
         )

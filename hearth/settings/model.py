@@ -128,6 +128,7 @@ class Settings(BaseModel):
     docker_apt_timeout: Seconds
     docker_health_timeout: Seconds
     docker_drain_timeout: Annotated[int, Field(ge=0, le=3600)]
+    docker_mtu: Annotated[int, Field(ge=1280, le=65535)]
 
     host_allow_reboot: bool
 
