@@ -5,8 +5,8 @@
 # --without-build leaves out what is only needed to build images.
 set -euo pipefail
 
-packages=(qemu-system-x86 qemu-utils mmdebstrap buildah openssh-client e2fsprogs iproute2 nftables ca-certificates python3-venv curl
-  dropbear-bin openssh-sftp-server)
+packages=(qemu-system-x86 qemu-utils mmdebstrap buildah openssh-client e2fsprogs iproute2 nftables ca-certificates python3-venv curl)
+packages+=(dropbear-bin openssh-sftp-server) # an ssh server for tests
 qemu=(qemu-system-x86 qemu-utils)
 arm64=
 build=yes
