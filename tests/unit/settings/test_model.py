@@ -83,6 +83,8 @@ def test_settings_are_immutable(settings: Settings) -> None:
             "http://192.168.1.10:5000/",
             "with a port or path if needed, without a trailing slash",
         ),
+        ("ollama_model_registry", "http://192.168.1.10:5000/models", "without a path"),
+        ("ollama_model_registry", "http://[fd00::10]:5000", "IPv4 address only"),
         ("ollama_publish", "11434", "127.0.0.1:11434"),
         ("ollama_publish", "localhost:11434", "127.0.0.1:11434"),
         ("ollama_publish", "127.0.0.1:0", "127.0.0.1:11434"),
@@ -117,6 +119,8 @@ def test_an_error_has_name_value_and_fix(make_settings: Make, name: str, value: 
         ("docker_registry_mirrors", ["http://a:5000", "b"], "docker_registry_mirrors[1] = 'b'"),
         ("proxy_host_names", ["Chat.example.org"], "proxy_host_names[0] = 'Chat.example.org'"),
         ("ollama_models", ["llama3.2:1b", "a b"], "ollama_models[1] = 'a b'"),
+        ("ollama_models", ["hf.co/model"], "three parts"),
+        ("ollama_models", ["x" * 81], "ollama_models[0] = "),
         ("ollama_model_sizes_gb", {"llama3.2:1b": 0}, "ollama_model_sizes_gb[llama3.2:1b] = 0: "),
         ("ollama_model_sizes_gb", {"a b": 1.0}, "ollama_model_sizes_gb[a b] = 1.0"),
         (
