@@ -102,7 +102,8 @@ ollama_prune_models = False
 ollama_update_models = False
 # Where models are stored: "" for the Docker volume hearth-models, or an existing directory ("/mnt/ssd/ollama").
 ollama_models_dir = ""
-# Registry to pull models from instead of Ollama's library ("http://192.168.1.10:5000"), or "".
+# Registry to pull models from instead of Ollama's library ("http://192.168.1.10:5000"), or "". A model whose name
+# starts with a registry ("hf.co/someone/model-GGUF:Q4_K_M") is pulled from that one.
 ollama_model_registry = ""
 # Address of Ollama's own port, which bypasses the proxy: "127.0.0.1:11434" for the host only, "" for none.
 # It has no authentication: any address other than 127.0.0.1 (the host's on your network, or 0.0.0.0) opens it to
@@ -169,6 +170,8 @@ docker_apt_timeout = 1800
 docker_health_timeout = 300
 # Drain timeout: seconds to let in-flight responses finish before a container is replaced.
 docker_drain_timeout = 30
+# MTU of Hearth's networks in bytes: that of the host's interface to the internet, if a VPN or PPPoE makes it smaller.
+docker_mtu = 1500
 
 # --- Host -------------------------------------------------------------------------------------
 # Allow one reboot when a change needs it (today: the memory cgroup on a Raspberry Pi). False reports the pending reboot

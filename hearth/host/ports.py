@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_PROGRAM = re.compile(r'users:\(\("(?P<name>[^"]+)",pid=(?P<pid>\d+)')
+# Programs choose their own names, quotes and line ends included.
+_PROGRAM = re.compile(r'users:\(\("(?P<name>.+?)",pid=(?P<pid>\d+)')
 _PUBLISHED = re.compile(r":(\d+)(?:-(\d+))?->")
 _ANY = ("0.0.0.0", "[::]", "*")
 
@@ -31,9 +32,9 @@ def parse_listeners(lines: Iterable[str]) -> tuple[Listener, ...]:
     found = []
     for line in lines:
         fields = line.split()
-        if len(fields) < 4:
-            continue
-        address, _, port = fields[3].rpartition(":")
+        address, _, port = fields[3].rpartition(":") if fields[:1] == ["LISTEN"] and len(fields) > 3 else ("", "", "")
+        if not port.isdecimal():
+            continue  # the rest of a program's name
         program = _PROGRAM.search(line)
         found.append(
             Listener(

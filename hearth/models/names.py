@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 _REGISTRY = "registry.ollama.ai"
 _LIBRARY = "library"
+# Prints the manifests in the current directory, a path each: registry/owner/name/tag. Other files may be below it, too
+# (.DS_Store, copies).
+FIND_MANIFESTS = "find . -mindepth 4 -maxdepth 4 -type f ! -name '.*' ! -name '* *' -printf '%P\\n'"
+_MANIFEST = re.compile(r"manifests(?:/[^/. ][^/ ]*){4}")
 
 
 def full_name(model: str) -> str:
@@ -23,22 +29,42 @@ def name_from_manifest(path: str) -> str:
     `registry.ollama.ai/library/llama3.2/1b` → `llama3.2:1b`; `registry.ollama.ai/someone/model/tag` →
     `someone/model:tag`; `hf.co/someone/model/tag` → `hf.co/someone/model:tag`.
     """
-    *directories, name, tag = path.split("/")
-    shown = [part for part in directories if part not in (_REGISTRY, _LIBRARY)]
-    return f"{'/'.join([*shown, name])}:{tag}"
+    parts, tag = path.split("/")[:-1], path.rpartition("/")[2]
+    for default in (_REGISTRY, _LIBRARY):
+        if parts[0] != default:
+            break
+        parts = parts[1:]
+    return f"{'/'.join(parts)}:{tag}"
+
+
+def is_manifest(path: str) -> bool:
+    """Whether a path below Ollama's store is that of a manifest, as FIND_MANIFESTS decides."""
+    return bool(_MANIFEST.fullmatch(path))
 
 
 def source_name(model: str, registry: str) -> str:
-    """The name to pull a model by: with a private registry, `http://10.0.0.1:5000/library/tinyllama`."""
-    return f"{registry}/{model if '/' in model else f'{_LIBRARY}/{model}'}" if registry else model
+    """The name to pull a model by: with a private registry, `http://10.0.0.1:5000/library/tinyllama`.
+
+    A name that has a registry of its own (`hf.co/someone/model`) is pulled from there.
+    """
+    if not registry or has_registry(model):
+        return model
+    return f"{registry}/{model if '/' in model else f'{_LIBRARY}/{model}'}"
+
+
+def has_registry(model: str) -> bool:
+    """Whether a model's name starts with that of its registry: only a name of three parts does."""
+    return model.count("/") == 2
 
 
 def manifest_url(model: str, registry: str) -> str:
     """URL of the model's manifest in the registry: `https://registry.ollama.ai/v2/library/llama3.2/manifests/1b`."""
     name, _, tag = full_name(model).rpartition(":")
     parts = name.split("/")
-    server = registry or f"https://{parts[0] if len(parts) == 3 else _REGISTRY}"
-    if not registry and len(parts) == 3:
-        parts = parts[1:]
+    if has_registry(model):
+        server = f"https://{model.partition('/')[0]}"
+        parts = parts[1:] if len(parts) == 3 else parts
+    else:
+        server = registry or f"https://{_REGISTRY}"
     repository = "/".join(parts if len(parts) > 1 else [_LIBRARY, *parts])
     return f"{server}/v2/{repository}/manifests/{tag}"

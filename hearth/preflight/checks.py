@@ -15,6 +15,7 @@ from hearth.preflight.existing_services import existing_service_notes, existing_
 from hearth.preflight.facts import HostFactsState
 from hearth.preflight.image_releases import image_warnings, known_releases
 from hearth.preflight.lxc import container_notes, container_obstacles
+from hearth.preflight.machine import machine_obstacles, machine_warnings
 from hearth.preflight.memory import memory_obstacles, memory_warnings
 from hearth.preflight.raspberry_pi import board_warnings, userland_obstacles
 from hearth.settings.model import Settings
@@ -34,6 +35,7 @@ def find_obstacles(settings: Settings, host: HostFactsState) -> list[str]:
     """All preflight failures, one sentence each with the fix; empty if there is none."""
     return [
         *container_obstacles(host.container_host, bool(host.published)),
+        *machine_obstacles(host.machine, host.hardware),
         *_platform(settings, host),
         *_ports(settings, host),
         *_models_dir(settings, host),
@@ -55,7 +57,11 @@ def find_notes(settings: Settings, host: HostFactsState) -> list[str]:
 
 def find_warnings(settings: Settings, host: HostFactsState) -> list[str]:
     """Preflight warnings, a sentence each."""
-    return [*_untested(host), *memory_warnings(settings, host.hardware)]
+    return [
+        *_untested(host),
+        *machine_warnings(host.machine, host.hardware, settings.docker_mtu),
+        *memory_warnings(settings, host.hardware),
+    ]
 
 
 def find_upkeep_warnings(settings: Settings, host: HostFactsState, today: date) -> list[str]:

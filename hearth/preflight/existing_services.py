@@ -13,8 +13,8 @@ from hearth.paths import DAEMON_JSON, PROJECT
 from hearth.runtime.sections import Sections
 from hearth.settings.model import Settings
 
-# For `docker ps --format`, parsed by parse_containers; quoted for the shell.
-CONTAINERS_FORMAT = """'{{.Label "com.docker.compose.project"}}|{{.Names}}|{{.Ports}}'"""
+# For `docker ps --format`, parsed by parse_containers; quoted for the shell. The label is last: it may be any text.
+CONTAINERS_FORMAT = """'{{.Names}}|{{.Ports}}|{{.Label "com.docker.compose.project"}}'"""
 # Programs that every host has; the notes omit them.
 _USUAL = ("sshd", "systemd", "systemd-resolve", "systemd-resolved", "docker-proxy", "dhclient", "rpcbind")
 
@@ -54,15 +54,14 @@ class ExistingServices:
 
 
 def parse_containers(lines: Iterable[str]) -> tuple[frozenset[int], dict[str, frozenset[int]]]:
-    """Published ports of Hearth's containers, and of others by name, from lines of `project|name|ports`."""
+    """Published ports of Hearth's containers, and of others by name, from lines of `name|ports|project`."""
     ours: set[int] = set()
     others: dict[str, frozenset[int]] = {}
     for line in lines:
-        project, _, rest = line.partition("|")
-        name, _, ports = rest.partition("|")
+        name, ports, project, *_ = [*line.split("|", 2), "", ""]
         if project == PROJECT:
             ours |= parse_published(ports)
-        elif name:
+        elif line.count("|") > 1:  # else the next line of a label
             others[name] = parse_published(ports)
     return frozenset(ours), others
 
@@ -71,9 +70,9 @@ def parse_existing_services(sections: Sections, containers: Mapping[str, frozens
     """Parse the sections of `existing_services_probe.sh`; without them, only the containers are known."""
     lines = [line.split() for line in sections.get("existing_services", [])]
     stores: dict[str, list[str]] = {}
-    for one in lines:
-        if one[:1] == ["model"] and len(one) == 3:
-            stores.setdefault(one[1], []).append(name_from_manifest(one[2]))
+    for line in sections.get("stores", []):
+        manifest, _, store = line.partition(" ")  # a home directory's name may contain spaces
+        stores.setdefault(store, []).append(name_from_manifest(manifest))
     try:
         daemon = parse_config("\n".join(sections.get("daemon", [])), DAEMON_JSON)
     except ValueError:

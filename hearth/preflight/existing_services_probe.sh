@@ -12,8 +12,10 @@ dpkg-query -W -f '${db:Status-Status} ${Package}\n' docker.io docker-ce podman-d
   sed -n 's/^installed /package /p'
 command -v docker >/dev/null && timeout 40 docker version --format 'engine {{.Server.Version}}' 2>/dev/null | grep '^engine [0-9]'
 systemctl is-active --quiet ollama.service 2>/dev/null && echo service
+echo @@stores
 for store in /usr/share/ollama/.ollama /root/.ollama /home/*/.ollama; do
-  (cd "$store/models/manifests" 2>/dev/null && find . -type f -printf "model $store %P\n")
+  (cd "$store/models/manifests" 2>/dev/null && find . -mindepth 4 -maxdepth 4 -type f ! -name '.*' ! -name '* *' -printf '%P\n') |
+    while read -r manifest; do printf "%s\n" "$manifest $store"; done
 done
 echo @@daemon
 # Not after an interrupted first run: it would include Hearth's own settings.

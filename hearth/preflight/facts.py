@@ -20,7 +20,7 @@ from hearth.models.disk import (
     parse_mount_points,
     parse_record,
 )
-from hearth.models.names import name_from_manifest
+from hearth.models.names import FIND_MANIFESTS, name_from_manifest
 from hearth.paths import DAEMON_JSON, DOCKER_DIR, IMAGES_LOCK, MODELS_DISK, MODELS_VOLUME
 from hearth.preflight.existing_services import (
     CONTAINERS_FORMAT,
@@ -29,6 +29,7 @@ from hearth.preflight.existing_services import (
     parse_existing_services,
 )
 from hearth.preflight.lxc import ContainerHost, parse_container_host
+from hearth.preflight.machine import Machine, parse_machine
 from hearth.runtime.sections import parse_assignments, parse_sections
 from hearth.runtime.state_fact import StateFact
 
@@ -40,6 +41,7 @@ def _script(name: str) -> str:
 
 
 _LXC_PROBE, _EXISTING_SERVICES_PROBE = _script("lxc_probe.sh"), _script("existing_services_probe.sh")
+_MACHINE_PROBE = _script("machine_probe.sh")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class HostFactsState:
         container_host: facts of the container, if the host is one.
         existing_services: services besides Hearth.
         hardware: hardware, memory and kernel.
+        machine: systemd, disk, instructions and the interface to the internet.
     """
 
     os_release: dict[str, str] = field(default_factory=dict)
@@ -88,6 +91,7 @@ class HostFactsState:
     container_host: ContainerHost = field(default_factory=ContainerHost)
     existing_services: ExistingServices = field(default_factory=ExistingServices)
     hardware: Hardware = field(default_factory=Hardware)
+    machine: Machine = field(default_factory=Machine)
 
 
 class HostFacts(StateFact[HostFactsState]):
@@ -104,7 +108,8 @@ class HostFacts(StateFact[HostFactsState]):
         disk = (
             f's="$p"; [ "$s" != {DOCKER_DIR} ] || s="$root"; '
             'e="$s"; while [ ! -e "$e" ]; do e=$(dirname "$e"); done; [ "$e" = "$s" ] && x=yes || x=no; '
-            'df -Pk "$e" | awk -v p="$p" -v x=$x \'NR==2 {print p, x, $4, $6}\''
+            'df -k --output=avail,target "$e" | '
+            '{ read -r _ && read -r free mount && echo "$p $x $free $mount"; }'
         )
         # After the disk section, which triggers automounts.
         mounts = [
@@ -127,8 +132,9 @@ class HostFacts(StateFact[HostFactsState]):
                 f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",
                 f"echo @@firewall; {FIREWALL_TRACES}",
                 HARDWARE_SCRIPT,
-                f"echo @@models; cd \"{store}\" 2>/dev/null && find . -type f -printf '%P\\n'",
+                f'echo @@models; cd "{store}" 2>/dev/null && {FIND_MANIFESTS}',
                 *(mounts if models_dir else []),
+                _MACHINE_PROBE,
                 _LXC_PROBE,
                 f"[ -e {IMAGES_LOCK} ] || {{\n{_EXISTING_SERVICES_PROBE}\n}}",
                 "true",
@@ -138,7 +144,9 @@ class HostFacts(StateFact[HostFactsState]):
     @override
     def process(self, output: Iterable[str]) -> HostFactsState:
         sections = parse_sections(output)
-        disk = [line.split() for line in sections["disk"]]
+        # The mount point is last, since it may contain spaces.
+        disk = [line.split(maxsplit=3) for line in sections["disk"]]
+        container_host = parse_container_host(sections.get("container", []))
         published, others = parse_containers(sections["containers"])
         models_disk = parse_findmnt(sections.get("models_disk", []))
         return HostFactsState(
@@ -164,7 +172,8 @@ class HostFacts(StateFact[HostFactsState]):
             recorded_disk=parse_record(sections.get("recorded_disk", [])),
             clock=int(sections["clock"][0]),
             firewall=bool(sections.get("firewall")),
-            container_host=parse_container_host(sections.get("container", [])),
+            container_host=container_host,
             existing_services=parse_existing_services(sections, others),
             hardware=parse_hardware(sections),
+            machine=parse_machine(sections.get("machine", []), bool(container_host.kind)),
         )

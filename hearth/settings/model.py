@@ -33,7 +33,7 @@ from hearth.settings.types import (
     ModelName,
     Network,
     OptionalFile,
-    OptionalUrl,
+    OptionalRegistry,
     Publish,
     Size,
     Url,
@@ -98,7 +98,7 @@ class Settings(BaseModel):
     ollama_prune_models: bool
     ollama_update_models: bool
     ollama_models_dir: Directory
-    ollama_model_registry: OptionalUrl
+    ollama_model_registry: OptionalRegistry
     ollama_publish: Publish
     ollama_keep_alive: Duration
     ollama_load_timeout: Duration
@@ -128,6 +128,7 @@ class Settings(BaseModel):
     docker_apt_timeout: Seconds
     docker_health_timeout: Seconds
     docker_drain_timeout: Annotated[int, Field(ge=0, le=3600)]
+    docker_mtu: Annotated[int, Field(ge=1280, le=65535)]
 
     host_allow_reboot: bool
 

@@ -36,7 +36,7 @@ _DESCRIPTIONS: list[tuple[Any, str]] = [
     (values.Directory, 'a full path, such as `"/mnt/ssd/ollama"`, or `""`'),
     (values.ModelName, 'a model as in Ollama\'s library, such as `"llama3.2:1b"`'),
     (values.Url, 'an address, such as `"http://192.168.1.10:5000"`'),
-    (values.OptionalUrl, 'an address, such as `"http://192.168.1.10:5000"`, or `""`'),
+    (values.OptionalRegistry, 'an address, such as `"http://192.168.1.10:5000"`, or `""`'),
     (values.CredentialName, "a name"),
     (values.EMail, 'an e-mail address, or `""`'),
     (values.OptionalFile, 'a path on your own computer, or `""`'),

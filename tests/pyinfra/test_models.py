@@ -391,7 +391,11 @@ SUM = "digest mismatch, file must be downloaded again: want sha256:a, got sha256
         (GET.replace("tinyllama", "denied-unauthorized") + "EOF", [3, 6], GENERAL),
         (GET + "dial tcp 192.0.2.1:443: connect: connection refused", [3, 6], GENERAL),
         (GET + "dial tcp 192.0.2.1:443: connect: permission denied", [3, 6], GENERAL),
-        (GET + "net/http: TLS handshake timeout", [3, 6], GENERAL),
+        (
+            GET + "net/http: TLS handshake timeout",
+            [3, 6],
+            ": the TLS handshake with registry.ollama.ai timed out. Large packets",
+        ),
         (CDN + "dial tcp 192.0.2.1:8443: connect: connection refused", [3, 6], GENERAL),
         ("max retries exceeded: EOF", [3, 6], GENERAL),
         ("context deadline exceeded", [3, 6], GENERAL),

@@ -30,10 +30,11 @@ SHARED = ExistingServices(containers={"home-assistant": frozenset({8123}), "old-
 
 def test_containers_from_docker() -> None:
     lines = [
-        "hearth|hearth-httpd|0.0.0.0:85->80/tcp, [::]:85->80/tcp",
-        "hearth|hearth-ollama|127.0.0.1:11434->11434/tcp",
-        "home|home-assistant|0.0.0.0:8123->8123/tcp",
-        "|old-blog|",
+        "hearth-httpd|0.0.0.0:85->80/tcp, [::]:85->80/tcp|hearth",
+        "hearth-ollama|127.0.0.1:11434->11434/tcp|hearth",
+        "home-assistant|0.0.0.0:8123->8123/tcp|hearth|of two",
+        "old-blog||a label",
+        "of two lines",
     ]
     assert parse_containers(lines) == (
         frozenset({85, 11434}),

@@ -83,6 +83,8 @@ def test_settings_are_immutable(settings: Settings) -> None:
             "http://192.168.1.10:5000/",
             "with a port or path if needed, without a trailing slash",
         ),
+        ("ollama_model_registry", "http://192.168.1.10:5000/models", "without a path"),
+        ("ollama_model_registry", "http://[fd00::10]:5000", "IPv4 address only"),
         ("ollama_publish", "11434", "127.0.0.1:11434"),
         ("ollama_publish", "localhost:11434", "127.0.0.1:11434"),
         ("ollama_publish", "127.0.0.1:0", "127.0.0.1:11434"),
@@ -115,7 +117,6 @@ def test_an_error_has_name_value_and_fix(make_settings: Make, name: str, value: 
     [
         ("10.0.0.1:5000/library/tinyllama", 'use "tinyllama" here, and ollama_model_registry = "http://10.0.0.1:5000"'),
         ("nas.lan:5000/anna/bot:1b", 'use "anna/bot:1b" here, and ollama_model_registry = "http://nas.lan:5000"'),
-        ("https://[fd00::1]:5000/bot", 'use "bot" here, and ollama_model_registry = "https://[fd00::1]:5000"'),
     ],
 )
 def test_registry_in_a_models_name_is_a_setting(make_settings: Make, model: str, cure: str) -> None:
@@ -137,6 +138,8 @@ def test_model_with_a_path_too_deep_is_refused(make_settings: Make) -> None:
         ("docker_registry_mirrors", ["http://a:5000", "b"], "docker_registry_mirrors[1] = 'b'"),
         ("proxy_host_names", ["Chat.example.org"], "proxy_host_names[0] = 'Chat.example.org'"),
         ("ollama_models", ["llama3.2:1b", "a b"], "ollama_models[1] = 'a b'"),
+        ("ollama_models", ["hf.co/model"], "three parts"),
+        ("ollama_models", ["x" * 81], "ollama_models[0] = "),
         ("ollama_model_sizes_gb", {"llama3.2:1b": 0}, "ollama_model_sizes_gb[llama3.2:1b] = 0: "),
         ("ollama_model_sizes_gb", {"a b": 1.0}, "ollama_model_sizes_gb[a b] = 1.0"),
         (
