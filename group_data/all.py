@@ -18,11 +18,12 @@ proxy_image = "httpd:2.4.71"
 proxy_port = 85
 # Title of the chat page.
 chat_title = "Hearth"
-# Web pages on OTHER origins that may call the API from a browser: "http://192.168.1.20:8080".
-# The chat page itself needs no entry. Write them exactly as browsers send them: scheme, host, port.
+# Web pages on OTHER origins, apps and browser extensions that may call the API: "http://192.168.1.20:8080" or
+# "app://obsidian.md" (docs/calling.md says which app sends what). The chat page itself needs no entry.
+# Write them exactly as they are sent: scheme, host, port.
 allowed_origins = []
-# DNS names of this host that browsers may use, in addition to IP addresses, single-label names ("pi") and *.local.
-# Any other name gets 421, which protects against DNS rebinding.
+# DNS names of this host that browsers may use, in addition to IP addresses, single-label names ("pi"), *.local and
+# *.internal. Any other name gets 421, which protects against DNS rebinding.
 proxy_host_names = []
 # Access policy of the page and the routes: "anyone" who reaches the port, callers from "networks"
 # (proxy_allowed_networks), "users" who sign in (proxy_users), API clients with one of the "api_keys" (proxy_api_keys).
@@ -38,7 +39,8 @@ proxy_users = {}
 # The same for API clients and their API keys, at least 20 random characters (`openssl rand -hex 20`).
 proxy_api_keys = {}
 # Allow-list of paths, and the Ollama endpoint that each leads to. All other endpoints are blocked.
-# "access" in a route overrides proxy_access: {"path": …, "access": "users"}
+# A path that ends in {model} includes the name of every model. "access" in a route overrides proxy_access:
+# {"path": …, "access": "users"}
 proxy_routes = [
     {"path": "/api/ollama", "to": "/api/generate", "methods": ["POST"]},
     {"path": "/api/chat", "to": "/api/chat", "methods": ["POST"]},
@@ -47,6 +49,7 @@ proxy_routes = [
     {"path": "/api/version", "to": "/api/version", "methods": ["GET", "HEAD"]},
     {"path": "/v1/chat/completions", "to": "/v1/chat/completions", "methods": ["POST"]},
     {"path": "/v1/models", "to": "/v1/models", "methods": ["GET"]},
+    {"path": "/v1/models/{model}", "to": "/v1/models/{model}", "methods": ["GET"]},
 ]
 # Additional routes, for instance to a Flask backend on this host. A path that ends in "/" includes everything below:
 # {"path": "/flask/", "to": "http://host.docker.internal:5001/", "methods": ["GET", "HEAD", "POST"]}

@@ -10,6 +10,7 @@ from lab import (
     arm64,
     builder,
     cache,
+    client_libraries,
     docker_repository,
     engine,
     guest,
@@ -173,6 +174,12 @@ ALL = {
             smollm2.inputs,
             _smollm2,
             ("builder", "ollama", "tools", "models"),
+        ),
+        Artefact(
+            "libraries",
+            "Fetch the client libraries of the tests",
+            client_libraries.inputs,
+            lambda _, out, log: client_libraries.build(out, log),
         ),
         *arm64.PARTS,
     )

@@ -12,7 +12,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from lab import builder, cache, engine, go_modules, guests, httpd_source, mirrors, python_index, smollm2, versions
+from lab import (
+    builder,
+    cache,
+    client_libraries,
+    engine,
+    go_modules,
+    guests,
+    httpd_source,
+    mirrors,
+    python_index,
+    smollm2,
+    versions,
+)
 from lab.archive import Archive, problem
 from lab.errors import LabError
 
@@ -212,7 +224,9 @@ def model() -> Result:
 
 def python(pool: ThreadPoolExecutor) -> Result:
     """Check that all pinned Python packages are served, including those of the lab's parts."""
-    pins = python_index.of_files([_LAB.parent / "requirements.txt", _LAB.parent / "requirements-dev.txt"])
+    pins = python_index.of_files(
+        [_LAB.parent / "requirements.txt", _LAB.parent / "requirements-dev.txt", client_libraries.REQUIREMENTS]
+    )
     pins.append(python_index.Pin("miniaudio", versions.MINIAUDIO, frozenset({versions.MINIAUDIO_SHA256})))
     troubles = zip(pins, pool.map(python_index.problem, pins), strict=True)
     absent = [f"{pin.name} {pin.version}: {trouble}" for pin, trouble in troubles if trouble]

@@ -98,7 +98,8 @@ http() { # port, method, path, body; prints the response
   fi
   [[ $at == */* ]] || at=127.0.0.1/$at
   exec 3<>"/dev/tcp/$at" || return 1
-  printf '%s %s HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
+  # Without a browser's Accept, GET / returns Ollama's own text instead of the page.
+  printf '%s %s HTTP/1.0\r\nHost: localhost\r\nAccept: text/html, */*\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
     "$2" "$3" "${#4}" "$4" >&3
   while
     IFS= read -r -t "$prompt_patience" line <&3

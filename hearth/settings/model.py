@@ -136,9 +136,9 @@ class Settings(BaseModel):
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        """Both route tables, longest path first: httpd uses the first match."""
+        """Both route tables, longest path first (without a model's name): httpd uses the first match."""
         return tuple(
-            sorted(self.proxy_routes + self.proxy_extra_routes, key=lambda route: (-len(route.path), route.path))
+            sorted(self.proxy_routes + self.proxy_extra_routes, key=lambda route: (-len(route.base), route.path))
         )
 
     def access_of(self, route: Route) -> Access:

@@ -13,6 +13,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from hearth.settings.host_names import check_served_name
+
 _IMAGE = re.compile(
     r"^(?P<name>(?:[a-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?$"
@@ -231,6 +233,6 @@ CredentialName = Annotated[str, AfterValidator(_credential_name)]
 EMail = Annotated[str, AfterValidator(_e_mail)]
 # On the computer that deploys, not on the host: it never reaches a shell or a template.
 OptionalFile = Annotated[str, AfterValidator(_file)]
-HostName = Annotated[str, AfterValidator(check_host_name)]
+HostName = Annotated[str, AfterValidator(check_served_name)]
 Network = Annotated[str, AfterValidator(_network)]
 Publish = Annotated[str, AfterValidator(_publish)]

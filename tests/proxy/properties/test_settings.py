@@ -75,7 +75,7 @@ def check_conf(settings: Settings, read: Dump) -> None:
     targets = {
         (route.path, f"http://ollama:11434{route.to}" if route.is_ollama else route.to)
         for route in settings.routes
-        if not route.is_upload
+        if not (route.is_upload or route.names_model)
     }
     assert {tuple(words[:2]) for name, words in found if name == "ProxyPass"} == targets
     [pattern] = [words[1] for name, words in found if name == "SetEnvIf" and words[0] == "Origin"]
@@ -96,7 +96,8 @@ def check_compose(settings: Settings, read: Read) -> None:
     ollama, httpd = document["services"]["ollama"], document["services"]["httpd"]
     assert (ollama["image"], httpd["image"]) == (settings.ollama_image, settings.proxy_image)
     environment = ollama["environment"]
-    assert environment["OLLAMA_ORIGINS"] == ",".join(settings.allowed_origins)
+    origins = (origin for origin in settings.allowed_origins if re.match("(https?|chrome-extension)://", origin))
+    assert environment["OLLAMA_ORIGINS"] == ",".join(origins)
     assert environment["OLLAMA_KEEP_ALIVE"] == settings.ollama_keep_alive
     assert environment["OLLAMA_LOAD_TIMEOUT"] == settings.ollama_load_timeout
     for service, limit in ((ollama, settings.ollama_memory_limit), (httpd, settings.proxy_memory_limit)):
