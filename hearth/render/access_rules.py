@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from hearth.settings.access import Access
+from hearth.paths import METRICS_PATH
+from hearth.settings.access import Access, parse_access
 from hearth.settings.model import Settings
 from hearth.settings.routes import Route
 
@@ -24,6 +25,8 @@ def find_access_rules(settings: Settings) -> list[AccessRule]:
         form: Form = "backend" if not route.is_ollama else "openai" if route.to.startswith("/v1/") else "ollama"
         key = (settings.access_of(route), form)
         paths.setdefault(key, []).append(_own_paths(route, settings.routes))
+    if settings.metrics_access:
+        paths.setdefault((parse_access(settings.metrics_access), "backend"), []).append(METRICS_PATH)
     return [(access, f"^(?:{'|'.join(patterns)})$", form) for (access, form), patterns in paths.items()]
 
 
