@@ -65,15 +65,15 @@ containers() {
 # Slots: httpd keeps no idle connections to Ollama, so each one is a request. A thread that is busy with a request and
 # has no connection to a backend waits for a slot.
 slots() {
-  local status in_use outgoing busy address=${HEARTH_HTTPD:-127.0.0.1} port=${HEARTH_PORT:-80}
+  local status in_use outgoing busy
   echo "hearth_slots ${HEARTH_SLOTS:?}"
   [ "$httpd_pid" != 0 ] || return 0
-  # From its own address, which is how httpd knows that this comes from inside; not logged, like the health check.
-  status=$(inside "$httpd_pid" curl -s -m 5 -A hearth-health --interface "$address" \
-    "http://$address:$port/hearth-status?auto") || return 0
-  read -r in_use outgoing < <(awk -v at="$(printf '%04X' "$port")" '
+  # Not logged, like the health check.
+  status=$(inside "$httpd_pid" curl -sf -m 5 -A hearth-health "http://127.0.0.1/hearth-status?auto") || return 0
+  # Ports are in hexadecimal: 11434, 80 and 443. 01 is an established connection.
+  read -r in_use outgoing < <(awk '
     $4 == "01" && $3 ~ /:2CAA$/ { in_use++ }
-    $4 == "01" && $2 !~ ":" at "$" && $2 !~ /:01BB$/ { outgoing++ }
+    $4 == "01" && $2 !~ /:(0050|01BB)$/ { outgoing++ }
     END { print in_use + 0, outgoing + 0 }' "/proc/$httpd_pid/net/tcp")
   # This request is one of the busy threads.
   busy=$(awk '$1 == "Scoreboard:" { print gsub("W", "", $2) - 1 }' <<<"$status")
@@ -84,7 +84,7 @@ slots() {
 }
 
 ollama() {
-  local url=http://${HEARTH_OLLAMA:-127.0.0.1}:11434 loaded installed
+  local url=http://127.0.0.1:11434 loaded installed
   if [ "$ollama_pid" != 0 ] && loaded=$(inside "$ollama_pid" curl -sf -m 5 "$url/api/ps") &&
     installed=$(inside "$ollama_pid" curl -sf -m 5 "$url/api/tags"); then
     echo "hearth_ollama_up 1"
