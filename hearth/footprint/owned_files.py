@@ -46,7 +46,9 @@ _OURS = frozenset(
     }
 )
 # Specific to this host: on another host, the record of its disk would block a deploy, and no service uses the other files.
-_OF_THIS_HOST = frozenset(path.removeprefix(f"{ROOT}/") for path in (MODELS_DISK, FIREWALL_RULES, METRICS_PROGRAM, METRICS_SCRIPT))
+_OF_THIS_HOST = frozenset(
+    path.removeprefix(f"{ROOT}/") for path in (MODELS_DISK, FIREWALL_RULES, METRICS_PROGRAM, METRICS_SCRIPT)
+)
 _SECRETS = f"{SECRETS.removeprefix(f'{ROOT}/')}/"
 _TLS, _ACME = (path.removeprefix(f"{ROOT}/") for path in (TLS, ACME))
 # Everything in these directories is ours: incomplete uploads, and httpd's ACME state.

@@ -48,7 +48,10 @@ def _access(settings: Settings) -> dict[str, Any]:
     routes = settings.routes
     guarded = tuple(route for route in routes if not route.is_ollama and settings.access_of(route).users)
     uploads = tuple(route for route in routes if route.is_upload)
-    patterns = [*([path_pattern(guarded)] if guarded else []), *([f"^{METRICS_PATH}$"] if settings.metrics_access else [])]
+    patterns = [
+        *([path_pattern(guarded)] if guarded else []),
+        *([f"^{METRICS_PATH}$"] if settings.metrics_access else []),
+    ]
     return {
         "page_access": settings.page_access,
         "access_rules": find_access_rules(settings),

@@ -30,7 +30,8 @@ MAY_IMPORT = {
     "preflight": "boot docker firewall host metrics models paths runtime settings",
     "stack": "boot docker host paths preflight releases render runtime settings tls",
     "doctor": "models paths runtime settings stack",
-    "cli": "doctor drift host models paths runtime settings tls",
+    "usage": "paths runtime",
+    "cli": "doctor drift host models paths runtime settings tls usage",
     "uninstall": "boot docker firewall footprint metrics paths render runtime settings",
     "backup": "footprint models paths render runtime settings stack tls",
 }
