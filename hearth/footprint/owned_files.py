@@ -45,7 +45,7 @@ _OURS = frozenset(
         ),
     }
 )
-# Specific to this host: on another host, the record of its disk would block a deploy, and no service uses the other files.
+# Specific to this host: on another host, the record of its disk would block a deploy, and no service uses the others.
 _OF_THIS_HOST = frozenset(
     path.removeprefix(f"{ROOT}/") for path in (MODELS_DISK, FIREWALL_RULES, METRICS_PROGRAM, METRICS_SCRIPT)
 )

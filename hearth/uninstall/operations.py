@@ -69,7 +69,7 @@ def _remove(
 
 @operation()
 def remove_stack(files: frozenset[str], models_dir: str, delete_models: bool) -> Commands:
-    """Remove Hearth's containers, networks, firewall, metrics' service and pulled images, and the models if requested."""
+    """Remove Hearth's containers, networks, firewall, metrics and pulled images, and the models if requested."""
     yield from _remove(
         lambda _, removal: stack_script(removal), "the stack is not installed", files, models_dir, delete_models
     )

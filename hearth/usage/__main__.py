@@ -102,13 +102,11 @@ def _align(rows: Sequence[Sequence[str]]) -> list[str]:
 def format_bytes(count: int) -> str:
     """A number of bytes in the largest unit that leaves at least one: "1.5 MB"."""
     size = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            break
+    units = ["B", "kB", "MB", "GB", "TB"]
+    while size >= 1000 and len(units) > 1:
         size /= 1000
-    else:
-        unit = "TB"
-    return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        units.pop(0)
+    return f"{size:.0f} B" if count < 1000 else f"{size:.1f} {units[0]}"
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""Metrics: a real engine with the stack, the service's program, and a real Prometheus that scrapes through the gateway."""
+"""Metrics: a real engine with the stack, the service's program, and a real Prometheus that scrapes the gateway."""
 
 from __future__ import annotations
 

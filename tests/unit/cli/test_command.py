@@ -21,7 +21,7 @@ from hearth.drift.__main__ import make_parser
 from hearth.drift.verdict import Verdict
 from tests.support.shipped import PROJECT
 
-COMMANDS = ("deploy", "drift", "verify", "rollback", "backup", "restore", "uninstall", "doctor", "completion")
+COMMANDS = ("deploy", "drift", "usage", "verify", "rollback", "backup", "restore", "uninstall", "doctor", "completion")
 SAME, DIFFERS, UNKNOWN = Verdict("same"), Verdict("differs"), Verdict("unknown")
 
 
