@@ -52,7 +52,21 @@ def find_notes(settings: Settings, host: HostFactsState) -> list[str]:
 
 def find_warnings(settings: Settings, host: HostFactsState) -> list[str]:
     """Preflight warnings, a sentence each."""
-    return [*_untested(host), *board_warnings(host.hardware), *memory_warnings(settings, host.hardware)]
+    return [
+        *_untested(host),
+        *board_warnings(host.hardware),
+        *memory_warnings(settings, host.hardware),
+        *_open_metrics(settings),
+    ]
+
+
+def _open_metrics(settings: Settings) -> list[str]:
+    if settings.metrics_access != "anyone":
+        return []
+    return [
+        f'metrics_access = "anyone": whoever reaches port {settings.proxy_port} can read the names or addresses of all '
+        'callers at /metrics; use "api_keys" or "networks" unless you trust everyone there'
+    ]
 
 
 def clock_obstacles(clock: int, now: float, in_container: bool = False) -> list[str]:
