@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,8 @@ import pytest
 
 import lab
 from hearth.paths import METRICS_PROGRAM, METRICS_RUN, METRICS_SCRIPT, METRICS_SERVICE, METRICS_UNIT
+from lab import artefacts
+from lab.progress import Stages
 from tests.acceptance.api import call
 from tests.lab.clients import prompt
 from tests.lab.machine import INVENTORY, ROOT, deploy, deployed_with, on_guest, pyinfra, reboot, url, wait_until
@@ -34,7 +35,7 @@ def page() -> str:
 
 
 @pytest.mark.long
-def test_metrics_are_collected_scraped_repaired_and_removed(tmp_path: Path) -> None:
+def test_metrics_are_collected_scraped_and_repaired(tmp_path: Path) -> None:
     assert call(url(), "GET", "/metrics").status == 404
     assert on_guest(TRACES) == ""
     listeners = on_guest(LISTENERS)
@@ -51,15 +52,16 @@ def test_metrics_are_collected_scraped_repaired_and_removed(tmp_path: Path) -> N
     assert deploy(ON).changed == ()
 
     # A real Prometheus, through the gateway.
-    if shutil.which("prometheus"):
-        target = urlsplit(url()).netloc
-        job = {"job_name": "hearth", "scrape_interval": "5s", "static_configs": [{"targets": [target]}]}
-        with Prometheus(tmp_path, job, PROJECT / "docs/grafana/alerts.yaml", 9097) as prometheus:
-            wait_until(lambda: prometheus.value('up{job="hearth"}') == 1, 60, "Prometheus scrapes")
-            assert prompt(5).complete
-            answered = 'sum(hearth_requests_total{route="/api/ollama",status="200"})'
-            wait_until(lambda: prometheus.value(answered) >= 1, 60, "the prompt is counted")
-            wait_until(lambda: prometheus.value("count(hearth_model_memory_bytes)") == 1, 120, "its model is in memory")
+    with Stages() as stages:
+        programs = artefacts.build(("prometheus",), stages)["prometheus"]
+    target = urlsplit(url()).netloc
+    job = {"job_name": "hearth", "scrape_interval": "5s", "static_configs": [{"targets": [target]}]}
+    with Prometheus(programs, tmp_path, job, PROJECT / "docs/grafana/alerts.yaml", 9097) as prometheus:
+        wait_until(lambda: prometheus.value('up{job="hearth"}') == 1, 60, "Prometheus scrapes")
+        assert prompt(5).complete
+        answered = 'sum(hearth_requests_total{route="/api/ollama",status="200"})'
+        wait_until(lambda: prometheus.value(answered) >= 1, 60, "the prompt is counted")
+        wait_until(lambda: prometheus.value("count(hearth_model_memory_bytes)") == 1, 120, "its model is in memory")
 
     # Drift, which the drift command explains.
     on_guest(f"sudo systemctl stop {METRICS_SERVICE} && echo '# changed' | sudo tee -a {METRICS_SCRIPT}")
@@ -69,6 +71,10 @@ def test_metrics_are_collected_scraped_repaired_and_removed(tmp_path: Path) -> N
     assert deploy(ON).changed == (COLLECT,)
     wait_until(lambda: "hearth_collect_time_seconds" in page(), 60, "the figures are back")
 
+
+@pytest.mark.long
+def test_metrics_survive_a_reboot_and_are_removed() -> None:
+    deployed_with(ON)
     reboot()
     wait_until(lambda: 'hearth_container_healthy{container="httpd"} 1' in page(), 180, "they are back after a reboot")
 

@@ -1,4 +1,4 @@
-"""Debian's Prometheus, and its queries."""
+"""Debian's Prometheus, from the lab's artefact, and its queries."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class Prometheus:
     """A Prometheus that scrapes one job, until the end of the block.
 
     Args:
+        programs: the lab's artefact `prometheus`.
         directory: for its configuration and data; existing.
         job: as in `scrape_configs`.
         rules: a file with alert rules.
@@ -24,12 +25,18 @@ class Prometheus:
     """
 
     def __init__(
-        self, directory: Path, job: Mapping[str, Any], rules: Path, port: int = 9090, prefix: Sequence[str] = ()
+        self,
+        programs: Path,
+        directory: Path,
+        job: Mapping[str, Any],
+        rules: Path,
+        port: int = 9090,
+        prefix: Sequence[str] = (),
     ) -> None:
         config = directory / "prometheus.yml"
         config.write_text(yaml.safe_dump({"scrape_configs": [dict(job)], "rule_files": [str(rules)]}))
         self._prefix, self._log, self._address = prefix, directory / "prometheus.log", f"127.0.0.1:{port}"
-        self._words = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={directory}/tsdb"]
+        self._words = [str(programs / "prometheus"), f"--config.file={config}", f"--storage.tsdb.path={directory}/tsdb"]
 
     def __enter__(self) -> Self:
         words = [*self._prefix, *self._words, f"--web.listen-address={self._address}"]
