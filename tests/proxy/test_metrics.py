@@ -31,7 +31,7 @@ from tests.proxy.credentials import KEY, MOUNT, SETTINGS, write_files
 from tests.proxy.engine import ADDRESS, Engine, lab_settings
 from tests.support.prometheus import Prometheus
 from tests.support.self_signed import self_signed
-from tests.support.shipped import PROJECT
+from tests.support.shipped import PROJECT, shipped_settings
 
 needs_engine = pytest.mark.skipif(os.getuid() != 0, reason="a separate engine needs root")
 SLOTS = 2
@@ -220,6 +220,34 @@ def test_requests_are_counted_by_route_status_and_caller(deployed: Deployed) -> 
     assert refused, "an invalid key"
     # Whoever fails to sign in is known by address.
     assert {one["metric"]["caller"] for one in refused} == {ADDRESS}
+
+
+@needs_engine
+def test_paths_get_the_label_of_their_route(deployed: Deployed) -> None:
+    routes = [
+        {"path": "/a-b~c.d_e/", "to": "http://backend.lan:80/", "methods": ["GET"]},
+        {"path": "/a-b~c.d_e/x", "to": "/api/tags", "methods": ["GET"]},
+    ]
+    settings = shipped_settings(metrics_access="anyone", proxy_extra_routes=routes)
+    labels = {
+        "GET /a-b~c.d_e/z?q": "/a-b~c.d_e/",
+        "GET /a-b~c.d_e/x": "/a-b~c.d_e/x",
+        "GET /a-bXcXd_e/x": "other",
+        "POST /api/chat/y": "other",
+        "HEAD /": "page",
+        'GET /?\\" 200 1 1 1 + \\"': "page",
+    }
+    # One status for each line, to tell them apart.
+    line = '10.0.0.1 [28/Nov/2026:12:00:00 +0000] "{} HTTP/1.1" {} 1 1 1 + "-" "x" 5\n'
+    text = "".join(line.format(request, 200 + number) for number, request in enumerate(labels))
+    (deployed.engine.project / "routes.log").write_text(text)
+    (deployed.engine.project / "routes.mtail").write_text(render_files(settings)[METRICS_PROGRAM])
+    done = deployed.engine.execute(
+        "cd /opt/hearth && mtail --one_shot --logs routes.log --progs routes.mtail 2>/dev/null | sed -n '/^{/,$p'"
+    )
+    [metric] = json.JSONDecoder().raw_decode(done.output)[0]["hearth_requests_total"]
+    found = {one["Labels"][1]: one["Labels"][0] for one in metric["LabelValues"]}
+    assert found == {str(200 + number): label for number, label in enumerate(labels.values())}, done.output
 
 
 @needs_engine
