@@ -99,10 +99,7 @@ ollama() {
 disks() {
   local disk path size free
   for disk in docker models; do
-    if [ "$disk" = docker ]; then path=$docker_root; else
-      path=$(timeout 10 docker inspect --format \
-        '{{range .Mounts}}{{if eq .Destination "/root/.ollama"}}{{.Source}}{{end}}{{end}}' hearth-ollama 2>/dev/null)
-    fi
+    [ "$disk" = docker ] && path=$docker_root || path=$models_root
     [ -n "$path" ] || continue
     read -r size free < <(df -B1 --output=size,avail "$path" 2>/dev/null | tail -n 1) || continue
     echo "hearth_disk_size_bytes{disk=\"$disk\"} $size"
@@ -186,10 +183,14 @@ mtail=$!
 follow >&9 &
 exec 9>&-
 
-docker_root=
-passes=0
+source_of_models='{{range .Mounts}}{{if eq .Destination "/root/.ollama"}}{{.Source}}{{end}}{{end}}'
+docker_root='' models_root='' passes=0
 while kill -0 "$mtail" 2>/dev/null; do
-  [ -n "$docker_root" ] || docker_root=$(timeout 10 docker info --format '{{.DockerRootDir}}' 2>/dev/null)
+  # Once a minute: starting docker's command line is what costs most here.
+  if ((passes % 4 == 0)); then
+    docker_root=$(timeout 10 docker info --format '{{.DockerRootDir}}' 2>/dev/null)
+    models_root=$(timeout 10 docker inspect --format "$source_of_models" hearth-ollama 2>/dev/null)
+  fi
   collect | format >"$run/public/hearth.prom.new" && mv -f "$run/public/hearth.prom.new" "$run/public/hearth.prom"
   passes=$((passes + 1))
   sleep "$interval" &
