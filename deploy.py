@@ -15,6 +15,7 @@ from hearth.boot.deploy import boot
 from hearth.cli.session import close_session, open_session
 from hearth.docker.deploy import docker
 from hearth.firewall.deploy import firewall, release_unused_ports
+from hearth.metrics.deploy import metrics
 from hearth.models.deploy import models
 from hearth.preflight.deploy import preflight
 from hearth.releases.deploy import release
@@ -30,6 +31,7 @@ firewall(settings=settings, exists=facts.firewall, published=facts.published, **
 access(settings=settings, **root)
 stack(settings=settings, tls_inputs=session.tls_inputs, hardware=facts.hardware, **root)
 models(settings=settings, **root)
+metrics(settings=settings, exists=facts.metrics, **root)
 release(settings=settings, **root)
 release_unused_ports(settings=settings, published=facts.published, **root)
 

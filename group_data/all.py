@@ -64,6 +64,10 @@ proxy_queue_timeout = 5
 proxy_max_body = "32m"
 # Memory limit of the httpd container.
 proxy_memory_limit = "256m"
+# Access log: "full", "no-addresses" (neither addresses nor what identifies a browser), or "off". It never has prompts.
+proxy_log = "full"
+# Access policy of /metrics, which has figures for Prometheus, as in proxy_access; "" for no metrics (docs/metrics.md).
+metrics_access = ""
 
 # --- TLS (docs/tls.md) ----------------------------------------------------------------------------
 # "off": http:// only. "files": your own certificate. "local-ca": a certificate from a local CA that Hearth creates; you

@@ -51,6 +51,15 @@ FIREWALL_RULES = f"{ROOT}/firewall.nft"
 FIREWALL_SERVICE = "hearth-firewall.service"
 FIREWALL_UNIT = f"/etc/systemd/system/{FIREWALL_SERVICE}"
 FIREWALL_LOADED = "/run/hearth-firewall"
+# Metrics: the path at the gateway; the service that collects them, and its files. What it writes is in /run, which
+# spares an SD card; httpd's container mounts only METRICS_PUBLIC.
+METRICS_PATH = "/metrics"
+METRICS_SERVICE = "hearth-metrics.service"
+METRICS_UNIT = f"/etc/systemd/system/{METRICS_SERVICE}"
+METRICS_SCRIPT = f"{ROOT}/metrics/collect.bash"
+METRICS_PROGRAM = f"{ROOT}/metrics/requests.mtail"
+METRICS_RUN = "/run/hearth-metrics"
+METRICS_PUBLIC = f"{METRICS_RUN}/public"
 # TLS files; not part of a release. httpd's container mounts `live`; on the host, only root may enter the directory
 # above it, even if another web server runs as the same user as httpd.
 TLS = f"{ROOT}/tls"

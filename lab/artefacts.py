@@ -96,6 +96,12 @@ ALL = {
             lambda _, out, log: tools.build(out, log),
         ),
         Artefact(
+            "prometheus",
+            "Fetch Prometheus",
+            lambda: [tools.PROMETHEUS_RECIPE],
+            lambda _, out, log: tools.build_prometheus(out, log),
+        ),
+        Artefact(
             "builder",
             "Build the trixie builder",
             lambda: [builder.recipe("builder.sh"), *builder.PACKAGES],

@@ -152,7 +152,7 @@ def roots() -> list[Root]:
     names = dict(guests.ARM64.substitutions)
     return [
         *machine(),
-        Root("the registry", mirrors.SUITE, ("docker-registry",)),
+        Root("the registry, and Prometheus", mirrors.SUITE, ("docker-registry", "prometheus")),
         Root("builder, with Debian's httpd", mirrors.SUITE, (*base, *builder.PACKAGES, httpd_source.PACKAGE)),
         Root("base of the images", mirrors.SUITE, included("base.sh")),
         Root("root with Docker", mirrors.SUITE, (*base, *engine.PACKAGES)),

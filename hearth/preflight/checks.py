@@ -61,6 +61,7 @@ def find_warnings(settings: Settings, host: HostFactsState) -> list[str]:
         *_untested(host),
         *machine_warnings(host.machine, host.hardware, settings.docker_mtu),
         *memory_warnings(settings, host.hardware),
+        *_open_metrics(settings),
     ]
 
 
@@ -80,6 +81,15 @@ def _filling_disks(settings: Settings, host: HostFactsState) -> list[str]:
         "Free up space: `ollama_prune_models = True` removes models that are not listed"
         for mount, bytes_ in free.items()
         if bytes_ < ALMOST_FULL * GB
+    ]
+
+
+def _open_metrics(settings: Settings) -> list[str]:
+    if settings.metrics_access != "anyone":
+        return []
+    return [
+        f'metrics_access = "anyone": whoever reaches port {settings.proxy_port} can read the names or addresses of all '
+        'callers at /metrics; use "api_keys" or "networks" unless you trust everyone there'
     ]
 
 

@@ -11,6 +11,7 @@ from typing_extensions import override
 from hearth.firewall.rules import FIREWALL_TRACES
 from hearth.host.hardware import HARDWARE_SCRIPT, Hardware, parse_hardware
 from hearth.host.ports import Listener, parse_listeners
+from hearth.metrics.rules import METRICS_TRACES
 from hearth.models.disk import (
     FINDMNT,
     ModelDisk,
@@ -66,6 +67,7 @@ class HostFactsState:
         recorded_disk: the file system that an earlier deploy stored models on.
         clock: the host's time, in seconds since 1970.
         firewall: traces of Hearth's firewall exist.
+        metrics: traces of the metrics' service exist.
         container_host: facts of the container, if the host is one.
         existing_services: services besides Hearth.
         hardware: hardware, memory and kernel.
@@ -88,6 +90,7 @@ class HostFactsState:
     recorded_disk: ModelDisk | None = None
     clock: int = 0
     firewall: bool = False
+    metrics: bool = False
     container_host: ContainerHost = field(default_factory=ContainerHost)
     existing_services: ExistingServices = field(default_factory=ExistingServices)
     hardware: Hardware = field(default_factory=Hardware)
@@ -131,6 +134,7 @@ class HostFacts(StateFact[HostFactsState]):
                 f"--format {CONTAINERS_FORMAT} 2>/dev/null && echo @@answers",
                 f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",
                 f"echo @@firewall; {FIREWALL_TRACES}",
+                f"echo @@metrics; {METRICS_TRACES}",
                 HARDWARE_SCRIPT,
                 f'echo @@models; cd "{store}" 2>/dev/null && {FIND_MANIFESTS}',
                 *(mounts if models_dir else []),
@@ -172,6 +176,7 @@ class HostFacts(StateFact[HostFactsState]):
             recorded_disk=parse_record(sections.get("recorded_disk", [])),
             clock=int(sections["clock"][0]),
             firewall=bool(sections.get("firewall")),
+            metrics=bool(sections.get("metrics")),
             container_host=container_host,
             existing_services=parse_existing_services(sections, others),
             hardware=parse_hardware(sections),

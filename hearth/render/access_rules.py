@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hearth.settings.access import Access
+from hearth.paths import METRICS_PATH
+from hearth.settings.access import Access, parse_access
 from hearth.settings.model import Settings
 from hearth.settings.routes import own_paths
 
@@ -23,4 +24,6 @@ def find_access_rules(settings: Settings) -> list[AccessRule]:
         form: Form = "backend" if not route.is_ollama else "openai" if route.uses_openai_format else "ollama"
         key = (settings.access_of(route), form)
         paths.setdefault(key, []).append(own_paths(route, settings.routes))
+    if settings.metrics_access:
+        paths.setdefault((parse_access(settings.metrics_access), "backend"), []).append(METRICS_PATH)
     return [(access, f"^(?:{'|'.join(patterns)})$", form) for (access, form), patterns in paths.items()]

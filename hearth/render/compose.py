@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from hearth.paths import METRICS_PUBLIC
 from hearth.render.templates import environment
 from hearth.settings.model import Settings
 from hearth.settings.origins import ollama_origins
@@ -27,6 +28,7 @@ def render_compose(settings: Settings) -> str:
             uses_credentials=settings.uses_credentials,
             uses_networks=any_access(settings, "networks"),
             has_tls_files=settings.has_tls_files,
+            metrics_public=METRICS_PUBLIC,
         )
     )
     document: Any = yaml.safe_load(text)

@@ -6,6 +6,7 @@ import re
 from itertools import groupby
 from typing import Any
 
+from hearth.paths import METRICS_PATH
 from hearth.render.access_rules import find_access_rules
 from hearth.render.compose import any_access
 from hearth.render.templates import environment
@@ -36,6 +37,7 @@ def render_httpd_conf(settings: Settings) -> str:
             quick_routes=[route for route in settings.routes if route.is_quick],
             **_patterns(settings.routes),
             method_groups=_method_groups(settings.routes),
+            metrics_path=METRICS_PATH,
             **_access(settings),
         )
     )
@@ -46,6 +48,10 @@ def _access(settings: Settings) -> dict[str, Any]:
     routes = settings.routes
     guarded = tuple(route for route in routes if not route.is_ollama and settings.access_of(route).users)
     uploads = tuple(route for route in routes if route.is_upload)
+    patterns = [
+        *([path_pattern(guarded)] if guarded else []),
+        *([f"^{METRICS_PATH}$"] if settings.metrics_access else []),
+    ]
     return {
         "page_access": settings.page_access,
         "access_rules": find_access_rules(settings),
@@ -53,7 +59,7 @@ def _access(settings: Settings) -> dict[str, Any]:
         "has_users": any_access(settings, "users"),
         "has_api_keys": any_access(settings, "api_keys"),
         "uses_networks": any_access(settings, "networks"),
-        "user_backends": path_pattern(guarded) if guarded else "",
+        "user_backends": "|".join(patterns),
         "uploads": path_pattern(uploads) if uploads else "",
     }
 

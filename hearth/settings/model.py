@@ -80,6 +80,8 @@ class Settings(BaseModel):
     proxy_queue_timeout: Annotated[int, Field(ge=1, le=600)]
     proxy_max_body: Size
     proxy_memory_limit: Memory
+    proxy_log: Literal["full", "no-addresses", "off"]
+    metrics_access: Annotated[str, AfterValidator(lambda text: check_access_policy(text) if text else text)]
 
     proxy_tls: TlsMode
     proxy_tls_port: Port
@@ -152,8 +154,9 @@ class Settings(BaseModel):
 
     @property
     def accesses(self) -> tuple[Access, ...]:
-        """The access policies of the page and of every route."""
-        return (self.page_access, *(self.access_of(route) for route in self.routes))
+        """The access policies of the page, of every route, and of the metrics."""
+        metrics = (parse_access(self.metrics_access),) if self.metrics_access else ()
+        return (self.page_access, *(self.access_of(route) for route in self.routes), *metrics)
 
     @property
     def uses_credentials(self) -> bool:

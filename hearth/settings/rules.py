@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hearth.paths import METRICS_PATH
 from hearth.settings.model import Settings
 from hearth.settings.routes import check_table
 from hearth.settings.tls_rules import check_tls
@@ -22,6 +23,7 @@ def check_settings(settings: Settings) -> None:
             "change one of them"
         )
     check_tls(settings)
+    _check_metrics(settings)
     if settings.ollama_prune_models and not settings.ollama_models:
         raise ValueError(
             "ollama_prune_models = True and ollama_models = [] would remove every model; list those to keep, "
@@ -40,6 +42,22 @@ def check_settings(settings: Settings) -> None:
         )
 
 
+def _check_metrics(settings: Settings) -> None:
+    if not settings.metrics_access:
+        return
+    if settings.proxy_log == "off":
+        raise ValueError(
+            f'metrics_access = {settings.metrics_access!r} counts requests in the access log, and proxy_log = "off" '
+            'writes none; use proxy_log = "no-addresses"'
+        )
+    for route in settings.routes:
+        if route.path.rstrip("/") == METRICS_PATH:
+            raise ValueError(
+                f"{route.path}: with metrics_access = {settings.metrics_access!r}, this is the path of the metrics; "
+                'use another path for the route, or metrics_access = ""'
+            )
+
+
 def _check_access(settings: Settings) -> None:
     """Reject policies with nobody listed for them, and listed callers that no policy admits: the host would be more
     closed, or more open, than the settings suggest."""
@@ -53,8 +71,13 @@ def _check_access(settings: Settings) -> None:
         if required and not is_set:
             policy = f"proxy_access = {settings.proxy_access!r}"
             if not getattr(settings.page_access, word):
-                route = next(route for route in settings.routes if getattr(settings.access_of(route), word))
-                policy = f"{route.path}: access = {route.access!r}"
+                routes = (route for route in settings.routes if getattr(settings.access_of(route), word))
+                route = next(routes, None)
+                policy = (
+                    f"{route.path}: access = {route.access!r}"
+                    if route
+                    else f"metrics_access = {settings.metrics_access!r}"
+                )
             raise ValueError(f"{policy} requires {setting}, which is empty")
         if is_set and not required:
             raise ValueError(

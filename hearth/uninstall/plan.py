@@ -33,6 +33,7 @@ class Removal:
         containers: ids and names.
         networks: names.
         firewall: remove Hearth's firewall.
+        metrics: remove the metrics' service.
         images: references.
         volume: remove the models' volume.
         store: directory whose models are removed; "" for none.
@@ -46,6 +47,7 @@ class Removal:
     containers: tuple[tuple[str, str], ...] = ()
     networks: tuple[str, ...] = ()
     firewall: bool = False
+    metrics: bool = False
     images: tuple[str, ...] = ()
     volume: bool = False
     store: str = ""
@@ -63,6 +65,7 @@ class Removal:
             *(f"container {name}" for _, name in self.containers),
             *(f"network {name}" for name in self.networks),
             *(["the firewall (nftables itself stays)"] if self.firewall else []),
+            *(["the metrics' service (mtail, jq, curl and openssl stay)"] if self.metrics else []),
             *(f"image {reference}" for reference in self.images),
             *([f"volume {MODELS_VOLUME}, with all models"] if self.volume else []),
             *([f"all models in {self.store}"] if self.store else []),
@@ -91,6 +94,7 @@ def plan_removal(host: FootprintState, files: frozenset[str], models_dir: str, d
         containers=tuple((one.id, one.name) for one in ours),
         networks=_networks(host, others, kept),
         firewall=host.firewall,
+        metrics=host.metrics,
         images=_images(host, others, kept),
         volume=_volume(host, others, models_dir, delete_models, kept),
         store=_store(host, models_dir, delete_models, kept),

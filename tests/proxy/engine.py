@@ -74,10 +74,15 @@ class Engine(Inside):
         done = self.run(converge_script([], 60, "docker compose logs", 0))
         assert done.code == 0, done.output
 
+    @property
+    def network(self) -> str:
+        """The file of its network namespace, for `nsenter --net=`."""
+        # env and the first unshare exec the second one, so the process that we started is in the network.
+        return f"/proc/{self._process.pid}/ns/net"
+
     def enter_network(self) -> None:
         """Move this thread's future sockets into the engine's network."""
-        # env and the first unshare exec the second one, so the process that we started is in the network.
-        network = os.open(f"/proc/{self._process.pid}/ns/net", os.O_RDONLY)
+        network = os.open(self.network, os.O_RDONLY)
         try:
             if ctypes.CDLL(None, use_errno=True).setns(network, _CLONE_NEWNET):
                 raise OSError(ctypes.get_errno(), "could not enter the engine's network")

@@ -85,7 +85,7 @@ def _connected(port: int, key: Path, directory: Path) -> Host:
 def _host(name: str, data: dict[str, Any]) -> Host:
     state = State(Inventory(([name], data)), Config())  # type: ignore[no-untyped-call]
     # As a run of Hearth's does.
-    with pytest.MonkeyPatch.context() as patch, ctx_config.use(Config()):
+    with pytest.MonkeyPatch.context() as patch, ctx_config.use(Config()):  # type: ignore[no-untyped-call]
         patch.setattr(ssh, "SSHClient", ssh.SSHClient)
         patch.setattr(local, "run_local_process", local.run_local_process)
         install_host_shell()

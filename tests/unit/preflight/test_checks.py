@@ -15,7 +15,7 @@ from hearth.models.disk import ModelDisk, kind_of_mount
 from hearth.models.names import name_from_manifest
 from hearth.models.sizes import download_size, guessed_size
 from hearth.preflight import deploy as preflight_deploy
-from hearth.preflight.checks import clock_obstacles, find_obstacles, paths_to_check
+from hearth.preflight.checks import clock_obstacles, find_obstacles, find_warnings, paths_to_check
 from hearth.preflight.facts import HostFacts, HostFactsState
 from hearth.settings.model import Settings
 
@@ -361,3 +361,10 @@ def test_a_failed_inspection_is_not_evaluated(settings: Settings, monkeypatch: p
         preflight_deploy.preflight(settings, {})
     assert str(refused.value).startswith("could not inspect pi, nothing was changed;")
     assert "clock" not in str(refused.value)
+
+
+def test_open_metrics_get_a_warning(make_settings: Make) -> None:
+    opened = find_warnings(make_settings(metrics_access="anyone"), PI)
+    assert [line for line in opened if line.startswith('metrics_access = "anyone": whoever reaches port 85 can read')]
+    listed = make_settings(metrics_access="networks", proxy_allowed_networks=["192.168.1.0/24"])
+    assert not any("metrics_access" in line for line in find_warnings(listed, PI))
