@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from hearth.docker.reachability import find_reachability
 from hearth.models.plan import Task
+from hearth.models.variants import MISSING
 from hearth.runtime.explain import explain
 from hearth.runtime.text import are_missing, join_words
 
@@ -33,3 +34,12 @@ def explain_unlisted(models: Sequence[str]) -> None:
     """Explain which models are removed."""
     pronoun = "it" if len(models) == 1 else "them"
     explain(f"{join_words(models)}: not listed in ollama_models, and ollama_prune_models = True; removing {pronoun}")
+
+
+def explain_variants(differences: Mapping[str, Sequence[str]]) -> None:
+    """Explain which variants are created, and why: name → what differs."""
+    for name, reasons in differences.items():
+        if list(reasons) == MISSING:
+            explain(f"{name} is missing; creating it")
+        else:
+            explain(f"{name} differs from ollama_model_variants in {join_words(list(reasons))}; creating it again")
