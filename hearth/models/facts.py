@@ -26,7 +26,7 @@ _SHOW_MANIFESTS = (
 )
 # The manifests of the given models, and their files below 1 MiB, which are base64-encoded.
 _SHOW_MODELS = r"""ollama list >/dev/null || { echo @@failed; exit; }
-cd "${OLLAMA_MODELS:-/root/.ollama/models}" || exit
+cd "${OLLAMA_MODELS:-/root/.ollama/models}" 2>/dev/null || exit 0
 for wanted in "$@"; do
   for manifest in manifests/*/*/*/*; do
     # Ollama ignores case in names.
@@ -39,7 +39,8 @@ for wanted in "$@"; do
       [[ -f $file ]] && (($(stat -c %s "$file") < 1048576)) && echo "sha256:$digest $(base64 -w0 "$file")"
     done
   done
-done"""
+done
+true"""
 
 
 @dataclass(frozen=True)
