@@ -21,13 +21,18 @@ def explain_models(present: Collection[str], tasks: Sequence[Task]) -> None:
     missing = [task.model for task in tasks if task.what == "pull"]
     if not missing:
         return
-    if not present and (reachability := find_reachability()).engine != "absent" and reachability.ollama != "answers":
-        silent, owner = ("the Docker engine", "Ollama") if reachability.engine == "silent" else ("Ollama", "it")
-        explain(
-            f"{silent} does not respond, so it is unknown whether {owner} has {join_words(missing)}", kind="unknown"
-        )
-        return
-    explain(are_missing(missing, "pulling"))
+    if present or not _explain_silence(missing):
+        explain(are_missing(missing, "pulling"))
+
+
+def _explain_silence(models: Sequence[str]) -> bool:
+    """Explain that it is unknown whether the host has these models, if Ollama does not respond."""
+    reachability = find_reachability()
+    if reachability.engine == "absent" or reachability.ollama == "answers":
+        return False
+    silent, owner = ("the Docker engine", "Ollama") if reachability.engine == "silent" else ("Ollama", "it")
+    explain(f"{silent} does not respond, so it is unknown whether {owner} has {join_words(models)}", kind="unknown")
+    return True
 
 
 def explain_unlisted(models: Sequence[str]) -> None:
@@ -36,8 +41,15 @@ def explain_unlisted(models: Sequence[str]) -> None:
     explain(f"{join_words(models)}: not listed in ollama_models, and ollama_prune_models = True; removing {pronoun}")
 
 
-def explain_variants(differences: Mapping[str, Sequence[str]]) -> None:
-    """Explain which variants are created, and why: name → what differs."""
+def explain_variants(present: Collection[str], differences: Mapping[str, Sequence[str]]) -> None:
+    """Explain which variants are created, and why.
+
+    Args:
+        present: those of the variants and their base models that the host has.
+        differences: name of a variant → what differs.
+    """
+    if not present and _explain_silence(list(differences)):
+        return
     for name, reasons in differences.items():
         if list(reasons) == MISSING:
             explain(f"{name} is missing; creating it")

@@ -98,7 +98,7 @@ def create_variants(
     if not differences:
         host.noop("model variants up to date")
         return
-    explain_variants(differences)
+    explain_variants(state.manifests, differences)
     for name in differences:
         damaged = damaged_files(name, variants[name].base, state.manifests, state.files)
         yield streamed_command(create_script(name, create_request(name, variants[name]), damaged))
