@@ -103,7 +103,10 @@ proxy_acme_trust = ""
 # --- Ollama -------------------------------------------------------------------------------------
 # Models to install, by their names in Ollama's library. The default fits into 2 GB of memory.
 ollama_models = ["llama3.2:1b"]
-# Remove models that are not in ollama_models, after the listed ones are installed.
+# Models of your own, made from others: {"tutor": {"base": "llama3.2:1b", "system": "Use short words."}}; also with
+# "template" and "parameters" ({"temperature": 0.2, "num_ctx": 8192}). The base is pulled. docs/models.md explains them.
+ollama_model_variants = {}
+# Remove models that are in neither ollama_models nor ollama_model_variants, after those are installed.
 ollama_prune_models = False
 # Check the registry on every deploy, and pull listed models again whose tag has changed.
 ollama_update_models = False

@@ -152,7 +152,7 @@ def _summarize(state: State, one: Host) -> HostSummary:
         steps,
         reason,
         page_addresses(settings, address, forwards),
-        {name: known.sizes.get(full_name(name), "") for name in settings.ollama_models},
+        {name: known.sizes.get(full_name(name), "") for name in settings.offered_models},
         [*versions, f"Docker {known.docker}"] if known.docker else versions,
     )
 

@@ -42,6 +42,14 @@ def is_manifest(path: str) -> bool:
     return bool(_MANIFEST.fullmatch(path))
 
 
+def manifest_path(model: str) -> str:
+    """Path of a model's manifest below `manifests/` in Ollama's store; the reverse of `name_from_manifest`."""
+    name, _, tag = full_name(model).rpartition(":")
+    parts = name.split("/")
+    defaults = {1: [_REGISTRY, _LIBRARY], 2: [_REGISTRY]}
+    return "/".join([*defaults.get(len(parts), []), *parts, tag])
+
+
 def source_name(model: str, registry: str) -> str:
     """The name to pull a model by: with a private registry, `http://10.0.0.1:5000/library/tinyllama`.
 

@@ -39,7 +39,7 @@ def find_obstacles(settings: Settings, host: HostFactsState) -> list[str]:
         *_platform(settings, host),
         *_ports(settings, host),
         *_models_dir(settings, host),
-        *version_obstacles(settings.ollama_models, host.models, settings.ollama_model_registry, settings.ollama_image),
+        *version_obstacles(settings.pulled_models, host.models, settings.ollama_model_registry, settings.ollama_image),
         *_disk(settings, host),
         *memory_obstacles(settings, host.hardware),
     ]
@@ -168,7 +168,7 @@ def _models_dir(settings: Settings, host: HostFactsState) -> list[str]:
     if not directory:
         return []
     obstacles = disk_obstacles(directory, host.not_mounted, host.models_disk, host.recorded_disk)
-    missing = missing_models(settings.ollama_models, host.models)
+    missing = missing_models(settings.pulled_models, host.models)
     sizes = {model: download_size(model, settings.ollama_model_sizes_gb) for model in missing}
     obstacles += kind_obstacles(directory, host.models_file_system, sizes)
     if obstacles or directory in host.existing:
@@ -189,7 +189,7 @@ def _disk(settings: Settings, host: HostFactsState) -> list[str]:
     models = host.file_system.get(settings.ollama_models_dir, docker)
     if not {settings.ollama_image, settings.proxy_image} <= host.images:
         needed.setdefault(docker, []).append(("images", settings.docker_images_gb))
-    for model in missing_models(settings.ollama_models, host.models):
+    for model in missing_models(settings.pulled_models, host.models):
         size = download_size(model, settings.ollama_model_sizes_gb)
         needed.setdefault(models, []).append((model, size))
     obstacles = []

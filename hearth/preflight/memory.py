@@ -55,8 +55,9 @@ def available_memory(settings: Settings, hardware: Hardware) -> AvailableMemory:
 def memory_obstacles(settings: Settings, hardware: Hardware) -> list[str]:
     """A sentence for each model that can't run here, with the calculation and a model that can."""
     return [
-        f"ollama_models: {model} can't run here: it needs at least {total:.1f} GB ({parts}), and {_has(room)}; "
-        f'{_instead(settings, room)}. If the estimate is wrong, set ollama_model_sizes_gb = {{"{model}": …}}'
+        f"{_setting_of(model, settings)}: {model} can't run here: it needs at least {total:.1f} GB ({parts}), and "
+        f"{_has(room)}; {_instead(settings, room)}. If the estimate is wrong, "
+        f'set ollama_model_sizes_gb = {{"{_weights(model, settings)}": …}}'
         for model, total, parts, room in _needs(settings, hardware, least_need, SYSTEM_MINIMUM)
         if total > room.memory + room.swap
     ]
@@ -90,10 +91,28 @@ def _needs(
         return
     room = available_memory(settings, hardware)
     system = 0 if room.is_limited else system
-    for model in dict.fromkeys(settings.ollama_models):
-        if need := need_of(model, settings.ollama_model_sizes_gb, _tokens(settings)):
+    for name, model, tokens in _loads(settings):
+        if need := need_of(model, settings.ollama_model_sizes_gb, tokens):
             parts = f"model {need.model:.1f} + context {need.context:.1f} + Ollama {OLLAMA:.1f}"
-            yield model, need.sum + (OLLAMA + system), f"{parts} + system {system:.1f}" if system else parts, room
+            yield name, need.sum + (OLLAMA + system), f"{parts} + system {system:.1f}" if system else parts, room
+
+
+def _loads(settings: Settings) -> Iterator[tuple[str, str, int]]:
+    """(name, model with its weights, tokens in all contexts) for each model that users may load."""
+    for model in dict.fromkeys(settings.ollama_models):
+        yield model, model, _tokens(settings)
+    for name, variant in settings.ollama_model_variants.items():
+        length = variant.parameters.get("num_ctx", settings.ollama_context_length)
+        yield name, variant.base, length * settings.ollama_num_parallel
+
+
+def _weights(name: str, settings: Settings) -> str:
+    variant = settings.ollama_model_variants.get(name)
+    return variant.base if variant else name
+
+
+def _setting_of(name: str, settings: Settings) -> str:
+    return "ollama_model_variants" if name in settings.ollama_model_variants else "ollama_models"
 
 
 def _tokens(settings: Settings) -> int:

@@ -17,6 +17,7 @@ from pydantic import (
     PlainSerializer,
 )
 
+from hearth.models.plan import missing_models
 from hearth.settings.access import Access, check_access_policy, check_network, parse_access
 from hearth.settings.origins import check_origin
 from hearth.settings.routes import Route
@@ -38,6 +39,7 @@ from hearth.settings.types import (
     Size,
     Url,
 )
+from hearth.settings.variant import Variant
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
@@ -97,6 +99,7 @@ class Settings(BaseModel):
     proxy_acme_trust: OptionalFile
 
     ollama_models: tuple[ModelName, ...]
+    ollama_model_variants: dict[ModelName, Variant]
     ollama_prune_models: bool
     ollama_update_models: bool
     ollama_models_dir: Directory
@@ -142,6 +145,17 @@ class Settings(BaseModel):
         return tuple(
             sorted(self.proxy_routes + self.proxy_extra_routes, key=lambda route: (-len(route.base), route.path))
         )
+
+    @property
+    def pulled_models(self) -> tuple[str, ...]:
+        """The listed models and the base models of variants, each once: those to pull."""
+        bases = tuple(variant.base for variant in self.ollama_model_variants.values())
+        return (*self.ollama_models, *missing_models(bases, self.ollama_models))
+
+    @property
+    def offered_models(self) -> tuple[str, ...]:
+        """The listed models and the variants: those that users are meant to use."""
+        return (*self.ollama_models, *self.ollama_model_variants)
 
     def access_of(self, route: Route) -> Access:
         """The access policy of a route."""

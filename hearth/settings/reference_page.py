@@ -23,6 +23,7 @@ from hearth.settings import types as values
 from hearth.settings.model import Settings
 from hearth.settings.routes import Route
 from hearth.settings.secret_source import Source
+from hearth.settings.variant import Variant
 
 DEFAULTS_FILE = CHECKOUT / "group_data" / "all.py"
 MARK = "<!-- made by python -m hearth.settings.reference_page -->\n"
@@ -49,6 +50,7 @@ _DESCRIPTIONS: list[tuple[Any, str]] = [
     (tls.AcmeDirectory, "an `https://` address"),
     (Source, "a source to read it from"),
     (Route, "a route"),
+    (Variant, "a base model and what differs from it"),
     (str, "text"),
     (bool, "`True` or `False`"),
     (int, "a whole number"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hearth.paths import METRICS_PATH
+from hearth.models.names import name_key
 from hearth.settings.model import Settings
 from hearth.settings.routes import check_table
 from hearth.settings.tls_rules import check_tls
@@ -24,7 +25,8 @@ def check_settings(settings: Settings) -> None:
         )
     check_tls(settings)
     _check_metrics(settings)
-    if settings.ollama_prune_models and not settings.ollama_models:
+    _check_variants(settings)
+    if settings.ollama_prune_models and not settings.offered_models:
         raise ValueError(
             "ollama_prune_models = True and ollama_models = [] would remove every model; list those to keep, "
             "or use ollama_prune_models = False"
@@ -55,6 +57,22 @@ def _check_metrics(settings: Settings) -> None:
             raise ValueError(
                 f"{route.path}: with metrics_access = {settings.metrics_access!r}, this is the path of the metrics; "
                 'use another path for the route, or metrics_access = ""'
+            )
+
+
+def _check_variants(settings: Settings) -> None:
+    """Reject variants with the name of another model: Ollama would replace one with the other."""
+    pulled = {name_key(model) for model in settings.pulled_models}
+    names: dict[str, str] = {}
+    for name in settings.ollama_model_variants:
+        setting = f"ollama_model_variants[{name!r}]"
+        if (other := names.setdefault(name_key(name), name)) != name:
+            raise ValueError(f"{setting} and [{other!r}] are the same name to Ollama; rename one of them")
+        if name_key(name) in pulled:
+            raise ValueError(
+                f"{setting}: a model of this name is pulled (it is in ollama_models, or the base of a variant); use "
+                f'another name, such as "my-{name.partition(":")[0].rpartition("/")[2]}"; the base has to be a model '
+                "of a registry, not a variant"
             )
 
 

@@ -175,3 +175,14 @@ def test_a_model_that_needs_a_newer_ollama_is_not_suggested(make_settings: Make)
 def test_if_nothing_fits_the_message_says_so(make_settings: Make) -> None:
     (obstacle,) = memory_obstacles(make_settings(ollama_models=["llama3.1:8b"]), Hardware(memory=GB // 2))
     assert "no common model fits" in obstacle
+
+
+def test_a_variant_counts_with_its_own_context_and_its_base(make_settings: Make) -> None:
+    variant = {"base": "llama3.2:1b", "parameters": {"num_ctx": 131072}}
+    settings = make_settings(ollama_models=[], ollama_model_variants={"reader": variant})
+    (warning,) = memory_warnings(settings, Hardware(memory=int(4 * GB)))
+    assert warning.startswith("reader may not fit in memory: it needs about 6.9 GB (model 1.3 + context 5.2 + ")
+    huge = {"reader": {"base": "llama3.1:70b"}}
+    (failure,) = memory_obstacles(make_settings(ollama_models=[], ollama_model_variants=huge), Hardware(memory=4 * GB))
+    assert failure.startswith("ollama_model_variants: reader can't run here: ")
+    assert failure.endswith('set ollama_model_sizes_gb = {"llama3.1:70b": …}')
