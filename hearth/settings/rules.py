@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hearth.paths import METRICS_PATH
 from hearth.models.names import name_key
+from hearth.paths import METRICS_PATH
 from hearth.settings.model import Settings
 from hearth.settings.routes import check_table
 from hearth.settings.tls_rules import check_tls
