@@ -55,6 +55,9 @@ proxy_extra_routes = []
 proxy_timeout = 900
 # Concurrency limit. Further requests queue for `proxy_queue_timeout` seconds, then get 503.
 proxy_max_streams = 4
+# Responses that one caller (user, API client, or address) may stream at the same time; further requests of that caller
+# get 503 at once, and others go on. 0 for no such limit.
+proxy_max_streams_per_caller = 0
 # Seconds that a request queues for a slot before it gets 503.
 proxy_queue_timeout = 5
 # Maximum size of a request body (a prompt with images, for example).

@@ -21,6 +21,12 @@ def check_settings(settings: Settings) -> None:
             f"proxy_port = {settings.proxy_port} and ollama_publish = {settings.ollama_publish!r} use the same port; "
             "change one of them"
         )
+    if settings.proxy_max_streams_per_caller > settings.proxy_max_streams:
+        raise ValueError(
+            f"proxy_max_streams_per_caller = {settings.proxy_max_streams_per_caller} is more than proxy_max_streams = "
+            f"{settings.proxy_max_streams}, so one caller could still use every slot; use "
+            f"{max(1, settings.proxy_max_streams - 1)} or less, or 0 for no limit per caller"
+        )
     check_tls(settings)
     if settings.ollama_prune_models and not settings.ollama_models:
         raise ValueError(

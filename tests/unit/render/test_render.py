@@ -261,6 +261,16 @@ def test_the_pool_is_configured_before_its_routes(make_settings: Make) -> None:
     )
 
 
+def test_the_limit_per_caller_counts_what_takes_a_slot(make_settings: Make) -> None:
+    assert "lua" not in render_httpd_conf(make_settings()).lower()
+    conf = render_httpd_conf(make_settings(proxy_max_streams_per_caller=2))
+    assert "CALLER_STREAMS=2" in conf
+    section = re.search(r'<LocationMatch "([^"]+)">\n  # A single Lua state', conf)
+    assert section
+    paths = ["/api/ollama", "/api/chat", "/v1/chat/completions", "/api/tags", "/api/show", "/v1/models", "/"]
+    assert [path for path in paths if re.search(section[1], path)] == paths[:3]
+
+
 def test_reading_models_is_quick_and_limited(make_settings: Make) -> None:
     """It does not queue behind responses, and is limited like them."""
     conf = render_httpd_conf(make_settings(proxy_max_streams=3, proxy_queue_timeout=7))
