@@ -32,6 +32,9 @@ proxy_access = "anyone"
 # Networks and addresses that "networks" allows: ["192.168.1.0/24", "192.168.7.20"]. IPv4 only: Docker hides the
 # addresses of IPv6 callers.
 proxy_allowed_networks = []
+# Addresses or networks of proxies and tunnels in front of Hearth (docs/remote.md), the only ones whose X-Forwarded-For
+# and X-Forwarded-Proto count: ["192.168.1.189"]. A tunnel on this host itself has the host's own network address.
+proxy_trusted_proxies = []
 # User names, and where the password of each is read from when you deploy; never write the password itself here:
 # {"anna": {"command": ["pass", "show", "hearth/anna"]}, "ben": {"file": "~/.hearth/ben"}, "eve": {"env": "HEARTH_EVE"}}
 proxy_users = {}

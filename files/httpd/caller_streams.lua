@@ -10,11 +10,18 @@ local function network(address)
     return address
   end
   local groups = {}
-  for group in address:gsub("::.*", ""):gmatch("%x+") do
+  local left, right = address:match("^(.*)::(.*)$")
+  for group in (left or address):gmatch("%x+") do
     groups[#groups + 1] = group
   end
-  for number = #groups + 1, 4 do
-    groups[number] = "0"
+  if left then
+    local _, after = right:gsub("%x+", "")
+    for _ = #groups + after + 1, 8 do
+      groups[#groups + 1] = "0"
+    end
+    for group in right:gmatch("%x+") do
+      groups[#groups + 1] = group
+    end
   end
   return table.concat(groups, ":", 1, 4) .. "::/64"
 end

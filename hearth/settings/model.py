@@ -17,7 +17,7 @@ from pydantic import (
     PlainSerializer,
 )
 
-from hearth.settings.access import Access, check_access_policy, check_network, parse_access
+from hearth.settings.access import Access, check_access_policy, check_network, check_trusted_proxy, parse_access
 from hearth.settings.origins import check_origin
 from hearth.settings.routes import Route
 from hearth.settings.secret_source import Source
@@ -71,6 +71,7 @@ class Settings(BaseModel):
     proxy_host_names: tuple[HostName, ...]
     proxy_access: Annotated[str, AfterValidator(check_access_policy)]
     proxy_allowed_networks: tuple[Annotated[str, AfterValidator(check_network)], ...]
+    proxy_trusted_proxies: tuple[Annotated[str, AfterValidator(check_trusted_proxy)], ...]
     proxy_users: dict[CredentialName, Source]
     proxy_api_keys: dict[CredentialName, Source]
     proxy_routes: tuple[Route, ...]
@@ -168,6 +169,11 @@ class Settings(BaseModel):
     def host_names(self) -> tuple[str, ...]:
         """Every name that httpd serves, besides addresses, single-label names and *.local."""
         return host_names(self.proxy_host_names, self.proxy_tls_names if self.proxy_tls != "off" else ())
+
+    @property
+    def identifies_addresses(self) -> bool:
+        """Whether httpd's rules depend on the address of a caller, which Docker hides if it is an IPv6 address."""
+        return bool(self.proxy_trusted_proxies) or any(access.networks for access in self.accesses)
 
     @property
     def has_tls_files(self) -> bool:

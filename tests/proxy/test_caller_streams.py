@@ -128,7 +128,7 @@ def test_users_and_api_clients_are_told_apart_behind_one_address(serve: Serve, t
 
 
 def test_other_503s_keep_their_text(serve: Serve) -> None:
-    web = serve(proxy_max_streams_per_caller=1)  # and nothing that listens on Ollama's port
+    web = serve(proxy_max_streams_per_caller=3)  # and nothing that listens on Ollama's port
     for _ in range(3):
         assert refused_text(web) == "busy, or model server down"
 

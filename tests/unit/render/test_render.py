@@ -214,6 +214,12 @@ def test_with_networks_the_port_is_not_open_over_ipv6(make_settings: Make) -> No
     assert compose(near)["services"]["httpd"]["ports"] == ["0.0.0.0:8085:80"]
 
 
+def test_with_trusted_proxies_the_port_is_not_open_over_ipv6(make_settings: Make) -> None:
+    """Docker forwards IPv6 callers from its own address, which could be trusted."""
+    settings = make_settings(proxy_trusted_proxies=["192.168.1.189"], proxy_port=8085)
+    assert compose(settings)["services"]["httpd"]["ports"] == ["0.0.0.0:8085:80"]
+
+
 # --- httpd.conf -----------------------------------------------------------------------------------
 
 
