@@ -180,6 +180,9 @@ docker_drain_timeout = 30
 # Allow one reboot when a change needs it (today: the memory cgroup on a Raspberry Pi). False reports the pending reboot
 # and continues without it.
 host_allow_reboot = False
+# Announce this host as <host name>.local on its network (mDNS), with the distribution's avahi-daemon, which listens on
+# UDP port 5353. It is removed again if Hearth installed it.
+host_local_name = False
 
 # --- Releases -------------------------------------------------------------------------------------
 # Releases kept on the host, including the current one; `hearth rollback` can return to the others. Images that only

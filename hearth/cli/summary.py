@@ -149,7 +149,7 @@ def _summarize(state: State, one: Host) -> HostSummary:
         known.prepared,
         steps,
         reason,
-        page_addresses(settings, address, forwards),
+        page_addresses(settings, address, forwards, known.local_name),
         {name: known.sizes.get(full_name(name), "") for name in settings.ollama_models},
         [*versions, f"Docker {known.docker}"] if known.docker else versions,
     )

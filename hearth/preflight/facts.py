@@ -21,7 +21,7 @@ from hearth.models.disk import (
     parse_record,
 )
 from hearth.models.names import name_from_manifest
-from hearth.paths import DAEMON_JSON, DOCKER_DIR, IMAGES_LOCK, MODELS_DISK, MODELS_VOLUME
+from hearth.paths import DAEMON_JSON, DOCKER_DIR, IMAGES_LOCK, LOCAL_NAME_RECORD, MODELS_DISK, MODELS_VOLUME
 from hearth.preflight.existing_services import (
     CONTAINERS_FORMAT,
     ExistingServices,
@@ -64,6 +64,7 @@ class HostFactsState:
         recorded_disk: the file system that an earlier deploy stored models on.
         clock: the host's time, in seconds since 1970.
         firewall: traces of Hearth's firewall exist.
+        local_name: Hearth installed what announces the host's name.
         container_host: facts of the container, if the host is one.
         existing_services: services besides Hearth.
         hardware: hardware, memory and kernel.
@@ -85,6 +86,7 @@ class HostFactsState:
     recorded_disk: ModelDisk | None = None
     clock: int = 0
     firewall: bool = False
+    local_name: bool = False
     container_host: ContainerHost = field(default_factory=ContainerHost)
     existing_services: ExistingServices = field(default_factory=ExistingServices)
     hardware: Hardware = field(default_factory=Hardware)
@@ -125,6 +127,7 @@ class HostFacts(StateFact[HostFactsState]):
                 "echo @@containers; command -v docker >/dev/null && timeout 40 docker ps "
                 f"--format {CONTAINERS_FORMAT} 2>/dev/null && echo @@answers",
                 f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",
+                f"echo @@local_name; ls {LOCAL_NAME_RECORD} 2>/dev/null",
                 f"echo @@firewall; {FIREWALL_TRACES}",
                 HARDWARE_SCRIPT,
                 f"echo @@models; cd \"{store}\" 2>/dev/null && find . -type f -printf '%P\\n'",
@@ -164,6 +167,7 @@ class HostFacts(StateFact[HostFactsState]):
             recorded_disk=parse_record(sections.get("recorded_disk", [])),
             clock=int(sections["clock"][0]),
             firewall=bool(sections.get("firewall")),
+            local_name=bool(sections.get("local_name")),
             container_host=parse_container_host(sections.get("container", [])),
             existing_services=parse_existing_services(sections, others),
             hardware=parse_hardware(sections),

@@ -132,6 +132,7 @@ class Settings(BaseModel):
     docker_drain_timeout: Annotated[int, Field(ge=0, le=3600)]
 
     host_allow_reboot: bool
+    host_local_name: bool
 
     releases_kept: Annotated[int, Field(ge=1, le=100)]
 

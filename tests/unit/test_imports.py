@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "docker": "host paths runtime settings",
     "drift": "runtime",
     "firewall": "docker host paths render runtime settings",
+    "mdns": "docker paths runtime settings",
     "models": "docker paths runtime settings",
     "releases": "docker paths render runtime settings",
     "tls": "paths runtime settings",
@@ -30,7 +31,7 @@ MAY_IMPORT = {
     "stack": "boot docker host paths preflight releases render runtime settings tls",
     "doctor": "models paths runtime settings stack",
     "cli": "doctor drift host models paths runtime settings tls",
-    "uninstall": "boot docker firewall footprint paths render runtime settings",
+    "uninstall": "boot docker firewall footprint mdns paths render runtime settings",
     "backup": "footprint models paths render runtime settings stack tls",
 }
 
