@@ -33,6 +33,9 @@ proxy_access = "anyone"
 # Networks and addresses that "networks" allows: ["192.168.1.0/24", "192.168.7.20"]. IPv4 only: Docker hides the
 # addresses of IPv6 callers.
 proxy_allowed_networks = []
+# Addresses or networks of proxies and tunnels in front of Hearth (docs/remote.md), the only ones whose X-Forwarded-For
+# and X-Forwarded-Proto count: ["192.168.1.189"]. A tunnel on this host itself has the host's own network address.
+proxy_trusted_proxies = []
 # User names, and where the password of each is read from when you deploy; never write the password itself here:
 # {"anna": {"command": ["pass", "show", "hearth/anna"]}, "ben": {"file": "~/.hearth/ben"}, "eve": {"env": "HEARTH_EVE"}}
 proxy_users = {}
@@ -58,6 +61,9 @@ proxy_extra_routes = []
 proxy_timeout = 900
 # Concurrency limit. Further requests queue for `proxy_queue_timeout` seconds, then get 503.
 proxy_max_streams = 4
+# Responses that one caller (user, API client, or address) may stream at the same time; further requests of that caller
+# get 503 at once, and others go on. 0 for no such limit.
+proxy_max_streams_per_caller = 0
 # Seconds that a request queues for a slot before it gets 503.
 proxy_queue_timeout = 5
 # Maximum size of a request body (a prompt with images, for example).
@@ -187,6 +193,9 @@ docker_mtu = 1500
 # Allow one reboot when a change needs it (today: the memory cgroup on a Raspberry Pi). False reports the pending reboot
 # and continues without it.
 host_allow_reboot = False
+# Announce this host as <host name>.local on its network (mDNS), with the distribution's avahi-daemon, which listens on
+# UDP port 5353. It is removed again if Hearth installed it.
+host_local_name = False
 
 # --- Releases -------------------------------------------------------------------------------------
 # Releases kept on the host, including the current one; `hearth rollback` can return to the others. Images that only

@@ -46,6 +46,8 @@ IMAGES_FOUND = f"{ROOT}/images.found"
 PULLING = f"{ROOT}/.pulling"
 # Exists while a changed httpd.conf waits for the graceful reload.
 RELOAD_PENDING = f"{ROOT}/.reload-httpd"
+# Exists if Hearth installed Avahi, which announces the host's name: an uninstall removes it only then.
+LOCAL_NAME_RECORD = f"{ROOT}/avahi.installed"
 # The firewall: its rules, the service that loads them, and a record of the loaded rules until the next reboot.
 FIREWALL_RULES = f"{ROOT}/firewall.nft"
 FIREWALL_SERVICE = "hearth-firewall.service"

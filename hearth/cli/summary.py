@@ -31,7 +31,6 @@ from hearth.cli.summary_text import (
 )
 from hearth.doctor.client_environment import inspect_client
 from hearth.models.facts import model_sizes
-from hearth.models.names import full_name
 from hearth.paths import CONTAINERS
 from hearth.runtime.command_line import CommandLine
 from hearth.runtime.explain import EXPLAIN_LOG
@@ -39,6 +38,7 @@ from hearth.runtime.journal import current_journal, journal_of, record_failure
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.ssh_address import network_address
 from hearth.settings.model import Settings
+from hearth.settings.model_names import full_name
 
 _QUERY = (
     "echo @@docker; timeout 40 docker version --format '{{.Server.Version}}' 2>/dev/null; "
@@ -151,7 +151,7 @@ def _summarize(state: State, one: Host) -> HostSummary:
         known.prepared,
         steps,
         reason,
-        page_addresses(settings, address, forwards),
+        page_addresses(settings, address, forwards, known.local_name),
         {name: known.sizes.get(full_name(name), "") for name in settings.offered_models},
         [*versions, f"Docker {known.docker}"] if known.docker else versions,
     )

@@ -11,12 +11,12 @@ from pyinfra.api.exceptions import FactPreconditionError
 from typing_extensions import override
 
 from hearth.models.disk import FINDMNT, ModelDisk, parse_findmnt, parse_record
-from hearth.models.names import manifest_path, name_from_manifest
 from hearth.models.plan import compare_manifests
 from hearth.paths import CONTAINERS, MODELS_DISK, PULLING_MODELS
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.shell import DOCKER_WITH_TIMEOUT, quote
 from hearth.runtime.state_fact import StateFact
+from hearth.settings.model_names import manifest_path, name_from_manifest
 
 _FETCH_MANIFESTS = Path(__file__).with_name("registry_manifest.bash")
 _SHOW_MANIFESTS = (

@@ -13,7 +13,6 @@ from pyinfra.api.exceptions import FactPreconditionError
 from hearth.models.disk import ModelDisk
 from hearth.models.facts import ModelFiles, Models
 from hearth.models.messages import explain_models, explain_unlisted, explain_variants
-from hearth.models.names import manifest_url, source_name
 from hearth.models.plan import Task, plan_pulls, unlisted_models
 from hearth.models.variants import MISSING, create_request, damaged_files, variant_differences
 from hearth.paths import CONTAINERS, MODELS_DISK, PULLING_MODELS, ROOT
@@ -22,6 +21,7 @@ from hearth.runtime.explain import explain
 from hearth.runtime.journal import record_versions
 from hearth.runtime.shell import quote
 from hearth.runtime.write_file import WRITE_FILE
+from hearth.settings.model_names import manifest_url, source_name
 from hearth.settings.variant import Variant
 
 _SCRIPT = Path(__file__).with_name("pull.bash")

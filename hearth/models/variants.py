@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from hearth.models.names import full_name, name_key
+from hearth.settings.model_names import full_name, name_key
 from hearth.settings.variant import Variant
 
 _KIND = "application/vnd.ollama.image."

@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime
 from hearth.docker.packages import docker_source
 from hearth.host.platform import identify, untested
 from hearth.models.disk import disk_obstacles, kind_obstacles
-from hearth.models.plan import missing_models
 from hearth.models.required_ollama import version_obstacles
 from hearth.models.sizes import GB, download_size
 from hearth.paths import DOCKER_DIR
@@ -19,6 +18,7 @@ from hearth.preflight.machine import machine_obstacles, machine_warnings
 from hearth.preflight.memory import memory_obstacles, memory_warnings
 from hearth.preflight.raspberry_pi import board_warnings, userland_obstacles
 from hearth.settings.model import Settings
+from hearth.settings.model_names import missing_models
 
 # Seconds. A wrong time zone is not a wrong clock, and certificates and package lists are valid for days.
 CLOCK_TOLERANCE = 86400

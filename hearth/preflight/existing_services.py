@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from hearth.docker.daemon_json import parse_config
 from hearth.docker.packages import DOCKER_CE, OLDEST_ENGINE, DockerSource, is_too_old
 from hearth.host.ports import Listener, parse_published
-from hearth.models.names import name_from_manifest
 from hearth.paths import DAEMON_JSON, PROJECT
 from hearth.runtime.sections import Sections
 from hearth.settings.model import Settings
+from hearth.settings.model_names import name_from_manifest
 
 # For `docker ps --format`, parsed by parse_containers; quoted for the shell. The label is last: it may be any text.
 CONTAINERS_FORMAT = """'{{.Names}}|{{.Ports}}|{{.Label "com.docker.compose.project"}}'"""

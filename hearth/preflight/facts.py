@@ -21,8 +21,7 @@ from hearth.models.disk import (
     parse_mount_points,
     parse_record,
 )
-from hearth.models.names import FIND_MANIFESTS, name_from_manifest
-from hearth.paths import DAEMON_JSON, DOCKER_DIR, IMAGES_LOCK, MODELS_DISK, MODELS_VOLUME
+from hearth.paths import DAEMON_JSON, DOCKER_DIR, IMAGES_LOCK, LOCAL_NAME_RECORD, MODELS_DISK, MODELS_VOLUME
 from hearth.preflight.existing_services import (
     CONTAINERS_FORMAT,
     ExistingServices,
@@ -33,6 +32,7 @@ from hearth.preflight.lxc import ContainerHost, parse_container_host
 from hearth.preflight.machine import Machine, parse_machine
 from hearth.runtime.sections import parse_assignments, parse_sections
 from hearth.runtime.state_fact import StateFact
+from hearth.settings.model_names import FIND_MANIFESTS, name_from_manifest
 
 
 def _script(name: str) -> str:
@@ -68,6 +68,7 @@ class HostFactsState:
         clock: the host's time, in seconds since 1970.
         firewall: traces of Hearth's firewall exist.
         metrics: traces of the metrics' service exist.
+        local_name: Hearth installed what announces the host's name.
         container_host: facts of the container, if the host is one.
         existing_services: services besides Hearth.
         hardware: hardware, memory and kernel.
@@ -91,6 +92,7 @@ class HostFactsState:
     clock: int = 0
     firewall: bool = False
     metrics: bool = False
+    local_name: bool = False
     container_host: ContainerHost = field(default_factory=ContainerHost)
     existing_services: ExistingServices = field(default_factory=ExistingServices)
     hardware: Hardware = field(default_factory=Hardware)
@@ -133,6 +135,7 @@ class HostFacts(StateFact[HostFactsState]):
                 "echo @@containers; command -v docker >/dev/null && timeout 40 docker ps "
                 f"--format {CONTAINERS_FORMAT} 2>/dev/null && echo @@answers",
                 f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",
+                f"echo @@local_name; ls {LOCAL_NAME_RECORD} 2>/dev/null",
                 f"echo @@firewall; {FIREWALL_TRACES}",
                 f"echo @@metrics; {METRICS_TRACES}",
                 HARDWARE_SCRIPT,
@@ -177,6 +180,7 @@ class HostFacts(StateFact[HostFactsState]):
             clock=int(sections["clock"][0]),
             firewall=bool(sections.get("firewall")),
             metrics=bool(sections.get("metrics")),
+            local_name=bool(sections.get("local_name")),
             container_host=container_host,
             existing_services=parse_existing_services(sections, others),
             hardware=parse_hardware(sections),

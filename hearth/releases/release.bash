@@ -70,7 +70,7 @@ install_release() { # release
   while read -r path; do [[ -e $tree/$path ]] || rm -f "$root/$path"; done <<<"$paths"
   while read -r path; do
     cmp -s "$tree/$path" "$root/$path" && continue
-    [[ $path != ./httpd/httpd.conf ]] || touch "$root/.reload-httpd" || return 1
+    [[ $path != ./httpd/* ]] || touch "$root/.reload-httpd" || return 1
     # Not `put`: the copy keeps the mode.
     mkdir -p "$(dirname "$root/$path")" && cp "$tree/$path" "$root/$path.new" && sync "$root/$path.new" &&
       mv -f "$root/$path.new" "$root/$path" || return 1

@@ -26,7 +26,7 @@ def render_compose(settings: Settings) -> str:
             ollama_origins=ollama_origins(settings.allowed_origins),
             needs_host_gateway=settings.needs_host_gateway,
             uses_credentials=settings.uses_credentials,
-            uses_networks=any_access(settings, "networks"),
+            ipv4_only=settings.identifies_addresses,
             has_tls_files=settings.has_tls_files,
             metrics_public=METRICS_PUBLIC,
         )

@@ -35,6 +35,13 @@ def render_httpd_conf(settings: Settings) -> str:
             host_pattern=_host_pattern(settings.host_names),
             routes=settings.routes,
             quick_routes=[route for route in settings.routes if route.is_quick],
+            # Those that take a slot of proxy_max_streams.
+            slot_pattern=path_pattern(
+                tuple(
+                    route for route in settings.routes if route.is_ollama and not (route.is_quick or route.is_upload)
+                ),
+                settings.routes,
+            ),
             **_patterns(settings.routes),
             method_groups=_method_groups(settings.routes),
             metrics_path=METRICS_PATH,

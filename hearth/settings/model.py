@@ -17,8 +17,8 @@ from pydantic import (
     PlainSerializer,
 )
 
-from hearth.models.plan import missing_models
-from hearth.settings.access import Access, check_access_policy, check_network, parse_access
+from hearth.settings.access import Access, check_access_policy, check_network, check_trusted_proxy, parse_access
+from hearth.settings.model_names import missing_models
 from hearth.settings.origins import check_origin
 from hearth.settings.routes import Route
 from hearth.settings.secret_source import Source
@@ -73,12 +73,14 @@ class Settings(BaseModel):
     proxy_host_names: tuple[HostName, ...]
     proxy_access: Annotated[str, AfterValidator(check_access_policy)]
     proxy_allowed_networks: tuple[Annotated[str, AfterValidator(check_network)], ...]
+    proxy_trusted_proxies: tuple[Annotated[str, AfterValidator(check_trusted_proxy)], ...]
     proxy_users: dict[CredentialName, Source]
     proxy_api_keys: dict[CredentialName, Source]
     proxy_routes: tuple[Route, ...]
     proxy_extra_routes: tuple[Route, ...]
     proxy_timeout: Seconds
     proxy_max_streams: Annotated[int, Field(ge=1, le=64)]
+    proxy_max_streams_per_caller: Annotated[int, Field(ge=0, le=64)]
     proxy_queue_timeout: Annotated[int, Field(ge=1, le=600)]
     proxy_max_body: Size
     proxy_memory_limit: Memory
@@ -136,6 +138,7 @@ class Settings(BaseModel):
     docker_mtu: Annotated[int, Field(ge=1280, le=65535)]
 
     host_allow_reboot: bool
+    host_local_name: bool
 
     releases_kept: Annotated[int, Field(ge=1, le=100)]
 
@@ -185,6 +188,11 @@ class Settings(BaseModel):
     def host_names(self) -> tuple[str, ...]:
         """Every name that httpd serves, besides addresses, single-label names and *.local."""
         return host_names(self.proxy_host_names, self.proxy_tls_names if self.proxy_tls != "off" else ())
+
+    @property
+    def identifies_addresses(self) -> bool:
+        """Whether httpd's rules depend on the address of a caller, which Docker hides if it is an IPv6 address."""
+        return bool(self.proxy_trusted_proxies) or any(access.networks for access in self.accesses)
 
     @property
     def has_tls_files(self) -> bool:

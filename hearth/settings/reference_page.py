@@ -62,6 +62,7 @@ _FIELD_DESCRIPTIONS = {
     "proxy_access": '`"anyone"`, `"networks"`, `"users"`, `"api_keys"`, or a combination with `or` and `and`',
     "metrics_access": '`""`, or an access policy as in `proxy_access`',
     "proxy_allowed_networks": 'a list; each: an IPv4 network, such as `"192.168.1.0/24"`, or an address',
+    "proxy_trusted_proxies": 'a list; each: an address, such as `"192.168.1.189"`, or a network',
     "ollama_load_timeout": 'a time, such as `"90s"` or `"10m"`, not longer than `proxy_timeout`',
     "chat_title": "one line of up to 80 characters",
 }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hearth.models.names import name_key
 from hearth.paths import METRICS_PATH
 from hearth.settings.model import Settings
+from hearth.settings.model_names import name_key
 from hearth.settings.routes import check_table
 from hearth.settings.tls_rules import check_tls
 from hearth.settings.types import duration_in_seconds
@@ -22,6 +22,12 @@ def check_settings(settings: Settings) -> None:
         raise ValueError(
             f"proxy_port = {settings.proxy_port} and ollama_publish = {settings.ollama_publish!r} use the same port; "
             "change one of them"
+        )
+    if settings.proxy_max_streams_per_caller > settings.proxy_max_streams:
+        raise ValueError(
+            f"proxy_max_streams_per_caller = {settings.proxy_max_streams_per_caller} is more than proxy_max_streams = "
+            f"{settings.proxy_max_streams}, so one caller could still use every slot; use "
+            f"{max(1, settings.proxy_max_streams - 1)} or less, or 0 for no limit per caller"
         )
     check_tls(settings)
     _check_metrics(settings)

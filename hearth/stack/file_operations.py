@@ -78,7 +78,7 @@ def swap_script(paths: list[str], upload: str, proxy_image: str, has_tls_files: 
             f"docker run --rm --network none --read-only --user {HTTPD_USER} --cap-drop ALL "
             f"--security-opt no-new-privileges {mount} {quote(proxy_image)} httpd -t -f {HTTPD_CONF}"
         )
-    if "httpd/httpd.conf" in paths:
+    if any(path.startswith("httpd/") for path in paths):
         # Before the change: if the run is interrupted in between, the mark makes the next run reload.
         lines.append(f"touch {RELOAD_PENDING}")
     lines += [f"mkdir -p {quote(f'{ROOT}/{directory}')}" for directory in directories]

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hearth.models.names import full_name
 from hearth.paths import CONTAINERS
 from hearth.settings.model import Settings
+from hearth.settings.model_names import full_name
 from tests.acceptance.api import Answer, call
 from tests.acceptance.conftest import Target
 from tests.support.proxy_rules.cases import GROUPS, failures

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from hearth.models.facts import _SHOW_MODELS, ModelFilesState, parse_model_files
-from hearth.models.names import manifest_path
 from hearth.models.operations import create_script
 from hearth.models.variants import create_request, damaged_files, variant_differences
+from hearth.settings.model_names import manifest_path
 from hearth.settings.variant import Variant
 from lab import artefacts
 from tests.proxy.ollama import Ollama

@@ -16,10 +16,10 @@ from pyinfra.api.exceptions import FactPreconditionError
 
 from hearth.models.disk import ModelDisk, parse_record
 from hearth.models.facts import ModelFiles, ModelFilesState, Models, ModelsState
-from hearth.models.names import source_name
 from hearth.models.operations import create_variants, prune_models, pull_models, pull_script, record_script
 from hearth.models.plan import Task
 from hearth.paths import CHECKOUT
+from hearth.settings.model_names import source_name
 from hearth.settings.variant import Variant
 from tests.pyinfra.conftest import Result, Run
 from tests.pyinfra.shell import HOSTILE, Sandbox, check_syntax

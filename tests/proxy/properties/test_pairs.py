@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 
 from hearth.docker.daemon_json import dump_config, wanted_config
 from hearth.firewall.rules import render_rules
-from hearth.models.names import full_name, name_from_manifest, source_name
 from hearth.settings.load import SettingsError, load_settings
 from hearth.settings.model import Settings
+from hearth.settings.model_names import full_name, name_from_manifest, source_name
 from lab import artefacts
 from lab.progress import Stages
 from tests.proxy.ollama import Ollama

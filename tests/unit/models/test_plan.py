@@ -8,8 +8,15 @@ import pytest
 
 from hearth.footprint.owned_files import lasting_files, our_files
 from hearth.models.disk import ModelDisk, disk_obstacles, not_mounted, parse_findmnt, parse_mount_points, parse_record
-from hearth.models.names import full_name, manifest_url, name_from_manifest, name_key, source_name
-from hearth.models.plan import Task, compare_manifests, manifest_digests, missing_models, plan_pulls, unlisted_models
+from hearth.models.plan import Task, compare_manifests, manifest_digests, plan_pulls, unlisted_models
+from hearth.settings.model_names import (
+    full_name,
+    manifest_url,
+    missing_models,
+    name_from_manifest,
+    name_key,
+    source_name,
+)
 
 # --- names ----------------------------------------------------------------------------------------
 

@@ -12,12 +12,12 @@ from pyinfra.api import DeployError
 
 from hearth.host.ports import Listener, parse_listeners, parse_published
 from hearth.models.disk import ModelDisk, kind_of_mount
-from hearth.models.names import name_from_manifest
 from hearth.models.sizes import download_size, guessed_size
 from hearth.preflight import deploy as preflight_deploy
 from hearth.preflight.checks import clock_obstacles, find_obstacles, find_warnings, paths_to_check
 from hearth.preflight.facts import HostFacts, HostFactsState
 from hearth.settings.model import Settings
+from hearth.settings.model_names import name_from_manifest
 
 Make = Callable[..., Settings]
 

@@ -217,6 +217,12 @@ def test_with_networks_the_port_is_not_open_over_ipv6(make_settings: Make) -> No
     assert compose(near)["services"]["httpd"]["ports"] == ["0.0.0.0:8085:80"]
 
 
+def test_with_trusted_proxies_the_port_is_not_open_over_ipv6(make_settings: Make) -> None:
+    """Docker forwards IPv6 callers from its own address, which could be trusted."""
+    settings = make_settings(proxy_trusted_proxies=["192.168.1.189"], proxy_port=8085)
+    assert compose(settings)["services"]["httpd"]["ports"] == ["0.0.0.0:8085:80"]
+
+
 # --- httpd.conf -----------------------------------------------------------------------------------
 
 
@@ -268,6 +274,16 @@ def test_the_pool_is_configured_before_its_routes(make_settings: Make) -> None:
     assert ["disablereuse=on", "connectiontimeout=5", "timeout=1200", "max=2", "acquire=7000"] in directives(
         conf, "ProxySet"
     )
+
+
+def test_the_limit_per_caller_counts_what_takes_a_slot(make_settings: Make) -> None:
+    assert "lua" not in render_httpd_conf(make_settings()).lower()
+    conf = render_httpd_conf(make_settings(proxy_max_streams_per_caller=2))
+    assert "CALLER_STREAMS=2" in conf
+    section = re.search(r'<LocationMatch "([^"]+)">\n  # A single Lua state', conf)
+    assert section
+    paths = ["/api/ollama", "/api/chat", "/v1/chat/completions", "/api/tags", "/api/show", "/v1/models", "/"]
+    assert [path for path in paths if re.search(section[1], path)] == paths[:3]
 
 
 def test_reading_models_is_quick_and_limited(make_settings: Make) -> None:

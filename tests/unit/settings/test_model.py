@@ -57,6 +57,8 @@ def test_settings_are_immutable(settings: Settings) -> None:
         ("proxy_port", 65536, "less than or equal to 65535"),
         ("proxy_port", "eighty-five", "valid integer"),
         ("proxy_port", 11434, "change one of them"),
+        ("proxy_max_streams_per_caller", 5, "use 3 or less, or 0"),
+        ("proxy_max_streams_per_caller", -1, "greater than or equal to 0"),
         ("chat_title", "", "one line of text"),
         ("chat_title", "two\nlines", "one line of text"),
         ("chat_title", "x" * 81, "at most 80"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _REGISTRY = "registry.ollama.ai"
 _LIBRARY = "library"
@@ -76,3 +77,14 @@ def manifest_url(model: str, registry: str) -> str:
         server = registry or f"https://{_REGISTRY}"
     repository = "/".join(parts if len(parts) > 1 else [_LIBRARY, *parts])
     return f"{server}/v2/{repository}/manifests/{tag}"
+
+
+def missing_models(wanted: Iterable[str], present: Iterable[str]) -> list[str]:
+    """The wanted models that are not present, each once, in order."""
+    keys = {name_key(name) for name in present}
+    missing = []
+    for model in wanted:
+        if name_key(model) not in keys:
+            missing.append(model)
+            keys.add(name_key(model))
+    return missing
