@@ -15,6 +15,17 @@ systemctl is-active --quiet ollama.service 2>/dev/null && echo service
 for store in /usr/share/ollama/.ollama /root/.ollama /home/*/.ollama; do
   (cd "$store/models/manifests" 2>/dev/null && find . -type f -printf "model $store %P\n")
 done
+# Containers with an Ollama: name, state, and the directory of its models on the host, which is often a volume's.
+if command -v docker >/dev/null; then
+  # shellcheck disable=SC2016,SC2046
+  timeout 40 docker inspect --format '{{$c := .}}{{range .Mounts}}{{if eq .Destination "/root/.ollama"}}container {{$c.Name}} {{$c.State.Status}} {{.Source}}{{"\n"}}{{end}}{{end}}' \
+    $(timeout 40 docker ps --all --quiet --filter volume=/root/.ollama 2>/dev/null) 2>/dev/null |
+    while read -r _ name state store; do
+      [ -n "$store" ] && [ "$name" != /hearth-ollama ] || continue
+      echo "container ${name#/} $state $store"
+      (cd "$store/models/manifests" 2>/dev/null && find . -type f -printf "model $store %P\n")
+    done
+fi
 echo @@daemon
 # Not after an interrupted first run: it would include Hearth's own settings.
 [ -e /opt/hearth/engine.json ] || cat /etc/docker/daemon.json 2>/dev/null

@@ -12,7 +12,7 @@ from tests.support.shipped import PROJECT
 
 PAGE = (PROJECT / "docs/preflight.md").read_text()
 LINES = [line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith("| Condition ")]
-NAME = re.compile(r"`((?:lab|pyinfra|unit|support)/[^`]+)`")
+NAME = re.compile(r"`((?:lab|proxy|pyinfra|unit|support)/[^`]+)`")
 ROWS = {line: [f"tests/{name}" for name in NAME.findall(line)] for line in LINES}
 # Modules that inspect a host; the others have rules, and preflight's modules import them.
 INSPECTING = ("hearth.runtime.lock", "hearth.preflight.checks", "hearth.preflight.deploy")
@@ -70,5 +70,5 @@ def test_unproven_and_simulated_rows_are_marked() -> None:
     for row, names in ROWS.items():
         tests = [name.partition("::") for name in names if "::" in name]
         assert any(test in waiting(PROJECT / path) for path, _, test in tests) is ("has not passed yet" in row), row
-        if not any(name.startswith(("tests/lab/", "tests/pyinfra/")) for name in names):
+        if not any(name.startswith(("tests/lab/", "tests/proxy/", "tests/pyinfra/")) for name in names):
             assert re.search("unit test only|recorded|no test", row), row
