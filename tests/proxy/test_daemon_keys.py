@@ -133,6 +133,31 @@ def test_what_is_refused_does_not_work(
         assert f'"{next(iter(daemon))}" in /etc/docker/daemon.json' in obstacle
 
 
+def test_without_the_default_bridge_the_host_has_no_name(
+    parts: artefacts.Paths, tmp_path: Path, settings: Settings
+) -> None:
+    routes = [{"path": "/api/mine", "to": "http://host.docker.internal:5001/mine", "methods": ["GET"]}]
+    settings = lab_settings(parts, ollama_models=[], docker_images_gb=0.1, proxy_extra_routes=routes)
+    with deployed(parts, tmp_path, settings, {"bridge": "none"}) as engine:
+        assert "172." not in engine.execute("docker exec hearth-httpd grep host.docker /etc/hosts").output
+        (obstacle,) = find_obstacles(settings, host_facts(engine, settings))
+        assert '"bridge" in /etc/docker/daemon.json' in obstacle
+
+
+def test_userns_remap(parts: artefacts.Paths, tmp_path: Path, settings: Settings) -> None:
+    daemon = {"userns-remap": "default"}
+    with deployed(parts, tmp_path, settings, daemon) as engine:
+        assert effects(engine) == {"page", "ollama", "out"}
+        host = host_facts(engine, settings)
+        assert find_obstacles(settings, host) == []
+        own = settings.model_copy(update={"ollama_models_dir": "/srv/models"})
+        assert daemon_obstacles(daemon, own, host.kernel)
+        assert engine.execute("mkdir -p /srv/models/models").code == 0
+        engine.write(own)
+        with pytest.raises(AssertionError, match="permission denied"):
+            engine.bring_up(own)
+
+
 def test_ports_without_the_userland_proxy(parts: artefacts.Paths, tmp_path: Path, settings: Settings) -> None:
     with Engine(parts, tmp_path, {"userland-proxy": False}) as engine:
         image = settings.proxy_image
