@@ -41,7 +41,7 @@ HARMLESS = frozenset(
         *("network-diagnostic-port", "node-generic-resources", "oom-score-adjust", "raw-logs", "resolv-conf"),
         *("rootless", "runtimes", "seccomp-profile", "shutdown-timeout", "swarm-default-advertise-addr"),
         *("swarm-raft-election-tick", "swarm-raft-heartbeat-tick", "tls", "tlscacert", "tlscert", "tlskey"),
-        *("default-init", "default-stop-timeout", "nri-opts", "tlsverify"),
+        *("default-init", "default-stop-timeout", "extension-dirs", "nri-opts", "tlsverify"),
     }
 )
 
