@@ -33,6 +33,8 @@ HTTPD_SECRET_FILES = ("people", "programs.conf")
 HTTPD_GROUP = 33
 # Docker's default data-root, for images and volumes; daemon.json may set another.
 DOCKER_DIR = "/var/lib/docker"
+# Of the images, if Docker uses containerd\'s image store; also only the default.
+CONTAINERD_DIR = "/var/lib/containerd"
 DAEMON_JSON = "/etc/docker/daemon.json"
 # Hearth's own entries in daemon.json, so that it never changes the user's.
 DAEMON_RECORD = f"{ROOT}/engine.json"

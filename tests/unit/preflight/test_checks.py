@@ -55,7 +55,8 @@ def test_a_native_ollama_is_named_with_the_fix(settings: Settings) -> None:
     [
         (Listener("0.0.0.0", 85, "nginx", 5), "nginx (process 5)", "stop it"),
         (Listener("[::]", 85, "", 0), "another program", "another port"),
-        (Listener("*", 85, "docker-proxy", 9), "docker-proxy (process 9)", "docker ps`"),
+        (Listener("*", 85, "docker-proxy", 9), "a container", "docker ps`"),
+        (Listener("*", 85, "dockerd", 9), "a container", "docker ps`"),
         (Listener("192.168.1.189", 85, "apache2", 6), "apache2 (process 6)", "another port"),
     ],
 )
@@ -133,12 +134,14 @@ def test_listeners_from_ss() -> None:
     [
         ("", set()),
         ("80/tcp", set()),
-        ("0.0.0.0:85->80/tcp, [::]:85->80/tcp", {85}),
-        ("127.0.0.1:11434->11434/tcp", {11434}),
-        ("0.0.0.0:8000-8002->8000-8002/tcp, 443/tcp", {8000, 8001, 8002}),
+        ("0.0.0.0:85->80/tcp, [::]:85->80/tcp", {("0.0.0.0", 85), ("[::]", 85)}),
+        ("0.0.0.0:85->80/tcp, :::85->80/tcp", {("0.0.0.0", 85), ("[::]", 85)}),
+        ("0.0.0.0:53->53/udp, fd00::1:85->80/tcp", {("[fd00::1]", 85)}),
+        ("127.0.0.1:11434->11434/tcp", {("127.0.0.1", 11434)}),
+        ("0.0.0.0:8000-8002->8000-8002/tcp, 443/tcp", {("0.0.0.0", port) for port in (8000, 8001, 8002)}),
     ],
 )
-def test_ports_from_docker(ports: str, expected: set[int]) -> None:
+def test_ports_from_docker(ports: str, expected: set[tuple[str, int]]) -> None:
     assert parse_published(ports) == expected
 
 
@@ -225,7 +228,7 @@ def ssd(free_root: int, free_ssd: int, mount: str = "/mnt/ssd") -> HostFactsStat
 
 def test_models_on_another_disk_need_space_there(make_settings: Make) -> None:
     settings = make_settings(ollama_models_dir="/mnt/ssd/ollama")
-    assert paths_to_check(settings) == ("/var/lib/docker", "/mnt/ssd/ollama")
+    assert paths_to_check(settings) == ("/var/lib/docker", "/var/lib/containerd", "/mnt/ssd/ollama")
     assert find_obstacles(settings, ssd(6 * 10**9, 2 * 10**9)) == []
     (obstacle,) = find_obstacles(settings, ssd(6 * 10**9, 10**9))
     assert "the disk at /mnt/ssd has 1.0 GB free, and 1.3 GB are needed (llama3.2:1b 1.3)" in obstacle
