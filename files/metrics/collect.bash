@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # hearth-metrics.service: writes what httpd serves at /metrics, every $interval seconds. docs/metrics.md lists the
-# metrics, docs/decisions/0041 has the reasons. It publishes no port, and reads httpd's access log but no prompt.
+# metrics, docs/decisions/0039 has the reasons. It publishes no port, and reads httpd's access log but no prompt.
 # Environment, from the unit: HEARTH_SLOTS (proxy_max_streams), HEARTH_CERTIFICATES (a pattern for files, or "").
 set -uo pipefail
 export LC_ALL=C

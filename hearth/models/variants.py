@@ -3,7 +3,7 @@
 A model is a manifest with digests of files: the weights, and small ones with the system prompt, the template and the
 parameters. A variant has its base model's files, except for the small ones that the settings replace. So the digests
 show every difference, also one that `ollama create` made on the host, and that the base model was pulled again
-(docs/decisions/0045).
+(docs/decisions/0043).
 """
 
 from __future__ import annotations
