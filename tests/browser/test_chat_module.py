@@ -425,7 +425,7 @@ def test_text_has_its_own_direction(call: Call) -> None:
     [
         ("<think>a\nb</think>\n\nc", "c", "a\nb"),
         ("\n<thinking>a", "", "a"),
-        ("<thi", "", ""),
+        ("<reaso", "", ""),
         ("a</think>b", "b", "a"),
         ("<reasoning>a</reasoning>b", "b", "a"),
         ("plain <think>", "plain <think>", ""),
