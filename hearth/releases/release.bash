@@ -154,6 +154,19 @@ returns_embedding() { # model
   echo "The page loads, and $1 returns embeddings. No model in ollama_models can chat, so there was no test prompt."
 }
 
+# Fails if Docker publishes the page for programs on this host only. A network keeps the default of daemon.json under which
+# it was created.
+check_published() {
+  local addresses
+  addresses=$(docker port "$httpd" 80/tcp 2>/dev/null)
+  if [[ $addresses ]] && ! grep -qvE '^(127\.|\[::1\])' <<<"$addresses"; then
+    echo "Docker publishes the page on ${addresses//$'\n'/ and } only, so no other machine can open it. The network" \
+      "hearth-front was created with that default (default-network-opts in daemon.json). Run \`cd $root && sudo docker" \
+      "compose down\` on the host, and deploy again." >&2
+    return 1
+  fi
+}
+
 # Whether a release works, tested like a browser: the page, and a test prompt through the proxy. Older releases were
 # recorded without models; their body names one.
 works() { # port, path of a route for prompts ("" if there is none), its body for the first model, models
@@ -163,6 +176,7 @@ works() { # port, path of a route for prompts ("" if there is none), its body fo
     echo "The chat page did not load: ${response%%$'\n'*}" >&2
     return 1
   fi
+  check_published || return 1
   read -ra models <<<"$4"
   if [[ ! $2 && ! $4 ]]; then
     echo 'The page loads. No test prompt: there is no model, or only the page has changed.'

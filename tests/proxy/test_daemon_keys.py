@@ -14,6 +14,8 @@ import pytest
 from hearth.docker.daemon_keys import JUDGED, daemon_obstacles
 from hearth.preflight.checks import find_obstacles, images_dir, paths_to_check
 from hearth.preflight.facts import HostFacts, HostFactsState
+from hearth.releases.operations import SCRIPT as RELEASE_SCRIPT
+from hearth.runtime.shell import quote
 from hearth.settings.model import Settings
 from hearth.stack.image_facts import Images
 from hearth.stack.image_operations import pull_script
@@ -42,6 +44,10 @@ _OLLAMA = (
 # Nothing listens there: a refusal shows that packets go there and come back.
 _OUT = "docker exec hearth-ollama timeout 5 bash -c 'exec 3<>/dev/tcp/203.0.113.2/99' 2>&1"
 BRIDGE = "com.docker.network.bridge."
+# A release's test without a prompt.
+TRIAL = f"""root=/opt/hearth httpd=hearth-httpd ollama=hearth-ollama conf=x patience=60 prompt_patience=60 keep=2 by=
+{RELEASE_SCRIPT.read_text()}
+works 85 '' '' ''"""
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +137,28 @@ def test_what_is_refused_does_not_work(
         assert effects(engine) == {"page", "ollama", "out"} - fails
         (obstacle,) = find_obstacles(settings, host_facts(engine, settings))
         assert f'"{next(iter(daemon))}" in /etc/docker/daemon.json' in obstacle
+
+
+def test_an_older_network_that_hides_the_page_is_not_accepted(
+    parts: artefacts.Paths, tmp_path: Path, settings: Settings
+) -> None:
+    """Compose leaves an existing network as it is, with the default under which it was created."""
+    labels = "--label com.docker.compose.project=hearth --label com.docker.compose.network=front"
+    option = f"-o {BRIDGE}host_binding_ipv4=127.0.0.1 -o {BRIDGE}name=hearth-front"
+    trial = f"cd /opt/hearth && HOME=/root bash -c {quote(TRIAL)}"
+    with Engine(parts, tmp_path) as engine:
+        assert engine.run(f"{_LAN}docker network create {option} {labels} hearth-front").code == 0
+        engine.write(settings)
+        engine.bring_up(settings)
+        assert "page" not in effects(engine)
+        done = engine.run(trial)
+        assert done.code == 1
+        assert "Docker publishes the page on 127.0.0.1:85 only, so no other machine can open it" in done.output
+        assert "sudo docker compose down" in done.output
+        assert engine.run("cd /opt/hearth && docker compose down").code == 0
+        engine.bring_up(settings)
+        assert "page" in effects(engine)
+        assert engine.run(trial).code == 0
 
 
 def test_without_the_default_bridge_the_host_has_no_name(
