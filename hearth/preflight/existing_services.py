@@ -92,7 +92,7 @@ def parse_existing_services(
     sections: Sections, containers: Mapping[str, frozenset[tuple[str, int]]]
 ) -> ExistingServices:
     """Parse the sections of `existing_services_probe.sh`; without them, only the containers are known."""
-    lines = [line.split() for line in sections.get("existing_services", [])]
+    lines = [line.split() for line in sections.get("existing_services", []) if line.strip()]
     stores: dict[str, list[str]] = {}
     for line in sections.get("stores", []):
         manifest, _, store = line.partition(" ")  # a home directory's name may contain spaces

@@ -20,7 +20,7 @@ if command -v docker >/dev/null; then
     $(timeout 40 docker ps --all --quiet --filter volume=/root/.ollama 2>/dev/null) 2>/dev/null |
     sed -n '/^container \/hearth-ollama /d; s/^container \//container /p')
 fi
-printf '%s\n' "$ollamas"
+[ -z "$ollamas" ] || printf '%s\n' "$ollamas"
 echo @@stores
 {
   printf '%s\n' /usr/share/ollama/.ollama /root/.ollama /home/*/.ollama

@@ -22,7 +22,7 @@ STORE = "/var/lib/docker/volumes/chatbot_ollama/_data"
 ADOPT = f'ollama_models_dir="{STORE}"'
 # tinyllama's files, with their ages: a second download would replace them.
 MODEL = (
-    f"cd {STORE}/models && sudo find manifests/registry.ollama.ai/library/tinyllama blobs -type f "
+    f"sudo find {STORE}/models/manifests/registry.ollama.ai/library/tinyllama {STORE}/models/blobs -type f "
     "-printf '%p %i %T@\\n' | sort"
 )
 
