@@ -100,6 +100,7 @@ class Settings(BaseModel):
 
     ollama_models: tuple[ModelName, ...]
     ollama_model_variants: dict[ModelName, Variant]
+    ollama_preload: tuple[ModelName, ...]
     ollama_prune_models: bool
     ollama_update_models: bool
     ollama_models_dir: Directory
