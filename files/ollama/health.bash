@@ -54,7 +54,10 @@ start_preload() { # output of `ollama list`
   fi
   while read -r name _; do existing+="${name,,} "; done <<<"$1"
   for model in $HEARTH_PRELOAD; do
-    [[ $existing == *" ${model,,} "* ]] || continue # not pulled yet
+    # Ollama lists them with their tags.
+    name=$model
+    [[ ${name##*/} == *:* ]] || name+=:latest
+    [[ $existing == *" ${name,,} "* ]] || continue # not pulled yet
     failures=0
     while read -r name attempted; do
       [ "$name" = "$model" ] || continue

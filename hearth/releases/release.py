@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from hearth.models.plan import missing_models
 from hearth.runtime.checkout import CHANGED
 from hearth.settings.model import Settings
 from hearth.settings.renamed import with_current_names
@@ -108,8 +107,7 @@ class TrialPrompt:
 
 def trial_prompt(settings: Settings) -> TrialPrompt:
     """The test prompt for these settings."""
-    # A preloaded one first, so that the prompt does not replace it in memory.
-    models = (*settings.ollama_preload, *missing_models(settings.offered_models, settings.ollama_preload))
+    models = settings.trial_models
     if not models:
         return TrialPrompt()
     # Enough tokens for a word after the start of a thinking model.

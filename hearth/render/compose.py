@@ -6,7 +6,6 @@ from typing import Any
 
 import yaml
 
-from hearth.models.names import full_name
 from hearth.paths import METRICS_PUBLIC
 from hearth.render.templates import environment
 from hearth.settings.model import Settings
@@ -30,7 +29,7 @@ def render_compose(settings: Settings) -> str:
             uses_networks=any_access(settings, "networks"),
             has_tls_files=settings.has_tls_files,
             metrics_public=METRICS_PUBLIC,
-            preload=" ".join(map(full_name, settings.ollama_preload)),
+            preload=" ".join(settings.ollama_preload),
         )
     )
     document: Any = yaml.safe_load(text)

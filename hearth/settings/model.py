@@ -158,6 +158,11 @@ class Settings(BaseModel):
         """The listed models and the variants: those that users are meant to use."""
         return (*self.ollama_models, *self.ollama_model_variants)
 
+    @property
+    def trial_models(self) -> tuple[str, ...]:
+        """The offered models, preloaded ones first: a test prompt does not replace those in memory."""
+        return (*self.ollama_preload, *missing_models(self.offered_models, self.ollama_preload))
+
     def access_of(self, route: Route) -> Access:
         """The access policy of a route."""
         return parse_access(route.access or self.proxy_access)

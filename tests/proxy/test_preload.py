@@ -135,7 +135,7 @@ def test_a_model_that_cannot_be_loaded_is_reported_and_given_up(host: PreloadHos
     script = f"{damage} && echo broken > {store}/blobs/sha256-${{digest##*:}}"
     host.run(f"{INSIDE} bash -c {json.dumps(script).replace('$', chr(92) + '$')}")
     host.execute(f"docker restart -t 10 {OLLAMA}")
-    report = "could not load TinyStory:latest (ollama_preload): HTTP status "
+    report = "could not load TinyStory (ollama_preload): HTTP status "
     before = host.log().count(report)
     host.wait_until(lambda: host.log().count(report) == before + 5, 60)
     time.sleep(10)

@@ -24,9 +24,9 @@ def environment(settings: Settings) -> dict[str, str]:
     return found
 
 
-def test_the_health_check_gets_full_names(make_settings: Make) -> None:
+def test_the_health_check_gets_the_names(make_settings: Make) -> None:
     settings = make_settings(**MODELS, ollama_preload=["Tutor", "all-minilm"], ollama_max_loaded_models=2)
-    assert environment(settings)["HEARTH_PRELOAD"] == "Tutor:latest all-minilm:latest"
+    assert environment(settings)["HEARTH_PRELOAD"] == "Tutor all-minilm"
     assert "HEARTH_PRELOAD" not in environment(make_settings(**MODELS))
 
 
