@@ -112,6 +112,8 @@ ollama_models = ["llama3.2:1b"]
 # Models of your own, made from others: {"tutor": {"base": "llama3.2:1b", "system": "Use short words."}}; also with
 # "template" and "parameters" ({"temperature": 0.2, "num_ctx": 8192}). The base is pulled. docs/models.md explains them.
 ollama_model_variants = {}
+# Models to load into memory after a start, deploy or reboot, and to keep there; names from the two settings above.
+ollama_preload = []
 # Remove models that are in neither ollama_models nor ollama_model_variants, after those are installed.
 ollama_prune_models = False
 # Check the registry on every deploy, and pull listed models again whose tag has changed.

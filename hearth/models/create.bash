@@ -22,6 +22,8 @@ create() { # name, body in base64, digests of damaged files …
     echo "Could not create $1 (ollama_model_variants): ${reason:-Ollama does not respond (sudo docker logs hearth-ollama)}" >&2
     exit 1
   fi
+  # The health check loads the models of ollama_preload again: this one may be among them.
+  rm -f /tmp/hearth-preload
   # Ollama does not sync what it writes.
   sync -f "$store" 2>/dev/null || sync
   echo "$1: created"

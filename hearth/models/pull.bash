@@ -364,6 +364,8 @@ while (($# > 2)); do
   fi
   pull_with_retries || failed+=("$model")
 done
+# The health check loads the models of ollama_preload again: this one may be among them.
+rm -f /tmp/hearth-preload
 # The pull must be on disk before it counts as done.
 sync -f "$store" 2>/dev/null || sync
 if ((${#failed[@]} > 0)); then

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from hearth.host.hardware import Hardware
 from hearth.models.required_ollama import needs_newer
 from hearth.models.sizes import COMMON, GB, Need, least_need, likely_need
+from hearth.runtime.text import join_words
 from hearth.settings.model import Settings
+from hearth.settings.model_names import name_key
 from hearth.settings.types import size_in_bytes
 
 # GB. Ollama's server and its runner, without a model: 0.07 measured (0.17.4, amd64).
@@ -60,6 +62,11 @@ def memory_obstacles(settings: Settings, hardware: Hardware) -> list[str]:
         f'set ollama_model_sizes_gb = {{"{_weights(model, settings)}": …}}'
         for model, total, parts, room in _needs(settings, hardware, least_need, SYSTEM_MINIMUM)
         if total > room.memory + room.swap
+    ] + [
+        f"ollama_preload: {join_words(models)} can't be in memory together: they need at least {total:.1f} GB "
+        f"({parts}), and {_has(room)}; list fewer or smaller models, or use a shorter ollama_context_length"
+        for models, total, parts, room in _preloaded(settings, hardware, least_need, SYSTEM_MINIMUM)
+        if total > room.memory + room.swap
     ]
 
 
@@ -69,6 +76,12 @@ def memory_warnings(settings: Settings, hardware: Hardware) -> list[str]:
         f"{model} may not fit in memory: it needs about {total:.1f} GB ({parts}), and {_has(room)}. The rest is paged "
         f"from disk on every token, or Ollama refuses the model; {_instead(settings, room)}{_swap_advice(hardware)}"
         for model, total, parts, room in _needs(settings, hardware, likely_need, SYSTEM_TYPICAL)
+        if total > room.memory
+    ] + [
+        f"ollama_preload: {join_words(models)} may not fit in memory together: they need about {total:.1f} GB "
+        f"({parts}), and {_has(room)}. Ollama then unloads one for another, or the rest is paged from disk; list fewer "
+        f"or smaller models{_swap_advice(hardware)}"
+        for models, total, parts, room in _preloaded(settings, hardware, likely_need, SYSTEM_TYPICAL)
         if total > room.memory
     ]
 
@@ -95,6 +108,29 @@ def _needs(
         if need := need_of(model, settings.ollama_model_sizes_gb, tokens):
             parts = f"model {need.model:.1f} + context {need.context:.1f} + Ollama {OLLAMA:.1f}"
             yield name, need.sum + (OLLAMA + system), f"{parts} + system {system:.1f}" if system else parts, room
+
+
+def _preloaded(
+    settings: Settings,
+    hardware: Hardware,
+    need_of: Callable[[str, Mapping[str, float], int], Need | None],
+    system: float,
+) -> Iterator[tuple[list[str], float, str, AvailableMemory]]:
+    """The preloaded models together, like `_needs`, if there are several of known size."""
+    if not hardware.memory:
+        return
+    room = available_memory(settings, hardware)
+    system = 0 if room.is_limited else system
+    loads = {name_key(name): (model, tokens) for name, model, tokens in _loads(settings)}
+    needs: dict[str, Need] = {}
+    for name in settings.ollama_preload:
+        model, tokens = loads[name_key(name)]
+        if need := need_of(model, settings.ollama_model_sizes_gb, tokens):
+            needs[name] = need
+    if len(needs) > 1:
+        parts = " + ".join(f"{name} {need.sum:.1f}" for name, need in needs.items())
+        parts += f" + Ollama {OLLAMA:.1f}" + (f" + system {system:.1f}" if system else "")
+        yield list(needs), sum(need.sum for need in needs.values()) + OLLAMA + system, parts, room
 
 
 def _loads(settings: Settings) -> Iterator[tuple[str, str, int]]:

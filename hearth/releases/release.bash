@@ -2,7 +2,7 @@
 # Releases on a host. hearth/releases/operations.py prepends variables, write_file.sh and compose_up.sh, and appends a
 # call.
 set -u
-: "${root:?}" "${httpd:?}" "${ollama:?}" "${conf:?}" "${patience:?}" "${prompt_patience:?}" "${keep:?}" "${by?}"
+: "${root:?}" "${httpd:?}" "${ollama:?}" "${conf:?}" "${patience:?}" "${prompt_patience:?}" "${keep:?}" "${by?}" "${preload?}"
 releases=$root/releases
 compose() { (cd "$root" && docker compose --progress plain --ansi never "$@"); }
 accepted() { cat "$releases/accepted" 2>/dev/null; }
@@ -128,6 +128,9 @@ first_with() { # "completion" or "embedding", models …
   return 1
 }
 
+# Have Ollama's health check load the models of ollama_preload again, since a test may have replaced one in memory.
+forget_preload() { [[ ! $preload ]] || docker exec "$ollama" rm -f /tmp/hearth-preload; }
+
 # Whether a test prompt through the proxy gets a complete response that is not empty.
 answers_prompt() { # port, path, body
   local response
@@ -140,6 +143,7 @@ answers_prompt() { # port, path, body
     echo "The test prompt to $2 got an empty response: ${response##*$'\n'}" >&2
     return 1
   fi
+  forget_preload
   echo 'The page loads, and a test prompt was answered through the proxy.'
 }
 
@@ -151,6 +155,7 @@ returns_embedding() { # model
     echo "$1 did not return an embedding: ${response%%$'\n'*} … ${response##*$'\n'}" >&2
     return 1
   fi
+  forget_preload
   echo "The page loads, and $1 returns embeddings. No model in ollama_models can chat, so there was no test prompt."
 }
 

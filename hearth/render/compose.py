@@ -29,6 +29,7 @@ def render_compose(settings: Settings) -> str:
             ipv4_only=settings.identifies_addresses,
             has_tls_files=settings.has_tls_files,
             metrics_public=METRICS_PUBLIC,
+            preload=" ".join(settings.ollama_preload),
         )
     )
     document: Any = yaml.safe_load(text)

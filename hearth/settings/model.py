@@ -102,6 +102,7 @@ class Settings(BaseModel):
 
     ollama_models: tuple[ModelName, ...]
     ollama_model_variants: dict[ModelName, Variant]
+    ollama_preload: tuple[ModelName, ...]
     ollama_prune_models: bool
     ollama_update_models: bool
     ollama_models_dir: Directory
@@ -159,6 +160,11 @@ class Settings(BaseModel):
     def offered_models(self) -> tuple[str, ...]:
         """The listed models and the variants: those that users are meant to use."""
         return (*self.ollama_models, *self.ollama_model_variants)
+
+    @property
+    def trial_models(self) -> tuple[str, ...]:
+        """The offered models, preloaded ones first: a test prompt does not replace those in memory."""
+        return (*self.ollama_preload, *missing_models(self.offered_models, self.ollama_preload))
 
     def access_of(self, route: Route) -> Access:
         """The access policy of a route."""

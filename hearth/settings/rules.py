@@ -32,6 +32,7 @@ def check_settings(settings: Settings) -> None:
     check_tls(settings)
     _check_metrics(settings)
     _check_variants(settings)
+    _check_preload(settings)
     if settings.ollama_prune_models and not settings.offered_models:
         raise ValueError(
             "ollama_prune_models = True and ollama_models = [] would remove every model; list those to keep, "
@@ -80,6 +81,30 @@ def _check_variants(settings: Settings) -> None:
                 f'another name, such as "my-{name.partition(":")[0].rpartition("/")[2]}"; the base has to be a model '
                 "of a registry, not a variant"
             )
+
+
+def _check_preload(settings: Settings) -> None:
+    """Reject models that can't be in memory together."""
+    offered = {name_key(model): model for model in settings.offered_models}
+    weights: dict[str, str] = {}
+    for model in settings.ollama_preload:
+        if name_key(model) not in offered:
+            raise ValueError(
+                f"ollama_preload: {model} is neither in ollama_models nor in ollama_model_variants; add it there, or "
+                f"use one of {', '.join(settings.offered_models) or 'them'}"
+            )
+        variant = settings.ollama_model_variants.get(offered[name_key(model)])
+        other = weights.setdefault(name_key(variant.base if variant else model), model)
+        if other is not model:
+            raise ValueError(
+                f"ollama_preload: {other} and {model} have the same weights, which Ollama has in memory only once; "
+                "list one of them"
+            )
+    count, limit = len(settings.ollama_preload), settings.ollama_max_loaded_models
+    if count > limit:
+        raise ValueError(
+            f"ollama_preload lists {count} models, and ollama_max_loaded_models = {limit}; use {count}, or list fewer"
+        )
 
 
 def _check_access(settings: Settings) -> None:

@@ -15,7 +15,7 @@ from tests.lab.checks import refused, serves
 from tests.lab.machine import deploy, on_guest, pyinfra, restore, url
 from tests.support.shipped import PROJECT
 
-pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.guest("trixie"), pytest.mark.unproven]
+pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.guest("trixie")]
 _SETUP = Path(__file__).with_name("takeover.sh")
 _PAGE = (PROJECT / "docs/takeover.md").read_text()
 STORE = "/var/lib/docker/volumes/chatbot_ollama/_data"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -109,6 +110,27 @@ def test_a_limit_counts_where_the_kernel_enforces_it(make_settings: Make) -> Non
         memory_obstacles(settings, Hardware(memory=6 * GB, swaps=(Swap("/swap", 3 * GB),), memory_cgroup_enabled=True))
         == []
     )
+
+
+@pytest.mark.parametrize(
+    ("memory", "obstacles", "warnings"), [(16, 0, 0), (5, 0, 1), (4, 1, 1)], ids=["fits", "tight", "does not fit"]
+)
+def test_preloaded_models_are_added_up(make_settings: Make, memory: int, obstacles: int, warnings: int) -> None:
+    """Each of them fits alone."""
+    several: dict[str, Any] = {
+        "ollama_models": ["llama3.2:3b", "qwen3:1.7b"],
+        "ollama_model_variants": {"tutor": {"base": "llama3.2:1b"}},
+        "ollama_max_loaded_models": 3,
+    }
+    hardware = Hardware(memory=memory * GB)
+    alone = make_settings(**several, ollama_preload=["llama3.2:3b"])
+    assert memory_obstacles(alone, hardware) == memory_warnings(alone, hardware) == []
+    together = make_settings(**several, ollama_preload=["Llama3.2:3b", "qwen3:1.7b", "tutor:latest"])
+    refused, warned = memory_obstacles(together, hardware), memory_warnings(together, hardware)
+    assert (len(refused), len(warned)) == (obstacles, warnings)
+    for message in refused + warned:
+        assert message.startswith("ollama_preload: Llama3.2:3b, qwen3:1.7b and tutor:latest ")
+        assert f"the host has {memory}.0 GB, without swap" in message
 
 
 def test_a_longer_context_needs_more(make_settings: Make) -> None:
