@@ -420,7 +420,7 @@ def test_text_has_its_own_direction(call: Call) -> None:
       return directions;
     """
     directions = call(body, "# שלום\n\nText\n\n- לום\n- a\n\n> שום\n\n| a | ב |\n|---|---|\n| c | ד |")
-    assert len(directions) == 11
+    assert len(directions) == 12
     assert [text for text, direction in directions if (direction == "rtl") != (text[0] > "\u0590")] == []
 
 
