@@ -114,11 +114,14 @@ function items(lines, indent) {
 
 const keyOf = ({ kind, language, start, columns }) => [kind, language, start > 1 ? start : "", columns].join();
 
-/** An element with text that people or models write, in its own direction. */
+/**
+ * An element with text that people or models write, in its own direction. Not within another one: browsers determine a
+ * direction without the parts that have their own.
+ */
 const written = (tag, ...children) => Object.assign(element(tag, "", ...children), { dir: "auto" });
 
-function flow({ kind }) {
-  const node = kind === "hr" ? element(kind) : written(kind);
+function flow({ kind }, depth) {
+  const node = kind === "hr" || depth ? element(kind) : written(kind);
   let shown = "";
   return {
     node,
@@ -157,13 +160,13 @@ function put(parent, at, child) {
 }
 
 function quote(_, depth) {
-  const node = Object.assign(written("blockquote"), { className: "muted" });
+  const node = Object.assign(depth ? element("blockquote") : written("blockquote"), { className: "muted" });
   const grow = growing(node, depth + 1);
   return { node, update: ({ lines }) => grow(lines.join("\n")) };
 }
 
 function list({ kind, start }, depth) {
-  const node = written(kind);
+  const node = element(kind);
   if (start > 1) node.start = start;
   const shown = []; // {text, task, grow} of each item
   return {

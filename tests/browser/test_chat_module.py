@@ -413,11 +413,15 @@ def test_text_has_its_own_direction(call: Call) -> None:
     body = """
       const box = document.createElement("div");
       box.append(...chat.render(argument));
-      return [...box.querySelectorAll("h3, p, ul, li, blockquote, th, td")].map(({ dir }) => dir);
+      document.body.append(box);
+      const shown = [...box.querySelectorAll("h3, p, li, blockquote, th, td")];
+      const directions = shown.map((each) => [each.textContent, getComputedStyle(each).direction]);
+      box.remove();
+      return directions;
     """
-    directions = call(body, "# שלום\n\nText\n\n- a\n\n> b\n\n| a | b |\n|---|---|\n| c | d |")
-    assert len(directions) == 11
-    assert set(directions) == {"auto"}
+    directions = call(body, "# שלום\n\nText\n\n- לום\n- a\n\n> שום\n\n| a | ב |\n|---|---|\n| c | ד |")
+    assert len(directions) == 12
+    assert [text for text, direction in directions if (direction == "rtl") != (text[0] > "\u0590")] == []
 
 
 @pytest.mark.parametrize(
