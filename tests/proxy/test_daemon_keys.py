@@ -101,15 +101,30 @@ def test_every_key_of_this_engine_is_judged(parts: artefacts.Paths, tmp_path: Pa
         assert sorted(key for key in keys if key not in JUDGED and f"{key}s" not in JUDGED) == []
 
 
+# Each needs an engine of its own, so most are left to `make test SUITE=proxy-long`.
 @pytest.mark.parametrize(
     "daemon",
     [
-        {"default-network-opts": {"bridge": {f"{BRIDGE}host_binding_ipv4": "127.0.0.1"}}},
-        {"ip": "127.0.0.1", "icc": False, "ip-masq": False, "userland-proxy": False},
-        {"bridge": "none", "log-driver": "none", "init": True, "no-new-privileges": True},
-        {"default-cgroupns-mode": "host", "default-address-pools": [{"base": "10.99.0.0/16", "size": 24}]},
+        pytest.param(
+            {"default-network-opts": {"bridge": {f"{BRIDGE}host_binding_ipv4": "127.0.0.1"}}},
+            id="binding",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            {"ip": "127.0.0.1", "icc": False, "ip-masq": False, "userland-proxy": False},
+            id="default-bridge",
+        ),
+        pytest.param(
+            {"bridge": "none", "log-driver": "none", "init": True, "no-new-privileges": True},
+            id="containers",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            {"default-cgroupns-mode": "host", "default-address-pools": [{"base": "10.99.0.0/16", "size": 24}]},
+            id="pools",
+            marks=pytest.mark.long,
+        ),
     ],
-    ids=["binding", "default-bridge", "containers", "pools"],
 )
 def test_what_is_not_refused_works(
     parts: artefacts.Paths, tmp_path: Path, settings: Settings, daemon: dict[str, Any]
@@ -120,6 +135,7 @@ def test_what_is_not_refused_works(
         assert find_obstacles(settings, host_facts(engine, settings)) == [], "the next deploy"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("daemon", "fails"),
     [
@@ -161,6 +177,7 @@ def test_an_older_network_that_hides_the_page_is_not_accepted(
         assert engine.run(trial).code == 0
 
 
+@pytest.mark.long
 def test_without_the_default_bridge_the_host_has_no_name(
     parts: artefacts.Paths, tmp_path: Path, settings: Settings
 ) -> None:
@@ -177,6 +194,7 @@ def test_without_the_default_bridge_the_host_has_no_name(
         assert '"bridge" in /etc/docker/daemon.json' in obstacle
 
 
+@pytest.mark.long
 def test_userns_remap(parts: artefacts.Paths, tmp_path: Path, settings: Settings) -> None:
     daemon = {"userns-remap": "default"}
     with deployed(parts, tmp_path, settings, daemon) as engine:

@@ -178,6 +178,9 @@ def test_pairs(
     @EXAMPLES
     @given(pairs())
     @example(("registry", {"ollama_models": ["hf.co/someone/Some-GGUF:Q4_K_M"], "ollama_update_models": True}))
+    # Whatever is drawn, some pairs are refused together.
+    @example(("defaults", {"proxy_port": 4000, "ollama_publish": "127.0.0.1:4000"}))
+    @example(("defaults", {"ollama_prune_models": True, "ollama_models": []}))
     @example(("defaults", {"ollama_models": ["hf.co/library/a"], "ollama_model_registry": "http://r:5000"}))
     def run(pair: tuple[str, dict[str, Any]]) -> None:
         base, two = pair
