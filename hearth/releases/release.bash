@@ -2,7 +2,8 @@
 # Releases on a host. hearth/releases/operations.py prepends variables, write_file.sh and compose_up.sh, and appends a
 # call.
 set -u
-: "${root:?}" "${httpd:?}" "${ollama:?}" "${conf:?}" "${patience:?}" "${prompt_patience:?}" "${keep:?}" "${by?}" "${preload?}"
+: "${root:?}" "${httpd:?}" "${ollama:?}" "${conf:?}" "${patience:?}" "${prompt_patience:?}" "${keep:?}" "${by?}"
+preload=${preload:-} # models that stay in memory, if any
 releases=$root/releases
 compose() { (cd "$root" && docker compose --progress plain --ansi never "$@"); }
 accepted() { cat "$releases/accepted" 2>/dev/null; }

@@ -108,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Send a file of the page, requested from the lab once: the lab is slow, and the files do not change."""
         if self.path not in self.files:
             upstream = http.client.HTTPConnection(self.target, timeout=60)
-            upstream.request("GET", self.path)
+            upstream.request("GET", self.path, headers={"Accept": "text/html"})
             response = upstream.getresponse()
             self.files[self.path] = (response.getheaders(), response.read())
             upstream.close()

@@ -22,7 +22,7 @@ mount -t tmpfs -o mode=0755 tmpfs var/lib/docker # an overlay can't be the upper
 pivot_root . old
 cd /
 umount --lazy /old
-mkdir /run/sshd
+mkdir -p /run/sshd /run/systemd/system # as systemd leaves it
 echo '127.0.0.1 localhost anmeldung' >/etc/hosts
 printf 'LANG=de_DE.UTF-8\nLANGUAGE=de\nLC_ALL=de_DE.UTF-8\n' >/etc/default/locale
 for shell in dash bash zsh fish tcsh; do

@@ -85,6 +85,7 @@ def effects(engine: Engine) -> set[str]:
 
 
 def host_facts(engine: Engine, settings: Settings) -> HostFactsState:
+    engine.execute("mkdir -p /run/systemd/system")  # the engine runs without systemd, which preflight refuses
     done = engine.run(HostFacts().command(paths=paths_to_check(settings), models_dir=""))
     assert done.code == 0, done.output
     return HostFacts().process(done.output.splitlines())
