@@ -111,7 +111,7 @@ def test_httpd_without_a_stop_signal_keeps_running(httpd: Httpd) -> None:
         for _ in range(6):
             assert httpd.reload().code == 0
             time.sleep(0.5)
-            with urllib.request.urlopen(httpd.url, timeout=10) as answer:
+            with urllib.request.urlopen(f"{httpd.url}/chat.css", timeout=10) as answer:
                 assert answer.status == 200
     assert main_process(httpd) == main
 
@@ -126,6 +126,6 @@ def test_httpd_with_killed_workers_keeps_running(httpd: Httpd) -> None:
                     if (entry / "stat").read_text().split()[1:4:2] == ["(httpd)", str(main)]:
                         os.kill(int(entry.name), signal.SIGKILL)
             time.sleep(0.5)
-    with urllib.request.urlopen(httpd.url, timeout=10) as answer:
+    with urllib.request.urlopen(f"{httpd.url}/chat.css", timeout=10) as answer:
         assert answer.status == 200
     assert main_process(httpd) == main
