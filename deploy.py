@@ -15,6 +15,8 @@ from hearth.boot.deploy import boot
 from hearth.cli.session import close_session, open_session
 from hearth.docker.deploy import docker
 from hearth.firewall.deploy import firewall, release_unused_ports
+from hearth.mdns.deploy import local_name
+from hearth.metrics.deploy import metrics
 from hearth.models.deploy import models
 from hearth.preflight.deploy import preflight
 from hearth.releases.deploy import release
@@ -27,9 +29,11 @@ platform, facts = preflight(settings, root)
 boot(settings=settings, hardware=facts.hardware, **root)
 docker(settings=settings, platform=platform, **root)
 firewall(settings=settings, exists=facts.firewall, published=facts.published, **root)
+local_name(settings=settings, exists=facts.local_name, **root)
 access(settings=settings, **root)
 stack(settings=settings, tls_inputs=session.tls_inputs, hardware=facts.hardware, **root)
 models(settings=settings, **root)
+metrics(settings=settings, exists=facts.metrics, **root)
 release(settings=settings, **root)
 release_unused_ports(settings=settings, published=facts.published, **root)
 

@@ -15,6 +15,7 @@ from hearth.boot.deploy import boot
 from hearth.cli.session import close_session, open_session
 from hearth.docker.deploy import docker
 from hearth.firewall.deploy import firewall, release_unused_ports
+from hearth.metrics.deploy import metrics
 from hearth.preflight.deploy import preflight
 from hearth.releases.deploy import release
 
@@ -27,6 +28,7 @@ docker(settings=settings, platform=platform, **root)
 firewall(settings=settings, exists=facts.firewall, published=facts.published, **root)
 access(settings=settings, **root)
 restore(archive=open_backup(), settings=settings, tls_inputs=session.tls_inputs, **root)
+metrics(settings=settings, exists=facts.metrics, **root)
 release(settings=settings, **root)
 release_unused_ports(settings=settings, published=facts.published, **root)
 

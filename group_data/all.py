@@ -18,11 +18,12 @@ proxy_image = "httpd:2.4.71"
 proxy_port = 85
 # Title of the chat page.
 chat_title = "Hearth"
-# Web pages on OTHER origins that may call the API from a browser: "http://192.168.1.20:8080".
-# The chat page itself needs no entry. Write them exactly as browsers send them: scheme, host, port.
+# Web pages on OTHER origins, apps and browser extensions that may call the API: "http://192.168.1.20:8080" or
+# "app://obsidian.md" (docs/calling.md says which app sends what). The chat page itself needs no entry.
+# Write them exactly as they are sent: scheme, host, port.
 allowed_origins = []
-# DNS names of this host that browsers may use, in addition to IP addresses, single-label names ("pi") and *.local.
-# Any other name gets 421, which protects against DNS rebinding.
+# DNS names of this host that browsers may use, in addition to IP addresses, single-label names ("pi"), *.local and
+# *.internal. Any other name gets 421, which protects against DNS rebinding.
 proxy_host_names = []
 # Access policy of the page and the routes: "anyone" who reaches the port, callers from "networks"
 # (proxy_allowed_networks), "users" who sign in (proxy_users), API clients with one of the "api_keys" (proxy_api_keys).
@@ -32,13 +33,17 @@ proxy_access = "anyone"
 # Networks and addresses that "networks" allows: ["192.168.1.0/24", "192.168.7.20"]. IPv4 only: Docker hides the
 # addresses of IPv6 callers.
 proxy_allowed_networks = []
+# Addresses or networks of proxies and tunnels in front of Hearth (docs/remote.md), the only ones whose X-Forwarded-For
+# and X-Forwarded-Proto count: ["192.168.1.189"]. A tunnel on this host itself has the host's own network address.
+proxy_trusted_proxies = []
 # User names, and where the password of each is read from when you deploy; never write the password itself here:
 # {"anna": {"command": ["pass", "show", "hearth/anna"]}, "ben": {"file": "~/.hearth/ben"}, "eve": {"env": "HEARTH_EVE"}}
 proxy_users = {}
 # The same for API clients and their API keys, at least 20 random characters (`openssl rand -hex 20`).
 proxy_api_keys = {}
 # Allow-list of paths, and the Ollama endpoint that each leads to. All other endpoints are blocked.
-# "access" in a route overrides proxy_access: {"path": …, "access": "users"}
+# A path that ends in {model} includes the name of every model. "access" in a route overrides proxy_access:
+# {"path": …, "access": "users"}
 proxy_routes = [
     {"path": "/api/ollama", "to": "/api/generate", "methods": ["POST"]},
     {"path": "/api/chat", "to": "/api/chat", "methods": ["POST"]},
@@ -47,6 +52,7 @@ proxy_routes = [
     {"path": "/api/version", "to": "/api/version", "methods": ["GET", "HEAD"]},
     {"path": "/v1/chat/completions", "to": "/v1/chat/completions", "methods": ["POST"]},
     {"path": "/v1/models", "to": "/v1/models", "methods": ["GET"]},
+    {"path": "/v1/models/{model}", "to": "/v1/models/{model}", "methods": ["GET"]},
 ]
 # Additional routes, for instance to a Flask backend on this host. A path that ends in "/" includes everything below:
 # {"path": "/flask/", "to": "http://host.docker.internal:5001/", "methods": ["GET", "HEAD", "POST"]}
@@ -55,12 +61,19 @@ proxy_extra_routes = []
 proxy_timeout = 900
 # Concurrency limit. Further requests queue for `proxy_queue_timeout` seconds, then get 503.
 proxy_max_streams = 4
+# Responses that one caller (user, API client, or address) may stream at the same time; further requests of that caller
+# get 503 at once, and others go on. 0 for no such limit.
+proxy_max_streams_per_caller = 0
 # Seconds that a request queues for a slot before it gets 503.
 proxy_queue_timeout = 5
 # Maximum size of a request body (a prompt with images, for example).
 proxy_max_body = "32m"
 # Memory limit of the httpd container.
 proxy_memory_limit = "256m"
+# Access log: "full", "no-addresses" (neither addresses nor what identifies a browser), or "off". It never has prompts.
+proxy_log = "full"
+# Access policy of /metrics, which has figures for Prometheus, as in proxy_access; "" for no metrics (docs/metrics.md).
+metrics_access = ""
 
 # --- TLS (docs/tls.md) ----------------------------------------------------------------------------
 # "off": http:// only. "files": your own certificate. "local-ca": a certificate from a local CA that Hearth creates; you
@@ -96,13 +109,19 @@ proxy_acme_trust = ""
 # --- Ollama -------------------------------------------------------------------------------------
 # Models to install, by their names in Ollama's library. The default fits into 2 GB of memory.
 ollama_models = ["llama3.2:1b"]
-# Remove models that are not in ollama_models, after the listed ones are installed.
+# Models of your own, made from others: {"tutor": {"base": "llama3.2:1b", "system": "Use short words."}}; also with
+# "template" and "parameters" ({"temperature": 0.2, "num_ctx": 8192}). The base is pulled. docs/models.md explains them.
+ollama_model_variants = {}
+# Models to load into memory after a start, deploy or reboot, and to keep there; names from the two settings above.
+ollama_preload = []
+# Remove models that are in neither ollama_models nor ollama_model_variants, after those are installed.
 ollama_prune_models = False
 # Check the registry on every deploy, and pull listed models again whose tag has changed.
 ollama_update_models = False
 # Where models are stored: "" for the Docker volume hearth-models, or an existing directory ("/mnt/ssd/ollama").
 ollama_models_dir = ""
-# Registry to pull models from instead of Ollama's library ("http://192.168.1.10:5000"), or "".
+# Registry to pull models from instead of Ollama's library ("http://192.168.1.10:5000"), or "". A model whose name
+# starts with a registry ("hf.co/someone/model-GGUF:Q4_K_M") is pulled from that one.
 ollama_model_registry = ""
 # Address of Ollama's own port, which bypasses the proxy: "127.0.0.1:11434" for the host only, "" for none.
 # It has no authentication: any address other than 127.0.0.1 (the host's on your network, or 0.0.0.0) opens it to
@@ -169,11 +188,16 @@ docker_apt_timeout = 1800
 docker_health_timeout = 300
 # Drain timeout: seconds to let in-flight responses finish before a container is replaced.
 docker_drain_timeout = 30
+# MTU of Hearth's networks in bytes: that of the host's interface to the internet, if a VPN or PPPoE makes it smaller.
+docker_mtu = 1500
 
 # --- Host -------------------------------------------------------------------------------------
 # Allow one reboot when a change needs it (today: the memory cgroup on a Raspberry Pi). False reports the pending reboot
 # and continues without it.
 host_allow_reboot = False
+# Announce this host as <host name>.local on its network (mDNS), with the distribution's avahi-daemon, which listens on
+# UDP port 5353. It is removed again if Hearth installed it.
+host_local_name = False
 
 # --- Releases -------------------------------------------------------------------------------------
 # Releases kept on the host, including the current one; `hearth rollback` can return to the others. Images that only

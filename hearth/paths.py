@@ -33,6 +33,8 @@ HTTPD_SECRET_FILES = ("people", "programs.conf")
 HTTPD_GROUP = 33
 # Docker's default data-root, for images and volumes; daemon.json may set another.
 DOCKER_DIR = "/var/lib/docker"
+# Of the images, if Docker uses containerd\'s image store; also only the default.
+CONTAINERD_DIR = "/var/lib/containerd"
 DAEMON_JSON = "/etc/docker/daemon.json"
 # Hearth's own entries in daemon.json, so that it never changes the user's.
 DAEMON_RECORD = f"{ROOT}/engine.json"
@@ -46,11 +48,22 @@ IMAGES_FOUND = f"{ROOT}/images.found"
 PULLING = f"{ROOT}/.pulling"
 # Exists while a changed httpd.conf waits for the graceful reload.
 RELOAD_PENDING = f"{ROOT}/.reload-httpd"
+# Exists if Hearth installed Avahi, which announces the host's name: an uninstall removes it only then.
+LOCAL_NAME_RECORD = f"{ROOT}/avahi.installed"
 # The firewall: its rules, the service that loads them, and a record of the loaded rules until the next reboot.
 FIREWALL_RULES = f"{ROOT}/firewall.nft"
 FIREWALL_SERVICE = "hearth-firewall.service"
 FIREWALL_UNIT = f"/etc/systemd/system/{FIREWALL_SERVICE}"
 FIREWALL_LOADED = "/run/hearth-firewall"
+# Metrics: the path at the gateway; the service that collects them, and its files. What it writes is in /run, which
+# spares an SD card; httpd's container mounts only METRICS_PUBLIC.
+METRICS_PATH = "/metrics"
+METRICS_SERVICE = "hearth-metrics.service"
+METRICS_UNIT = f"/etc/systemd/system/{METRICS_SERVICE}"
+METRICS_SCRIPT = f"{ROOT}/metrics/collect.bash"
+METRICS_PROGRAM = f"{ROOT}/metrics/requests.mtail"
+METRICS_RUN = "/run/hearth-metrics"
+METRICS_PUBLIC = f"{METRICS_RUN}/public"
 # TLS files; not part of a release. httpd's container mounts `live`; on the host, only root may enter the directory
 # above it, even if another web server runs as the same user as httpd.
 TLS = f"{ROOT}/tls"

@@ -10,6 +10,7 @@ from lab import (
     arm64,
     builder,
     cache,
+    client_libraries,
     docker_repository,
     engine,
     guest,
@@ -17,6 +18,7 @@ from lab import (
     httpd_source,
     image_roots,
     images,
+    login_host,
     mirrors,
     models,
     origin,
@@ -94,6 +96,12 @@ ALL = {
             lambda _, out, log: tools.build(out, log),
         ),
         Artefact(
+            "prometheus",
+            "Fetch Prometheus",
+            lambda: [tools.PROMETHEUS_RECIPE],
+            lambda _, out, log: tools.build_prometheus(out, log),
+        ),
+        Artefact(
             "builder",
             "Build the trixie builder",
             lambda: [builder.recipe("builder.sh"), *builder.PACKAGES],
@@ -104,6 +112,12 @@ ALL = {
             "Build a root directory with Docker",
             lambda: [builder.recipe("builder.sh"), *engine.PACKAGES],
             lambda _, out, log: builder.build(out, log, packages=engine.PACKAGES),
+        ),
+        Artefact(
+            "login",
+            "Build a root directory to log in to",
+            login_host.inputs,
+            lambda _, out, log: login_host.build(out, log),
         ),
         *(
             Artefact(
@@ -166,6 +180,12 @@ ALL = {
             smollm2.inputs,
             _smollm2,
             ("builder", "ollama", "tools", "models"),
+        ),
+        Artefact(
+            "libraries",
+            "Fetch the client libraries of the tests",
+            client_libraries.inputs,
+            lambda _, out, log: client_libraries.build(out, log),
         ),
         *arm64.PARTS,
     )

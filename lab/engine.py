@@ -2,4 +2,7 @@
 
 from __future__ import annotations
 
-PACKAGES = ("docker.io", "docker-cli", "docker-compose", "iptables", "iproute2", "mount", "ca-certificates")
+PACKAGES = (
+    *("docker.io", "docker-cli", "docker-compose", "iptables", "iproute2", "mount", "ca-certificates"),
+    *("mtail", "jq", "curl", "openssl"),  # of the metrics
+)

@@ -6,6 +6,7 @@
 set -euo pipefail
 
 packages=(qemu-system-x86 qemu-utils mmdebstrap buildah openssh-client e2fsprogs iproute2 nftables ca-certificates python3-venv curl)
+packages+=(dropbear-bin openssh-sftp-server) # an ssh server for tests
 qemu=(qemu-system-x86 qemu-utils)
 arm64=
 build=yes

@@ -12,7 +12,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from lab import builder, cache, engine, go_modules, guests, httpd_source, mirrors, python_index, smollm2, versions
+from lab import (
+    builder,
+    cache,
+    client_libraries,
+    engine,
+    go_modules,
+    guests,
+    httpd_source,
+    mirrors,
+    python_index,
+    smollm2,
+    versions,
+)
 from lab.archive import Archive, problem
 from lab.errors import LabError
 
@@ -140,7 +152,7 @@ def roots() -> list[Root]:
     names = dict(guests.ARM64.substitutions)
     return [
         *machine(),
-        Root("the registry", mirrors.SUITE, ("docker-registry",)),
+        Root("the registry, and Prometheus", mirrors.SUITE, ("docker-registry", "prometheus")),
         Root("builder, with Debian's httpd", mirrors.SUITE, (*base, *builder.PACKAGES, httpd_source.PACKAGE)),
         Root("base of the images", mirrors.SUITE, included("base.sh")),
         Root("root with Docker", mirrors.SUITE, (*base, *engine.PACKAGES)),
@@ -212,7 +224,9 @@ def model() -> Result:
 
 def python(pool: ThreadPoolExecutor) -> Result:
     """Check that all pinned Python packages are served, including those of the lab's parts."""
-    pins = python_index.of_files([_LAB.parent / "requirements.txt", _LAB.parent / "requirements-dev.txt"])
+    pins = python_index.of_files(
+        [_LAB.parent / "requirements.txt", _LAB.parent / "requirements-dev.txt", client_libraries.REQUIREMENTS]
+    )
     pins.append(python_index.Pin("miniaudio", versions.MINIAUDIO, frozenset({versions.MINIAUDIO_SHA256})))
     troubles = zip(pins, pool.map(python_index.problem, pins), strict=True)
     absent = [f"{pin.name} {pin.version}: {trouble}" for pin, trouble in troubles if trouble]

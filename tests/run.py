@@ -58,7 +58,7 @@ def unit() -> None:
 def proxy() -> None:
     # Built here, with progress output; the tests would build it silently.
     run("python", "-m", "lab", "build")
-    run("python", "-m", "lab", "build", "roots", "engine", "compose", "pebble")
+    run("python", "-m", "lab", "build", "roots", "engine", "compose", "pebble", "login")
     run("pytest", "-q", "-m", "not long", "tests/proxy")
 
 

@@ -10,6 +10,9 @@ const matches = ({ name = "", details }, pattern) =>
 export const canChat = (model) =>
   model.capabilities?.length ? model.capabilities.includes("completion") : !matches(model, EMBEDDING);
 
+/** Whether a model can think before it answers, and also not. */
+export const canThink = (model = {}) => Boolean(model.capabilities?.includes("thinking"));
+
 /** Whether a model accepts pictures: true, false, or null if unknown. */
 export const canSee = (model = {}) =>
   model.capabilities ? model.capabilities.includes("vision") : matches(model, VISION) || null;

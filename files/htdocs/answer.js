@@ -1,10 +1,11 @@
 // Generates the answer of a turn: loads the model, shows the stream as it arrives, and retries on request.
 
 import { messages } from "./chats.js";
-import { announce, countdown, follow } from "./dom.js";
+import { announce, countdown, everyFrame, follow } from "./dom.js";
 import { shortName } from "./exchange.js";
 import { loadModel, sendPrompt } from "./server.js";
 import { summary, waitingMessage } from "./stream.js";
+import { separate } from "./thoughts.js";
 import { watchSilence } from "./watch.js";
 
 let preload = true; // false once a model was unloaded before its prompt arrived
@@ -33,6 +34,22 @@ async function attempt(chat, turn, view, signal) {
     const note = known ? `${progress} · ${known}` : progress;
     if (note !== turn.note) view.show(turn.state === "answering" ? "answering" : "waiting", note);
   };
+  // The stream may be faster than the screen: what arrived is drawn once a frame.
+  const before = { answer: turn.answer, thinking: turn.thinking };
+  const received = { answer: "", thinking: "" };
+  const drawing = everyFrame((all) => {
+    const { answer: text, thinking } = separate(received.answer);
+    turn.answer = before.answer + text;
+    turn.thinking = before.thinking + received.thinking + thinking;
+    let more = false;
+    follow(() => {
+      more = view.write(all);
+      if (!text || (turn.state === "answering" && !known)) return;
+      known = "";
+      view.show("answering", "Answering…");
+    });
+    return more;
+  });
   const watch = watchSilence((_, message) => {
     if (message && message !== known) announce(message);
     known = message;
@@ -49,23 +66,23 @@ async function attempt(chat, turn, view, signal) {
     tick();
     const onEvent = ({ message = {} }) => {
       watch.reset();
-      turn.thinking += message.thinking ?? "";
-      turn.answer += message.content ?? "";
-      follow(() => {
-        view.write();
-        if (!message.content || (turn.state === "answering" && !known)) return;
-        known = "";
-        view.show("answering", "Answering…");
-      });
+      received.thinking += message.thinking ?? "";
+      received.answer += message.content ?? "";
+      drawing.request();
     };
     const options = chat.temperature === null ? undefined : { temperature: chat.temperature };
-    const last = await sendPrompt({ model: turn.model, messages: messages(chat, turn), options, signal, onEvent });
+    const think = chat.think ?? undefined;
+    const last = await sendPrompt({ model: turn.model, messages: messages(chat, turn), options, think, signal, onEvent });
+    await drawing.finish();
+    turn.from = chat.from ?? 0;
+    turn.tokens = (last.prompt_eval_count ?? 0) + (last.eval_count ?? 0);
     const reloaded = (last.load_duration ?? 0) / 1e9;
     // Where models are not kept in memory, preloading would load them twice.
     if (reloaded > 2) preload = false;
     loaded = Math.max(loaded, reloaded);
     follow(() => view.show("done", turn.answer ? summary(last, seconds(started), loaded) : "The model returned an empty response."));
   } finally {
+    drawing.now();
     watch.end();
   }
 }

@@ -1,8 +1,8 @@
 // The page: the open chat, the models, and the answer in progress.
 
-import { canChat, canSee } from "./abilities.js";
+import { canChat, canSee, canThink } from "./abilities.js";
 import { answer } from "./answer.js";
-import { newChat, newTurn, titleOf } from "./chats.js";
+import { leaveOut, newChat, newTurn, titleOf, tokensWith } from "./chats.js";
 import { diagnose } from "./diagnosis.js";
 import { announce, byId, follow, on } from "./dom.js";
 import { exchangeView, shortName } from "./exchange.js";
@@ -10,6 +10,7 @@ import { showPictures, shrink } from "./pictures.js";
 import { describeModels } from "./server.js";
 import { closeOverlay, listenSidebar, showChats } from "./side.js";
 import { openStore, remembered } from "./store.js";
+import { separate } from "./thoughts.js";
 import { ChatError, NO_MODELS, onlyEmbeddings, STORAGE_BLOCKED, STORAGE_FULL } from "./words.js";
 
 const [picker, exchanges, prompt, send, stop, notice] = ["model", "exchanges", "prompt", "send", "stop", "notice"].map(byId);
@@ -22,6 +23,13 @@ let edited = null; // the turn whose prompt is being edited
 const deleted = new Set(); // chats whose last answer may still be streaming
 let running = null; // the AbortController of the answer in progress
 
+// Turns that are shown at once; the older ones of a long chat follow in pieces.
+const PIECE = 20;
+// Characters of an answer that are announced to screen readers.
+const SPOKEN = 5000;
+// The share of the context from which the page warns.
+const NEARLY_FULL = 0.8;
+const CONTEXT = Number(byId("log").dataset.context);
 const NO_VISION = "This model can't see pictures. It may answer as if there were none.";
 const VISION_UNKNOWN = "The server does not report whether this model can see pictures. If it can't, it answers as if there were none.";
 const find = (name) => models.find((model) => model.name === name);
@@ -36,6 +44,10 @@ function refresh() {
   const vision = canSee(find(picker.value));
   byId("vision-note").hidden = !pictures.length || vision === true;
   byId("vision-note").textContent = vision === false ? NO_VISION : VISION_UNKNOWN;
+  const tokens = tokensWith(chat, prompt.value);
+  byId("context-note").hidden = running || chat.turns.length < 2 || !(tokens > NEARLY_FULL * CONTEXT);
+  byId("context-text").textContent =
+    `This chat has about ${tokens} of the ${CONTEXT} tokens that the model can read at a time (“ollama_context_length”). When it no longer fits, start a new chat, or:`;
 }
 
 function showNotice(message, canRetry = false) {
@@ -77,7 +89,38 @@ function otherModel({ model }) {
 // Chats.
 
 const troubleshoot = () => diagnose(picker.value);
-const viewOf = (turn) => exchangeView(turn, { retry, edit, diagnose: troubleshoot, other: otherModel });
+const viewOf = (turn) =>
+  exchangeView(turn, { retry, edit, diagnose: troubleshoot, other: otherModel, canShorten: () => chat.turns.length - 1 > (chat.from ?? 0), shorten });
+
+/** Shows a turn, dimmed if it is no longer sent to the model. */
+function rootOf(turn, at) {
+  const { root } = viewOf(turn);
+  root.classList.toggle("left-out", at < (chat.from ?? 0));
+  return root;
+}
+
+/** Leaves out the oldest messages from now on, and retries a turn that did not fit. */
+function shorten(turn = null) {
+  if (running || !leaveOut(chat)) return;
+  const first = chat.turns.length - exchanges.childElementCount;
+  [...exchanges.children].forEach((root, at) => root.classList.toggle("left-out", first + at < chat.from));
+  announce("The dimmed messages are no longer sent to the model.");
+  save();
+  refresh();
+  if (turn) retry(turn, {});
+}
+
+/** Shows the turns before `end`, in pieces, so that a long chat opens at once. */
+function showOlder(opened, end) {
+  if (chat !== opened || end <= 0) return;
+  const from = Math.max(0, end - PIECE);
+  const log = byId("log");
+  const below = log.scrollHeight - log.scrollTop;
+  exchanges.prepend(...opened.turns.slice(from, end).map((turn, at) => rootOf(turn, from + at)));
+  const top = log.scrollHeight - below;
+  if (Math.abs(log.scrollTop - top) > 1) log.scrollTop = top;
+  setTimeout(() => showOlder(opened, from));
+}
 
 function show(opened) {
   running?.abort();
@@ -86,10 +129,16 @@ function show(opened) {
   for (const turn of chat.turns) {
     if (turn.state.endsWith("ing")) Object.assign(turn, { state: "stopped", note: "Interrupted: the page was closed" });
   }
-  exchanges.replaceChildren(...chat.turns.map((turn) => viewOf(turn).root));
+  for (const turn of chat.turns) {
+    const { answer: rest, thinking } = separate(turn.answer); // stored by an earlier version of this page
+    if (thinking) Object.assign(turn, { answer: rest, thinking: turn.thinking || thinking });
+  }
+  const recent = Math.max(0, chat.turns.length - PIECE);
+  exchanges.replaceChildren(...chat.turns.slice(recent).map((turn, at) => rootOf(turn, recent + at)));
   if (find(chat.model)) picker.value = chat.model;
   remembered("chat", chat.id);
   byId("log").scrollTop = 1e9;
+  setTimeout(() => showOlder(opened, recent));
   refresh();
   refreshList();
 }
@@ -174,11 +223,21 @@ async function run(turn, view, patient = false) {
   refresh();
   announce("Waiting for the model.");
   save();
-  const saver = setInterval(() => save(started), 3000);
+  let saver;
+  const saveLater = (pause = 3000) => {
+    saver = setTimeout(async () => {
+      const begun = performance.now();
+      await save(started);
+      // Storing a long chat takes time, which must not slow down the answer.
+      if (running === controller) saveLater(Math.max(3000, 20 * (performance.now() - begun)));
+    }, pause);
+  };
+  saveLater();
   let announcement;
   try {
     await answer(started, turn, view, { signal: controller.signal, patient });
-    announcement = `${shortName(turn.model)} replied: ${turn.answer || "(empty)"}`;
+    const spoken = turn.answer.length > SPOKEN ? `${turn.answer.slice(0, SPOKEN)}… The rest is in the conversation.` : turn.answer;
+    announcement = `${shortName(turn.model)} replied: ${spoken || "(empty)"}`;
   } catch (error) {
     if (error.name === "AbortError") {
       follow(() => view.show("stopped", turn.answer ? "Stopped" : "Stopped before the first word"));
@@ -192,7 +251,7 @@ async function run(turn, view, patient = false) {
       announcement = "";
     }
   }
-  clearInterval(saver);
+  clearTimeout(saver);
   save(started);
   // Another chat may have been opened in the meantime, with an answer in progress.
   if (running !== controller) return;
@@ -254,6 +313,7 @@ function listen() {
   });
   on("stop", () => running?.abort());
   on("notice-retry", fillPicker);
+  on("shorten", () => shorten());
   on("cancel-edit", () => setDraft("", []));
   on("new-chat", startNew);
   on("attach", () => byId("files").click());
@@ -267,6 +327,7 @@ function listen() {
   addEventListener("pagehide", () => running && save());
   listenSidebar({
     chat: () => chat,
+    canThink: () => canThink(find(picker.value)),
     changed: () => {
       refresh();
       if (chat.turns.length) save();

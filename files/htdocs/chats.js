@@ -1,9 +1,12 @@
 // A chat as data: its turns, the messages to the model, and the exported files.
 
-/** A chat. `changed` is in milliseconds; a `temperature` of null means the model's default. */
+/**
+ * A chat. `changed` is in milliseconds; a `temperature` or `think` of null means the model's default; turns before `from`
+ * are no longer sent to the model.
+ */
 export function newChat(model = "") {
   const id = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 10)}`;
-  return { id, title: "", changed: Date.now(), model, system: "", temperature: null, turns: [] };
+  return { id, title: "", changed: Date.now(), model, system: "", temperature: null, think: null, from: 0, turns: [] };
 }
 
 /** A turn. `question`: the prompt; `images`: base64; states: waiting, answering, done, stopped, error. */
@@ -16,10 +19,10 @@ export function titleOf(prompt) {
   return line.length > 48 ? `${line.slice(0, 48).replace(/\s+\S*$/, "")}…` : line || "A picture";
 }
 
-/** The messages to the model for `turn`: its prompt, and the earlier turns that have an answer. */
-export function messages(chat, turn) {
+/** The messages to the model for `turn`: its prompt, and the earlier turns that have an answer and were not left out. */
+export function messages(chat, turn = null) {
   const sent = chat.system.trim() ? [{ role: "system", content: chat.system.trim() }] : [];
-  for (const each of chat.turns) {
+  for (const each of chat.turns.slice(chat.from ?? 0)) {
     if (each !== turn && !each.answer) continue;
     const prompt = { role: "user", content: each.question };
     sent.push(each.images.length ? { ...prompt, images: each.images } : prompt);
@@ -28,6 +31,22 @@ export function messages(chat, turn) {
     if (each === turn) break;
   }
   return sent;
+}
+
+/** About how many tokens the chat has with another prompt: Ollama's count, or a third of the characters. */
+export function tokensWith(chat, prompt) {
+  const last = chat.turns.at(-1);
+  const counted = last?.tokens && last.from === (chat.from ?? 0);
+  const known = counted ? last.tokens : messages(chat).reduce((sum, { content }) => sum + content.length / 3, 0);
+  return Math.round(known + prompt.length / 3);
+}
+
+/** Leaves out the older half of the turns that are sent, but never the last one. Returns whether there were any. */
+export function leaveOut(chat) {
+  const from = chat.from ?? 0;
+  const count = Math.ceil((chat.turns.length - 1 - from) / 2);
+  if (count > 0) chat.from = from + count;
+  return count > 0;
 }
 
 /** Markdown, with placeholders for pictures; the JSON contains them. */

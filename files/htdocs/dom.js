@@ -58,6 +58,37 @@ export function countdown(seconds, onSecond, signal) {
   });
 }
 
+/**
+ * Calls `draw(all)` in the next frame after any number of `request()`, and again while it returns true: there is more. With
+ * `all` it draws everything. `finish()` waits until nothing is left, `now()` draws it immediately.
+ */
+export function everyFrame(draw) {
+  let frame = 0;
+  let later = 0;
+  let finished = () => {};
+  const next = (all) => {
+    if (!frame) return;
+    cancelAnimationFrame(frame);
+    clearTimeout(later);
+    frame = 0;
+    if (draw(all)) request();
+    else finished();
+  };
+  function request() {
+    if (frame) return;
+    frame = requestAnimationFrame(() => next(false));
+    later = setTimeout(() => next(true), 1000); // a hidden page has no frames, but it is saved
+  }
+  return {
+    request,
+    finish: () => new Promise((resolve) => {
+      finished = resolve;
+      if (!frame) resolve();
+    }),
+    now: () => next(true),
+  };
+}
+
 /** Changes the log and keeps its end visible, unless the user has scrolled up. */
 export function follow(change) {
   const log = byId("log");

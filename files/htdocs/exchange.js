@@ -1,21 +1,27 @@
 // A prompt and its answer on the page.
 
 import { button, copy, countdown, element } from "./dom.js";
-import { growing } from "./markdown.js";
+import { extend, growing } from "./markdown.js";
 import { thumbnail } from "./pictures.js";
+
+const PIECE = 8000; // characters that are drawn in a frame at most
 
 export const shortName = (model) => model.replace(/:latest$/, "");
 
 /** The view of a turn. `act`: the actions of its buttons, and other(turn), which names an alternative model, or "". */
 export function exchangeView(turn, act) {
   const prompt = element("div", "user-prompt", turn.question);
+  prompt.dir = "auto";
   const text = element("div", "text");
   const status = element("p", "status");
-  const reasoning = element("p");
+  const thoughts = document.createTextNode("");
+  const reasoning = element("p", "", thoughts);
+  reasoning.dir = "auto";
   const details = element("details", "muted", element("summary", "", "Reasoning"), reasoning);
   const after = element("div");
   const root = element("article", "exchange", prompt, element("h2", "name", shortName(turn.model)), details, text, status, after);
   const grow = growing(text);
+  let drawn = 0;
   turn.images.forEach((image, at) => prompt.append(thumbnail(image, `Picture ${at + 1} of the prompt`)));
 
   /** The possible actions. Only the last turn can be retried or edited: later ones depend on the earlier. */
@@ -37,6 +43,7 @@ export function exchangeView(turn, act) {
         });
       }
     }
+    if (error?.cure === "shorten" && act.canShorten()) add("Leave out the oldest messages", () => act.shorten(turn));
     add("Edit prompt", () => act.edit(turn));
     if (error) add("Troubleshoot", act.diagnose, "link last-only");
     return row;
@@ -53,11 +60,13 @@ export function exchangeView(turn, act) {
 
   const view = {
     root,
-    /** Shows the part of the answer that has arrived. */
-    write() {
-      grow(turn.answer);
+    /** Shows the part of the answer that has arrived, or the next piece of it; returns whether there is more. */
+    write(all = true) {
+      drawn = all || turn.answer.length < drawn ? turn.answer.length : Math.min(turn.answer.length, drawn + PIECE);
+      grow(turn.answer.slice(0, drawn));
       details.hidden = !turn.thinking;
-      reasoning.textContent = turn.thinking;
+      extend(thoughts, turn.thinking);
+      return drawn < turn.answer.length;
     },
     /** Changes the state, with a note for the status line. */
     show(state, note = "", live = true) {

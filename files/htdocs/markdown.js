@@ -7,12 +7,22 @@ const HEADING = /^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$/;
 const RULE = /^ {0,3}([-*_])(\s*\1){2,}\s*$/;
 const QUOTE = /^ {0,3}> ?/;
 const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])(\s+|$)/;
-const STARTS = [FENCE, HEADING, RULE, QUOTE, ITEM];
+const MATH = /^ {0,3}(?:(\$\$)|\\\[)\s*$/;
+const STARTS = [FENCE, HEADING, RULE, QUOTE, ITEM, MATH];
+// A line below a title: models also write --- below a sentence, and mean a rule.
+const UNDERLINE = /^ {0,3}(?:(=+)|-{2,})\s*$/;
+const TITLE = /^ {0,3}\S.{0,78}[^\s.,:;!?]\s*$/;
+const DELIMITERS = /^ {0,3}\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
+const TASK = /^\[([ xX])\]\s+/;
 const MAX_DEPTH = 6; // a model may nest without limit
 
-/** Splits text into blocks, {kind, lines, …}, in order. Appended text changes the last blocks only. */
-export function blocks(text) {
-  const lines = text.split("\n");
+const begins = (line) => STARTS.some((pattern) => pattern.test(line));
+
+/**
+ * Splits text into blocks, {kind, lines, from, …}, in order; `from` is the index of the block's first line.
+ * Appended text changes the last blocks only.
+ */
+function blocks(lines) {
   const found = [];
   let at = 0;
   const take = (continues) => {
@@ -22,6 +32,8 @@ export function blocks(text) {
   };
   while (at < lines.length) {
     const line = lines[at];
+    const from = at;
+    const add = (kind, body, rest) => found.push({ kind, lines: body, from, ...rest });
     let match;
     if (!line.trim()) {
       at++;
@@ -29,15 +41,20 @@ export function blocks(text) {
       const [, fence, language] = match;
       const body = take((one) => !one.trim().startsWith(fence) || one.trim().replaceAll(fence[0], "")).slice(1);
       at++;
-      found.push({ kind: "code", language, lines: body });
+      add("code", body, { language });
+    } else if ((match = MATH.exec(line))) {
+      const end = match[1] ? "$$" : "\\]";
+      const body = take((one) => one.trim() !== end).slice(1);
+      at++;
+      add("code", body, { language: "math" });
     } else if ((match = HEADING.exec(line))) {
       at++;
-      found.push({ kind: `h${Math.min(6, match[1].length + 2)}`, lines: [match[2]] });
+      add(`h${Math.min(6, match[1].length + 2)}`, [match[2]]);
     } else if (RULE.test(line)) {
       at++;
-      found.push({ kind: "hr", lines: [] });
+      add("hr", []);
     } else if (QUOTE.test(line)) {
-      found.push({ kind: "blockquote", lines: take((one) => QUOTE.test(one)).map((one) => one.replace(QUOTE, "")) });
+      add("blockquote", take((one) => QUOTE.test(one)).map((one) => one.replace(QUOTE, "")));
     } else if ((match = ITEM.exec(line))) {
       const indent = match[1].length + 1;
       const ordered = /\d/.test(match[2]);
@@ -47,31 +64,34 @@ export function blocks(text) {
         const next = blank ? (lines[at + 1] ?? "") : one;
         const item = ITEM.exec(next);
         if (item && item[1].length <= indent) return /\d/.test(item[2]) === ordered && !RULE.test(next);
-        return /^\s/.test(next) || (!blank && lines[at - 1].trim() && !STARTS.some((pattern) => pattern.test(one)));
+        return /^\s/.test(next) || (!blank && lines[at - 1].trim() && !begins(one));
       });
-      found.push({ kind: ordered ? "ol" : "ul", start: parseInt(match[2], 10), indent, lines: members });
+      add(ordered ? "ol" : "ul", members, { start: parseInt(match[2], 10), indent });
     } else {
-      found.push({ kind: "p", lines: take((one) => one.trim() && !STARTS.some((pattern) => pattern.test(one))) });
+      const body = take((one) => one.trim() && !begins(one) && !(at === from + 1 && TITLE.test(line) && UNDERLINE.test(one)) && !isTable(lines, at - 1));
+      if (body.length === 1 && TITLE.test(line) && (match = UNDERLINE.exec(lines[at] ?? ""))) {
+        at++;
+        add(match[1] ? "h3" : "h4", [line.trim()]);
+      } else if (isTable(lines, at - 1)) {
+        at--;
+        body.pop();
+        if (body.length) add("p", body);
+        const head = at;
+        found.push({ kind: "table", lines: take((one) => one.includes("|") && !begins(one)), from: head, columns: cells(lines[head + 1]) });
+      } else {
+        add("p", body);
+      }
     }
   }
   return found;
 }
 
-function build({ kind, lines, language, start, indent }, depth) {
-  const text = lines.join("\n");
-  if (kind === "code") {
-    const bar = element("div", "muted", language || "text", button("Copy", (pressed) => copy(text, pressed), "small tool"));
-    const box = element("pre", "", element("code", "", text));
-    box.tabIndex = 0; // lets the keyboard scroll wide code
-    return element("div", "code", bar, box);
-  }
-  if (kind === "blockquote") return element(kind, "muted", ...render(text, depth + 1));
-  if (kind === "ol" || kind === "ul") {
-    const list = element(kind, "", ...items(lines, indent).map((item) => element("li", "", ...tight(render(item, depth + 1)))));
-    if (start > 1) list.start = start;
-    return list;
-  }
-  return element(kind, "", ...inline(text));
+const cells = (line) => line.trim().replace(/^\||(?<!\\)\|$/g, "").split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
+
+/** Whether the line at `at` is the head of a table: the next one has as many columns of dashes. */
+function isTable(lines, at) {
+  const [head, next] = [lines[at] ?? "", lines[at + 1] ?? ""];
+  return head.includes("|") && next.includes("|") && DELIMITERS.test(next) && cells(head).length === cells(next).length;
 }
 
 /** The text of each list item, without marker and indentation. */
@@ -90,19 +110,132 @@ function items(lines, indent) {
   return found.map((item) => item.join("\n"));
 }
 
-/** Shows an item's first paragraph on the same line as the marker. */
-const tight = ([first, ...rest]) => (first?.tagName === "P" ? [...first.childNodes, ...rest] : first ? [first, ...rest] : []);
+// Views of blocks: {key, node, update(block)}. A view is replaced when its key changes.
+
+const keyOf = ({ kind, language, start, columns }) => [kind, language, start > 1 ? start : "", columns].join();
+
+/**
+ * An element with text that people or models write, in its own direction. Not within another one: browsers determine a
+ * direction without the parts that have their own.
+ */
+const written = (tag, ...children) => Object.assign(element(tag, "", ...children), { dir: "auto" });
+
+function flow({ kind }, depth) {
+  const node = kind === "hr" || depth ? element(kind) : written(kind);
+  let shown = "";
+  return {
+    node,
+    update({ lines }) {
+      const text = lines.join("\n");
+      const last = node.lastChild;
+      const added = text.slice(shown.length);
+      // Words after words, the usual case, are appended; everything else may change the nodes before it.
+      const plain = last?.nodeType === Node.TEXT_NODE && text.startsWith(shown) && /^[\p{L}\p{N} ,.;'"\n-]*$/u.test(added) && /[\p{L}\p{N} ,.;\n]$/u.test(shown);
+      if (plain && !/(?:\\\S*|https?:\S*)$/.test(shown.slice(-2000))) last.appendData(added);
+      else if (text !== shown) node.replaceChildren(...inline(text));
+      shown = text;
+    },
+  };
+}
+
+function code({ language }) {
+  const text = document.createTextNode("");
+  const bar = element("div", "muted", language || "text", button("Copy", (pressed) => copy(text.data, pressed), "small tool"));
+  const box = element("pre", "", element("code", "", text));
+  box.tabIndex = 0; // lets the keyboard scroll wide code
+  return { node: element("div", "code", bar, box), update: ({ lines }) => extend(text, lines.join("\n")) };
+}
+
+/** Sets a text node's text; if it has only grown, the beginning is not touched. */
+export function extend(node, text) {
+  if (text.startsWith(node.data)) node.appendData(text.slice(node.data.length));
+  else node.data = text;
+}
+
+/** Puts a child at a position, in place of the one that is there. */
+function put(parent, at, child) {
+  const old = parent.childNodes[at];
+  if (old) old.replaceWith(child);
+  else parent.append(child);
+}
+
+function quote(_, depth) {
+  const node = Object.assign(depth ? element("blockquote") : written("blockquote"), { className: "muted" });
+  const grow = growing(node, depth + 1);
+  return { node, update: ({ lines }) => grow(lines.join("\n")) };
+}
+
+function list({ kind, start }, depth) {
+  const node = element(kind);
+  if (start > 1) node.start = start;
+  const shown = []; // {text, task, grow} of each item
+  return {
+    node,
+    update({ lines, indent }) {
+      items(lines, indent).forEach((text, at) => {
+        if (shown[at]?.text === text) return;
+        const task = TASK.exec(text);
+        if (!shown[at] || shown[at].task !== task?.[1]) {
+          const item = written("li");
+          if (task) {
+            const box = Object.assign(element("input"), { type: "checkbox", disabled: true, checked: task[1] !== " " });
+            item.append(box);
+            item.className = "task";
+          }
+          put(node, at, item);
+          shown[at] = { task: task?.[1], grow: growing(item, depth + 1) };
+        }
+        shown[at].text = text;
+        shown[at].grow(task ? text.slice(task[0].length) : text);
+      });
+    },
+  };
+}
+
+function table({ columns }) {
+  const [head, body] = [element("thead"), element("tbody")];
+  const node = element("div", "table", element("table", "", head, body));
+  node.tabIndex = 0; // lets the keyboard scroll a wide table
+  const alignments = columns.map((dashes) => (dashes.endsWith(":") ? (dashes.startsWith(":") ? "center" : "end") : ""));
+  const shown = [];
+  return {
+    node,
+    update({ lines }) {
+      lines.forEach((line, at) => {
+        if (at === 1 || shown[at] === line) return;
+        const texts = cells(line);
+        const row = element("tr");
+        for (let column = 0; column < columns.length; column++) {
+          const cell = written(at ? "td" : "th", ...inline(texts[column] ?? ""));
+          if (alignments[column]) cell.className = alignments[column];
+          row.append(cell);
+        }
+        if (!at) head.replaceChildren(row);
+        else put(body, at - 2, row);
+        shown[at] = line;
+      });
+    },
+  };
+}
+
+const VIEWS = { code, blockquote: quote, ol: list, ul: list, table };
 
 const TAGS = { "***": "strong", "**": "strong", __: "strong", "~~": "del", "*": "em", _: "em" };
 const INLINE = new RegExp(
   [
-    /\\(?<escaped>[\\`*_{}[\]()#+\-.!~|>])/,
     /(?<ticks>`+)(?<code>[^`](?:.{0,2000}?[^`])?)\k<ticks>(?!`)/,
+    // Formulas stay as they were written; no page of ours could typeset them without a large library.
+    /(?<math>\\\((?:.{1,2000}?)\\\)|\\\[(?:.{1,2000}?)\\\]|\$\$[^$]{1,2000}\$\$)/,
+    // A word with a backslash before a letter or digit is a path, a regular expression or a command.
+    /(?<=^|[\s("'])(?<literal>(?![*_~[(])[^\s`]{0,200}?\\[\p{L}\p{N}][^\s`]*)/,
+    /\\(?<escaped>[\\`*_{}[\]()#+\-.!~|>$])/,
+    // Also in **bold**text, as models write it.
+    /(?<![\w*_~])\*\*(?![\s*_])(?<strong>(?:.{0,2000}?[^\s*_])??)\*\*(?!\*)/,
     /(?<![\w*_~])(?<mark>\*{1,3}|__?|~~)(?![\s*_])(?<marked>(?:.{0,2000}?[^\s*_])??)\k<mark>(?![\w*])/,
     /\[(?<label>[^[\]]{1,500})\]\((?<target>https?:\/\/[^\s()<>]{1,1500}(?:\([^\s()<>]{0,200}\)[^\s()<>]{0,500})?)\)/,
     /(?<bare>https?:\/\/[^\s<>"'`*|]{0,1500}[^\s<>"'`*|.,;:!?)\]])/,
   ].map((part) => part.source).join("|"),
-  "gs",
+  "gsu",
 );
 
 /** Converts emphasis, code and links to nodes. */
@@ -110,12 +243,14 @@ function inline(text, depth = 0) {
   const nodes = [];
   let end = 0;
   for (const match of depth > MAX_DEPTH ? [] : text.matchAll(INLINE)) {
-    const { escaped, code, mark, marked, label, target, bare } = match.groups;
+    const { escaped, code: shown, math, literal, strong, mark, marked, label, target, bare } = match.groups;
     nodes.push(text.slice(end, match.index));
     end = match.index + match[0].length;
     if (escaped) nodes.push(escaped);
-    else if (code) nodes.push(element("code", "", /^ .*\S.* $/s.test(code) ? code.slice(1, -1) : code));
-    else if (mark) nodes.push(element(TAGS[mark], "", ...inline(marked, depth + 1)));
+    else if (literal) nodes.push(literal);
+    else if (math) nodes.push(element("code", "", math));
+    else if (shown) nodes.push(element("code", "", /^ .*\S.* $/s.test(shown) ? shown.slice(1, -1) : shown));
+    else if (mark || strong) nodes.push(element(mark ? TAGS[mark] : "strong", "", ...inline(marked ?? strong, depth + 1)));
     else nodes.push(...link(target ?? bare, label, match[0]));
   }
   return [...nodes, text.slice(end)].filter((node) => node !== "");
@@ -129,20 +264,48 @@ function link(address, label, source) {
 }
 
 /** Converts text to elements. */
-export function render(text, depth = 0) {
-  return depth > MAX_DEPTH ? [element("p", "", text)] : blocks(text).map((block) => build(block, depth));
+export function render(text) {
+  const root = element("div");
+  growing(root)(text);
+  return [...root.childNodes];
 }
 
-/** Shows growing text in `root`. Complete blocks are not replaced, and keep their selection and focus. */
-export function growing(root) {
-  let known = [];
+/**
+ * Shows growing text at the end of `root`. Complete blocks are neither parsed again nor touched, so they keep their
+ * selection and focus, and the work for each addition depends on the last block only.
+ */
+export function growing(root, depth = 0) {
+  const offset = root.childNodes.length; // of a task's box
+  let views = []; // of the blocks that may still change
+  let shown = "";
+  let base = 0; // where the first of them begins
   return (text) => {
-    const found = blocks(text);
-    const keys = found.map((block) => JSON.stringify(block));
-    let unchanged = 0;
-    while (unchanged < keys.length && keys[unchanged] === known[unchanged]) unchanged++;
-    while (root.childNodes.length > unchanged) root.lastChild.remove();
-    root.append(...found.slice(unchanged).map((block) => build(block, 0)));
-    known = keys;
+    if (text === shown) return;
+    if (!text.startsWith(shown)) {
+      // Another text: start over.
+      for (const node of [...root.childNodes].slice(offset)) node.remove();
+      views = [];
+      base = 0;
+    }
+    shown = text;
+    const lines = text.slice(base).split("\n");
+    const found = depth > MAX_DEPTH ? [{ kind: "p", lines, from: 0 }] : blocks(lines);
+    found.forEach((block, at) => {
+      if (views[at]?.key !== keyOf(block)) {
+        for (const { node } of views.splice(at)) node.remove();
+        const view = (VIEWS[block.kind] ?? flow)(block, depth);
+        view.key = keyOf(block);
+        views.push(view);
+        root.append(view.node);
+      }
+      views[at].update(block);
+    });
+    for (const { node } of views.splice(found.length)) node.remove();
+    // The beginning of the next block is certain once two lines follow it.
+    const certain = found.findLastIndex(({ from }) => from < lines.length - 3);
+    if (certain > 0) {
+      base += lines.slice(0, found[certain].from).reduce((sum, line) => sum + line.length + 1, 0);
+      views.splice(0, certain);
+    }
   };
 }

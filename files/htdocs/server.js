@@ -83,9 +83,9 @@ export const serverState = () =>
 /** Loads a model into memory: a chat without messages does only that. */
 export const loadModel = (model, signal) => json(post(CHAT, { model, messages: [], stream: false }, signal));
 
-/** One turn of a chat; `onEvent` gets each line of the answer. Returns the last line. */
-export async function sendPrompt({ model, messages, options, signal, onEvent }) {
-  const response = await post(CHAT, { model, messages, options, stream: true }, signal);
+/** One turn of a chat. A chat that is too long is an error: Ollama would leave out its beginning silently. `onEvent` gets each line of the answer. Returns the last line. */
+export async function sendPrompt({ model, messages, options, think, signal, onEvent }) {
+  const response = await post(CHAT, { model, messages, options, think, truncate: false, stream: true }, signal);
   return readAnswer(response.body, onEvent, model);
 }
 

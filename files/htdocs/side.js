@@ -20,11 +20,17 @@ export function closeOverlay() {
   return covers;
 }
 
+let shown = "";
+
 /** Shows the list; `open(id)` is called with the selected chat. */
 export async function showChats(store, current, open) {
   const heads = await store.heads();
+  const now = JSON.stringify([current.id, ...heads.map(({ id, title }) => [id, title])]);
+  if (now === shown) return;
+  shown = now;
   byId("chats").replaceChildren(...heads.map(({ id, title }) => {
     const item = button(title || "New chat", () => open(id), "chat");
+    item.dir = "auto";
     if (id === current.id) item.setAttribute("aria-current", "true");
     return element("li", "", item);
   }));
@@ -38,7 +44,7 @@ function download(name, text, type) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-/** Adds the event listeners. `page` has chat() (the open one), changed(), remove() and restore(chat). */
+/** Adds the event listeners. `page` has chat() (the open one), canThink(), changed(), remove() and restore(chat). */
 export function listenSidebar(page) {
   on("open-chats", () => toggleSide());
   narrow.onchange = () => toggleSide(!narrow.matches);
@@ -48,12 +54,15 @@ export function listenSidebar(page) {
     byId("title").value = chat.title;
     byId("system").value = chat.system;
     byId("temperature").value = chat.temperature ?? "";
+    byId("think").checked = chat.think !== false;
+    byId("thinking").hidden = !page.canThink();
     settings.showModal();
   });
   on("settings", () => {
     const { value, valueAsNumber, validity } = byId("temperature");
     Object.assign(page.chat(), { title: byId("title").value.trim(), system: byId("system").value });
     if (validity.valid) page.chat().temperature = value === "" ? null : valueAsNumber;
+    page.chat().think = byId("think").checked ? null : false;
     page.changed();
   }, "change");
   on("to-markdown", () => download(fileName(page.chat(), "md"), toMarkdown(page.chat()), "text/markdown"));

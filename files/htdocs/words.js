@@ -6,7 +6,7 @@ const DEPLOY = "in the inventory and deploy again.";
 
 /**
  * A failure with a message for the user. `detail`: the server's message. `cure`: "again" (retry), "wait" (temporary;
- * retry, after `after` seconds if the server sent a time) or "other" (use another model).
+ * retry, after `after` seconds if the server sent a time), "other" (use another model) or "shorten" (send less of the chat).
  */
 export class ChatError extends Error {
   constructor(message, { detail = "", cure = "again", after = 0 } = {}) {
@@ -49,6 +49,8 @@ const BY_DETAIL = [
     `${name} needs more memory than the server has free. Pick a smaller model.`],
   [/does not support (generate|chat)/i, "other", (name) => `${name} does not support chat. Pick another model.`],
   [/image|vision|multimodal/i, "other", (name) => `${name} can't process this picture. Pick a model with vision, or remove the picture.`],
+  [/context (length|window|size)/i, "shorten", () =>
+    `This chat no longer fits into the model's context, which is all that it can read at a time. Leave out the oldest messages, start a new chat, or raise “ollama_context_length” ${DEPLOY}`],
   [/timed out waiting/i, "again", () => BY_STATUS[502]],
   [/server busy|maximum pending/i, "wait", () => "The model's queue is full. Wait a moment and try again."],
 ];

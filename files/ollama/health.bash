@@ -2,8 +2,8 @@
 # A stuck Ollama responds to /api/tags and to no prompt (ollama#17131). The evidence: a connection from httpd to Ollama,
 # which is a request in flight, since httpd keeps no idle ones; and for $patience seconds no model's process computes or
 # reads, and the server itself does not write or compute either. Then it exits with 1, and terminates the server if
-# $HEARTH_HEAL_STUCK is 1: Docker restarts the container. It needs only bash, coreutils, getent and /proc, uses no slot
-# and loads no model.
+# $HEARTH_HEAL_STUCK is 1: Docker restarts the container. It needs only bash, coreutils, getent and /proc, and uses no
+# slot. The only models that it loads are those in $HEARTH_PRELOAD, once after each start (docs/decisions/0044).
 set -u
 export LC_ALL=C
 patience=90           # s; httpd drops a client that does not read after 60, during which a healthy Ollama may wait
@@ -13,9 +13,68 @@ small_io=$((1 << 20)) # bytes read or written that don't count as work
 
 state=/tmp/hearth-health gave_up=/tmp/hearth-gave-up # lost at a restart
 healed=/root/.ollama/hearth-restarted                # kept
+# A line for each attempt: the model's name and "loaded" or "failed". A deploy removes it to have them loaded again.
+preload=/tmp/hearth-preload # lost at a restart
+
+# Load $1 with the API's path $2, and keep it: sets code to the status code. A request without prompt or input only loads.
+load() {
+  local body="{\"model\":\"$1\",\"keep_alive\":-1}"
+  code=''
+  exec 3<>/dev/tcp/127.0.0.1/11434 || return
+  printf 'POST %s HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
+    "$2" "${#body}" "$body" >&3
+  # It responds when the model is loaded; a load that stalls is ended by Ollama (ollama_load_timeout).
+  read -r -t 3600 _ code _ <&3
+  exec 3>&-
+  code=${code%$'\r'}
+}
+
+# Load models one after the other. Only builtins: Ollama, as process 1, reaps no processes that it did not start.
+load_all() { # models …
+  local model code
+  for model; do
+    load "$model" /api/generate
+    # An embedding model.
+    [ "$code" != 400 ] || load "$model" /api/embed
+    if [ "$code" = 200 ]; then
+      echo "$model loaded" >>"$preload"
+    else
+      echo "$model failed" >>"$preload"
+      echo "hearth: could not load $model (ollama_preload): ${code:+HTTP status }${code:-no response}" >/proc/1/fd/2
+    fi
+  done
+}
+
+# Load the models of $HEARTH_PRELOAD that exist and were not loaded yet, in the background: it may take minutes.
+start_preload() { # output of `ollama list`
+  local pid stat='' name _ existing=' ' model attempted failures pending=()
+  if read -r pid 2>/dev/null <"$preload.pid" && read -r stat 2>/dev/null <"/proc/$pid/stat"; then
+    # Still at it, unless it is a zombie, or another process got its number.
+    [[ $stat == *' (bash) '[!Z]* ]] && return
+  fi
+  while read -r name _; do existing+="${name,,} "; done <<<"$1"
+  for model in $HEARTH_PRELOAD; do
+    # Ollama lists them with their tags.
+    name=$model
+    [[ ${name##*/} == *:* ]] || name+=:latest
+    [[ $existing == *" ${name,,} "* ]] || continue # not pulled yet
+    failures=0
+    while read -r name attempted; do
+      [ "$name" = "$model" ] || continue
+      [ "$attempted" != loaded ] || continue 2
+      failures=$((failures + 1))
+    done 2>/dev/null <"$preload"
+    ((failures >= 5)) || pending+=("$model")
+  done
+  [ ${#pending[@]} -gt 0 ] || return
+  # Docker waits until nothing has this check's output open.
+  load_all "${pending[@]}" </dev/null >/dev/null 2>&1 &
+  echo $! >"$preload.pid"
+}
 
 status=0 # exit status if nothing is stuck
-timeout 12 ollama list >/dev/null || status=1
+existing_models=$(timeout 12 ollama list) || status=1
+[ -z "${HEARTH_PRELOAD:-}" ] || [ "$status" = 1 ] || start_preload "$existing_models"
 # A response from Ollama's cloud needs no local process, so it would look stuck.
 [ "${OLLAMA_NO_CLOUD:-}" = 1 ] || exit "$status"
 
@@ -69,6 +128,8 @@ measure() {
     read -r line 2>/dev/null <"$path/stat" || continue
     read -r -a fields <<<"${line##*) }"
     [ "${fields[1]}" = 1 ] && [ "${fields[0]}" != Z ] || continue
+    # Our own, which waits for a model to be loaded.
+    [[ $line != *' (bash) '* ]] || continue
     work_of "${path#/proc/}"
     runners+="${path#/proc/} " runner_cpu=$((runner_cpu + cpu)) runner_in=$((runner_in + in))
   done

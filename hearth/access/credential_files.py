@@ -26,7 +26,7 @@ USERS_FILE, API_KEYS_FILE = FILES = HTTPD_SECRET_FILES
 _COST = 10
 _USER = re.compile(r"([^:\n]+):(\$2y\$[0-9]{2}\$[./A-Za-z0-9]{53})")
 _SALT = re.compile(r"^# salt ([0-9a-f]{32})$", re.MULTILINE)
-_API_KEY = re.compile(r"== '([0-9a-f]{40})'\" PROGRAM=(\S+)")
+_API_KEY = re.compile(r"== '([0-9a-f]{40})'\)?\" PROGRAM=(\S+)")
 _HEAD = "# Written by Hearth. Salted hashes of API keys: they verify a key, and don't reveal it.\n"
 
 # File → content; "" or no entry if it is missing.
@@ -107,8 +107,10 @@ def _api_keys(text: str, api_keys: Mapping[str, SecretStr]) -> str:
     lines = []
     for name, secret in sorted(api_keys.items()):
         digest = hashlib.sha1(f"{salt}{secret.get_secret_value()}".encode()).hexdigest()
-        lines.append(
-            f'SetEnvIfExpr "%{{HTTP:Authorization}} =~ m#^Bearer +([!-~]+)$#i && '
-            f"sha1('{salt}' . $1) == '{digest}'\" PROGRAM={name}\n"
+        # As OpenAI's clients send it, and as Anthropic's do.
+        checks = " || ".join(
+            f"({sent} && sha1('{salt}' . $1) == '{digest}')"
+            for sent in ("%{HTTP:Authorization} =~ m#^Bearer +([!-~]+)$#i", "%{HTTP:X-Api-Key} =~ m#^([!-~]+)$#")
         )
+        lines.append(f'SetEnvIfExpr "{checks}" PROGRAM={name}\n')
     return f"{_HEAD}# salt {salt}\n{''.join(lines)}"

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 
 from hearth.backup.manifest import Model
-from hearth.models.names import name_from_manifest
+from hearth.settings.model_names import name_from_manifest
 
 
 def blobs_of(manifest: bytes) -> dict[str, int]:

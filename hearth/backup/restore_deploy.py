@@ -15,6 +15,7 @@ from hearth.backup.restore_operations import pull_saved_images, send_models, ver
 from hearth.backup.restore_plan import image_references
 from hearth.backup.selection import settings_to_use
 from hearth.models.deploy import pull_listed_models
+from hearth.models.operations import create_variants
 from hearth.runtime.options import read_required
 from hearth.settings.load import SettingsError, load_settings
 from hearth.settings.model import Settings
@@ -94,4 +95,7 @@ def restore(archive: Archive, settings: Settings, tls_inputs: TlsInputs) -> None
     send_models(name="Send the models", archive=archive, models_dir=settings.ollama_models_dir)
     # Never update models, regardless of the settings: restore the previous state.
     pull_listed_models(settings, update=False, title="Pull models that are not in the backup")
+    if settings.ollama_model_variants:
+        variants = settings.ollama_model_variants
+        create_variants(name="Create model variants that are not in the backup", variants=variants, only_missing=True)
     verify_restore(name="Compare with the backup", archive=archive, models_dir=settings.ollama_models_dir)

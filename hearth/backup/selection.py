@@ -11,6 +11,7 @@ from hearth.footprint.facts import FootprintState
 from hearth.footprint.image import Image
 from hearth.footprint.owned_files import is_secret, lasting_files
 from hearth.paths import DAEMON_RECORD, IMAGES_FOUND, IMAGES_LOCK, ROOT
+from hearth.settings.model_names import is_manifest
 
 # The host's own records. Another host has its own, so these are only for comparison.
 RECORDS = frozenset(path.removeprefix(f"{ROOT}/") for path in (IMAGES_LOCK, IMAGES_FOUND, DAEMON_RECORD))
@@ -49,9 +50,7 @@ def plan_backup(host: FootprintState, files: frozenset[str], with_models: bool) 
     if "compose.yaml" not in host.files:
         raise BackupError(f"{ROOT}/compose.yaml does not exist: Hearth was not deployed to this host")
     ours = tuple(sorted(lasting_files(host.files, files)))
-    stored = tuple(
-        sorted(path for path in host.store_files if path.startswith("manifests/") or (with_models and _is_blob(path)))
-    )
+    stored = tuple(sorted(path for path in host.store_files if is_manifest(path) or (with_models and _is_blob(path))))
     for path in (*ours, *stored):
         check_member(member_name(path))
     return Plan(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -99,16 +100,24 @@ def reboot_host() -> Commands:
 
 def _wait(state: State, host: Host, wait: Callable[[State, Host], None]) -> bool:
     logger.info(f"{host.print_prefix}rebooting; waiting up to {_REBOOT_TIMEOUT // 60} minutes …")
-    try:
-        wait(state, host)
-    except Exception as error:  # pyinfra raises nothing more specific
-        logger.error(
-            f"{host.print_prefix}the host did not come back after its reboot ({error}). Check its power, network and "
-            f"disk; if a Pi does not start, replace {BOOT_LINE} by {BOOT_LINE_BEFORE} with a card reader (both are on "
-            "the card's small partition). When it is back, deploy again"
-        )
-        return False
-    return True
+    deadline = time.monotonic() + _REBOOT_TIMEOUT
+    while True:
+        try:
+            wait(state, host)
+        except Exception as error:  # pyinfra raises nothing more specific
+            if time.monotonic() < deadline:
+                # A host that shuts down or starts may accept a login, then end the connection; pyinfra gives up.
+                logger.debug(f"{host.print_prefix}{error!r}")
+                state.failed_hosts.discard(host)
+                state.active_hosts.add(host)
+                continue
+            logger.error(
+                f"{host.print_prefix}the host did not come back after its reboot ({error}). Check its power, network "
+                f"and disk; if a Pi does not start, replace {BOOT_LINE} by {BOOT_LINE_BEFORE} with a card reader (both "
+                "are on the card's small partition). When it is back, deploy again"
+            )
+            return False
+        return True
 
 
 def _reacquire_lock(state: State, host: Host, root: dict[str, Any]) -> bool:  # noqa: ARG001

@@ -238,8 +238,33 @@ def drift(inventory: str, **options: Any) -> None:
     _exit_with(lambda: run_drift(drift_words(inventory, options)))
 
 
+@cli.command(short_help="Show who used the hosts, by day.")
+@_inventory
+@_limit
+@click.option("--days", type=click.IntRange(min=1), metavar="N", help="Only today and the days before it, N in total.")
+@click.option("--json", is_flag=True, help='Print {host: {"error": …, "usage": […]}}.')
+@click.option("--timeout", type=click.FloatRange(min=1), metavar="SECONDS", help="Per host. Default: 300.")
+def usage(inventory: str, **options: Any) -> None:
+    """Show requests, seconds and bytes by caller and day.
+
+    They are summed up on the host, from the proxy's access log, as far back as Docker keeps it (docker_log_max_size,
+    docker_log_max_files). A caller is a user, an API key, or an address. Days are in UTC. Needs ssh and sudo without a
+    password, and changes nothing.
+
+    \b
+    Examples:
+      hearth usage inventory/pi.py
+      hearth usage inventory/pi.py --days 7 --json
+
+    Exit codes: 0 every host's log was read; 2 at least one could not be.
+    """
+    from hearth.usage.__main__ import main as run_usage
+
+    _exit_with(lambda: run_usage(drift_words(inventory, options)))
+
+
 def drift_words(inventory: str, options: dict[str, Any]) -> list[str]:
-    """The command line of `python -m hearth.drift`; options that were not given are left to its defaults."""
+    """The command line of `python -m hearth.drift` or `hearth.usage`, which have defaults for missing options."""
     words = [inventory]
     for name, value in options.items():
         if value is True:

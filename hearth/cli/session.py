@@ -16,6 +16,7 @@ from hearth.host.login import Login
 from hearth.paths import CHECKOUT
 from hearth.runtime.keepalive import start_keepalive
 from hearth.runtime.lock import acquire_deploy_lock
+from hearth.runtime.sudo import settle_sudo_password
 from hearth.settings.load import SettingsError, load_settings
 from hearth.settings.model import Settings
 from hearth.tls.deploy import read_tls_inputs
@@ -37,7 +38,7 @@ class Session:
 
 
 def open_session(choose_settings: Callable[[Settings], Settings] | None = None, *, needs_tls: bool = False) -> Session:
-    """Load and check the settings, then take the host's deploy lock and start the keepalive.
+    """Load and check the settings, start the keepalive, settle sudo's password, and take the host's deploy lock.
 
     Args:
         choose_settings: returns the run's settings, given the inventory's (a restore uses the backup's).
@@ -54,6 +55,7 @@ def open_session(choose_settings: Callable[[Settings], Settings] | None = None, 
     tls_inputs = read_tls_inputs(settings, all_settings.values()) if needs_tls else TlsInputs()
     start_keepalive()
     root = root_arguments()
+    settle_sudo_password(root)
     acquire_deploy_lock(root)
     return Session(settings, root, tls_inputs)
 
@@ -105,9 +107,15 @@ def root_arguments() -> dict[str, Any]:
     """pyinfra arguments with which commands on the host run as root.
 
     Raises:
-        DeployError: the user is not root and there is no sudo.
+        DeployError: the user is not root and there is no sudo, or the login shell runs no commands.
     """
-    login = host.get_fact(Login)
+    login = host.get_fact(Login, _ignore_errors=True)
+    if login.user_id < 0:
+        raise DeployError(
+            f"{host.name}: its login shell did not run Hearth's first command, nothing was changed. `ssh {host.name} "
+            "echo works` must print `works`: the shell's start-up files (such as ~/.bashrc) must not exit or start "
+            "another program, and the user's shell in /etc/passwd must not be nologin"
+        )
     if login.user_id == 0:
         return {}
     if not login.has_sudo:

@@ -13,13 +13,14 @@ from pyinfra.api.exceptions import PyinfraError
 
 from hearth.cli.inventory_check import Groups, find_invocation_error
 from hearth.runtime.command_line import CommandLine, read_command_line
+from hearth.runtime.host_shell import install_host_shell
 
 # Packages that pyinfra does not depend on.
 _REQUIRED = ("pydantic", "yaml")
 
 
 def check_invocation() -> None:
-    """Check the command line, the inventory and the group settings.
+    """Check the command line, the inventory and the group settings, and prepare pyinfra for any host.
 
     Raises:
         PyinfraError: names the mistake and its fix.
@@ -31,6 +32,8 @@ def check_invocation() -> None:
         )
     from hearth.cli.summary import print_summary_at_exit  # requires these packages
 
+    install_host_shell()
+    _fail_without_an_answer()
     asked = read_command_line()
     if asked.operations and all(name.endswith(".py") for name in asked.operations):
         print_summary_at_exit(asked)
@@ -52,3 +55,26 @@ def _load(asked: CommandLine) -> Groups | None:
         logger.disabled = False
     groups = {name: [host.name for host in hosts] for name, hosts in inventory.groups.items() if hosts}
     return groups | {"all": [host.name for host in inventory]}
+
+
+def _fail_without_an_answer() -> None:
+    """Make pyinfra's confirmations fail with an error if nobody can answer, instead of a traceback."""
+    # Not at the top: this import patches the standard library.
+    from pyinfra_cli import cli  # type: ignore[import-untyped]
+
+    confirm = cli._do_confirm
+
+    def confirm_or_fail(message: str) -> bool:
+        try:
+            return bool(confirm(message))
+        except EOFError:
+            if "failed" in message:
+                raise PyinfraError(
+                    "nothing was changed: a host failed, see above, and there is no terminal to confirm that the "
+                    "others continue. Leave that host out with --exclude, or add -y"
+                ) from None
+            raise PyinfraError(
+                "nothing was changed: there is no terminal to ask for confirmation. Add -y or --dry"
+            ) from None
+
+    cli._do_confirm = confirm_or_fail

@@ -31,13 +31,14 @@ from hearth.cli.summary_text import (
 )
 from hearth.doctor.client_environment import inspect_client
 from hearth.models.facts import model_sizes
-from hearth.models.names import full_name
 from hearth.paths import CONTAINERS
 from hearth.runtime.command_line import CommandLine
 from hearth.runtime.explain import EXPLAIN_LOG
 from hearth.runtime.journal import current_journal, journal_of, record_failure
 from hearth.runtime.sections import parse_sections
+from hearth.runtime.ssh_address import network_address
 from hearth.settings.model import Settings
+from hearth.settings.model_names import full_name
 
 _QUERY = (
     "echo @@docker; timeout 40 docker version --format '{{.Server.Version}}' 2>/dev/null; "
@@ -87,7 +88,8 @@ def _record_connect_error(state: State, one: Host, error: Exception) -> None:
         return  # during a reboot there is no connection for some time
     data = one.data.dict()  # type: ignore[no-untyped-call]
     user, port = str(data.get("ssh_user") or ""), int(data.get("ssh_port") or 22)
-    explanation = explain_login_error(error, inspect_client(), _address(one, data), user, port)
+    called = str(data.get("ssh_hostname") or one.name)
+    explanation = explain_login_error(error, inspect_client(), called, user, port)
     record_failure(one, [f"{error}.", f"{explanation}."] if explanation else [f"{error}."])
 
 
@@ -140,7 +142,7 @@ def _summarize(state: State, one: Host) -> HostSummary:
     if settings is None:
         return HostSummary(one.name, "execute" if connected else "connect", known.prepared, steps, reason)
     data = one.data.dict()  # type: ignore[no-untyped-call]
-    address = _address(one, data)
+    address = network_address(one.name, data)
     forwards = {str(port): here for port, here in data.get("x_forwards", {}).items()}
     versions = [f"Ollama {image_version(settings.ollama_image)}", f"httpd {image_version(settings.proxy_image)}"]
     return HostSummary(
@@ -149,14 +151,10 @@ def _summarize(state: State, one: Host) -> HostSummary:
         known.prepared,
         steps,
         reason,
-        page_addresses(settings, address, forwards),
-        {name: known.sizes.get(full_name(name), "") for name in settings.ollama_models},
+        page_addresses(settings, address, forwards, known.local_name),
+        {name: known.sizes.get(full_name(name), "") for name in settings.offered_models},
         [*versions, f"Docker {known.docker}"] if known.docker else versions,
     )
-
-
-def _address(one: Host, data: Mapping[str, Any]) -> str:
-    return str(data.get("ssh_hostname") or ("localhost" if one.name == "@local" else one.name))
 
 
 def _result(state: State, meta: OperationMeta) -> Result:

@@ -24,6 +24,7 @@ _STATES = (
     ("Stack | Start", "Hearth rolled back to the previous release, if any; see the output above for the result"),
     ("Stack", "the previous release is still serving; new files may be on the host but are not active yet"),
     ("Models", "the page is up and the models on the host work; partial downloads of the others are kept"),
+    ("Metrics", "the page and the models work; the metrics may be missing"),
     (
         "Access",
         "access is unchanged; new credentials may be on the host but are not active yet",
@@ -121,16 +122,19 @@ def _format_failure(summary: HostSummary, failed: str, changed: Sequence[str], u
     return lines
 
 
-def page_addresses(settings: Settings, address: str, forwards: Mapping[str, Any]) -> list[str]:
+def page_addresses(settings: Settings, address: str, forwards: Mapping[str, Any], local_name: str = "") -> list[str]:
     """Addresses of the chat page.
 
     Args:
         address: of the host.
         forwards: port on the host → forwarded port on this computer (the lab).
+        local_name: by which the host is announced on its network; "" for none.
     """
     tls = settings.proxy_tls != "off"
     port = settings.proxy_tls_port if tls else settings.proxy_port
     names = [*(settings.proxy_tls_names if tls else ()), *settings.proxy_host_names]
+    if local_name and not tls:  # a certificate may not cover it
+        names.append(local_name)
     if here := forwards.get(str(port)):
         address, port, names = "127.0.0.1", int(here), []
     elif not names or not tls:

@@ -64,3 +64,15 @@ drain() {
     waited=$((waited + 1))
   done
 }
+
+# `match_mtu [MTU]`: Compose does not change an existing network, so remove those whose containers were created for another
+# MTU (without an argument: the engine's default), with their containers.
+match_mtu() {
+  for container in hearth-ollama hearth-httpd; do
+    was=$(docker inspect --type container --format '{{index .Config.Labels "hearth.mtu"}}' "$container" 2>/dev/null) || continue
+    [ "$was" = "${1:-}" ] && continue
+    echo "The networks' MTU changes; recreating them …"
+    docker compose --progress plain --ansi never down
+    return
+  done
+}

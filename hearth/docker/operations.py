@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Generator
 
 from pyinfra import host
-from pyinfra.api import FileUploadCommand, FunctionCommand, StringCommand, operation
+from pyinfra.api import FunctionCommand, StringCommand, operation
 
 from hearth.docker.apt import APT
 from hearth.docker.daemon_json import dump_config, merge_config, parse_config, wanted_config
@@ -15,13 +14,13 @@ from hearth.docker.facts import Engine
 from hearth.docker.messages import describe_daemon_config, describe_packages, describe_service
 from hearth.docker.packages import DockerSource
 from hearth.paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING, ROOT
-from hearth.runtime.commands import refused_command, streamed_command
+from hearth.runtime.commands import refused_command, streamed_command, upload_command
 from hearth.runtime.explain import explain
 from hearth.runtime.journal import record_versions
 from hearth.runtime.shell import quote
 from hearth.settings.model import Settings
 
-Commands = Generator[StringCommand | FunctionCommand | FileUploadCommand, None, None]
+Commands = Generator[StringCommand | FunctionCommand, None, None]
 
 _KEYRING = "/etc/apt/keyrings/docker.asc"
 _SOURCES = "/etc/apt/sources.list.d/docker.sources"
@@ -121,9 +120,9 @@ def _write(config: str, record: str, mark: bool) -> Commands:
     of Hearth's values would count as the user's.
     """
     yield StringCommand(f"install -d -m 0755 {ROOT} {DAEMON_JSON.rpartition('/')[0]}")
-    yield FileUploadCommand(io.BytesIO(record.encode()), f"{DAEMON_RECORD}.new")
+    yield upload_command(record.encode(), f"{DAEMON_RECORD}.new")
     if config:
-        yield FileUploadCommand(io.BytesIO(config.encode()), f"{DAEMON_JSON}.new")
+        yield upload_command(config.encode(), f"{DAEMON_JSON}.new")
         yield StringCommand(
             f"chmod 0644 {DAEMON_JSON}.new && sync {DAEMON_RECORD}.new {DAEMON_JSON}.new && "
             f"{f'touch {ENGINE_PENDING} && ' if mark else ''}"

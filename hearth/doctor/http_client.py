@@ -82,7 +82,9 @@ class Endpoint:
     ) -> None:
         """Send one request; `body` is sent as JSON."""
         request_target = f"{self.target.url}{path}" if self.proxy and self.target.scheme == "http" else path
-        all_headers = {"Host": self.target.netloc, "User-Agent": "hearth-doctor", "Connection": "close"}
+        # Without a browser's Accept, Hearth answers GET / with Ollama's own text.
+        all_headers = {"Accept": "text/html, */*", "User-Agent": "hearth-doctor", "Connection": "close"}
+        all_headers["Host"] = self.target.netloc
         if self.authorization and not self.proxy and (self.target.scheme == "http" or self.tls is not None):
             all_headers["Authorization"] = self.authorization
         if self.proxy and self.target.scheme == "http":

@@ -11,6 +11,7 @@ from hearth.doctor.address import Address, is_docker_address, is_this_machine, s
 from hearth.doctor.causes import network as causes
 from hearth.doctor.causes.cause import Cause
 from hearth.doctor.client_environment import ClientEnvironment
+from hearth.doctor.neighbours import Neighbour
 from hearth.doctor.socket_errors import reason_of
 from hearth.doctor.target import parse_ip
 
@@ -80,13 +81,19 @@ def try_connect(address: Address, port: int, timeout: float, environment: Client
 
 
 def connection_cause(
-    attempt: Attempt, address: Address, environment: ClientEnvironment, open_ports: Sequence[int], other_url: str
+    attempt: Attempt,
+    address: Address,
+    environment: ClientEnvironment,
+    open_ports: Sequence[int],
+    other_url: str,
+    neighbour: Neighbour = Neighbour(),  # noqa: B008  # immutable
 ) -> Cause:
     """The cause of a failed attempt. Pure, so it also works for errors recorded on other systems.
 
     Args:
         open_ports: other ports of the same address that responded, even if only with a refusal.
         other_url: URL of a Hearth on another port of the host, "" if there is none.
+        neighbour: what this machine's table of neighbours says of the address after the attempt.
     """
     if other_url:
         return causes.WRONG_PORT
@@ -101,6 +108,10 @@ def connection_cause(
             attempt.address
         ) and not same_network(attempt.source, attempt.address):
             return causes.DOCKER_ADDRESS
+        case "timeout" | "host-unreachable" | "host-down" if not open_ports and _is_absent(
+            neighbour, attempt, environment
+        ):
+            return causes.HOST_ABSENT
         case "host-unreachable" if (
             environment.system == "Darwin"
             and address.is_private
@@ -111,12 +122,25 @@ def connection_cause(
         case "timeout" | "host-unreachable" if open_ports:
             return causes.PORT_FILTERED
         case "timeout":
-            return causes.HOST_SILENT
+            return causes.HOST_DROPS if neighbour.state == "alive" else causes.HOST_SILENT
+        case "host-unreachable" | "host-down" if neighbour.hardware:
+            return causes.LOCAL_POLICY
         case "host-unreachable" | "host-down":
             return causes.HOST_UNREACHABLE
         case "network-unreachable":
             return causes.NETWORK_UNREACHABLE
     return causes.CONNECTION_FAILED
+
+
+def _is_absent(neighbour: Neighbour, attempt: Attempt, environment: ClientEnvironment) -> bool:
+    """Whether no device on this machine's network has the address.
+
+    Linux and macOS keep an entry for an address that no device responded for. Without one, they did not ask: the
+    address is on another network, or a rule came first. Windows lists no such entries.
+    """
+    if neighbour.state == "none" and environment.system == "Windows":
+        return bool(attempt.source) and _is_direct(attempt)
+    return neighbour.state == "silent"
 
 
 def _is_direct(attempt: Attempt) -> bool:

@@ -12,6 +12,7 @@ from hearth.docker.facts import EngineUnreachable
 from hearth.docker.image_lock import image_ids
 from hearth.firewall.rules import FIREWALL_TRACES
 from hearth.footprint.image import Image
+from hearth.metrics.rules import METRICS_TRACES
 from hearth.paths import (
     BOOT_LINE_BEFORE,
     DAEMON_JSON,
@@ -72,6 +73,7 @@ class FootprintState:
         containers: all on the host.
         boot: Hearth added an option to the kernel command line.
         firewall: some part of Hearth's firewall exists.
+        metrics: some part of the metrics' service exists.
         networks: those with Hearth's names, by name.
         volume: the one with Hearth's name; None if there is none.
         images: reference → its current image, for those in `lock`.
@@ -93,6 +95,7 @@ class FootprintState:
     containers: tuple[Neighbour, ...] = ()
     boot: bool = False
     firewall: bool = False
+    metrics: bool = False
     networks: dict[str, Owned] = field(default_factory=dict)
     volume: Owned | None = None
     images: dict[str, Image] = field(default_factory=dict)
@@ -136,6 +139,7 @@ class Footprint(StateFact[FootprintState]):
                 f"echo @@found; cat {IMAGES_FOUND} 2>/dev/null",
                 f"echo @@boot; ls {BOOT_LINE_BEFORE} 2>/dev/null",
                 f"echo @@firewall; {FIREWALL_TRACES}",
+                f"echo @@metrics; {METRICS_TRACES}",
                 "command -v docker >/dev/null || exit 0",
                 f"{DOCKER_WITH_TIMEOUT}echo @@complaints",
                 'ids=$(docker ps --all --quiet --no-trunc 2>&1) || { echo "$ids"; exit 0; }',
@@ -176,6 +180,7 @@ class Footprint(StateFact[FootprintState]):
             found=image_ids(lines("found")),
             boot=bool(lines("boot")),
             firewall=bool(lines("firewall")),
+            metrics=bool(lines("metrics")),
             has_docker="complaints" in sections,
             containers=tuple(_container(line) for line in lines("containers")),
             networks={name: Owned(_project(labels)) for name, labels in map(json.loads, lines("networks"))},

@@ -13,6 +13,9 @@ from hearth.paths import (
     HTTPD_SECRETS,
     IMAGES_FOUND,
     IMAGES_LOCK,
+    LOCAL_NAME_RECORD,
+    METRICS_PROGRAM,
+    METRICS_SCRIPT,
     MODELS_DISK,
     PULLING,
     PULLING_MODELS,
@@ -37,14 +40,17 @@ _OURS = frozenset(
             path.removeprefix(f"{ROOT}/") + ending
             for path in (
                 *(IMAGES_LOCK, IMAGES_FOUND, DAEMON_RECORD, RELOAD_PENDING, PULLING, PULLING_MODELS, MODELS_DISK),
-                FIREWALL_RULES,
+                *(FIREWALL_RULES, METRICS_PROGRAM, METRICS_SCRIPT, LOCAL_NAME_RECORD),
             )
             for ending in ("", ".new")
         ),
     }
 )
-# Specific to this host: on another host, the record of its disk would block a deploy, and no service loads the rules.
-_OF_THIS_HOST = frozenset(path.removeprefix(f"{ROOT}/") for path in (MODELS_DISK, FIREWALL_RULES))
+# Specific to this host: on another host, the record of its disk would block a deploy, and no service uses the others.
+_OF_THIS_HOST = frozenset(
+    path.removeprefix(f"{ROOT}/")
+    for path in (MODELS_DISK, FIREWALL_RULES, METRICS_PROGRAM, METRICS_SCRIPT, LOCAL_NAME_RECORD)
+)
 _SECRETS = f"{SECRETS.removeprefix(f'{ROOT}/')}/"
 _TLS, _ACME = (path.removeprefix(f"{ROOT}/") for path in (TLS, ACME))
 # Everything in these directories is ours: incomplete uploads, and httpd's ACME state.

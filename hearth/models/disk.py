@@ -9,8 +9,11 @@ from pathlib import PurePosixPath
 
 from hearth.paths import MODELS_DISK
 from hearth.runtime.sections import parse_assignments
+from hearth.runtime.shell import quote
 
 _PAIR = re.compile(r'([A-Z]+)="([^"]*)"')
+# Bytes of names, as findmnt writes them (`\x20`), and as the kernel and fstab do (`\040`).
+_ESCAPED = re.compile(rb"\\(?:x([0-9a-f]{2})|([0-3][0-7]{2}))")
 # GB: 4 GiB.
 _LARGEST_FAT_FILE = 4.29
 # In this order, after a line with the directory.
@@ -47,13 +50,23 @@ class ModelDisk:
         return f"directory={self.directory}\nuuid={self.uuid}\nsource={self.source}\nmount={self.mount}\n"
 
 
+def unescape(text: str) -> str:
+    """A name from `/proc/mounts`, fstab or `findmnt -P`, without their escapes. A line end stays escaped."""
+
+    def byte(match: re.Match[bytes]) -> bytes:
+        code = int(match[1], 16) if match[1] else int(match[2], 8)
+        return bytes([code]) if code == 9 or 32 <= code != 127 else match[0]
+
+    return _ESCAPED.sub(byte, text.encode(errors="surrogateescape")).decode(errors="surrogateescape")
+
+
 def parse_findmnt(lines: Iterable[str]) -> ModelDisk | None:
     """The disk from a line with the directory and those of `findmnt -P -o UUID,SOURCE,TARGET` (the last one counts).
 
     None if findmnt printed nothing.
     """
     directory, *shown = [*lines, ""]
-    found = [dict(_PAIR.findall(line)) for line in shown if "TARGET=" in line]
+    found = [{key: unescape(text) for key, text in _PAIR.findall(line)} for line in shown if "TARGET=" in line]
     if not found:
         return None
     return ModelDisk(directory, found[-1].get("UUID", ""), found[-1].get("SOURCE", ""), found[-1]["TARGET"])
@@ -70,12 +83,14 @@ def parse_record(lines: Iterable[str]) -> ModelDisk | None:
 def parse_mount_points(lines: Iterable[str]) -> frozenset[str]:
     """Mount points of `/etc/fstab` or `/proc/mounts`: the second field, if it is a path."""
     fields = (line.split() for line in lines if not line.lstrip().startswith("#"))
-    return frozenset(str(PurePosixPath(field[1])) for field in fields if len(field) > 1 and field[1].startswith("/"))
+    return frozenset(
+        str(PurePosixPath(unescape(field[1]))) for field in fields if len(field) > 1 and field[1].startswith("/")
+    )
 
 
 def kind_of_mount(lines: Iterable[str], mount: str) -> str:
     """The file system at a mount point (`ext4`, `vfat`), from the lines of `/proc/mounts`; "" if none."""
-    kinds = [fields[2] for fields in map(str.split, lines) if len(fields) > 2 and fields[1] == mount]
+    kinds = [fields[2] for fields in map(str.split, lines) if len(fields) > 2 and unescape(fields[1]) == mount]
     return kinds[-1] if kinds else ""
 
 
@@ -112,7 +127,8 @@ def disk_obstacles(directory: str, absent: Iterable[str], now: ModelDisk | None,
     """
     obstacles = [
         f"ollama_models_dir = {directory!r}: {mount} is a separate disk in /etc/fstab and is not mounted, so models "
-        f"would end up on the disk below it. Find out why (`sudo mount {mount}` shows the error), and deploy again"
+        f"would end up on the disk below it. Find out why (`sudo mount {quote(mount)}` shows the error), and deploy "
+        "again"
         for mount in absent
     ]
     if obstacles or now is None or record is None or record.directory != directory or now.is_same(record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +11,12 @@ from pyinfra.api.exceptions import FactPreconditionError
 from typing_extensions import override
 
 from hearth.models.disk import FINDMNT, ModelDisk, parse_findmnt, parse_record
-from hearth.models.names import name_from_manifest
 from hearth.models.plan import compare_manifests
 from hearth.paths import CONTAINERS, MODELS_DISK, PULLING_MODELS
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.shell import DOCKER_WITH_TIMEOUT, quote
 from hearth.runtime.state_fact import StateFact
+from hearth.settings.model_names import manifest_path, name_from_manifest
 
 _FETCH_MANIFESTS = Path(__file__).with_name("registry_manifest.bash")
 _SHOW_MANIFESTS = (
@@ -23,6 +24,23 @@ _SHOW_MANIFESTS = (
     'cd "${OLLAMA_MODELS:-/root/.ollama/models}/manifests" 2>/dev/null || exit 0; '
     'for m in */*/*/*; do [ -f "$m" ] && echo "@@local $m" && cat "$m" && echo; done; true'
 )
+# The manifests of the given models, and their files below 1 MiB, which are base64-encoded.
+_SHOW_MODELS = r"""ollama list >/dev/null || { echo @@failed; exit; }
+cd "${OLLAMA_MODELS:-/root/.ollama/models}" 2>/dev/null || exit 0
+for wanted in "$@"; do
+  for manifest in manifests/*/*/*/*; do
+    # Ollama ignores case in names.
+    model=${manifest#manifests/}
+    [[ -f $manifest && ${model,,} == "${wanted,,}" ]] || continue
+    echo "@@local $model"; cat "$manifest"; echo
+    echo "@@files $model"
+    grep -Eo '"digest": ?"sha256:[0-9a-f]{64}"' "$manifest" | grep -Eo '[0-9a-f]{64}' | while read -r digest; do
+      file=blobs/sha256-$digest
+      [[ -f $file ]] && (($(stat -c %s "$file") < 1048576)) && echo "sha256:$digest $(base64 -w0 "$file")"
+    done
+  done
+done
+true"""
 
 
 @dataclass(frozen=True)
@@ -110,6 +128,64 @@ class Models(StateFact[ModelsState]):
             disk=parse_findmnt(sections.get("disk", [])),
             recorded_disk=parse_record(sections.get("record", [])),
         )
+
+
+@dataclass(frozen=True)
+class ModelFilesState:
+    """What models consist of.
+
+    Attributes:
+        manifests: full name → text of the manifest; models that are missing are not in it.
+        files: digest (`sha256:…`) → content, of their files below 1 MiB.
+    """
+
+    manifests: dict[str, str] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+class ModelFiles(StateFact[ModelFilesState]):
+    """Manifests and small files of some models.
+
+    Args:
+        models: their names.
+
+    Raises:
+        FactPreconditionError: the container is missing, or Ollama in it does not respond.
+    """
+
+    @override
+    def command(self, models: tuple[str, ...]) -> str:
+        paths = (manifest_path(model) for model in models)
+        inside = quote("docker", "exec", CONTAINERS["ollama"], "bash", "-c", _SHOW_MODELS, "bash", *paths)
+        return f"command -v docker >/dev/null || exit 0; {DOCKER_WITH_TIMEOUT}{inside} 2>&1 || echo @@failed"
+
+    @override
+    def process(self, output: Iterable[str]) -> ModelFilesState:
+        return parse_model_files(output, type(self))
+
+
+def parse_model_files(output: Iterable[str], fact: type[ModelFiles] = ModelFiles) -> ModelFilesState:
+    """The state from the output of the script above.
+
+    Raises:
+        FactPreconditionError: Ollama did not respond.
+    """
+    output = list(output)
+    sections = parse_sections(output)
+    if "failed" in sections:
+        errors = " ".join(line for line in output if not line.startswith("@@"))
+        raise FactPreconditionError(fact, f"Ollama did not list its models: {errors}")
+    manifests, files = {}, {}
+    for title, lines in sections.items():
+        kind, _, path = title.partition(" ")
+        if kind == "local":
+            manifests[name_from_manifest(path)] = "\n".join(lines)
+        elif kind == "files":
+            for line in lines:
+                digest, _, content = line.partition(" ")
+                if digest:
+                    files[digest] = base64.b64decode(content)
+    return ModelFilesState(manifests, files)
 
 
 def model_sizes(lines: Iterable[str]) -> dict[str, str]:

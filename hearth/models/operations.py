@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+import base64
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pyinfra import host
@@ -10,18 +11,21 @@ from pyinfra.api import FunctionCommand, StringCommand, operation
 from pyinfra.api.exceptions import FactPreconditionError
 
 from hearth.models.disk import ModelDisk
-from hearth.models.facts import Models
-from hearth.models.messages import explain_models, explain_unlisted
-from hearth.models.names import manifest_url, source_name
+from hearth.models.facts import ModelFiles, Models
+from hearth.models.messages import explain_models, explain_unlisted, explain_variants
 from hearth.models.plan import Task, plan_pulls, unlisted_models
+from hearth.models.variants import MISSING, create_request, damaged_files, variant_differences
 from hearth.paths import CONTAINERS, MODELS_DISK, PULLING_MODELS, ROOT
 from hearth.runtime.commands import refused_command, streamed_command
 from hearth.runtime.explain import explain
 from hearth.runtime.journal import record_versions
 from hearth.runtime.shell import quote
 from hearth.runtime.write_file import WRITE_FILE
+from hearth.settings.model_names import manifest_url, source_name
+from hearth.settings.variant import Variant
 
 _SCRIPT = Path(__file__).with_name("pull.bash")
+_CREATE = Path(__file__).with_name("create.bash")
 
 
 @operation()
@@ -70,6 +74,37 @@ def pull_models(
 
 
 @operation()
+def create_variants(
+    variants: Mapping[str, Variant], only_missing: bool = False
+) -> Generator[FunctionCommand, None, None]:
+    """Create the variants that are missing or differ from the settings. Their base models have to be present.
+
+    Args:
+        variants: name → what it is made of, as in `ollama_model_variants`.
+        only_missing: leave existing ones as they are, even if they differ.
+    """
+    names = tuple(dict.fromkeys([*variants, *(variant.base for variant in variants.values())]))
+    try:
+        state = host.get_fact(ModelFiles, models=names)
+    except FactPreconditionError as error:
+        yield refused_command(str(error))
+        return
+    differences = {
+        name: found
+        for name, variant in variants.items()
+        if (found := variant_differences(name, variant, state.manifests, state.files))
+        and (found == MISSING or not only_missing)
+    }
+    if not differences:
+        host.noop("model variants up to date")
+        return
+    explain_variants(state.manifests, differences)
+    for name in differences:
+        damaged = damaged_files(name, variants[name].base, state.manifests, state.files)
+        yield streamed_command(create_script(name, create_request(name, variants[name]), damaged))
+
+
+@operation()
 def prune_models(models: tuple[str, ...]) -> Generator[FunctionCommand, None, None]:
     """Remove models that are not in `models`. Files shared with listed models are kept."""
     try:
@@ -108,6 +143,16 @@ def pull_script(tasks: Sequence[Task], registry: str, timeout: int, retries: int
 code=$?
 [ $code -gt 1 ] || rm -f {PULLING_MODELS}
 exit $code"""
+
+
+def create_script(name: str, request: str, damaged: Iterable[str] = ()) -> str:
+    """Shell script that creates a model from inside Ollama's container, after removing damaged files (digests).
+
+    In base64, since each of several shells would otherwise add its own quotes to a limited length.
+    """
+    body = base64.b64encode(request.encode()).decode()
+    command = quote("docker", "exec", "-i", CONTAINERS["ollama"], "bash", "-s")
+    return f"{command} <<'HEARTH'\n{_CREATE.read_text()}create {quote(name, body, *damaged)}\nHEARTH"
 
 
 def _inside(triples: Iterable[tuple[str, str, str]], timeout: int, retries: int) -> str:

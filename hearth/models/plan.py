@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from hearth.models.names import name_key
+from hearth.settings.model_names import missing_models, name_key
 
 
 @dataclass(frozen=True)
@@ -20,17 +20,6 @@ class Task:
 
     model: str
     what: Literal["pull", "update", "repair", "check"]
-
-
-def missing_models(wanted: Iterable[str], present: Iterable[str]) -> list[str]:
-    """The wanted models that are not present, each once, in order."""
-    keys = {name_key(name) for name in present}
-    missing = []
-    for model in wanted:
-        if name_key(model) not in keys:
-            missing.append(model)
-            keys.add(name_key(model))
-    return missing
 
 
 def plan_pulls(

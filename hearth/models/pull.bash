@@ -101,6 +101,7 @@ classify_error() {
           [[ $text =~ [a-z]\ /[^:]*:\ [^:]*$ ]] && why=store
           ;;
         *'lookup '*': no such host' | *'lookup '*': server misbehaving') why=dns ;;
+        *'tls handshake timeout') why=handshake ;;
         *'dial tcp'* | *'max retries exceeded'*) ;;
         *'digest mismatch'* | *'size mismatch'*) why=damaged ;;
         *'requires a newer version of ollama'*) why=old ;;
@@ -115,7 +116,7 @@ classify_error() {
       ;;
   esac
   case $why in
-    '' | limited | down | dns | damaged) return 1 ;;
+    '' | limited | down | dns | handshake | damaged) return 1 ;;
     *) return 2 ;;
   esac
 }
@@ -144,6 +145,7 @@ advise() {
     limited) what=": the registry limits the rate of pulls. Deploy again later; $kept." ;;
     down) what=": the registry is temporarily unavailable. Deploy again later; $kept." ;;
     dns) what=": the name $server could not be resolved. Check that name and the host's DNS, then deploy again; $kept." ;;
+    handshake) what=": the TLS handshake with $server timed out. Large packets may get lost on the way (VPN, PPPoE): if the host's interface to the internet has an MTU below 1500, set docker_mtu to it, else try docker_mtu = 1400; $kept." ;;
     damaged) what=": the download does not match its checksum. Deploy again later; if that does not help, something on the way changes it, or the registry's copy is damaged." ;;
     ollama) what=": Ollama does not respond. See its log (sudo docker logs hearth-ollama), then deploy again; $kept." ;;
     *) what=". Check the name (ollama_models) and the host's internet access, then deploy again; $kept." ;;
@@ -362,6 +364,8 @@ while (($# > 2)); do
   fi
   pull_with_retries || failed+=("$model")
 done
+# The health check loads the models of ollama_preload again: this one may be among them.
+rm -f /tmp/hearth-preload
 # The pull must be on disk before it counts as done.
 sync -f "$store" 2>/dev/null || sync
 if ((${#failed[@]} > 0)); then

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from hearth.models.names import name_key
-from hearth.models.plan import missing_models
+from hearth.settings.model_names import missing_models, name_key
 
 Version = tuple[int, ...]
 

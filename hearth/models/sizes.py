@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hearth.models.names import name_key
+from hearth.settings.model_names import name_key
 
 GB = 10**9
 # Sizes in GB of models in Ollama's library (docs/versions.md has the sources).

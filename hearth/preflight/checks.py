@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-from hearth.docker.packages import docker_source
+from hearth.docker.daemon_keys import daemon_obstacles, daemon_warnings
+from hearth.docker.packages import DOCKER_CE, docker_source
 from hearth.host.platform import identify, untested
 from hearth.models.disk import disk_obstacles, kind_obstacles
-from hearth.models.plan import missing_models
 from hearth.models.required_ollama import version_obstacles
 from hearth.models.sizes import GB, download_size
-from hearth.paths import DOCKER_DIR
+from hearth.paths import CONTAINERD_DIR, DOCKER_DIR
 from hearth.preflight.existing_services import existing_service_notes, existing_service_obstacles
 from hearth.preflight.facts import HostFactsState
 from hearth.preflight.image_releases import image_warnings, known_releases
 from hearth.preflight.lxc import container_notes, container_obstacles
+from hearth.preflight.machine import machine_obstacles, machine_warnings
 from hearth.preflight.memory import memory_obstacles, memory_warnings
 from hearth.preflight.raspberry_pi import board_warnings, userland_obstacles
 from hearth.settings.model import Settings
+from hearth.settings.model_names import missing_models
 
 # Seconds. A wrong time zone is not a wrong clock, and certificates and package lists are valid for days.
 CLOCK_TOLERANCE = 86400
@@ -27,17 +29,40 @@ ALMOST_FULL = 2.0
 
 def paths_to_check(settings: Settings) -> tuple[str, ...]:
     """Paths whose file systems need free space."""
-    return (DOCKER_DIR, settings.ollama_models_dir) if settings.ollama_models_dir else (DOCKER_DIR,)
+    models = (settings.ollama_models_dir,) if settings.ollama_models_dir else ()
+    return (DOCKER_DIR, CONTAINERD_DIR, *models)
+
+
+def images_dir(settings: Settings, host: HostFactsState) -> str:
+    """Where the images are, or will be: DOCKER_DIR for Docker's data-root, CONTAINERD_DIR for containerd's root."""
+    if host.image_store:
+        return CONTAINERD_DIR if host.image_store == "containerd" else DOCKER_DIR
+    features = host.daemon.get("features")
+    chosen = features.get("containerd-snapshotter") if isinstance(features, dict) else None
+    if isinstance(chosen, bool):
+        return CONTAINERD_DIR if chosen else DOCKER_DIR
+    # An engine that is down, or that uses one of Docker's own storage drivers in any case.
+    if DOCKER_DIR in host.existing or host.daemon.get("storage-driver") or host.daemon.get("userns-remap"):
+        return DOCKER_DIR
+    try:
+        platform = identify(host.os_release, host.architecture)
+        source = docker_source(platform, settings.docker_source, settings.docker_apt_url)
+    except ValueError:
+        return DOCKER_DIR  # reported as a failure
+    # Docker's own packages are version 29 or later, whose new installations use containerd's image store.
+    return CONTAINERD_DIR if set(DOCKER_CE) & set(source.packages) else DOCKER_DIR
 
 
 def find_obstacles(settings: Settings, host: HostFactsState) -> list[str]:
     """All preflight failures, one sentence each with the fix; empty if there is none."""
     return [
-        *container_obstacles(host.container_host, bool(host.published)),
+        *container_obstacles(host.container_host, bool(host.published), images_dir(settings, host)),
+        *machine_obstacles(host.machine, host.hardware),
         *_platform(settings, host),
+        *daemon_obstacles(host.daemon, settings, host.kernel),
         *_ports(settings, host),
         *_models_dir(settings, host),
-        *version_obstacles(settings.ollama_models, host.models, settings.ollama_model_registry, settings.ollama_image),
+        *version_obstacles(settings.pulled_models, host.models, settings.ollama_model_registry, settings.ollama_image),
         *_disk(settings, host),
         *memory_obstacles(settings, host.hardware),
     ]
@@ -55,7 +80,13 @@ def find_notes(settings: Settings, host: HostFactsState) -> list[str]:
 
 def find_warnings(settings: Settings, host: HostFactsState) -> list[str]:
     """Preflight warnings, a sentence each."""
-    return [*_untested(host), *memory_warnings(settings, host.hardware)]
+    return [
+        *_untested(host),
+        *daemon_warnings(host.daemon),
+        *machine_warnings(host.machine, host.hardware, settings.docker_mtu),
+        *memory_warnings(settings, host.hardware),
+        *_open_metrics(settings),
+    ]
 
 
 def find_upkeep_warnings(settings: Settings, host: HostFactsState, today: date) -> list[str]:
@@ -74,6 +105,15 @@ def _filling_disks(settings: Settings, host: HostFactsState) -> list[str]:
         "Free up space: `ollama_prune_models = True` removes models that are not listed"
         for mount, bytes_ in free.items()
         if bytes_ < ALMOST_FULL * GB
+    ]
+
+
+def _open_metrics(settings: Settings) -> list[str]:
+    if settings.metrics_access != "anyone":
+        return []
+    return [
+        f'metrics_access = "anyone": whoever reaches port {settings.proxy_port} can read the names or addresses of all '
+        'callers at /metrics; use "api_keys" or "networks" unless you trust everyone there'
     ]
 
 
@@ -126,21 +166,28 @@ def _ports(settings: Settings, host: HostFactsState) -> list[str]:
     for address, port in sorted(settings.published_ports):
         if port in host.published:
             continue  # held by Hearth's own containers
+        # Docker first: without its proxy program ("userland-proxy": false), the engine itself holds the port, or no
+        # listener exists.
+        container = host.existing_services.container_on(address, port)
         holder = next((one for one in host.listeners if one.collides(address, port)), None)
-        if holder is None or (holder.program == "docker-proxy" and not host.engine_answers):
+        is_dockers = holder is not None and holder.program in ("docker-proxy", "dockerd")
+        if not container and (holder is None or (is_dockers and not host.engine_answers)):
             continue  # free, or a container's: only a running engine can report whose
-        who = f"{holder.program} (process {holder.pid})" if holder.program else "another program"
-        if holder.program == "ollama":
+        if container:
+            who = f"the container {container}"
+            fix = "remove it, or set another port" + host.existing_services.takeover_hint(container)
+        elif is_dockers:
+            who = "a container"
+            fix = "`sudo docker ps` on the host shows which container; remove it, or set another port"
+        elif holder is not None and holder.program == "ollama":
+            who = f"ollama (process {holder.pid})"
             fix = (
                 "this is a natively installed Ollama; stop it with "
                 "`sudo systemctl disable --now ollama`, or set ollama_publish to another port"
                 + host.existing_services.models_hint(settings.ollama_models_dir)
             )
-        elif holder.program == "docker-proxy" and (container := host.existing_services.container_on_port(port)):
-            fix = f"this is the container {container}; remove it, or set another port"
-        elif holder.program == "docker-proxy":
-            fix = "`sudo docker ps` on the host shows which container; remove it, or set another port"
         else:
+            who = f"{holder.program} (process {holder.pid})" if holder and holder.program else "another program"
             fix = "stop it, or set another port"
         setting = names.get(port, f"ollama_publish = {settings.ollama_publish!r}")
         obstacles.append(f"{setting}: the port is held by {who}; {fix}")
@@ -152,7 +199,7 @@ def _models_dir(settings: Settings, host: HostFactsState) -> list[str]:
     if not directory:
         return []
     obstacles = disk_obstacles(directory, host.not_mounted, host.models_disk, host.recorded_disk)
-    missing = missing_models(settings.ollama_models, host.models)
+    missing = missing_models(settings.pulled_models, host.models)
     sizes = {model: download_size(model, settings.ollama_model_sizes_gb) for model in missing}
     obstacles += kind_obstacles(directory, host.models_file_system, sizes)
     if obstacles or directory in host.existing:
@@ -169,11 +216,11 @@ def _disk(settings: Settings, host: HostFactsState) -> list[str]:
     free: dict[str, int] = {}
     for path in paths_to_check(settings):
         free[host.file_system.get(path, path)] = host.free_bytes.get(path, 0)
-    docker = host.file_system.get(DOCKER_DIR, DOCKER_DIR)
+    images, docker = (host.file_system.get(one, one) for one in (images_dir(settings, host), DOCKER_DIR))
     models = host.file_system.get(settings.ollama_models_dir, docker)
     if not {settings.ollama_image, settings.proxy_image} <= host.images:
-        needed.setdefault(docker, []).append(("images", settings.docker_images_gb))
-    for model in missing_models(settings.ollama_models, host.models):
+        needed.setdefault(images, []).append(("images", settings.docker_images_gb))
+    for model in missing_models(settings.pulled_models, host.models):
         size = download_size(model, settings.ollama_model_sizes_gb)
         needed.setdefault(models, []).append((model, size))
     obstacles = []

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 
 from hearth.docker.daemon_json import parse_config
 from hearth.docker.packages import DOCKER_CE, OLDEST_ENGINE, DockerSource, is_too_old
-from hearth.host.ports import Listener, parse_published
-from hearth.models.names import name_from_manifest
+from hearth.host.ports import Listener, overlap, parse_published
 from hearth.paths import DAEMON_JSON, PROJECT
 from hearth.runtime.sections import Sections
 from hearth.settings.model import Settings
+from hearth.settings.model_names import name_from_manifest
 
-# For `docker ps --format`, parsed by parse_containers; quoted for the shell.
-CONTAINERS_FORMAT = """'{{.Label "com.docker.compose.project"}}|{{.Names}}|{{.Ports}}'"""
+# For `docker ps --format`, parsed by parse_containers; quoted for the shell. The label is last: it may be any text.
+CONTAINERS_FORMAT = """'{{.Names}}|{{.Ports}}|{{.Label "com.docker.compose.project"}}'"""
 # Programs that every host has; the notes omit them.
-_USUAL = ("sshd", "systemd", "systemd-resolve", "systemd-resolved", "docker-proxy", "dhclient", "rpcbind")
+_USUAL = ("sshd", "systemd", "systemd-resolve", "systemd-resolved", "docker-proxy", "dockerd", "dhclient", "rpcbind")
 
 
 @dataclass(frozen=True)
@@ -24,56 +24,79 @@ class ExistingServices:
     """Services on a host besides Hearth.
 
     Attributes:
-        containers: names of running containers that are not Hearth's → the host ports that they publish.
+        containers: names of running containers that are not Hearth's → the addresses and TCP ports of
+            the host that they publish.
         daemon: the user's settings in daemon.json; empty after Hearth's first deploy, which adds its own.
         packages: of `docker.io`, `docker-ce` and `podman-docker`, those installed.
         compose: Docker's Compose plugin is installed.
         engine: version of the running Docker engine; "" if there is none.
         marks: `ufw` (active), `swarm`, `snap` (Docker as a snap), `service` (an ollama.service runs).
-        stores: directories of natively installed Ollamas → the models in them.
+        stores: directories of other Ollamas, installed natively or in containers → the models in them.
+        ollamas: containers with an Ollama → the directory of its models on the host.
+        running: those of them that run.
     """
 
-    containers: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    containers: Mapping[str, frozenset[tuple[str, int]]] = field(default_factory=dict)
     daemon: Mapping[str, object] = field(default_factory=dict)
     packages: frozenset[str] = frozenset()
     compose: bool = False
     engine: str = ""
     marks: frozenset[str] = frozenset()
     stores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ollamas: Mapping[str, str] = field(default_factory=dict)
+    running: frozenset[str] = frozenset()
 
-    def container_on_port(self, port: int) -> str:
-        """The container that publishes a host port; "" if none does or it is unknown."""
-        return next((name for name, ports in self.containers.items() if port in ports), "")
+    def container_on(self, address: str, port: int) -> str:
+        """The container that publishes a port of the host; "" if none does or it is unknown."""
+        holds = (
+            name
+            for name, published in self.containers.items()
+            if any(port == other and overlap(address, its) for its, other in published)
+        )
+        return next(holds, "")
+
+    def takeover_hint(self, container: str) -> str:
+        """The end of a sentence about a container in Hearth's way: how to keep using its models; "" if it has none."""
+        if not self.ollamas:
+            return ""
+        store = self.ollamas.get(container, "")
+        models = (
+            f". To keep using its models ({_some(self.stores[store])}): ollama_models_dir = {store!r}"
+            if store in self.stores
+            else ""
+        )
+        return f"{models}. The steps, also for undoing it: docs/takeover.md"
 
     def models_hint(self, models_dir: str) -> str:
         """The end of a sentence about a natively installed Ollama: how to keep using its models."""
-        stores = [store for store in self.stores if store != models_dir]
+        stores = [store for store in self.stores if store != models_dir and store not in self.ollamas.values()]
         return "".join(
             f". To keep using its models ({_some(self.stores[one])}): ollama_models_dir = {one!r}" for one in stores
         )
 
 
-def parse_containers(lines: Iterable[str]) -> tuple[frozenset[int], dict[str, frozenset[int]]]:
-    """Published ports of Hearth's containers, and of others by name, from lines of `project|name|ports`."""
+def parse_containers(lines: Iterable[str]) -> tuple[frozenset[int], dict[str, frozenset[tuple[str, int]]]]:
+    """Published ports of Hearth's containers, and of others by name, from lines of `name|ports|project`."""
     ours: set[int] = set()
-    others: dict[str, frozenset[int]] = {}
+    others: dict[str, frozenset[tuple[str, int]]] = {}
     for line in lines:
-        project, _, rest = line.partition("|")
-        name, _, ports = rest.partition("|")
+        name, ports, project, *_ = [*line.split("|", 2), "", ""]
         if project == PROJECT:
-            ours |= parse_published(ports)
-        elif name:
+            ours |= {port for _, port in parse_published(ports)}
+        elif line.count("|") > 1:  # else the next line of a label
             others[name] = parse_published(ports)
     return frozenset(ours), others
 
 
-def parse_existing_services(sections: Sections, containers: Mapping[str, frozenset[int]]) -> ExistingServices:
+def parse_existing_services(
+    sections: Sections, containers: Mapping[str, frozenset[tuple[str, int]]]
+) -> ExistingServices:
     """Parse the sections of `existing_services_probe.sh`; without them, only the containers are known."""
-    lines = [line.split() for line in sections.get("existing_services", [])]
+    lines = [line.split() for line in sections.get("existing_services", []) if line.strip()]
     stores: dict[str, list[str]] = {}
-    for one in lines:
-        if one[:1] == ["model"] and len(one) == 3:
-            stores.setdefault(one[1], []).append(name_from_manifest(one[2]))
+    for line in sections.get("stores", []):
+        manifest, _, store = line.partition(" ")  # a home directory's name may contain spaces
+        stores.setdefault(store, []).append(name_from_manifest(manifest))
     try:
         daemon = parse_config("\n".join(sections.get("daemon", [])), DAEMON_JSON)
     except ValueError:
@@ -87,6 +110,8 @@ def parse_existing_services(sections: Sections, containers: Mapping[str, frozens
         engine=next((one[1] for one in lines if one[0] == "engine" and len(one) == 2), ""),
         marks=marks - {"compose"},
         stores={store: tuple(sorted(models)) for store, models in stores.items()},
+        ollamas={one[1]: " ".join(one[3:]) for one in lines if one[0] == "container" and len(one) > 3},
+        running=frozenset(one[1] for one in lines if one[0] == "container" and len(one) > 3 and one[2] == "running"),
     )
 
 
@@ -135,6 +160,12 @@ def existing_service_obstacles(
             f"{native.pid}) is still running, and two in one directory delete each other's half-pulled models; "
             "run `sudo systemctl disable --now ollama` (its models stay)"
         )
+    obstacles += [
+        f"ollama_models_dir = {models_dir!r}: the container {name} is still running with these models, and two Ollamas "
+        "in one directory delete each other's half-pulled models; stop it (docs/takeover.md; its models stay)"
+        for name in sorted(host.running)
+        if host.ollamas[name] == models_dir
+    ]
     return obstacles
 
 
@@ -183,12 +214,15 @@ def existing_service_notes(
     if programs:
         what = ", ".join(f"{name} on {', '.join(map(str, sorted(ports)))}" for name, ports in sorted(programs.items()))
         notes.append(f"programs that listen on the network, which are not touched: {what}")
-    notes += [
-        f"a natively installed Ollama has models in {store} ({_some(models)}): ollama_models_dir = {store!r} uses "
-        "them without another download"
-        for store, models in host.stores.items()
-        if store != models_dir
-    ]
+    containers = {store: name for name, store in host.ollamas.items()}
+    for store, models in host.stores.items():
+        if store == models_dir:
+            continue
+        kept = f"in {store} ({_some(models)}): ollama_models_dir = {store!r} uses them without another download"
+        if store in containers:
+            notes.append(f"the container {containers[store]} has models {kept} (docs/takeover.md)")
+        else:
+            notes.append(f"a natively installed Ollama has models {kept}")
     if "service" in host.marks:
         notes.append("ollama.service, which runs in addition to Hearth's Ollama and needs its own memory")
     return notes

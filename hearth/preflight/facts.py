@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from typing_extensions import override
 
+from hearth.docker.daemon_json import parse_config
 from hearth.firewall.rules import FIREWALL_TRACES
 from hearth.host.hardware import HARDWARE_SCRIPT, Hardware, parse_hardware
 from hearth.host.ports import Listener, parse_listeners
+from hearth.metrics.rules import METRICS_TRACES
 from hearth.models.disk import (
     FINDMNT,
     ModelDisk,
@@ -20,8 +23,15 @@ from hearth.models.disk import (
     parse_mount_points,
     parse_record,
 )
-from hearth.models.names import name_from_manifest
-from hearth.paths import DAEMON_JSON, DOCKER_DIR, IMAGES_LOCK, MODELS_DISK, MODELS_VOLUME
+from hearth.paths import (
+    CONTAINERD_DIR,
+    DAEMON_JSON,
+    DOCKER_DIR,
+    IMAGES_LOCK,
+    LOCAL_NAME_RECORD,
+    MODELS_DISK,
+    MODELS_VOLUME,
+)
 from hearth.preflight.existing_services import (
     CONTAINERS_FORMAT,
     ExistingServices,
@@ -29,8 +39,10 @@ from hearth.preflight.existing_services import (
     parse_existing_services,
 )
 from hearth.preflight.lxc import ContainerHost, parse_container_host
+from hearth.preflight.machine import Machine, parse_machine
 from hearth.runtime.sections import parse_assignments, parse_sections
 from hearth.runtime.state_fact import StateFact
+from hearth.settings.model_names import FIND_MANIFESTS, name_from_manifest
 
 
 def _script(name: str) -> str:
@@ -40,6 +52,8 @@ def _script(name: str) -> str:
 
 
 _LXC_PROBE, _EXISTING_SERVICES_PROBE = _script("lxc_probe.sh"), _script("existing_services_probe.sh")
+_MACHINE_PROBE = _script("machine_probe.sh")
+_IMAGE_STORE_PROBE = _script("image_store_probe.sh").rstrip()
 
 
 @dataclass(frozen=True)
@@ -50,7 +64,7 @@ class HostFactsState:
         os_release: `/etc/os-release` as names to values.
         architecture: dpkg's name (`arm64`).
         free_bytes: checked path → free bytes on its file system (that of its nearest existing parent). The path
-            `/var/lib/docker` means Docker's data-root.
+            `/var/lib/docker` means Docker's data-root, `/var/lib/containerd` its containerd's root.
         file_system: checked path → the file system's mount point.
         existing: the checked paths that exist.
         listeners: listening TCP sockets, with their programs.
@@ -64,9 +78,15 @@ class HostFactsState:
         recorded_disk: the file system that an earlier deploy stored models on.
         clock: the host's time, in seconds since 1970.
         firewall: traces of Hearth's firewall exist.
+        metrics: traces of the metrics' service exist.
+        local_name: Hearth installed what announces the host's name.
         container_host: facts of the container, if the host is one.
         existing_services: services besides Hearth.
         hardware: hardware, memory and kernel.
+        machine: systemd, disk, instructions and the interface to the internet.
+        daemon: the content of daemon.json; empty if it is invalid.
+        kernel: `forwards` (IPv4 packets), `selinux`.
+        image_store: of the running engine: `containerd`, or `docker` for its own; "" if none runs.
     """
 
     os_release: dict[str, str] = field(default_factory=dict)
@@ -85,9 +105,15 @@ class HostFactsState:
     recorded_disk: ModelDisk | None = None
     clock: int = 0
     firewall: bool = False
+    metrics: bool = False
+    local_name: bool = False
     container_host: ContainerHost = field(default_factory=ContainerHost)
     existing_services: ExistingServices = field(default_factory=ExistingServices)
     hardware: Hardware = field(default_factory=Hardware)
+    machine: Machine = field(default_factory=Machine)
+    daemon: Mapping[str, Any] = field(default_factory=dict)
+    kernel: frozenset[str] = frozenset()
+    image_store: str = ""
 
 
 class HostFacts(StateFact[HostFactsState]):
@@ -95,16 +121,17 @@ class HostFacts(StateFact[HostFactsState]):
 
     @override
     def command(self, paths: tuple[str, ...], models_dir: str) -> str:
-        # Read from the file: the engine may be down, and asking Docker takes longer on a slow host.
+        # From the file, for an engine that is down; then from the engine, which knows its defaults and userns-remap.
         root = (
             f'root=$(sed -n \'s/.*"data-root" *: *"\\([^"]*\\)".*/\\1/p\' {DAEMON_JSON} 2>/dev/null | head -n 1); '
-            f"root=${{root:-{DOCKER_DIR}}}"
+            f"root=${{root:-{DOCKER_DIR}}}; images={CONTAINERD_DIR}; {_IMAGE_STORE_PROBE}"
         )
         store = f"{models_dir or f'$root/volumes/{MODELS_VOLUME}/_data'}/models/manifests"
         disk = (
-            f's="$p"; [ "$s" != {DOCKER_DIR} ] || s="$root"; '
+            f's="$p"; [ "$s" != {DOCKER_DIR} ] || s="$root"; [ "$s" != {CONTAINERD_DIR} ] || s="$images"; '
             'e="$s"; while [ ! -e "$e" ]; do e=$(dirname "$e"); done; [ "$e" = "$s" ] && x=yes || x=no; '
-            'df -Pk "$e" | awk -v p="$p" -v x=$x \'NR==2 {print p, x, $4, $6}\''
+            'df -k --output=avail,target "$e" | '
+            '{ read -r _ && read -r free mount && echo "$p $x $free $mount"; }'
         )
         # After the disk section, which triggers automounts.
         mounts = [
@@ -124,11 +151,18 @@ class HostFacts(StateFact[HostFactsState]):
                 "echo @@listeners; ss -H -ltnp 2>/dev/null",
                 "echo @@containers; command -v docker >/dev/null && timeout 40 docker ps "
                 f"--format {CONTAINERS_FORMAT} 2>/dev/null && echo @@answers",
+                'echo @@image_store; echo "$image_store"',
+                f"echo @@engine_config; cat {DAEMON_JSON} 2>/dev/null; echo",
+                'echo @@traits; [ "$(cat /proc/sys/net/ipv4/ip_forward)" != 1 ] || echo forwards; '
+                "[ ! -e /sys/fs/selinux/enforce ] || echo selinux",
                 f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",
+                f"echo @@local_name; ls {LOCAL_NAME_RECORD} 2>/dev/null",
                 f"echo @@firewall; {FIREWALL_TRACES}",
+                f"echo @@metrics; {METRICS_TRACES}",
                 HARDWARE_SCRIPT,
-                f"echo @@models; cd \"{store}\" 2>/dev/null && find . -type f -printf '%P\\n'",
+                f'echo @@models; cd "{store}" 2>/dev/null && {FIND_MANIFESTS}',
                 *(mounts if models_dir else []),
+                _MACHINE_PROBE,
                 _LXC_PROBE,
                 f"[ -e {IMAGES_LOCK} ] || {{\n{_EXISTING_SERVICES_PROBE}\n}}",
                 "true",
@@ -138,7 +172,9 @@ class HostFacts(StateFact[HostFactsState]):
     @override
     def process(self, output: Iterable[str]) -> HostFactsState:
         sections = parse_sections(output)
-        disk = [line.split() for line in sections["disk"]]
+        # The mount point is last, since it may contain spaces.
+        disk = [line.split(maxsplit=3) for line in sections["disk"]]
+        container_host = parse_container_host(sections.get("container", []))
         published, others = parse_containers(sections["containers"])
         models_disk = parse_findmnt(sections.get("models_disk", []))
         return HostFactsState(
@@ -164,7 +200,20 @@ class HostFacts(StateFact[HostFactsState]):
             recorded_disk=parse_record(sections.get("recorded_disk", [])),
             clock=int(sections["clock"][0]),
             firewall=bool(sections.get("firewall")),
-            container_host=parse_container_host(sections.get("container", [])),
+            metrics=bool(sections.get("metrics")),
+            local_name=bool(sections.get("local_name")),
+            container_host=container_host,
             existing_services=parse_existing_services(sections, others),
             hardware=parse_hardware(sections),
+            machine=parse_machine(sections.get("machine", []), bool(container_host.kind)),
+            daemon=_parse_daemon(sections.get("engine_config", [])),
+            kernel=frozenset(sections.get("traits", [])),
+            image_store="".join(sections.get("image_store", [])).strip(),
         )
+
+
+def _parse_daemon(lines: Iterable[str]) -> dict[str, Any]:
+    try:
+        return parse_config("\n".join(lines), DAEMON_JSON)
+    except ValueError:
+        return {}  # the operation that merges it reports the error

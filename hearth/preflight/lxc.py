@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from hearth.paths import CONTAINERD_DIR, DOCKER_DIR
+
 # File systems on which Docker does not use overlay2, by their names in `stat -f` (moby, overlay2.Init).
 _WITHOUT_OVERLAY2 = ("aufs", "ecryptfs", "nfs", "overlayfs", "zfs")
 _ALL_IDS = 2**32 - 1
@@ -32,6 +34,7 @@ class ContainerHost:
         sysctl: errno of opening a sysctl as runc does; 0 for none.
         storage: file system of /var/lib/docker, from `stat -f`; "" if an engine is installed.
         overlay: error of `mount` for an overlay on it; "" if it succeeded.
+        images_storage, images_overlay: the same of /var/lib/containerd.
     """
 
     kind: str = ""
@@ -42,6 +45,8 @@ class ContainerHost:
     sysctl: int = 0
     storage: str = ""
     overlay: str = ""
+    images_storage: str = ""
+    images_overlay: str = ""
 
     @property
     def is_lxc(self) -> bool:
@@ -54,7 +59,7 @@ def parse_container_host(lines: Iterable[str]) -> ContainerHost:
     if not found.get("kind"):
         return ContainerHost()
     uids = [int(number) for number in found.get("uids", "").split()]
-    errors = {name: found.get(name, "") for name in ("proc", "overlay")}
+    errors = {name: found.get(name, "") for name in ("proc", "overlay", "images_overlay")}
     refused = {name: words if _REFUSED.search(words) else "" for name, words in errors.items()}
     return ContainerHost(
         kind=found["kind"],
@@ -65,14 +70,17 @@ def parse_container_host(lines: Iterable[str]) -> ContainerHost:
         sysctl=int(found.get("sysctl", 0)),
         storage=found.get("storage", ""),
         overlay=refused["overlay"],
+        images_storage=found.get("images_storage", ""),
+        images_overlay=refused["images_overlay"],
     )
 
 
-def container_obstacles(host: ContainerHost, is_running: bool) -> list[str]:
+def container_obstacles(host: ContainerHost, is_running: bool, images: str = DOCKER_DIR) -> list[str]:
     """Reasons why Docker can't run containers in this one: a sentence each, with the setting to change.
 
     Args:
         is_running: Hearth's containers run there, so Docker works with its current runc despite these results.
+        images: where Docker will store images: DOCKER_DIR or CONTAINERD_DIR.
     """
     obstacles = []
     if host.proc and not is_running:
@@ -82,8 +90,14 @@ def container_obstacles(host: ContainerHost, is_running: bool) -> list[str]:
         )
     elif host.sysctl == errno.EACCES and not is_running:
         obstacles.append(_apparmor(host))
-    if host.storage in _WITHOUT_OVERLAY2 or host.overlay:
-        obstacles.append(_storage(host))
+    if images == CONTAINERD_DIR:
+        # containerd has no list of file systems: it mounts an overlay, too.
+        if host.images_overlay:
+            obstacles.append(_storage(host, images, f"{host.images_storage}; {host.images_overlay}"))
+    elif host.storage in _WITHOUT_OVERLAY2:
+        obstacles.append(_storage(host, images, host.storage))
+    elif host.overlay:
+        obstacles.append(_storage(host, images, f"{host.storage}; {host.overlay}"))
     return obstacles
 
 
@@ -113,16 +127,15 @@ def _apparmor(host: ContainerHost) -> str:
     )
 
 
-def _storage(host: ContainerHost) -> str:
-    reason = host.storage if host.storage in _WITHOUT_OVERLAY2 else f"{host.storage}; {host.overlay}"
+def _storage(host: ContainerHost, images: str, reason: str) -> str:
     fix = (
         f"Give Docker its own volume on a storage with ext4 or xfs (LVM, or a directory) {_NODE}: "
-        "`pct set ID -mp0 STORAGE:32,mp=/var/lib/docker`, then `pct reboot ID`"
+        f"`pct set ID -mp0 STORAGE:32,mp={images}`, then `pct reboot ID`"
         if host.is_lxc
-        else "Put /var/lib/docker on ext4 or xfs"
+        else f"Put {images} on ext4 or xfs"
     )
     return (
-        f"Docker's overlay2 storage does not work on the file system of /var/lib/docker ({reason}), and without it "
+        f"Docker's overlay storage does not work on the file system of {images} ({reason}), and without it "
         f"every image layer is a full copy. {fix}"
     )
 

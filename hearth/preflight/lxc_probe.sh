@@ -25,15 +25,18 @@ if [ -n "$container" ] && [ "$container" != none ]; then
   ' 2>/dev/null
   # An installed Docker has already chosen its storage driver.
   if ! command -v dockerd >/dev/null; then
-    at=/var/lib/docker
-    while [ ! -e "$at" ]; do at=$(dirname "$at"); done
-    echo "storage $(stat -f -c %T "$at")"
-    if made=$(mktemp -d "$at/.hearth-XXXXXX" 2>/dev/null); then
-      mkdir "$made/lower" "$made/upper" "$made/work" "$made/merged"
-      layers="lowerdir=$made/lower,upperdir=$made/upper,workdir=$made/work"
-      said=$(LC_ALL=C unshare --mount mount -t overlay -o "$layers" overlay "$made/merged" 2>&1) && said=ok
-      echo "overlay $(echo "$said" | head -n 1)"
-      rm -rf "$made"
-    fi
+    # Its images are in one of these.
+    for part in /var/lib/docker: /var/lib/containerd:images_; do
+      at=${part%:*} part=${part#*:}
+      while [ ! -e "$at" ]; do at=$(dirname "$at"); done
+      echo "${part}storage $(stat -f -c %T "$at")"
+      if made=$(mktemp -d "$at/.hearth-XXXXXX" 2>/dev/null); then
+        mkdir "$made/lower" "$made/upper" "$made/work" "$made/merged"
+        layers="lowerdir=$made/lower,upperdir=$made/upper,workdir=$made/work"
+        said=$(LC_ALL=C unshare --mount mount -t overlay -o "$layers" overlay "$made/merged" 2>&1) && said=ok
+        echo "${part}overlay $(echo "$said" | head -n 1)"
+        rm -rf "$made"
+      fi
+    done
   fi
 fi

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from hearth.host.hardware import Hardware
 from hearth.models.required_ollama import needs_newer
 from hearth.models.sizes import COMMON, GB, Need, least_need, likely_need
+from hearth.runtime.text import join_words
 from hearth.settings.model import Settings
+from hearth.settings.model_names import name_key
 from hearth.settings.types import size_in_bytes
 
 # GB. Ollama's server and its runner, without a model: 0.07 measured (0.17.4, amd64).
@@ -55,9 +57,15 @@ def available_memory(settings: Settings, hardware: Hardware) -> AvailableMemory:
 def memory_obstacles(settings: Settings, hardware: Hardware) -> list[str]:
     """A sentence for each model that can't run here, with the calculation and a model that can."""
     return [
-        f"ollama_models: {model} can't run here: it needs at least {total:.1f} GB ({parts}), and {_has(room)}; "
-        f'{_instead(settings, room)}. If the estimate is wrong, set ollama_model_sizes_gb = {{"{model}": …}}'
+        f"{_setting_of(model, settings)}: {model} can't run here: it needs at least {total:.1f} GB ({parts}), and "
+        f"{_has(room)}; {_instead(settings, room)}. If the estimate is wrong, "
+        f'set ollama_model_sizes_gb = {{"{_weights(model, settings)}": …}}'
         for model, total, parts, room in _needs(settings, hardware, least_need, SYSTEM_MINIMUM)
+        if total > room.memory + room.swap
+    ] + [
+        f"ollama_preload: {join_words(models)} can't be in memory together: they need at least {total:.1f} GB "
+        f"({parts}), and {_has(room)}; list fewer or smaller models, or use a shorter ollama_context_length"
+        for models, total, parts, room in _preloaded(settings, hardware, least_need, SYSTEM_MINIMUM)
         if total > room.memory + room.swap
     ]
 
@@ -68,6 +76,12 @@ def memory_warnings(settings: Settings, hardware: Hardware) -> list[str]:
         f"{model} may not fit in memory: it needs about {total:.1f} GB ({parts}), and {_has(room)}. The rest is paged "
         f"from disk on every token, or Ollama refuses the model; {_instead(settings, room)}{_swap_advice(hardware)}"
         for model, total, parts, room in _needs(settings, hardware, likely_need, SYSTEM_TYPICAL)
+        if total > room.memory
+    ] + [
+        f"ollama_preload: {join_words(models)} may not fit in memory together: they need about {total:.1f} GB "
+        f"({parts}), and {_has(room)}. Ollama then unloads one for another, or the rest is paged from disk; list fewer "
+        f"or smaller models{_swap_advice(hardware)}"
+        for models, total, parts, room in _preloaded(settings, hardware, likely_need, SYSTEM_TYPICAL)
         if total > room.memory
     ]
 
@@ -90,10 +104,51 @@ def _needs(
         return
     room = available_memory(settings, hardware)
     system = 0 if room.is_limited else system
-    for model in dict.fromkeys(settings.ollama_models):
-        if need := need_of(model, settings.ollama_model_sizes_gb, _tokens(settings)):
+    for name, model, tokens in _loads(settings):
+        if need := need_of(model, settings.ollama_model_sizes_gb, tokens):
             parts = f"model {need.model:.1f} + context {need.context:.1f} + Ollama {OLLAMA:.1f}"
-            yield model, need.sum + (OLLAMA + system), f"{parts} + system {system:.1f}" if system else parts, room
+            yield name, need.sum + (OLLAMA + system), f"{parts} + system {system:.1f}" if system else parts, room
+
+
+def _preloaded(
+    settings: Settings,
+    hardware: Hardware,
+    need_of: Callable[[str, Mapping[str, float], int], Need | None],
+    system: float,
+) -> Iterator[tuple[list[str], float, str, AvailableMemory]]:
+    """The preloaded models together, like `_needs`, if there are several of known size."""
+    if not hardware.memory:
+        return
+    room = available_memory(settings, hardware)
+    system = 0 if room.is_limited else system
+    loads = {name_key(name): (model, tokens) for name, model, tokens in _loads(settings)}
+    needs: dict[str, Need] = {}
+    for name in settings.ollama_preload:
+        model, tokens = loads[name_key(name)]
+        if need := need_of(model, settings.ollama_model_sizes_gb, tokens):
+            needs[name] = need
+    if len(needs) > 1:
+        parts = " + ".join(f"{name} {need.sum:.1f}" for name, need in needs.items())
+        parts += f" + Ollama {OLLAMA:.1f}" + (f" + system {system:.1f}" if system else "")
+        yield list(needs), sum(need.sum for need in needs.values()) + OLLAMA + system, parts, room
+
+
+def _loads(settings: Settings) -> Iterator[tuple[str, str, int]]:
+    """(name, model with its weights, tokens in all contexts) for each model that users may load."""
+    for model in dict.fromkeys(settings.ollama_models):
+        yield model, model, _tokens(settings)
+    for name, variant in settings.ollama_model_variants.items():
+        length = variant.parameters.get("num_ctx", settings.ollama_context_length)
+        yield name, variant.base, length * settings.ollama_num_parallel
+
+
+def _weights(name: str, settings: Settings) -> str:
+    variant = settings.ollama_model_variants.get(name)
+    return variant.base if variant else name
+
+
+def _setting_of(name: str, settings: Settings) -> str:
+    return "ollama_model_variants" if name in settings.ollama_model_variants else "ollama_models"
 
 
 def _tokens(settings: Settings) -> int:

@@ -93,6 +93,7 @@ def _script(calls: str, settings: Settings, paths: tuple[str, ...], by: str) -> 
         "patience": str(settings.docker_health_timeout),
         "prompt_patience": str(settings.proxy_timeout + 30),
         "keep": str(settings.releases_kept),
+        "preload": " ".join(settings.ollama_preload),
         "by": json.dumps(by)[1:-1],
         "paths": "\n".join(f"./{path}" for path in paths),
     }

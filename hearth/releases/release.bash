@@ -2,7 +2,7 @@
 # Releases on a host. hearth/releases/operations.py prepends variables, write_file.sh and compose_up.sh, and appends a
 # call.
 set -u
-: "${root:?}" "${httpd:?}" "${ollama:?}" "${conf:?}" "${patience:?}" "${prompt_patience:?}" "${keep:?}" "${by?}"
+: "${root:?}" "${httpd:?}" "${ollama:?}" "${conf:?}" "${patience:?}" "${prompt_patience:?}" "${keep:?}" "${by?}" "${preload?}"
 releases=$root/releases
 compose() { (cd "$root" && docker compose --progress plain --ansi never "$@"); }
 accepted() { cat "$releases/accepted" 2>/dev/null; }
@@ -70,7 +70,7 @@ install_release() { # release
   while read -r path; do [[ -e $tree/$path ]] || rm -f "$root/$path"; done <<<"$paths"
   while read -r path; do
     cmp -s "$tree/$path" "$root/$path" && continue
-    [[ $path != ./httpd/httpd.conf ]] || touch "$root/.reload-httpd" || return 1
+    [[ $path != ./httpd/* ]] || touch "$root/.reload-httpd" || return 1
     # Not `put`: the copy keeps the mode.
     mkdir -p "$(dirname "$root/$path")" && cp "$tree/$path" "$root/$path.new" && sync "$root/$path.new" &&
       mv -f "$root/$path.new" "$root/$path" || return 1
@@ -98,7 +98,8 @@ http() { # port, method, path, body; prints the response
   fi
   [[ $at == */* ]] || at=127.0.0.1/$at
   exec 3<>"/dev/tcp/$at" || return 1
-  printf '%s %s HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
+  # Without a browser's Accept, GET / returns Ollama's own text instead of the page.
+  printf '%s %s HTTP/1.0\r\nHost: localhost\r\nAccept: text/html, */*\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
     "$2" "$3" "${#4}" "$4" >&3
   while
     IFS= read -r -t "$prompt_patience" line <&3
@@ -127,6 +128,9 @@ first_with() { # "completion" or "embedding", models …
   return 1
 }
 
+# Have Ollama's health check load the models of ollama_preload again, since a test may have replaced one in memory.
+forget_preload() { [[ ! $preload ]] || docker exec "$ollama" rm -f /tmp/hearth-preload; }
+
 # Whether a test prompt through the proxy gets a complete response that is not empty.
 answers_prompt() { # port, path, body
   local response
@@ -139,6 +143,7 @@ answers_prompt() { # port, path, body
     echo "The test prompt to $2 got an empty response: ${response##*$'\n'}" >&2
     return 1
   fi
+  forget_preload
   echo 'The page loads, and a test prompt was answered through the proxy.'
 }
 
@@ -150,7 +155,21 @@ returns_embedding() { # model
     echo "$1 did not return an embedding: ${response%%$'\n'*} … ${response##*$'\n'}" >&2
     return 1
   fi
+  forget_preload
   echo "The page loads, and $1 returns embeddings. No model in ollama_models can chat, so there was no test prompt."
+}
+
+# Fails if Docker publishes the page for programs on this host only. A network keeps the default of daemon.json under which
+# it was created.
+check_published() {
+  local addresses
+  addresses=$(docker port "$httpd" 80/tcp 2>/dev/null)
+  if [[ $addresses ]] && ! grep -qvE '^(127\.|\[::1\])' <<<"$addresses"; then
+    echo "Docker publishes the page on ${addresses//$'\n'/ and } only, so no other machine can open it. The network" \
+      "hearth-front was created with that default (default-network-opts in daemon.json). Run \`cd $root && sudo docker" \
+      "compose down\` on the host, and deploy again." >&2
+    return 1
+  fi
 }
 
 # Whether a release works, tested like a browser: the page, and a test prompt through the proxy. Older releases were
@@ -162,6 +181,7 @@ works() { # port, path of a route for prompts ("" if there is none), its body fo
     echo "The chat page did not load: ${response%%$'\n'*}" >&2
     return 1
   fi
+  check_published || return 1
   read -ra models <<<"$4"
   if [[ ! $2 && ! $4 ]]; then
     echo 'The page loads. No test prompt: there is no model, or only the page has changed.'

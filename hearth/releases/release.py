@@ -107,7 +107,7 @@ class TrialPrompt:
 
 def trial_prompt(settings: Settings) -> TrialPrompt:
     """The test prompt for these settings."""
-    models = settings.ollama_models
+    models = settings.trial_models
     if not models:
         return TrialPrompt()
     # Enough tokens for a word after the start of a thinking model.

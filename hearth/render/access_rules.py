@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
-from hearth.settings.access import Access
+from hearth.paths import METRICS_PATH
+from hearth.settings.access import Access, parse_access
 from hearth.settings.model import Settings
-from hearth.settings.routes import Route
+from hearth.settings.routes import own_paths
 
 # The format of errors: Ollama's, OpenAI's (its client library shows no other), or a backend's.
 Form = Literal["ollama", "openai", "backend"]
@@ -21,20 +21,9 @@ def find_access_rules(settings: Settings) -> list[AccessRule]:
         return []
     paths: dict[tuple[Access, Form], list[str]] = {}
     for route in settings.routes:
-        form: Form = "backend" if not route.is_ollama else "openai" if route.to.startswith("/v1/") else "ollama"
+        form: Form = "backend" if not route.is_ollama else "openai" if route.uses_openai_format else "ollama"
         key = (settings.access_of(route), form)
-        paths.setdefault(key, []).append(_own_paths(route, settings.routes))
+        paths.setdefault(key, []).append(own_paths(route, settings.routes))
+    if settings.metrics_access:
+        paths.setdefault((parse_access(settings.metrics_access), "backend"), []).append(METRICS_PATH)
     return [(access, f"^(?:{'|'.join(patterns)})$", form) for (access, form), patterns in paths.items()]
-
-
-def _own_paths(route: Route, routes: tuple[Route, ...]) -> str:
-    """The paths of a route, without those of other routes below it."""
-    if not route.is_prefix or route.is_upload:
-        return route.pattern
-    below = [other for other in routes if other is not route and other.path.startswith(route.path)]
-    if not below:
-        return route.pattern
-    others = "|".join(
-        other.pattern.removeprefix(re.escape(route.path)) + ("" if other.is_prefix else "$") for other in below
-    )
-    return f"{re.escape(route.path)}(?!{others}).*"

@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from hearth.paths import METRICS_PUBLIC
 from hearth.render.templates import environment
 from hearth.settings.model import Settings
 from hearth.settings.origins import ollama_origins
@@ -25,8 +26,10 @@ def render_compose(settings: Settings) -> str:
             ollama_origins=ollama_origins(settings.allowed_origins),
             needs_host_gateway=settings.needs_host_gateway,
             uses_credentials=settings.uses_credentials,
-            uses_networks=any_access(settings, "networks"),
+            ipv4_only=settings.identifies_addresses,
             has_tls_files=settings.has_tls_files,
+            metrics_public=METRICS_PUBLIC,
+            preload=" ".join(settings.ollama_preload),
         )
     )
     document: Any = yaml.safe_load(text)

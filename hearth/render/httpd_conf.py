@@ -6,12 +6,13 @@ import re
 from itertools import groupby
 from typing import Any
 
+from hearth.paths import METRICS_PATH
 from hearth.render.access_rules import find_access_rules
 from hearth.render.compose import any_access
 from hearth.render.templates import environment
 from hearth.settings.model import Settings
 from hearth.settings.origins import httpd_pattern
-from hearth.settings.routes import Route
+from hearth.settings.routes import Route, own_paths
 from hearth.settings.types import size_in_bytes
 
 # In addition to those of in-flight responses: for queued requests, for slow clients (each holds a thread until
@@ -34,8 +35,16 @@ def render_httpd_conf(settings: Settings) -> str:
             host_pattern=_host_pattern(settings.host_names),
             routes=settings.routes,
             quick_routes=[route for route in settings.routes if route.is_quick],
-            route_pattern=path_pattern(tuple(route for route in settings.routes if route.is_ollama)),
+            # Those that take a slot of proxy_max_streams.
+            slot_pattern=path_pattern(
+                tuple(
+                    route for route in settings.routes if route.is_ollama and not (route.is_quick or route.is_upload)
+                ),
+                settings.routes,
+            ),
+            **_patterns(settings.routes),
             method_groups=_method_groups(settings.routes),
+            metrics_path=METRICS_PATH,
             **_access(settings),
         )
     )
@@ -46,6 +55,10 @@ def _access(settings: Settings) -> dict[str, Any]:
     routes = settings.routes
     guarded = tuple(route for route in routes if not route.is_ollama and settings.access_of(route).users)
     uploads = tuple(route for route in routes if route.is_upload)
+    patterns = [
+        *([path_pattern(guarded)] if guarded else []),
+        *([f"^{METRICS_PATH}$"] if settings.metrics_access else []),
+    ]
     return {
         "page_access": settings.page_access,
         "access_rules": find_access_rules(settings),
@@ -53,27 +66,64 @@ def _access(settings: Settings) -> dict[str, Any]:
         "has_users": any_access(settings, "users"),
         "has_api_keys": any_access(settings, "api_keys"),
         "uses_networks": any_access(settings, "networks"),
-        "user_backends": path_pattern(guarded) if guarded else "",
+        "user_backends": "|".join(patterns),
         "uploads": path_pattern(uploads) if uploads else "",
     }
 
 
 def _host_pattern(names: tuple[str, ...]) -> str:
     """A regular expression (PCRE) for the `Host` values that are served, without a port."""
-    declared = "".join(f"|{re.escape(name)}" for name in names)
-    return rf"(?:\d{{1,3}}(?:\.\d{{1,3}}){{3}}|\[[0-9a-f:.]+\]|localhost|[a-z0-9-]+(?:\.local)?{declared})"
+    # A name with a dot may also have one at its end. Nobody can register names in .internal, which container engines
+    # and virtual machines use for the host (host.docker.internal).
+    dotted = "|".join((r"[a-z0-9_-]+\.local", r"(?:[a-z0-9_-]+\.)+internal", *(re.escape(name) for name in names)))
+    return rf"(?:\d{{1,3}}(?:\.\d{{1,3}}){{3}}|\[[0-9a-f:.]+\]|[a-z0-9_-]+|(?:{dotted})\.?)"
 
 
-def path_pattern(routes: tuple[Route, ...]) -> str:
-    """A regular expression (PCRE) that matches exactly the paths of the routes."""
-    return f"^(?:{'|'.join(route.pattern for route in routes)})$" if routes else "^(?!)"
+def path_pattern(routes: tuple[Route, ...], among: tuple[Route, ...] = ()) -> str:
+    """A regular expression (PCRE) that matches exactly the paths of the routes, without those of others `among` which
+    they are."""
+    if not routes:
+        return "^(?!)"
+    return f"^(?:{'|'.join(own_paths(route, among) if route.names_model else route.pattern for route in routes)})$"
 
 
-def _method_groups(routes: tuple[Route, ...]) -> list[tuple[tuple[str, ...], str, bool]]:
-    """(methods, pattern, is Ollama's) for each set of methods. Prefixes come first: httpd's last match wins."""
+def _patterns(routes: tuple[Route, ...]) -> dict[str, str]:
+    """Regular expressions (PCRE) for paths: of Ollama's routes; where an API client expects a route and there may be
+    none; of the API as a whole, without backends; and of its part that has OpenAI's format."""
+    ollama = tuple(route for route in routes if route.is_ollama)
+    openai = tuple(route for route in ollama if route.uses_openai_format)
+    backends = tuple(route for route in routes if not route.is_ollama)
+    others = tuple(route for route in routes if route not in openai)
+    return {
+        "route_pattern": path_pattern(ollama, routes),
+        "unrouted_pattern": f"^{_below('api|v1', backends)}$",
+        "api_pattern": _also(_below("api|v1", backends), ollama, routes),
+        "openai_pattern": _also(_below("v1", others), openai, routes),
+    }
 
-    def key(route: Route) -> tuple[bool, int, bool, tuple[str, ...]]:
-        return (not route.is_prefix, len(route.path) if route.is_prefix else 0, route.is_ollama, route.methods)
+
+def _below(names: str, without: tuple[Route, ...]) -> str:
+    """A regular expression (PCRE) for top-level paths and everything below them, without the paths of some routes."""
+    taken = [route.pattern for route in without if re.match(f"/(?:{names})(?:/|$)", route.path)]
+    return (f"(?!(?:{'|'.join(taken)})$)" if taken else "") + f"/(?:{names})(?s:/.*)?"
+
+
+def _also(pattern: str, more: tuple[Route, ...], routes: tuple[Route, ...]) -> str:
+    """The pattern, anchored, and those of routes whose paths it lacks."""
+    lacking = [own_paths(route, routes) for route in more if not re.fullmatch(pattern, route.path)]
+    return f"^(?:{'|'.join([pattern, *lacking])})$"
+
+
+def _method_groups(routes: tuple[Route, ...]) -> list[tuple[tuple[str, ...], str, bool, bool]]:
+    """(methods, pattern, is Ollama's, in OpenAI's format) for each set of methods. Prefixes come first: httpd's last
+    match wins."""
+
+    def key(route: Route) -> tuple[bool, int, bool, bool, tuple[str, ...]]:
+        kind = (route.is_ollama, route.is_ollama and route.uses_openai_format, route.methods)
+        return (not route.is_prefix, len(route.path) if route.is_prefix else 0, *kind)
 
     groups = groupby(sorted(routes, key=key), key=key)
-    return [(methods, path_pattern(tuple(members)), is_ollama) for (_, _, is_ollama, methods), members in groups]
+    return [
+        (methods, path_pattern(tuple(members), routes), is_ollama, openai)
+        for (_, _, is_ollama, openai, methods), members in groups
+    ]

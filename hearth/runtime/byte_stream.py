@@ -18,6 +18,8 @@ from pyinfra.connectors.local import LocalConnector
 from pyinfra.connectors.ssh import SSHConnector
 from pyinfra.connectors.util import make_unix_command_for_host
 
+from hearth.runtime.host_shell import in_english
+
 CHUNK = 1 << 17
 
 
@@ -65,7 +67,7 @@ def _running(state: State, host: Host, script: str, arguments: dict[str, Any]) -
             stdin.channel.close()
     elif isinstance(connector, LocalConnector):
         pipe = subprocess.PIPE
-        with subprocess.Popen(command, shell=True, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        with subprocess.Popen(in_english(command), shell=True, stdin=pipe, stdout=pipe, stderr=pipe) as process:
             assert process.stdin is not None
             assert process.stdout is not None
             assert process.stderr is not None

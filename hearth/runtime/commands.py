@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 from pyinfra import host, logger
@@ -10,8 +11,10 @@ from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+from hearth.runtime.byte_stream import ChannelError, write_to
 from hearth.runtime.explain import explain, is_preparing
 from hearth.runtime.journal import record_failure
+from hearth.runtime.shell import quote
 
 
 def streamed_command(script: str) -> FunctionCommand:
@@ -35,6 +38,25 @@ def _run(state: State, host: Host, script: str, arguments: dict[str, Any]) -> bo
     if not succeeded:
         record_failure(host, output.stderr_lines)
     return succeeded
+
+
+def upload_command(content: bytes, path: str) -> FunctionCommand:
+    """Write a file on the host, with the connection arguments of the operation that yields this.
+
+    pyinfra's own upload needs SFTP, which some ssh servers lack, and which output of the login shell breaks.
+    """
+    return FunctionCommand(_upload, (content, path, connection_arguments()), {})
+
+
+def _upload(state: State, host: Host, content: bytes, path: str, arguments: dict[str, Any]) -> bool:
+    try:
+        write_to(state, host, f"cat > {quote(path)}", arguments, io.BytesIO(content))
+    except (ChannelError, OSError) as error:
+        message = f"could not write {path}: {error}"
+        logger.error(f"{host.print_prefix}{message}")
+        record_failure(host, [message])
+        return False
+    return True
 
 
 def refused_command(message: str) -> FunctionCommand:

@@ -25,6 +25,7 @@ class HostJournal:
     reasons: list[str] = field(default_factory=list)
     sizes: dict[str, str] = field(default_factory=dict)
     docker: str = ""
+    local_name: str = ""
 
 
 _journals: WeakKeyDictionary[State, dict[str, HostJournal]] = WeakKeyDictionary()
@@ -43,6 +44,11 @@ def record_versions(sizes: Mapping[str, str] | None = None, docker: str = "") ->
     known = current_journal()
     known.sizes |= sizes or {}
     known.docker = docker or known.docker
+
+
+def record_local_name(name: str) -> None:
+    """Record the name by which the current host is announced on its network."""
+    current_journal().local_name = name
 
 
 def record_failure(one: Host, lines: Iterable[str]) -> None:

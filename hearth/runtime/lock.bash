@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # Runs on the host, as root, during a deploy: holds the lock while its standard input stays open.
-# Arguments: lock file, who holds it, seconds without a response from the control machine.
+# Arguments: lock file, who holds it, seconds without a response from the control machine, files to remove in the end.
 # Prints `taken`, or `held` and the holder.
 lock=$1 who=$2 timeout=$3
+shift 3
 
 exec 9<>"$lock" || exit
 if ! flock --nonblock 9; then
@@ -29,6 +30,8 @@ silence() {
     ss -Htni "( sport = :$server and dport = :$client )" 2>/dev/null | sed -n 's/.*lastack:\([0-9]*\).*/\1/p'
 }
 
+# What an interrupted run leaves behind.
+trap 'rm -f -- "$@"' EXIT
 echo taken
 while true; do
   read -r -t 20 && continue

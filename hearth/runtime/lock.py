@@ -17,19 +17,16 @@ from typing import Any
 import pyinfra
 from pyinfra import host, state
 from pyinfra.api import DeployError, QuoteString, StringCommand
-from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.api.host import Host
 from pyinfra.connectors.local import LocalConnector
 from pyinfra.connectors.ssh import SSHConnector
-from pyinfra.connectors.util import (
-    SUDO_PASSWORD_REQUIRED_LINES,
-    extract_control_arguments,
-    make_unix_command_for_host,
-)
+from pyinfra.connectors.util import extract_control_arguments, make_unix_command_for_host
 
 from hearth.paths import DEPLOY_LOCK
 from hearth.runtime.checkout import deployer
 from hearth.runtime.command_line import read_command_line
+from hearth.runtime.host_shell import in_english
+from hearth.runtime.sudo import root_connection_arguments
 
 # Seconds without a response from the control machine after which the host ends its session; checked every 20 s.
 CLIENT_TIMEOUT = 90
@@ -64,10 +61,6 @@ def acquire_deploy_lock(root: Mapping[str, Any]) -> None:
     if is_dry_run() or host.connector_data.get(_KEY):
         return
     reply = _start_lock_program(root)
-    if reply is not None and any(line.strip() in SUDO_PASSWORD_REQUIRED_LINES for line in reply.errors.split("\n")):
-        # pyinfra prompts for the password when one of its own commands needs it, and caches it.
-        host.run_shell_command(StringCommand("true"), **_arguments(root))
-        reply = _start_lock_program(root)
     if reply is None:
         return
     if reply.output.startswith("held"):
@@ -110,9 +103,11 @@ def _start_lock_program(root: Mapping[str, Any]) -> LockReply | None:
     """
     user, _, machine = deployer().rpartition("@")
     who = format_holder(user, machine, datetime.now(UTC))
-    words = ("bash", "-c", _SCRIPT.read_text(), "hearth-lock", DEPLOY_LOCK, who, str(CLIENT_TIMEOUT))
+    # pyinfra removes its file for sudo's password prompt (without the password) at the end of a run, if it gets there.
+    askpass = [str(path) for key, path in host.connector_data.items() if key.startswith("sudo_askpass_path") and path]
+    words = ("bash", "-c", _SCRIPT.read_text(), "hearth-lock", DEPLOY_LOCK, who, str(CLIENT_TIMEOUT), *askpass)
     command = StringCommand("exec", *(QuoteString(word) for word in words))
-    arguments = _arguments(root)
+    arguments = root_connection_arguments(root)
     extract_control_arguments(arguments)  # type: ignore[arg-type]
     line = make_unix_command_for_host(state, host, command, **arguments).get_raw_value()
     channel = _open(line)
@@ -137,16 +132,10 @@ def _open(line: str) -> tuple[Any, Any, Any] | None:
         return connector.client.exec_command(line, timeout=_LOCK_TIMEOUT)
     if isinstance(connector, LocalConnector):
         process = subprocess.Popen(
-            line, shell=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            in_english(line), shell=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         return process.stdin, process.stdout, process.stderr
     return None
-
-
-def _arguments(root: Mapping[str, Any]) -> dict[str, Any]:
-    """Connection arguments (sudo …) as for pyinfra's facts: ours, the inventory's, the command line's."""
-    arguments, _ = pop_global_arguments(state, host, dict(root))
-    return {key: value for key, value in arguments.items() if key in CONNECTOR_ARGUMENT_KEYS}
 
 
 def _text(read: str | bytes) -> str:

@@ -63,6 +63,8 @@ _POLICIES = {
 }
 # The first of Docker's default pools. Requests that Docker's userland proxy forwards come from an address in it.
 _DOCKER_POOL = ipaddress.IPv4Network("172.17.0.0/16")
+# Docker's default pools for its networks that are rarely anything else. The first address of a network is the host's.
+_DOCKER_POOLS = ipaddress.IPv4Network("172.16.0.0/12")
 # Docker forwards IPv6 callers to a container from its own gateway's address.
 _IPV6 = (
     "Docker replaces the addresses of IPv6 callers by its own, so httpd can't identify them; "
@@ -116,3 +118,50 @@ def check_network(text: str) -> str:
     if text != canonical:
         raise ValueError(f'use "{canonical}"')
     return text
+
+
+def check_trusted_proxy(text: str) -> str:
+    """Return `text` if it is the address or network of a proxy that may name its callers.
+
+    Raises:
+        ValueError: with what to write instead.
+    """
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError('a proxy is an address, such as "192.168.1.189", or a network of them') from None
+    if network.prefixlen == 0:
+        raise ValueError("this trusts everybody, so any caller could claim any address; list only your proxies")
+    if isinstance(network, ipaddress.IPv4Network):
+        _check_docker_hides_nobody(network)
+    elif network.overlaps(ipaddress.IPv6Network("::1")):
+        raise ValueError(_LOOPBACK)
+    single = network.prefixlen == network.max_prefixlen
+    canonical = str(network.network_address) if single else str(network)
+    if text != canonical:
+        raise ValueError(f'use "{canonical}"')
+    return text
+
+
+_LOOPBACK = (
+    "httpd runs in a container, where this is only httpd itself; for a tunnel on the host, use the host's network "
+    "address here and in the tunnel (docs/remote.md)"
+)
+
+
+def _check_docker_hides_nobody(network: ipaddress.IPv4Network) -> None:
+    """Refuse Docker's gateways: callers whose address Docker hides have that address, so they could claim any other."""
+    if network.overlaps(ipaddress.IPv4Network("127.0.0.1")):
+        raise ValueError(_LOOPBACK)
+    if not network.overlaps(_DOCKER_POOLS):
+        return
+    if network.prefixlen < 32:
+        raise ValueError(
+            "it includes Docker's own networks, whose gateway is the address of every caller that Docker hides; list "
+            "the single address of your proxy's container"
+        )
+    if int(network.network_address) & 0xFFFF == 1:
+        raise ValueError(
+            "it is a gateway of Docker, the address of every caller that Docker hides, so any of them could claim any "
+            "address; for a tunnel on the host, use the host's network address here and in the tunnel (docs/remote.md)"
+        )

@@ -17,7 +17,8 @@ from pydantic import (
     PlainSerializer,
 )
 
-from hearth.settings.access import Access, check_access_policy, check_network, parse_access
+from hearth.settings.access import Access, check_access_policy, check_network, check_trusted_proxy, parse_access
+from hearth.settings.model_names import missing_models
 from hearth.settings.origins import check_origin
 from hearth.settings.routes import Route
 from hearth.settings.secret_source import Source
@@ -33,11 +34,12 @@ from hearth.settings.types import (
     ModelName,
     Network,
     OptionalFile,
-    OptionalUrl,
+    OptionalRegistry,
     Publish,
     Size,
     Url,
 )
+from hearth.settings.variant import Variant
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
@@ -71,15 +73,19 @@ class Settings(BaseModel):
     proxy_host_names: tuple[HostName, ...]
     proxy_access: Annotated[str, AfterValidator(check_access_policy)]
     proxy_allowed_networks: tuple[Annotated[str, AfterValidator(check_network)], ...]
+    proxy_trusted_proxies: tuple[Annotated[str, AfterValidator(check_trusted_proxy)], ...]
     proxy_users: dict[CredentialName, Source]
     proxy_api_keys: dict[CredentialName, Source]
     proxy_routes: tuple[Route, ...]
     proxy_extra_routes: tuple[Route, ...]
     proxy_timeout: Seconds
     proxy_max_streams: Annotated[int, Field(ge=1, le=64)]
+    proxy_max_streams_per_caller: Annotated[int, Field(ge=0, le=64)]
     proxy_queue_timeout: Annotated[int, Field(ge=1, le=600)]
     proxy_max_body: Size
     proxy_memory_limit: Memory
+    proxy_log: Literal["full", "no-addresses", "off"]
+    metrics_access: Annotated[str, AfterValidator(lambda text: check_access_policy(text) if text else text)]
 
     proxy_tls: TlsMode
     proxy_tls_port: Port
@@ -95,10 +101,12 @@ class Settings(BaseModel):
     proxy_acme_trust: OptionalFile
 
     ollama_models: tuple[ModelName, ...]
+    ollama_model_variants: dict[ModelName, Variant]
+    ollama_preload: tuple[ModelName, ...]
     ollama_prune_models: bool
     ollama_update_models: bool
     ollama_models_dir: Directory
-    ollama_model_registry: OptionalUrl
+    ollama_model_registry: OptionalRegistry
     ollama_publish: Publish
     ollama_keep_alive: Duration
     ollama_load_timeout: Duration
@@ -128,17 +136,35 @@ class Settings(BaseModel):
     docker_apt_timeout: Seconds
     docker_health_timeout: Seconds
     docker_drain_timeout: Annotated[int, Field(ge=0, le=3600)]
+    docker_mtu: Annotated[int, Field(ge=1280, le=65535)]
 
     host_allow_reboot: bool
+    host_local_name: bool
 
     releases_kept: Annotated[int, Field(ge=1, le=100)]
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        """Both route tables, longest path first: httpd uses the first match."""
+        """Both route tables, longest path first (without a model's name): httpd uses the first match."""
         return tuple(
-            sorted(self.proxy_routes + self.proxy_extra_routes, key=lambda route: (-len(route.path), route.path))
+            sorted(self.proxy_routes + self.proxy_extra_routes, key=lambda route: (-len(route.base), route.path))
         )
+
+    @property
+    def pulled_models(self) -> tuple[str, ...]:
+        """The listed models and the base models of variants, each once: those to pull."""
+        bases = tuple(variant.base for variant in self.ollama_model_variants.values())
+        return (*self.ollama_models, *missing_models(bases, self.ollama_models))
+
+    @property
+    def offered_models(self) -> tuple[str, ...]:
+        """The listed models and the variants: those that users are meant to use."""
+        return (*self.ollama_models, *self.ollama_model_variants)
+
+    @property
+    def trial_models(self) -> tuple[str, ...]:
+        """The offered models, preloaded ones first: a test prompt does not replace those in memory."""
+        return (*self.ollama_preload, *missing_models(self.offered_models, self.ollama_preload))
 
     def access_of(self, route: Route) -> Access:
         """The access policy of a route."""
@@ -151,8 +177,9 @@ class Settings(BaseModel):
 
     @property
     def accesses(self) -> tuple[Access, ...]:
-        """The access policies of the page and of every route."""
-        return (self.page_access, *(self.access_of(route) for route in self.routes))
+        """The access policies of the page, of every route, and of the metrics."""
+        metrics = (parse_access(self.metrics_access),) if self.metrics_access else ()
+        return (self.page_access, *(self.access_of(route) for route in self.routes), *metrics)
 
     @property
     def uses_credentials(self) -> bool:
@@ -167,6 +194,11 @@ class Settings(BaseModel):
     def host_names(self) -> tuple[str, ...]:
         """Every name that httpd serves, besides addresses, single-label names and *.local."""
         return host_names(self.proxy_host_names, self.proxy_tls_names if self.proxy_tls != "off" else ())
+
+    @property
+    def identifies_addresses(self) -> bool:
+        """Whether httpd's rules depend on the address of a caller, which Docker hides if it is an IPv6 address."""
+        return bool(self.proxy_trusted_proxies) or any(access.networks for access in self.accesses)
 
     @property
     def has_tls_files(self) -> bool:

@@ -23,6 +23,7 @@ from hearth.settings import types as values
 from hearth.settings.model import Settings
 from hearth.settings.routes import Route
 from hearth.settings.secret_source import Source
+from hearth.settings.variant import Variant
 
 DEFAULTS_FILE = CHECKOUT / "group_data" / "all.py"
 MARK = "<!-- made by python -m hearth.settings.reference_page -->\n"
@@ -36,7 +37,7 @@ _DESCRIPTIONS: list[tuple[Any, str]] = [
     (values.Directory, 'a full path, such as `"/mnt/ssd/ollama"`, or `""`'),
     (values.ModelName, 'a model as in Ollama\'s library, such as `"llama3.2:1b"`'),
     (values.Url, 'an address, such as `"http://192.168.1.10:5000"`'),
-    (values.OptionalUrl, 'an address, such as `"http://192.168.1.10:5000"`, or `""`'),
+    (values.OptionalRegistry, 'an address, such as `"http://192.168.1.10:5000"`, or `""`'),
     (values.CredentialName, "a name"),
     (values.EMail, 'an e-mail address, or `""`'),
     (values.OptionalFile, 'a path on your own computer, or `""`'),
@@ -49,6 +50,7 @@ _DESCRIPTIONS: list[tuple[Any, str]] = [
     (tls.AcmeDirectory, "an `https://` address"),
     (Source, "a source to read it from"),
     (Route, "a route"),
+    (Variant, "a base model and what differs from it"),
     (str, "text"),
     (bool, "`True` or `False`"),
     (int, "a whole number"),
@@ -58,7 +60,9 @@ _DESCRIPTIONS: list[tuple[Any, str]] = [
 # Fields with a validation function of their own.
 _FIELD_DESCRIPTIONS = {
     "proxy_access": '`"anyone"`, `"networks"`, `"users"`, `"api_keys"`, or a combination with `or` and `and`',
+    "metrics_access": '`""`, or an access policy as in `proxy_access`',
     "proxy_allowed_networks": 'a list; each: an IPv4 network, such as `"192.168.1.0/24"`, or an address',
+    "proxy_trusted_proxies": 'a list; each: an address, such as `"192.168.1.189"`, or a network',
     "ollama_load_timeout": 'a time, such as `"90s"` or `"10m"`, not longer than `proxy_timeout`',
     "chat_title": "one line of up to 80 characters",
 }

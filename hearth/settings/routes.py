@@ -40,6 +40,7 @@ OLLAMA_ENDPOINTS: dict[str, frozenset[str]] = {
     "/v1/responses": frozenset({"POST"}),
     "/v1/messages": frozenset({"POST"}),
     "/v1/models": frozenset({"GET"}),
+    "/v1/models/{model}": frozenset({"GET"}),
 }
 # Endpoints that change or fill the host: only for callers who have signed in.
 OLLAMA_MANAGEMENT: dict[str, frozenset[str]] = {
@@ -52,8 +53,11 @@ OLLAMA_MANAGEMENT: dict[str, frozenset[str]] = {
 }
 # The host's account at ollama.com: never routed.
 _NEVER = ("/api/me", "/api/signout", "/api/user")
+# The last part of a path that names a model, in a route and in an endpoint. Ollama accepts no slash in it.
+MODEL = "{model}"
+_MODEL = "[A-Za-z0-9][A-Za-z0-9._:-]*"
 # Details of a model, read from its file.
-_SHOW = "/api/show"
+_SHOWS = ("/api/show", f"/v1/models/{MODEL}")
 # Prefix of the paths of a model's files.
 _BLOBS = "/api/blobs/"
 
@@ -64,7 +68,7 @@ _BACKEND = re.compile(r"^http://(?P<host>[a-z0-9.-]+):(?P<port>[0-9]{1,5})(?P<pa
 def _check_path(path: str) -> str:
     if path == "/":
         raise ValueError('"/" is the chat page; use another path, such as "/flask/"')
-    if not _PATH.fullmatch(path):
+    if not _PATH.fullmatch(path.removesuffix(MODEL) if path.endswith(f"/{MODEL}") else path):
         raise ValueError('a path starts with "/" and has letters, digits and . _ ~ - only, such as "/api/ollama"')
     return path
 
@@ -73,7 +77,8 @@ class Route(BaseModel):
     """One path of the proxy.
 
     Attributes:
-        path: exact path that clients call; one that ends in `/` includes everything below it (backends only).
+        path: exact path that clients call; one that ends in `/` includes everything below it (backends only), one that
+            ends in `/{model}` any model's name there (to an endpoint that ends in it).
         to: an endpoint of Ollama (`/api/generate`), or the URL of a backend (`http://host.docker.internal:5001/`).
         methods: allowed HTTP methods; any other gets 405 and is not forwarded.
         access: access policy of the route; "" for that of `proxy_access`.
@@ -99,12 +104,12 @@ class Route(BaseModel):
     @property
     def is_quick(self) -> bool:
         """Whether Ollama responds without running a model, so no slot is needed."""
-        return self.is_ollama and ("POST" not in self.methods or self.to == _SHOW)
+        return self.is_ollama and ("POST" not in self.methods or self.to in _SHOWS)
 
     @property
     def reads_models(self) -> bool:
         """Whether Ollama reads a model's file for the response, which costs memory and time."""
-        return self.to == _SHOW
+        return self.to in _SHOWS
 
     @property
     def is_management(self) -> bool:
@@ -120,10 +125,31 @@ class Route(BaseModel):
         return self.path.endswith("/")
 
     @property
+    def names_model(self) -> bool:
+        """Whether the last part of its path is a model's name."""
+        return self.path.endswith(f"/{MODEL}")
+
+    @property
+    def base(self) -> str:
+        """The part of its path that is the same for every request."""
+        return self.path.removesuffix(MODEL)
+
+    @property
+    def below(self) -> str:
+        """A regular expression (PCRE) for what follows the base; "" for an exact path."""
+        if self.is_upload:
+            return "sha256:[0-9a-f]{64}"
+        return _MODEL if self.names_model else ".*" if self.is_prefix else ""
+
+    @property
     def pattern(self) -> str:
         """A regular expression (PCRE) for the route's paths."""
-        below = "sha256:[0-9a-f]{64}" if self.is_upload else ".*" if self.is_prefix else ""
-        return re.escape(self.path) + below
+        return re.escape(self.base) + self.below
+
+    @property
+    def uses_openai_format(self) -> bool:
+        """Whether its errors have the format that OpenAI's client library shows."""
+        return self.to.startswith("/v1/")
 
     @property
     def host_gateway(self) -> bool:
@@ -152,12 +178,17 @@ class Route(BaseModel):
             raise ValueError(f'{self.path}: a route to {_BLOBS} includes everything below it; use "{self.path}/"')
         if self.is_prefix and not self.is_upload:
             raise ValueError(f'{self.path}: a route to Ollama is one exact path; use "{self.path.rstrip("/")}"')
+        if self.names_model != self.to.endswith(f"/{MODEL}"):
+            path = self.base.rstrip("/") if self.names_model else f"{self.path}/{MODEL}"
+            raise ValueError(f'{self.path} → {self.to}: end both in "/{MODEL}", or neither; use "{path}"')
         if unsupported := set(self.methods) - endpoint:
             raise ValueError(
                 f"{self.path}: {self.to} does not support {', '.join(sorted(unsupported))}; use {sorted(endpoint)}"
             )
 
     def _check_backend(self) -> None:
+        if self.names_model:
+            raise ValueError(f'{self.path}: only routes to Ollama name a model; use "{self.base}"')
         match = _BACKEND.fullmatch(self.to)
         if match is None or not _PATH.fullmatch(match["path"]) or not is_port(match["port"]):
             raise ValueError(
@@ -204,3 +235,16 @@ def check_table(routes: tuple[Route, ...]) -> None:
                 "keep one of them"
             )
         seen.add(route.path)
+
+
+def own_paths(route: Route, routes: tuple[Route, ...]) -> str:
+    """A regular expression (PCRE) for the paths of a route, without those of other routes below it."""
+    if not route.below or route.is_upload:
+        return route.pattern
+    below = [other for other in routes if other is not route and other.path.startswith(route.base)]
+    if not below:
+        return route.pattern
+    others = "|".join(
+        other.pattern.removeprefix(re.escape(route.base)) + ("" if other.is_prefix else "$") for other in below
+    )
+    return f"{re.escape(route.base)}(?!{others}){route.below}"

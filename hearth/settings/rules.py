@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from hearth.paths import METRICS_PATH
 from hearth.settings.model import Settings
+from hearth.settings.model_names import name_key
 from hearth.settings.routes import check_table
 from hearth.settings.tls_rules import check_tls
 from hearth.settings.types import duration_in_seconds
@@ -21,8 +23,17 @@ def check_settings(settings: Settings) -> None:
             f"proxy_port = {settings.proxy_port} and ollama_publish = {settings.ollama_publish!r} use the same port; "
             "change one of them"
         )
+    if settings.proxy_max_streams_per_caller > settings.proxy_max_streams:
+        raise ValueError(
+            f"proxy_max_streams_per_caller = {settings.proxy_max_streams_per_caller} is more than proxy_max_streams = "
+            f"{settings.proxy_max_streams}, so one caller could still use every slot; use "
+            f"{max(1, settings.proxy_max_streams - 1)} or less, or 0 for no limit per caller"
+        )
     check_tls(settings)
-    if settings.ollama_prune_models and not settings.ollama_models:
+    _check_metrics(settings)
+    _check_variants(settings)
+    _check_preload(settings)
+    if settings.ollama_prune_models and not settings.offered_models:
         raise ValueError(
             "ollama_prune_models = True and ollama_models = [] would remove every model; list those to keep, "
             "or use ollama_prune_models = False"
@@ -40,6 +51,62 @@ def check_settings(settings: Settings) -> None:
         )
 
 
+def _check_metrics(settings: Settings) -> None:
+    if not settings.metrics_access:
+        return
+    if settings.proxy_log == "off":
+        raise ValueError(
+            f'metrics_access = {settings.metrics_access!r} counts requests in the access log, and proxy_log = "off" '
+            'writes none; use proxy_log = "no-addresses"'
+        )
+    for route in settings.routes:
+        if route.path.rstrip("/") == METRICS_PATH:
+            raise ValueError(
+                f"{route.path}: with metrics_access = {settings.metrics_access!r}, this is the path of the metrics; "
+                'use another path for the route, or metrics_access = ""'
+            )
+
+
+def _check_variants(settings: Settings) -> None:
+    """Reject variants with the name of another model: Ollama would replace one with the other."""
+    pulled = {name_key(model) for model in settings.pulled_models}
+    names: dict[str, str] = {}
+    for name in settings.ollama_model_variants:
+        setting = f"ollama_model_variants[{name!r}]"
+        if (other := names.setdefault(name_key(name), name)) != name:
+            raise ValueError(f"{setting} and [{other!r}] are the same name to Ollama; rename one of them")
+        if name_key(name) in pulled:
+            raise ValueError(
+                f"{setting}: a model of this name is pulled (it is in ollama_models, or the base of a variant); use "
+                f'another name, such as "my-{name.partition(":")[0].rpartition("/")[2]}"; the base has to be a model '
+                "of a registry, not a variant"
+            )
+
+
+def _check_preload(settings: Settings) -> None:
+    """Reject models that can't be in memory together."""
+    offered = {name_key(model): model for model in settings.offered_models}
+    weights: dict[str, str] = {}
+    for model in settings.ollama_preload:
+        if name_key(model) not in offered:
+            raise ValueError(
+                f"ollama_preload: {model} is neither in ollama_models nor in ollama_model_variants; add it there, or "
+                f"use one of {', '.join(settings.offered_models) or 'them'}"
+            )
+        variant = settings.ollama_model_variants.get(offered[name_key(model)])
+        other = weights.setdefault(name_key(variant.base if variant else model), model)
+        if other is not model:
+            raise ValueError(
+                f"ollama_preload: {other} and {model} have the same weights, which Ollama has in memory only once; "
+                "list one of them"
+            )
+    count, limit = len(settings.ollama_preload), settings.ollama_max_loaded_models
+    if count > limit:
+        raise ValueError(
+            f"ollama_preload lists {count} models, and ollama_max_loaded_models = {limit}; use {count}, or list fewer"
+        )
+
+
 def _check_access(settings: Settings) -> None:
     """Reject policies with nobody listed for them, and listed callers that no policy admits: the host would be more
     closed, or more open, than the settings suggest."""
@@ -53,8 +120,13 @@ def _check_access(settings: Settings) -> None:
         if required and not is_set:
             policy = f"proxy_access = {settings.proxy_access!r}"
             if not getattr(settings.page_access, word):
-                route = next(route for route in settings.routes if getattr(settings.access_of(route), word))
-                policy = f"{route.path}: access = {route.access!r}"
+                routes = (route for route in settings.routes if getattr(settings.access_of(route), word))
+                route = next(routes, None)
+                policy = (
+                    f"{route.path}: access = {route.access!r}"
+                    if route
+                    else f"metrics_access = {settings.metrics_access!r}"
+                )
             raise ValueError(f"{policy} requires {setting}, which is empty")
         if is_set and not required:
             raise ValueError(

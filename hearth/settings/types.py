@@ -13,6 +13,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from hearth.settings.host_names import check_served_name
+
 _IMAGE = re.compile(
     r"^(?P<name>(?:[a-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?$"
@@ -26,7 +28,13 @@ _DURATION = re.compile(r"^(?:-1|0|(?:[0-9]{1,6}(?:h|m|s)){1,3})$")
 _MAX_DURATION = 2**63 / 10**9
 # A part may begin with a dot: a natively installed Ollama has its models in /usr/share/ollama/.ollama.
 _DIRECTORY = re.compile(r"^(?:/\.?[A-Za-z0-9_-][A-Za-z0-9._-]*)+$")
-_MODEL = re.compile(r"^(?:[A-Za-z0-9][A-Za-z0-9._-]*/){0,2}[A-Za-z0-9][A-Za-z0-9._-]*(?::[A-Za-z0-9][A-Za-z0-9._-]*)?$")
+# Ollama's rules (types/model/name.go): up to 80 characters in each part, 350 in a registry's; an owner has no dots.
+_MODEL = re.compile(
+    r"^(?:(?:[A-Za-z0-9][A-Za-z0-9._-]{0,349}/)?[A-Za-z0-9][A-Za-z0-9_-]{0,79}/)?"
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}(?::[A-Za-z0-9][A-Za-z0-9._-]{0,79})?$"
+)
+# `192.168.1.10:5000/library/llama3.2:1b`, as Docker names images.
+_FROM_REGISTRY = re.compile(r"(?P<scheme>https?://)?(?P<server>[a-z0-9.-]+:[0-9]{1,5})/(?:library/)?(?P<model>.+)")
 _URL = re.compile(
     r"^https?://(?P<host>[a-z0-9.-]+|\[[0-9a-f:]+\])(?::(?P<port>[0-9]{1,5}))?(?P<path>/[A-Za-z0-9._~/-]*)?$"
 )
@@ -93,6 +101,17 @@ def _directory(value: str) -> str:
 def _model(value: str) -> str:
     if value.startswith("library/"):
         raise ValueError(f'Ollama lists it without "library/"; use "{value.removeprefix("library/")}"')
+    if (match := _FROM_REGISTRY.fullmatch(value)) and _MODEL.fullmatch(match["model"]):
+        raise ValueError(
+            f'the registry is a separate setting, for all models; use "{match["model"]}" here, and '
+            f'ollama_model_registry = "{match["scheme"] or "http://"}{match["server"]}"'
+        )
+    owner, _, rest = value.partition("/")
+    if "." in owner and rest and "/" not in rest:
+        raise ValueError(
+            f'Ollama reads "{owner}" as an owner, which has no dots; a model of another registry has three parts, as '
+            'in "hf.co/someone/model-GGUF:Q4_K_M"'
+        )
     if not _MODEL.fullmatch(value):
         raise ValueError('a model is name or name:tag as in Ollama\'s library, such as "llama3.2:1b"')
     return value
@@ -103,6 +122,17 @@ def _url(value: str) -> str:
     if match is None or value.endswith("/") or not is_port(match["port"] or "80"):
         raise ValueError(
             "an address is http:// or https:// and a host, with a port or path if needed, without a trailing slash: "
+            '"http://192.168.1.10:5000"'
+        )
+    return value
+
+
+def _registry(value: str) -> str:
+    match = _URL.fullmatch(_url(value)) if value else None
+    # Ollama's rules for the first part of a model's name, of which the address becomes a part.
+    if match and (match["path"] or not match["host"][0].isalnum()):
+        raise ValueError(
+            "Ollama accepts a registry's host name or IPv4 address only, and a port if needed, without a path: "
             '"http://192.168.1.10:5000"'
         )
     return value
@@ -198,11 +228,11 @@ Duration = Annotated[str, AfterValidator(_duration)]
 Directory = Annotated[str, AfterValidator(_directory)]
 ModelName = Annotated[str, AfterValidator(_model)]
 Url = Annotated[str, AfterValidator(_url)]
-OptionalUrl = Annotated[str, AfterValidator(lambda value: _url(value) if value else value)]
+OptionalRegistry = Annotated[str, AfterValidator(_registry)]
 CredentialName = Annotated[str, AfterValidator(_credential_name)]
 EMail = Annotated[str, AfterValidator(_e_mail)]
 # On the computer that deploys, not on the host: it never reaches a shell or a template.
 OptionalFile = Annotated[str, AfterValidator(_file)]
-HostName = Annotated[str, AfterValidator(check_host_name)]
+HostName = Annotated[str, AfterValidator(check_served_name)]
 Network = Annotated[str, AfterValidator(_network)]
 Publish = Annotated[str, AfterValidator(_publish)]

@@ -44,7 +44,8 @@ class Project(StateFact[ProjectState]):
     @override
     def command(self) -> str:
         names = "|".join(CONTAINERS.values())
-        mine = f"^[0-9a-f]{{64}} ({PROJECT} |[^ ]* ({names})$)"
+        # The project's label is last, since it may be any text.
+        mine = f"^[0-9a-f]{{64}} (({names}) .*|[^ ]+ {PROJECT})$"
         return (
             f"cd {ROOT} 2>/dev/null && [ -f compose.yaml ] && command -v docker >/dev/null || exit 0; "
             f"{DOCKER_WITH_TIMEOUT}echo @@pending; ls {RELOAD_PENDING} 2>/dev/null; echo @@pulled; cat {IMAGES_LOCK} "
@@ -53,7 +54,7 @@ class Project(StateFact[ProjectState]):
             "echo @@hashes; docker compose config --hash '*' 2>/dev/null; "
             "echo @@complaints; "
             "all=$(docker ps --all --no-trunc --format "
-            '\'{{.ID}} {{.Label "com.docker.compose.project"}} {{.Names}}\' 2>&1) || echo "$all"; '
+            '\'{{.ID}} {{.Names}} {{.Label "com.docker.compose.project"}}\' 2>&1) || echo "$all"; '
             f"echo @@project; ids=$(echo \"$all\" | grep -E '{mine}' | cut -c -64); "
             "[ -z \"$ids\" ] || docker inspect --format '{{json .}}' $ids 2>/dev/null; true"
         )

@@ -16,6 +16,9 @@ from hearth.stack.container_facts import Project
 from hearth.stack.containers import MISSING, Drift, find_drift
 from hearth.stack.messages import explain_containers
 
+# Docker's own.
+DEFAULT_MTU = 1500
+
 
 @operation()
 def compose_up(
@@ -25,6 +28,7 @@ def compose_up(
     drain_timeout: int = 30,
     directories: tuple[str, ...] = (),
     limited: frozenset[str] | None = None,
+    mtu: int = DEFAULT_MTU,
 ) -> Generator[FunctionCommand, None, None]:
     """Make the containers match compose.yaml, wait until they are healthy, and reload httpd if its configuration
     changed.
@@ -38,6 +42,7 @@ def compose_up(
         drain_timeout: seconds to let in-flight responses finish before a container is replaced.
         directories: mounted by the containers, created if missing; the parent of each must exist.
         limited: services whose memory limits are in force; None if unknown.
+        mtu: of the networks.
     """
     try:
         state = host.get_fact(Project)
@@ -51,11 +56,18 @@ def compose_up(
         host.noop("containers up to date")
         return
     explain_containers(state, drift)
-    yield streamed_command(converge_script(drift if do_up else None, timeout, on_failure, drain_timeout, directories))
+    yield streamed_command(
+        converge_script(drift if do_up else None, timeout, on_failure, drain_timeout, directories, mtu)
+    )
 
 
 def converge_script(
-    drift: list[Drift] | None, timeout: int, on_failure: str, drain_timeout: int = 30, directories: tuple[str, ...] = ()
+    drift: list[Drift] | None,
+    timeout: int,
+    on_failure: str,
+    drain_timeout: int = 30,
+    directories: tuple[str, ...] = (),
+    mtu: int = DEFAULT_MTU,
 ) -> str:
     """Shell script that removes and recreates what Compose would not detect, starts everything, and reloads httpd.
 
@@ -66,6 +78,7 @@ def converge_script(
         drain_timeout: seconds to let in-flight responses finish before a container is replaced; ignored for a container
             that hangs, since its responses never finish.
         directories: created if missing, without parents.
+        mtu: of the networks; existing ones with another are recreated, and the containers with them.
     """
     lines = ["set -e", f"cd {ROOT}"]
     if drift is not None:
@@ -75,7 +88,11 @@ def converge_script(
         lines += [f"[ -d {quote(one)} ] || mkdir {quote(one)}" for one in directories]
         if any(one.is_hung for one in drift):
             drain_timeout = 0
-        lines += [COMPOSE_UP, f"drain {drain_timeout} {CONTAINERS['httpd']}"]
+        lines += [
+            COMPOSE_UP,
+            f"drain {drain_timeout} {CONTAINERS['httpd']}",
+            f"match_mtu {'' if mtu == DEFAULT_MTU else mtu}",
+        ]
         recreate_command = "docker compose --progress plain --ansi never up --no-start --no-deps --force-recreate"
         if remove:
             lines.append(f"docker rm --force {quote(*remove)}")

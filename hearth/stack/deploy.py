@@ -63,6 +63,7 @@ def install_stack(
         timeout=settings.docker_health_timeout,
         on_failure=refuse_script(settings, tuple(sorted(files)), deployer()),
         drain_timeout=settings.docker_drain_timeout,
+        mtu=settings.docker_mtu,
         limited=limited,
         directories=(f"{settings.ollama_models_dir}/models",) if settings.ollama_models_dir else (),
     )

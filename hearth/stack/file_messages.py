@@ -11,7 +11,7 @@ from hearth.runtime.text import format_change, join_words
 from hearth.settings.model import Settings
 from hearth.stack.setting_changes import COMPOSE, Change, Files, digests, find_changes
 
-_CONF = "httpd/httpd.conf"
+_HTTPD = "httpd/"
 
 Reason = Literal["missing", "absent", "mode", "edited", "edited too", "version", "unknown"]
 # The message for one file, and for several.
@@ -110,7 +110,7 @@ def consequence(files: frozenset[str], services: frozenset[str] | None) -> str:
         parts.append("containers that differ from it are recreated, in-flight responses are cut")
     elif COMPOSE in files:
         parts.append("no container is recreated")
-    if _CONF in files and "httpd" not in (services or ()):
+    if any(path.startswith(_HTTPD) for path in files) and "httpd" not in (services or ()):
         parts.append("httpd reloads gracefully, nothing is cut")
     if any(path.startswith("htdocs/") for path in files):
         parts.append("browsers load the new page on the next visit")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Generator, Mapping
 
 from pyinfra import host
-from pyinfra.api import FileUploadCommand, StringCommand, operation
+from pyinfra.api import FunctionCommand, StringCommand, operation
 
 from hearth.paths import HTTPD_CONF, HTTPD_USER, RELOAD_PENDING, ROOT, TLS_LIVE
+from hearth.runtime.commands import upload_command
 from hearth.runtime.explain import explain, will_write
 from hearth.runtime.shell import quote
 from hearth.runtime.tar import pack_files
@@ -23,7 +23,7 @@ _INCOMING = f"{ROOT}/.incoming"
 @operation()
 def sync_files(
     files: Mapping[str, bytes], settings: Settings
-) -> Generator[StringCommand | FileUploadCommand, None, None]:
+) -> Generator[StringCommand | FunctionCommand, None, None]:
     """Update the files in /opt/hearth that differ.
 
     They are uploaded together to a temporary directory, validated there (`docker compose config`, `httpd -t` in the
@@ -44,7 +44,7 @@ def sync_files(
     archive = pack_files(differing)
     upload = f"{ROOT}/.incoming.tar"
     yield StringCommand(f"install -d -m 0755 {ROOT}")
-    yield FileUploadCommand(io.BytesIO(archive), upload)
+    yield upload_command(archive, upload)
     yield StringCommand(swap_script(sorted(differing), upload, settings.proxy_image, settings.has_tls_files))
 
 
@@ -78,7 +78,7 @@ def swap_script(paths: list[str], upload: str, proxy_image: str, has_tls_files: 
             f"docker run --rm --network none --read-only --user {HTTPD_USER} --cap-drop ALL "
             f"--security-opt no-new-privileges {mount} {quote(proxy_image)} httpd -t -f {HTTPD_CONF}"
         )
-    if "httpd/httpd.conf" in paths:
+    if any(path.startswith("httpd/") for path in paths):
         # Before the change: if the run is interrupted in between, the mark makes the next run reload.
         lines.append(f"touch {RELOAD_PENDING}")
     lines += [f"mkdir -p {quote(f'{ROOT}/{directory}')}" for directory in directories]

@@ -135,7 +135,46 @@ kill_if_stalled() {
   done
 }
 
-# Pull one image with retries, logging to $log. Downloaded layers are kept between attempts.
+# Why no retry can succeed, and what to do, from the errors of a failed pull; nothing if one may.
+refusal_of() { # log
+  errors=$(terminal_lines "$1" | tail -n 5)
+  host=$(printf '%s\n' "$errors" | sed -n 's/.*\(Get\|Head\) "https\{0,1\}:\/\/\([^/"]*\).*/\2/p' | tail -n 1)
+  host=${host:-the registry}
+  case $errors in
+    *'x509: '*'unknown authority'*)
+      echo "the certificate of $host is signed by an unknown authority (x509), so a firewall or proxy probably inspects" \
+        "TLS. Exempt $host from that, or set docker_registry_mirrors"
+      ;;
+    *'x509: certificate has expired'*)
+      echo "the certificate of $host has expired or is not yet valid (x509). Check the host's clock with timedatectl; if" \
+        "it is correct, the certificate has to be renewed"
+      ;;
+    *'x509: '*)
+      echo "the certificate is not valid for $host (x509). Check that address (ollama_image, proxy_image), and whether a" \
+        "firewall or proxy inspects TLS"
+      ;;
+    *'server gave HTTP response to HTTPS client'* | *'does not look like a TLS handshake'*)
+      echo "$host uses http, not https. For a mirror of Docker Hub, use docker_registry_mirrors"
+      ;;
+    *toomanyrequests* | *'429 Too Many Requests'*)
+      echo "the registry limits the rate of pulls. Deploy again in some hours, run \`sudo docker login\` on the host, or set" \
+        "docker_registry_mirrors; downloaded layers are kept"
+      ;;
+    *'no matching manifest for '* | *'no match for platform in manifest'*)
+      echo "the registry does not have it for this host's processor. Choose another image (ollama_image, proxy_image)"
+      ;;
+    *'manifest unknown'* | *': not found'* | *'name unknown'*)
+      echo "the registry does not have it. Check the name and the version (ollama_image, proxy_image)"
+      ;;
+    *'pull access denied'* | *unauthorized* | *': denied: '* | *'no basic auth credentials'*)
+      echo "the registry denies access. The name is wrong (ollama_image, proxy_image), or the image is private: then run" \
+        "\`sudo docker login\` for its registry on the host"
+      ;;
+  esac
+}
+
+# Pull one image with retries, logging to $log. Downloaded layers are kept between attempts. If no retry can succeed, the
+# reason is in a file next to the log.
 pull() {
   attempt=0
   while true; do
@@ -158,6 +197,8 @@ pull() {
     # Its other output, without the lines about layers and those of `script`.
     terminal_lines "$log" | grep -vE '^(Script (started|done)|[0-9a-f]{12}: |[[:space:]]*$)' || true
     [ $code = 0 ] && return
+    refusal_of "$log" >"${log%.log}.why"
+    [ ! -s "${log%.log}.why" ] || return 1
     attempt=$((attempt + 1))
     [ $attempt -gt "${retries:?}" ] && return 1
     echo "retrying ($attempt of $retries) …"
@@ -232,6 +273,8 @@ pull_all() {
     if is_disk_full; then
       echo "Could not pull image $reference: the host's disk is full. Free some space" \
         "(\`df -h\` and \`sudo docker system df\` show where it went), then deploy again." >&2
+    elif [ -s "$work/$number.why" ]; then
+      echo "Could not pull image $reference: $(cat "$work/$number.why")." >&2
     else
       echo "Could not pull image $reference (see above). Check its name, the host's network and" \
         "docker_registry_mirrors, then deploy again; downloaded layers are kept." >&2

@@ -17,12 +17,16 @@ from hearth.docker.daemon_json import dump_config, parse_config
 from hearth.docker.facts import EngineUnreachable
 from hearth.firewall.operations import removal_script
 from hearth.footprint.facts import Footprint, FootprintState
+from hearth.mdns.operations import removal_script as remove_local_name
+from hearth.metrics.operations import removal_script as metrics_removal_script
 from hearth.paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING, MODELS_VOLUME, ROOT
 from hearth.runtime.commands import refused_command, streamed_command
 from hearth.runtime.shell import quote
 from hearth.uninstall.plan import STORE_ENTRIES, Removal, plan_removal
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
+# Seconds to wait for other users of apt.
+_APT_TIMEOUT = 600
 
 
 def read_footprint(
@@ -68,7 +72,7 @@ def _remove(
 
 @operation()
 def remove_stack(files: frozenset[str], models_dir: str, delete_models: bool) -> Commands:
-    """Remove Hearth's containers, networks, firewall and pulled images, and the models if requested."""
+    """Remove Hearth's containers, networks, firewall, metrics and pulled images, and the models if requested."""
     yield from _remove(
         lambda _, removal: stack_script(removal), "the stack is not installed", files, models_dir, delete_models
     )
@@ -86,6 +90,10 @@ def stack_script(removal: Removal) -> str:
         lines += [f"docker network rm {name} >/dev/null", f"echo 'Removed the network {name}'"]
     if removal.firewall:
         lines.append(removal_script())
+    if removal.metrics:
+        lines.append(metrics_removal_script())
+    if removal.local_name:
+        lines.append(remove_local_name(_APT_TIMEOUT))
     # Without force: the engine refuses to remove an image in use.
     for one in removal.images:
         lines += [f"docker rmi {quote(one)} >/dev/null", f"echo {quote(f'Removed the image {one}')}"]

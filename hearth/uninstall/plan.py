@@ -14,6 +14,7 @@ from hearth.paths import (
     BOOT_LINE,
     DAEMON_JSON,
     DAEMON_RECORD,
+    LOCAL_NAME_RECORD,
     MODELS_VOLUME,
     PROJECT,
     RELEASES,
@@ -33,6 +34,8 @@ class Removal:
         containers: ids and names.
         networks: names.
         firewall: remove Hearth's firewall.
+        metrics: remove the metrics' service.
+        local_name: remove Avahi, which Hearth installed.
         images: references.
         volume: remove the models' volume.
         store: directory whose models are removed; "" for none.
@@ -46,6 +49,8 @@ class Removal:
     containers: tuple[tuple[str, str], ...] = ()
     networks: tuple[str, ...] = ()
     firewall: bool = False
+    metrics: bool = False
+    local_name: bool = False
     images: tuple[str, ...] = ()
     volume: bool = False
     store: str = ""
@@ -63,6 +68,8 @@ class Removal:
             *(f"container {name}" for _, name in self.containers),
             *(f"network {name}" for name in self.networks),
             *(["the firewall (nftables itself stays)"] if self.firewall else []),
+            *(["the metrics' service (mtail, jq, curl and openssl stay)"] if self.metrics else []),
+            *(["the package avahi-daemon, which announces the host's name"] if self.local_name else []),
             *(f"image {reference}" for reference in self.images),
             *([f"volume {MODELS_VOLUME}, with all models"] if self.volume else []),
             *([f"all models in {self.store}"] if self.store else []),
@@ -91,6 +98,8 @@ def plan_removal(host: FootprintState, files: frozenset[str], models_dir: str, d
         containers=tuple((one.id, one.name) for one in ours),
         networks=_networks(host, others, kept),
         firewall=host.firewall,
+        metrics=host.metrics,
+        local_name=LOCAL_NAME_RECORD.removeprefix(f"{ROOT}/") in host.files,
         images=_images(host, others, kept),
         volume=_volume(host, others, models_dir, delete_models, kept),
         store=_store(host, models_dir, delete_models, kept),

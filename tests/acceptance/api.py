@@ -49,12 +49,15 @@ def call(
     headers: Mapping[str, str] | None = None,
     timeout: float = 120,
 ) -> Answer:
-    """Send one request; `body` as a mapping is sent as JSON. Redirects are not followed; only Host is added."""
+    """Send one request; `body` as a mapping is sent as JSON. Redirects are not followed; only Host is added, and for
+    "/" a browser's Accept: programs without one get Ollama's own text instead of the page."""
     data = json.dumps(body).encode() if isinstance(body, Mapping) else body
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:
         defaults = {"Content-Type": "application/json"} if data is not None else {}
+        if urlsplit(path).path == "/":
+            defaults["Accept"] = "text/html"
         connection.request(method, path, data, defaults | CREDENTIALS.get(parts.netloc, {}) | dict(headers or {}))
         answer = connection.getresponse()
         return Answer(

@@ -7,6 +7,7 @@ Hosts and settings are read by pyinfra itself, so the expectations match the inv
 
 from __future__ import annotations
 
+import io
 import json
 import ssl
 import subprocess
@@ -21,6 +22,8 @@ import docker
 import pytest
 
 from hearth.access.credentials import read_credentials
+from hearth.runtime.host_shell import HostOutput, marked_command, new_token
+from hearth.runtime.ssh_address import network_address
 from hearth.settings.load import SettingsError, load_settings
 from hearth.settings.model import Settings
 from hearth.settings.secret_source import SourceError
@@ -66,7 +69,8 @@ class Target:
 def make_target(name: str, data: dict[str, Any]) -> Target:
     """A target from a host's pyinfra data. `x_forwards` maps forwarded ports (of the lab)."""
     settings = load_settings(data, name)
-    address = data.get("ssh_hostname", name)
+    called = data.get("ssh_hostname", name)
+    address = network_address(name, data)
     forwards = {int(port): ("127.0.0.1", int(here)) for port, here in data.get("x_forwards", {}).items()}
     url, page, trust = _addresses(settings, address, forwards)
     options: dict[str, str] = {"sudo": "true"} if data.get("ssh_user") != "root" else {}
@@ -88,8 +92,8 @@ def make_target(name: str, data: dict[str, Any]) -> Target:
         url=url,
         page=page,
         trust=trust,
-        ssh=(*words, f"{user}{address}"),
-        hostspec=f"ssh://{user}{address}{suffix}?{urlencode(options)}",
+        ssh=(*words, f"{user}{called}"),
+        hostspec=f"ssh://{user}{called}{suffix}?{urlencode(options)}",
         forwards=forwards,
         address=address,
     )
@@ -170,10 +174,22 @@ def settings(target: Target) -> Settings:
 
 @pytest.fixture(scope="session")
 def host(target: Target) -> Any:
-    """The host in testinfra."""
+    """The host in testinfra, with commands as Hearth itself runs them."""
     import testinfra
 
-    return testinfra.get_host(target.hostspec)
+    one = testinfra.get_host(target.hostspec)
+    run_ssh = one.backend.run_ssh
+
+    def run_marked(command: str) -> Any:
+        token = new_token()
+        result = run_ssh(marked_command(command, token))
+        for stream in ("_stdout", "_stderr"):
+            content = io.BytesIO(getattr(result, stream))
+            setattr(result, stream, HostOutput(None, content.read, token).read())
+        return result
+
+    one.backend.run_ssh = run_marked
+    return one
 
 
 @pytest.fixture(scope="session")

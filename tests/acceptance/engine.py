@@ -17,6 +17,8 @@ from pathlib import Path
 
 import docker
 
+from hearth.runtime.host_shell import HostOutput, marked_command, new_token
+
 
 class _Handler(socketserver.BaseRequestHandler):
     """One connection of the SDK, forwarded to and from the command."""
@@ -25,10 +27,13 @@ class _Handler(socketserver.BaseRequestHandler):
     request: socket.socket
 
     def handle(self) -> None:
-        process = subprocess.Popen(self.server.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        token = new_token()
+        command = [*self.server.ssh, marked_command(self.server.command, token)]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert process.stdin is not None
         assert process.stdout is not None
-        back = threading.Thread(target=self._copy_back, args=(process,), daemon=True)
+        output = HostOutput(None, process.stdout.read1, token)  # type: ignore[attr-defined]
+        back = threading.Thread(target=self._copy_back, args=(output,), daemon=True)
         back.start()
         try:
             while data := self.request.recv(65536):
@@ -42,10 +47,9 @@ class _Handler(socketserver.BaseRequestHandler):
             process.terminate()
             process.wait(10)
 
-    def _copy_back(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
+    def _copy_back(self, output: HostOutput) -> None:
         with contextlib.suppress(OSError):
-            while data := process.stdout.read1(65536):  # type: ignore[attr-defined]
+            while data := output.read1(65536):
                 self.request.sendall(data)
             self.request.shutdown(socket.SHUT_WR)
 
@@ -53,9 +57,9 @@ class _Handler(socketserver.BaseRequestHandler):
 class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
 
-    def __init__(self, path: str, command: list[str]) -> None:
+    def __init__(self, path: str, ssh: list[str], command: str) -> None:
         super().__init__(path, _Handler)
-        self.command = command
+        self.ssh, self.command = ssh, command
 
 
 @contextlib.contextmanager
@@ -63,9 +67,9 @@ def engine_tunnel(ssh: tuple[str, ...], sudo: bool) -> Iterator[docker.DockerCli
     """A Docker SDK client for the engine at the other end of an ssh command line; closed at the end."""
     with tempfile.TemporaryDirectory(prefix="hearth-") as directory:
         shared = ["-o", "ControlMaster=auto", "-o", f"ControlPath={directory}/ssh", "-o", "ControlPersist=60"]
-        dial = [*(["sudo", "-n"] if sudo else []), "docker", "system", "dial-stdio"]
+        dial = f"{'sudo -n ' if sudo else ''}docker system dial-stdio"
         path = str(Path(directory) / "docker.sock")
-        with _Server(path, [*ssh[:-1], *shared, ssh[-1], *dial]) as server:
+        with _Server(path, [*ssh[:-1], *shared, ssh[-1]], dial) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             client = docker.DockerClient(base_url=f"unix://{path}", timeout=120)
             try:

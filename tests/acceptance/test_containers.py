@@ -8,9 +8,10 @@ import docker
 import pytest
 from docker.models.containers import Container
 
-from hearth.paths import CONTAINERS, HTTPD_USER, MODELS_VOLUME, PROJECT, SERVICE_NETWORKS
+from hearth.paths import CONTAINERS, FRONT, HTTPD_USER, MODELS_VOLUME, OUT, PROJECT, SERVICE_NETWORKS
 from hearth.settings.model import Settings
 from hearth.settings.origins import ollama_origins
+from hearth.stack.container_operations import DEFAULT_MTU
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,12 @@ def test_each_network_has_exactly_its_containers(engine: docker.DockerClient, co
         assert network.attrs["Internal"] is (len(members) == 2), "the network between both is internal"
     for service, container in containers.items():
         assert set(container.attrs["NetworkSettings"]["Networks"]) == SERVICE_NETWORKS[service], container.name
+
+
+def test_networks_with_a_way_out_have_the_configured_mtu(engine: docker.DockerClient, settings: Settings) -> None:
+    if settings.docker_mtu != DEFAULT_MTU:
+        options = [engine.networks.get(name).attrs["Options"] for name in (FRONT, OUT)]
+        assert {one["com.docker.network.driver.mtu"] for one in options} == {str(settings.docker_mtu)}
 
 
 def test_ollama_has_the_configured_environment(containers: dict[str, Container], settings: Settings) -> None:

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hearth.models.names import full_name
 from hearth.paths import CONTAINERS
 from hearth.settings.model import Settings
+from hearth.settings.model_names import full_name
 from tests.acceptance.api import Answer, call
 from tests.acceptance.conftest import Target
 from tests.support.proxy_rules.cases import GROUPS, failures
@@ -37,8 +37,9 @@ def test_page_has_its_title_and_content_security_policy(target: Target, settings
 
 def test_routes_exist_and_allow_only_their_methods(target: Target, settings: Settings) -> None:
     for route in (route for route in settings.routes if route.is_ollama):
+        path = route.path.replace("{model}", "no-such-model")
         for method in ("GET", "POST", "PUT", "DELETE"):
-            answer = call(target.url, method, route.path, {} if method in ("POST", "PUT") else None)
+            answer = call(target.url, method, path, {} if method in ("POST", "PUT") else None)
             if method in route.methods:
                 # An empty prompt is refused by Ollama, with its JSON, not by the proxy.
                 assert answer.status in (200, 400, 404), (method, route.path, answer)

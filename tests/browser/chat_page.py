@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from hearth.models.names import full_name
+from hearth.settings.model_names import full_name
 
 ANSWER_MS = 180_000  # a cold model on an emulated machine
 PAGE_MS = 30_000

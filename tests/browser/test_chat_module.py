@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "files" / "htdocs"
-MODULES = ("abilities", "chats", "markdown", "pictures", "stream", "words")
+MODULES = ("abilities", "chats", "markdown", "pictures", "stream", "thoughts", "words")
 STATUSES = [400, 401, 403, 404, 405, 408, 411, 413, 421, 500, 502, 503, 418]
 
 # Passes `bytes` to readAnswer in chunks of `size`, and returns the result.
@@ -264,17 +264,41 @@ MARKDOWN = [
     ("~~~\nstill coming\n``", "<div><div>text</div><pre><code>still coming\n``</code></pre></div>"),
     (
         "- one\n- two\n  - in\n\n    more\n- three",
-        "<ul><li>one</li><li>two<ul><li>in<p>more</p></li></ul></li><li>three</li></ul>",
+        "<ul><li><p>one</p></li><li><p>two</p><ul><li><p>in</p><p>more</p></li></ul></li><li><p>three</p></li></ul>",
     ),
-    ("3. c\n4. d\n\ntext", '<ol start="3"><li>c</li><li>d</li></ol><p>text</p>'),
-    ("Say:\n* a\n* b", "<p>Say:</p><ul><li>a</li><li>b</li></ul>"),
+    ("3. c\n4. d\n\ntext", '<ol start="3"><li><p>c</p></li><li><p>d</p></li></ol><p>text</p>'),
+    ("Say:\n* a\n* b", "<p>Say:</p><ul><li><p>a</p></li><li><p>b</p></li></ul>"),
     (
         "1. x\n   ```\n   code\n     in\n   ```",
-        "<ol><li>x<div><div>text</div><pre><code>code\n  in</code></pre></div></li></ol>",
+        "<ol><li><p>x</p><div><div>text</div><pre><code>code\n  in</code></pre></div></li></ol>",
     ),
-    ("> said\n> - so", "<blockquote><p>said</p><ul><li>so</li></ul></blockquote>"),
+    ("> said\n> - so", "<blockquote><p>said</p><ul><li><p>so</p></li></ul></blockquote>"),
     ("a\n\n---\n\nb", "<p>a</p><hr><p>b</p>"),
     ("- ", "<ul><li></li></ul>"),
+    # As people mean it.
+    ("**bold**text, 2**3**4", "<p><strong>bold</strong>text, 2**3**4</p>"),
+    ("Title\n---\ntext", "<h4>Title</h4><p>text</p>"),
+    ("Top\n===\ntext", "<h3>Top</h3><p>text</p>"),
+    ("A sentence.\n---\nmore", "<p>A sentence.</p><hr><p>more</p>"),
+    # Literally.
+    (
+        r"\(a_1 + b_1\), \[x\], $$y^2$$, \$5",
+        r"<p><code>\(a_1 + b_1\)</code>, <code>\[x\]</code>, <code>$$y^2$$</code>, $5</p>",
+    ),
+    ("$$\nx *y*\n$$\nso", "<div><div>math</div><pre><code>x *y*</code></pre></div><p>so</p>"),
+    (r"C:\Users\_new\*.txt, \d+\.\d+ and snake\_case", r"<p>C:\Users\_new\*.txt, \d+\.\d+ and snake_case</p>"),
+    (
+        "a:\n| x | y |\n|---|--:|\n| 1 | `b` \\| c |\n| 2 |\n\nend",
+        "<p>a:</p><div><table><thead><tr><th>x</th><th>y</th></tr></thead><tbody><tr><td>1</td>"
+        "<td><code>b</code> | c</td></tr>"
+        "<tr><td>2</td><td></td></tr></tbody></table></div><p>end</p>",
+    ),
+    ("a | b\nno table", "<p>a | b\nno table</p>"),
+    (
+        "- [x] done\n- [ ] open",
+        '<ul><li><input type="checkbox" disabled=""><p>done</p></li>'
+        '<li><input type="checkbox" disabled=""><p>open</p></li></ul>',
+    ),
     ("", ""),
 ]
 LINK = '<a href="{0}" target="_blank" rel="noopener noreferrer">{1}</a>'
@@ -306,9 +330,8 @@ SHOW = """
   const box = document.createElement("div");
   box.append(...chat.render(argument));
   for (const each of box.querySelectorAll("button")) each.remove();
-  for (const each of box.querySelectorAll("[class], [tabindex]")) {
-    each.removeAttribute("class");
-    each.removeAttribute("tabindex");
+  for (const each of box.querySelectorAll("*")) {
+    for (const name of ["class", "tabindex", "dir"]) each.removeAttribute(name);
   }
   return box.innerHTML;
 """
@@ -340,7 +363,7 @@ def test_no_answer_becomes_markup(call: Call, text: str) -> None:
         text,
     )
     assert set(result["tags"]) <= {"p", "a", "span", "div", "pre", "code", "button", "ul", "li", "blockquote"}
-    assert set(result["attributes"]) <= {"class", "tabindex", "href", "target", "rel", "type"}
+    assert set(result["attributes"]) <= {"class", "tabindex", "href", "target", "rel", "type", "dir"}
     assert set(result["links"]) <= {"http:", "https:"}
 
 
@@ -356,6 +379,90 @@ def test_growing_markdown_gives_the_same_elements(call: Call) -> None:
     """
     grown, whole = call(body, text)
     assert grown == whole
+
+
+def test_a_changed_text_is_shown_as_a_whole(call: Call) -> None:
+    body = """
+      const box = document.createElement("div");
+      const grow = chat.growing(box);
+      for (const text of argument) grow(text);
+      return box.textContent;
+    """
+    long = "\n\n".join(f"paragraph {number}" for number in range(9))
+    assert call(body, [long, "other", ""]) == ""
+    assert call(body, [long, "other"]) == "other"
+
+
+def test_complete_blocks_are_not_touched(call: Call) -> None:
+    body = """
+      const box = document.createElement("div");
+      const grow = chat.growing(box);
+      const lines = [...Array(500).keys()].map((n) => `- item ${n} of **many**`).join("\\n");
+      grow(`# Title\\n\\n${lines}`);
+      const touched = new Set();
+      const options = { subtree: true, childList: true, characterData: true };
+      new MutationObserver((all) => all.forEach(({ target }) => touched.add(target))).observe(box, options);
+      grow(`# Title\\n\\n${lines} and`);
+      await new Promise((resolve) => setTimeout(resolve));
+      return touched.size;
+    """
+    assert call(body) == 1
+
+
+def test_text_has_its_own_direction(call: Call) -> None:
+    body = """
+      const box = document.createElement("div");
+      box.append(...chat.render(argument));
+      document.body.append(box);
+      const shown = [...box.querySelectorAll("h3, p, li, blockquote, th, td")];
+      const directions = shown.map((each) => [each.textContent, getComputedStyle(each).direction]);
+      box.remove();
+      return directions;
+    """
+    directions = call(body, "# שלום\n\nText\n\n- לום\n- a\n\n> שום\n\n| a | ב |\n|---|---|\n| c | ד |")
+    assert len(directions) == 12
+    assert [text for text, direction in directions if (direction == "rtl") != (text[0] > "\u0590")] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "thinking"),
+    [
+        ("<think>a\nb</think>\n\nc", "c", "a\nb"),
+        ("\n<thinking>a", "", "a"),
+        ("<reaso", "", ""),
+        ("a</think>b", "b", "a"),
+        ("<reasoning>a</reasoning>b", "b", "a"),
+        ("plain <think>", "plain <think>", ""),
+        ("<b>x</b>", "<b>x</b>", ""),
+        ("Write:\n```\n</think>\n```", "Write:\n```\n</think>\n```", ""),
+        ("", "", ""),
+    ],
+)
+def test_thoughts_are_separated(call: Call, text: str, answer: str, thinking: str) -> None:
+    assert call("return chat.separate(argument)", text) == {"answer": answer, "thinking": thinking}
+
+
+def test_a_chat_that_outgrows_the_context_is_shortened(call: Call) -> None:
+    result = call("""
+      const talk = chat.newChat("tiny");
+      for (const n of [1, 2, 3, 4]) {
+        talk.turns.push({ ...chat.newTurn(`${n}?`, [], "tiny"), answer: `${n}`, tokens: n * 100, from: 0 });
+      }
+      const before = chat.tokensWith(talk, "x".repeat(30));
+      const could = chat.leaveOut(talk);
+      const sent = chat.messages(talk).map(({ content }) => content);
+      const after = chat.tokensWith(talk, "");
+      while (chat.leaveOut(talk));
+      return [before, could, sent, after, talk.from];
+    """)
+    assert result == [410, True, ["3?", "3", "4?", "4"], 2, 3]
+
+
+def test_a_full_context_has_a_cure(call: Call) -> None:
+    body = "const e = chat.fromStatus(400, { detail: argument }); return [e.message, e.cure]"
+    message, cure = call(body, "the input length exceeds the context length")
+    assert "Leave out the oldest messages" in message
+    assert cure == "shorten"
 
 
 @pytest.mark.parametrize("part", ["> ", "- ", "*a ", "**", "[", "`", "[x](https://a", "  - a\n", "_", "1. "])
@@ -411,7 +518,7 @@ def test_settings_named_in_messages_exist() -> None:
 
 
 def test_the_page_is_small() -> None:
-    assert sum(path.stat().st_size for path in PAGE.iterdir()) < 70_000
+    assert sum(path.stat().st_size for path in PAGE.iterdir()) < 85_000
 
 
 def test_text_never_becomes_html() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import lab
-from hearth.models.names import full_name
+from hearth.settings.model_names import full_name
 from tests.acceptance.api import call, stream
 from tests.lab.machine import INVENTORY, Run, deploy, on_guest, url
 

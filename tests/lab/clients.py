@@ -201,7 +201,7 @@ class ConnectionLoop(BackgroundClient):
         host, port = self._address.hostname or "", self._address.port
         connection = http.client.HTTPConnection(host, port, timeout=self._timeout)
         try:
-            connection.request("GET", "/", headers={"Connection": "close"})
+            connection.request("GET", "/", headers={"Connection": "close", "Accept": "text/html"})
             response = connection.getresponse()
             response.read()
             failure = "" if response.status == 200 else f"status {response.status}"

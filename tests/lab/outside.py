@@ -51,7 +51,7 @@ def scan(who: str, address: str = "") -> set[int]:
 def status(who: str, address: str, port: int) -> int:
     """HTTP status of `HEAD /` from that machine (or from the `host` itself); 0 without a response."""
     enter = "" if who == "host" else f"sudo ip netns exec {who} "
-    request = r"printf 'HEAD / HTTP/1.0\r\nHost: localhost\r\n\r\n'"
+    request = r"printf 'HEAD / HTTP/1.0\r\nHost: localhost\r\nAccept: text/html\r\n\r\n'"
     output = on_guest(f"{request} | {enter}nc -n -w 5 {address} {port} | head -n 1", check=False)
     match = re.match(r"HTTP/1\.\d (\d+)", output)
     return int(match[1]) if match else 0

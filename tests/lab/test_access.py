@@ -147,7 +147,10 @@ def test_access_by_network_depends_on_the_source_address() -> None:
     for headers in ({}, {"X-Forwarded-For": "192.168.77.1"}, {"X-Real-IP": "192.168.77.1"}):
         assert call(url(), "GET", "/", headers=headers).status == 403
         answer = call(url(), "POST", R, PROMPT, headers)
-        assert (answer.status, answer.json()) == (403, {"error": "address not allowed"})
+        assert (answer.status, answer.json()) == (
+            403,
+            {"error": "address not allowed; add it to proxy_allowed_networks"},
+        )
     quiet = deploy('proxy_access="networks"', 'proxy_allowed_networks=["192.168.77.0/24"]')
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output
 

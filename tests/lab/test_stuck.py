@@ -93,7 +93,7 @@ def not_answered(count: int) -> bool:
 def get_stuck(stops: int = 0) -> None:
     """Make Ollama stuck: with up to `stops` stopped responses, as with the page's Stop, else reliably.
 
-    A stopped response only does it if a token is being sent at that moment (decision 0041).
+    A stopped response only does it if a token is being sent at that moment (decision 0025).
     """
     begun = time.monotonic()
     for stop in range(stops):

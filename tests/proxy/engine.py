@@ -20,6 +20,12 @@ from tests.support.shipped import shipped_settings
 ADDRESS = "198.51.100.1"  # of engine.sh
 _ENTER = Path(__file__).with_name("engine.sh")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DAEMON = {
+    "registry-mirrors": ["http://127.0.0.1:5000"],
+    "exec-opts": ["native.cgroupdriver=cgroupfs"],
+    "cgroup-parent": "/hearth-tests",
+    "live-restore": True,
+}
 _CLONE_NEWNET = 0x40000000  # sched.h
 
 
@@ -35,12 +41,13 @@ class Engine(Inside):
     Args:
         parts: paths of the lab's artefacts `engine`, `images` and `tools`.
         directory: an empty directory for it.
+        daemon: settings for its daemon.json, in addition to DAEMON.
 
     Attributes:
         project: the directory that is its /opt/hearth.
     """
 
-    def __init__(self, parts: Mapping[str, Path], directory: Path) -> None:
+    def __init__(self, parts: Mapping[str, Path], directory: Path, daemon: Mapping[str, object] | None = None) -> None:
         work, self.project = directory / "work", directory / "project"
         work.mkdir()
         self.project.mkdir()
@@ -51,6 +58,7 @@ class Engine(Inside):
             *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--", "sh", str(_ENTER)),
             *(str(parts["engine"] / "root"), str(work), str(self.project)),
             *(str(parts["images"] / "storage"), str(parts["tools"] / "docker-registry"), str(config)),
+            json.dumps(DAEMON | dict(daemon or {})),
         ]
         super().__init__(words, directory / "log", lambda: self.execute("docker info").code == 0, timeout=60)
 
@@ -74,10 +82,15 @@ class Engine(Inside):
         done = self.run(converge_script([], 60, "docker compose logs", 0))
         assert done.code == 0, done.output
 
+    @property
+    def network(self) -> str:
+        """The file of its network namespace, for `nsenter --net=`."""
+        # env and the first unshare exec the second one, so the process that we started is in the network.
+        return f"/proc/{self._process.pid}/ns/net"
+
     def enter_network(self) -> None:
         """Move this thread's future sockets into the engine's network."""
-        # env and the first unshare exec the second one, so the process that we started is in the network.
-        network = os.open(f"/proc/{self._process.pid}/ns/net", os.O_RDONLY)
+        network = os.open(self.network, os.O_RDONLY)
         try:
             if ctypes.CDLL(None, use_errno=True).setns(network, _CLONE_NEWNET):
                 raise OSError(ctypes.get_errno(), "could not enter the engine's network")

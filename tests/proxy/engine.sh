@@ -1,8 +1,8 @@
 #!/bin/sh
-# A Docker engine for tests, without emulation: engine.sh ROOT WORK PROJECT STORAGE REGISTRY CONFIG
+# A Docker engine for tests, without emulation: engine.sh ROOT WORK PROJECT STORAGE REGISTRY CONFIG DAEMON
 # ROOT contains Docker and is not changed; writes go to memory. PROJECT is mounted as /opt/hearth. REGISTRY is the
 # docker-registry program, which serves the images in STORAGE (mounted as /srv/storage) as a mirror of Docker Hub,
-# configured by CONFIG.
+# configured by CONFIG. DAEMON is the text of daemon.json.
 # Called as root under `env -i … unshare --net` and `unshare --mount --pid --fork --kill-child`, so networks, mounts
 # and processes disappear with it, however it ends.
 set -eu
@@ -23,10 +23,8 @@ mount --bind "$3" opt/hearth
 mount --bind "$4" srv/storage
 mount --bind "$5" srv/registry
 mount --bind "$6" srv/registry.json
-cat >etc/docker/daemon.json <<'END'
-{"registry-mirrors": ["http://127.0.0.1:5000"], "exec-opts": ["native.cgroupdriver=cgroupfs"],
- "cgroup-parent": "/hearth-tests", "live-restore": true}
-END
+printf '%s
+' "$7" >etc/docker/daemon.json
 # Not chroot: `docker exec` enters the mount namespace, whose root must be ours.
 pivot_root . old
 cd /

@@ -76,7 +76,7 @@ class Httpd(Contained):
         found: dict[str, Path | str] = {}
         for volume in service["volumes"]:
             if volume["type"] == "bind":
-                source = self.tree / volume["source"]
+                source = self.tree / volume["source"].lstrip("/")
                 source.mkdir(parents=True, exist_ok=True)
                 found[volume["target"]] = source
         for words in service["tmpfs"]:

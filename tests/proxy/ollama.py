@@ -30,6 +30,7 @@ class Ollama(Contained):
         names: models instead of those in `lab.models.NAMES`.
         volumes: path in the container → a path, or the options of a tmpfs.
         parameters: of every model, for prompts that set none.
+        environment: more variables.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Ollama(Contained):
         names: Sequence[str] = models.NAMES,
         volumes: Mapping[str, Path | str] | None = None,
         parameters: Mapping[str, int] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._names, self._parameters = names, dict(parameters or {})
         self.address = at or free_address(OLLAMA_PORT)
@@ -52,7 +54,12 @@ class Ollama(Contained):
             "ollama",
             ("/bin/ollama", "serve"),
             volumes or {},
-            {"OLLAMA_HOST": f"{self.address}:{OLLAMA_PORT}", "OLLAMA_NO_CLOUD": "1", "OLLAMA_KEEP_ALIVE": "-1"},
+            {
+                "OLLAMA_HOST": f"{self.address}:{OLLAMA_PORT}",
+                "OLLAMA_NO_CLOUD": "1",
+                "OLLAMA_KEEP_ALIVE": "-1",
+                **(environment or {}),
+            },
             lambda: responds(self.address, OLLAMA_PORT),
         )
 

@@ -49,7 +49,7 @@ class StuckHost:
             self._hurry(self._patience)
         self._engine.bring_up(settings)
         for name in models.NAMES:
-            self.client(self._add, name).result(60)
+            self.client(self.add, name).result(60)
 
     def _hurry(self, patience: int) -> None:
         """Like the shipped check, but faster: the same share of CPU time counts as work."""
@@ -141,7 +141,8 @@ class StuckHost:
         where, port = (address, PORT) if address else (ADDRESS, 85)
         return self.client(_stop_answers, where, port, limit).result()
 
-    def _add(self, name: str) -> None:
+    def add(self, name: str) -> None:
+        """Add a tiny model to Ollama; call it with `client`."""
         content = (self._weights / f"{name}.gguf").read_bytes()
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         url = f"http://127.0.0.1:{PORT}"

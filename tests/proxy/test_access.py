@@ -187,10 +187,10 @@ def test_two_authorization_headers_are_not_combined(web: Httpd) -> None:
     ("words", "error", "challenges"),
     [
         ("users", "sign in", ['Basic realm="Hearth"']),
-        ("api_keys", "send an API key (Authorization: Bearer KEY)", ['Bearer realm="Hearth"']),
+        ("api_keys", "send an API key (Authorization: Bearer KEY, or X-Api-Key: KEY)", ['Bearer realm="Hearth"']),
         (
             "users or api_keys",
-            "sign in, or send an API key (Authorization: Bearer KEY)",
+            "sign in, or send an API key (Authorization: Bearer KEY, or X-Api-Key: KEY)",
             ['Basic realm="Hearth"', 'Bearer realm="Hearth"'],
         ),
     ],
@@ -208,10 +208,10 @@ def test_401_is_json_and_names_the_accepted_credentials(
 
 def test_403_distinguishes_address_and_origin(web: Httpd) -> None:
     answer = ask(web, "GET", path_of("networks"), {}, ELSEWHERE)
-    assert (answer.status, answer.json()) == (403, {"error": "address not allowed"})
+    assert (answer.status, answer.json()) == (403, {"error": "address not allowed; add it to proxy_allowed_networks"})
     for headers in ({}, USER, CLIENT):
         answer = ask(web, "GET", path_of("networks"), {"Origin": "http://evil.example", **headers})
-        assert (answer.status, answer.json()) == (403, {"error": "origin not allowed"})
+        assert (answer.status, answer.json()) == (403, {"error": "origin not allowed; add it to allowed_origins"})
 
 
 def test_cors_preflight_needs_no_sign_in(web: Httpd, ollama: Ollama) -> None:
@@ -272,7 +272,7 @@ def test_wrong_method_and_oversized_body_are_refused_before_sign_in(web: Httpd, 
 )
 def test_page_follows_the_access_policy(serve: Serve, secrets: Path, words: str, statuses: tuple[int, ...]) -> None:
     web = serve(volumes={MOUNT: secrets}, **VALUES | {"proxy_access": words})
-    senders: list[Mapping[str, str]] = [{}, USER, CLIENT]
+    senders: list[Mapping[str, str]] = [{"Accept": "text/html", **sender} for sender in ({}, USER, CLIENT)]
     for path in ("/", "/index.html", "/./index.html", "/%69ndex.html", "//"):
         found = [ask(web, "GET", path, sender, where) for sender in senders for where in (HOME, ELSEWHERE)]
         assert tuple(answer.status for answer in found) == statuses[:6], path
@@ -280,8 +280,39 @@ def test_page_follows_the_access_policy(serve: Serve, secrets: Path, words: str,
             assert (b"<title>" in answer.body and b'id="prompt"' in answer.body) == (answer.status == 200)
             assert answer.all("www-authenticate") == (['Basic realm="Hearth"'] if answer.status == 401 else [])
             # The page's diagnosis must distinguish this from a refusal by Ollama.
-            assert answer.status != 403 or answer.json() == {"error": "address not allowed"}
+            assert answer.status != 403 or answer.json() == {
+                "error": "address not allowed; add it to proxy_allowed_networks"
+            }
     assert tuple(ask(web, "GET", "/chat.js", {}, where).status for where in (HOME, ELSEWHERE)) == statuses[6:]
+
+
+@pytest.mark.parametrize("words", ["anyone", "networks", "users", "networks and (users or api_keys)"])
+def test_ollamas_own_text_follows_the_access_policy_of_the_page(
+    serve: Serve, ollama: Ollama, secrets: Path, words: str
+) -> None:
+    """What programs get for `GET /` comes from Ollama, and must not come for those who may not have the page."""
+    web = serve(upstream=ollama.address, volumes={MOUNT: secrets}, **VALUES | {"proxy_access": words})
+    for sender in ({}, USER, CLIENT, {"X-Api-Key": KEY}):
+        for where in (HOME, ELSEWHERE):
+            page = ask(web, "GET", "/", {"Accept": "text/html", **sender}, where).status
+            before = ollama.requests()
+            answer = ask(web, "GET", "/", {"Accept": "*/*", "Cookie": "a=b", **sender}, where)
+            assert answer.status == page
+            assert (answer.body == b"Ollama is running") == (page == 200)
+            assert ask(web, "HEAD", "/", sender, where).status == page
+            assert ollama.wait_for_requests(before + 2 * (page == 200)) == before + 2 * (page == 200)
+
+
+def test_x_api_key_counts_as_bearer_does(web: Httpd) -> None:
+    """As Anthropic's client library sends it."""
+    for words in TABLE:
+        for where in (HOME, ELSEWHERE):
+            expected = ask(web, "GET", path_of(words), bearer(KEY), where).status
+            assert ask(web, "GET", path_of(words), {"X-Api-Key": KEY}, where).status == expected, words
+            assert ask(web, "GET", path_of(words), {"X-Api-Key": KEY, **bearer("none")}, where).status == expected
+            nobody = ask(web, "GET", path_of(words), {}, where).status
+            for wrong in (f"{KEY}x", KEY[:-1], "", f"Bearer {KEY}", KEY.upper()):
+                assert ask(web, "GET", path_of(words), {"X-Api-Key": wrong}, where).status == nobody, (words, wrong)
 
 
 def test_requests_from_inside_the_container_need_no_credentials(serve: Serve, ollama: Ollama, secrets: Path) -> None:

@@ -286,8 +286,9 @@ def test_ca_certificate_is_served_and_the_key_is_not(site: Site) -> None:
         (405, "PUT", ROUTE, b"{}", {}),
         (411, "POST", ROUTE, None, {}),
         (404, "GET", "/api/ps", None, {}),
-        (405, "POST", "/api/pull", b"{}", {}),
-        (405, "DELETE", "/api/delete", b"{}", {}),
+        (404, "POST", "/api/pull", b"{}", {}),
+        (404, "DELETE", "/api/delete", b"{}", {}),
+        (404, "POST", "/v1/embeddings", b"{}", {}),
         (404, "GET", "/.well-known/acme-challenge/x", None, {}),
     ],
 )

@@ -65,7 +65,8 @@ class Client:
     ) -> Answer:
         """One request. The response's headers include `:version`, the HTTP version."""
         data = json.dumps(body).encode() if isinstance(body, Mapping) else body
-        sent = ({"Content-Type": "application/json"} if data is not None else {}) | dict(headers or {})
+        defaults = {"Accept": "text/html"} if path == "/" else {}
+        sent = defaults | ({"Content-Type": "application/json"} if data is not None else {}) | dict(headers or {})
         words = [*self.words(self.url(path, scheme), method, version, data, sent), *extra]
         for _ in range(5):
             done = subprocess.run(words, input=data, capture_output=True, timeout=150, check=False)

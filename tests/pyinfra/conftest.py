@@ -58,6 +58,14 @@ class Result:
         return [command[1][0] for command in self.commands if isinstance(command, list) and command[0] == "_refuse"]
 
 
+def _with_upload(command: Any) -> Any:
+    """["upload", content, path] for an `upload_command`; others unchanged."""
+    if isinstance(command, list) and command[0] == "_upload":
+        content, path, _ = command[1]
+        return ["upload", content.decode(), path]
+    return command
+
+
 @pytest.fixture(scope="session")
 def run() -> Run:
     """Run an operation on a host that answers with the given facts: class to state, or to the error it raises."""
@@ -77,7 +85,7 @@ def run() -> Run:
         listener = Listener()
         with listener, ctx_state.use(state), ctx_host.use(host):
             commands = list(operation._inner(**arguments))
-        return Result(parse_commands(commands), host.noop_description, listener.said)
+        return Result([_with_upload(one) for one in parse_commands(commands)], host.noop_description, listener.said)
 
     return one
 

@@ -20,16 +20,18 @@ from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
 from hearth.paths import DEPLOY_LOCK
 
-# Seconds for which nothing answers.
-_DOWN = 3
+# Seconds for which a login succeeds and every command ends its connection, as while a host shuts down; then for which
+# nothing answers.
+_ENDING, _DOWN = 3, 3
 
 
 class Machine(paramiko.ServerInterface):
     """Lets everybody in, and runs what is asked with the directory's programs first."""
 
-    def __init__(self, directory: Path, booted: float) -> None:
+    def __init__(self, directory: Path, booted: float, transport: paramiko.Transport | None = None) -> None:
         self.directory = directory
         self.booted = booted
+        self.ending = transport  # to end at a command
 
     def check_auth_none(self, username: str) -> int:  # noqa: ARG002
         return int(AUTH_SUCCESSFUL)
@@ -44,6 +46,9 @@ class Machine(paramiko.ServerInterface):
         return int(OPEN_SUCCEEDED)
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        if self.ending:
+            self.ending.close()
+            return False
         threading.Thread(target=self._run, args=(channel, command.decode()), daemon=True).start()
         return True
 
@@ -83,15 +88,21 @@ class Machine(paramiko.ServerInterface):
 
 def serve(listener: socket.socket, directory: Path, key: paramiko.PKey, booted: float) -> None:
     """Answer until `reboot` was called, and end every connection then."""
-    transports = []
+    transports: list[paramiko.Transport] = []
     listener.settimeout(0.1)
-    while not (directory / "rebooting").exists():
+    ends = float("inf")
+    while time.monotonic() < ends:
+        if ends == float("inf") and (directory / "rebooting").exists():
+            ends = time.monotonic() + _ENDING
+            for transport in transports:
+                transport.close()
         with contextlib.suppress(TimeoutError):
             connection, _ = listener.accept()
             transport = paramiko.Transport(connection)
             transport.add_server_key(key)
             with contextlib.suppress(paramiko.SSHException, EOFError):
-                transport.start_server(event=threading.Event(), server=Machine(directory, booted))
+                ending = transport if ends < float("inf") else None
+                transport.start_server(event=threading.Event(), server=Machine(directory, booted, ending))
             transports.append(transport)
     listener.close()
     for transport in transports:

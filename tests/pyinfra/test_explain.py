@@ -17,12 +17,13 @@ from hearth.docker.operations import configure_engine, install_engine
 from hearth.docker.packages import DockerSource
 from hearth.docker.reachability import Reachability, ReachabilityState
 from hearth.models import operations as models
-from hearth.models.facts import Models, ModelsState
+from hearth.models.facts import ModelFiles, ModelFilesState, Models, ModelsState
 from hearth.releases.release import Release
 from hearth.render.stack_files import render_tree
 from hearth.runtime.commands import refused_command
 from hearth.runtime.explain import EXPLAIN_LOG, explain, will_write
 from hearth.settings.model import Settings
+from hearth.settings.variant import Variant
 from hearth.stack.container_facts import Project, ProjectState
 from hearth.stack.container_operations import compose_up
 from hearth.stack.containers import Drift
@@ -100,6 +101,15 @@ def test_models_are_explained(run: Run) -> None:
     ]
     assert pull_models(run, set(), facts=SILENT) == [
         "the Docker engine does not respond, so it is unknown whether Ollama has tinyllama"
+    ]
+
+
+def test_variants_of_a_silent_ollama_are_unknown(run: Run) -> None:
+    variants = {"tutor": Variant(base="tinyllama")}
+    facts = {ModelFiles: ModelFilesState()}
+    assert run(models.create_variants, facts, variants=variants).said == ["tutor is missing; creating it"]
+    assert run(models.create_variants, facts | STOPPED, variants=variants).said == [
+        "Ollama does not respond, so it is unknown whether it has tutor"
     ]
 
 

@@ -50,6 +50,7 @@ TestLogin = harness.make_fact_tests("hearth.host", "login.Login", _FOLDER / "log
 TestEngine = harness.make_fact_tests("hearth.docker", "facts.Engine", _FOLDER / "engine")
 TestFootprint = harness.make_fact_tests("hearth.footprint", "facts.Footprint", _FOLDER / "footprint")
 TestImages = harness.make_fact_tests("hearth.stack", "image_facts.Images", _FOLDER / "images")
+TestMetrics = harness.make_fact_tests("hearth.metrics", "facts.Metrics", _FOLDER / "metrics")
 TestModels = harness.make_fact_tests("hearth.models", "facts.Models", _FOLDER / "models")
 TestProject = harness.make_fact_tests("hearth.stack", "container_facts.Project", _FOLDER / "project")
 TestReleases = harness.make_fact_tests("hearth.releases", "facts.Releases", _FOLDER / "releases")
@@ -117,6 +118,10 @@ def ask(command: str) -> list[str]:
 def test_a_login_is_read() -> None:
     fact = Login()
     assert fact.process(ask(fact.command())).user_id >= 0
+
+
+def test_a_login_that_runs_no_command_is_unknown() -> None:
+    assert Login().process(["Welcome", "to this host"]).user_id == -1
 
 
 @pytest.mark.skipif(not Path("/etc/os-release").exists(), reason="no Linux with an os-release")

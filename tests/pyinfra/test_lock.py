@@ -29,8 +29,8 @@ def _start(tmp_path: Path) -> Iterator[Start]:
     """Start the program that holds a lock, as on a host."""
     running: list[subprocess.Popen[str]] = []
 
-    def start(who: str = "anna@laptop") -> subprocess.Popen[str]:
-        words = ["bash", "-c", SCRIPT.read_text(), "hearth-lock", str(tmp_path / "lock"), who, "90"]
+    def start(who: str = "anna@laptop", files: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+        words = ["bash", "-c", SCRIPT.read_text(), "hearth-lock", str(tmp_path / "lock"), who, "90", *files]
         program = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -79,6 +79,16 @@ def test_lock_is_released_when_its_holder_is_killed(start: Start) -> None:
     first.kill()
     first.wait(10)
     assert first_line(start("ben@desk")) == "taken"
+
+
+def test_files_are_removed_with_the_lock(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "an askpass file").touch()
+    first = start(files=(str(tmp_path / "an askpass file"), str(tmp_path / "none")))
+    assert first_line(first) == "taken"
+    assert first_line(start(files=(str(tmp_path / "an askpass file"),))).startswith("held")
+    assert (tmp_path / "an askpass file").exists(), "not by the run that was refused"
+    end(first)
+    assert not (tmp_path / "an askpass file").exists()
 
 
 def test_lock_file_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
@@ -162,52 +172,3 @@ def test_a_lock_that_is_out_of_reach_is_an_error(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(lock, "DEPLOY_LOCK", str(tmp_path / "not" / "there"))
     with pytest.raises(DeployError, match=r"could not take the deploy lock, nothing was changed: .*not/there"):
         held(connected("@local"), {})
-
-
-SUDO = """#!/bin/sh
-# A sudo that requires the password "open sesame", and then runs the command.
-[ "$2" != -n ] || { echo "sudo: a password is required" >&2; exit 1; }
-[ "$($SUDO_ASKPASS)" = "open sesame" ] || { echo "sudo: no password was provided" >&2; exit 1; }
-while [ "$1" != sh ]; do shift; done
-exec "$@"
-"""
-
-
-@pytest.fixture
-def sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "DEPLOY_LOCK", str(tmp_path / "lock"))
-    (tmp_path / "sudo").write_text(SUDO)
-    (tmp_path / "sudo").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-
-
-@pytest.mark.usefixtures("sudo")
-def test_sudo_password_from_the_inventory() -> None:
-    channel = held(connected("@local", _sudo_password="open sesame"), {"_sudo": True})
-    assert channel is not None
-    channel[0].close()
-    channel[1].read()
-
-
-@pytest.mark.usefixtures("sudo")
-def test_sudo_password_from_a_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
-    prompts: list[str] = []
-
-    def getpass(prompt: str) -> str:
-        prompts.append(prompt)
-        return "open sesame"
-
-    monkeypatch.setattr("pyinfra.connectors.util.getpass", getpass)
-    channel = held(connected("@local"), {"_sudo": True})
-    assert channel is not None
-    assert len(prompts) == 1
-    channel[0].close()
-    channel[1].read()
-
-
-@pytest.mark.usefixtures("sudo")
-def test_a_wrong_password_is_an_error_with_sudos_words() -> None:
-    with pytest.raises(
-        DeployError, match="could not take the deploy lock, nothing was changed: sudo: no password was provided"
-    ):
-        held(connected("@local", _sudo_password="wrong"), {"_sudo": True})

@@ -15,11 +15,12 @@ import pytest
 from pyinfra.api.exceptions import FactPreconditionError
 
 from hearth.models.disk import ModelDisk, parse_record
-from hearth.models.facts import Models, ModelsState
-from hearth.models.names import source_name
-from hearth.models.operations import prune_models, pull_models, pull_script, record_script
+from hearth.models.facts import ModelFiles, ModelFilesState, Models, ModelsState
+from hearth.models.operations import create_variants, prune_models, pull_models, pull_script, record_script
 from hearth.models.plan import Task
 from hearth.paths import CHECKOUT
+from hearth.settings.model_names import source_name
+from hearth.settings.variant import Variant
 from tests.pyinfra.conftest import Result, Run
 from tests.pyinfra.shell import HOSTILE, Sandbox, check_syntax
 
@@ -391,7 +392,11 @@ SUM = "digest mismatch, file must be downloaded again: want sha256:a, got sha256
         (GET.replace("tinyllama", "denied-unauthorized") + "EOF", [3, 6], GENERAL),
         (GET + "dial tcp 192.0.2.1:443: connect: connection refused", [3, 6], GENERAL),
         (GET + "dial tcp 192.0.2.1:443: connect: permission denied", [3, 6], GENERAL),
-        (GET + "net/http: TLS handshake timeout", [3, 6], GENERAL),
+        (
+            GET + "net/http: TLS handshake timeout",
+            [3, 6],
+            ": the TLS handshake with registry.ollama.ai timed out. Large packets",
+        ),
         (CDN + "dial tcp 192.0.2.1:8443: connect: connection refused", [3, 6], GENERAL),
         ("max retries exceeded: EOF", [3, 6], GENERAL),
         ("context deadline exceeded", [3, 6], GENERAL),
@@ -621,3 +626,45 @@ def test_unlisted_model_is_only_verified(store: Store) -> None:
     assert pulled.code == 0, pulled.err
     assert not manifest.exists()
     assert pulled.requests == []
+
+
+TUTOR = Variant(base="tinyllama", system="Be kind.")
+
+
+def manifest(*layers: tuple[str, str]) -> str:
+    shown = [{"mediaType": f"application/vnd.ollama.image.{kind}", "digest": digest} for kind, digest in layers]
+    return json.dumps({"layers": shown})
+
+
+def digest_of(text: str) -> str:
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def with_prompt(text: str) -> ModelFilesState:
+    """A host with the base model, and the variant with this system prompt."""
+    weights = ("model", "sha256:1")
+    return ModelFilesState(
+        {"tinyllama:latest": manifest(weights), "Tutor:latest": manifest(weights, ("system", digest_of(text)))},
+        {digest_of(text): text.encode()},
+    )
+
+
+def test_only_variants_that_differ_are_created(run: Run) -> None:
+    same = run(create_variants, {ModelFiles: with_prompt("Be kind.")}, variants={"tutor": TUTOR})
+    assert (same.commands, same.noop) == ([], "model variants up to date")
+    other = run(create_variants, {ModelFiles: with_prompt("Be rude.")}, variants={"tutor": TUTOR})
+    (script,) = other.scripts
+    check_syntax(script)
+    assert script.startswith("docker exec -i hearth-ollama bash -s <<'HEARTH'\n")
+    assert other.said == ["tutor differs from ollama_model_variants in its system prompt; creating it again"]
+    kept = run(create_variants, {ModelFiles: with_prompt("Be rude.")}, variants={"tutor": TUTOR}, only_missing=True)
+    assert kept.commands == []
+    absent = run(create_variants, {ModelFiles: ModelFilesState()}, variants={"tutor": TUTOR}, only_missing=True)
+    assert absent.said == ["tutor is missing; creating it"]
+    assert len(absent.scripts) == 1
+
+
+def test_variants_are_unknown_if_ollama_does_not_respond(run: Run) -> None:
+    unknown = FactPreconditionError(ModelFiles, "Ollama did not list its models: no such container")
+    result = run(create_variants, {ModelFiles: unknown}, variants={"tutor": TUTOR})
+    assert "did not list its models" in result.refusals[0]

@@ -120,6 +120,19 @@ runs(name='Never', command='true')
     assert "does not accept ssh on port" in said[away + 1]
 
 
+def test_unreachable_host_without_a_terminal(checkout: Path) -> None:
+    """pyinfra prompts for confirmation to continue without the host, and nobody can answer."""
+    said = summary_lines(checkout, END, "--dry", inventory=INVENTORY + UNREACHABLE, code=1)
+    assert "nothing was changed: a host failed, see above, and there is no terminal to confirm" in said[0]
+    assert not [line for line in said if "Traceback" in line or "EOFError" in line]
+
+
+def test_confirmation_without_a_terminal(checkout: Path) -> None:
+    said = summary_lines(checkout, "runs(name='Change', command='true')\n" + END, code=1)
+    assert "there is no terminal to ask for confirmation. Add -y or --dry" in said[0]
+    assert not [line for line in said if "Traceback" in line or "EOFError" in line]
+
+
 @pytest.mark.parametrize(
     ("operation", "reason"),
     [

@@ -89,6 +89,34 @@ LOCAL_NETWORK_PRIVACY = Cause(
     "already, switch it off and on again, or restart the Mac. Apple's own Terminal needs no permission. If the "
     "browser can't reach the host either, see host-unreachable.",
 )
+HOST_ABSENT = Cause(
+    "host-absent",
+    "No device on this network has that address",
+    "This machine asked its network for {address}, and no device responded: the host is off, its address has changed, "
+    "or it is on another network (guest WLAN, another router).",
+    "Check that the host is on, on the same network, and has that address (your router lists it, and `hostname -I` on "
+    "the host prints it).",
+)
+LOCAL_POLICY = Cause(
+    "local-policy",
+    "The host is on, but connections to it are rejected",
+    "The host is on this network: this machine knows its hardware address ({hardware}). So it is a rule that rejects "
+    'connections ("{error}"), most likely on this machine: of its firewall, a security program or a VPN. Otherwise the '
+    "host rejects every connection from here.",
+    "Open the page on another device: if it works there, the rule is on this machine. On Linux, `sudo nft list "
+    "ruleset` and `ip route get {address}` print the rules and the route; elsewhere, check the settings of the "
+    "firewall, security program or VPN. On the host, `sudo nft list ruleset` prints its rules.",
+)
+HOST_DROPS = Cause(
+    "host-drops",
+    "The host is on, but does not respond to connections",
+    "The host is on this network: its hardware address ({hardware}) was confirmed within the last minute. But "
+    "connections to {address} time out, on other ports too: a firewall drops them, on the host or on this machine, or "
+    "the host hangs, or was turned off just now.",
+    "Run the doctor again in a minute, which excludes a host that was turned off. On the host, `sudo ufw status` or "
+    "`sudo nft list ruleset` prints the rules; allow port {port} (`sudo ufw allow {port}/tcp`). If it does not respond "
+    "to its own keyboard either, restart it.",
+)
 HOST_UNREACHABLE = Cause(
     "host-unreachable",
     "No route to host",

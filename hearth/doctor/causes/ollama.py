@@ -101,8 +101,9 @@ MODEL_UNFIT = Cause(
 BUSY = Cause(
     "busy",
     "The concurrency limit is reached (503)",
-    "`proxy_max_streams` responses were in flight, and no slot freed up within `proxy_queue_timeout` seconds. The "
-    "proxy asked to retry after {retry_after} s; the doctor did, with the same result.",
+    "`proxy_max_streams` responses were in flight, and no slot freed up within `proxy_queue_timeout` seconds, or this "
+    "caller had `proxy_max_streams_per_caller` of them. The proxy asked to retry after {retry_after} s; the doctor "
+    "did, with the same result.",
     "Try again later. If it persists for more than three minutes while nobody sends prompts, deploy again, or run "
     "`sudo docker restart hearth-ollama` on the host: both end an endless answer, and a stuck Ollama (unless Hearth's "
     "own health check has already restarted it).",

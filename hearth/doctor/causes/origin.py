@@ -17,7 +17,7 @@ ORIGIN_NOT_LISTED = Cause(
     "origin-not-listed",
     "Pages on that origin may not call",
     'The proxy admits its own page and the listed origins. {origin} is not listed, so the browser reports "blocked by '
-    'CORS policy".',
+    'CORS policy", and an app or extension that it could not connect.',
     'Add "{origin}" to `allowed_origins` in the inventory and deploy again. Scheme and port are part of an origin.',
 )
 OLLAMA_REFUSES_ORIGIN = Cause(
@@ -30,10 +30,11 @@ OLLAMA_REFUSES_ORIGIN = Cause(
 )
 ORIGIN_SPELLING = Cause(
     "origin-spelling",
-    "No browser sends such an origin",
+    "This is not an origin as it is sent",
     "{origin}: {error}.",
-    "The error in the browser's console includes the origin. It is the page's scheme, host and port: "
-    "http://192.168.1.20:8080.",
+    "The error in the browser's console includes the origin: a page's scheme, host and port "
+    "(http://192.168.1.20:8080), an app's or extension's whole address (app://obsidian.md). "
+    "The log of hearth-httpd shows it, too.",
 )
 ORIGIN_NULL = Cause(
     "origin-null",

@@ -146,8 +146,8 @@ PAGE_MISSING = Cause(
 HOST_NAME_NOT_SERVED = Cause(
     "host-name-not-served",
     "The proxy does not serve this host name (421)",
-    "Hearth's proxy serves only IP addresses, localhost, single words and *.local, so that no other site can point "
-    "its own name at your host (DNS rebinding). {host} is none of these and is not listed.",
+    "Hearth's proxy serves only IP addresses, localhost, single words, *.local and *.internal, so that no other site "
+    "can point its own name at your host (DNS rebinding). {host} is none of these and is not listed.",
     'Use the host\'s IP address{opt_with_port}, or add "{host}" to `proxy_host_names` in the inventory and deploy '
     "again.",
 )

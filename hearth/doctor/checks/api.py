@@ -13,7 +13,7 @@ from hearth.doctor.checks.error_response import cause_of_status, summarize
 from hearth.doctor.checks.result import Step
 from hearth.doctor.http_client import Endpoint, call
 from hearth.doctor.http_response import Response
-from hearth.models.names import full_name
+from hearth.settings.model_names import full_name
 
 VERSION = "/api/version"
 TAGS = "/api/tags"

@@ -11,6 +11,7 @@ from hearth.doctor.causes.cause import Finding
 from hearth.doctor.checks.other_ports import OtherPorts, scan_other_ports
 from hearth.doctor.checks.result import Step
 from hearth.doctor.client_environment import ClientEnvironment
+from hearth.doctor.neighbours import Neighbour, neighbour_of
 from hearth.doctor.target import Target
 from hearth.doctor.tcp import Attempt, connection_cause, describe_attempt, try_connect
 
@@ -29,7 +30,10 @@ def check_connection(
     other_ports = OtherPorts()
     if attempt.reason in ("refused", "timeout", "host-unreachable"):
         other_ports = scan_other_ports(target, address, min(timeout, 2.0), environment)
-    cause = connection_cause(attempt, address, environment, other_ports.responding, other_ports.hearth)
+    neighbour = Neighbour()
+    if attempt.reason in ("timeout", "host-unreachable", "host-down") and not is_this_machine(attempt.address):
+        neighbour = neighbour_of(attempt.address, environment)
+    cause = connection_cause(attempt, address, environment, other_ports.responding, other_ports.hearth, neighbour)
     values: dict[str, object] = {
         "host": target.host,
         "port": target.port,
@@ -37,6 +41,7 @@ def check_connection(
         "address": attempt.address,
         "error": attempt.error,
         "terminal": environment.terminal_named,
+        "hardware": neighbour.hardware,
         "other_url": other_ports.hearth,
         "open_port": next(iter(other_ports.responding), ""),
         "what": {"refused": "nothing listens there", "timeout": "no response"}.get(attempt.reason, attempt.error),
@@ -44,9 +49,20 @@ def check_connection(
     observed = "; ".join(describe_attempt(attempt, target.port) for attempt in attempts)
     if other_ports.open and not is_this_machine(attempt.address):
         observed += f"; its ports {', '.join(map(str, other_ports.open))} are open"
+    observed += _describe(neighbour)
     observed += "".join(f"; port {port} is {name}" for port, name in other_ports.web)
-    data = {"attempts": [asdict(attempt) for attempt in attempts], "open_ports": list(other_ports.open)}
+    data = {
+        "attempts": [asdict(attempt) for attempt in attempts],
+        "open_ports": list(other_ports.open),
+        "neighbour": asdict(neighbour),
+    }
     return Step("connection", observed, (Finding(cause, observed, values),), data, ends=True), None
+
+
+def _describe(neighbour: Neighbour) -> str:
+    if neighbour.hardware:
+        return f"; its hardware address, {neighbour.hardware}, is known here"
+    return "; no device on this network has that address" if neighbour.state == "silent" else ""
 
 
 def _connected(target: Target, attempts: Sequence[Attempt]) -> Step:

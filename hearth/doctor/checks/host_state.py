@@ -8,6 +8,7 @@ from typing import Any
 from hearth.doctor.causes import host as causes
 from hearth.doctor.causes.cause import Finding
 from hearth.paths import CONTAINERS
+from hearth.settings.origins import ollama_origins
 from hearth.stack.containers import LOOP, is_stuck
 
 _DISK_LEFT = 1_000_000_000
@@ -115,7 +116,7 @@ def _mb(kilobytes: int) -> str:
 def _ollama(symptoms: Mapping[str, Any], data: Mapping[str, Any]) -> list[Finding]:
     findings = []
     # As in compose.yaml: without listed origins, the variable is not set.
-    configured, active = ",".join(data.get("allowed_origins", ())), symptoms["origins"]
+    configured, active = ollama_origins(tuple(data.get("allowed_origins", ()))), symptoms["origins"]
     if active is not None and active != configured:
         values = {"configured": configured or "(none)", "active": active or "(none)"}
         findings.append(Finding(causes.ORIGINS_NOT_IN_FORCE, f'active: "{active}", configured: "{configured}"', values))

@@ -13,6 +13,7 @@ from hearth.doctor.checks.result import Step
 from hearth.doctor.checks.server_identity import identify_server, server_name, speaks_tls
 from hearth.doctor.http_client import Endpoint, call
 from hearth.doctor.http_response import Response
+from hearth.settings.host_names import listed_form
 
 
 def check_page(endpoint: Endpoint, tries: int, other_ports: Callable[[], OtherPorts]) -> tuple[Step, Response | None]:
@@ -40,7 +41,8 @@ def check_page(endpoint: Endpoint, tries: int, other_ports: Callable[[], OtherPo
         return Step("page", f"Hearth's chat page, after {front.seconds * 1000:.0f} ms", data=data), front
     if front.status == 421:
         with_port = f" ({target.scheme}://IP-ADDRESS:{target.port}/)"
-        finding = Finding(causes.HOST_NAME_NOT_SERVED, summarize(front), values | {"opt_with_port": with_port})
+        values |= {"host": listed_form(target.host), "opt_with_port": with_port}
+        finding = Finding(causes.HOST_NAME_NOT_SERVED, summarize(front), values)
         return Step("page", f"{target.netloc} is refused: {summarize(front)}", (finding,), data, ends=True), front
     if owner == "tls":
         values["other_url"] = target.at(target.port, "https").url

@@ -47,6 +47,8 @@ def tame(settings: Settings) -> Settings:
 
 def _tame_path(path: str, number: int) -> str:
     """A path of the same length, which keeps the routes in order of their numbers."""
+    if path.endswith("/{model}"):
+        return _tame_path(path.removesuffix("{model}"), number) + "{model}"
     slash = "/" if path.endswith("/") else ""
     return "/" + (string.digits + string.ascii_letters)[number].ljust(len(path) - 1 - len(slash), "x") + slash
 

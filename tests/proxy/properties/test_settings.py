@@ -8,13 +8,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any
 
-import pytest
 import yaml
 from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
@@ -25,12 +21,10 @@ from hearth.render.httpd_conf import render_httpd_conf
 from hearth.settings.load import SettingsError, load_settings
 from hearth.settings.model import Settings
 from hearth.settings.types import size_in_bytes
-from lab import artefacts
-from lab.progress import Stages
-from tests.proxy.httpd import Httpd
-from tests.proxy.properties.shape import Page, directives, keys, outline, tame
+from tests.proxy.properties.conftest import Dump, Read
+from tests.proxy.properties.shape import Page, keys, outline, tame
 from tests.proxy.properties.values import PHASES, changed
-from tests.support.shipped import defaults, shipped_settings
+from tests.support.shipped import defaults
 
 MORE = int(os.environ.get("HEARTH_EXAMPLES", "0"))
 EXAMPLES = profile(
@@ -41,51 +35,6 @@ EXAMPLES = profile(
     phases=PHASES,
     suppress_health_check=list(HealthCheck),
 )
-Dump = Callable[[str], list[tuple[str, list[str]]]]
-Read = Callable[[str], Any]
-
-
-@pytest.fixture(scope="module")
-def parts() -> artefacts.Paths:
-    with Stages() as stages:
-        return artefacts.build(("roots", "compose"), stages)
-
-
-@pytest.fixture(scope="module")
-def read_conf(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dump]:
-    """Parses a configuration with the real httpd; fails if it refuses it, or warns."""
-    settings = shipped_settings(proxy_port=8085)
-    with Httpd(parts["roots"] / "httpd", tmp_path_factory.mktemp("httpd"), settings) as web:
-
-        @cache
-        def read(conf: str) -> list[tuple[str, list[str]]]:
-            # mod_info is needed to dump the configuration.
-            (web.tree / "httpd/trial.conf").write_text(f"LoadModule info_module modules/mod_info.so\n{conf}")
-            done = web.execute(
-                "httpd -t -D DUMP_CONFIG -f conf/hearth/trial.conf 2>/tmp/err; code=$?; cat /tmp/err >&2; exit $code"
-            )
-            # Two routes to the same backend share its pool, with the same parameters.
-            errors = re.sub(r"(?m)^.*AH01146: Ignoring parameter .*\n", "", web.execute("cat /tmp/err").output)
-            assert (done.code, errors) == (0, "Syntax OK\n"), errors
-            return directives(done.output)
-
-        yield read
-
-
-@pytest.fixture(scope="module")
-def read_compose(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> Read:
-    """Parses a compose.yaml with the real Docker Compose; fails if it refuses it, or warns."""
-    directory = tmp_path_factory.mktemp("compose")
-
-    @cache
-    def read(text: str) -> Any:
-        (directory / "compose.yaml").write_text(text)
-        words = [str(parts["compose"] / "docker-compose"), "config", "--format", "json"]
-        done = subprocess.run(words, cwd=directory, capture_output=True, text=True, check=False, timeout=60)
-        assert (done.returncode, done.stderr) == (0, ""), done.stderr
-        return json.loads(done.stdout)
-
-    return read
 
 
 def test_settings(read_conf: Dump, read_compose: Read) -> None:
@@ -126,7 +75,7 @@ def check_conf(settings: Settings, read: Dump) -> None:
     targets = {
         (route.path, f"http://ollama:11434{route.to}" if route.is_ollama else route.to)
         for route in settings.routes
-        if not route.is_upload
+        if not (route.is_upload or route.names_model)
     }
     assert {tuple(words[:2]) for name, words in found if name == "ProxyPass"} == targets
     [pattern] = [words[1] for name, words in found if name == "SetEnvIf" and words[0] == "Origin"]
@@ -147,7 +96,8 @@ def check_compose(settings: Settings, read: Read) -> None:
     ollama, httpd = document["services"]["ollama"], document["services"]["httpd"]
     assert (ollama["image"], httpd["image"]) == (settings.ollama_image, settings.proxy_image)
     environment = ollama["environment"]
-    assert environment["OLLAMA_ORIGINS"] == ",".join(settings.allowed_origins)
+    origins = (origin for origin in settings.allowed_origins if re.match("(https?|chrome-extension)://", origin))
+    assert environment["OLLAMA_ORIGINS"] == ",".join(origins)
     assert environment["OLLAMA_KEEP_ALIVE"] == settings.ollama_keep_alive
     assert environment["OLLAMA_LOAD_TIMEOUT"] == settings.ollama_load_timeout
     for service, limit in ((ollama, settings.ollama_memory_limit), (httpd, settings.proxy_memory_limit)):

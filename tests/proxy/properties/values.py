@@ -125,7 +125,8 @@ NAME = rf"{LABEL}(\.{LABEL}){{0,3}}"
 HOST = st.one_of(matching(NAME), st.ip_addresses(v=4).map(str), st.ip_addresses(v=6).map(lambda a: f"[{a.compressed}]"))
 PORT = st.integers(1, 65535)
 ADDRESS = st.tuples(st.sampled_from(["http", "https"]), HOST, PORT).map(lambda t: f"{t[0]}://{t[1]}:{t[2]}")
-ORIGIN = st.one_of(ADDRESS, matching(rf"https?://(\*\.)?{NAME}"))
+APP = matching(r"(app|tauri|capacitor|vscode-webview)://[A-Za-z0-9._-]{1,12}|chrome-extension://[a-p]{32}")
+ORIGIN = st.one_of(ADDRESS, matching(rf"https?://(\*\.)?{NAME}"), APP)
 IMAGE = matching(
     rf"({NAME}(:[0-9]{{1,5}})?/)?[a-z0-9]{{1,8}}([._/-][a-z0-9]{{1,5}}){{0,3}}:[A-Za-z0-9_][A-Za-z0-9_.-]{{0,9}}"
 )
@@ -144,7 +145,7 @@ NETWORK = st.one_of(
 OLLAMA_ROUTE = st.sampled_from(sorted(OLLAMA_ENDPOINTS)).flatmap(
     lambda to: st.fixed_dictionaries(
         {
-            "path": mixed(PATH.map(lambda path: path.rstrip("/") or "/x")),
+            "path": mixed(PATH.map(lambda path: (path.rstrip("/") or "/x") + ("/{model}" if "{model}" in to else ""))),
             "to": st.just(to),
             "methods": st.lists(st.sampled_from(sorted(OLLAMA_ENDPOINTS[to])), min_size=1, unique=True),
         }

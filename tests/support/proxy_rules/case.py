@@ -151,6 +151,8 @@ def sends(
             *([("Host", proxy.fill(host))] if host is not None else []),
             ("Connection", "close" if close else "keep-alive"),
         ]
+        if path == "/" and not any(header.startswith("Accept: ") for header in headers):  # as a browser
+            lines.append(("Accept", "text/html"))
         if content or has_body:
             lines.append(("Content-Type", "application/json"))
         if length is None and (content or has_body):

@@ -7,10 +7,22 @@ from tests.support.proxy_rules.origins import EVIL
 
 UNKNOWN = [
     *("evil.example", "evil.example:<port>", "<host>.evil.example", "<host>.nip.io", "pi.local.evil.example"),
-    *("localhost.evil.example", "evil.example.", "pi.local.", "pi.local@evil.example", "evil.example#.local"),
+    *("localhost.evil.example", "evil.example.", "pi.local@evil.example", "evil.example#.local"),
     *("[::1].evil.example", "xn--evil-.example", "1.2.3.4.5", "pi.local:85:85", "pi..local", "pi,evil.example"),
+    *(
+        "pi.",
+        "internal.evil.example",
+        "host.docker.internal.evil.example",
+        "xinternal.example",
+        "pi.local..",
+        ".internal",
+    ),
 ]
-OURS = ["pi", "PI.Local", "localhost", "pi.local:<port>", "[::1]", "[fe80::1]:85", "192.168.1.189"]
+OURS = [
+    *("pi", "my_pi", "PI.Local", "pi.local.", "localhost", "pi.local:<port>", "[::1]", "[fe80::1]:85", "192.168.1.189"),
+    # Names of the host in containers and virtual machines.
+    *("host.docker.internal", "gateway.docker.internal:<port>", "host.containers.internal", "HOST.lima.internal."),
+]
 REFUSED = Expected((400, 421), lacks=b"<script")
 ON_A_ROUTE = Expected((421,), error=True, permits="")
 

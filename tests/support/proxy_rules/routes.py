@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.support.proxy_rules.case import OK, Case, Expected, R, raw, sends
 from tests.support.proxy_rules.origins import EVIL
+from tests.support.proxy_rules.sizes import BODY, CHUNKS
 
 NOT_ALLOWED = Expected((405,), error=True)
 NOWHERE = Expected((404, 405))
@@ -19,6 +20,17 @@ METHODS = [
     *(
         Case(12, f"{name} to the page", sends(name, "/"), Expected((405,)))
         for name in ("POST", "PUT", "DELETE", "PATCH")
+    ),
+    # The method comes before the length.
+    Case(
+        52, "GET with chunks to a POST route", raw(f"GET {R} HTTP/1.1", *CHUNKS, body=BODY, follow=False), NOT_ALLOWED
+    ),
+    Case(52, "DELETE without a length", sends("DELETE", "/api/chat", body=b"", length=""), NOT_ALLOWED),
+    Case(
+        52,
+        "another method, for a listed page",
+        sends("POST", "/v1/models", "Origin: <listed>"),
+        Expected((405,), error=True, permits="<listed>", contains=b'"message":"method not allowed; use GET"'),
     ),
     *(
         Case(13, f"TRACE {path}", sends("TRACE", path, "X-Echo: secret"), Expected((405,), lacks=b"secret"))
@@ -64,7 +76,39 @@ FILES = [
 ]
 REFUSED = Expected((400, 403, 404, 405))
 
+# Below /api/ and /v1/, every method gets JSON in the form that the callers of such paths read, with the fix.
+MISSING = Expected((404,), error=True, contains=b"proxy_extra_routes")
+MISSING_OPENAI = Expected((404,), error=True, contains=b'{"error":{"message":"no route here')
+
 ROUTES = [
+    *(
+        Case(53, f"{method} {path}", sends(method, path), MISSING_OPENAI if path.startswith("/v1") else MISSING)
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+        for path in ("/api/embed", "/v1/embeddings", "/api", "/v1/", "/api/tags/x", "/v1/models/a/b")
+    ),
+    Case(53, "HEAD /api/ps", sends("HEAD", "/api/ps"), Expected((404,)), heads=True),
+    Case(53, "POST /api/embed with 60 kB", sends("POST", "/api/embed", body=b" " * 60_000), MISSING),
+    Case(
+        53,
+        "for a listed page",
+        sends("POST", "/v1/embeddings", "Origin: <listed>"),
+        Expected((404,), error=True, permits="<listed>", has=(("access-control-expose-headers", "Retry-After"),)),
+    ),
+    Case(53, "for an unlisted page", sends("POST", "/v1/embeddings", f"Origin: {EVIL}"), Expected((404,), permits="")),
+    Case(
+        54, "a model by its name", sends("GET", "/v1/models/<model>"), Expected((200,), 1, contains=b'"object":"model"')
+    ),
+    Case(54, "a missing model", sends("GET", "/v1/models/no-such"), Expected((404,), 1, contains=b"not found")),
+    *(
+        Case(54, f"/v1/models/{name}", sends("GET", f"/v1/models/{name}"), Expected((400, 403, 404), lacks=b'"object"'))
+        for name in (".", "..", "../delete", "%2e%2e/x", "a%2Fb", "a%00", "a;b", "-a")
+    ),
+    Case(
+        55,
+        "Ollama's own text for programs",
+        sends("GET", "/", "Accept: */*"),
+        Expected((200,), 1, contains=b"Ollama is running", permits=""),
+    ),
     Case(14, "Ollama's address as the path", sends("GET", "http://ollama:11434/api/ps"), NOWHERE),
     Case(14, "Ollama's management as the path", sends("POST", "http://ollama:11434/api/pull"), NOWHERE),
     *(Case(15, f"{method} {path}", sends(method, path, body=NAME), NOWHERE) for method, path in MANAGEMENT),

@@ -8,6 +8,7 @@ from tests.support.proxy_rules.target import ProxyTarget
 TOO_LONG = Expected((413,), error=True, closed=True)
 NO_LENGTH = Expected((411,), error=True, closed=True)
 CHUNKS = ("Host: <netloc>", "Transfer-Encoding: chunked", "Content-Type: application/json")
+COOKIES = "Cookie: " + "; ".join(f"c{number}={'v' * 990}" for number in range(12))
 BODY = b"2\r\n{}\r\n0\r\n\r\n"
 
 
@@ -49,10 +50,15 @@ SIZES = [
     Case(47, "a path of 5000 characters", sends("GET", "/" + "a" * 5000), Expected((414,), closed=True)),
     Case(
         47,
-        "a header of 9000 characters",
-        sends("GET", "/api/tags", "X-Long: " + "a" * 9000),
+        "a header of 17000 characters",
+        sends("GET", "/api/tags", "X-Long: " + "a" * 17000),
         Expected((400,), closed=True),
     ),
+    # Of other programs on the same host name; browsers send them to every port.
+    Case(
+        57, "cookies of 12000 characters, the page", sends("GET", "/", COOKIES), Expected((200,), contains=b"<script")
+    ),
+    Case(57, "cookies of 12000 characters, a prompt", sends("POST", R, COOKIES), OK),
     Case(47, "60 headers", sends("GET", "/api/tags", *(f"X-{n}: a" for n in range(60))), Expected((400,), closed=True)),
 ]
 BIG = [Case(23, "exactly the limit", largest, OK)]

@@ -62,7 +62,7 @@ class ProxyTarget:
         return json.dumps(body).encode().rjust(size)
 
     def fill(self, text: str) -> str:
-        """Replace the placeholders `<…>` in `text`: own and listed (origins), scheme, netloc, host, port, limit.
+        """Replace the placeholders `<…>` in `text`: own and listed (origins), scheme, netloc, host, port, limit, model.
 
         Raises:
             NoListedOrigin: it contains a listed origin, but none is listed.
@@ -79,6 +79,7 @@ class ProxyTarget:
             "<host>": self.address[0],
             "<port>": str(self.address[1]),
             "<limit+1>": str(self.limit + 1),
+            "<model>": self.model or self.settings.ollama_models[0],
         }
         for word, value in words.items():
             if word in text and not value:

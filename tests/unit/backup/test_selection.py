@@ -56,6 +56,14 @@ def test_model_data_is_included_on_request() -> None:
     assert plan_backup(HOST, RENDERED, with_models=True).stored == (BLOB, NAMED)
 
 
+def test_other_files_among_the_models_are_not_included() -> None:
+    """macOS leaves .DS_Store in every directory of a share, and file managers make copies."""
+    folder = NAMED.rpartition("/")[0]
+    others = ("manifests/.DS_Store", f"{folder}/.DS_Store", f"{folder}/latest (2)", "manifests/a/b/c/d/e")
+    host = replace(HOST, store_files=HOST.store_files | dict.fromkeys(others, 6148))
+    assert plan_backup(host, RENDERED, with_models=False).stored == (NAMED,)
+
+
 def test_secrets_are_not_included_and_reported() -> None:
     plan = plan_backup(replace(HOST, files=HOST.files | {"secrets/key"}), RENDERED, with_models=True)
     assert not any("secrets" in path for path in plan.files)

@@ -21,7 +21,10 @@ from hearth.drift.__main__ import make_parser
 from hearth.drift.verdict import Verdict
 from tests.support.shipped import PROJECT
 
-COMMANDS = ("deploy", "drift", "watch", "verify", "rollback", "backup", "restore", "uninstall", "doctor", "completion")
+COMMANDS = (
+    *("deploy", "drift", "usage", "watch", "verify", "rollback", "backup", "restore", "uninstall", "doctor"),
+    "completion",
+)
 SAME, DIFFERS, UNKNOWN = Verdict("same"), Verdict("differs"), Verdict("unknown")
 
 

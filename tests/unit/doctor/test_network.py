@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,29 @@ WIRE = (
     "ip link add wire type veth peer name far; ip addr add 192.168.7.2/24 dev wire; "
     "ip link set wire up; ip link set far up"
 )
+
+# A neighbour at the other end, in a network of its own, which this machine has just talked to.
+NEIGHBOUR = f"""{LOOPBACK}; {WIRE}
+unshare --net sleep 25 </dev/null >/dev/null 2>&1 &
+there=$!
+until [ "$(readlink /proc/$there/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
+ip link set far netns $there
+peer() {{ nsenter --target $there --net "$@"; }}
+peer ip addr add 192.168.7.9/24 dev far; peer ip addr add fd00:7::9/64 dev far nodad; peer ip link set far up
+ip addr add fd00:7::2/64 dev wire nodad
+for address in 192.168.7.9 fd00:7::9; do bash -c "</dev/tcp/$address/22" 2>/dev/null || true; done
+"""
+
+
+def rule(hook: str, text: str) -> str:
+    """Shell that adds a rule to a firewall without any."""
+    chain = f"nft add table inet t; nft add chain inet t c '{{ type filter hook {hook} priority 0; }}'"
+    return f"{chain}; nft add rule inet t c meta l4proto tcp {text}"
+
+
+REJECTED_HERE = rule("output", "ip daddr 192.168.7.9 reject with icmp type host-unreachable")
+DROPPED_THERE = f"peer sh -ec {shlex.quote(rule('input', 'drop'))}"
+TURNED_OFF = "peer ip addr del 192.168.7.9/24 dev far"
 
 
 def namespaces_work() -> bool:
@@ -83,9 +108,40 @@ def test_a_prohibited_route() -> None:
 
 def test_no_device_on_the_local_network_has_the_address() -> None:
     document = doctor("http://192.168.7.9:85", "--timeout", "8", setup=f"{LOOPBACK}; {WIRE}")
-    finding = only(document, "host-unreachable")
+    finding = only(document, "host-absent")
     assert number(document) == 113
     assert "your router lists it" in finding["cure"]
+    assert "no device on this network has that address" in finding["seen"]
+
+
+@pytest.mark.parametrize("path", ["", "/nonexistent"], ids=["ip", "proc"])
+def test_a_host_on_the_network_that_this_machine_rejects(path: str) -> None:
+    """The other end is a machine of its own; a rule here ends every connection to it."""
+    environment = {"PATH": path} if path else {}
+    document = doctor("http://192.168.7.9:85", setup=f"{NEIGHBOUR}{REJECTED_HERE}", environment=environment)
+    finding = only(document, "local-policy")
+    assert number(document) == 113
+    assert re.search(r"hardware address \(([0-9a-f]{2}:){5}[0-9a-f]{2}\)", finding["cause"])
+    assert "another device" in finding["cure"]
+
+
+def test_a_host_on_the_network_that_drops_everything() -> None:
+    document = doctor("http://192.168.7.9:85", setup=f"{NEIGHBOUR}{DROPPED_THERE}")
+    assert "confirmed within the last minute" in only(document, "host-drops")["cause"]
+
+
+def test_a_host_that_was_turned_off() -> None:
+    """Its hardware address is still in the table, and the system finds out that it is no longer true."""
+    later = f"{TURNED_OFF}; ip neigh change 192.168.7.9 dev wire nud stale"
+    only(doctor("http://192.168.7.9:85", setup=f"{NEIGHBOUR}{later}"), "host-silent")
+    only(doctor("http://192.168.7.9:85", "--timeout", "12", setup=f"{NEIGHBOUR}{later}"), "host-absent")
+
+
+def test_an_ipv6_neighbour() -> None:
+    absent = doctor("http://[fd00:7::8]:85", "--timeout", "8", setup=NEIGHBOUR)
+    only(absent, "host-absent")
+    present = doctor("http://[fd00:7::9]:85", setup=f"{NEIGHBOUR}ip route add unreachable fd00:7::9/128")
+    only(present, "local-policy")
 
 
 def test_a_silent_host_behind_a_router() -> None:

@@ -8,8 +8,15 @@ import pytest
 
 from hearth.footprint.owned_files import lasting_files, our_files
 from hearth.models.disk import ModelDisk, disk_obstacles, not_mounted, parse_findmnt, parse_mount_points, parse_record
-from hearth.models.names import full_name, manifest_url, name_key
-from hearth.models.plan import Task, compare_manifests, manifest_digests, missing_models, plan_pulls, unlisted_models
+from hearth.models.plan import Task, compare_manifests, manifest_digests, plan_pulls, unlisted_models
+from hearth.settings.model_names import (
+    full_name,
+    manifest_url,
+    missing_models,
+    name_from_manifest,
+    name_key,
+    source_name,
+)
 
 # --- names ----------------------------------------------------------------------------------------
 
@@ -39,11 +46,42 @@ def test_name_key_ignores_case() -> None:
         ("someone/model", "", "https://registry.ollama.ai/v2/someone/model/manifests/latest"),
         ("hf.co/someone/model:q4", "", "https://hf.co/v2/someone/model/manifests/q4"),
         ("tinyllama", "http://10.0.2.2:5000", "http://10.0.2.2:5000/v2/library/tinyllama/manifests/latest"),
+        ("hf.co/someone/m:q4", "http://10.0.2.2:5000", "https://hf.co/v2/someone/m/manifests/q4"),
+        (
+            "registry.ollama.ai/library/m",
+            "http://10.0.2.2:5000",
+            "https://registry.ollama.ai/v2/library/m/manifests/latest",
+        ),
         ("someone/m:x", "https://models.example", "https://models.example/v2/someone/m/manifests/x"),
     ],
 )
 def test_manifest_url(model: str, registry: str, url: str) -> None:
     assert manifest_url(model, registry) == url
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("registry.ollama.ai/library/llama3.2/1b", "llama3.2:1b"),
+        ("registry.ollama.ai/someone/model/tag", "someone/model:tag"),
+        ("hf.co/library/model/tag", "hf.co/library/model:tag"),
+    ],
+)
+def test_name_from_manifest(path: str, name: str) -> None:
+    assert name_from_manifest(path) == full_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("model", "source"),
+    [
+        ("tinyllama", "http://r:5000/library/tinyllama"),
+        ("someone/m:x", "http://r:5000/someone/m:x"),
+        ("hf.co/someone/m:x", "hf.co/someone/m:x"),
+    ],
+)
+def test_models_of_other_registries_are_not_pulled_from_the_private_one(model: str, source: str) -> None:
+    assert source_name(model, "http://r:5000") == source
+    assert source_name(model, "") == model
 
 
 # --- tasks ----------------------------------------------------------------------------------------

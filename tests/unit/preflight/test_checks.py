@@ -12,12 +12,12 @@ from pyinfra.api import DeployError
 
 from hearth.host.ports import Listener, parse_listeners, parse_published
 from hearth.models.disk import ModelDisk, kind_of_mount
-from hearth.models.names import name_from_manifest
 from hearth.models.sizes import download_size, guessed_size
 from hearth.preflight import deploy as preflight_deploy
-from hearth.preflight.checks import clock_obstacles, find_obstacles, paths_to_check
+from hearth.preflight.checks import clock_obstacles, find_obstacles, find_warnings, paths_to_check
 from hearth.preflight.facts import HostFacts, HostFactsState
 from hearth.settings.model import Settings
+from hearth.settings.model_names import name_from_manifest
 
 Make = Callable[..., Settings]
 
@@ -55,7 +55,8 @@ def test_a_native_ollama_is_named_with_the_fix(settings: Settings) -> None:
     [
         (Listener("0.0.0.0", 85, "nginx", 5), "nginx (process 5)", "stop it"),
         (Listener("[::]", 85, "", 0), "another program", "another port"),
-        (Listener("*", 85, "docker-proxy", 9), "docker-proxy (process 9)", "docker ps`"),
+        (Listener("*", 85, "docker-proxy", 9), "a container", "docker ps`"),
+        (Listener("*", 85, "dockerd", 9), "a container", "docker ps`"),
         (Listener("192.168.1.189", 85, "apache2", 6), "apache2 (process 6)", "another port"),
     ],
 )
@@ -133,12 +134,14 @@ def test_listeners_from_ss() -> None:
     [
         ("", set()),
         ("80/tcp", set()),
-        ("0.0.0.0:85->80/tcp, [::]:85->80/tcp", {85}),
-        ("127.0.0.1:11434->11434/tcp", {11434}),
-        ("0.0.0.0:8000-8002->8000-8002/tcp, 443/tcp", {8000, 8001, 8002}),
+        ("0.0.0.0:85->80/tcp, [::]:85->80/tcp", {("0.0.0.0", 85), ("[::]", 85)}),
+        ("0.0.0.0:85->80/tcp, :::85->80/tcp", {("0.0.0.0", 85), ("[::]", 85)}),
+        ("0.0.0.0:53->53/udp, fd00::1:85->80/tcp", {("[fd00::1]", 85)}),
+        ("127.0.0.1:11434->11434/tcp", {("127.0.0.1", 11434)}),
+        ("0.0.0.0:8000-8002->8000-8002/tcp, 443/tcp", {("0.0.0.0", port) for port in (8000, 8001, 8002)}),
     ],
 )
-def test_ports_from_docker(ports: str, expected: set[int]) -> None:
+def test_ports_from_docker(ports: str, expected: set[tuple[str, int]]) -> None:
     assert parse_published(ports) == expected
 
 
@@ -225,7 +228,7 @@ def ssd(free_root: int, free_ssd: int, mount: str = "/mnt/ssd") -> HostFactsStat
 
 def test_models_on_another_disk_need_space_there(make_settings: Make) -> None:
     settings = make_settings(ollama_models_dir="/mnt/ssd/ollama")
-    assert paths_to_check(settings) == ("/var/lib/docker", "/mnt/ssd/ollama")
+    assert paths_to_check(settings) == ("/var/lib/docker", "/var/lib/containerd", "/mnt/ssd/ollama")
     assert find_obstacles(settings, ssd(6 * 10**9, 2 * 10**9)) == []
     (obstacle,) = find_obstacles(settings, ssd(6 * 10**9, 10**9))
     assert "the disk at /mnt/ssd has 1.0 GB free, and 1.3 GB are needed (llama3.2:1b 1.3)" in obstacle
@@ -361,3 +364,10 @@ def test_a_failed_inspection_is_not_evaluated(settings: Settings, monkeypatch: p
         preflight_deploy.preflight(settings, {})
     assert str(refused.value).startswith("could not inspect pi, nothing was changed;")
     assert "clock" not in str(refused.value)
+
+
+def test_open_metrics_get_a_warning(make_settings: Make) -> None:
+    opened = find_warnings(make_settings(metrics_access="anyone"), PI)
+    assert [line for line in opened if line.startswith('metrics_access = "anyone": whoever reaches port 85 can read')]
+    listed = make_settings(metrics_access="networks", proxy_allowed_networks=["192.168.1.0/24"])
+    assert not any("metrics_access" in line for line in find_warnings(listed, PI))

@@ -25,19 +25,20 @@ DEBIAN = DockerSource(("docker.io", "docker-cli", "docker-compose"), "")
 DOCKER = DockerSource(DOCKER_CE, "https://download.docker.com/linux/debian")
 STORE = "/usr/share/ollama/.ollama"
 OLLAMA = ExistingServices(stores={STORE: ("llama3.2:1b", "mistral:latest")}, marks=frozenset({"service"}))
-SHARED = ExistingServices(containers={"home-assistant": frozenset({8123}), "old-blog": frozenset()})
+SHARED = ExistingServices(containers={"home-assistant": frozenset({("0.0.0.0", 8123)}), "old-blog": frozenset()})
 
 
 def test_containers_from_docker() -> None:
     lines = [
-        "hearth|hearth-httpd|0.0.0.0:85->80/tcp, [::]:85->80/tcp",
-        "hearth|hearth-ollama|127.0.0.1:11434->11434/tcp",
-        "home|home-assistant|0.0.0.0:8123->8123/tcp",
-        "|old-blog|",
+        "hearth-httpd|0.0.0.0:85->80/tcp, [::]:85->80/tcp|hearth",
+        "hearth-ollama|127.0.0.1:11434->11434/tcp|hearth",
+        "home-assistant|0.0.0.0:8123->8123/tcp|hearth|of two",
+        "old-blog||a label",
+        "of two lines",
     ]
     assert parse_containers(lines) == (
         frozenset({85, 11434}),
-        {"home-assistant": frozenset({8123}), "old-blog": frozenset()},
+        {"home-assistant": frozenset({("0.0.0.0", 8123)}), "old-blog": frozenset()},
     )
 
 
@@ -145,12 +146,65 @@ def test_containers_that_would_stop_are_noted(daemon: dict[str, object], configu
 # --- failures -------------------------------------------------------------------------------------
 
 
-def test_a_container_that_publishes_a_port_is_named(make_settings: Make) -> None:
-    host = replace(
-        PI, listeners=(Listener("0.0.0.0", 8123, "docker-proxy", 7),), engine_answers=True, existing_services=SHARED
-    )
+@pytest.mark.parametrize(
+    "listeners",
+    [
+        (Listener("0.0.0.0", 8123, "docker-proxy", 7),),
+        (Listener("0.0.0.0", 8123, "dockerd", 7),),  # with "userland-proxy": false
+        (),  # the same with newer engines
+    ],
+)
+def test_a_container_that_publishes_a_port_is_named(make_settings: Make, listeners: tuple[Listener, ...]) -> None:
+    host = replace(PI, listeners=listeners, engine_answers=True, existing_services=SHARED)
     (obstacle,) = find_obstacles(make_settings(proxy_port=8123), host)
-    assert "this is the container home-assistant" in obstacle
+    assert "the port is held by the container home-assistant; remove it, or set another port" in obstacle
+    assert "takeover" not in obstacle
+
+
+def test_a_port_of_another_address_is_free(make_settings: Make) -> None:
+    others = ExistingServices(containers={"there": frozenset({("192.0.2.7", 11434)})})
+    assert find_obstacles(make_settings(), replace(PI, engine_answers=True, existing_services=others)) == []
+
+
+@pytest.mark.parametrize("program", ["docker-proxy", "dockerd"])
+def test_a_port_of_docker_is_no_failure_while_docker_does_not_respond(settings: Settings, program: str) -> None:
+    """It may be Hearth's own."""
+    assert find_obstacles(settings, replace(PI, listeners=(Listener("0.0.0.0", 85, program, 7),))) == []
+
+
+OWN_PAGE = ExistingServices(
+    containers={"chatBot": frozenset({("0.0.0.0", 85)}), "ollama": frozenset({("0.0.0.0", 11434)})},
+    stores={"/var/lib/docker/volumes/ollama/_data": ("llama3.2:1b",)},
+    ollamas={"ollama": "/var/lib/docker/volumes/ollama/_data"},
+    running=frozenset({"ollama"}),
+)
+
+
+def test_an_own_chat_page_is_recognized(make_settings: Make) -> None:
+    host = replace(PI, engine_answers=True, existing_services=OWN_PAGE)
+    page, ollama = find_obstacles(make_settings(), host)
+    assert "held by the container chatBot; remove it" in page
+    assert page.endswith("docs/takeover.md")
+    assert "(llama3.2:1b): ollama_models_dir = '/var/lib/docker/volumes/ollama/_data'. The steps" in ollama
+    assert any("the container ollama has models in" in note for note in find_notes(make_settings(), host))
+
+
+def test_its_models_are_not_shared_while_it_runs(make_settings: Make) -> None:
+    settings = make_settings(ollama_models_dir="/var/lib/docker/volumes/ollama/_data", ollama_publish="")
+    (obstacle,) = existing_service_obstacles(OWN_PAGE, settings, DEBIAN, ())
+    assert "the container ollama is still running with these models" in obstacle
+    assert existing_service_obstacles(replace(OWN_PAGE, running=frozenset()), settings, DEBIAN, ()) == []
+
+
+def test_containers_with_an_ollama_from_the_probe() -> None:
+    sections = {
+        "existing_services": ["container ollama exited /srv/my models"],
+        "stores": ["registry.ollama.ai/library/llama3.2/1b /srv/my models"],
+    }
+    found = parse_existing_services(sections, {})
+    assert found.ollamas == {"ollama": "/srv/my models"}
+    assert found.running == frozenset()
+    assert found.stores == {"/srv/my models": ("llama3.2:1b",)}
 
 
 def test_a_native_ollama_on_the_port_is_named_with_how_to_keep_its_models(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -111,6 +112,27 @@ def test_a_limit_counts_where_the_kernel_enforces_it(make_settings: Make) -> Non
     )
 
 
+@pytest.mark.parametrize(
+    ("memory", "obstacles", "warnings"), [(16, 0, 0), (5, 0, 1), (4, 1, 1)], ids=["fits", "tight", "does not fit"]
+)
+def test_preloaded_models_are_added_up(make_settings: Make, memory: int, obstacles: int, warnings: int) -> None:
+    """Each of them fits alone."""
+    several: dict[str, Any] = {
+        "ollama_models": ["llama3.2:3b", "qwen3:1.7b"],
+        "ollama_model_variants": {"tutor": {"base": "llama3.2:1b"}},
+        "ollama_max_loaded_models": 3,
+    }
+    hardware = Hardware(memory=memory * GB)
+    alone = make_settings(**several, ollama_preload=["llama3.2:3b"])
+    assert memory_obstacles(alone, hardware) == memory_warnings(alone, hardware) == []
+    together = make_settings(**several, ollama_preload=["Llama3.2:3b", "qwen3:1.7b", "tutor:latest"])
+    refused, warned = memory_obstacles(together, hardware), memory_warnings(together, hardware)
+    assert (len(refused), len(warned)) == (obstacles, warnings)
+    for message in refused + warned:
+        assert message.startswith("ollama_preload: Llama3.2:3b, qwen3:1.7b and tutor:latest ")
+        assert f"the host has {memory}.0 GB, without swap" in message
+
+
 def test_a_longer_context_needs_more(make_settings: Make) -> None:
     """llama3.1:8b at 128k tokens: 16 GB of context by its own figures; at least a good part of that."""
     short, long = (likely_need("llama3.1:8b", {}, tokens) for tokens in (4096, 131072))
@@ -175,3 +197,14 @@ def test_a_model_that_needs_a_newer_ollama_is_not_suggested(make_settings: Make)
 def test_if_nothing_fits_the_message_says_so(make_settings: Make) -> None:
     (obstacle,) = memory_obstacles(make_settings(ollama_models=["llama3.1:8b"]), Hardware(memory=GB // 2))
     assert "no common model fits" in obstacle
+
+
+def test_a_variant_counts_with_its_own_context_and_its_base(make_settings: Make) -> None:
+    variant = {"base": "llama3.2:1b", "parameters": {"num_ctx": 131072}}
+    settings = make_settings(ollama_models=[], ollama_model_variants={"reader": variant})
+    (warning,) = memory_warnings(settings, Hardware(memory=int(4 * GB)))
+    assert warning.startswith("reader may not fit in memory: it needs about 6.9 GB (model 1.3 + context 5.2 + ")
+    huge = {"reader": {"base": "llama3.1:70b"}}
+    (failure,) = memory_obstacles(make_settings(ollama_models=[], ollama_model_variants=huge), Hardware(memory=4 * GB))
+    assert failure.startswith("ollama_model_variants: reader can't run here: ")
+    assert failure.endswith('set ollama_model_sizes_gb = {"llama3.1:70b": …}')

@@ -73,6 +73,11 @@ def test_prompt_uses_an_existing_route(make_settings: Callable[..., Settings]) -
     assert json.loads(trial.body)["messages"][0]["role"] == "user"
 
 
+def test_prompt_prefers_a_preloaded_model(make_settings: Callable[..., Settings]) -> None:
+    trial = trial_prompt(make_settings(ollama_models=["a:1b", "b"], ollama_preload=["b:latest"]))
+    assert (trial.models, json.loads(trial.body)["model"]) == (("b:latest", "a:1b"), "b:latest")
+
+
 def test_no_prompt_without_a_model_or_a_route(make_settings: Callable[..., Settings]) -> None:
     tags = [{"path": "/api/tags", "to": "/api/tags", "methods": ["GET"]}]
     assert trial_prompt(make_settings(ollama_models=[])) == TrialPrompt()

@@ -27,6 +27,9 @@ Make = Callable[..., Settings]
 FLASK = {"path": "/flask/", "to": "http://host.docker.internal:5001/", "methods": ["GET", "HEAD", "POST"]}
 
 
+MODEL_NAMES = ["llama3.2:1b", "a", "Qwen3-0.6B_x", "", "a/b", "../delete", "-a", "a?b", "a%2fb", ".hidden", "a b"]
+
+
 def compose(settings: Settings) -> dict[str, Any]:
     document: dict[str, Any] = yaml.safe_load(render_compose(settings))
     return document
@@ -214,6 +217,12 @@ def test_with_networks_the_port_is_not_open_over_ipv6(make_settings: Make) -> No
     assert compose(near)["services"]["httpd"]["ports"] == ["0.0.0.0:8085:80"]
 
 
+def test_with_trusted_proxies_the_port_is_not_open_over_ipv6(make_settings: Make) -> None:
+    """Docker forwards IPv6 callers from its own address, which could be trusted."""
+    settings = make_settings(proxy_trusted_proxies=["192.168.1.189"], proxy_port=8085)
+    assert compose(settings)["services"]["httpd"]["ports"] == ["0.0.0.0:8085:80"]
+
+
 # --- httpd.conf -----------------------------------------------------------------------------------
 
 
@@ -221,7 +230,9 @@ def test_each_route_exists_once_with_its_target(make_settings: Make) -> None:
     settings = make_settings(proxy_extra_routes=[FLASK])
     passes = [(path, to) for path, to, *_ in directives(render_httpd_conf(settings), "ProxyPass")]
     assert sorted(passes) == sorted(
-        (route.path, f"http://ollama:11434{route.to}" if route.is_ollama else route.to) for route in settings.routes
+        (route.path, f"http://ollama:11434{route.to}" if route.is_ollama else route.to)
+        for route in settings.routes
+        if not route.names_model
     )
 
 
@@ -233,7 +244,9 @@ def test_no_route_leads_to_a_prefix_of_ollama(make_settings: Make) -> None:
     conf = render_httpd_conf(make_settings(proxy_extra_routes=[FLASK]))
     targets = [to for _, to, *_ in directives(conf, "ProxyPass") if "ollama" in to]
     assert {to.removeprefix("http://ollama:11434") for to in targets} <= set(OLLAMA_ENDPOINTS)
-    assert [match for match in directives(conf, "ProxyPassMatch") if match[1] != "!"] == []
+    ((pattern, to, *_),) = [match for match in directives(conf, "ProxyPassMatch") if match[1] != "!"]
+    assert to == "http://ollama:11434/v1/models/$1"
+    assert [name for name in MODEL_NAMES if re.search(pattern, f"/v1/models/{name}")] == MODEL_NAMES[:3]
 
 
 def test_management_is_not_routed(make_settings: Make) -> None:
@@ -243,14 +256,16 @@ def test_management_is_not_routed(make_settings: Make) -> None:
 
 def test_each_exact_route_is_preceded_by_the_exclusion_of_paths_below(settings: Settings) -> None:
     conf = render_httpd_conf(settings)
-    exclusions = [pattern for pattern, _ in directives(conf, "ProxyPassMatch")]
+    exclusions = [match[0] for match in directives(conf, "ProxyPassMatch") if match[1] == "!"]
     assert len(exclusions) == len(settings.routes)
     for route, pattern in zip(settings.routes, exclusions, strict=True):
-        assert conf.index(f'ProxyPassMatch "{pattern}" "!"') < conf.index(f'\nProxyPass "{route.path}" ')
-        assert re.search(pattern, f"{route.path}/")
-        assert re.search(pattern, f"{route.path}/..;/tags")
-        assert not re.search(pattern, route.path)
-        assert not re.search(pattern, f"{route.path}x")
+        path = route.path.replace("{model}", "llama3.2:1b")
+        forwards = f'\nProxyPassMatch "^{route.base}(' if route.names_model else f'\nProxyPass "{route.path}" '
+        assert conf.index(f'ProxyPassMatch "{pattern}" "!"') < conf.index(forwards)
+        assert re.search(pattern, f"{path}/")
+        assert re.search(pattern, f"{path}/..;/tags")
+        assert not re.search(pattern, path)
+        assert not re.search(pattern, f"{path}x")
 
 
 def test_the_pool_is_configured_before_its_routes(make_settings: Make) -> None:
@@ -259,6 +274,16 @@ def test_the_pool_is_configured_before_its_routes(make_settings: Make) -> None:
     assert ["disablereuse=on", "connectiontimeout=5", "timeout=1200", "max=2", "acquire=7000"] in directives(
         conf, "ProxySet"
     )
+
+
+def test_the_limit_per_caller_counts_what_takes_a_slot(make_settings: Make) -> None:
+    assert "lua" not in render_httpd_conf(make_settings()).lower()
+    conf = render_httpd_conf(make_settings(proxy_max_streams_per_caller=2))
+    assert "CALLER_STREAMS=2" in conf
+    section = re.search(r'<LocationMatch "([^"]+)">\n  # A single Lua state', conf)
+    assert section
+    paths = ["/api/ollama", "/api/chat", "/v1/chat/completions", "/api/tags", "/api/show", "/v1/models", "/"]
+    assert [path for path in paths if re.search(section[1], path)] == paths[:3]
 
 
 def test_reading_models_is_quick_and_limited(make_settings: Make) -> None:
@@ -305,7 +330,7 @@ def test_methods_of_each_route(make_settings: Make) -> None:
         return found[-1]
 
     for route in settings.routes:
-        assert allowed(route.path) == " ".join(route.methods)
+        assert allowed(route.path.replace("{model}", "llama3.2:1b")) == " ".join(route.methods)
     assert allowed("/flask/anything/below") == "GET HEAD POST"
     assert allowed("/flask/ask") == "POST"
 
@@ -334,8 +359,8 @@ class ProxyTable:
         """The address that a path is forwarded to, or "" for none."""
         for kind, source, _, to in self.entries:
             if kind.startswith("ProxyPassMatch"):
-                if re.search(source, path):
-                    return ""
+                if match := re.search(source, path):
+                    return "" if to == "!" else to.replace("$1", match[1])
             elif path == source or (path.startswith(source) and (source.endswith("/") or path[len(source)] == "/")):
                 return to + path[len(source) :]
         return ""
@@ -355,7 +380,10 @@ class ProxyTable:
         ("/api/generate", ""),
         ("/api/ollamaX", ""),
         ("/api/ollama/x", ""),
-        ("/v1/models/llama3.2", ""),
+        ("/v1/models/llama3.2", "http://ollama:11434/v1/models/llama3.2"),
+        ("/v1/models/", ""),
+        ("/v1/models/a/b", ""),
+        ("/v1/models/..;/x", ""),
     ],
 )
 def test_where_a_path_is_forwarded(make_settings: Make, path: str, expected: str) -> None:
@@ -372,14 +400,22 @@ def test_where_a_path_is_forwarded(make_settings: Make, path: str, expected: str
 def test_a_route_below_an_exact_route_is_reached(make_settings: Make, routes: list[dict[str, Any]]) -> None:
     settings = make_settings(proxy_extra_routes=routes)
     table = ProxyTable(render_httpd_conf(settings))
-    assert [route.path for route in settings.routes if table.target(route.path) == ""] == []
+    paths = [route.path.replace("{model}", "llama3.2:1b") for route in settings.routes]
+    assert [path for path in paths if table.target(path) == ""] == []
+    assert table.target(routes[0]["path"]) == routes[0]["to"]
+    ((pattern, *_),) = [
+        rule for rule in directives(render_httpd_conf(settings), "RewriteRule") if "ROUTE:1" in rule[-1]
+    ]
+    assert not re.search(pattern, routes[0]["path"]), "the origin policy is the backend's"
 
 
 def test_the_origin_policy_applies_to_routes_to_ollama_only(make_settings: Make) -> None:
     settings = make_settings(proxy_extra_routes=[FLASK])
     conf = render_httpd_conf(settings)
     ((pattern, *_),) = [rule for rule in directives(conf, "RewriteRule") if rule[-1] == "[E=ROUTE:1]"]
-    gated = {route.path for route in settings.routes if re.search(pattern, route.path)}
+    gated = {
+        route.path for route in settings.routes if re.search(pattern, route.path.replace("{model}", "llama3.2:1b"))
+    }
     assert gated == {route.path for route in settings.routes if route.is_ollama}
     assert not re.search(pattern, "/flask/x")
     assert f'<LocationMatch "{pattern}">\n  RequestHeader unset Origin\n' in conf

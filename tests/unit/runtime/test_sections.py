@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hearth.models.names import full_name, name_from_manifest
 from hearth.runtime.sections import parse_assignments, parse_sections
+from hearth.settings.model_names import full_name, name_from_manifest
 from hearth.stack.image_facts import ImagesState
 
 lines = st.lists(st.text(alphabet="ab @=", max_size=5).filter(lambda line: not line.startswith("@@")), max_size=3)

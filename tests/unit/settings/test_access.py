@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hearth.settings.access import Access, check_network, parse_access
+from hearth.settings.access import Access, check_network, check_trusted_proxy, parse_access
 from hearth.settings.load import SettingsError, load_settings
 from hearth.settings.model import Settings
 
@@ -253,3 +253,37 @@ def test_sources_are_recorded_as_written(make_settings: Make, source: Any) -> No
     dumped = settings.model_dump(mode="json")
     assert dumped["proxy_users"] == {"anna": source}
     assert load_settings(dumped) == settings
+
+
+@pytest.mark.parametrize(
+    "proxy", ["192.168.1.189", "10.0.0.0/30", "100.64.0.1", "172.18.0.7", "fd7a:115c:a1e0::1", "2001:db8::/64"]
+)
+def test_proxies_may_be_trusted(proxy: str) -> None:
+    assert check_trusted_proxy(proxy) == proxy
+
+
+@pytest.mark.parametrize(
+    ("proxy", "instead"),
+    [
+        ("proxy.local", 'such as "192.168.1.189"'),
+        ("", 'such as "192.168.1.189"'),
+        ("0.0.0.0/0", "trusts everybody"),
+        ("::/0", "trusts everybody"),
+        ("192.168.1.189/24", 'use "192.168.1.0/24"'),
+        ("192.168.1.189/32", 'use "192.168.1.189"'),
+        ("FD00::1", 'use "fd00::1"'),
+        ("127.0.0.1", "the host's network address here and in the tunnel"),
+        ("127.0.0.0/8", "the host's network address here and in the tunnel"),
+        ("::1", "the host's network address here and in the tunnel"),
+        # Docker's gateways: the address of every caller that Docker hides.
+        ("172.17.0.1", "gateway of Docker"),
+        ("172.18.0.1", "gateway of Docker"),
+        ("172.18.0.0/16", "the single address of your proxy's container"),
+        ("172.16.0.0/12", "the single address of your proxy's container"),
+        ("172.0.0.0/8", "the single address of your proxy's container"),
+    ],
+)
+def test_untrustworthy_proxies_are_refused(proxy: str, instead: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the text is what is tested
+        check_trusted_proxy(proxy)
+    assert instead in str(caught.value)

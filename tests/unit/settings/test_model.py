@@ -57,6 +57,8 @@ def test_settings_are_immutable(settings: Settings) -> None:
         ("proxy_port", 65536, "less than or equal to 65535"),
         ("proxy_port", "eighty-five", "valid integer"),
         ("proxy_port", 11434, "change one of them"),
+        ("proxy_max_streams_per_caller", 5, "use 3 or less, or 0"),
+        ("proxy_max_streams_per_caller", -1, "greater than or equal to 0"),
         ("chat_title", "", "one line of text"),
         ("chat_title", "two\nlines", "one line of text"),
         ("chat_title", "x" * 81, "at most 80"),
@@ -83,6 +85,8 @@ def test_settings_are_immutable(settings: Settings) -> None:
             "http://192.168.1.10:5000/",
             "with a port or path if needed, without a trailing slash",
         ),
+        ("ollama_model_registry", "http://192.168.1.10:5000/models", "without a path"),
+        ("ollama_model_registry", "http://[fd00::10]:5000", "IPv4 address only"),
         ("ollama_publish", "11434", "127.0.0.1:11434"),
         ("ollama_publish", "localhost:11434", "127.0.0.1:11434"),
         ("ollama_publish", "127.0.0.1:0", "127.0.0.1:11434"),
@@ -111,12 +115,33 @@ def test_an_error_has_name_value_and_fix(make_settings: Make, name: str, value: 
 
 
 @pytest.mark.parametrize(
+    ("model", "cure"),
+    [
+        ("10.0.0.1:5000/library/tinyllama", 'use "tinyllama" here, and ollama_model_registry = "http://10.0.0.1:5000"'),
+        ("nas.lan:5000/anna/bot:1b", 'use "anna/bot:1b" here, and ollama_model_registry = "http://nas.lan:5000"'),
+    ],
+)
+def test_registry_in_a_models_name_is_a_setting(make_settings: Make, model: str, cure: str) -> None:
+    message = refusal(make_settings, ollama_models=[model])
+    assert cure in message
+    registry = cure.rpartition("= ")[2].strip('"')
+    settings = make_settings(ollama_models=[cure.split('"')[1]], ollama_model_registry=registry)
+    assert settings.ollama_model_registry == registry
+
+
+def test_model_with_a_path_too_deep_is_refused(make_settings: Make) -> None:
+    assert "name or name:tag as in Ollama's library" in refusal(make_settings, ollama_models=["nas:5000/a/b/c/d"])
+
+
+@pytest.mark.parametrize(
     ("name", "value", "where"),
     [
         ("allowed_origins", ["http://pi:85", "http://pi/"], "allowed_origins[1] = 'http://pi/'"),
         ("docker_registry_mirrors", ["http://a:5000", "b"], "docker_registry_mirrors[1] = 'b'"),
         ("proxy_host_names", ["Chat.example.org"], "proxy_host_names[0] = 'Chat.example.org'"),
         ("ollama_models", ["llama3.2:1b", "a b"], "ollama_models[1] = 'a b'"),
+        ("ollama_models", ["hf.co/model"], "three parts"),
+        ("ollama_models", ["x" * 81], "ollama_models[0] = "),
         ("ollama_model_sizes_gb", {"llama3.2:1b": 0}, "ollama_model_sizes_gb[llama3.2:1b] = 0: "),
         ("ollama_model_sizes_gb", {"a b": 1.0}, "ollama_model_sizes_gb[a b] = 1.0"),
         (
@@ -200,7 +225,7 @@ def test_routes_come_longest_first_from_both_tables(make_settings: Make) -> None
         {"path": "/flask/long/er/", "to": "http://host.docker.internal:5002/", "methods": ["GET"]},
     ]
     paths = [route.path for route in make_settings(proxy_extra_routes=extra).routes]
-    assert paths == sorted(paths, key=len, reverse=True)
+    assert paths == sorted(paths, key=lambda path: len(path.removesuffix("{model}")), reverse=True)
     assert {"/flask/", "/flask/long/er/", "/api/ollama"} <= set(paths)
 
 

@@ -23,6 +23,18 @@ ACCEPTED = [
     "http://xn--bcher-kva.example",
     "http://a:65535",
     "https://a:80",
+    *(
+        "app://obsidian.md",
+        "app://-",
+        "tauri://localhost",
+        "https://tauri.localhost",
+        "capacitor://localhost",
+        "ionic://localhost",
+        "vscode-webview://1a2b3c4d5e",
+        f"chrome-extension://{'abcdefghijklmnop' * 2}",
+        "moz-extension://0f1e2d3c-0a1b-4c2d-8e3f-00112233aabb",
+        "safari-web-extension://0F1E2D3C-0A1B-4C2D-8E3F-00112233AABB",
+    ),
 ]
 
 
@@ -44,6 +56,18 @@ def test_accepted_unchanged(origin: str) -> None:
         ("   ", "remove the entry"),
         ("safari-web-extension://abc", "scheme://host"),
         ("http://*.a.*", "at most one"),
+        ("file://", "scheme://host"),
+        ("htpp://pi", "app, capacitor"),
+        ("app://obsidian.md/index.html", '"app://obsidian.md"'),
+        ("APP://obsidian.md", '"app://obsidian.md"'),
+        ("app://", "a name"),
+        ("app://*", 'without "*"'),
+        ("chrome-extension://*", 'without "*"'),
+        ("chrome-extension://abc", "32 letters"),
+        (f"chrome-extension://{'ABCDEFGHIJKLMNOP' * 2}/", f'"chrome-extension://{"abcdefghijklmnop" * 2}"'),
+        ("moz-extension://abc", "a UUID in lower case"),
+        ("vscode-webview://a b", "a name"),
+        ('app://a"', '"app://a"'),
         # Ollama starts, but they match nobody or everybody.
         ("http://pi/", '"http://pi"'),
         ("http://pi:85/chat/index.html", '"http://pi:85"'),
@@ -94,7 +118,11 @@ near_misses = st.text(alphabet="htps:/*.a-1[]@?#, \n\t\"'A%\\^", max_size=20).ma
 
 def browser_could_send(origin: str) -> bool:
     """The URL standard's origin serialization for http(s), as an independent rule."""
-    return re.fullmatch(r"https?://(\*\.)?([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?", origin) is not None
+    web = r"https?://(\*\.)?([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?"
+    return (
+        re.fullmatch(web, origin) is not None
+        or re.fullmatch(r"[a-z-]+://[A-Za-z0-9._-]+(:[0-9]+)?", origin) is not None
+    )
 
 
 def ollama_starts_with(value: str) -> bool:

@@ -17,7 +17,7 @@ def route(path: str, to: str = "/api/chat", *methods: str) -> Route:
 
 @pytest.mark.parametrize("endpoint", sorted(OLLAMA_ENDPOINTS))
 def test_every_endpoint_can_be_routed_with_all_its_methods(endpoint: str) -> None:
-    made = route("/some/path", endpoint, *OLLAMA_ENDPOINTS[endpoint])
+    made = route("/some/path/{model}" if "{model}" in endpoint else "/some/path", endpoint, *OLLAMA_ENDPOINTS[endpoint])
     assert made.is_ollama
     assert not made.is_prefix
 
@@ -69,6 +69,13 @@ def test_a_route_has_an_access_policy(access: str) -> None:
         ("/a%2fb", "/api/chat", ["POST"], 'starts with "/"'),
         ("/a.*", "/api/chat", ["POST"], 'starts with "/"'),
         ("/x", "/api/", ["POST"], "use one of /api/generate"),
+        ("/x/{model}", "/api/chat", ["POST"], 'use "/x"'),
+        ("/x", "/v1/models/{model}", ["GET"], 'use "/x/{model}"'),
+        ("/x{model}", "/v1/models/{model}", ["GET"], 'starts with "/"'),
+        ("/{model}/x", "/v1/models/{model}", ["GET"], 'starts with "/"'),
+        ("/x/{name}", "/v1/models/{model}", ["GET"], 'starts with "/"'),
+        ("/x/{model}", "http://10.0.0.1:5001/{model}", ["GET"], "only routes to Ollama"),
+        ("/v1/models/", "/v1/models/", ["GET"], "/v1/models/{model}"),
         ("/x", "/api/experimental/web_search", ["POST"], "Ollama has no"),
         ("/x", "/API/chat", ["POST"], "Ollama has no"),
         ("/x/", "/api/chat", ["POST"], 'use "/x"'),

@@ -1,0 +1,1 @@
+"""The host's name on its network: <host>.local, by multicast DNS."""

@@ -1,0 +1,59 @@
+"""What announces a host's name on its network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from typing_extensions import override
+
+from hearth.paths import LOCAL_NAME_RECORD
+from hearth.runtime.sections import parse_sections
+from hearth.runtime.state_fact import StateFact
+
+PACKAGE = "avahi-daemon"
+
+
+@dataclass(frozen=True)
+class LocalNameState:
+    """Avahi on a host.
+
+    Attributes:
+        name: the host's name, without a domain.
+        installed: the package is completely installed.
+        active, enabled: of its service, from systemd.
+        recorded: Hearth installed it, or began to.
+    """
+
+    name: str = ""
+    installed: bool = False
+    active: bool = False
+    enabled: bool = False
+    recorded: bool = False
+
+
+class LocalName(StateFact[LocalNameState]):
+    """Avahi's package and service, in one round trip. Only collected if the setting is on."""
+
+    @override
+    def command(self) -> str:
+        return "; ".join(
+            [
+                "echo @@name; uname -n",
+                f"echo @@package; dpkg-query -W -f '${{db:Status-Status}}\\n' {PACKAGE} 2>/dev/null",
+                f"echo @@service; systemctl is-active {PACKAGE}; systemctl is-enabled {PACKAGE} 2>/dev/null",
+                f"echo @@recorded; ls {LOCAL_NAME_RECORD} 2>/dev/null",
+                "true",
+            ]
+        )
+
+    @override
+    def process(self, output: Iterable[str]) -> LocalNameState:
+        sections = parse_sections(output)
+        return LocalNameState(
+            name=next(iter(sections.get("name", [])), "").partition(".")[0],
+            installed="installed" in sections.get("package", []),
+            active="active" in sections.get("service", []),
+            enabled="enabled" in sections.get("service", []),
+            recorded=bool(sections.get("recorded")),
+        )

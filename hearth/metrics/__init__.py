@@ -1,0 +1,1 @@
+"""Figures for Prometheus: the service that collects what httpd serves at /metrics."""

@@ -1,0 +1,1 @@
+"""Usage by caller and day, from httpd's access log."""
