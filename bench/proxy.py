@@ -1,4 +1,4 @@
-"""Hearth's httpd beside nginx and Caddy, in front of the same fast upstream: `python -m bench.proxy`.
+"""Hearth's httpd next to nginx and Caddy, in front of the same fast upstream: `python -m bench.proxy`.
 
 Each round measures every proxy, so that what else happens on the machine affects all of them. The figures of interest
 are ratios and differences within a round; the result has the median over the rounds.
