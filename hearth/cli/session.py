@@ -107,7 +107,7 @@ def root_arguments() -> dict[str, Any]:
     """pyinfra arguments with which commands on the host run as root.
 
     Raises:
-        DeployError: the user is not root and there is no sudo, or the login shell runs no commands.
+        DeployError: the user is not root and there is no sudo, or the login shell does not run commands.
     """
     login = host.get_fact(Login, _ignore_errors=True)
     if login.user_id < 0:
