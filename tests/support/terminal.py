@@ -32,7 +32,7 @@ def pyinfra_in_terminal(
 
     Args:
         answers: prompts, in order, and what is typed at them.
-        stop_at: press Ctrl-C once this appears.
+        stop_at: press Ctrl-C once this appears, and again until it is noticed.
         kill_at: kill it once this appears.
     """
     pid, terminal = os.forkpty()
@@ -40,8 +40,13 @@ def pyinfra_in_terminal(
         os.chdir(PROJECT)
         os.execve(sys.executable, _words(*words), _environment())
     left, shown, seen, deadline = list(answers), "", 0, time.monotonic() + timeout
+    next_stop = 0.0
     try:
         while time.monotonic() < deadline:
+            # Again, as people do: a signal between the printing of a prompt and the wait for input does not end that wait.
+            if stop_at and stop_at in shown and "Interrupted." not in shown and time.monotonic() > next_stop:
+                next_stop = time.monotonic() + 2
+                os.write(terminal, b"\x03")
             if not select.select([terminal], [], [], 1)[0]:
                 continue
             try:
@@ -53,9 +58,6 @@ def pyinfra_in_terminal(
             if left and left[0][0] in shown[seen:]:
                 seen = len(shown)
                 os.write(terminal, f"{left.pop(0)[1]}\n".encode())
-            if stop_at and stop_at in shown:
-                stop_at = ""
-                os.write(terminal, b"\x03")
             if kill_at and kill_at in shown:
                 break
         if kill_at or time.monotonic() > deadline:
