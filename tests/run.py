@@ -1,15 +1,18 @@
-"""`make demo`, `make test` and its suites: timed stages in sequence; the first failure ends the run."""
+"""`make demo`, `make test` and its suites: timed stages, most of them in sequence; the first failure ends the run."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -41,6 +44,32 @@ def run(*command: str, guest: str = "", success: tuple[int, ...] = (0,)) -> None
         raise SystemExit(code)
 
 
+@contextmanager
+def beside(name: str) -> Iterator[None]:
+    """Run one of RUNS in a process of its own while the block runs; then show its output.
+
+    Raises:
+        SystemExit: it failed; its exit code.
+    """
+    with tempfile.TemporaryFile() as output:
+        # A session of its own, so that the end of the block by an error or Ctrl-C ends all of its processes.
+        other = subprocess.Popen(
+            [sys.executable, "-m", "tests.run", name], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            yield
+            code = other.wait()
+        finally:
+            if other.poll() is None:
+                os.killpg(other.pid, signal.SIGTERM)
+                other.wait()
+            output.seek(0)
+            print(f"\n=== {name}, beside the stages above ===\n{output.read().decode(errors='replace')}", flush=True)
+    if code:
+        raise SystemExit(code)
+
+
 def check() -> None:
     run("ruff", "check", "--quiet", ".")
     run("ruff", "format", "--quiet", "--check", ".")
@@ -59,7 +88,8 @@ def proxy() -> None:
     # Built here, with progress output; the tests would build it silently.
     run("python", "-m", "lab", "build")
     run("python", "-m", "lab", "build", "roots", "engine", "compose", "pebble", "login")
-    run("pytest", "-q", "-m", "not long", "tests/proxy")
+    # More at a time than processors: they mostly wait for time-outs, models and containers.
+    run("pytest", "-q", "-n", "3", "--dist", "loadfile", "-m", "not long", "tests/proxy")
 
 
 def proxy_long() -> None:
@@ -100,6 +130,13 @@ def backend() -> None:
 
 def snapshot() -> None:
     run("python", "-m", "lab", "snapshot", "deployed")
+
+
+def deploy_beside_unit_tests() -> None:
+    # The unit tests need processors and measure no time; the deploy mostly waits for the emulated guest.
+    with beside("unit"):
+        for step in (fresh_lab, backend, deploy, snapshot):
+            step()
 
 
 def second_deploy() -> None:
@@ -179,12 +216,8 @@ RUNS: dict[str, list[Stage]] = {
     "proxy-long": [("a stuck and a slow Ollama", proxy_long)],
     "test": [
         ("checks", check),
-        ("unit tests", unit),
         ("real httpd and Ollama, without a virtual machine", proxy),
-        ("lab", fresh_lab),
-        ("backend on :5001", backend),
-        ("deploy", deploy),
-        ("snapshot", snapshot),
+        ("lab, backend on :5001, deploy, snapshot, with the unit tests beside them", deploy_beside_unit_tests),
         ("second deploy", second_deploy),
         ("acceptance", acceptance),
         ("browser", browser),

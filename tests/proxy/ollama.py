@@ -18,6 +18,9 @@ from tests.proxy.address import free_address, responds
 from tests.proxy.container import Contained, Container
 from tests.proxy.httpd import OLLAMA_PORT
 
+# On a busy machine, the threads of the tiny models wait for each other much longer than they compute.
+ONE_THREAD = {"num_thread": 1}
+
 
 class Ollama(Contained):
     """Ollama of the lab's image, with the models of `lab.models.NAMES`, until the end of the block.
@@ -41,10 +44,10 @@ class Ollama(Contained):
         at: str | None = None,
         names: Sequence[str] = models.NAMES,
         volumes: Mapping[str, Path | str] | None = None,
-        parameters: Mapping[str, int] | None = None,
+        parameters: Mapping[str, int] = ONE_THREAD,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self._names, self._parameters = names, dict(parameters or {})
+        self._names, self._parameters = names, dict(parameters)
         self.address = at or free_address(OLLAMA_PORT)
         self.url = f"http://{self.address}:{OLLAMA_PORT}"
         self._weights = weights

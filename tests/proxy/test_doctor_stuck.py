@@ -17,6 +17,7 @@ import pytest
 
 from hearth.doctor.checks.host_state import why_stuck
 from lab import artefacts
+from tests.proxy.address import responds
 from tests.proxy.conftest import Serve
 from tests.proxy.diagnosed import causes
 from tests.proxy.httpd import OLLAMA_PORT
@@ -27,8 +28,6 @@ from tests.support.proxy_rules.behaviour import wait_until
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="reads another user's process")
 MODEL = "tinystory"  # its answers never end by themselves
-# Two threads wait for each other on a busy machine. It is a parameter of the model, since the doctor sets no options.
-PACE = {"num_thread": 1}
 
 
 def read_answer(ollama: Ollama, tokens: int, lines: int, timeout: float) -> bool:
@@ -102,7 +101,7 @@ def test_a_stuck_ollama_is_distinguished_from_a_slow_one(
     serve: Serve, parts: artefacts.Paths, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with (
-        Ollama(parts["roots"] / "ollama", tmp_path, parts["models"], parameters=PACE) as stuck,
+        Ollama(parts["roots"] / "ollama", tmp_path, parts["models"]) as stuck,
         ThreadPoolExecutor() as pool,
     ):
         web = serve(upstream=stuck.address)
@@ -121,9 +120,8 @@ def test_a_stuck_ollama_is_distinguished_from_a_slow_one(
         assert "prompt(s) waiting" in why_stuck(symptoms | {"work": work | {"seconds": 30}})
         # The effect of Hearth's health check and of Docker: the server exits and is restarted.
         os.kill(server, signal.SIGTERM)
-        restarted = Ollama(
-            parts["roots"] / "ollama", tmp_path_factory.mktemp("again"), parts["models"], at=address, parameters=PACE
-        )
+        wait_until(lambda: not responds(address, OLLAMA_PORT), 30)
+        restarted = Ollama(parts["roots"] / "ollama", tmp_path_factory.mktemp("again"), parts["models"], at=address)
         with restarted as again:
             assert waiting.result(90) == ["model-server-restarted"]
             # A model's process that the kernel kills for lack of memory leaves this in the log.

@@ -148,7 +148,13 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
             # Not mid-stream of Ollama, which that may block (ollama#17131).
             with backend(engine):
                 one.fetch("-m", "1", f"{URL}/flask/endless")
-                eventually(lambda: one.prometheus.value('hearth_client_gone_total{route="/flask/"}'), 1)
+                # Twice: the panel shows a rate.
+                eventually(
+                    lambda: one.prometheus.value(
+                        'count_over_time(hearth_client_gone_total{route="/flask/"}[1m]) >= bool 2'
+                    ),
+                    1,
+                )
                 yield one
 
 

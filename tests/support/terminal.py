@@ -43,7 +43,7 @@ def pyinfra_in_terminal(
     next_stop = 0.0
     try:
         while time.monotonic() < deadline:
-            # Again, as people do: a signal between the printing of a prompt and the wait for input does not end that wait.
+            # Again, as people do: a signal between the printing of a prompt and the wait for input doesn't end it.
             if stop_at and stop_at in shown and "Interrupted." not in shown and time.monotonic() > next_stop:
                 next_stop = time.monotonic() + 2
                 os.write(terminal, b"\x03")
