@@ -45,7 +45,7 @@ def run(*command: str, guest: str = "", success: tuple[int, ...] = (0,)) -> None
 
 
 @contextmanager
-def beside(name: str) -> Iterator[None]:
+def in_parallel(name: str) -> Iterator[None]:
     """Run one of RUNS in a process of its own while the block runs; then show its output.
 
     Raises:
@@ -65,7 +65,7 @@ def beside(name: str) -> Iterator[None]:
                 os.killpg(other.pid, signal.SIGTERM)
                 other.wait()
             output.seek(0)
-            print(f"\n=== {name}, beside the stages above ===\n{output.read().decode(errors='replace')}", flush=True)
+            print(f"\n=== {name}, in parallel to the above ===\n{output.read().decode(errors='replace')}", flush=True)
     if code:
         raise SystemExit(code)
 
@@ -132,9 +132,9 @@ def snapshot() -> None:
     run("python", "-m", "lab", "snapshot", "deployed")
 
 
-def deploy_beside_unit_tests() -> None:
+def deploy_during_unit_tests() -> None:
     # The unit tests need processors and measure no time; the deploy mostly waits for the emulated guest.
-    with beside("unit"):
+    with in_parallel("unit"):
         for step in (fresh_lab, backend, deploy, snapshot):
             step()
 
@@ -217,7 +217,7 @@ RUNS: dict[str, list[Stage]] = {
     "test": [
         ("checks", check),
         ("real httpd and Ollama, without a virtual machine", proxy),
-        ("lab, backend on :5001, deploy, snapshot, with the unit tests beside them", deploy_beside_unit_tests),
+        ("lab, backend on :5001, deploy, snapshot, and the unit tests in parallel", deploy_during_unit_tests),
         ("second deploy", second_deploy),
         ("acceptance", acceptance),
         ("browser", browser),
