@@ -1,13 +1,14 @@
-"""GGUF files of a few hundred bytes, written with the project's own library for them."""
+"""Small GGUF files, written with the project's own library for them."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import patch
 
 import gguf
 import numpy as np
 
-from lab import models
+from lab import gguf_file, models
 
 
 def write_adapter(path: Path, alpha: float = 1.0) -> Path:
@@ -23,4 +24,14 @@ def write_adapter(path: Path, alpha: float = 1.0) -> Path:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+    return path
+
+
+THOUGHTS, ANSWER = "First I look at the question.", "Here is my answer: it works."
+
+
+def write_thinker(path: Path) -> Path:
+    """A model that first thinks, in the form of DeepSeek and Qwen, and then answers: the lab's, with other words."""
+    with patch.object(models, "TINYLLAMA_SENTENCE", f"<think> {THOUGHTS} </think> {ANSWER}"):
+        gguf_file.write("tinyllama", path)
     return path
