@@ -94,8 +94,8 @@ def _check_preload(settings: Settings) -> None:
                 f"use one of {', '.join(settings.offered_models) or 'them'}"
             )
         variant = settings.ollama_model_variants.get(offered[name_key(model)])
-        base = variant.base_model(offered[name_key(model)]) if variant else model
-        other = weights.setdefault(name_key(base), model)
+        base = (variant.base_file or name_key(variant.base)) if variant else name_key(model)
+        other = weights.setdefault(base, model)
         if other is not model:
             raise ValueError(
                 f"ollama_preload: {other} and {model} have the same weights, which Ollama has in memory only once; "
