@@ -22,7 +22,7 @@ from hearth.preflight.deploy import preflight
 from hearth.releases.deploy import release
 from hearth.stack.deploy import stack
 
-session = open_session(needs_tls=True)
+session = open_session(needs_tls=True, needs_model_files=True)
 settings, root = session.settings, session.root
 
 platform, facts = preflight(settings, root)
@@ -32,7 +32,7 @@ firewall(settings=settings, exists=facts.firewall, published=facts.published, **
 local_name(settings=settings, exists=facts.local_name, **root)
 access(settings=settings, **root)
 stack(settings=settings, tls_inputs=session.tls_inputs, hardware=facts.hardware, **root)
-models(settings=settings, **root)
+models(settings=settings, files=session.model_files, **root)
 metrics(settings=settings, exists=facts.metrics, **root)
 release(settings=settings, **root)
 release_unused_ports(settings=settings, published=facts.published, **root)

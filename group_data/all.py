@@ -110,7 +110,8 @@ proxy_acme_trust = ""
 # Models to install, by their names in Ollama's library. The default fits into 2 GB of memory.
 ollama_models = ["llama3.2:1b"]
 # Models of your own, made from others: {"tutor": {"base": "llama3.2:1b", "system": "Use short words."}}; also with
-# "template" and "parameters" ({"temperature": 0.2, "num_ctx": 8192}). The base is pulled. docs/models.md explains them.
+# "template" and "parameters" ({"temperature": 0.2, "num_ctx": 8192}). The base is pulled. Instead of it, "base_file" is
+# a GGUF file on THIS computer, and "adapter_file" adds a LoRA adapter. docs/models.md explains them.
 ollama_model_variants = {}
 # Models to load into memory after a start, deploy or reboot, and to keep there; names from the two settings above.
 ollama_preload = []

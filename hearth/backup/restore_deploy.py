@@ -15,6 +15,7 @@ from hearth.backup.restore_operations import pull_saved_images, send_models, ver
 from hearth.backup.restore_plan import image_references
 from hearth.backup.selection import settings_to_use
 from hearth.models.deploy import pull_listed_models
+from hearth.models.local_files import LocalFile, ModelFileError, load_model_files
 from hearth.models.operations import create_variants
 from hearth.runtime.options import read_required
 from hearth.settings.load import SettingsError, load_settings
@@ -83,6 +84,14 @@ def choose_settings(inventory: Settings) -> Settings:
         raise DeployError(f"settings in the backup are invalid in this version of Hearth:\n  {error}") from None
 
 
+def _model_files(settings: Settings) -> dict[str, LocalFile]:
+    """The GGUF files that are on this computer: those of variants in the backup are not needed."""
+    try:
+        return load_model_files(settings, missing_ok=True)
+    except ModelFileError as error:
+        raise DeployError(f"{host.name}: {error}") from None
+
+
 @deploy("Restore")
 def restore(archive: Archive, settings: Settings, tls_inputs: TlsInputs) -> None:
     files = archive.tree()
@@ -96,6 +105,10 @@ def restore(archive: Archive, settings: Settings, tls_inputs: TlsInputs) -> None
     # Never update models, regardless of the settings: restore the previous state.
     pull_listed_models(settings, update=False, title="Pull models that are not in the backup")
     if settings.ollama_model_variants:
-        variants = settings.ollama_model_variants
-        create_variants(name="Create model variants that are not in the backup", variants=variants, only_missing=True)
+        create_variants(
+            name="Create model variants that are not in the backup",
+            variants=settings.ollama_model_variants,
+            files=_model_files(settings),
+            only_missing=True,
+        )
     verify_restore(name="Compare with the backup", archive=archive, models_dir=settings.ollama_models_dir)

@@ -16,6 +16,7 @@ from hearth.backup.reader import Archive
 from hearth.backup.restore_plan import find_differences, find_surprises, models_to_send
 from hearth.footprint.facts import Footprint
 from hearth.footprint.image import Image
+from hearth.models.local_files import receive_words
 from hearth.runtime.byte_stream import ChannelError, write_to
 from hearth.runtime.commands import connection_arguments, refused_command, streamed_command
 from hearth.runtime.shell import quote
@@ -114,23 +115,8 @@ def _send(state: State, host: Host, path: Path, archive: Archive, name: str, sto
 
 
 def receive_script(store: str, path: str, sha256: str) -> str:
-    """Shell script that writes standard input to a file in the model store, if its SHA-256 matches.
-
-    It is written once, on its final disk, and renamed into place, so that no partial model appears.
-    """
-    incoming, target = quote(f"{store}/.hearth-incoming"), quote(f"{store}/{path}")
-    return f"""set -e
-umask 022
-[ -d {quote(store)} ] || mkdir {quote(store)}
-trap 'rm -f {incoming}' EXIT
-cat > {incoming}
-if [ "$(sha256sum < {incoming} | cut -c -64)" != {sha256} ]; then
-  echo 'its content changed in transit' >&2
-  exit 1
-fi
-mkdir -p {quote(f"{store}/{path}".rpartition("/")[0])}
-sync {incoming}
-mv -f {incoming} {target}"""
+    """Shell script that writes standard input to a file in the model store, if its SHA-256 matches."""
+    return quote(*receive_words(store, path, sha256))
 
 
 @operation()

@@ -13,6 +13,7 @@ from pyinfra.api.host import Host
 
 from hearth.cli.summary import mark_ready
 from hearth.host.login import Login
+from hearth.models.local_files import LocalFile, ModelFileError, load_model_files, with_file_sizes
 from hearth.paths import CHECKOUT
 from hearth.runtime.keepalive import start_keepalive
 from hearth.runtime.lock import acquire_deploy_lock
@@ -30,19 +31,27 @@ class Session:
     Attributes:
         root: pyinfra arguments with which commands on the host run as root.
         tls_inputs: empty except in runs that deploy.
+        model_files: the GGUF files in the settings; likewise.
     """
 
     settings: Settings
     root: Mapping[str, Any]
     tls_inputs: TlsInputs = field(default_factory=TlsInputs)
+    model_files: Mapping[str, LocalFile] = field(default_factory=dict)
 
 
-def open_session(choose_settings: Callable[[Settings], Settings] | None = None, *, needs_tls: bool = False) -> Session:
+def open_session(
+    choose_settings: Callable[[Settings], Settings] | None = None,
+    *,
+    needs_tls: bool = False,
+    needs_model_files: bool = False,
+) -> Session:
     """Load and check the settings, start the keepalive, settle sudo's password, and take the host's deploy lock.
 
     Args:
         choose_settings: returns the run's settings, given the inventory's (a restore uses the backup's).
         needs_tls: also read the certificates.
+        needs_model_files: also read the GGUF files of model variants; the settings then have their sizes.
 
     Raises:
         DeployError: before anything on the host is changed.
@@ -53,11 +62,18 @@ def open_session(choose_settings: Callable[[Settings], Settings] | None = None, 
     if choose_settings is not None:
         settings = choose_settings(settings)
     tls_inputs = read_tls_inputs(settings, all_settings.values()) if needs_tls else TlsInputs()
+    model_files: dict[str, LocalFile] = {}
+    if needs_model_files:
+        try:
+            model_files = load_model_files(settings)
+        except ModelFileError as error:
+            raise DeployError(f"{host.name}: nothing was changed: {error}") from None
+        settings = with_file_sizes(settings, model_files)
     start_keepalive()
     root = root_arguments()
     settle_sudo_password(root)
     acquire_deploy_lock(root)
-    return Session(settings, root, tls_inputs)
+    return Session(settings, root, tls_inputs, model_files)
 
 
 def close_session(session: Session, *, serves: bool = False) -> None:

@@ -12,6 +12,7 @@ from typing_extensions import override
 from hearth.paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.state_fact import StateFact
+from hearth.runtime.systemd import parse_service, service_section
 
 # dpkg's states of packages that are fully installed, or not at all.
 _CONSISTENT = ("installed", "not-installed", "config-files")
@@ -85,8 +86,7 @@ class Engine(StateFact[EngineState]):
                 f"cat {DAEMON_RECORD} 2>/dev/null",
                 "echo @@pending",
                 f"ls {ENGINE_PENDING} 2>/dev/null",
-                "echo @@service",
-                "systemctl is-active docker.service; systemctl is-enabled docker.service 2>/dev/null",
+                service_section("docker.service"),
                 "true",
             ]
         )
@@ -95,6 +95,7 @@ class Engine(StateFact[EngineState]):
     def process(self, output: Iterable[str]) -> EngineState:
         sections = parse_sections(output)
         packages = [[*line.split(), "", ""][:3] for line in sections["packages"]]
+        service = parse_service(sections)
         return EngineState(
             packages=frozenset(name for status, name, _ in packages if status == "installed"),
             half_installed=frozenset(name for status, name, _ in packages if status not in _CONSISTENT),
@@ -103,8 +104,8 @@ class Engine(StateFact[EngineState]):
             config="\n".join(sections["config"]),
             record="\n".join(sections["record"]),
             pending=bool(sections["pending"]),
-            active="active" in sections["service"],
-            enabled="enabled" in sections["service"],
+            active=service.active,
+            enabled=service.enabled,
             # 5:27.3.1-1~debian.12~bookworm, 26.1.5+dfsg1-9+b4
             version=next(
                 (

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,14 +17,7 @@ from pathlib import Path
 
 from hearth.drift.verdict import Verdict, exit_code, format_verdict, judge, parse_report
 from hearth.runtime.explain import EXPLAIN_LOG
-from hearth.runtime.pyinfra_process import failure_reason, limit_pattern, resolve_inventory, run_pyinfra, select_hosts
-
-# Environment variables that would make pyinfra execute, or select other hosts.
-_NOT_PASSED_ON = ("PYINFRA_YES", "PYINFRA_LIMIT", "PYINFRA_EXCLUDE", "PYINFRA_DRY", "PYINFRA_JSON")
-
-
-class InventoryError(Exception):
-    """An inventory without a host to inspect; the message has the reason."""
+from hearth.runtime.pyinfra_process import InventoryError, limit_pattern, list_hosts, resolve_inventory, run_pyinfra
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,12 +47,7 @@ def inspect_hosts(options: argparse.Namespace) -> dict[str, Verdict]:
         InventoryError: there are none.
     """
     inventory = resolve_inventory(options.inventory)
-    code, output, errors = _pyinfra(inventory, "debug-inventory", "--json", timeout=options.timeout)
-    hosts = select_hosts(output, options.limit) if code == 0 else []
-    if not hosts:
-        no_match = code == 0 and options.limit
-        problem = "no host of the inventory matches" if no_match else failure_reason(errors)
-        raise InventoryError(f"{options.inventory}: {problem or 'no hosts'}")
+    hosts = list_hosts(options.inventory, options.limit, options.timeout)
     # One at a time in a terminal, where pyinfra may prompt for a password.
     with ThreadPoolExecutor(1 if sys.stdin.isatty() else options.parallel) as pool:
         return dict(zip(hosts, pool.map(lambda name: inspect_host(inventory, name, options), hosts), strict=True))
@@ -71,24 +58,17 @@ def inspect_host(inventory: str, name: str, options: argparse.Namespace) -> Verd
     with tempfile.TemporaryDirectory(prefix="hearth-drift-") as directory:
         report = Path(directory) / "report"
         words = [word for value in options.data for word in ("--data", value)]
-        code, output, errors = _pyinfra(
-            inventory, "deploy.py", "--dry", "--json", "--limit", limit_pattern(name), *words,
-            timeout=options.timeout, report=str(report),
-        )  # fmt: skip
+        try:
+            done = run_pyinfra(
+                inventory, "deploy.py", "--dry", "--json", "--limit", limit_pattern(name), *words,
+                timeout=options.timeout, environment={EXPLAIN_LOG: str(report)},
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            code, output, errors = -1, "", f"timed out after {options.timeout:g} s (--timeout)"
+        else:
+            code, output, errors = done.returncode, done.stdout, done.stderr
         reasons = parse_report(report.read_text(encoding="utf-8")) if report.exists() else []
     return judge(code, output, errors, reasons)
-
-
-def _pyinfra(inventory: str, *words: str, timeout: float, report: str = "") -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a run of pyinfra in the project's directory."""
-    environment = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON} | {
-        EXPLAIN_LOG: report
-    }
-    try:
-        done = run_pyinfra(inventory, *words, timeout=timeout, environment=environment)
-    except subprocess.TimeoutExpired:
-        return -1, "", f"timed out after {timeout:g} s (--timeout)"
-    return done.returncode, done.stdout, done.stderr
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ from hearth.firewall.rules import TABLE, FirewallState
 from hearth.paths import FIREWALL_LOADED, FIREWALL_RULES, FIREWALL_SERVICE, FIREWALL_UNIT
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.state_fact import StateFact
+from hearth.runtime.systemd import parse_service, service_section
 
 
 class Firewall(StateFact[FirewallState]):
@@ -22,7 +23,7 @@ class Firewall(StateFact[FirewallState]):
                 "echo @@nft; command -v nft",
                 f"echo @@rules; sha256sum {FIREWALL_RULES} 2>/dev/null",
                 f"echo @@unit; sha256sum {FIREWALL_UNIT} 2>/dev/null",
-                f"echo @@service; s={FIREWALL_SERVICE}; systemctl is-active $s; systemctl is-enabled $s 2>/dev/null",
+                service_section(FIREWALL_SERVICE),
                 # The listing of the loaded rules now; then the file that they came from, and its listing at load time.
                 f"echo @@now; nft -s list table {TABLE} 2>/dev/null | sha256sum",
                 f"echo @@then; cat {FIREWALL_LOADED} 2>/dev/null",
@@ -38,12 +39,13 @@ class Firewall(StateFact[FirewallState]):
             lines = sections.get(name, [])
             return lines[line].split()[0] if len(lines) > line else ""
 
+        service = parse_service(sections)
         return FirewallState(
             has_nft=bool(sections.get("nft")),
             rules=digest("rules"),
             unit=digest("unit"),
-            active="active" in sections.get("service", []),
-            enabled="enabled" in sections.get("service", []),
+            active=service.active,
+            enabled=service.enabled,
             loaded=digest("then"),
             intact=bool(digest("then", 1)) and digest("then", 1) == digest("now"),
         )

@@ -10,6 +10,7 @@ from typing_extensions import override
 from hearth.paths import LOCAL_NAME_RECORD
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.state_fact import StateFact
+from hearth.runtime.systemd import parse_service, service_section
 
 PACKAGE = "avahi-daemon"
 
@@ -41,7 +42,7 @@ class LocalName(StateFact[LocalNameState]):
             [
                 "echo @@name; uname -n",
                 f"echo @@package; dpkg-query -W -f '${{db:Status-Status}}\\n' {PACKAGE} 2>/dev/null",
-                f"echo @@service; systemctl is-active {PACKAGE}; systemctl is-enabled {PACKAGE} 2>/dev/null",
+                service_section(PACKAGE),
                 f"echo @@recorded; ls {LOCAL_NAME_RECORD} 2>/dev/null",
                 "true",
             ]
@@ -50,10 +51,11 @@ class LocalName(StateFact[LocalNameState]):
     @override
     def process(self, output: Iterable[str]) -> LocalNameState:
         sections = parse_sections(output)
+        service = parse_service(sections)
         return LocalNameState(
             name=next(iter(sections.get("name", [])), "").partition(".")[0],
             installed="installed" in sections.get("package", []),
-            active="active" in sections.get("service", []),
-            enabled="enabled" in sections.get("service", []),
+            active=service.active,
+            enabled=service.enabled,
             recorded=bool(sections.get("recorded")),
         )

@@ -10,6 +10,7 @@ from hearth.metrics.rules import PACKAGES, MetricsState
 from hearth.paths import METRICS_PROGRAM, METRICS_SCRIPT, METRICS_SERVICE, METRICS_UNIT
 from hearth.runtime.sections import parse_digests, parse_sections
 from hearth.runtime.state_fact import StateFact
+from hearth.runtime.systemd import parse_service, service_section
 
 
 class Metrics(StateFact[MetricsState]):
@@ -22,7 +23,7 @@ class Metrics(StateFact[MetricsState]):
             [
                 f"echo @@packages; dpkg-query -W -f {format_} {' '.join(PACKAGES)} 2>/dev/null",
                 f"echo @@files; sha256sum {METRICS_SCRIPT} {METRICS_PROGRAM} {METRICS_UNIT} 2>/dev/null",
-                f"echo @@service; s={METRICS_SERVICE}; systemctl is-active $s; systemctl is-enabled $s 2>/dev/null",
+                service_section(METRICS_SERVICE),
                 "true",
             ]
         )
@@ -31,9 +32,10 @@ class Metrics(StateFact[MetricsState]):
     def process(self, output: Iterable[str]) -> MetricsState:
         sections = parse_sections(output)
         packages = (line.split() for line in sections.get("packages", []))
+        service = parse_service(sections)
         return MetricsState(
             packages=frozenset(words[1] for words in packages if words[0] == "installed"),
             files=parse_digests(sections.get("files", [])),
-            active="active" in sections.get("service", []),
-            enabled="enabled" in sections.get("service", []),
+            active=service.active,
+            enabled=service.enabled,
         )

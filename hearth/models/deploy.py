@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pyinfra.api import deploy
 
+from hearth.models.local_files import LocalFile
 from hearth.models.operations import create_variants, prune_models, pull_models
 from hearth.settings.model import Settings
 
 
 @deploy("Models")
-def models(settings: Settings) -> None:
+def models(settings: Settings, files: Mapping[str, LocalFile]) -> None:
     pull_listed_models(settings, update=settings.ollama_update_models)
     if settings.ollama_model_variants:
-        create_variants(name="Create the model variants", variants=settings.ollama_model_variants)
+        create_variants(name="Create the model variants", variants=settings.ollama_model_variants, files=files)
     # A setting, not a fact: if it is off there is no operation, and so no query of the host.
     if settings.ollama_prune_models:
-        prune_models(name="Remove unlisted models", models=(*settings.pulled_models, *settings.ollama_model_variants))
+        listed = (*settings.pulled_models, *settings.file_models, *settings.ollama_model_variants)
+        prune_models(name="Remove unlisted models", models=listed)
 
 
 def pull_listed_models(settings: Settings, update: bool, title: str = "Pull the models") -> None:

@@ -27,6 +27,7 @@ _SHOW_MANIFESTS = (
 # The manifests of the given models, and their files below 1 MiB, which are base64-encoded.
 _SHOW_MODELS = r"""ollama list >/dev/null || { echo @@failed; exit; }
 cd "${OLLAMA_MODELS:-/root/.ollama/models}" 2>/dev/null || exit 0
+echo @@blobs; for file in blobs/sha256-*; do [[ -f $file && $file != *-partial* ]] && stat -c '%s %n' "$file"; done
 for wanted in "$@"; do
   for manifest in manifests/*/*/*/*; do
     # Ollama ignores case in names.
@@ -137,10 +138,12 @@ class ModelFilesState:
     Attributes:
         manifests: full name → text of the manifest; models that are missing are not in it.
         files: digest (`sha256:…`) → content, of their files below 1 MiB.
+        blobs: digest → bytes, of all complete files in Ollama's store.
     """
 
     manifests: dict[str, str] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
+    blobs: dict[str, int] = field(default_factory=dict)
 
 
 class ModelFiles(StateFact[ModelFilesState]):
@@ -175,6 +178,8 @@ def parse_model_files(output: Iterable[str], fact: type[ModelFiles] = ModelFiles
     if "failed" in sections:
         errors = " ".join(line for line in output if not line.startswith("@@"))
         raise FactPreconditionError(fact, f"Ollama did not list its models: {errors}")
+    sizes = (line.partition(" ") for line in sections.get("blobs", []) if line)
+    blobs = {name.removeprefix("blobs/").replace("-", ":", 1): int(size) for size, _, name in sizes}
     manifests, files = {}, {}
     for title, lines in sections.items():
         kind, _, path = title.partition(" ")
@@ -185,7 +190,7 @@ def parse_model_files(output: Iterable[str], fact: type[ModelFiles] = ModelFiles
                 digest, _, content = line.partition(" ")
                 if digest:
                     files[digest] = base64.b64decode(content)
-    return ModelFilesState(manifests, files)
+    return ModelFilesState(manifests, files, blobs)
 
 
 def model_sizes(lines: Iterable[str]) -> dict[str, str]:

@@ -11,10 +11,19 @@ from pyinfra.api import FunctionCommand, StringCommand, operation
 from pyinfra.api.exceptions import FactPreconditionError
 
 from hearth.models.disk import ModelDisk
-from hearth.models.facts import ModelFiles, Models
+from hearth.models.facts import ModelFiles, ModelFilesState, Models
+from hearth.models.local_files import LocalFile, files_of, send_command
 from hearth.models.messages import explain_models, explain_unlisted, explain_variants
 from hearth.models.plan import Task, plan_pulls, unlisted_models
-from hearth.models.variants import MISSING, create_request, damaged_files, variant_differences
+from hearth.models.sizes import GB
+from hearth.models.variants import (
+    MISSING,
+    create_request,
+    damaged_files,
+    file_request,
+    has_file,
+    variant_differences,
+)
 from hearth.paths import CONTAINERS, MODELS_DISK, PULLING_MODELS, ROOT
 from hearth.runtime.commands import refused_command, streamed_command
 from hearth.runtime.explain import explain
@@ -75,15 +84,17 @@ def pull_models(
 
 @operation()
 def create_variants(
-    variants: Mapping[str, Variant], only_missing: bool = False
+    variants: Mapping[str, Variant], files: Mapping[str, LocalFile], only_missing: bool = False
 ) -> Generator[FunctionCommand, None, None]:
-    """Create the variants that are missing or differ from the settings. Their base models have to be present.
+    """Create the variants that are missing or differ from the settings. Base models from a registry must be present.
 
     Args:
         variants: name → what it is made of, as in `ollama_model_variants`.
+        files: the GGUF files on this computer, by their paths as in the settings.
         only_missing: leave existing ones as they are, even if they differ.
     """
-    names = tuple(dict.fromkeys([*variants, *(variant.base for variant in variants.values())]))
+    bases = (variant.base_model(name) for name, variant in variants.items())
+    names = tuple(dict.fromkeys([*variants, *bases]))
     try:
         state = host.get_fact(ModelFiles, models=names)
     except FactPreconditionError as error:
@@ -92,16 +103,61 @@ def create_variants(
     differences = {
         name: found
         for name, variant in variants.items()
-        if (found := variant_differences(name, variant, state.manifests, state.files))
-        and (found == MISSING or not only_missing)
+        if (found := find_differences(name, variant, files, state)) and (found == MISSING or not only_missing)
     }
     if not differences:
         host.noop("model variants up to date")
         return
     explain_variants(state.manifests, differences)
+    steps: dict[LocalFile | str, None] = {}  # two variants may have the same file
     for name in differences:
-        damaged = damaged_files(name, variants[name].base, state.manifests, state.files)
-        yield streamed_command(create_script(name, create_request(name, variants[name]), damaged))
+        try:
+            steps |= dict.fromkeys(creation_steps(name, variants[name], files, state))
+        except KeyError as error:
+            yield refused_command(
+                f"{name} (ollama_model_variants) is missing on the host, and its file {error} on this computer"
+            )
+            return
+    for step in steps:
+        if isinstance(step, LocalFile):
+            explain(f"{step.path.name} ({step.size / GB:.2f} GB) is not on the host; sending it")
+    for step in steps:
+        yield send_command(step) if isinstance(step, LocalFile) else streamed_command(step)
+
+
+def creation_steps(
+    name: str, variant: Variant, files: Mapping[str, LocalFile], state: ModelFilesState
+) -> list[LocalFile | str]:
+    """The files to send and the shell scripts to run, in order, that create a variant.
+
+    Raises:
+        KeyError: a file that it is made from does not exist on this computer; with its path.
+    """
+    own, base = files_of(variant, files), variant.base_model(name)
+    lacking: list[LocalFile | str] = [file for file in own if state.blobs.get(file.digest) != file.size]
+    steps = [*lacking]
+    if variant.base_file and (lacking or not has_file(base, own[0].digest, state.manifests)):
+        steps.append(create_script(base, file_request(base, own[0].digest)))
+    request = create_request(name, variant, own[-1].digest if variant.adapter_file else "")
+    steps.append(create_script(name, request, damaged_files(name, base, state.manifests, state.files)))
+    return steps
+
+
+def find_differences(name: str, variant: Variant, files: Mapping[str, LocalFile], state: ModelFilesState) -> list[str]:
+    """As `variant_differences`; also if the host's copies of the GGUF files are not those of this computer."""
+    try:
+        own = files_of(variant, files)
+    except KeyError:
+        own = []  # after a restore: not needed if the variant exists
+    adapter = own[-1].digest if own and variant.adapter_file else ""
+    found = variant_differences(name, variant, state.manifests, state.files, adapter)
+    if found == MISSING or not own:
+        return found
+    if variant.base_file and not has_file(variant.base_model(name), own[0].digest, state.manifests):
+        return ["its GGUF file"]
+    if not found and any(state.blobs.get(file.digest) != file.size for file in own):
+        return ["its GGUF file, which is damaged"]
+    return found
 
 
 @operation()

@@ -22,9 +22,15 @@ _REPLACED = frozenset(_LABELS)
 MISSING = ["it is missing"]
 
 
-def create_request(name: str, variant: Variant) -> str:
-    """The body of Ollama's `POST /api/create` for a variant."""
-    body: dict[str, Any] = {"model": full_name(name), "from": variant.base, "stream": False}
+def create_request(name: str, variant: Variant, adapter: str = "") -> str:
+    """The body of Ollama's `POST /api/create` for a variant.
+
+    Args:
+        adapter: digest of its adapter's file, or "".
+    """
+    body: dict[str, Any] = {"model": full_name(name), "from": variant.base_model(name), "stream": False}
+    if adapter:
+        body["adapters"] = {"adapter.gguf": adapter}
     if variant.system:
         body["system"] = variant.system
     if variant.template:
@@ -34,22 +40,38 @@ def create_request(name: str, variant: Variant) -> str:
     return json.dumps(body, ensure_ascii=False)
 
 
+def file_request(model: str, digest: str) -> str:
+    """The body of `POST /api/create` for a model from a GGUF file, which is in the store already."""
+    return json.dumps({"model": full_name(model), "files": {"model.gguf": digest}, "stream": False})
+
+
+def has_file(model: str, digest: str, manifests: Mapping[str, str]) -> bool:
+    """Whether a model exists that was made from the GGUF file with this digest."""
+    texts = {name_key(name): text for name, text in manifests.items()}
+    try:
+        return _of(_layers(texts[name_key(model)]), "model") == {digest}
+    except (KeyError, ValueError):
+        return False
+
+
 def variant_differences(
-    name: str, variant: Variant, manifests: Mapping[str, str], files: Mapping[str, bytes]
+    name: str, variant: Variant, manifests: Mapping[str, str], files: Mapping[str, bytes], adapter: str = ""
 ) -> list[str]:
     """What differs from the settings: `["its system prompt", …]`, `["it is missing"]`; empty if nothing does.
 
     Args:
         manifests: full name → text of a manifest, of the variant and of its base model.
         files: digest (`sha256:…`) → content, of the small files in these manifests.
+        adapter: digest of its adapter's file, or "".
     """
     texts = {name_key(model): text for model, text in manifests.items()}
     if name_key(name) not in texts:
         return MISSING
+    base_model = variant.base_model(name)
     try:
-        own, base = _layers(texts[name_key(name)]), _layers(texts[name_key(variant.base)])
+        own, base = _layers(texts[name_key(name)]), _layers(texts[name_key(base_model)])
     except KeyError:
-        return [f"its base model {variant.base} is missing"]
+        return [f"its base model {base_model} is missing"]
     except ValueError:
         return ["its manifest is damaged"]
     for kind, digest in own:
@@ -62,8 +84,13 @@ def variant_differences(
             differences.append(f"its {_LABELS[kind]}")
     if _parameters(own, files) != _parameters(base, files) | _primitives(variant.parameters):
         differences.append("its parameters")
-    if {layer for layer in own if layer[0] not in _REPLACED} != {layer for layer in base if layer[0] not in _REPLACED}:
-        differences.append(f"its files, which are not those of {variant.base}")
+    lasting, wanted = ({layer for layer in layers if layer[0] not in _REPLACED} for layers in (own, base))
+    if adapter:
+        wanted.add(("adapter", adapter))
+    if {layer for layer in lasting ^ wanted if layer[0] != "adapter"}:
+        differences.append(f"its files, which are not those of {base_model}")
+    elif lasting != wanted:
+        differences.append("its adapter")
     return differences
 
 

@@ -199,7 +199,7 @@ def _models_dir(settings: Settings, host: HostFactsState) -> list[str]:
     if not directory:
         return []
     obstacles = disk_obstacles(directory, host.not_mounted, host.models_disk, host.recorded_disk)
-    missing = missing_models(settings.pulled_models, host.models)
+    missing = missing_models((*settings.pulled_models, *settings.file_models), host.models)
     sizes = {model: download_size(model, settings.ollama_model_sizes_gb) for model in missing}
     obstacles += kind_obstacles(directory, host.models_file_system, sizes)
     if obstacles or directory in host.existing:
@@ -220,7 +220,7 @@ def _disk(settings: Settings, host: HostFactsState) -> list[str]:
     models = host.file_system.get(settings.ollama_models_dir, docker)
     if not {settings.ollama_image, settings.proxy_image} <= host.images:
         needed.setdefault(images, []).append(("images", settings.docker_images_gb))
-    for model in missing_models(settings.pulled_models, host.models):
+    for model in missing_models((*settings.pulled_models, *settings.file_models), host.models):
         size = download_size(model, settings.ollama_model_sizes_gb)
         needed.setdefault(models, []).append((model, size))
     obstacles = []

@@ -139,12 +139,12 @@ def _loads(settings: Settings) -> Iterator[tuple[str, str, int]]:
         yield model, model, _tokens(settings)
     for name, variant in settings.ollama_model_variants.items():
         length = variant.parameters.get("num_ctx", settings.ollama_context_length)
-        yield name, variant.base, length * settings.ollama_num_parallel
+        yield name, variant.base_model(name), length * settings.ollama_num_parallel
 
 
 def _weights(name: str, settings: Settings) -> str:
     variant = settings.ollama_model_variants.get(name)
-    return variant.base if variant else name
+    return variant.base_model(name) if variant else name
 
 
 def _setting_of(name: str, settings: Settings) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +13,13 @@ from glob import escape
 from pathlib import Path
 
 from hearth.paths import CHECKOUT
+
+# Environment variables that would make pyinfra execute, or select other hosts.
+_NOT_PASSED_ON = ("PYINFRA_YES", "PYINFRA_LIMIT", "PYINFRA_EXCLUDE", "PYINFRA_DRY", "PYINFRA_JSON")
+
+
+class InventoryError(Exception):
+    """An inventory without a host to inspect; the message has the reason."""
 
 
 def resolve_inventory(inventory: str) -> str:
@@ -33,7 +41,8 @@ def run_pyinfra(
 
     Args:
         python: an interpreter with pyinfra installed.
-        environment: None for this process's own.
+        environment: variables in addition to this process's own, of which those that would make pyinfra execute, or
+            select other hosts, are removed.
 
     Raises:
         subprocess.TimeoutExpired: it did not finish within `timeout` seconds.
@@ -41,13 +50,34 @@ def run_pyinfra(
     return subprocess.run(
         [python, "-m", "pyinfra", *words],
         cwd=CHECKOUT,
-        env=environment,
+        env={name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON} | dict(environment or {}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=timeout,
         check=False,
     )
+
+
+def list_hosts(inventory: str, limits: Sequence[str], timeout: float) -> list[str]:
+    """Names of the selected hosts of an inventory.
+
+    Args:
+        inventory: as given by the user, for messages, too.
+        limits: as for `select_hosts`.
+
+    Raises:
+        InventoryError: there are none, or the inventory can't be read within `timeout` seconds.
+    """
+    try:
+        listed = run_pyinfra(resolve_inventory(inventory), "debug-inventory", "--json", timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise InventoryError(f"{inventory}: timed out after {timeout:g} s (--timeout)") from None
+    if listed.returncode:
+        raise InventoryError(f"{inventory}: {failure_reason(listed.stderr) or 'no hosts'}")
+    if hosts := select_hosts(listed.stdout, limits):
+        return hosts
+    raise InventoryError(f"{inventory}: {'no host of the inventory matches' if limits else 'no hosts'}")
 
 
 def failure_reason(errors: str) -> str:

@@ -104,17 +104,32 @@ def check_network(text: str) -> str:
     Raises:
         ValueError: with what to write instead.
     """
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise ValueError('a network is "192.168.1.0/24", or a single address "192.168.1.20"') from None
-    if network.version == 6:
+    network = _parse_network(text, 'a network is "192.168.1.0/24", or a single address "192.168.1.20"')
+    if isinstance(network, ipaddress.IPv6Network):
         raise ValueError(_IPV6)
     if network.prefixlen == 0:
         raise ValueError('this includes everybody; leave "networks" out of the access policy')
     if network.prefixlen < 16 and network.overlaps(_DOCKER_POOL):
         raise ValueError(f"it includes Docker's own networks, such as {_DOCKER_POOL}; list only your own network")
-    canonical = str(network) if network.prefixlen < 32 else str(network.network_address)
+    return _check_canonical(text, network)
+
+
+def _parse_network(text: str, meant: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """The network or single address.
+
+    Raises:
+        ValueError: it is neither; the message is `meant`.
+    """
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(meant) from None
+
+
+def _check_canonical(text: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
+    """Return `text` if it is how Python writes the network: no host bits, and a single address without "/32"."""
+    single = network.prefixlen == network.max_prefixlen
+    canonical = str(network.network_address) if single else str(network)
     if text != canonical:
         raise ValueError(f'use "{canonical}"')
     return text
@@ -126,21 +141,14 @@ def check_trusted_proxy(text: str) -> str:
     Raises:
         ValueError: with what to write instead.
     """
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        raise ValueError('a proxy is an address, such as "192.168.1.189", or a network of them') from None
+    network = _parse_network(text, 'a proxy is an address, such as "192.168.1.189", or a network of them')
     if network.prefixlen == 0:
         raise ValueError("this trusts everybody, so any caller could claim any address; list only your proxies")
     if isinstance(network, ipaddress.IPv4Network):
         _check_docker_hides_nobody(network)
     elif network.overlaps(ipaddress.IPv6Network("::1")):
         raise ValueError(_LOOPBACK)
-    single = network.prefixlen == network.max_prefixlen
-    canonical = str(network.network_address) if single else str(network)
-    if text != canonical:
-        raise ValueError(f'use "{canonical}"')
-    return text
+    return _check_canonical(text, network)
 
 
 _LOOPBACK = (

@@ -153,8 +153,15 @@ class Settings(BaseModel):
     @property
     def pulled_models(self) -> tuple[str, ...]:
         """The listed models and the base models of variants, each once: those to pull."""
-        bases = tuple(variant.base for variant in self.ollama_model_variants.values())
+        bases = tuple(variant.base for variant in self.ollama_model_variants.values() if variant.base)
         return (*self.ollama_models, *missing_models(bases, self.ollama_models))
+
+    @property
+    def file_models(self) -> tuple[str, ...]:
+        """The models that are created from GGUF files, for variants."""
+        return tuple(
+            variant.base_model(name) for name, variant in self.ollama_model_variants.items() if variant.base_file
+        )
 
     @property
     def offered_models(self) -> tuple[str, ...]:

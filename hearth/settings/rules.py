@@ -69,7 +69,7 @@ def _check_metrics(settings: Settings) -> None:
 
 def _check_variants(settings: Settings) -> None:
     """Reject variants with the name of another model: Ollama would replace one with the other."""
-    pulled = {name_key(model) for model in settings.pulled_models}
+    pulled = {name_key(model) for model in (*settings.pulled_models, *settings.file_models)}
     names: dict[str, str] = {}
     for name in settings.ollama_model_variants:
         setting = f"ollama_model_variants[{name!r}]"
@@ -94,7 +94,8 @@ def _check_preload(settings: Settings) -> None:
                 f"use one of {', '.join(settings.offered_models) or 'them'}"
             )
         variant = settings.ollama_model_variants.get(offered[name_key(model)])
-        other = weights.setdefault(name_key(variant.base if variant else model), model)
+        base = (variant.base_file or name_key(variant.base)) if variant else name_key(model)
+        other = weights.setdefault(base, model)
         if other is not model:
             raise ValueError(
                 f"ollama_preload: {other} and {model} have the same weights, which Ollama has in memory only once; "

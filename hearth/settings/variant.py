@@ -1,14 +1,15 @@
-"""Models of your own (`ollama_model_variants`): a base model with another system prompt, parameters or template."""
+"""Models of your own (`ollama_model_variants`): a base model or a GGUF file, with a system prompt, parameters …"""
 
 from __future__ import annotations
 
 import difflib
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, field_validator, model_validator
 
-from hearth.settings.types import ModelName
+from hearth.settings.model_names import full_name
+from hearth.settings.types import ModelName, OptionalFile
 
 # Ollama's options (api/types.go). It ignores others with a line in its log, so a misspelt one would go unnoticed.
 PARAMETERS: dict[str, tuple[type, ...]] = {
@@ -40,7 +41,9 @@ class Variant(BaseModel):
     """A model that Ollama creates from another one; what is not set is as in the base model.
 
     Attributes:
-        base: a model as in Ollama's library; it is pulled as well.
+        base: a model as in Ollama's library; it is pulled as well. "" with `base_file`.
+        base_file: a GGUF file on the deploying computer instead.
+        adapter_file: a LoRA adapter, also a GGUF file there; "" for none.
         system: the system prompt, used when a request has none.
         template: the prompt's template, in Ollama's syntax.
         parameters: Ollama's options, such as `num_ctx` or `temperature`.
@@ -48,7 +51,9 @@ class Variant(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    base: ModelName
+    base: ModelName | Literal[""] = ""
+    base_file: OptionalFile = ""
+    adapter_file: OptionalFile = ""
     system: Text = ""
     template: Text = ""
     parameters: dict[str, Any] = {}
@@ -70,6 +75,23 @@ class Variant(BaseModel):
         if "num_ctx" in value and not 256 <= value["num_ctx"] <= 1048576:
             raise ValueError(f"num_ctx = {value['num_ctx']}; use 256 to 1048576")
         return value
+
+    @model_validator(mode="after")
+    def _check_base(self) -> Variant:
+        if bool(self.base) == bool(self.base_file):
+            raise ValueError(
+                'use either "base", the name of a model, such as "llama3.2:1b", or "base_file", a GGUF file on this '
+                'computer, such as "~/models/mine.gguf"'
+            )
+        return self
+
+    def base_model(self, name: str) -> str:
+        """The model that the variant of this name is made from: `base`, or the one that is created from `base_file`.
+
+        Ollama detects a GGUF file's prompt template itself. With a model of its own for the file, what the settings
+        replace can be compared with what Ollama found.
+        """
+        return self.base or f"gguf/{full_name(name).replace('/', '-')}"
 
     @model_validator(mode="after")
     def _check_size(self) -> Variant:

@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hearth.runtime.pyinfra_process import (
+    InventoryError,
     failure_reason,
     limit_pattern,
+    list_hosts,
     resolve_inventory,
     run_pyinfra,
-    select_hosts,
 )
 
 _FACT = "hearth.usage.facts.Usage"
@@ -29,20 +30,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Read the hosts' access logs, print the sums, and return the exit code."""
     options = make_parser().parse_args(arguments)
     inventory = resolve_inventory(options.inventory)
-    found: dict[str, dict[str, Any]] = {}
     try:
-        listed = run_pyinfra(inventory, "debug-inventory", "--json", timeout=options.timeout)
-        hosts = select_hosts(listed.stdout, options.limit) if listed.returncode == 0 else []
-        if not hosts:
-            no_match = listed.returncode == 0 and options.limit
-            problem = "no host of the inventory matches" if no_match else failure_reason(listed.stderr)
-            print(f"{options.inventory}: {problem or 'no hosts'}", file=sys.stderr)
-            return 2
-        for name in hosts:
-            found[name] = _read(inventory, name, options)
-    except subprocess.TimeoutExpired:
-        print(f"timed out after {options.timeout:g} s (--timeout)", file=sys.stderr)
+        hosts = list_hosts(options.inventory, options.limit, options.timeout)
+    except InventoryError as error:
+        print(error, file=sys.stderr)
         return 2
+    found = {name: _read(inventory, name, options) for name in hosts}
     if options.json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     else:
@@ -53,9 +46,12 @@ def main(arguments: list[str] | None = None) -> int:
 def _read(inventory: str, name: str, options: argparse.Namespace) -> dict[str, Any]:
     """`error` ("" for none) and `usage` of a host, as in the fact."""
     words = [f"days={options.days}"] if options.days else []
-    done = run_pyinfra(
-        "--json", inventory, "--limit", limit_pattern(name), "fact", _FACT, *words, timeout=options.timeout
-    )
+    try:
+        done = run_pyinfra(
+            "--json", inventory, "--limit", limit_pattern(name), "fact", _FACT, *words, timeout=options.timeout
+        )
+    except subprocess.TimeoutExpired:
+        return {"error": f"timed out after {options.timeout:g} s (--timeout)", "usage": []}
     try:
         facts = next(iter(json.loads(done.stdout).values()))[name]
     except (ValueError, KeyError, StopIteration):

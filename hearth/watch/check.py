@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hearth.drift.__main__ import InventoryError, inspect_hosts, make_parser
+from hearth.drift.__main__ import inspect_hosts, make_parser
 from hearth.drift.verdict import Verdict, exit_code, format_verdict
 from hearth.paths import CHECKOUT
-from hearth.runtime.pyinfra_process import failure_reason, limit_pattern
+from hearth.runtime.pyinfra_process import InventoryError, failure_reason, limit_pattern
 from hearth.settings.secret_source import Source
 from hearth.watch.notify import NotifyError, read_urls, send
 from hearth.watch.report import Repair, Report, Sent, is_due

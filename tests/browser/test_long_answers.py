@@ -14,6 +14,8 @@ from playwright.sync_api import expect
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import OpenChat
 from tests.browser.long_answer import PIECE, FastModel, fast_model
+from tests.support.gguf_files import ANSWER, THOUGHTS
+from tests.support.shipped import PROJECT
 
 LIST = "".join(f"- Item {number} of a **long** list with `code` and some more words\n" for number in range(4000))
 # Records the time between frames, in ms.
@@ -144,6 +146,21 @@ def test_thoughts_in_the_text_are_shown_as_thoughts_and_not_sent_back(open_chat:
     chat.send("Again.")
     chat.wait_for("done")
     assert "consider" not in str(model.prompts[-1]["messages"])
+
+
+def test_thoughts_that_ollama_separates_are_shown_as_thoughts(open_chat: OpenChat, model: FastModel) -> None:
+    """With the stream of a real Ollama, which tests/proxy/test_thinking.py compares with this record."""
+    chat = open_chat(model.url)
+    model.stream = (PROJECT / "tests/support/recorded/thinking.ndjson").read_text()
+    chat.send("Think.")
+    chat.wait_for("done")
+    assert chat.answer.inner_text().strip() == ANSWER
+    assert THOUGHTS in str(chat.last.locator("details").text_content())
+    expect(chat.last.locator("details")).to_be_visible()
+    expect(chat.last.locator(".status")).to_contain_text("tokens in")
+    chat.send("Again.")
+    chat.wait_for("done")
+    assert THOUGHTS not in str(model.prompts[-1]["messages"])
 
 
 def test_thinking_can_be_switched_off_where_the_model_has_it(open_chat: OpenChat, model: FastModel) -> None:

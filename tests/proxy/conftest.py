@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from hearth.settings.model import Settings
 from lab import artefacts
 from lab.progress import Stages
+from tests.proxy.engine import Engine, lab_settings
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
 from tests.support.shipped import shipped_settings
@@ -27,6 +29,30 @@ def parts() -> artefacts.Paths:
     """The lab's artefacts: `roots` has the images `httpd` and `ollama`, `models` the tiny models."""
     with Stages() as stages:
         return artefacts.build(("roots", "models"), stages)
+
+
+@pytest.fixture(scope="session")
+def engine_parts() -> artefacts.Paths:
+    """The artefacts of an engine of its own, which needs root."""
+    with Stages() as stages:
+        return artefacts.build(("engine", "images", "tools"), stages)
+
+
+@pytest.fixture(scope="session")
+def engine_settings(engine_parts: artefacts.Paths) -> Settings:
+    """The shipped settings with the images that this engine can pull."""
+    return lab_settings(engine_parts)
+
+
+@pytest.fixture(scope="module")
+def engine(
+    engine_parts: artefacts.Paths, engine_settings: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """An engine with the containers of `engine_settings`."""
+    with Engine(engine_parts, tmp_path_factory.mktemp("engine")) as one:
+        one.write(engine_settings)
+        one.bring_up(engine_settings)
+        yield one
 
 
 @pytest.fixture(scope="session")

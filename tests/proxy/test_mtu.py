@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
 from hearth.settings.model import Settings
 from hearth.stack.container_operations import converge_script
 from hearth.stack.containers import Drift
-from lab import artefacts
-from lab.progress import Stages
-from tests.proxy.engine import Engine, lab_settings
+from tests.proxy.engine import Engine
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="a separate engine needs root")
 BOTH = [Drift(f"hearth-{name}", "was created from a different configuration", "up") for name in ("ollama", "httpd")]
-
-
-@pytest.fixture(scope="module")
-def parts() -> artefacts.Paths:
-    """The lab's artefacts."""
-    with Stages() as stages:
-        return artefacts.build(("engine", "images", "tools"), stages)
-
-
-@pytest.fixture(scope="module")
-def settings(parts: artefacts.Paths) -> Settings:
-    return lab_settings(parts)
-
-
-@pytest.fixture(scope="module")
-def engine(parts: artefacts.Paths, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An engine with deployed containers."""
-    with Engine(parts, tmp_path_factory.mktemp("engine")) as one:
-        one.write(settings)
-        one.bring_up(settings)
-        yield one
 
 
 def mtus(engine: Engine, container: str) -> list[str]:
@@ -57,22 +33,22 @@ def converge(engine: Engine, settings: Settings) -> str:
     return done.output
 
 
-def test_mtu_reaches_existing_networks_and_returns(engine: Engine, settings: Settings) -> None:
+def test_mtu_reaches_existing_networks_and_returns(engine: Engine, engine_settings: Settings) -> None:
     assert mtus(engine, "hearth-ollama") == mtus(engine, "hearth-httpd") == ["1500", "1500"]
-    small = settings.model_copy(update={"docker_mtu": 1400})
+    small = engine_settings.model_copy(update={"docker_mtu": 1400})
     assert "The networks' MTU changes" in converge(engine, small)
     # The second interface is that of the internal network, which has no way out.
     assert mtus(engine, "hearth-ollama") == mtus(engine, "hearth-httpd") == ["1400", "1500"]
     before = ids(engine)
     assert "MTU" not in converge(engine, small)
     assert ids(engine) == before
-    assert "The networks' MTU changes" in converge(engine, settings)
+    assert "The networks' MTU changes" in converge(engine, engine_settings)
     assert mtus(engine, "hearth-ollama") == ["1500", "1500"]
 
 
-def test_interrupted_change_is_completed(engine: Engine, settings: Settings) -> None:
+def test_interrupted_change_is_completed(engine: Engine, engine_settings: Settings) -> None:
     """The run ended after the containers and networks were removed."""
-    engine.write(settings.model_copy(update={"docker_mtu": 1300}))
+    engine.write(engine_settings.model_copy(update={"docker_mtu": 1300}))
     assert engine.execute("cd /opt/hearth && docker compose down").code == 0
-    converge(engine, settings.model_copy(update={"docker_mtu": 1300}))
+    converge(engine, engine_settings.model_copy(update={"docker_mtu": 1300}))
     assert mtus(engine, "hearth-ollama") == ["1300", "1500"]

@@ -4,46 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from hearth.settings.model import Settings
 from hearth.stack.container_operations import converge_script
 from hearth.stack.containers import Drift
-from lab import artefacts
-from lab.progress import Stages
 from tests.lab.clients import ConnectionLoop
-from tests.proxy.engine import ADDRESS, Engine, lab_settings
+from tests.proxy.engine import ADDRESS, Engine
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="a separate engine needs root")
 PORT = 85
 UPGRADES = 3
 
 
-@pytest.fixture(scope="module")
-def parts() -> artefacts.Paths:
-    """The lab's artefacts."""
-    with Stages() as stages:
-        return artefacts.build(("engine", "images", "tools"), stages)
-
-
-@pytest.fixture(scope="module")
-def settings(parts: artefacts.Paths) -> Settings:
-    return lab_settings(parts)
-
-
-@pytest.fixture(scope="module")
-def engine(parts: artefacts.Paths, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An engine with deployed containers."""
-    with Engine(parts, tmp_path_factory.mktemp("engine")) as one:
-        one.write(settings)
-        one.bring_up(settings)
-        yield one
-
-
-def test_upgrade_of_httpd_interrupts_for_less_than_a_second(engine: Engine, settings: Settings) -> None:
-    current = settings.proxy_image
+def test_upgrade_of_httpd_interrupts_for_less_than_a_second(engine: Engine, engine_settings: Settings) -> None:
+    current = engine_settings.proxy_image
     gaps = []
     for number in range(UPGRADES):
         image = f"httpd:next{number}"
@@ -51,7 +27,7 @@ def test_upgrade_of_httpd_interrupts_for_less_than_a_second(engine: Engine, sett
             f"c=$(docker create {current}) && docker commit -c 'LABEL number={number}' $c {image} && docker rm $c"
         )
         assert made.code == 0, made.output
-        engine.write(settings.model_copy(update={"proxy_image": image}))
+        engine.write(engine_settings.model_copy(update={"proxy_image": image}))
         with ConnectionLoop(0.02, 5, f"http://{ADDRESS}:{PORT}", engine.enter_network) as loop:
             time.sleep(0.5)
             done = engine.run(converge_script([Drift("hearth-httpd", "is another one", "up")], 60, "exit 1", 0))

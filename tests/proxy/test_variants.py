@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hearth.models.facts import _SHOW_MODELS, ModelFilesState, parse_model_files
-from hearth.models.operations import create_script
-from hearth.models.variants import create_request, damaged_files, variant_differences
+from hearth.models.local_files import LocalFile, load_model_files, receive_script
+from hearth.models.operations import creation_steps, find_differences
 from hearth.settings.model_names import manifest_path
 from hearth.settings.variant import Variant
 from lab import artefacts
 from tests.proxy.ollama import Ollama
+from tests.support.gguf_files import write_adapter
+from tests.support.shipped import shipped_settings
 
+NONE: Mapping[str, LocalFile] = {}
 STORE = "/root/.ollama/models"
 BASE = "tinyllama"
 SYSTEM = "Answer like a „pirate“: it's 5 o'clock,\n$HOME \\ `id` 🏴"
@@ -46,16 +50,19 @@ class Host:
             answer: dict[str, Any] = json.load(response)
         return answer
 
-    def create(self, name: str, variant: Variant) -> subprocess.CompletedProcess[str]:
-        state = self.files(name, variant.base)
-        damaged = damaged_files(name, variant.base, state.manifests, state.files)
-        return subprocess.run(
-            ["sh", "-c", create_script(name, create_request(name, variant), damaged)],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+    def create(
+        self, name: str, variant: Variant, files: Mapping[str, LocalFile] = NONE
+    ) -> subprocess.CompletedProcess[str]:
+        """Take the steps until one fails; the last one's result."""
+        for step in creation_steps(name, variant, files, self.files(name, variant.base_model(name))):
+            sent = step.path.read_bytes() if isinstance(step, LocalFile) else b""
+            script = receive_script(step.digest) if isinstance(step, LocalFile) else step
+            done = subprocess.run(
+                ["sh", "-c", script], input=sent, env=self._environment, capture_output=True, timeout=60
+            )
+            if done.returncode:
+                break
+        return subprocess.CompletedProcess((), done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def files(self, *models: str) -> ModelFilesState:
         done = subprocess.run(
@@ -67,9 +74,13 @@ class Host:
         )
         return parse_model_files(done.stdout.splitlines())
 
-    def differences(self, name: str, variant: Variant) -> list[str]:
-        state = self.files(name, variant.base)
-        return variant_differences(name, variant, state.manifests, state.files)
+    def differences(self, name: str, variant: Variant, files: Mapping[str, LocalFile] = NONE) -> list[str]:
+        return find_differences(name, variant, files, self.files(name, variant.base_model(name)))
+
+    def says(self, model: str) -> str:
+        answer = self.post("/api/generate", {"model": model, "prompt": "Hello", "stream": False})
+        assert answer["done"] is True
+        return str(answer["response"])
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +168,92 @@ def test_refusal_of_ollama_is_reported(host: Host) -> None:
     assert done.returncode == 1
     assert "template" in done.stderr
     assert host.differences("absent", FULL) == ["it is missing"]
+
+
+def loaded(variant: Variant) -> Mapping[str, LocalFile]:
+    """A variant's files, as a deploy reads them."""
+    return load_model_files(shipped_settings(ollama_model_variants={"mine": variant.model_dump()}))
+
+
+def copied(parts: artefacts.Paths, name: str, path: Path) -> Variant:
+    """A variant whose file is one of the lab's models. Ollama has no other model with these weights."""
+    shutil.copy(parts["models"] / f"{name}.gguf", path)
+    return Variant(base_file=str(path), parameters={"num_predict": 4, "num_ctx": 512})
+
+
+def test_a_gguf_file_is_sent_once_and_its_successor_replaces_it(
+    host: Host, parts: artefacts.Paths, tmp_path: Path
+) -> None:
+    variant = copied(parts, "tinystory", tmp_path / "mine.gguf")
+    files = loaded(variant)
+    (file,) = files.values()
+    blob = host.store / "blobs" / file.digest.replace(":", "-")
+    assert host.differences("mine", variant, files) == ["it is missing"]
+    done = host.create("mine", variant, files)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert host.differences("mine", variant, files) == []
+    assert blob.read_bytes() == file.path.read_bytes()
+    assert not (host.store / ".hearth-incoming").exists()
+    first = host.says("mine")
+
+    # A template and then none: what Ollama detected in the file comes back.
+    other = variant.model_copy(update={"template": "{{ .Prompt }}!"})
+    assert host.differences("mine", other, files) == ["its template"]
+    assert host.create("mine", other, files).returncode == 0
+    assert host.differences("mine", other, files) == []
+    assert host.differences("mine", variant, files) == ["its template"]
+    assert host.create("mine", variant, files).returncode == 0
+    assert host.differences("mine", variant, files) == []
+
+    # A damaged copy on the host.
+    blob.write_bytes(file.path.read_bytes()[:-1])
+    assert host.differences("mine", variant, files) == ["its GGUF file, which is damaged"]
+    assert host.create("mine", variant, files).returncode == 0
+    assert host.differences("mine", variant, files) == []
+    assert host.says("mine") == first
+
+    # Other weights in the same file, which the host has already. The old ones do not stay on the disk.
+    shutil.copy(parts["models"] / f"{BASE}.gguf", file.path)
+    files = loaded(variant)
+    assert host.differences("mine", variant, files) == ["its GGUF file"]
+    assert host.create("mine", variant, files).returncode == 0
+    assert host.differences("mine", variant, files) == []
+    assert host.says("mine") != first
+    assert not blob.exists()
+
+
+def test_a_file_that_changes_on_the_way_is_refused(host: Host, parts: artefacts.Paths, tmp_path: Path) -> None:
+    variant = copied(parts, "tinystory", tmp_path / "late.gguf")
+    with Path(variant.base_file).open("ab") as late:
+        late.write(b"not yet on the host")
+        late.flush()
+        files = loaded(variant)
+        late.write(b"!")
+    done = host.create("late", variant, files)
+    assert (done.returncode, done.stderr) == (1, "its content changed in transit\n")
+    assert host.differences("late", variant, files) == ["it is missing"]
+    assert not (host.store / ".hearth-incoming").exists()
+    assert host.create("late", variant, loaded(variant)).returncode == 0
+    assert host.says("late").startswith("Once upon")
+
+
+def test_an_adapter_is_added_changed_and_removed(host: Host, tmp_path: Path) -> None:
+    path = write_adapter(tmp_path / "adapter.gguf")
+    variant = Variant(base=BASE, adapter_file=str(path), system="Short.")
+    plain = variant.model_copy(update={"adapter_file": ""})
+    assert host.create("mine", plain).returncode == 0
+    said = host.says("mine")
+    files = loaded(variant)
+    assert host.differences("mine", variant, files) == ["its adapter"]
+    done = host.create("mine", variant, files)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert host.differences("mine", variant, files) == []
+    assert host.says("mine") == said
+    write_adapter(path, alpha=2)
+    files = loaded(variant)
+    assert host.differences("mine", variant, files) != []
+    assert host.create("mine", variant, files).returncode == 0
+    assert host.differences("mine", variant, files) == []
+    assert host.differences("mine", plain) == ["its adapter"]
+    assert host.create("mine", plain).returncode == 0
+    assert host.differences("mine", plain) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -156,16 +157,37 @@ def test_after_a_reboot_the_lock_is_acquired_again(run: Run) -> None:
     assert "rebooting the host (host_allow_reboot = True)" in result.said[0]
 
 
-def test_a_host_that_does_not_come_back_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_host_that_does_not_come_back_is_reported(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def wait(state: Any, host: Any) -> None:  # noqa: ARG001
         raise Exception("Server did not reboot in time (reboot_timeout=900s)")
 
     host: Any = SimpleNamespace(print_prefix="[pi] ")
+    monkeypatch.setattr(boot, "_REBOOT_TIMEOUT", 0)
     with caplog.at_level(logging.ERROR, logger="pyinfra"):
         assert boot._wait(None, host, wait) is False  # type: ignore[arg-type]
     assert "[pi] the host did not come back after its reboot" in caplog.text
     assert f"replace {BOOT_LINE} by {BOOT_LINE}.before-hearth" in caplog.text
     assert boot._wait(None, host, lambda *_: None) is True  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Named:
+    print_prefix: str
+
+
+def test_a_connection_that_ends_early_is_tried_again() -> None:
+    host = Named("[pi] ")
+    state = SimpleNamespace(failed_hosts={host}, active_hosts=set())
+    errors = [EOFError(), OSError("reset")]
+
+    def wait(state: Any, host: Any) -> None:  # noqa: ARG001
+        if errors:
+            raise errors.pop()
+
+    assert boot._wait(state, host, wait) is True  # type: ignore[arg-type]
+    assert (errors, state.failed_hosts, state.active_hosts) == ([], set(), {host})
 
 
 def test_an_uninstall_removes_the_option_if_hearth_added_it(run: Run) -> None:

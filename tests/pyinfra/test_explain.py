@@ -107,8 +107,8 @@ def test_models_are_explained(run: Run) -> None:
 def test_variants_of_a_silent_ollama_are_unknown(run: Run) -> None:
     variants = {"tutor": Variant(base="tinyllama")}
     facts = {ModelFiles: ModelFilesState()}
-    assert run(models.create_variants, facts, variants=variants).said == ["tutor is missing; creating it"]
-    assert run(models.create_variants, facts | STOPPED, variants=variants).said == [
+    assert run(models.create_variants, facts, variants=variants, files={}).said == ["tutor is missing; creating it"]
+    assert run(models.create_variants, facts | STOPPED, variants=variants, files={}).said == [
         "Ollama does not respond, so it is unknown whether it has tutor"
     ]
 

@@ -650,21 +650,25 @@ def with_prompt(text: str) -> ModelFilesState:
 
 
 def test_only_variants_that_differ_are_created(run: Run) -> None:
-    same = run(create_variants, {ModelFiles: with_prompt("Be kind.")}, variants={"tutor": TUTOR})
+    same = run(create_variants, {ModelFiles: with_prompt("Be kind.")}, variants={"tutor": TUTOR}, files={})
     assert (same.commands, same.noop) == ([], "model variants up to date")
-    other = run(create_variants, {ModelFiles: with_prompt("Be rude.")}, variants={"tutor": TUTOR})
+    other = run(create_variants, {ModelFiles: with_prompt("Be rude.")}, variants={"tutor": TUTOR}, files={})
     (script,) = other.scripts
     check_syntax(script)
     assert script.startswith("docker exec -i hearth-ollama bash -s <<'HEARTH'\n")
     assert other.said == ["tutor differs from ollama_model_variants in its system prompt; creating it again"]
-    kept = run(create_variants, {ModelFiles: with_prompt("Be rude.")}, variants={"tutor": TUTOR}, only_missing=True)
+    kept = run(
+        create_variants, {ModelFiles: with_prompt("Be rude.")}, variants={"tutor": TUTOR}, files={}, only_missing=True
+    )
     assert kept.commands == []
-    absent = run(create_variants, {ModelFiles: ModelFilesState()}, variants={"tutor": TUTOR}, only_missing=True)
+    absent = run(
+        create_variants, {ModelFiles: ModelFilesState()}, variants={"tutor": TUTOR}, files={}, only_missing=True
+    )
     assert absent.said == ["tutor is missing; creating it"]
     assert len(absent.scripts) == 1
 
 
 def test_variants_are_unknown_if_ollama_does_not_respond(run: Run) -> None:
     unknown = FactPreconditionError(ModelFiles, "Ollama did not list its models: no such container")
-    result = run(create_variants, {ModelFiles: unknown}, variants={"tutor": TUTOR})
+    result = run(create_variants, {ModelFiles: unknown}, variants={"tutor": TUTOR}, files={})
     assert "did not list its models" in result.refusals[0]

@@ -12,7 +12,7 @@ import pytest
 import lab
 from tests.acceptance.api import call, stream
 from tests.lab.checks import refused, serves
-from tests.lab.machine import deploy, on_guest, pyinfra, restore, url
+from tests.lab.machine import deploy, on_guest, pyinfra, restore, url, wait_until
 from tests.support.shipped import PROJECT
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.guest("trixie")]
@@ -74,6 +74,8 @@ def test_models_are_taken_over_without_another_download_and_back() -> None:
     done = pyinfra("deploys/uninstall.py")
     assert done.code == 0, done.output
     on_guest(f"cd /home/pi/chatbot && {from_page('sudo docker compose up --detach')}", timeout=600)
-    on_guest("for i in $(seq 60); do sudo docker exec ollama ollama list >/dev/null 2>&1 && break; sleep 1; done")
+    wait_until(
+        lambda: on_guest("sudo docker exec ollama ollama list 2>&1") != "", 60, "the old Ollama lists its models"
+    )
     own_page_works()
     assert before <= set(on_guest(MODEL).splitlines())

@@ -208,3 +208,12 @@ def test_a_variant_counts_with_its_own_context_and_its_base(make_settings: Make)
     (failure,) = memory_obstacles(make_settings(ollama_models=[], ollama_model_variants=huge), Hardware(memory=4 * GB))
     assert failure.startswith("ollama_model_variants: reader can't run here: ")
     assert failure.endswith('set ollama_model_sizes_gb = {"llama3.1:70b": …}')
+
+
+def test_a_model_from_a_file_has_the_size_of_its_file(make_settings: Callable[..., Settings]) -> None:
+    own = {"own": {"base_file": "own.gguf"}}
+    settings = make_settings(
+        ollama_models=[], ollama_model_variants=own, ollama_model_sizes_gb={"gguf/own:latest": 30.0}
+    )
+    (failure,) = memory_obstacles(settings, Hardware(memory=4 * GB))
+    assert failure.startswith("ollama_model_variants: own can't run here: it needs at least 30.")

@@ -46,3 +46,13 @@ def test_invalid_lists_are_refused(make_settings: Make, models: list[str], limit
         make_settings(**MODELS, ollama_preload=models, ollama_max_loaded_models=limit)
     assert message in str(caught.value)
     assert "ollama_preload" in str(caught.value)
+
+
+def test_two_variants_of_one_file_have_the_same_weights(make_settings: Make) -> None:
+    variants = {name: {"base_file": "own.gguf"} for name in ("one", "two")} | {"other": {"base_file": "other.gguf"}}
+    settings = make_settings(
+        ollama_model_variants=variants, ollama_preload=["one", "other"], ollama_max_loaded_models=2
+    )
+    assert settings.file_models == ("gguf/one:latest", "gguf/two:latest", "gguf/other:latest")
+    with pytest.raises(SettingsError, match="one and two have the same weights"):
+        make_settings(ollama_model_variants=variants, ollama_preload=["one", "two"], ollama_max_loaded_models=2)
