@@ -58,7 +58,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class _Blob:
+class Blob:
     """A file to download: its URL, its bytes, and what it is part of."""
 
     url: str
@@ -123,8 +123,8 @@ def create(options: Options, hosts: Sequence[Settings], wait: Callable[[float], 
     count, package_bytes = apt.size(needs.packages)
     print(f"  {count} packages, {package_bytes / _MB:.0f} MB: {', '.join(needs.packages)} and what they need")
     registry = Registry()
-    images, image_manifests, blobs = _find_images(registry, needs, hosts[0], platform.architecture)
-    model_manifests, model_blobs = _find_models(registry, needs, hosts[0])
+    images, image_manifests, blobs = find_images(registry, needs, hosts[0], platform.architecture)
+    model_manifests, model_blobs = find_models(registry, needs, hosts[0])
     blobs |= model_blobs
     total = package_bytes + sum(blob.size for blob in blobs.values())
     absent = {name: blob for name, blob in blobs.items() if not (parts / "blobs" / name).is_file()}
@@ -179,13 +179,13 @@ def _apt(directory: Path, platform: Platform, settings: Settings, mirror: str) -
     return Apt(directory.absolute(), platform, archive, security, source.repository)
 
 
-def _find_images(
+def find_images(
     registry: Registry, needs: Needs, settings: Settings, architecture: str
-) -> tuple[dict[str, BundledImage], list[bytes], dict[str, _Blob]]:
+) -> tuple[dict[str, BundledImage], list[bytes], dict[str, Blob]]:
     """Reference → image; their manifests, in this order; name of a blob → where it is."""
     images: dict[str, BundledImage] = {}
     manifests: list[bytes] = []
-    blobs: dict[str, _Blob] = {}
+    blobs: dict[str, Blob] = {}
     for reference in needs.images:
         places, tag = repositories(reference, tuple(settings.docker_registry_mirrors))
         errors = []
@@ -202,15 +202,15 @@ def _find_images(
         manifests.append(text)
         # A manifest lists the configuration like a layer, so its size is known, too.
         for name, size in blobs_of(text).items():
-            blobs[name] = _Blob(f"{place}/blobs/{name.replace('-', ':', 1)}", size, reference)
+            blobs[name] = Blob(f"{place}/blobs/{name.replace('-', ':', 1)}", size, reference)
         print(f"  image {reference}, {image.size / _MB:.0f} MB: {image.manifest}")
     return images, manifests, blobs
 
 
-def _find_models(registry: Registry, needs: Needs, settings: Settings) -> tuple[dict[str, bytes], dict[str, _Blob]]:
+def find_models(registry: Registry, needs: Needs, settings: Settings) -> tuple[dict[str, bytes], dict[str, Blob]]:
     """Path below `manifests/` → manifest; name of a blob → where it is."""
     manifests: dict[str, bytes] = {}
-    blobs: dict[str, _Blob] = {}
+    blobs: dict[str, Blob] = {}
     for model in needs.models:
         url = manifest_url(model, settings.ollama_model_registry)
         try:
@@ -221,7 +221,7 @@ def _find_models(registry: Registry, needs: Needs, settings: Settings) -> tuple[
         manifests[manifest_path(model)] = text
         place = url.partition("/manifests/")[0]
         for name, size in parts.items():
-            blobs[name] = _Blob(f"{place}/blobs/{name.replace('-', ':', 1)}", size, model)
+            blobs[name] = Blob(f"{place}/blobs/{name.replace('-', ':', 1)}", size, model)
         digest = hashlib.sha256(text).hexdigest()
         print(f"  model {model}, {sum(parts.values()) / _MB:.0f} MB: sha256:{digest}")
     return manifests, blobs

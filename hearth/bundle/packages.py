@@ -112,7 +112,12 @@ class Apt:
             PackageError: apt failed.
         """
         words = ["apt-get", *self._options, "-q", "--download-only", *_install(packages)]
-        if subprocess.run(words, check=False, stdin=subprocess.DEVNULL).returncode:
+        with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as apt:
+            assert apt.stdout is not None
+            for line in apt.stdout:
+                if line.startswith(("Get:", "Err:", "Fetched ")):
+                    print(f"  {line.rstrip()}", flush=True)
+        if apt.returncode:
             raise PackageError("apt could not download the packages (see above); run the same command again to resume")
         archives = self._directory / "archives"
         simulated = self._run("apt-get", *self._options, "-qq", "--simulate", *_install(packages))
