@@ -107,7 +107,7 @@ def create(options: Options, hosts: Sequence[Settings], wait: Callable[[float], 
         wait: sleeps that many seconds before a retry.
 
     Raises:
-        BundleError, PackageError, RegistryError, BackupError, OSError: something can't be had or written.
+        BundleError, PackageError, RegistryError, BackupError, OSError: a download or the file failed.
     """
     begun = time.monotonic()
     platform = debian(options.release, options.architecture)

@@ -21,6 +21,7 @@ from pyinfra.facts.files import Directory
 
 from hearth.bundle.manifest import INDEX, Bundle, BundledImage
 from hearth.docker.facts import Engine
+from hearth.docker.reachability import find_reachability
 from hearth.runtime.byte_stream import ChannelError, write_to
 from hearth.runtime.commands import connection_arguments, refused_command
 from hearth.runtime.explain import explain
@@ -106,7 +107,9 @@ def load_images(bundle: Bundle, references: tuple[str, ...]) -> Generator[Functi
     if not missing:
         host.noop("images up to date")
         return
-    explain(f"{join_words(missing)}: not on the host as in the bundle; loading")
+    # Of an engine that does not respond, the images are unknown; the operation that pulls images says so.
+    if state.present or find_reachability().engine != "silent":
+        explain(f"{join_words(missing)}: not on the host as in the bundle; loading")
     for reference in missing:
         arguments = (bundle, reference, connection_arguments())
         if reference in state.unfinished:

@@ -92,7 +92,7 @@ class Apt:
         """Read the package lists.
 
         Raises:
-            PackageError: an index can't be had, or its signature is not valid.
+            PackageError: could not read an index, or its signature is not valid.
         """
         if self._docker:
             key = self._directory / "docker.asc"

@@ -49,7 +49,7 @@ class Registry:
         """A manifest.
 
         Raises:
-            RegistryError: it can't be had.
+            RegistryError: it is not available.
         """
         try:
             with self._open(url, {"Accept": ", ".join([*_INDEXES, *_MANIFESTS])}) as response:
@@ -65,7 +65,7 @@ class Registry:
             repository: URL: `https://registry-1.docker.io/v2/library/httpd`.
 
         Raises:
-            RegistryError: it can't be had.
+            RegistryError: it is not available.
         """
         text = self.manifest(f"{repository}/manifests/{tag}")
         try:
@@ -94,7 +94,7 @@ class Registry:
             wait: sleeps that many seconds before a retry.
 
         Raises:
-            RegistryError: it can't be had.
+            RegistryError: it is not available.
         """
         digest, partial = url.rpartition("/")[2], path.with_name(f"{path.name}.partial")
         failure: Exception = RegistryError("no attempt")
@@ -160,7 +160,7 @@ class Registry:
 
 
 def repositories(reference: str, mirrors: tuple[str, ...]) -> tuple[list[str], str]:
-    """Where an image may be had, as URLs in the order in which Docker would try them, and its tag."""
+    """URLs of an image's repositories, in the order in which Docker would try them, and its tag."""
     name, _, tag = reference.rpartition(":")
     first, _, rest = name.partition("/")
     if rest and ("." in first or ":" in first or first == "localhost"):

@@ -14,8 +14,10 @@ from hearth.settings.model import Settings
 
 @deploy("Docker")
 def docker(settings: Settings, platform: Platform, from_bundle: bool = False) -> None:
-    """Args:
-    from_bundle: apt has the packages of a bundle, and Docker's own repository is not added.
+    """The engine's configuration and packages.
+
+    Args:
+        from_bundle: apt has the packages of a bundle, and Docker's own repository is not added.
     """
     source = docker_source(platform, settings.docker_source, settings.docker_apt_url)
     if from_bundle:

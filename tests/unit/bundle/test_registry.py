@@ -27,7 +27,7 @@ MANIFEST = json.dumps({"config": CONFIG, "layers": [{"digest": sha(BLOB), "size"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """A registry that wants a token, and redirects blobs to storage that must not see it."""
+    """A registry that needs a token, and redirects blobs to storage that must not see it."""
 
     documents: ClassVar[dict[str, bytes]]
     cut_after: ClassVar[list[int]]  # bytes of each of the next responses of the storage
