@@ -12,6 +12,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from hearth.access.deploy import access
 from hearth.boot.deploy import boot
+from hearth.bundle.deploy import (
+    apt_arguments,
+    bundled_images,
+    bundled_models,
+    bundled_packages,
+    check_bundle,
+    check_platform,
+    open_bundle,
+    remove_copies,
+)
 from hearth.cli.session import close_session, open_session
 from hearth.docker.deploy import docker
 from hearth.firewall.deploy import firewall, release_unused_ports
@@ -22,18 +32,29 @@ from hearth.preflight.deploy import preflight
 from hearth.releases.deploy import release
 from hearth.stack.deploy import stack
 
-session = open_session(needs_tls=True, needs_model_files=True)
+session = open_session(check_bundle, needs_tls=True, needs_model_files=True)
 settings, root = session.settings, session.root
+bundle = open_bundle()
 
 platform, facts = preflight(settings, root)
+check_platform(bundle, platform)
 boot(settings=settings, hardware=facts.hardware, **root)
-docker(settings=settings, platform=platform, **root)
+if bundle:
+    bundled_packages(bundle=bundle, settings=settings, platform=platform, **root)
+    root = apt_arguments(root)
+docker(settings=settings, platform=platform, from_bundle=bool(bundle), **root)
 firewall(settings=settings, exists=facts.firewall, published=facts.published, **root)
 local_name(settings=settings, exists=facts.local_name, **root)
 access(settings=settings, **root)
+if bundle:
+    bundled_images(bundle=bundle, settings=settings, **root)
 stack(settings=settings, tls_inputs=session.tls_inputs, hardware=facts.hardware, **root)
+if bundle:
+    bundled_models(bundle=bundle, settings=settings, **root)
 models(settings=settings, files=session.model_files, **root)
 metrics(settings=settings, exists=facts.metrics, **root)
+if bundle:
+    remove_copies(**root)
 release(settings=settings, **root)
 release_unused_ports(settings=settings, published=facts.published, **root)
 

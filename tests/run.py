@@ -172,6 +172,10 @@ def bookworm() -> None:
     run("pytest", "-v", "-s", "tests/lab/places/test_bookworm.py", guest=guests.BOOKWORM.name)
 
 
+def offline() -> None:
+    run("pytest", "-v", "-s", "tests/lab/places/test_offline.py")
+
+
 def arm64() -> None:
     run("pytest", "-v", "-s", "tests/lab/places/test_arm64.py", guest=guests.ARM64.name)
 
@@ -224,7 +228,7 @@ RUNS: dict[str, list[Stage]] = {
     ],
     "scenarios": [("lab", deployed_lab), ("scenarios", scenarios)],
     "faults": [("lab", deployed_lab), ("long scenarios", long_scenarios)],
-    "places": [("Debian 12, Docker's own packages", bookworm)],
+    "places": [("Debian 12, Docker's own packages", bookworm), ("lab", deployed_lab), ("no network", offline)],
     "arm64": [("Debian arm64, emulated", arm64)],
     "unproven": [("lab", deployed_lab), ("scenarios that have not passed yet", unproven)],
 }

@@ -1,5 +1,7 @@
 """A backup of one host: a tar file on the control machine, whose last member is the manifest.
 
+A bundle (`hearth.bundle`) is such a file, too, with other members.
+
 settings.json           every setting of the host
 files/…                 files of /opt/hearth
 records/…               Hearth's records of images and the engine, for comparison
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,7 +27,11 @@ _SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9._@:+-]*"
 _MEMBER = re.compile(
     rf"settings\.json|files/{_SEGMENT}(?:/{_SEGMENT})*|records/{_SEGMENT}"
     rf"|models/manifests/{_SEGMENT}(?:/{_SEGMENT})+|models/blobs/sha256-[0-9a-f]{{64}}"
+    # Of bundles.
+    r"|packages/[A-Za-z0-9][A-Za-z0-9.+~_-]*|images/sha256-[0-9a-f]{64}"
 )
+# Members whose names have their digest.
+_BY_DIGEST = ("models/blobs/", "images/")
 
 
 class BackupError(ValueError):
@@ -48,30 +55,50 @@ class Model(BaseModel):
     size: int
 
 
-class Manifest(BaseModel):
-    """The metadata of a backup.
+class Contents(BaseModel):
+    """The metadata of a backup or a bundle.
 
     Attributes:
+        kind: which of the two. (Early backups do not have it.)
         format: increases when older versions of Hearth can't read it.
-        host: its name in the inventory.
         created: UTC, ISO 8601.
         commit: of the Hearth that wrote it; "" if unknown.
-        images: service (`ollama`, `httpd`) or reference → the host's image.
-        has_blobs: models can be restored without pulling them.
-        secrets: whether there were any.
+        has_blobs: models can be installed without pulling them.
         members: name → size and digest, of all members but the manifest itself.
     """
 
+    KIND: ClassVar[str] = "backup"
+    REQUIRED: ClassVar[tuple[str, ...]] = ()
+
     model_config = ConfigDict(frozen=True)
+    kind: str = "backup"
     format: int
-    host: str
     created: str
     commit: str
-    images: dict[str, Image]
     models: tuple[Model, ...]
     has_blobs: bool
-    secrets: str
     members: dict[str, Member]
+
+
+class Manifest(Contents):
+    """The metadata of a backup.
+
+    Attributes:
+        host: its name in the inventory.
+        images: service (`ollama`, `httpd`) or reference → the host's image.
+        secrets: whether there were any.
+    """
+
+    REQUIRED: ClassVar[tuple[str, ...]] = (SETTINGS,)
+
+    host: str
+    images: dict[str, Image]
+    secrets: str
+
+
+def digest_in_name(name: str) -> str:
+    """The SHA-256 (hex) that a member's name promises; "" if it promises none."""
+    return name.rpartition("-")[2] if name.startswith(_BY_DIGEST) else ""
 
 
 def check_member(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Reading a backup. Nothing is unpacked by name: only known members are read, one by one."""
+"""Reading a backup or a bundle. Nothing is unpacked by name: only known members are read, one by one."""
 
 from __future__ import annotations
 
@@ -8,24 +8,36 @@ import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar, Self
 
 from pydantic import ValidationError
 
-from hearth.backup.manifest import FORMAT, MANIFEST, SETTINGS, BackupError, Manifest, check_member
+from hearth.backup.manifest import (
+    FORMAT,
+    MANIFEST,
+    SETTINGS,
+    BackupError,
+    Contents,
+    Manifest,
+    check_member,
+    digest_in_name,
+)
 from hearth.settings.renamed import with_current_names
 
 
-class Archive:
-    """A verified backup: exactly the members in the manifest, with their digests."""
+class ArchiveFile:
+    """A verified file: exactly the members in the manifest, with their digests."""
 
-    def __init__(self, path: Path, manifest: Manifest) -> None:
+    manifest_type: ClassVar[type[Contents]]
+    manifest: Contents
+
+    def __init__(self, path: Path, manifest: Contents) -> None:
         self.path = path
         self.manifest = manifest
 
     @classmethod
-    def load(cls, path: Path, breathe: Callable[[], object] = lambda: None) -> Archive:
-        """Read all of a backup once, gigabytes of models included.
+    def load(cls, path: Path, breathe: Callable[[], object] = lambda: None) -> Self:
+        """Read all of a file once, gigabytes of models included.
 
         Args:
             breathe: called about every megabyte, so that other tasks can run.
@@ -36,20 +48,15 @@ class Archive:
         try:
             with tarfile.open(path, mode="r:") as tar:
                 members = tar.getmembers()
-                manifest = _read_manifest(tar, members)
+                manifest = _read_manifest(tar, members, cls.manifest_type)
                 _check_members(tar, members, manifest, breathe)
         except (tarfile.TarError, EOFError) as error:
-            raise BackupError(f"{path} is not a backup, or is damaged: {error}") from None
+            raise BackupError(f"{path} is not a {cls.manifest_type.KIND}, or is damaged: {error}") from None
         except OSError as error:
             raise BackupError(f"could not read {path}: {error.strerror or error}") from None
         except BackupError as error:
             raise BackupError(f"{path} {error}") from None
         return cls(path, manifest)
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The settings of the host: name → primitive."""
-        return with_current_names(json.loads(self.read(SETTINGS)))
 
     def names(self, directory: str) -> list[str]:
         """Full names of the members in a directory (`files/`), sorted."""
@@ -59,10 +66,6 @@ class Archive:
         """The content of a small member."""
         with self.open(name) as file:
             return file.read()
-
-    def tree(self) -> dict[str, bytes]:
-        """The files of /opt/hearth: path relative to it → content."""
-        return {name.removeprefix("files/"): self.read(name) for name in self.names("files/")}
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
@@ -74,29 +77,47 @@ class Archive:
             yield file
 
 
-def _read_manifest(tar: tarfile.TarFile, members: list[tarfile.TarInfo]) -> Manifest:
+class Archive(ArchiveFile):
+    """A verified backup."""
+
+    manifest_type = Manifest
+    manifest: Manifest
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of the host: name → primitive."""
+        return with_current_names(json.loads(self.read(SETTINGS)))
+
+    def tree(self) -> dict[str, bytes]:
+        """The files of /opt/hearth: path relative to it → content."""
+        return {name.removeprefix("files/"): self.read(name) for name in self.names("files/")}
+
+
+def _read_manifest(tar: tarfile.TarFile, members: list[tarfile.TarInfo], kind: type[Contents]) -> Contents:
     found = [member for member in members if member.name == MANIFEST and member.isreg()]
     if len(found) != 1 or found[0].size > 64 << 20 or (file := tar.extractfile(found[0])) is None:
-        raise BackupError(f"is not a backup, or is incomplete: it has no {MANIFEST}, which comes last")
+        raise BackupError(f"is not a {kind.KIND}, or is incomplete: it has no {MANIFEST}, which comes last")
     try:
         document = json.loads(file.read())
-        written = document["format"]
-    except (ValueError, TypeError, KeyError):
+        written, found_kind = document["format"], document.get("kind", "backup")
+    except (AttributeError, ValueError, TypeError, KeyError):
         raise BackupError(f"is damaged: its {MANIFEST} is not readable") from None
+    if found_kind != kind.KIND:
+        raise BackupError(f"is a {found_kind}, not a {kind.KIND}")
     if written != FORMAT:
         raise BackupError(
             f"has format {written!r}, and this version of Hearth supports format {FORMAT}; use a newer version of "
             "Hearth (git pull)"
         )
     try:
-        return Manifest.model_validate(document)
+        return kind.model_validate(document)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise BackupError(f"is damaged: {where} in its {MANIFEST} is invalid") from None
 
 
 def _check_members(
-    tar: tarfile.TarFile, members: list[tarfile.TarInfo], manifest: Manifest, breathe: Callable[[], object]
+    tar: tarfile.TarFile, members: list[tarfile.TarInfo], manifest: Contents, breathe: Callable[[], object]
 ) -> None:
     names = [member.name for member in members if member.name != MANIFEST]
     for member in members:
@@ -110,8 +131,9 @@ def _check_members(
     if sorted(names) != sorted(manifest.members):
         differing = sorted(set(names) ^ set(manifest.members)) or ["duplicates"]
         raise BackupError(f"is damaged: it does not match its {MANIFEST}: {', '.join(differing[:5])}")
-    if SETTINGS not in manifest.members:
-        raise BackupError(f"is damaged: it has no {SETTINGS}")
+    for name in manifest.REQUIRED:
+        if name not in manifest.members:
+            raise BackupError(f"is damaged: it has no {name}")
     for member in members:
         if member.name == MANIFEST:
             continue
@@ -119,7 +141,7 @@ def _check_members(
         digest = _digest(tar, member, breathe)
         if digest != expected.sha256 or member.size != expected.size:
             raise BackupError(f"is damaged: {member.name} does not match its checksum")
-        if member.name.startswith("models/blobs/") and member.name.rpartition("-")[2] != digest:
+        if digest_in_name(member.name) not in ("", digest):
             raise BackupError(f"is damaged: {member.name} does not match its name")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from pathlib import Path
 from typing import Any
 
 from pyinfra import host, logger
@@ -12,14 +11,17 @@ from pyinfra.api.exceptions import FactPreconditionError
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
-from hearth.backup.reader import Archive
+from hearth.backup.reader import Archive, ArchiveFile
 from hearth.backup.restore_plan import find_differences, find_surprises, models_to_send
 from hearth.footprint.facts import Footprint
 from hearth.footprint.image import Image
 from hearth.models.local_files import receive_words
 from hearth.runtime.byte_stream import ChannelError, write_to
 from hearth.runtime.commands import connection_arguments, refused_command, streamed_command
+from hearth.runtime.explain import explain
 from hearth.runtime.shell import quote
+from hearth.runtime.text import join_words
+from hearth.settings.model_names import name_from_manifest
 from hearth.stack.file_facts import Tree
 from hearth.stack.image_facts import Images
 from hearth.stack.image_operations import FUNCTIONS
@@ -77,29 +79,36 @@ echo {quote(gone)}"""
 
 
 @operation()
-def send_models(archive: Archive, models_dir: str) -> Generator[FunctionCommand, None, None]:
-    """Send the models that are in the backup and not on the host; each file is checked by SHA-256.
+def send_models(
+    archive: ArchiveFile, models_dir: str, only: frozenset[str] | None = None
+) -> Generator[FunctionCommand, None, None]:
+    """Send the models that are in the backup or bundle and not on the host; each file is checked by SHA-256.
 
     Args:
         archive: without the models' data nothing is sent; they are pulled later.
         models_dir: the setting: "" for the volume.
+        only: members to choose from; None for all.
     """
     try:
         state = host.get_fact(Footprint, models_dir=models_dir)
     except FactPreconditionError as error:
         yield refused_command(str(error))
         return
-    names = models_to_send(archive.manifest, state)
+    kind = archive.manifest.kind
+    names = [name for name in models_to_send(archive.manifest, state) if only is None or name in only]
     if not names:
         host.noop(
-            "all models of the backup present" if archive.manifest.has_blobs else "the backup has no models' data"
+            f"all models of the {kind} present" if archive.manifest.has_blobs else f"the {kind} has no models' data"
         )
         return
+    models = [name_from_manifest(name.removeprefix("models/manifests/")) for name in names if "/manifests/" in name]
+    if models:
+        explain(f"{join_words(models)}: not on the host, or different from the {kind}; sending the missing files")
     for name in names:
-        yield FunctionCommand(_send, (archive.path, archive, name, state.store, connection_arguments()), {})
+        yield FunctionCommand(_send, (archive, name, state.store, connection_arguments()), {})
 
 
-def _send(state: State, host: Host, path: Path, archive: Archive, name: str, store: str, root: dict[str, Any]) -> bool:
+def _send(state: State, host: Host, archive: ArchiveFile, name: str, store: str, root: dict[str, Any]) -> bool:
     member = archive.manifest.members[name]
     if member.size > 10_000_000:
         logger.info(f"{host.print_prefix}sending {name.rpartition('/')[2][:19]}… ({member.size / 1e6:.0f} MB)")
@@ -108,7 +117,8 @@ def _send(state: State, host: Host, path: Path, archive: Archive, name: str, sto
             write_to(state, host, receive_script(store, name.removeprefix("models/"), member.sha256), root, source)
     except (ChannelError, OSError) as error:
         logger.error(
-            f"{host.print_prefix}could not send {name} of {path}: {error}; restore again; what was sent so far is kept"
+            f"{host.print_prefix}could not send {name} of {archive.path}: {error}; run the same command again; what "
+            "was sent so far is kept"
         )
         return False
     return True

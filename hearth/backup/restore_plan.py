@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from hearth.backup.manifest import BackupError, Manifest
+from hearth.backup.manifest import BackupError, Contents, Manifest
 from hearth.footprint.facts import FootprintState
 from hearth.paths import CONTAINERS
 
@@ -25,7 +25,7 @@ def image_references(compose: bytes) -> dict[str, str]:
         raise BackupError("has a compose.yaml without the services ollama and httpd") from None
 
 
-def models_to_send(manifest: Manifest, host: FootprintState) -> list[str]:
+def models_to_send(manifest: Contents, host: FootprintState) -> list[str]:
     """Members of models that are missing on the host: first blobs, then manifests."""
     if not manifest.has_blobs:
         return []

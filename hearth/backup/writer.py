@@ -1,4 +1,4 @@
-"""Writing a backup."""
+"""Writing a backup or a bundle."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import tarfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from hearth.backup.manifest import FORMAT, MANIFEST, BackupError, Manifest, Member, check_member
+from hearth.backup.manifest import FORMAT, MANIFEST, BackupError, Contents, Manifest, Member, check_member
+
+AnyContents = TypeVar("AnyContents", bound=Contents)
 
 
 class Source(Protocol):
@@ -41,7 +43,7 @@ class Hashed:
 
 
 class Writer:
-    """Writes a backup under a temporary name, mode 0600, until `finish` renames it. Otherwise it is removed."""
+    """Writes a file under a temporary name, mode 0600, until `finish` renames it. Otherwise it is removed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -70,12 +72,16 @@ class Writer:
         return self.add(name, len(content), io.BytesIO(content))
 
     def finish(self, **facts: Any) -> Manifest:
+        """`finish_as` for a backup."""
+        return self.finish_as(Manifest, **facts)
+
+    def finish_as(self, kind: type[AnyContents], **facts: Any) -> AnyContents:
         """Write the manifest, and rename the file to its final name.
 
         Args:
-            facts: fields of Manifest, all but `format` and `members`.
+            facts: fields of the manifest, all but `kind`, `format` and `members`.
         """
-        manifest = Manifest(format=FORMAT, members=self._members, **facts)
+        manifest = kind(kind=kind.KIND, format=FORMAT, members=self._members, **facts)
         text = (json.dumps(manifest.model_dump(mode="json"), indent=2) + "\n").encode()
         self._write(MANIFEST, len(text), io.BytesIO(text))
         self._tar.close()

@@ -11,12 +11,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from hearth import __version__
+from hearth.host.platform import ARCHITECTURES
 from hearth.paths import CHECKOUT
 from hearth.runtime.pyinfra_process import resolve_inventory
 from hearth.watch.install import Scheduler
@@ -101,6 +103,18 @@ _yes = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmati
 _dry_run = click.option("--dry-run", "--dry", is_flag=True, help="Show what would change, and change nothing.")
 
 
+_bundle = click.option(
+    "--bundle",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+    help="Take packages, images and models from this file (hearth bundle), and nothing from the internet.",
+)
+
+
+def _bundle_data(bundle: str | None) -> tuple[str, ...]:
+    return (f"x_bundle={bundle}",) if bundle else ()
+
+
 def _pyinfra_options(function: _Function) -> _Function:
     """The options that every run of pyinfra has."""
     for decorate in (
@@ -181,9 +195,10 @@ def cli() -> None:
 
 @cli.command()
 @_pyinfra_options
+@_bundle
 @_yes
 @_dry_run
-def deploy(**options: Any) -> None:
+def deploy(bundle: str | None, **options: Any) -> None:
     """Deploy, or repair whatever differs from the settings.
 
     Checks first, shows the planned changes, and asks for confirmation. Run it again at any time: it leaves alone what
@@ -196,6 +211,7 @@ def deploy(**options: Any) -> None:
       hearth deploy inventory/pi.py --yes               do not ask
       hearth deploy inventory/pi.py --limit pi2.local   one host of several
       hearth deploy inventory/pi.py --data proxy_port=8080
+      hearth deploy inventory/pi.py --bundle house.hearth   a host without internet
       hearth deploy inventory/pi.py -- --parallel 2     any option of pyinfra
 
     \b
@@ -205,13 +221,60 @@ def deploy(**options: Any) -> None:
       2  nothing was changed: wrong usage, an invalid setting, a failed preflight check,
          or no host could be reached
     """
-    _run_pyinfra("deploy.py", options)
+    _run_pyinfra("deploy.py", options, *_bundle_data(bundle))
+
+
+@cli.command("bundle", short_help="Make one file with everything for hosts without internet.")
+@_inventory
+@click.option(
+    "--to",
+    required=True,
+    metavar="FILE",
+    type=click.Path(dir_okay=False, resolve_path=True, path_type=Path),
+    help="The file to write, such as house.hearth.",
+)
+@click.option(
+    "--release",
+    type=click.Choice(("bookworm", "trixie")),
+    default="trixie",
+    show_default=True,
+    help="The hosts' release of Debian.",
+)
+@click.option(
+    "--arch",
+    type=click.Choice(ARCHITECTURES),
+    required=True,
+    help="The hosts' processor, as `dpkg --print-architecture` prints it there: arm64 for a Raspberry Pi.",
+)
+@_limit
+@_data
+@click.option("--mirror", default="", metavar="URL", help="Debian's archive. Default: that of this computer's apt.")
+def make_bundle(
+    inventory: str, to: Path, release: str, arch: str, limit: tuple[str, ...], data: tuple[str, ...], mirror: str
+) -> None:
+    """Make one file with everything that hosts without internet need: packages, images, and models.
+
+    It needs internet and apt (Debian or Ubuntu), and no connection to the hosts. It prints the size before it downloads
+    anything large, and resumes an interrupted download. Then deploy with `--bundle`, from any computer.
+
+    \b
+    Examples:
+      hearth bundle inventory/pi.py --to house.hearth --arch arm64
+      hearth bundle inventory/proxmox.py --to house.hearth --release bookworm --arch amd64
+
+    Exit codes: 0 the file is complete; 1 it could not be made.
+    """
+    from hearth.bundle.create import Options
+    from hearth.bundle.create import main as create_bundle
+
+    _exit_with(lambda: create_bundle(Options(inventory, to, release, arch, limit, data, mirror)))
 
 
 @cli.command(short_help="Compare hosts with their settings.")
 @_inventory
 @_limit
 @_data
+@_bundle
 @click.option("--json", is_flag=True, help='Print {host: {"state": …, "reasons": […], "warnings": […]}}.')
 @click.option("--quiet", is_flag=True, help="Leave out hosts that are in sync.")
 @click.option("--timeout", type=click.FloatRange(min=1), metavar="SECONDS", help="Per host. Default: 300.")

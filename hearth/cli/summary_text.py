@@ -18,6 +18,7 @@ Stage = Literal["connect", "prepare", "execute"]
 _PYINFRA_PREFIX = re.compile(r"^Fact precondition not satisfied \(\w+\): ")
 # The state of a host after a failed operation, by the start of the operation's name.
 _STATES = (
+    ("Bundle", "what was copied and loaded so far is kept; the previous release, if any, is still serving"),
     ("Docker", "Hearth's containers were not changed"),
     ("Firewall", "the containers were not touched; the firewall rules may be incomplete"),
     ("Stack | Pull the images", "the previous release is still serving; images downloaded so far are kept"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pyinfra.api import deploy
 
 from hearth.docker import operations
@@ -11,8 +13,15 @@ from hearth.settings.model import Settings
 
 
 @deploy("Docker")
-def docker(settings: Settings, platform: Platform) -> None:
+def docker(settings: Settings, platform: Platform, from_bundle: bool = False) -> None:
+    """The engine's configuration and packages.
+
+    Args:
+        from_bundle: apt has the packages of a bundle, and Docker's own repository is not added.
+    """
     source = docker_source(platform, settings.docker_source, settings.docker_apt_url)
+    if from_bundle:
+        source = replace(source, repository="")
     operations.configure_engine(name="Configure the engine", settings=settings, source=source)
     operations.install_engine(
         name="Install the engine and Compose",

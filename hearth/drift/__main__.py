@@ -57,7 +57,8 @@ def inspect_host(inventory: str, name: str, options: argparse.Namespace) -> Verd
     """Compare one host, in a separate run: pyinfra ends the run of all hosts if one is not ready."""
     with tempfile.TemporaryDirectory(prefix="hearth-drift-") as directory:
         report = Path(directory) / "report"
-        words = [word for value in options.data for word in ("--data", value)]
+        data = [*options.data, *([f"x_bundle={options.bundle}"] if options.bundle else [])]
+        words = [word for value in data for word in ("--data", value)]
         try:
             done = run_pyinfra(
                 inventory, "deploy.py", "--dry", "--json", "--limit", limit_pattern(name), *words,
@@ -82,6 +83,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("inventory", metavar="INVENTORY", help="as for pyinfra: inventory/pi.py")
     parser.add_argument("--limit", action="append", default=[], metavar="PATTERN", help="only these hosts or groups")
     parser.add_argument("--data", action="append", default=[], metavar="NAME=VALUE", help="override a setting")
+    parser.add_argument("--bundle", metavar="FILE", help="also compare with the models of this file (hearth bundle)")
     parser.add_argument(
         "--json", action="store_true", help='print {host: {"state": …, "reasons": […], "warnings": […]}}'
     )

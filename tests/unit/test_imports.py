@@ -33,9 +33,10 @@ MAY_IMPORT = {
     "doctor": "paths runtime settings stack",
     "watch": "drift paths runtime settings",
     "usage": "paths runtime",
-    "cli": "doctor drift host models paths runtime settings tls usage watch",
     "uninstall": "boot docker firewall footprint mdns metrics paths render runtime settings",
     "backup": "footprint models paths render runtime settings stack tls",
+    "bundle": "backup docker host mdns metrics runtime settings stack",
+    "cli": "bundle doctor drift host models paths runtime settings tls usage watch",
 }
 
 

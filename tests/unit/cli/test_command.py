@@ -22,7 +22,7 @@ from hearth.drift.verdict import Verdict
 from tests.support.shipped import PROJECT
 
 COMMANDS = (
-    *("deploy", "drift", "usage", "watch", "verify", "rollback", "backup", "restore", "uninstall", "doctor"),
+    *("deploy", "bundle", "drift", "usage", "watch", "verify", "rollback", "backup", "restore", "uninstall", "doctor"),
     "completion",
 )
 SAME, DIFFERS, UNKNOWN = Verdict("same"), Verdict("differs"), Verdict("unknown")
@@ -129,10 +129,19 @@ def test_drift_has_the_options_of_its_module() -> None:
     parser = make_parser()
     assert options_of(cli.commands["drift"]) == set(re.findall(r"(?m)^  (--[a-z]+)", parser.format_help()))
     options = {"limit": ("a", "b"), "data": ("x=1",), "json": True, "quiet": True, "timeout": 9.0, "parallel": 2}
+    options["bundle"] = "house.hearth"
     expected = argparse.Namespace(inventory="@local", limit=["a", "b"], data=["x=1"], json=True, quiet=True)
-    expected.timeout, expected.parallel = 9.0, 2
+    expected.timeout, expected.parallel, expected.bundle = 9.0, 2, "house.hearth"
     assert parser.parse_args(drift_words("@local", options)) == expected
-    nothing = {"limit": (), "data": (), "json": False, "quiet": False, "timeout": None, "parallel": None}
+    nothing = {
+        "limit": (),
+        "data": (),
+        "json": False,
+        "quiet": False,
+        "timeout": None,
+        "parallel": None,
+        "bundle": None,
+    }
     assert drift_words("@local", nothing) == ["@local"]
 
 
