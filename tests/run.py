@@ -45,16 +45,16 @@ def run(*command: str, guest: str = "", success: tuple[int, ...] = (0,)) -> None
 
 
 @contextmanager
-def in_parallel(name: str) -> Iterator[None]:
-    """Run one of RUNS in a process of its own while the block runs; then show its output.
+def in_parallel(*command: str) -> Iterator[None]:
+    """Run a program of this environment while the block runs; then show its output.
 
     Raises:
         SystemExit: it failed; its exit code.
     """
     with tempfile.TemporaryFile() as output:
-        # A session of its own, so that the end of the block by an error or Ctrl-C ends all of its processes.
+        # A session of its own, so that a failure of the block, or Ctrl-C, ends all of its processes.
         other = subprocess.Popen(
-            [sys.executable, "-m", "tests.run", name], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            [str(BIN / command[0]), *command[1:]], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             start_new_session=True,
         )  # fmt: skip
         try:
@@ -65,8 +65,9 @@ def in_parallel(name: str) -> Iterator[None]:
                 os.killpg(other.pid, signal.SIGTERM)
                 other.wait()
             output.seek(0)
-            print(f"\n=== {name}, in parallel to the above ===\n{output.read().decode(errors='replace')}", flush=True)
+            print(f"\n=== in parallel: {' '.join(command)} ===\n{output.read().decode(errors='replace')}", flush=True)
     if code:
+        print(f"\nFailed ({code}): {' '.join(command)}", flush=True)
         raise SystemExit(code)
 
 
@@ -78,10 +79,12 @@ def check() -> None:
 
 
 def unit() -> None:
-    # Separately: pyinfra-testing patches the standard library for gevent.
     # Four at a time even on two processors: the doctor's tests mostly wait.
     run("pytest", "-q", "-n", "4", "tests/unit")
-    run("pytest", "-q", "tests/pyinfra")
+
+
+# Separately: pyinfra-testing patches the standard library for gevent.
+PYINFRA = ("pytest", "-q", "tests/pyinfra")
 
 
 def proxy() -> None:
@@ -132,9 +135,9 @@ def snapshot() -> None:
     run("python", "-m", "lab", "snapshot", "deployed")
 
 
-def deploy_during_unit_tests() -> None:
-    # The unit tests need processors and measure no time; the deploy mostly waits for the emulated guest.
-    with in_parallel("unit"):
+def deploy_during_tests() -> None:
+    # These tests need a processor and measure no time; the deploy mostly waits for the emulated guest.
+    with in_parallel(*PYINFRA):
         for step in (fresh_lab, backend, deploy, snapshot):
             step()
 
@@ -215,13 +218,14 @@ def first_prompt() -> None:
 
 RUNS: dict[str, list[Stage]] = {
     "check": [("checks", check)],
-    "unit": [("unit tests", unit)],
+    "unit": [("unit tests", unit), ("operations and facts", partial(run, *PYINFRA))],
     "proxy": [("real httpd and Ollama, without a virtual machine", proxy)],
     "proxy-long": [("a stuck and a slow Ollama", proxy_long)],
     "test": [
         ("checks", check),
+        ("unit tests", unit),
         ("real httpd and Ollama, without a virtual machine", proxy),
-        ("lab, backend on :5001, deploy, snapshot, and the unit tests in parallel", deploy_during_unit_tests),
+        ("lab, backend on :5001, deploy, snapshot; operations and facts in parallel", deploy_during_tests),
         ("second deploy", second_deploy),
         ("acceptance", acceptance),
         ("browser", browser),
