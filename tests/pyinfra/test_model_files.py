@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import struct
 import subprocess
@@ -22,6 +23,7 @@ from hearth.models.local_files import (
 )
 from hearth.models.operations import create_variants
 from hearth.models.sizes import GB
+from hearth.runtime.pyinfra_process import run_pyinfra
 from hearth.settings.model import Settings
 from hearth.settings.variant import Variant
 from tests.pyinfra.conftest import Run
@@ -140,3 +142,47 @@ def test_a_file_appears_only_if_it_is_complete(tmp_path: Path) -> None:
     assert (store / f"blobs/sha256-{digest}").read_bytes() == content
     assert [path.name for path in store.iterdir()] == ["blobs"]
     shutil.rmtree(store)
+
+
+DEPLOY = """
+from pyinfra.api import operation
+
+from hearth.models.local_files import LocalFile, send_command
+
+
+@operation()
+def send(file):
+    yield send_command(file)
+
+
+from pathlib import Path
+
+send(name="Send", file=LocalFile(Path({path!r}), {size}, {digest!r}))
+"""
+
+
+def test_a_run_streams_a_file_and_shows_progress(tmp_path: Path) -> None:
+    """A real run of pyinfra; `docker exec` runs its command here."""
+    path, content = tmp_path / "own.gguf", b"GGUF" + bytes(20_000_000)
+    path.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    docker = tmp_path / "bin/docker"
+    docker.parent.mkdir()
+    docker.write_text('#!/bin/sh\n[ "$1 $2 $3" = "exec -i hearth-ollama" ] || exit 9\nshift 3; exec "$@"\n')
+    docker.chmod(0o755)
+    store = tmp_path / "store"
+    (tmp_path / "deploy.py").write_text(DEPLOY.format(path=str(path), size=len(content), digest=f"sha256:{digest}"))
+    environment = {"PATH": f"{docker.parent}:{os.environ['PATH']}", "OLLAMA_MODELS": str(store)}
+
+    def send() -> subprocess.CompletedProcess[str]:
+        return run_pyinfra("-y", "@local", str(tmp_path / "deploy.py"), timeout=120, environment=environment)
+
+    done = send()
+    assert done.returncode == 0, done.stderr
+    assert (store / f"blobs/sha256-{digest}").read_bytes() == content
+    assert "sending own.gguf: 10 % of 0.02 GB" in done.stderr
+    assert "sending own.gguf: 100 % of 0.02 GB" in done.stderr
+    path.write_bytes(content + b"changed meanwhile")
+    done = send()
+    assert done.returncode != 0
+    assert f"could not send {path}: the command on the host failed with exit code 1: its content changed" in done.stderr
