@@ -13,19 +13,29 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from hearth.access.deploy import access
 from hearth.boot.deploy import boot
 from hearth.cli.session import close_session, open_session
-from hearth.docker.deploy import docker
+from hearth.docker.deploy import docker, docker_queries
 from hearth.firewall.deploy import firewall, release_unused_ports
 from hearth.mdns.deploy import local_name
 from hearth.metrics.deploy import metrics
-from hearth.models.deploy import models
+from hearth.models.deploy import model_queries, models
 from hearth.preflight.deploy import preflight
-from hearth.releases.deploy import release
-from hearth.stack.deploy import stack
+from hearth.releases.deploy import release, release_queries
+from hearth.runtime.fact_snapshot import take_snapshot
+from hearth.stack.deploy import stack, stack_queries
 
 session = open_session(needs_tls=True)
 settings, root = session.settings, session.root
 
 platform, facts = preflight(settings, root)
+take_snapshot(
+    [
+        *docker_queries(settings, platform),
+        *stack_queries(settings),
+        *model_queries(settings),
+        *release_queries(settings),
+    ],
+    root,
+)
 boot(settings=settings, hardware=facts.hardware, **root)
 docker(settings=settings, platform=platform, **root)
 firewall(settings=settings, exists=facts.firewall, published=facts.published, **root)

@@ -18,6 +18,7 @@ from hearth.models.variants import MISSING, create_request, damaged_files, varia
 from hearth.paths import CONTAINERS, MODELS_DISK, PULLING_MODELS, ROOT
 from hearth.runtime.commands import refused_command, streamed_command
 from hearth.runtime.explain import explain
+from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.journal import record_versions
 from hearth.runtime.shell import quote
 from hearth.runtime.write_file import WRITE_FILE
@@ -47,7 +48,7 @@ def pull_models(
     """
     manifests = tuple((model, manifest_url(model, registry)) for model in models) if update else ()
     try:
-        state = host.get_fact(Models, models_dir=models_dir, manifests=manifests)
+        state = current_fact(Models, models_dir=models_dir, manifests=manifests)
     except FactPreconditionError as error:
         yield refused_command(str(error))
         return
@@ -83,9 +84,8 @@ def create_variants(
         variants: name → what it is made of, as in `ollama_model_variants`.
         only_missing: leave existing ones as they are, even if they differ.
     """
-    names = tuple(dict.fromkeys([*variants, *(variant.base for variant in variants.values())]))
     try:
-        state = host.get_fact(ModelFiles, models=names)
+        state = current_fact(ModelFiles, models=variant_models(variants))
     except FactPreconditionError as error:
         yield refused_command(str(error))
         return
@@ -108,7 +108,7 @@ def create_variants(
 def prune_models(models: tuple[str, ...]) -> Generator[FunctionCommand, None, None]:
     """Remove models that are not in `models`. Files shared with listed models are kept."""
     try:
-        state = host.get_fact(Models)
+        state = current_fact(Models)
     except FactPreconditionError as error:
         yield refused_command(str(error))
         return
@@ -122,6 +122,11 @@ def prune_models(models: tuple[str, ...]) -> Generator[FunctionCommand, None, No
         yield streamed_command(_inside([(model, model, "remove") for model in unlisted], 0, 0))
     else:
         host.noop("no unlisted models")
+
+
+def variant_models(variants: Mapping[str, Variant]) -> tuple[str, ...]:
+    """Names of the variants and of their base models."""
+    return tuple(dict.fromkeys([*variants, *(variant.base for variant in variants.values())]))
 
 
 def record_script(disk: ModelDisk) -> str:

@@ -41,14 +41,13 @@ from hearth.preflight.existing_services import (
 from hearth.preflight.lxc import ContainerHost, parse_container_host
 from hearth.preflight.machine import Machine, parse_machine
 from hearth.runtime.sections import parse_assignments, parse_sections
+from hearth.runtime.shell import script_without_comments
 from hearth.runtime.state_fact import StateFact
 from hearth.settings.model_names import FIND_MANIFESTS, name_from_manifest
 
 
 def _script(name: str) -> str:
-    """A script in this directory, without its comments, which need not be sent to the host."""
-    lines = Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
-    return "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+    return script_without_comments(Path(__file__).with_name(name))
 
 
 _LXC_PROBE, _EXISTING_SERVICES_PROBE = _script("lxc_probe.sh"), _script("existing_services_probe.sh")
