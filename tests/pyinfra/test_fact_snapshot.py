@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ class Lines(FactBase[list[str]]):
 
 
 @operation()
-def write_line(path: str, line: str) -> Iterator[StringCommand]:
+def write_line(path: str, line: str) -> Generator[StringCommand, None, None]:
     """Make a file consist of this line."""
     if current_fact(Lines, path=path) != [line]:
         yield StringCommand(f"echo {line} >{path}")
@@ -108,7 +108,7 @@ def test_after_the_first_change_everything_is_asked_again(state: State, on: On, 
     ]
 
 
-def test_an_old_snapshot_is_not_used(state: State, on: On, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_snapshot_is_not_used(on: On, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     queries = files(tmp_path, a="one")
     monkeypatch.setattr(fact_snapshot, "MAX_AGE", -1)
     on(lambda: take_snapshot(queries, {}))
@@ -125,7 +125,7 @@ def test_what_was_shown_before_a_confirmation_is_asked_again_after_it(state: Sta
     assert asked(tmp_path, "a") == 2
 
 
-def test_other_arguments_and_failures_are_left_to_pyinfra(state: State, on: On, tmp_path: Path) -> None:
+def test_other_arguments_and_failures_are_left_to_pyinfra(on: On, tmp_path: Path) -> None:
     queries = files(tmp_path, a="not yet", c="three")
     on(lambda: take_snapshot([*queries, (Lines, {"path": f"{tmp_path}/missing"})], {}))
     (tmp_path / "a").write_text("ready\n")
