@@ -6,7 +6,9 @@ case $info in
   /*io.containerd.snapshotter*) image_store=containerd root=${info%%|*} ;;
   /*) image_store=docker root=${info%%|*} ;;
 esac
-if [ -S /run/containerd/containerd.sock ]; then
+if [ "$image_store" = docker ]; then
+  at= # its own images are below its data-root
+elif [ -S /run/containerd/containerd.sock ]; then
   at=$(timeout 20 containerd config dump 2>/dev/null)
 else
   # Started by the engine itself.

@@ -1,10 +1,10 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154,SC2086
 # Prints the hash of each service's configuration, in the directory of compose.yaml. Compose takes longer for that than
 # all else that a deploy with nothing to do runs, so it is asked only when what the hashes depend on has changed: the
-# project's files, and the plugin itself. The file $hashes, in /run, has what it said last.
+# project's files, and the plugin itself. The file $hashes, in /run, has what it said
+# last; $plugins are where the plugin may be.
 inputs=$({
   cat compose.yaml compose.override.* .env
-  # shellcheck disable=SC2154  # $plugins and $hashes are set by the script that includes this one
   stat -L -c '%n %s %Y' $plugins
 } 2>/dev/null | sha256sum)
 if { read -r was <"$hashes" && [ "$was" = "$inputs" ]; } 2>/dev/null; then
