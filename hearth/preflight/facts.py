@@ -27,6 +27,7 @@ from hearth.paths import (
     CONTAINERD_DIR,
     DAEMON_JSON,
     DOCKER_DIR,
+    ENGINE_INFO,
     IMAGES_LOCK,
     LOCAL_NAME_RECORD,
     MODELS_DISK,
@@ -123,7 +124,7 @@ class HostFacts(StateFact[HostFactsState]):
         # From the file, for an engine that is down; then from the engine, which knows its defaults and userns-remap.
         root = (
             f'root=$(sed -n \'s/.*"data-root" *: *"\\([^"]*\\)".*/\\1/p\' {DAEMON_JSON} 2>/dev/null | head -n 1); '
-            f"root=${{root:-{DOCKER_DIR}}}; images={CONTAINERD_DIR}; {_IMAGE_STORE_PROBE}"
+            f"root=${{root:-{DOCKER_DIR}}}; images={CONTAINERD_DIR}; engine_info={ENGINE_INFO}\n{_IMAGE_STORE_PROBE}"
         )
         store = f"{models_dir or f'$root/volumes/{MODELS_VOLUME}/_data'}/models/manifests"
         disk = (

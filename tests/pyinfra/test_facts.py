@@ -24,7 +24,16 @@ from hearth.footprint.facts import Footprint, FootprintState, Owned
 from hearth.host.hardware import HARDWARE_SCRIPT, parse_hardware
 from hearth.host.login import Login
 from hearth.models.facts import Models, ModelsState
-from hearth.paths import BOOT_LINE, COMPOSE_HASHES, DAEMON_JSON, DOCKER_DIR, MODELS_VOLUME, REBOOT_DUE, ROOT
+from hearth.paths import (
+    BOOT_LINE,
+    COMPOSE_HASHES,
+    DAEMON_JSON,
+    DOCKER_DIR,
+    ENGINE_INFO,
+    MODELS_VOLUME,
+    REBOOT_DUE,
+    ROOT,
+)
 from hearth.preflight.facts import HostFacts
 from hearth.releases.facts import Releases, ReleasesState
 from hearth.runtime.sections import parse_sections
@@ -395,3 +404,23 @@ def test_compose_is_asked_only_when_what_its_hashes_depend_on_changed(
     assert hashes() == ({}, 4)
     assert hashes() == ({}, 5)
     assert sorted(path.name for path in tmp_path.glob("cache*")) == ["cache"]
+
+
+def test_the_engine_describes_itself_once_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub(tmp_path / "docker", f'[ "$1" = info ] || exit 0; echo asked >>{tmp_path}/asked; echo "/srv/docker|[[x y]]"')
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    pid = tmp_path / "docker.pid"
+    command = HostFacts().command((DOCKER_DIR,), "")
+    command = command.replace(ENGINE_INFO, f"{tmp_path}/info").replace("/run/docker.pid", str(pid))
+
+    def asked() -> int:
+        assert HostFacts().process(ask(command)).image_store == "docker"
+        return len((tmp_path / "asked").read_text().splitlines())
+
+    assert [asked(), asked()] == [1, 2], "without an engine's process, nothing is kept"
+    pid.write_text(str(os.getpid()))
+    assert [asked(), asked()] == [3, 3]
+    os.utime(pid, (1, 1))  # restarted
+    assert [asked(), asked()] == [4, 4]
+    pid.write_text("999999999")  # crashed
+    assert asked() == 5
