@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
+from paramiko import SSHException
 from pyinfra import host
 from pyinfra.api import FactBase, StringCommand
 from pyinfra.api.exceptions import FactPreconditionError
@@ -35,11 +36,17 @@ _BEGIN, _END = "@@@fact", "@@@end"
 
 @dataclass
 class _Snapshot:
-    """Output of facts' commands, by fact and arguments."""
+    """Output of facts' commands.
+
+    Attributes:
+        taken: when, by the monotonic clock.
+        outputs: fact and arguments, with the lines that the command printed.
+        shown: it was used while preparing, so the changes that pyinfra shows before a confirmation are from it.
+    """
 
     taken: float
     outputs: list[tuple[Query, list[str]]]
-    shown: bool = field(default=False)
+    shown: bool = False
 
 
 _snapshots: WeakKeyDictionary[State, dict[str, _Snapshot]] = WeakKeyDictionary()
@@ -57,7 +64,10 @@ def take_snapshot(queries: Sequence[Query], root: Mapping[str, Any]) -> None:
     arguments = root_connection_arguments(root)
     commands = [str(fact().command(**given)) for fact, given in queries]
     taken = time.monotonic()
-    _, output = host.run_shell_command(StringCommand(snapshot_script(commands)), **arguments)
+    try:
+        _, output = host.run_shell_command(StringCommand(snapshot_script(commands)), **arguments)
+    except (OSError, SSHException):
+        return  # the connection is gone, which would end the run for all hosts; the next fact fails for this one
     found = parse_snapshot(output.stdout_lines)
     state = _state()
     _snapshots.setdefault(state, {})[host.name] = _Snapshot(

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from paramiko import SSHException
 from pyinfra.api import Config, FactBase, Inventory, State, StringCommand, operation
 from pyinfra.api.connect import connect_all, disconnect_all
 from pyinfra.api.exceptions import FactPreconditionError
 from pyinfra.api.operation import add_op
 from pyinfra.api.operations import run_ops
 from pyinfra.api.state import StateStage
+from pyinfra.connectors.local import LocalConnector
 from pyinfra.context import ctx_host, ctx_state
 from typing_extensions import override
 
@@ -134,6 +136,18 @@ def test_other_arguments_and_failures_are_left_to_pyinfra(on: On, tmp_path: Path
     assert on(lambda: current_fact(Lines, path=f"{tmp_path}/missing")) == ["there now"]
     files(tmp_path, d="four")
     assert on(lambda: current_fact(Lines, path=f"{tmp_path}/d")) == ["four"]
+
+
+def test_a_lost_connection_is_left_to_pyinfra(on: On, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    queries = files(tmp_path, a="one")
+
+    def lost(*_: Any, **__: Any) -> Any:
+        raise SSHException("no connection")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalConnector, "run_shell_command", lost)
+        on(lambda: take_snapshot(queries, {}))
+    assert on(lambda: current_fact(Lines, path=f"{tmp_path}/a")) == ["one"]
 
 
 def test_commands_that_exit_or_print_no_newline_do_not_disturb_each_other(
