@@ -23,14 +23,15 @@ from hearth.bundle.deploy import (
     remove_copies,
 )
 from hearth.cli.session import close_session, open_session
-from hearth.docker.deploy import docker
-from hearth.firewall.deploy import firewall, release_unused_ports
-from hearth.mdns.deploy import local_name
-from hearth.metrics.deploy import metrics
-from hearth.models.deploy import models
+from hearth.docker.deploy import docker, docker_queries
+from hearth.firewall.deploy import firewall, firewall_queries, release_unused_ports
+from hearth.mdns.deploy import local_name, local_name_queries
+from hearth.metrics.deploy import metrics, metrics_queries
+from hearth.models.deploy import model_queries, models
 from hearth.preflight.deploy import preflight
-from hearth.releases.deploy import release
-from hearth.stack.deploy import stack
+from hearth.releases.deploy import release, release_queries
+from hearth.runtime.fact_snapshot import take_snapshot
+from hearth.stack.deploy import stack, stack_queries
 
 session = open_session(check_bundle, needs_tls=True, needs_model_files=True)
 settings, root = session.settings, session.root
@@ -38,6 +39,18 @@ bundle = open_bundle()
 
 platform, facts = preflight(settings, root)
 check_platform(bundle, platform)
+take_snapshot(
+    [
+        *docker_queries(settings, platform),
+        *firewall_queries(settings),
+        *local_name_queries(settings),
+        *stack_queries(settings),
+        *model_queries(settings),
+        *metrics_queries(settings),
+        *release_queries(settings),
+    ],
+    root,
+)
 boot(settings=settings, hardware=facts.hardware, **root)
 if bundle:
     bundled_packages(bundle=bundle, settings=settings, platform=platform, **root)

@@ -40,6 +40,10 @@ DAEMON_JSON = "/etc/docker/daemon.json"
 DAEMON_RECORD = f"{ROOT}/engine.json"
 # Exists while a changed daemon.json waits for the engine's restart. In /run, since a reboot restarts the engine, too.
 ENGINE_PENDING = "/run/hearth-engine-restart"
+# What the running engine said of itself: hearth/preflight/image_store_probe.sh.
+ENGINE_INFO = "/run/hearth-engine-info"
+# What Compose said of compose.yaml: hearth/stack/compose_hashes.sh. In /run, since it is only a cache.
+COMPOSE_HASHES = "/run/hearth-compose-hashes"
 # Image reference → id, as pulled, to detect tags that were moved manually.
 IMAGES_LOCK = f"{ROOT}/images.lock"
 # Images that existed before Hearth (`docker load`, other containers), as in IMAGES_LOCK: an uninstall keeps them.

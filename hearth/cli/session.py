@@ -12,7 +12,7 @@ from pyinfra.api import DeployError
 from pyinfra.api.host import Host
 
 from hearth.cli.summary import mark_ready
-from hearth.host.login import Login
+from hearth.host.login import Login, Privileges
 from hearth.models.local_files import LocalFile, ModelFileError, load_model_files, with_file_sizes
 from hearth.paths import CHECKOUT
 from hearth.runtime.keepalive import start_keepalive
@@ -70,8 +70,9 @@ def open_session(
             raise DeployError(f"{host.name}: nothing was changed: {error}") from None
         settings = with_file_sizes(settings, model_files)
     start_keepalive()
-    root = root_arguments()
-    settle_sudo_password(root)
+    login = find_login()
+    root = root_arguments(login)
+    settle_sudo_password(root, login.sudo_is_free)
     acquire_deploy_lock(root)
     return Session(settings, root, tls_inputs, model_files)
 
@@ -119,11 +120,11 @@ def load_all_settings(hosts: Iterable[Host]) -> dict[str, Settings]:
     return settings
 
 
-def root_arguments() -> dict[str, Any]:
-    """pyinfra arguments with which commands on the host run as root.
+def find_login() -> Privileges:
+    """The login user on the current host.
 
     Raises:
-        DeployError: the user is not root and there is no sudo, or the login shell does not run commands.
+        DeployError: its login shell does not run commands.
     """
     login = host.get_fact(Login, _ignore_errors=True)
     if login.user_id < 0:
@@ -132,6 +133,15 @@ def root_arguments() -> dict[str, Any]:
             "echo works` must print `works`: the shell's start-up files (such as ~/.bashrc) must not exit or start "
             "another program, and the user's shell in /etc/passwd must not be nologin"
         )
+    return login
+
+
+def root_arguments(login: Privileges) -> dict[str, Any]:
+    """pyinfra arguments with which commands on the host run as root.
+
+    Raises:
+        DeployError: the user is not root and there is no sudo.
+    """
     if login.user_id == 0:
         return {}
     if not login.has_sudo:

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pyinfra.api import deploy
 
 from hearth.docker import operations
+from hearth.docker.facts import Engine
 from hearth.docker.packages import docker_source
 from hearth.host.platform import Platform
+from hearth.runtime.fact_snapshot import Query
 from hearth.settings.model import Settings
 
 
@@ -30,3 +32,8 @@ def docker(settings: Settings, platform: Platform, from_bundle: bool = False) ->
         keep_existing=settings.docker_source == "auto",
         timeout=settings.docker_apt_timeout,
     )
+
+
+def docker_queries(settings: Settings, platform: Platform) -> list[Query]:
+    """The facts that these operations ask for."""
+    return [(Engine, {"packages": docker_source(platform, settings.docker_source, settings.docker_apt_url).packages})]

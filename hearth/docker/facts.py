@@ -16,6 +16,11 @@ from hearth.runtime.systemd import parse_service, service_section
 
 # dpkg's states of packages that are fully installed, or not at all.
 _CONSISTENT = ("installed", "not-installed", "config-files")
+# Where Docker finds its Compose plugin.
+COMPOSE_PLUGINS = tuple(
+    f"{directory}/cli-plugins/docker-compose"
+    for directory in ("/usr/libexec/docker", "/usr/lib/docker", "/usr/local/lib/docker", "/usr/local/libexec/docker")
+)
 
 
 class EngineUnreachable(FactPreconditionError):
@@ -63,15 +68,6 @@ class Engine(StateFact[EngineState]):
     @override
     def command(self, packages: tuple[str, ...]) -> str:
         names = " ".join(packages)
-        plugins = " ".join(
-            f"{directory}/cli-plugins/docker-compose"
-            for directory in (
-                "/usr/libexec/docker",
-                "/usr/lib/docker",
-                "/usr/local/lib/docker",
-                "/usr/local/libexec/docker",
-            )
-        )
         return "; ".join(
             [
                 "echo @@packages",
@@ -79,7 +75,7 @@ class Engine(StateFact[EngineState]):
                 "echo @@engine",
                 "command -v docker >/dev/null && command -v dockerd",
                 "echo @@compose",
-                f"ls {plugins} 2>/dev/null",
+                f"ls {' '.join(COMPOSE_PLUGINS)} 2>/dev/null",
                 "echo @@config",
                 f"cat {DAEMON_JSON} 2>/dev/null",
                 "echo @@record",

@@ -16,6 +16,7 @@ from hearth.docker.packages import DockerSource
 from hearth.paths import DAEMON_JSON, DAEMON_RECORD, ENGINE_PENDING, ROOT
 from hearth.runtime.commands import refused_command, streamed_command, upload_command
 from hearth.runtime.explain import explain
+from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.journal import record_versions
 from hearth.runtime.shell import quote
 from hearth.settings.model import Settings
@@ -42,7 +43,7 @@ def install_engine(source: DockerSource, codename: str, keep_existing: bool, tim
         keep_existing: keep a Docker with Compose plugin from another source.
         timeout: seconds to wait for other users of apt.
     """
-    state = host.get_fact(Engine, packages=source.packages)
+    state = current_fact(Engine, packages=source.packages)
     complete = set(source.packages) <= state.packages
     if complete or (keep_existing and state.has_engine and state.has_compose and not state.half_installed):
         host.noop("Docker and its Compose plugin are installed")
@@ -85,7 +86,7 @@ def configure_engine(settings: Settings, source: DockerSource) -> Commands:
     The user's values in daemon.json stay. The engine is restarted only if its configuration changed. If it is not
     installed yet, it starts with this configuration later.
     """
-    state = host.get_fact(Engine, packages=source.packages)
+    state = current_fact(Engine, packages=source.packages)
     record_versions(docker=state.version)
     try:
         current = parse_config(state.config, DAEMON_JSON)

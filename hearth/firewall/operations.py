@@ -13,6 +13,7 @@ from hearth.firewall.rules import TABLE, UNIT, find_differences, render_rules
 from hearth.paths import FIREWALL_LOADED, FIREWALL_RULES, FIREWALL_SERVICE, FIREWALL_UNIT, ROOT
 from hearth.runtime.commands import streamed_command
 from hearth.runtime.explain import explain
+from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.shell import quote
 from hearth.runtime.text import join_words
 
@@ -30,7 +31,7 @@ def apply_firewall(
         ports: (address, port) that Hearth publishes, or is about to.
         timeout: seconds to wait for other users of apt, if nftables must be installed.
     """
-    state = host.get_fact(Firewall)
+    state = current_fact(Firewall)
     rules = render_rules(networks, ports)
     open_to_others = sorted({port for address, port in ports if not address.startswith("127.")})
     about = f"only {join_words(networks)} may reach {join_words(str(port) for port in open_to_others)}"

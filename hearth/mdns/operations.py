@@ -12,6 +12,7 @@ from hearth.mdns.facts import PACKAGE, LocalName
 from hearth.paths import LOCAL_NAME_RECORD, ROOT
 from hearth.runtime.commands import streamed_command
 from hearth.runtime.explain import explain
+from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.journal import record_local_name
 
 Commands = Generator[FunctionCommand, None, None]
@@ -24,7 +25,7 @@ def announce_name(timeout: int) -> Commands:
     Args:
         timeout: seconds to wait for other users of apt.
     """
-    state = host.get_fact(LocalName)
+    state = current_fact(LocalName)
     name = f"{state.name}.local"
     record_local_name(name)
     if state.installed and state.active and state.enabled:

@@ -13,6 +13,7 @@ from hearth.metrics.rules import find_differences, missing_packages
 from hearth.paths import METRICS_PROGRAM, METRICS_RUN, METRICS_SCRIPT, METRICS_SERVICE, METRICS_UNIT, ROOT
 from hearth.runtime.commands import streamed_command
 from hearth.runtime.explain import explain
+from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.shell import quote
 
 # Debian's package starts a service of its own, which is not needed; an existing one stays as it is.
@@ -27,7 +28,7 @@ def install_metrics(files: dict[str, str], timeout: int) -> Generator[FunctionCo
         files: absolute path → content.
         timeout: seconds to wait for other users of apt, if packages must be installed.
     """
-    state = host.get_fact(Metrics)
+    state = current_fact(Metrics)
     differences = find_differences(state, files)
     if not differences:
         host.noop("the metrics are collected")

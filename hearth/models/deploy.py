@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from pyinfra.api import deploy
 
+from hearth.models.facts import ModelFiles, Models
 from hearth.models.local_files import LocalFile
-from hearth.models.operations import create_variants, prune_models, pull_models
+from hearth.models.operations import create_variants, prune_models, pull_models, variant_models
+from hearth.runtime.fact_snapshot import Query
 from hearth.settings.model import Settings
 
 
@@ -38,3 +40,13 @@ def pull_listed_models(settings: Settings, update: bool, title: str = "Pull the 
         update=update,
         models_dir=settings.ollama_models_dir,
     )
+
+
+def model_queries(settings: Settings) -> list[Query]:
+    """The facts that the operations of `models` ask for, except for those that need a registry."""
+    queries: list[Query] = []
+    if not settings.ollama_update_models:
+        queries.append((Models, {"models_dir": settings.ollama_models_dir, "manifests": ()}))
+    if settings.ollama_model_variants:
+        queries.append((ModelFiles, {"models": variant_models(settings.ollama_model_variants)}))
+    return queries

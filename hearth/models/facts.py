@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +15,11 @@ from hearth.models.disk import FINDMNT, ModelDisk, parse_findmnt, parse_record
 from hearth.models.plan import compare_manifests
 from hearth.paths import CONTAINERS, MODELS_DISK, PULLING_MODELS
 from hearth.runtime.sections import parse_sections
-from hearth.runtime.shell import DOCKER_WITH_TIMEOUT, quote
+from hearth.runtime.shell import DOCKER_WITH_TIMEOUT, quote, script_without_comments
 from hearth.runtime.state_fact import StateFact
 from hearth.settings.model_names import manifest_path, name_from_manifest
 
+_LIST = script_without_comments(Path(__file__).with_name("list.sh"))
 _FETCH_MANIFESTS = Path(__file__).with_name("registry_manifest.bash")
 _SHOW_MANIFESTS = (
     "ollama list || echo @@failed; "
@@ -99,7 +101,12 @@ class Models(StateFact[ModelsState]):
                 ),
             ]
         else:
-            lines.append(f"echo @@models; {ollama} ollama list 2>&1 || echo '@@failed'")
+            lines += [
+                f"echo @@tags; container={CONTAINERS['ollama']}; tags=$({_LIST})",
+                'case $tags in {*\'"models"\'*) printf "%s\\n" "$tags" ;; *) '
+                # With what is wrong, if anything is.
+                f"echo @@models; {ollama} ollama list 2>&1 || echo '@@failed' ;; esac",
+            ]
         return "; ".join(lines)
 
     @override
@@ -120,9 +127,10 @@ class Models(StateFact[ModelsState]):
                 if name.startswith("remote ")
             },
         )
+        sizes = model_sizes(sections["models"]) if "models" in sections else _sizes_of_tags(sections.get("tags", []))
         return ModelsState(
-            present=frozenset(model_sizes(sections["models"])),
-            sizes=model_sizes(sections["models"]),
+            present=frozenset(sizes),
+            sizes=sizes,
             interrupted=frozenset(sections["pulling"]) - {""},
             changed=changed,
             unknown=unknown,
@@ -197,3 +205,16 @@ def model_sizes(lines: Iterable[str]) -> dict[str, str]:
     """Full names → sizes (`637 MB`), from the output of `ollama list`: NAME ID SIZE MODIFIED, after a heading."""
     fields = [line.split() for line in lines]
     return {words[0]: " ".join(words[2:4]) for words in fields[1:] if words}
+
+
+def _sizes_of_tags(lines: Iterable[str]) -> dict[str, str]:
+    """The same from the response of Ollama's `/api/tags`."""
+    models = json.loads("\n".join(lines))["models"] or []
+    return {one["name"]: _human_size(int(one["size"])) for one in models}
+
+
+def _human_size(size: int) -> str:
+    """Bytes as `ollama list` prints them: `637 MB`, `1.3 GB`."""
+    factor, unit = next((pair for pair in ((10**9, "GB"), (10**6, "MB"), (10**3, "KB")) if size >= pair[0]), (1, "B"))
+    value = size / factor
+    return f"{value:.1f} {unit}" if value < 10 and value != int(value) else f"{int(value)} {unit}"

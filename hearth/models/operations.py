@@ -27,6 +27,7 @@ from hearth.models.variants import (
 from hearth.paths import CONTAINERS, MODELS_DISK, PULLING_MODELS, ROOT
 from hearth.runtime.commands import refused_command, streamed_command
 from hearth.runtime.explain import explain
+from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.journal import record_versions
 from hearth.runtime.shell import quote
 from hearth.runtime.write_file import WRITE_FILE
@@ -56,7 +57,7 @@ def pull_models(
     """
     manifests = tuple((model, manifest_url(model, registry)) for model in models) if update else ()
     try:
-        state = host.get_fact(Models, models_dir=models_dir, manifests=manifests)
+        state = current_fact(Models, models_dir=models_dir, manifests=manifests)
     except FactPreconditionError as error:
         yield refused_command(str(error))
         return
@@ -93,10 +94,8 @@ def create_variants(
         files: the GGUF files on this computer, by their paths as in the settings.
         only_missing: leave existing ones as they are, even if they differ.
     """
-    bases = (variant.base_model(name) for name, variant in variants.items())
-    names = tuple(dict.fromkeys([*variants, *bases]))
     try:
-        state = host.get_fact(ModelFiles, models=names)
+        state = current_fact(ModelFiles, models=variant_models(variants))
     except FactPreconditionError as error:
         yield refused_command(str(error))
         return
@@ -164,7 +163,7 @@ def find_differences(name: str, variant: Variant, files: Mapping[str, LocalFile]
 def prune_models(models: tuple[str, ...]) -> Generator[FunctionCommand, None, None]:
     """Remove models that are not in `models`. Files shared with listed models are kept."""
     try:
-        state = host.get_fact(Models)
+        state = current_fact(Models)
     except FactPreconditionError as error:
         yield refused_command(str(error))
         return
@@ -178,6 +177,11 @@ def prune_models(models: tuple[str, ...]) -> Generator[FunctionCommand, None, No
         yield streamed_command(_inside([(model, model, "remove") for model in unlisted], 0, 0))
     else:
         host.noop("no unlisted models")
+
+
+def variant_models(variants: Mapping[str, Variant]) -> tuple[str, ...]:
+    """Names of the variants and of their base models."""
+    return tuple(dict.fromkeys([*variants, *(variant.base_model(name) for name, variant in variants.items())]))
 
 
 def record_script(disk: ModelDisk) -> str:

@@ -27,6 +27,7 @@ from hearth.paths import (
     CONTAINERD_DIR,
     DAEMON_JSON,
     DOCKER_DIR,
+    ENGINE_INFO,
     IMAGES_LOCK,
     LOCAL_NAME_RECORD,
     MODELS_DISK,
@@ -41,14 +42,13 @@ from hearth.preflight.existing_services import (
 from hearth.preflight.lxc import ContainerHost, parse_container_host
 from hearth.preflight.machine import Machine, parse_machine
 from hearth.runtime.sections import parse_assignments, parse_sections
+from hearth.runtime.shell import script_without_comments
 from hearth.runtime.state_fact import StateFact
 from hearth.settings.model_names import FIND_MANIFESTS, name_from_manifest
 
 
 def _script(name: str) -> str:
-    """A script in this directory, without its comments, which need not be sent to the host."""
-    lines = Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
-    return "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+    return script_without_comments(Path(__file__).with_name(name))
 
 
 _LXC_PROBE, _EXISTING_SERVICES_PROBE = _script("lxc_probe.sh"), _script("existing_services_probe.sh")
@@ -124,7 +124,7 @@ class HostFacts(StateFact[HostFactsState]):
         # From the file, for an engine that is down; then from the engine, which knows its defaults and userns-remap.
         root = (
             f'root=$(sed -n \'s/.*"data-root" *: *"\\([^"]*\\)".*/\\1/p\' {DAEMON_JSON} 2>/dev/null | head -n 1); '
-            f"root=${{root:-{DOCKER_DIR}}}; images={CONTAINERD_DIR}; {_IMAGE_STORE_PROBE}"
+            f"root=${{root:-{DOCKER_DIR}}}; images={CONTAINERD_DIR}; engine_info={ENGINE_INFO}\n{_IMAGE_STORE_PROBE}"
         )
         store = f"{models_dir or f'$root/volumes/{MODELS_VOLUME}/_data'}/models/manifests"
         disk = (

@@ -20,7 +20,7 @@ for flag in fpu avx hypervisor; do
   case $flags in *" $flag "*) echo "flag $flag" ;; esac
 done
 for device in /sys/class/net/*; do
-  [ -e "$device/mtu" ] && echo "mtu $(cat "$device/mtu") ${device##*/}"
+  { read -r mtu <"$device/mtu" && echo "mtu $mtu ${device##*/}"; } 2>/dev/null
 done
 # A lookup only; no packet is sent.
 echo "route $(ip -j -4 route get 1.1.1.1 2>/dev/null || ip -j -6 route get 2606:4700:4700::1111 2>/dev/null)"

@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 
 from pyinfra.api import deploy
 
+from hearth.releases.facts import Releases
 from hearth.releases.operations import accept_release, roll_back
 from hearth.releases.release import new_release
 from hearth.render.stack_files import render_tree
 from hearth.runtime.checkout import current_commit, deployer
+from hearth.runtime.fact_snapshot import Query
 from hearth.settings.model import Settings
 
 
@@ -21,6 +23,11 @@ def release(settings: Settings) -> None:
         paths=tuple(sorted(render_tree(settings))),
         release=new_release(datetime.now(UTC), current_commit(), deployer()),
     )
+
+
+def release_queries(settings: Settings) -> list[Query]:
+    """The facts that the operation of `release` asks for."""
+    return [(Releases, {"paths": tuple(sorted(render_tree(settings)))})]
 
 
 @deploy("Rollback")

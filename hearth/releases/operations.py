@@ -14,6 +14,7 @@ from hearth.paths import CONTAINERS, HTTPD_CONF, ROOT
 from hearth.releases.facts import Releases
 from hearth.releases.release import Release, content_digest, dump_release, needs_trial_prompt, trial_prompt
 from hearth.runtime.commands import streamed_command
+from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.shell import quote
 from hearth.runtime.write_file import WRITE_FILE
 from hearth.settings.model import Settings
@@ -34,7 +35,7 @@ def accept_release(
         paths: files of the release, relative to `/opt/hearth`.
         release: when, by whom and from which commit; files, images and settings are filled in here.
     """
-    state = host.get_fact(Releases, paths=paths)
+    state = current_fact(Releases, paths=paths)
     images = {reference: state.images.get(reference, "") for reference in (settings.ollama_image, settings.proxy_image)}
     if state.accepted and state.accepted.digest == content_digest(state.files, images):
         host.noop(f"release {state.accepted.id} is already accepted")

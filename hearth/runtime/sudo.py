@@ -16,18 +16,16 @@ from pyinfra.api import DeployError, StringCommand
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 
 _ATTEMPTS = 3
-# -k: regardless of a password that was entered a moment ago, and would have to be entered again later in the run.
-# It succeeds and prints no error, since pyinfra itself would prompt at some of sudo's messages.
-_PROBE = "if sudo -k -n -H true 2>/dev/null; then echo @@free; fi"
 # pyinfra's own: it adds the password to every command with sudo.
 _KEY = "prompted_sudo_password"
 
 
-def settle_sudo_password(root: Mapping[str, Any]) -> None:
+def settle_sudo_password(root: Mapping[str, Any], is_free: bool = False) -> None:
     """Make sure that commands with sudo work on the current host, and prompt for the password if they need one.
 
     Args:
         root: pyinfra arguments with which commands run as root.
+        is_free: sudo needs no password.
 
     Raises:
         DeployError: the password is wrong, was not entered or can't be prompted for, or sudo refuses the user.
@@ -40,8 +38,7 @@ def settle_sudo_password(root: Mapping[str, Any]) -> None:
                 f"{host.name}: sudo does not accept the given password (_sudo_password), nothing was changed: {refusal}"
             )
         return
-    _, output = host.run_shell_command(StringCommand(_PROBE))
-    if "@@free" in output.stdout_lines:
+    if is_free:
         return
     if not _has_terminal():
         raise DeployError(

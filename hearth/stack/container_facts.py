@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from typing_extensions import override
 
-from hearth.docker.facts import EngineUnreachable
+from hearth.docker.facts import COMPOSE_PLUGINS, EngineUnreachable
 from hearth.docker.image_lock import image_ids
-from hearth.paths import CONTAINERS, IMAGES_LOCK, PROJECT, RELOAD_PENDING, ROOT
+from hearth.paths import COMPOSE_HASHES, CONTAINERS, IMAGES_LOCK, PROJECT, RELOAD_PENDING, ROOT
 from hearth.runtime.sections import parse_sections
-from hearth.runtime.shell import DOCKER_WITH_TIMEOUT
+from hearth.runtime.shell import DOCKER_WITH_TIMEOUT, script_without_comments
 from hearth.runtime.state_fact import StateFact
 from hearth.stack.containers import Container, parse_container
+
+_HASHES = script_without_comments(Path(__file__).with_name("compose_hashes.sh"))
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,7 @@ class Project(StateFact[ProjectState]):
             f"cd {ROOT} 2>/dev/null && [ -f compose.yaml ] && command -v docker >/dev/null || exit 0; "
             f"{DOCKER_WITH_TIMEOUT}echo @@pending; ls {RELOAD_PENDING} 2>/dev/null; echo @@pulled; cat {IMAGES_LOCK} "
             "2>/dev/null; "
-            # A broken file, or a missing plugin, yields no hashes: then `up` runs and shows Compose's error.
-            "echo @@hashes; docker compose config --hash '*' 2>/dev/null; "
+            f"echo @@hashes; plugins='{' '.join(COMPOSE_PLUGINS)}' hashes={COMPOSE_HASHES}\n{_HASHES}\n"
             "echo @@complaints; "
             "all=$(docker ps --all --no-trunc --format "
             '\'{{.ID}} {{.Names}} {{.Label "com.docker.compose.project"}}\' 2>&1) || echo "$all"; '

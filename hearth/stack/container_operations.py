@@ -11,6 +11,7 @@ from pyinfra.api.exceptions import FactPreconditionError
 from hearth.docker.compose_up import COMPOSE_UP
 from hearth.paths import CONTAINERS, HTTPD_CONF, RELOAD_PENDING, ROOT
 from hearth.runtime.commands import refused_command, streamed_command
+from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.shell import quote
 from hearth.stack.container_facts import Project
 from hearth.stack.containers import MISSING, Drift, find_drift
@@ -45,7 +46,7 @@ def compose_up(
         mtu: of the networks.
     """
     try:
-        state = host.get_fact(Project)
+        state = current_fact(Project)
     except FactPreconditionError as error:
         yield refused_command(str(error))
         return

@@ -12,10 +12,15 @@ from hearth.host.hardware import Hardware
 from hearth.releases.operations import refuse_script
 from hearth.render.stack_files import render_tree
 from hearth.runtime.checkout import deployer
+from hearth.runtime.fact_snapshot import Query
 from hearth.settings.model import Settings
+from hearth.stack.container_facts import Project
 from hearth.stack.container_operations import compose_up
+from hearth.stack.file_facts import Tree
 from hearth.stack.file_operations import sync_files
+from hearth.stack.image_facts import Images
 from hearth.stack.image_operations import pull_images
+from hearth.tls.facts import Certificates
 from hearth.tls.local_files import TlsInputs
 from hearth.tls.operations import install_certificate
 
@@ -67,3 +72,17 @@ def install_stack(
         limited=limited,
         directories=(f"{settings.ollama_models_dir}/models",) if settings.ollama_models_dir else (),
     )
+
+
+def stack_queries(settings: Settings) -> list[Query]:
+    """The facts that the operations of `stack` ask for."""
+    queries: list[Query] = [
+        (Images, {"references": (settings.ollama_image, settings.proxy_image)}),
+        (Tree, {"paths": tuple(sorted(render_tree(settings)))}),
+        (Project, {}),
+    ]
+    if settings.proxy_tls != "off":
+        queries.append(
+            (Certificates, {"acme_name": settings.proxy_tls_names[0] if settings.proxy_tls == "acme" else ""})
+        )
+    return queries

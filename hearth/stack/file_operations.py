@@ -10,6 +10,7 @@ from pyinfra.api import FunctionCommand, StringCommand, operation
 from hearth.paths import HTTPD_CONF, HTTPD_USER, RELOAD_PENDING, ROOT, TLS_LIVE
 from hearth.runtime.commands import upload_command
 from hearth.runtime.explain import explain, will_write
+from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.shell import quote
 from hearth.runtime.tar import pack_files
 from hearth.settings.model import Settings
@@ -33,7 +34,7 @@ def sync_files(
         files: path relative to /opt/hearth → content.
         settings: those that the files were rendered from. The proxy's image validates httpd.conf.
     """
-    state = host.get_fact(Tree, paths=tuple(sorted(files)))
+    state = current_fact(Tree, paths=tuple(sorted(files)))
     expected = digests(files)
     differing = {path: content for path, content in files.items() if state.digests.get(path) != expected[path]}
     if not differing:

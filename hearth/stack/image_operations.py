@@ -11,6 +11,7 @@ from pyinfra.api.exceptions import FactPreconditionError
 
 from hearth.paths import IMAGES_FOUND, IMAGES_LOCK
 from hearth.runtime.commands import refused_command, streamed_command
+from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.shell import quote
 from hearth.runtime.write_file import WRITE_FILE
 from hearth.stack.image_facts import Images
@@ -33,7 +34,7 @@ def pull_images(
         retries: additional attempts; downloaded layers are kept between them.
     """
     try:
-        state = host.get_fact(Images, references=references)
+        state = current_fact(Images, references=references)
     except FactPreconditionError as error:
         yield refused_command(str(error))
         return

@@ -17,6 +17,7 @@ from hearth.paths import RELOAD_PENDING, ROOT, TLS, TLS_FILES, TLS_LIVE
 from hearth.runtime.byte_stream import ChannelError, write_to
 from hearth.runtime.commands import connection_arguments, refused_command
 from hearth.runtime.explain import explain
+from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.shell import quote
 from hearth.settings.model import Settings
 from hearth.tls.certificate import CertificateError, fingerprint, parse_chain, today
@@ -40,7 +41,7 @@ def install_certificate(
         tls_inputs: the TLS inputs on this computer.
     """
     acme_name = settings.proxy_tls_names[0] if settings.proxy_tls == "acme" else ""
-    state = host.get_fact(Certificates, acme_name=acme_name)
+    state = current_fact(Certificates, acme_name=acme_name)
     plan = plan_certificates(settings, tls_inputs, state, today())
     explain(*plan.warnings, kind="unknown")
     if plan.refusal:

@@ -8,7 +8,7 @@ import json
 from pyinfra import host, state
 from pyinfra.api import StringCommand
 
-from hearth.cli.session import root_arguments
+from hearth.cli.session import find_login, root_arguments
 from hearth.preflight.facts import HostFacts
 from hearth.runtime.byte_stream import read_from, write_to
 from hearth.runtime.lock import _start_lock_program, acquire_deploy_lock
@@ -19,8 +19,9 @@ from hearth.runtime.sudo import root_connection_arguments, settle_sudo_password
 SENT = bytes(range(256)) * 1500 + b"\r\n\\n!'\"$(x)`" + b"end-" * 9
 TEXT = 'it\'s \\n and \\\\, 100% "$HOME" `id` !1 …\n\tend'
 
-root = root_arguments()
-settle_sudo_password(root)
+login = find_login()
+root = root_arguments(login)
+settle_sudo_password(root, login.sudo_is_free)
 acquire_deploy_lock(root)
 second = _start_lock_program(root)
 arguments = root_connection_arguments(root)

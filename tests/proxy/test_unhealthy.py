@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hearth.doctor.checks.host_state import judge
+from hearth.models.facts import Models
 from hearth.stack.container_facts import Project
 from hearth.stack.container_operations import converge_script
 from hearth.stack.containers import Drift, find_drift
@@ -58,6 +59,13 @@ def symptoms(engine: Engine) -> dict[str, Any]:
     done = engine.run(Symptoms().command())
     assert done.code == 0, done.output
     return Symptoms().process(done.output.splitlines())
+
+
+def test_models_are_listed_by_ollamas_api(engine: Engine) -> None:
+    """Without `docker exec`, which is for an Ollama that does not respond."""
+    done = engine.run(Models().command())
+    assert (done.code, "@@models" in done.output) == (0, False), done.output
+    assert Models().process(done.output.splitlines()).present == frozenset()
 
 
 def test_doctor_parses_a_real_engines_output(engine: Engine) -> None:

@@ -26,8 +26,8 @@ KEY, NEW_KEY = "nb-4f0c86d1a2b37e5f9c08", "nb-00a1f7d3c5e98b2460ff"
 DEPLOY = """
 from pyinfra import host, state
 from hearth.access.deploy import access
-from hearth.cli.session import load_all_settings, root_arguments
-root_arguments()
+from hearth.cli.session import find_login, load_all_settings, root_arguments
+root_arguments(find_login())
 access(settings=load_all_settings(state.inventory)[host.name])
 """
 

@@ -24,7 +24,16 @@ from hearth.footprint.facts import Footprint, FootprintState, Owned
 from hearth.host.hardware import HARDWARE_SCRIPT, parse_hardware
 from hearth.host.login import Login
 from hearth.models.facts import Models, ModelsState
-from hearth.paths import BOOT_LINE, DAEMON_JSON, DOCKER_DIR, MODELS_VOLUME, REBOOT_DUE, ROOT
+from hearth.paths import (
+    BOOT_LINE,
+    COMPOSE_HASHES,
+    DAEMON_JSON,
+    DOCKER_DIR,
+    ENGINE_INFO,
+    MODELS_VOLUME,
+    REBOOT_DUE,
+    ROOT,
+)
 from hearth.preflight.facts import HostFacts
 from hearth.releases.facts import Releases, ReleasesState
 from hearth.runtime.sections import parse_sections
@@ -327,6 +336,11 @@ COMMANDS: list[tuple[FactBase[Any], str]] = [
 ]
 
 
+def project_command(directory: Path) -> str:
+    """The command for a host whose /opt/hearth and cache are in this directory."""
+    return Project().command().replace(COMPOSE_HASHES, f"{directory}/cache").replace(ROOT, str(directory))
+
+
 @pytest.mark.parametrize(("fact", "command"), COMMANDS, ids=lambda value: getattr(value, "name", ""))
 def test_every_command_has_valid_syntax(fact: FactBase[Any], command: str) -> None:
     checked = subprocess.run(["sh", "-n", "-c", command], capture_output=True, text=True)
@@ -348,7 +362,7 @@ def test_unresponsive_engine_is_detected_by_the_real_script(tmp_path: Path, monk
     (tmp_path / "compose.yaml").touch()
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with pytest.raises(EngineUnreachable):
-        Project().process(ask(Project().command().replace(ROOT, str(tmp_path))))
+        Project().process(ask(project_command(tmp_path)))
     with pytest.raises(EngineUnreachable):
         Images().process(ask(Images().command(("httpd:2.4.68",)).replace(ROOT, str(tmp_path))))
     with pytest.raises(FactPreconditionError):
@@ -359,5 +373,54 @@ def test_compose_warning_is_not_a_service(tmp_path: Path, monkeypatch: pytest.Mo
     stub(tmp_path / "docker", '[ "$1" = compose ] && echo "level=warning msg=x" >&2 && echo "ollama a1"; true')
     (tmp_path / "compose.yaml").touch()
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    state = Project().process(ask(Project().command().replace(ROOT, str(tmp_path))))
+    state = Project().process(ask(project_command(tmp_path)))
     assert state.hashes == {"ollama": "a1"}
+
+
+def test_compose_is_asked_only_when_what_its_hashes_depend_on_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub(tmp_path / "docker", f'[ "$1" = compose ] || exit 0; echo "$*" >>{tmp_path}/asked; cat {tmp_path}/answer')
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    def hashes() -> tuple[dict[str, str], int]:
+        found = Project().process(ask(project_command(tmp_path))).hashes
+        return found, len((tmp_path / "asked").read_text().splitlines())
+
+    (tmp_path / "compose.yaml").write_text("services: {}\n")
+    (tmp_path / "answer").write_text("ollama a1\nhttpd b1\n")
+    assert hashes() == ({"ollama": "a1", "httpd": "b1"}, 1)
+    assert hashes() == ({"ollama": "a1", "httpd": "b1"}, 1)
+    (tmp_path / "answer").write_text("ollama a2\n")
+    (tmp_path / "compose.yaml").write_text("services: {ollama: {}}\n")
+    assert hashes() == ({"ollama": "a2"}, 2)
+    assert hashes() == ({"ollama": "a2"}, 2)
+    # What Compose reads as well, if somebody put it there.
+    (tmp_path / "compose.override.yaml").write_text("services: {}\n")
+    assert hashes() == ({"ollama": "a2"}, 3)
+    # A file that Compose rejects has no hashes, and the cache keeps nothing of it.
+    (tmp_path / "answer").write_text("")
+    (tmp_path / "compose.yaml").write_text("services: [\n")
+    assert hashes() == ({}, 4)
+    assert hashes() == ({}, 5)
+    assert sorted(path.name for path in tmp_path.glob("cache*")) == ["cache"]
+
+
+def test_the_engine_describes_itself_once_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub(tmp_path / "docker", f'[ "$1" = info ] || exit 0; echo asked >>{tmp_path}/asked; echo "/srv/docker|[[x y]]"')
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    pid = tmp_path / "docker.pid"
+    command = HostFacts().command((DOCKER_DIR,), "")
+    command = command.replace(ENGINE_INFO, f"{tmp_path}/info").replace("/run/docker.pid", str(pid))
+
+    def asked() -> int:
+        assert HostFacts().process(ask(command)).image_store == "docker"
+        return len((tmp_path / "asked").read_text().splitlines())
+
+    assert [asked(), asked()] == [1, 2], "without an engine's process, nothing is kept"
+    pid.write_text(str(os.getpid()))
+    assert [asked(), asked()] == [3, 3]
+    os.utime(pid, (1, 1))  # restarted
+    assert [asked(), asked()] == [4, 4]
+    pid.write_text("999999999")  # crashed
+    assert asked() == 5

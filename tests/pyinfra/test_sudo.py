@@ -12,6 +12,7 @@ from pyinfra.api.connect import connect_all, disconnect_all
 from pyinfra.api.state import StateStage
 from pyinfra.context import ctx_host, ctx_state
 
+from hearth.cli.session import find_login
 from hearth.runtime import lock, sudo
 from hearth.runtime.lock import acquire_deploy_lock
 from hearth.runtime.sudo import settle_sudo_password
@@ -58,7 +59,7 @@ def settle(state: State, then: Callable[..., None] = lambda _root: None) -> Any:
     """What a run does with this machine first; the machine as pyinfra's host."""
     one = next(iter(state.inventory))
     with ctx_state.use(state), ctx_host.use(one):
-        settle_sudo_password({"_sudo": True})
+        settle_sudo_password({"_sudo": True}, find_login().sudo_is_free)
         then({"_sudo": True})
     return one
 
