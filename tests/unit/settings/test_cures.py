@@ -34,7 +34,7 @@ COMPANIONS: dict[str, dict[str, Any]] = {
 # Messages about a value that is refused, in which it stands after the setting's name.
 _REFUSED = re.compile(
     r"would remove every model|not removing all models|lets Ollama wait|has no Compose plugin|= \[\]; use|= \"\"; use|"
-    r"= \"\": read the CA"
+    r"= \"\": read the CA|have no pool for the routes"
 )
 
 
