@@ -16,7 +16,9 @@ from hearth.host.login import Login
 from hearth.paths import CHECKOUT
 from hearth.runtime.keepalive import start_keepalive
 from hearth.runtime.lock import acquire_deploy_lock
+from hearth.runtime.ssh_address import network_address
 from hearth.runtime.sudo import settle_sudo_password
+from hearth.settings.house import HouseError, known_address, resolve_house
 from hearth.settings.load import SettingsError, load_settings
 from hearth.settings.model import Settings
 from hearth.tls.deploy import read_tls_inputs
@@ -92,15 +94,22 @@ def load_all_settings(hosts: Iterable[Host]) -> dict[str, Settings]:
         DeployError: one line for each invalid setting of any host.
     """
     settings: dict[str, Settings] = {}
+    addresses: dict[str, str] = {}
     errors: list[str] = []
     for one in hosts:
+        data = one.data.dict()  # type: ignore[no-untyped-call]
         try:
-            settings[one.name] = load_settings(one.data.dict(), one.name)  # type: ignore[no-untyped-call]
+            settings[one.name] = load_settings(data, one.name)
         except SettingsError as error:
             errors.append(str(error))
-    if errors:
-        raise DeployError("invalid settings, nothing was changed:\n  " + "\n  ".join("\n".join(errors).split("\n")))
-    return settings
+        else:
+            addresses[one.name] = known_address(network_address(one.name, data), settings[one.name])
+    if not errors:
+        try:
+            return resolve_house(settings, addresses)
+        except HouseError as error:
+            errors.append(str(error))
+    raise DeployError("invalid settings, nothing was changed:\n  " + "\n  ".join("\n".join(errors).split("\n")))
 
 
 def root_arguments() -> dict[str, Any]:

@@ -10,6 +10,8 @@ from hearth.settings.model import Settings
 
 @deploy("Models")
 def models(settings: Settings) -> None:
+    if not settings.runs_ollama:
+        return
     pull_listed_models(settings, update=settings.ollama_update_models)
     if settings.ollama_model_variants:
         create_variants(name="Create the model variants", variants=settings.ollama_model_variants)
@@ -25,6 +27,8 @@ def pull_listed_models(settings: Settings, update: bool, title: str = "Pull the 
         update: also pull models that have changed in the registry.
         title: name of the operation.
     """
+    if not settings.runs_ollama:
+        return
     pull_models(
         name=title,
         models=settings.pulled_models,

@@ -253,6 +253,17 @@ class Settings(BaseModel):
         return self.proxy_tls in ("files", "local-ca") or (self.proxy_tls == "acme" and self.proxy_acme_trust != "")
 
     @property
+    def needs_firewall(self) -> bool:
+        return bool(self.firewall_allowed_networks or self.ollama_allowed_networks)
+
+    @property
+    def port_sources(self) -> dict[int, tuple[str, ...]]:
+        """Published port → networks that may reach it, instead of `firewall_allowed_networks`."""
+        if not self.ollama_allowed_networks:
+            return {}
+        return {int(self.ollama_publish.rpartition(":")[2]): self.ollama_allowed_networks}
+
+    @property
     def published_ports(self) -> frozenset[tuple[str, int]]:
         """Every (address, port) that the stack publishes on the host; `0.0.0.0` means all addresses."""
         ports = {("0.0.0.0", self.proxy_port)} if self.runs_httpd else set()

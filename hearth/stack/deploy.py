@@ -26,7 +26,7 @@ def stack(settings: Settings, tls_inputs: TlsInputs, hardware: Hardware) -> None
         settings,
         tls_inputs,
         render_tree(settings),
-        {"ollama": settings.ollama_image, "httpd": settings.proxy_image},
+        settings.images,
         enforced_limits(settings, hardware, can_reboot(settings)),
     )
 
