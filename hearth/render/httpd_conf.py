@@ -12,7 +12,6 @@ from hearth.render.compose import any_access
 from hearth.render.templates import environment
 from hearth.settings.model import Settings
 from hearth.settings.origins import httpd_pattern
-from hearth.settings.pools import OWN_OLLAMA
 from hearth.settings.routes import Route, own_paths
 from hearth.settings.types import size_in_bytes
 
@@ -21,10 +20,8 @@ from hearth.settings.types import size_in_bytes
 _SPARE_THREADS = 252
 # First parts of the API's paths; and of those in OpenAI's format.
 _API = (("api", "v1"), ("v1",))
-# Milliseconds that a request waits for a slot of one backend before httpd tries another.
-_ACQUIRE = 250
-# Seconds that an error takes a backend out for, if no health check brings it back.
-_RETRY = 3600
+# Milliseconds that a request waits for a slot of one backend before httpd tries one of another priority.
+_SPILL = 250
 
 
 def render_httpd_conf(settings: Settings) -> str:
@@ -36,8 +33,6 @@ def render_httpd_conf(settings: Settings) -> str:
             **dict(settings),
             threads=settings.total_slots + _SPARE_THREADS,
             pools=_pools(settings),
-            acquire=_ACQUIRE,
-            attempts=settings.proxy_queue_timeout * 1000 // _ACQUIRE - 1,
             max_body=size_in_bytes(settings.proxy_max_body),
             origin_pattern=httpd_pattern(settings.allowed_origins),
             # httpd does not support IPv6 addresses as server names, and serves all of them anyway.
@@ -102,7 +97,9 @@ def _pools(settings: Settings) -> list[dict[str, Any]]:
     pools = []
     for name, members in settings.ollama_pools.items():
         last = max(member.priority for member in members)
-        alone = [member.priority for member in members].count(last) == 1
+        others = sum(member.priority < last for member in members)
+        spill = min(_SPILL, settings.proxy_queue_timeout * 1000 // len(members))
+        rest = (settings.proxy_queue_timeout * 1000 - spill * others) // (len(members) - others)
         pools.append(
             {
                 "name": name,
@@ -112,9 +109,8 @@ def _pools(settings: Settings) -> list[dict[str, Any]]:
                         "name": member.name,
                         "lbset": member.priority - 1,
                         "slots": settings.slots_of(member),
-                        # The name of a stopped container does not resolve, which httpd answers at once with an error,
-                        # so among others, Ollama's own container has to go out for a while, too.
-                        "retry": 0 if member.priority == last and (alone or member.url != OWN_OLLAMA) else _RETRY,
+                        "acquire": rest if member.priority == last else spill,
+                        "is_last_resort": member.priority == last and others == len(members) - 1,
                     }
                     for member in members
                 ],
