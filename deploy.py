@@ -25,7 +25,7 @@ from hearth.stack.deploy import stack
 session = open_session(needs_tls=True)
 settings, root = session.settings, session.root
 
-platform, facts = preflight(settings, root)
+platform, facts = preflight(settings, root, session.house)
 boot(settings=settings, hardware=facts.hardware, **root)
 docker(settings=settings, platform=platform, **root)
 firewall(settings=settings, exists=facts.firewall, published=facts.published, **root)

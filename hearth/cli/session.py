@@ -32,11 +32,13 @@ class Session:
     Attributes:
         root: pyinfra arguments with which commands on the host run as root.
         tls_inputs: empty except in runs that deploy.
+        house: the settings of every host of the inventory, by name.
     """
 
     settings: Settings
     root: Mapping[str, Any]
     tls_inputs: TlsInputs = field(default_factory=TlsInputs)
+    house: Mapping[str, Settings] = field(default_factory=dict)
 
 
 def open_session(choose_settings: Callable[[Settings], Settings] | None = None, *, needs_tls: bool = False) -> Session:
@@ -59,7 +61,7 @@ def open_session(choose_settings: Callable[[Settings], Settings] | None = None, 
     root = root_arguments()
     settle_sudo_password(root)
     acquire_deploy_lock(root)
-    return Session(settings, root, tls_inputs)
+    return Session(settings, root, tls_inputs, all_settings)
 
 
 def close_session(session: Session, *, serves: bool = False) -> None:

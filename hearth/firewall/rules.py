@@ -61,9 +61,7 @@ def render_rules(
         six=six,
         own=own,
         ports=[
-            _rule(address, port, str(port) in own)
-            for address, port in sorted(ports)
-            if four or six or str(port) in own
+            _rule(address, port, str(port) in own) for address, port in sorted(ports) if four or six or str(port) in own
         ],
     )
 

@@ -20,7 +20,11 @@ def render_tree(settings: Settings) -> dict[str, bytes]:
     if not settings.runs_httpd:
         return tree
     page = {f"htdocs/{name}": content for name, content in render_page(settings).items()}
-    return page | tree | {
-        "httpd/caller_streams.lua": (FILES / "httpd/caller_streams.lua").read_bytes(),
-        "httpd/httpd.conf": render_httpd_conf(settings).encode(),
-    }
+    return (
+        page
+        | tree
+        | {
+            "httpd/caller_streams.lua": (FILES / "httpd/caller_streams.lua").read_bytes(),
+            "httpd/httpd.conf": render_httpd_conf(settings).encode(),
+        }
+    )

@@ -101,7 +101,9 @@ def check_pools(pools: dict[str, tuple[Member, ...]]) -> dict[str, tuple[Member,
     """
     for name, members in pools.items():
         if not _POOL_NAME.fullmatch(name):
-            raise ValueError(f'{name!r} becomes the first part of paths; use lower-case letters and digits, as in "big"')
+            raise ValueError(
+                f'{name!r} becomes the first part of paths; use lower-case letters and digits, as in "big"'
+            )
         if name in _TAKEN:
             raise ValueError(f'/{name} is a path already; use another name for this pool, such as "big"')
         if not members:

@@ -18,7 +18,6 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
-
 from typing_extensions import override
 
 from hearth.paths import CONTAINERS

@@ -84,9 +84,9 @@ def converge_script(
     """
     lines = ["set -e", f"cd {ROOT}"]
     if drift is not None:
-        services = {name: service for service, name in CONTAINERS.items()}
+        services = {name: service for service, name in CONTAINERS.items() if service in present}
         remove = [one.name for one in drift if one.remedy == "remove"]
-        recreate = {services[one.name] for one in drift if one.remedy == "recreate" and services.get(one.name) in present}
+        recreate = {services[one.name] for one in drift if one.remedy == "recreate" and one.name in services}
         lines += [f"[ -d {quote(one)} ] || mkdir {quote(one)}" for one in directories]
         if any(one.is_hung for one in drift):
             drain_timeout = 0
@@ -104,7 +104,7 @@ def converge_script(
             steps.append(f"bring_up {timeout} '--no-deps ollama' {CONTAINERS['ollama']}")
         if "httpd" in recreate:
             steps.append(f"{recreate_command} httpd")
-        steps.append(f"bring_up {timeout} --remove-orphans {quote(*(CONTAINERS[one] for one in CONTAINERS if one in present))}")
+        steps.append(f"bring_up {timeout} --remove-orphans {quote(*services)}")
         lines += [
             f"if ! {{ {' && '.join(steps)}; }}; then",
             "echo 'The containers did not become healthy.' >&2",

@@ -68,9 +68,7 @@ Members = list[dict[str, object]]
 
 def members(backends: Backends, **second: object) -> Members:
     """The strong one, and the small one with further keys; one slot each."""
-    strong, small = (
-        {"host": name, "url": ollama.url, "slots": 1} for name, (_, ollama) in backends.items()
-    )
+    strong, small = ({"host": name, "url": ollama.url, "slots": 1} for name, (_, ollama) in backends.items())
     return [strong, small | second]
 
 
@@ -154,7 +152,7 @@ def test_a_full_one_spills_over_at_once(prioritised: Httpd) -> None:
 
 
 @pytest.mark.parametrize("is_equal", [True, False])
-@pytest.mark.parametrize("strong_is_off", [True, False])
+@pytest.mark.parametrize("strong_is_off", [pytest.param(True, marks=pytest.mark.long), False])
 def test_the_wait_is_that_of_the_setting_for_any_number_of_backends(
     serve: Serve, backends: Backends, is_equal: bool, strong_is_off: bool
 ) -> None:
@@ -192,7 +190,7 @@ def test_equal_ones_share_the_streams(serve: Serve, backends: Backends) -> None:
         assert sorted(one.backend for one in held) == ["small", "small", "strong", "strong"]
 
 
-@pytest.mark.parametrize("how", [MachineOnLan.vanish, MachineOnLan.refuse])
+@pytest.mark.parametrize("how", [MachineOnLan.vanish, pytest.param(MachineOnLan.refuse, marks=pytest.mark.long)])
 def test_a_machine_that_is_off_costs_a_second_once_and_comes_back(
     prioritised: Httpd, backends: Backends, how: Callable[[MachineOnLan], None]
 ) -> None:
@@ -210,6 +208,7 @@ def test_a_machine_that_is_off_costs_a_second_once_and_comes_back(
     until(prioritised, "strong")
 
 
+@pytest.mark.long
 def test_an_idle_pool_notices_by_itself(prioritised: Httpd, backends: Backends) -> None:
     until(prioritised, "strong")
     backends["strong"][0].vanish()
@@ -218,6 +217,7 @@ def test_an_idle_pool_notices_by_itself(prioritised: Httpd, backends: Backends) 
     assert (name, seconds < QUICK) == ("small", True)
 
 
+@pytest.mark.long
 def test_without_any_backend_503_and_the_first_one_back_serves(equal: Httpd, backends: Backends) -> None:
     for machine, _ in backends.values():
         machine.refuse()
@@ -266,13 +266,15 @@ def test_an_ollama_that_is_not_ours_accepts_what_the_gateway_sends(serve: Serve,
     """Its Origin and Host rules are Ollama's own: OLLAMA_HOST is set there, and nothing else."""
     strong, _ = members(backends)
     web = serve(ollama_pools={"default": [{"url": strong["url"]}]}, allowed_origins=["http://listed.example:8080"])
+    chat = {"model": "tinyllama", "messages": [], "stream": False}
     for origin in ("http://listed.example:8080", web.url):
-        answer = call(web.url, "POST", "/api/chat", {"model": "tinyllama", "messages": [], "stream": False}, {"Origin": origin})
+        answer = call(web.url, "POST", "/api/chat", chat, {"Origin": origin})
         assert answer.status == 200, answer
     refused = call(str(strong["url"]), "GET", "/api/tags", headers={"Origin": "http://listed.example:8080"})
     assert refused.status == 403, "this Ollama has no origin rules, so the test shows nothing"
 
 
+@pytest.mark.long
 def test_a_model_that_one_backend_lacks_is_404_there(equal: Httpd, backends: Backends) -> None:
     """Why all backends of a pool must have its models."""
     created = call(
@@ -283,6 +285,7 @@ def test_a_model_that_one_backend_lacks_is_404_there(equal: Httpd, backends: Bac
     assert sorted(set(statuses)) == [200, 404]
 
 
+@pytest.mark.long
 def test_a_stream_ends_with_its_backend_and_others_go_on(
     parts: artefacts.Paths, tmp_path: Path, serve: Serve, backends: Backends
 ) -> None:

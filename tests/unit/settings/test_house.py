@@ -10,6 +10,7 @@ from hearth.settings.house import HouseError, known_address, resolve_house
 from hearth.settings.load import SettingsError
 from hearth.settings.model import Settings
 from hearth.settings.pools import OWN_OLLAMA
+from tests.support.documented import blocks
 from tests.support.shipped import shipped_settings
 
 PI, PC, MAC = "192.168.1.189", "192.168.1.20", "192.168.1.30"
@@ -69,10 +70,16 @@ REFUSED: list[tuple[dict[str, dict[str, Any]], str]] = [
     ({PI: {"ollama_pools": TWO}}, f"the inventory has no host '{PC}'"),
     ({PI: {"ollama_pools": TWO}, PC: {}}, "ollama_publish = '127.0.0.1:11434', which 192.168.1.189 can't reach"),
     (
-        {PI: {"ollama_pools": TWO}, PC: {"host_role": "gateway", "ollama_pools": {"default": [{"url": f"http://{MAC}"}]}}},
+        {
+            PI: {"ollama_pools": TWO},
+            PC: {"host_role": "gateway", "ollama_pools": {"default": [{"url": f"http://{MAC}"}]}},
+        },
         "so it runs no Ollama",
     ),
-    ({PI: {"ollama_pools": TWO}, PC: BACKEND, MAC: BACKEND}, f"{MAC}: host_role = \"backend\", but no gateway lists it"),
+    (
+        {PI: {"ollama_pools": TWO}, PC: BACKEND, MAC: BACKEND},
+        f'{MAC}: host_role = "backend", but no gateway lists it',
+    ),
     (
         {PI: {"ollama_pools": TWO}, PC: BACKEND | {"ollama_allowed_networks": ["10.0.0.0/8"]}},
         f"shuts out its gateway {PI}",
@@ -93,7 +100,7 @@ REFUSED: list[tuple[dict[str, dict[str, Any]], str]] = [
     ),
     (
         {PI: {"ollama_pools": TWO}, PC: BACKEND | {"ollama_models": ["tiny"]}},
-        f"{PI}: ollama_models lacks tiny, which {PC} in the same pool \"default\"",
+        f'{PI}: ollama_models lacks tiny, which {PC} in the same pool "default"',
     ),
 ]
 
@@ -154,3 +161,13 @@ def test_settings_of_what_a_host_does_not_run_are_ignored() -> None:
     assert gateway.uses_credentials
     assert gateway.published_ports == {("0.0.0.0", 85), ("0.0.0.0", 443)}
     assert gateway.pulled_models == ()
+
+
+@pytest.mark.parametrize("text", [one for one in blocks("docs/scaling.md", "python") if " = [" in one])
+def test_the_inventories_in_the_docs_are_valid(text: str) -> None:
+    groups: dict[str, Any] = {}
+    exec(text, groups)
+    hosts = {name: data for key, group in groups.items() if key != "__builtins__" for name, data in group}
+    connection = {"ssh_user"}
+    found = house({name: {k: v for k, v in data.items() if k not in connection} for name, data in hosts.items()})
+    assert all(member.url for one in found.values() for pool in one.ollama_pools.values() for member in pool)
