@@ -21,6 +21,7 @@ _ASK = (
     'exec 3<>"/dev/tcp/$0/$1" && printf "GET /api/tags HTTP/1.0\\r\\nHost: %s:%s\\r\\n\\r\\n" "$0" "$1" >&3 && '
     "sed '1,/^\\r*$/d' <&3"
 )
+_ASK_WITH_TIMEOUT = f"timeout 3 bash -c {quote(_ASK)}"
 
 
 class BackendModels(StateFact[dict[str, frozenset[str] | None]]):
@@ -31,7 +32,7 @@ class BackendModels(StateFact[dict[str, frozenset[str] | None]]):
         lines = []
         for url in urls:
             address, _, port = url.removeprefix("http://").rpartition(":")
-            lines.append(f"echo @@{url}; timeout 3 bash -c {quote(_ASK)} {quote(address, port)} 2>/dev/null; echo")
+            lines.append(f"echo @@{url}; {_ASK_WITH_TIMEOUT} {quote(address, port)} 2>/dev/null; echo")
         return "\n".join([*lines, "true"])
 
     @override

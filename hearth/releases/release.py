@@ -96,8 +96,8 @@ class TrialPrompt:
 
     Attributes:
         models: the configured ones, as named by Ollama, in order.
-        path: of a route for prompts, "" if there is none; "ollama:/api/generate" for the host's own Ollama, where a route
-            may lead to another backend, or there is no proxy.
+        path: of a route for prompts, "" if there is none. "ollama:/api/generate" for the host's own Ollama, where a
+            route may lead to another backend, or there is no proxy.
         body: JSON of a prompt for that route, to the first model; "" without either.
     """
 

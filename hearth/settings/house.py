@@ -173,12 +173,12 @@ def _duplicates(name: str, settings: Settings) -> Iterator[str]:
         for member in members:
             if urls.count(member.url) > 1:
                 yield f'{name}: ollama_pools["{pool}"]: {member.url} ({member.name}) is listed twice; keep one entry'
-    if settings.ollama_pools and settings.host_role == "both":
-        if all(one.url != OWN_OLLAMA for members in settings.ollama_pools.values() for one in members):
-            yield (
-                f'{name}: no pool lists its own Ollama; add {{"host": "{name}"}} to ollama_pools, or use '
-                'host_role = "gateway", which installs none'
-            )
+    listed = {one.url for members in settings.ollama_pools.values() for one in members}
+    if listed and settings.host_role == "both" and OWN_OLLAMA not in listed:
+        yield (
+            f'{name}: no pool lists its own Ollama; add {{"host": "{name}"}} to ollama_pools, or use '
+            'host_role = "gateway", which installs none'
+        )
 
 
 def _missing_models(gateway: str, settings: Settings, house: House) -> Iterator[str]:

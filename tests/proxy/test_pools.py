@@ -199,7 +199,7 @@ def test_a_machine_that_is_off_costs_a_second_once_and_comes_back(
     name, seconds = ask(prioritised)
     assert name == "small"
     assert seconds < 5, "much longer than connectiontimeout"
-    # An error is not tried again before a health check.
+    # After an error, httpd waits for a health check.
     for _ in range(10):
         name, seconds = ask(prioritised)
         assert name == "small"

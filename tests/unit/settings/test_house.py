@@ -59,7 +59,10 @@ def test_a_named_pool_leaves_the_routes_to_the_own_ollama() -> None:
 
 
 def test_a_big_model_may_be_on_one_backend_that_is_also_a_pool_of_its_own() -> None:
-    hosts = {PI: {"ollama_pools": TWO}, PC: {"host_role": "backend", "ollama_models": ["llama3.2:1b", "qwen3:32b"]}}
+    hosts: dict[str, dict[str, Any]] = {
+        PI: {"ollama_pools": TWO},
+        PC: {"host_role": "backend", "ollama_models": ["llama3.2:1b", "qwen3:32b"]},
+    }
     with pytest.raises(HouseError, match=f"{PI}: ollama_models lacks qwen3:32b, which {PC} in the same pool"):
         house(hosts)
     house(hosts | {PI: {"ollama_pools": TWO | {"big": [{"host": PC}]}}})
