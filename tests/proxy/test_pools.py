@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from hearth.paths import METRICS_PUBLIC
 from hearth.usage.facts import PROGRAM
 from lab import artefacts
 from tests.acceptance.api import Answer, call
@@ -24,6 +25,7 @@ from tests.proxy.conftest import Serve
 from tests.proxy.httpd import Httpd
 from tests.proxy.machine_on_lan import MachineOnLan
 from tests.proxy.ollama import Ollama
+from tests.proxy.test_tls import Site
 from tests.support.proxy_rules.behaviour import wait_until
 
 PROMPT = {"model": "tinyllama", "prompt": "hi", "stream": False}
@@ -272,6 +274,28 @@ def test_an_ollama_that_is_not_ours_accepts_what_the_gateway_sends(serve: Serve,
         assert answer.status == 200, answer
     refused = call(str(strong["url"]), "GET", "/api/tags", headers={"Origin": "http://listed.example:8080"})
     assert refused.status == 403, "this Ollama has no origin rules, so the test shows nothing"
+
+
+def test_over_tls_and_with_metrics_a_pool_is_the_same(serve: Serve, backends: Backends, tmp_path: Path) -> None:
+    metrics = tmp_path / "metrics"
+    metrics.mkdir()
+    site = Site(
+        serve,
+        backends["small"][1],
+        tmp_path,
+        volumes={METRICS_PUBLIC: metrics},
+        ollama_pools={"default": members(backends, priority=2)},
+        metrics_access="anyone",
+    )
+    backends["strong"][0].vanish()
+    # Of both balancers, and once for both virtual hosts.
+    wait_until(lambda: site.web.log().count("Health check DISABLING") >= 2, NOTICED)
+    answer = site.client.call("/api/tags")
+    assert answer.status == 200
+    assert backend_of(answer) == "small"
+    backends["strong"][0].come_back()
+    wait_until(lambda: backend_of(site.client.call("/api/tags")) == "strong", NOTICED)
+    wait_until(lambda: bool(re.search(r"/api/tags HTTP/\S+ 200 .* strong \d+$", site.web.log(), re.M)), 10)
 
 
 @pytest.mark.long
