@@ -153,7 +153,7 @@ def test_a_full_one_spills_over_at_once(prioritised: Httpd) -> None:
     until(prioritised, "strong")
 
 
-@pytest.mark.parametrize("is_equal", [True, False])
+@pytest.mark.parametrize("is_equal", [pytest.param(True, marks=pytest.mark.long), False])
 @pytest.mark.parametrize("strong_is_off", [pytest.param(True, marks=pytest.mark.long), False])
 def test_the_wait_is_that_of_the_setting_for_any_number_of_backends(
     serve: Serve, backends: Backends, is_equal: bool, strong_is_off: bool
@@ -276,6 +276,7 @@ def test_an_ollama_that_is_not_ours_accepts_what_the_gateway_sends(serve: Serve,
     assert refused.status == 403, "this Ollama has no origin rules, so the test shows nothing"
 
 
+@pytest.mark.long
 def test_over_tls_and_with_metrics_a_pool_is_the_same(serve: Serve, backends: Backends, tmp_path: Path) -> None:
     metrics = tmp_path / "metrics"
     metrics.mkdir()
