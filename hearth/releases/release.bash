@@ -4,7 +4,7 @@
 set -u
 : "${root:?}" "${httpd:?}" "${ollama:?}" "${conf:?}" "${patience:?}" "${prompt_patience:?}" "${keep:?}" "${by?}"
 services=${services:-ollama httpd} # that this host runs
-preload=${preload:-} # models that stay in memory, if any
+preload=${preload:-}               # models that stay in memory, if any
 releases=$root/releases
 compose() { (cd "$root" && docker compose --progress plain --ansi never "$@"); }
 accepted() { cat "$releases/accepted" 2>/dev/null; }

@@ -211,7 +211,7 @@ def test_unreadable_release_does_not_count_as_running(host: Sandbox, make_settin
 GATED = {"proxy_access": "users", "proxy_users": {"anna": {"env": "HEARTH_ANNA"}}}
 # `docker exec CONTAINER COMMAND …` runs the command here, with the test's server as the container's.
 INSIDE = """if [ "$1 $3" = 'exec bash' ]; then
-  script=$(printf '%s\\n' "$5" | sed 's/http 80/http {port}/; s,http ollama/11434,http {port},; s,http 127.0.0.1/11434,http {port},')
+  script=$(printf '%s\\n' "$5" | sed 's/http 80/http {port}/; s,http [a-z0-9.]*/11434,http {port},')
   shift 5
   exec bash -c "$script" "$@"
 fi
