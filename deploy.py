@@ -37,7 +37,7 @@ session = open_session(check_bundle, needs_tls=True, needs_model_files=True)
 settings, root = session.settings, session.root
 bundle = open_bundle()
 
-platform, facts = preflight(settings, root)
+platform, facts = preflight(settings, root, session.house)
 check_platform(bundle, platform)
 take_snapshot(
     [

@@ -22,7 +22,7 @@ from hearth.releases.deploy import release
 session = open_session(choose_settings, needs_tls=True)
 settings, root = session.settings, session.root
 
-platform, facts = preflight(settings, root)
+platform, facts = preflight(settings, root, session.house)
 boot(settings=settings, hardware=facts.hardware, **root)
 docker(settings=settings, platform=platform, **root)
 firewall(settings=settings, exists=facts.firewall, published=facts.published, **root)

@@ -128,6 +128,15 @@ ollama_model_registry = ""
 # It has no authentication: any address other than 127.0.0.1 (the host's on your network, or 0.0.0.0) opens it to
 # everyone there.
 ollama_publish = "127.0.0.1:11434"
+# Networks and addresses that may reach that port, enforced by the firewall: ["192.168.1.0/24"]; [] for all. On a
+# backend, [] means the gateways that use it.
+ollama_allowed_networks = []
+# Backends, on the gateway (docs/scaling.md); {} for its own Ollama alone. Each has "host", a host of the inventory, or
+# "url", an Ollama that Hearth does not manage; further "priority" (1 is used first, others while it is off or full)
+# and "slots" (responses at the same time, instead of proxy_max_streams):
+# {"default": [{"host": "192.168.1.20"}, {"host": "192.168.1.189", "priority": 2, "slots": 1}]}
+# All backends of a pool must have its models. Routes lead to "default"; those of a pool "big" begin with /big.
+ollama_pools = {}
 # How long a model stays in memory after the last prompt: "5m", "-1" forever, "0" not at all.
 ollama_keep_alive = "5m"
 # How long loading a model may stall before Ollama gives up.
@@ -193,6 +202,11 @@ docker_drain_timeout = 30
 docker_mtu = 1500
 
 # --- Host -------------------------------------------------------------------------------------
+# What this host runs: "both" Ollama and httpd, the "gateway" alone (httpd and the chat page), or a "backend" (Ollama,
+# open to the gateways). Settings of what it does not run are ignored.
+host_role = "both"
+# This host's IPv4 address in the network of gateways and backends; "" if it is how the inventory addresses the host.
+host_address = ""
 # Allow one reboot when a change needs it (today: the memory cgroup on a Raspberry Pi). False reports the pending reboot
 # and continues without it.
 host_allow_reboot = False

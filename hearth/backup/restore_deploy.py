@@ -99,7 +99,7 @@ def restore(archive: Archive, settings: Settings, tls_inputs: TlsInputs) -> None
     known = {name: image for name, image in archive.manifest.images.items() if name in references.values()}
     pull_saved_images(name="Pull the backed-up images", images=known, timeout=settings.docker_pull_timeout)
     # The image in the backup validates httpd.conf, even if the host was edited before the backup.
-    restored = settings.model_copy(update={"proxy_image": references["httpd"]})
+    restored = settings.model_copy(update={"proxy_image": references.get("httpd", settings.proxy_image)})
     install_stack(restored, tls_inputs, files, references)
     send_models(name="Send the models", archive=archive, models_dir=settings.ollama_models_dir)
     # Never update models, regardless of the settings: restore the previous state.

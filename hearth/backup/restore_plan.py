@@ -20,9 +20,13 @@ def image_references(compose: bytes) -> dict[str, str]:
     """
     try:
         document: Any = yaml.safe_load(compose)
-        return {service: str(document["services"][service]["image"]) for service in CONTAINERS}
+        services = document["services"]
+        found = {service: str(services[service]["image"]) for service in CONTAINERS if service in services}
+        if not found:
+            raise KeyError
     except (yaml.YAMLError, KeyError, TypeError):
         raise BackupError("has a compose.yaml without the services ollama and httpd") from None
+    return found
 
 
 def models_to_send(manifest: Contents, host: FootprintState) -> list[str]:

@@ -47,7 +47,7 @@ def _last(words: Sequence[str]) -> str:
 def limited_services(settings: Settings) -> frozenset[str]:
     """Services of the Compose project that have a memory limit."""
     limits = {"ollama": settings.ollama_memory_limit, "httpd": settings.proxy_memory_limit}
-    return frozenset(service for service, limit in limits.items() if limit)
+    return frozenset(service for service, limit in limits.items() if limit and service in settings.images)
 
 
 def will_reboot(hardware: Hardware, allowed: bool) -> bool:

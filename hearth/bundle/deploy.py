@@ -106,9 +106,7 @@ def bundled_packages(bundle: Bundle, settings: Settings, platform: Platform) -> 
 
 @deploy("Bundle")
 def bundled_images(bundle: Bundle, settings: Settings) -> None:
-    operations.load_images(
-        name="Load the images", bundle=bundle, references=(settings.ollama_image, settings.proxy_image)
-    )
+    operations.load_images(name="Load the images", bundle=bundle, references=tuple(settings.images.values()))
 
 
 @deploy("Bundle")

@@ -119,7 +119,7 @@ def find_needs(hosts: Iterable[Settings], platform: Platform) -> Needs:
         check_settings(settings)
         source = docker_source(platform, settings.docker_source, settings.docker_apt_url)
         packages |= dict.fromkeys([*source.packages, "ca-certificates", *extra_packages(settings)])
-        images |= dict.fromkeys([settings.ollama_image, settings.proxy_image])
+        images |= dict.fromkeys(settings.images.values())
         models |= {name_key(model): model for model in settings.pulled_models}
     return Needs(tuple(packages), tuple(images), tuple(models.values()))
 

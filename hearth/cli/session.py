@@ -17,7 +17,9 @@ from hearth.models.local_files import LocalFile, ModelFileError, load_model_file
 from hearth.paths import CHECKOUT
 from hearth.runtime.keepalive import start_keepalive
 from hearth.runtime.lock import acquire_deploy_lock
+from hearth.runtime.ssh_address import network_address
 from hearth.runtime.sudo import settle_sudo_password
+from hearth.settings.house import HouseError, known_address, resolve_house
 from hearth.settings.load import SettingsError, load_settings
 from hearth.settings.model import Settings
 from hearth.tls.deploy import read_tls_inputs
@@ -32,12 +34,14 @@ class Session:
         root: pyinfra arguments with which commands on the host run as root.
         tls_inputs: empty except in runs that deploy.
         model_files: the GGUF files in the settings; likewise.
+        house: the settings of every host of the inventory, by name.
     """
 
     settings: Settings
     root: Mapping[str, Any]
     tls_inputs: TlsInputs = field(default_factory=TlsInputs)
     model_files: Mapping[str, LocalFile] = field(default_factory=dict)
+    house: Mapping[str, Settings] = field(default_factory=dict)
 
 
 def open_session(
@@ -74,7 +78,7 @@ def open_session(
     root = root_arguments(login)
     settle_sudo_password(root, login.sudo_is_free)
     acquire_deploy_lock(root)
-    return Session(settings, root, tls_inputs, model_files)
+    return Session(settings, root, tls_inputs, model_files, all_settings)
 
 
 def close_session(session: Session, *, serves: bool = False) -> None:
@@ -109,15 +113,22 @@ def load_all_settings(hosts: Iterable[Host]) -> dict[str, Settings]:
         DeployError: one line for each invalid setting of any host.
     """
     settings: dict[str, Settings] = {}
+    addresses: dict[str, str] = {}
     errors: list[str] = []
     for one in hosts:
+        data = one.data.dict()  # type: ignore[no-untyped-call]
         try:
-            settings[one.name] = load_settings(one.data.dict(), one.name)  # type: ignore[no-untyped-call]
+            settings[one.name] = load_settings(data, one.name)
         except SettingsError as error:
             errors.append(str(error))
-    if errors:
-        raise DeployError("invalid settings, nothing was changed:\n  " + "\n  ".join("\n".join(errors).split("\n")))
-    return settings
+        else:
+            addresses[one.name] = known_address(network_address(one.name, data), settings[one.name])
+    if not errors:
+        try:
+            return resolve_house(settings, addresses)
+        except HouseError as error:
+            errors.append(str(error))
+    raise DeployError("invalid settings, nothing was changed:\n  " + "\n  ".join("\n".join(errors).split("\n")))
 
 
 def find_login() -> Privileges:

@@ -144,14 +144,15 @@ def _summarize(state: State, one: Host) -> HostSummary:
     data = one.data.dict()  # type: ignore[no-untyped-call]
     address = network_address(one.name, data)
     forwards = {str(port): here for port, here in data.get("x_forwards", {}).items()}
-    versions = [f"Ollama {image_version(settings.ollama_image)}", f"httpd {image_version(settings.proxy_image)}"]
+    titles = {"ollama": "Ollama", "httpd": "httpd"}
+    versions = [f"{titles[service]} {image_version(image)}" for service, image in settings.images.items()]
     return HostSummary(
         one.name,
         "execute",
         known.prepared,
         steps,
         reason,
-        page_addresses(settings, address, forwards, known.local_name),
+        page_addresses(settings, address, forwards, known.local_name) if settings.runs_httpd else [],
         {name: known.sizes.get(full_name(name), "") for name in settings.offered_models},
         [*versions, f"Docker {known.docker}"] if known.docker else versions,
     )

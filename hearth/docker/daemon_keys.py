@@ -127,7 +127,7 @@ def _network_options(value: Any, settings: Settings, _kernel: frozenset[str]) ->
     ):
         if str(bridge.get(prefix + key, "")).lower() in bad:
             return f"{prefix + key} applies to Hearth's networks, too: {effect}; remove it"
-    if settings.firewall_allowed_networks and str(bridge.get(f"{prefix}enable_ipv6", "")).lower() in ("true", "1"):
+    if settings.needs_firewall and str(bridge.get(f"{prefix}enable_ipv6", "")).lower() in ("true", "1"):
         return (
             f"{prefix}enable_ipv6 applies to Hearth's networks, too, and requests over IPv6 would bypass "
             "firewall_allowed_networks; remove it"

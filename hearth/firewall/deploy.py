@@ -24,12 +24,13 @@ def firewall(settings: Settings, exists: bool, published: Collection[int] = ()) 
         published: ports that Hearth's containers publish now. They stay restricted until they are released.
     """
     _warn_about_lockout(settings)
-    if networks := settings.firewall_allowed_networks:
+    if settings.needs_firewall:
         operations.apply_firewall(
             name="Restrict Hearth's ports",
-            networks=networks,
+            networks=settings.firewall_allowed_networks,
             ports=settings.published_ports | unused_ports(settings.published_ports, published),
             timeout=settings.docker_apt_timeout,
+            sources=settings.port_sources,
         )
     elif exists:
         operations.remove_firewall(name="Remove the firewall")
@@ -38,19 +39,20 @@ def firewall(settings: Settings, exists: bool, published: Collection[int] = ()) 
 @deploy("Firewall")
 def release_unused_ports(settings: Settings, published: Collection[int]) -> None:
     """Stop restricting ports that are no longer Hearth's, at the end of a deploy."""
-    if settings.firewall_allowed_networks and unused_ports(settings.published_ports, published):
+    if settings.needs_firewall and unused_ports(settings.published_ports, published):
         operations.apply_firewall(
             name="Release unused ports",
             networks=settings.firewall_allowed_networks,
             ports=settings.published_ports,
             timeout=settings.docker_apt_timeout,
+            sources=settings.port_sources,
         )
 
 
 def _warn_about_lockout(settings: Settings) -> None:
     """Note that the firewall will block the computer that deploys."""
     networks = settings.firewall_allowed_networks
-    if networks and (client := host.get_fact(Login).client) and not allows(networks, client):
+    if networks and settings.runs_httpd and (client := host.get_fact(Login).client) and not allows(networks, client):
         logger.info(
             f"{host.print_prefix}this computer's address is {client}, which is not in firewall_allowed_networks: "
             "ssh and deploys keep working, but the chat page will not open from here"
@@ -59,4 +61,4 @@ def _warn_about_lockout(settings: Settings) -> None:
 
 def firewall_queries(settings: Settings) -> list[Query]:
     """The facts that the operations of `firewall` ask for."""
-    return [(Firewall, {})] if settings.firewall_allowed_networks else []
+    return [(Firewall, {})] if settings.needs_firewall else []

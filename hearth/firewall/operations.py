@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
@@ -20,21 +20,28 @@ from hearth.runtime.text import join_words
 
 @operation()
 def apply_firewall(
-    networks: tuple[str, ...], ports: frozenset[tuple[str, int]], timeout: int
+    networks: tuple[str, ...],
+    ports: frozenset[tuple[str, int]],
+    timeout: int,
+    sources: Mapping[int, tuple[str, ...]] | None = None,
 ) -> Generator[FunctionCommand, None, None]:
     """Restrict the ports to the networks; also after a reboot, and regardless of the engine's rules.
 
     The rules are checked before their file is replaced, and loaded atomically: there is no moment without them.
 
     Args:
-        networks: at least one.
+        networks: for ports without sources of their own; none for all.
         ports: (address, port) that Hearth publishes, or is about to.
         timeout: seconds to wait for other users of apt, if nftables must be installed.
+        sources: port → networks that may reach it, instead of `networks`.
     """
     state = current_fact(Firewall)
-    rules = render_rules(networks, ports)
-    open_to_others = sorted({port for address, port in ports if not address.startswith("127.")})
-    about = f"only {join_words(networks)} may reach {join_words(str(port) for port in open_to_others)}"
+    sources = sources or {}
+    rules = render_rules(networks, ports, sources)
+    open_to_others = sorted({port for address, port in ports if not address.startswith("127.")} - sources.keys())
+    parts = [f"only {join_words(networks)} may reach {join_words(map(str, open_to_others))}"] if networks else []
+    parts += [f"only {join_words(allowed)} may reach {port}" for port, allowed in sorted(sources.items())]
+    about = join_words(parts)
     differences = find_differences(state, rules, about)
     if not differences:
         host.noop(about)

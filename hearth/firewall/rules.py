@@ -6,7 +6,7 @@ A separate table, next to Docker's and all others: a packet passes all of them, 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 
@@ -42,30 +42,43 @@ class FirewallState:
     intact: bool = False
 
 
-def render_rules(networks: Iterable[str], ports: Iterable[tuple[str, int]]) -> str:
+def render_rules(
+    networks: Iterable[str], ports: Iterable[tuple[str, int]], sources: Mapping[int, Iterable[str]] | None = None
+) -> str:
     """The file that `nft -f` loads, atomically and idempotently.
 
     Args:
-        networks: allowed networks; at least one.
+        networks: allowed networks; none for all, for ports without sources of their own.
         ports: (address, port) that Hearth publishes; `0.0.0.0` means all addresses.
+        sources: port → networks that may reach it, instead of the others.
     """
-    allowed = [ip_network(network) for network in networks]
-    four = collapse_addresses(one for one in allowed if isinstance(one, IPv4Network))
-    six = collapse_addresses(one for one in allowed if isinstance(one, IPv6Network))
+    own = {str(port): _by_family(allowed) for port, allowed in sorted((sources or {}).items())}
+    four, six = _by_family(networks)
     return render(
         "firewall.nft.j2",
         bridges=BRIDGES,
-        four=[str(network) for network in four],
-        six=[str(network) for network in six],
-        ports=[_rule(address, port) for address, port in sorted(ports)],
+        four=four,
+        six=six,
+        own=own,
+        ports=[
+            _rule(address, port, str(port) in own) for address, port in sorted(ports) if four or six or str(port) in own
+        ],
     )
 
 
-def _rule(address: str, port: int) -> tuple[str, str]:
+def _by_family(networks: Iterable[str]) -> tuple[list[str], list[str]]:
+    """IPv4 and IPv6 networks, merged."""
+    allowed = [ip_network(network) for network in networks]
+    four = collapse_addresses(one for one in allowed if isinstance(one, IPv4Network))
+    six = collapse_addresses(one for one in allowed if isinstance(one, IPv6Network))
+    return [str(network) for network in four], [str(network) for network in six]
+
+
+def _rule(address: str, port: int, has_own: bool) -> tuple[str, str]:
     """Match and chain for packets to a program on the host. Its loopback is never reachable from elsewhere."""
     where = IPv4Address(address)
     match = f"tcp dport {port}" if where.is_unspecified else f"ip daddr {address} tcp dport {port}"
-    return match, "refuse" if where.is_loopback else "ask"
+    return match, "refuse" if where.is_loopback else f"ask_{port}" if has_own else "ask"
 
 
 def digest(text: str) -> str:

@@ -15,6 +15,8 @@ from hearth.settings.model import Settings
 
 @deploy("Models")
 def models(settings: Settings, files: Mapping[str, LocalFile]) -> None:
+    if not settings.runs_ollama:
+        return
     pull_listed_models(settings, update=settings.ollama_update_models)
     if settings.ollama_model_variants:
         create_variants(name="Create the model variants", variants=settings.ollama_model_variants, files=files)
@@ -31,6 +33,8 @@ def pull_listed_models(settings: Settings, update: bool, title: str = "Pull the 
         update: also pull models that have changed in the registry.
         title: name of the operation.
     """
+    if not settings.runs_ollama:
+        return
     pull_models(
         name=title,
         models=settings.pulled_models,
@@ -45,6 +49,8 @@ def pull_listed_models(settings: Settings, update: bool, title: str = "Pull the 
 def model_queries(settings: Settings) -> list[Query]:
     """The facts that the operations of `models` ask for, except for those that need a registry."""
     queries: list[Query] = []
+    if not settings.runs_ollama:
+        return queries
     if not settings.ollama_update_models:
         queries.append((Models, {"models_dir": settings.ollama_models_dir, "manifests": ()}))
     if settings.ollama_model_variants:

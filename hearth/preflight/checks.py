@@ -218,7 +218,7 @@ def _disk(settings: Settings, host: HostFactsState) -> list[str]:
         free[host.file_system.get(path, path)] = host.free_bytes.get(path, 0)
     images, docker = (host.file_system.get(one, one) for one in (images_dir(settings, host), DOCKER_DIR))
     models = host.file_system.get(settings.ollama_models_dir, docker)
-    if not {settings.ollama_image, settings.proxy_image} <= host.images:
+    if not set(settings.images.values()) <= host.images:
         needed.setdefault(images, []).append(("images", settings.docker_images_gb))
     for model in missing_models((*settings.pulled_models, *settings.file_models), host.models):
         size = download_size(model, settings.ollama_model_sizes_gb)

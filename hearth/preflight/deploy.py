@@ -13,6 +13,7 @@ from pyinfra.api import DeployError
 from hearth.boot.deploy import can_reboot
 from hearth.boot.memory_cgroup import memory_cgroup_warnings
 from hearth.host.platform import Platform, identify
+from hearth.preflight.backends import BackendModels, backend_obstacles, backend_warnings, external_backends
 from hearth.preflight.checks import (
     clock_obstacles,
     find_notes,
@@ -26,13 +27,16 @@ from hearth.runtime.explain import explain
 from hearth.settings.model import Settings
 
 
-def preflight(settings: Settings, root: Mapping[str, Any]) -> tuple[Platform, HostFactsState]:
+def preflight(
+    settings: Settings, root: Mapping[str, Any], house: Mapping[str, Settings]
+) -> tuple[Platform, HostFactsState]:
     """Collect the host facts in one round trip, and stop on preflight failures.
 
     pyinfra collects facts while it prepares, so this runs before any operation on any host.
 
     Args:
         root: pyinfra arguments with which commands run as root.
+        house: the settings of every host of the inventory, by name.
 
     Returns:
         the host's operating system, and its facts.
@@ -49,12 +53,16 @@ def preflight(settings: Settings, root: Mapping[str, Any]) -> tuple[Platform, Ho
         )
     in_container = bool(state.container_host.kind)
     obstacles = [*clock_obstacles(state.clock, time.time(), in_container), *find_obstacles(settings, state)]
+    external = external_backends(settings, house)
+    backends = host.get_fact(BackendModels, urls=external) if external else {}
+    obstacles += backend_obstacles(settings, house, backends)
     if obstacles:
         raise DeployError(f"{host.name} is not ready, and nothing was changed:\n  " + "\n  ".join(obstacles))
     for note in find_notes(settings, state):
         logger.info(f"{host.print_prefix}found: {note}")
     for line in [
         *find_warnings(settings, state),
+        *backend_warnings(backends),
         *memory_cgroup_warnings(settings, state.hardware, can_reboot(settings)),
     ]:
         logger.warning(f"{host.print_prefix}{line}")

@@ -36,7 +36,7 @@ def accept_release(
         release: when, by whom and from which commit; files, images and settings are filled in here.
     """
     state = current_fact(Releases, paths=paths)
-    images = {reference: state.images.get(reference, "") for reference in (settings.ollama_image, settings.proxy_image)}
+    images = {reference: state.images.get(reference, "") for reference in settings.images.values()}
     if state.accepted and state.accepted.digest == content_digest(state.files, images):
         host.noop(f"release {state.accepted.id} is already accepted")
         return
@@ -94,6 +94,7 @@ def _script(calls: str, settings: Settings, paths: tuple[str, ...], by: str) -> 
         "patience": str(settings.docker_health_timeout),
         "prompt_patience": str(settings.proxy_timeout + 30),
         "keep": str(settings.releases_kept),
+        "services": " ".join(settings.images),
         "preload": " ".join(settings.ollama_preload),
         "by": json.dumps(by)[1:-1],
         "paths": "\n".join(f"./{path}" for path in paths),

@@ -3,7 +3,8 @@
 # call.
 set -u
 : "${root:?}" "${httpd:?}" "${ollama:?}" "${conf:?}" "${patience:?}" "${prompt_patience:?}" "${keep:?}" "${by?}"
-preload=${preload:-} # models that stay in memory, if any
+services=${services:-ollama httpd} # that this host runs
+preload=${preload:-}               # models that stay in memory, if any
 releases=$root/releases
 compose() { (cd "$root" && docker compose --progress plain --ansi never "$@"); }
 accepted() { cat "$releases/accepted" 2>/dev/null; }
@@ -78,10 +79,13 @@ install_release() { # release
   done <<<"$files"
   protect_ports || return 1
   # Ollama first, as in hearth/stack/container_operations.py. In a subshell, since the variables of bring_up are global.
-  (cd "$root" && bring_up "$patience" '--no-deps ollama' "$ollama" &&
+  (cd "$root" && { is_gateway_only || bring_up "$patience" '--no-deps ollama' "$ollama"; } &&
     bring_up "$patience" --remove-orphans "$ollama" "$httpd") || return 1
   reload
 }
+
+# The release in place may be of another role than the settings.
+is_gateway_only() { grep -qx '  httpd:' "$root/compose.yaml" && ! grep -qx '  ollama:' "$root/compose.yaml"; }
 
 reload() {
   [[ -e $root/.reload-httpd ]] || return 0
@@ -89,12 +93,15 @@ reload() {
 }
 
 # One HTTP/1.0 request: no chunks, and the response ends with the connection. It goes to the proxy's published port;
-# with "inside" from httpd's own container, which needs no credentials; with "ollama" from there directly to Ollama.
+# with "inside" from httpd's own container, which needs no credentials; with "ollama" from there directly to Ollama, on a
+# backend from Ollama's own container.
 http() { # port, method, path, body; prints the response
   local line code at=$1
   if [[ $at == inside || $at == ollama ]]; then
+    local container=$httpd
     [[ $at == ollama ]] && at=ollama/11434 || at=80
-    docker exec "$httpd" bash -c "prompt_patience=$prompt_patience; $(declare -f http); http $at \"\$@\"" http "${@:2}"
+    [[ $services == *httpd* ]] || container=$ollama at=127.0.0.1/11434
+    docker exec "$container" bash -c "prompt_patience=$prompt_patience; $(declare -f http); http $at \"\$@\"" http "${@:2}"
     return
   fi
   [[ $at == */* ]] || at=127.0.0.1/$at
@@ -135,6 +142,8 @@ forget_preload() { [[ ! $preload ]] || docker exec "$ollama" rm -f /tmp/hearth-p
 # Whether a test prompt through the proxy gets a complete response that is not empty.
 answers_prompt() { # port, path, body
   local response
+  # The proxy might choose another backend.
+  [[ $2 != ollama:* ]] || set -- ollama "${2#ollama:}" "$3"
   response=$(http "$1" POST "$2" "$3" 2>&1)
   if [[ $response != 'HTTP/1.'?' 200 '* || $response != *'"done":true'* ]]; then
     echo "The test prompt to $2 did not complete: ${response%%$'\n'*} … ${response##*$'\n'}" >&2
@@ -145,6 +154,7 @@ answers_prompt() { # port, path, body
     return 1
   fi
   forget_preload
+  [[ $1 == ollama ]] && echo 'A test prompt was answered by Ollama on this host.' && return
   echo 'The page loads, and a test prompt was answered through the proxy.'
 }
 
@@ -177,12 +187,12 @@ check_published() {
 # recorded without models; their body names one.
 works() { # port, path of a route for prompts ("" if there is none), its body for the first model, models
   local response model models first chosen
-  response=$(http "$1" GET / '' 2>&1)
-  if [[ $response != 'HTTP/1.'?' 200 '* ]]; then
+  [[ $services != *httpd* ]] || response=$(http "$1" GET / '' 2>&1)
+  if [[ $services == *httpd* && $response != 'HTTP/1.'?' 200 '* ]]; then
     echo "The chat page did not load: ${response%%$'\n'*}" >&2
     return 1
   fi
-  check_published || return 1
+  [[ $services != *httpd* ]] || check_published || return 1
   read -ra models <<<"$4"
   if [[ ! $2 && ! $4 ]]; then
     echo 'The page loads. No test prompt: there is no model, or only the page has changed.'

@@ -96,7 +96,8 @@ class TrialPrompt:
 
     Attributes:
         models: the configured ones, as named by Ollama, in order.
-        path: of a route for prompts, "" if there is none.
+        path: of a route for prompts, "" if there is none. "ollama:/api/generate" for the host's own Ollama, where a
+            route may lead to another backend, or there is no proxy.
         body: JSON of a prompt for that route, to the first model; "" without either.
     """
 
@@ -112,6 +113,8 @@ def trial_prompt(settings: Settings) -> TrialPrompt:
         return TrialPrompt()
     # Enough tokens for a word after the start of a thinking model.
     prompt: dict[str, Any] = {"model": models[0], "options": {"num_predict": 16}, "stream": True}
+    if settings.ollama_pools or not settings.runs_httpd:
+        return TrialPrompt(models, "ollama:/api/generate", json.dumps(prompt | {"prompt": "Say hello."}))
     for route in settings.routes:
         if "POST" in route.methods and route.to == "/api/generate":
             return TrialPrompt(models, route.path, json.dumps(prompt | {"prompt": "Say hello."}))

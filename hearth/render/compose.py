@@ -30,11 +30,15 @@ def render_compose(settings: Settings) -> str:
             has_tls_files=settings.has_tls_files,
             metrics_public=METRICS_PUBLIC,
             preload=" ".join(settings.ollama_preload),
+            runs_ollama=settings.runs_ollama,
+            runs_httpd=settings.runs_httpd,
         )
     )
     document: Any = yaml.safe_load(text)
-    if set(document["services"]) != {"ollama", "httpd"}:
-        raise ValueError(f"compose.yaml.j2 renders the services {sorted(document['services'])}, not ollama and httpd")
+    if set(document["services"]) != set(settings.images):
+        raise ValueError(
+            f"compose.yaml.j2 renders the services {sorted(document['services'])}, not {sorted(settings.images)}"
+        )
     return text
 
 

@@ -18,6 +18,10 @@ from hearth.settings.types import size_in_bytes
 # In addition to those of in-flight responses: for queued requests, for slow clients (each holds a thread until
 # RequestReadTimeout), and for the page itself, which must stay responsive. All of them use about 20 MB.
 _SPARE_THREADS = 252
+# First parts of the API's paths; and of those in OpenAI's format.
+_API = (("api", "v1"), ("v1",))
+# Milliseconds that a request waits for a slot of one backend before httpd tries one of another priority.
+_SPILL = 250
 
 
 def render_httpd_conf(settings: Settings) -> str:
@@ -27,7 +31,8 @@ def render_httpd_conf(settings: Settings) -> str:
         .get_template("httpd/httpd.conf.j2")
         .render(
             **dict(settings),
-            threads=settings.proxy_max_streams + _SPARE_THREADS,
+            threads=settings.total_slots + _SPARE_THREADS,
+            pools=_pools(settings),
             max_body=size_in_bytes(settings.proxy_max_body),
             origin_pattern=httpd_pattern(settings.allowed_origins),
             # httpd does not support IPv6 addresses as server names, and serves all of them anyway.
@@ -42,7 +47,7 @@ def render_httpd_conf(settings: Settings) -> str:
                 ),
                 settings.routes,
             ),
-            **_patterns(settings.routes),
+            **_patterns(settings.routes, settings.named_pools),
             method_groups=_method_groups(settings.routes),
             metrics_path=METRICS_PATH,
             **_access(settings),
@@ -87,18 +92,46 @@ def path_pattern(routes: tuple[Route, ...], among: tuple[Route, ...] = ()) -> st
     return f"^(?:{'|'.join(own_paths(route, among) if route.names_model else route.pattern for route in routes)})$"
 
 
-def _patterns(routes: tuple[Route, ...]) -> dict[str, str]:
+def _pools(settings: Settings) -> list[dict[str, Any]]:
+    """The balancers of httpd.conf.j2, each with its members."""
+    pools = []
+    for name, members in settings.ollama_pools.items():
+        last = max(member.priority for member in members)
+        others = sum(member.priority < last for member in members)
+        spill = min(_SPILL, settings.proxy_queue_timeout * 1000 // len(members))
+        rest = (settings.proxy_queue_timeout * 1000 - spill * others) // (len(members) - others)
+        pools.append(
+            {
+                "name": name,
+                "members": [
+                    {
+                        "url": member.url,
+                        "name": member.name,
+                        "lbset": member.priority - 1,
+                        "slots": settings.slots_of(member),
+                        "acquire": rest if member.priority == last else spill,
+                        "is_last_resort": member.priority == last and others == len(members) - 1,
+                    }
+                    for member in members
+                ],
+            }
+        )
+    return pools
+
+
+def _patterns(routes: tuple[Route, ...], pools: tuple[str, ...] = ()) -> dict[str, str]:
     """Regular expressions (PCRE) for paths: of Ollama's routes; where an API client expects a route and there may be
     none; of the API as a whole, without backends; and of its part that has OpenAI's format."""
     ollama = tuple(route for route in routes if route.is_ollama)
     openai = tuple(route for route in ollama if route.uses_openai_format)
     backends = tuple(route for route in routes if not route.is_ollama)
     others = tuple(route for route in routes if route not in openai)
+    api, v1 = ("|".join([*names, *(f"{pool}/{name}" for pool in pools for name in names)]) for names in _API)
     return {
         "route_pattern": path_pattern(ollama, routes),
-        "unrouted_pattern": f"^{_below('api|v1', backends)}$",
-        "api_pattern": _also(_below("api|v1", backends), ollama, routes),
-        "openai_pattern": _also(_below("v1", others), openai, routes),
+        "unrouted_pattern": f"^{_below(api, backends)}$",
+        "api_pattern": _also(_below(api, backends), ollama, routes),
+        "openai_pattern": _also(_below(v1, others), openai, routes),
     }
 
 

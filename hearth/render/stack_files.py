@@ -14,10 +14,17 @@ from hearth.settings.model import Settings
 
 def render_tree(settings: Settings) -> dict[str, bytes]:
     """All files of a release in `/opt/hearth`: relative path to content."""
+    tree = {"compose.yaml": render_compose(settings).encode()}
+    if settings.runs_ollama:
+        tree["ollama/health.bash"] = (FILES / "ollama/health.bash").read_bytes()
+    if not settings.runs_httpd:
+        return tree
     page = {f"htdocs/{name}": content for name, content in render_page(settings).items()}
-    return page | {
-        "compose.yaml": render_compose(settings).encode(),
-        "ollama/health.bash": (FILES / "ollama/health.bash").read_bytes(),
-        "httpd/caller_streams.lua": (FILES / "httpd/caller_streams.lua").read_bytes(),
-        "httpd/httpd.conf": render_httpd_conf(settings).encode(),
-    }
+    return (
+        page
+        | tree
+        | {
+            "httpd/caller_streams.lua": (FILES / "httpd/caller_streams.lua").read_bytes(),
+            "httpd/httpd.conf": render_httpd_conf(settings).encode(),
+        }
+    )

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from hearth.settings.model import Settings
 from hearth.settings.renamed import RENAMED
+from hearth.settings.role import without_unused
 from hearth.settings.rules import check_settings
 from hearth.settings.types import is_text
 
@@ -46,6 +47,7 @@ def load_settings(data: Mapping[str, Any], host: str = "host") -> Settings:
         settings = Settings.model_validate(own)
     except ValidationError as error:
         raise SettingsError("\n".join(f"{host}: {line}" for line in _explain(error, own))) from None
+    settings = without_unused(settings)
     try:
         check_settings(settings)
     except ValueError as error:

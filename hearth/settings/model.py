@@ -6,6 +6,7 @@ written twice). Nothing here connects to a host.
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -20,7 +21,8 @@ from pydantic import (
 from hearth.settings.access import Access, check_access_policy, check_network, check_trusted_proxy, parse_access
 from hearth.settings.model_names import missing_models
 from hearth.settings.origins import check_origin
-from hearth.settings.routes import Route
+from hearth.settings.pools import DEFAULT_POOL, Member, check_pools
+from hearth.settings.routes import Route, pool_routes
 from hearth.settings.secret_source import Source
 from hearth.settings.tls import AcmeDirectory, TlsMode, TlsName, host_names
 from hearth.settings.types import (
@@ -51,6 +53,16 @@ OptionalSource = Annotated[
     BeforeValidator(lambda value: None if value == "" else value),
     PlainSerializer(lambda value: "" if value is None else value.model_dump(), return_type=Any),
 ]
+
+
+def _host_address(value: str) -> str:
+    try:
+        address = IPv4Address(value) if value else None
+    except ValueError:
+        address = IPv4Address(0)
+    if address is not None and (address.is_loopback or address.is_unspecified):
+        raise ValueError('use the host\'s IPv4 address in your network, such as "192.168.1.20", or ""')
+    return value
 
 
 def _title(value: str) -> str:
@@ -108,6 +120,8 @@ class Settings(BaseModel):
     ollama_models_dir: Directory
     ollama_model_registry: OptionalRegistry
     ollama_publish: Publish
+    ollama_allowed_networks: tuple[Network, ...]
+    ollama_pools: Annotated[dict[str, tuple[Member, ...]], AfterValidator(check_pools)]
     ollama_keep_alive: Duration
     ollama_load_timeout: Duration
     ollama_num_parallel: Annotated[int, Field(ge=1, le=64)]
@@ -138,6 +152,8 @@ class Settings(BaseModel):
     docker_drain_timeout: Annotated[int, Field(ge=0, le=3600)]
     docker_mtu: Annotated[int, Field(ge=1280, le=65535)]
 
+    host_role: Literal["both", "gateway", "backend"]
+    host_address: Annotated[str, AfterValidator(_host_address)]
     host_allow_reboot: bool
     host_local_name: bool
 
@@ -145,10 +161,41 @@ class Settings(BaseModel):
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        """Both route tables, longest path first (without a model's name): httpd uses the first match."""
-        return tuple(
-            sorted(self.proxy_routes + self.proxy_extra_routes, key=lambda route: (-len(route.base), route.path))
-        )
+        """Both route tables, and the routes of named pools, longest path first (without a model's name): httpd uses the
+        first match."""
+        table = self.proxy_routes + self.proxy_extra_routes
+        table += pool_routes(table, self.ollama_pools)
+        return tuple(sorted(table, key=lambda route: (-len(route.base), route.path)))
+
+    @property
+    def runs_httpd(self) -> bool:
+        return self.host_role != "backend"
+
+    @property
+    def runs_ollama(self) -> bool:
+        return self.host_role != "gateway"
+
+    @property
+    def images(self) -> dict[str, str]:
+        """Service that runs on this host → its image."""
+        images = {"ollama": self.ollama_image} if self.runs_ollama else {}
+        return images | ({"httpd": self.proxy_image} if self.runs_httpd else {})
+
+    @property
+    def named_pools(self) -> tuple[str, ...]:
+        """The pools that are chosen by their path."""
+        return tuple(name for name in self.ollama_pools if name != DEFAULT_POOL)
+
+    def slots_of(self, member: Member) -> int:
+        """Responses that a backend streams at the same time."""
+        return member.slots or self.proxy_max_streams
+
+    @property
+    def total_slots(self) -> int:
+        """Responses that httpd streams at the same time."""
+        if not self.ollama_pools:
+            return self.proxy_max_streams
+        return sum(self.slots_of(member) for members in self.ollama_pools.values() for member in members)
 
     @property
     def pulled_models(self) -> tuple[str, ...]:
@@ -213,10 +260,21 @@ class Settings(BaseModel):
         return self.proxy_tls in ("files", "local-ca") or (self.proxy_tls == "acme" and self.proxy_acme_trust != "")
 
     @property
+    def needs_firewall(self) -> bool:
+        return bool(self.firewall_allowed_networks or self.ollama_allowed_networks)
+
+    @property
+    def port_sources(self) -> dict[int, tuple[str, ...]]:
+        """Published port → networks that may reach it, instead of `firewall_allowed_networks`."""
+        if not self.ollama_allowed_networks:
+            return {}
+        return {int(self.ollama_publish.rpartition(":")[2]): self.ollama_allowed_networks}
+
+    @property
     def published_ports(self) -> frozenset[tuple[str, int]]:
         """Every (address, port) that the stack publishes on the host; `0.0.0.0` means all addresses."""
-        ports = {("0.0.0.0", self.proxy_port)}
-        if self.proxy_tls != "off":
+        ports = {("0.0.0.0", self.proxy_port)} if self.runs_httpd else set()
+        if self.runs_httpd and self.proxy_tls != "off":
             ports.add(("0.0.0.0", self.proxy_tls_port))
         if self.ollama_publish:
             address, _, port = self.ollama_publish.rpartition(":")

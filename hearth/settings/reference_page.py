@@ -21,6 +21,7 @@ from hearth.settings import model as settings
 from hearth.settings import tls
 from hearth.settings import types as values
 from hearth.settings.model import Settings
+from hearth.settings.pools import Member
 from hearth.settings.routes import Route
 from hearth.settings.secret_source import Source
 from hearth.settings.variant import Variant
@@ -50,6 +51,7 @@ _DESCRIPTIONS: list[tuple[Any, str]] = [
     (tls.AcmeDirectory, "an `https://` address"),
     (Source, "a source to read it from"),
     (Route, "a route"),
+    (Member, "a backend"),
     (Variant, "a base model and what differs from it"),
     (str, "text"),
     (bool, "`True` or `False`"),
@@ -64,6 +66,7 @@ _FIELD_DESCRIPTIONS = {
     "proxy_allowed_networks": 'a list; each: an IPv4 network, such as `"192.168.1.0/24"`, or an address',
     "proxy_trusted_proxies": 'a list; each: an address, such as `"192.168.1.189"`, or a network',
     "ollama_load_timeout": 'a time, such as `"90s"` or `"10m"`, not longer than `proxy_timeout`',
+    "host_address": 'an IPv4 address, such as `"192.168.1.20"`, or `""`',
     "chat_title": "one line of up to 80 characters",
 }
 

@@ -7,6 +7,7 @@ so the proxy maps exact paths to exact endpoints, and never a whole prefix of Ol
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -17,9 +18,11 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from typing_extensions import override
 
 from hearth.paths import CONTAINERS
 from hearth.settings.access import check_access_policy
+from hearth.settings.pools import DEFAULT_POOL
 from hearth.settings.types import check_host_name, is_loopback, is_port
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -96,6 +99,11 @@ class Route(BaseModel):
         """Omit an empty `access`, as inventories do, and as releases recorded routes before the key existed."""
         written: dict[str, Any] = handler(self)
         return written if self.access else {name: value for name, value in written.items() if name != "access"}
+
+    @property
+    def pool_name(self) -> str:
+        """The pool of backends that it leads to."""
+        return DEFAULT_POOL
 
     @property
     def is_ollama(self) -> bool:
@@ -213,6 +221,28 @@ class Route(BaseModel):
             check_host_name(host)
         except ValueError:
             raise ValueError(f'{self.path}: "{host}" is not a valid host name') from None
+
+
+class PoolRoute(Route):
+    """A route to a named pool: that of the default pool, below `/<pool>`."""
+
+    pool: str
+
+    @property
+    @override
+    def pool_name(self) -> str:
+        return self.pool
+
+
+def pool_routes(routes: tuple[Route, ...], pools: Iterable[str]) -> tuple[Route, ...]:
+    """The routes of named pools: every route to Ollama, below `/<pool>`."""
+    return tuple(
+        PoolRoute(pool=pool, path=f"/{pool}{route.path}", to=route.to, methods=route.methods, access=route.access)
+        for pool in pools
+        if pool != DEFAULT_POOL
+        for route in routes
+        if route.is_ollama
+    )
 
 
 def check_table(routes: tuple[Route, ...]) -> None:

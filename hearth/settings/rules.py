@@ -5,9 +5,13 @@ from __future__ import annotations
 from hearth.paths import METRICS_PATH
 from hearth.settings.model import Settings
 from hearth.settings.model_names import name_key
+from hearth.settings.pools import DEFAULT_POOL
 from hearth.settings.routes import check_table
 from hearth.settings.tls_rules import check_tls
 from hearth.settings.types import duration_in_seconds
+
+# Of all backends together; httpd.conf's ThreadLimit, which a reload can't change, has room for them.
+MAX_SLOTS = 64
 
 
 def check_settings(settings: Settings) -> None:
@@ -16,9 +20,10 @@ def check_settings(settings: Settings) -> None:
     Raises:
         ValueError: naming the settings, their values, and what to write instead.
     """
-    check_table(settings.proxy_routes + settings.proxy_extra_routes)
+    check_table(settings.routes)
     _check_access(settings)
-    if settings.ollama_publish.endswith(f":{settings.proxy_port}"):
+    _check_pools(settings)
+    if settings.runs_httpd and settings.ollama_publish.endswith(f":{settings.proxy_port}"):
         raise ValueError(
             f"proxy_port = {settings.proxy_port} and ollama_publish = {settings.ollama_publish!r} use the same port; "
             "change one of them"
@@ -48,6 +53,32 @@ def check_settings(settings: Settings) -> None:
         raise ValueError(
             f"proxy_timeout = {settings.proxy_timeout} is shorter than ollama_load_timeout = "
             f"{settings.ollama_load_timeout!r}; use a proxy_timeout of at least {load_timeout:.0f}"
+        )
+
+
+def _check_pools(settings: Settings) -> None:
+    pools = settings.ollama_pools
+    if settings.host_role == "gateway" and DEFAULT_POOL not in pools:
+        raise ValueError(
+            f'host_role = "gateway" and ollama_pools = {{{", ".join(repr(name) for name in pools)}}} have no pool for '
+            'the routes; add one: {"default": [{"host": "192.168.1.20"}]}'
+        )
+    if settings.total_slots > MAX_SLOTS:
+        raise ValueError(
+            f"ollama_pools: its backends have {settings.total_slots} slots in total, and httpd has threads for "
+            f'{MAX_SLOTS}; set fewer "slots" (without them, a backend has proxy_max_streams = '
+            f"{settings.proxy_max_streams})"
+        )
+    if pools and (route := next((one for one in settings.routes if one.is_management), None)):
+        raise ValueError(
+            f"{route.path}: {route.to} changes a single Ollama, and with ollama_pools, httpd chooses one for each "
+            "request; remove the route, and use ollama_models"
+        )
+    if settings.ollama_allowed_networks and settings.ollama_publish.startswith("127."):
+        raise ValueError(
+            f"ollama_allowed_networks = {list(settings.ollama_allowed_networks)!r}, but ollama_publish = "
+            f"{settings.ollama_publish!r} is for programs on the host only; publish the port on the host's address in "
+            "your network, or use ollama_allowed_networks = []"
         )
 
 

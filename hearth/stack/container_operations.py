@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
@@ -56,9 +56,9 @@ def compose_up(
     if not do_up and not state.reload_pending:
         host.noop("containers up to date")
         return
-    explain_containers(state, drift)
+    explain_containers(state, drift, tuple(images))
     yield streamed_command(
-        converge_script(drift if do_up else None, timeout, on_failure, drain_timeout, directories, mtu)
+        converge_script(drift if do_up else None, timeout, on_failure, drain_timeout, directories, mtu, tuple(images))
     )
 
 
@@ -69,6 +69,7 @@ def converge_script(
     drain_timeout: int = 30,
     directories: tuple[str, ...] = (),
     mtu: int = DEFAULT_MTU,
+    present: Collection[str] = tuple(CONTAINERS),
 ) -> str:
     """Shell script that removes and recreates what Compose would not detect, starts everything, and reloads httpd.
 
@@ -80,10 +81,11 @@ def converge_script(
             that hangs, since its responses never finish.
         directories: created if missing, without parents.
         mtu: of the networks; existing ones with another are recreated, and the containers with them.
+        present: the services of compose.yaml.
     """
     lines = ["set -e", f"cd {ROOT}"]
     if drift is not None:
-        services = {name: service for service, name in CONTAINERS.items()}
+        services = {name: service for service, name in CONTAINERS.items() if service in present}
         remove = [one.name for one in drift if one.remedy == "remove"]
         recreate = {services[one.name] for one in drift if one.remedy == "recreate" and one.name in services}
         lines += [f"[ -d {quote(one)} ] || mkdir {quote(one)}" for one in directories]
@@ -99,11 +101,11 @@ def converge_script(
             lines.append(f"docker rm --force {quote(*remove)}")
         # Ollama alone and first: httpd keeps serving meanwhile, even if this Ollama does not start.
         steps = [f"{recreate_command} ollama"] if "ollama" in recreate else []
-        if any(one.name == CONTAINERS["ollama"] and one.what != MISSING for one in drift):
+        if "ollama" in present and any(one.name == CONTAINERS["ollama"] and one.what != MISSING for one in drift):
             steps.append(f"bring_up {timeout} '--no-deps ollama' {CONTAINERS['ollama']}")
         if "httpd" in recreate:
             steps.append(f"{recreate_command} httpd")
-        steps.append(f"bring_up {timeout} --remove-orphans {quote(*CONTAINERS.values())}")
+        steps.append(f"bring_up {timeout} --remove-orphans {quote(*services)}")
         lines += [
             f"if ! {{ {' && '.join(steps)}; }}; then",
             "echo 'The containers did not become healthy.' >&2",
@@ -111,6 +113,8 @@ def converge_script(
             "exit 1",
             "fi",
         ]
+    if "httpd" not in present:
+        return "\n".join(lines)
     # State over events: the mark says that a reload is due, no matter which run left it.
     lines += [
         f"if [ -e {RELOAD_PENDING} ]; then",

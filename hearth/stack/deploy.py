@@ -31,7 +31,7 @@ def stack(settings: Settings, tls_inputs: TlsInputs, hardware: Hardware) -> None
         settings,
         tls_inputs,
         render_tree(settings),
-        {"ollama": settings.ollama_image, "httpd": settings.proxy_image},
+        settings.images,
         enforced_limits(settings, hardware, can_reboot(settings)),
     )
 
@@ -77,7 +77,7 @@ def install_stack(
 def stack_queries(settings: Settings) -> list[Query]:
     """The facts that the operations of `stack` ask for."""
     queries: list[Query] = [
-        (Images, {"references": (settings.ollama_image, settings.proxy_image)}),
+        (Images, {"references": tuple(settings.images.values())}),
         (Tree, {"paths": tuple(sorted(render_tree(settings)))}),
         (Project, {}),
     ]

@@ -31,14 +31,20 @@ def explain_images(state: ImagesState, missing: Sequence[str], unrecorded: Colle
         explain(f"{join_words(unrecorded)}: already on the host; recording {pronoun} as Hearth's")
 
 
-def explain_containers(state: ProjectState, drift: Sequence[Drift]) -> None:
-    """Explain what is done about each container, and why."""
+def explain_containers(
+    state: ProjectState, drift: Sequence[Drift], services: Collection[str] = tuple(CONTAINERS)
+) -> None:
+    """Explain what is done about each container, and why.
+
+    Args:
+        services: those of compose.yaml.
+    """
     if not state.hashes:
         reachability = find_reachability()
         if reachability.engine == "silent":
             explain(ENGINE_SILENT, kind="unknown")
         elif not state.containers and not reachability.ollama:
-            explain(are_missing(sorted(CONTAINERS.values()), "creating and starting"))
+            explain(are_missing(sorted(CONTAINERS[one] for one in services), "creating and starting"))
         else:
             explain("compose.yaml is missing or broken; rewriting it and updating the containers")
         return

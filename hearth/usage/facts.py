@@ -9,7 +9,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from hearth.paths import CONTAINERS
+from hearth.paths import CONTAINERS, ROOT
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.shell import quote
 from hearth.runtime.state_fact import StateFact
@@ -37,7 +37,9 @@ class Usage(StateFact[dict[str, Any]]):
         name = CONTAINERS["httpd"]
         script = "\n".join(
             [
-                f"if error=$(docker inspect --format ok {name} 2>&1); then echo @@usage; "
+                # A backend has no access log.
+                f"if [ -e {ROOT}/compose.yaml ] && ! grep -qx '  httpd:' {ROOT}/compose.yaml; then echo @@usage; "
+                f"elif error=$(docker inspect --format ok {name} 2>&1); then echo @@usage; "
                 f"docker logs {since}{name} 2>/dev/null | awk {quote(program)}; "
                 'else echo @@error; echo "$error"; fi',
                 "true",

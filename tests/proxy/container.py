@@ -119,6 +119,7 @@ class Container(Inside):
         volumes: path in the container → what is mounted there: a path, or the options of a tmpfs.
         user: that the program runs as; only root has capabilities.
         read_only: whether the root directory is read-only.
+        network: the name of a network namespace (`ip netns`); "" for the machine's.
         environment: variables in addition to PATH and HOME.
         is_ready: polled until it is true.
     """
@@ -134,12 +135,14 @@ class Container(Inside):
         is_ready: Callable[[], bool],
         user: str = "root",
         read_only: bool = False,
+        network: str = "",
     ) -> None:
         work = directory / "container"
         work.mkdir()
         variables = {"PATH": _PATH, "HOME": "/root"} | dict(environment)
         words = [
             *shell.sudo(),
+            *(("ip", "netns", "exec", network) if network else ()),
             *("env", "-i", *(f"{name}={value}" for name, value in variables.items())),
             *_UNSHARE,
             *("sh", str(_ENTER), str(root), str(work), hostname, user, "ro" if read_only else "rw"),

@@ -34,6 +34,7 @@ class Ollama(Contained):
         volumes: path in the container → a path, or the options of a tmpfs.
         parameters: of every model, for prompts that set none.
         environment: more variables.
+        network: the network namespace that has the address `at`; "" for the machine's.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Ollama(Contained):
         volumes: Mapping[str, Path | str] | None = None,
         parameters: Mapping[str, int] = ONE_THREAD,
         environment: Mapping[str, str] | None = None,
+        network: str = "",
     ) -> None:
         self._names, self._parameters = names, dict(parameters)
         self.address = at or free_address(OLLAMA_PORT)
@@ -64,6 +66,7 @@ class Ollama(Contained):
                 **(environment or {}),
             },
             lambda: responds(self.address, OLLAMA_PORT),
+            network=network,
         )
 
     def requests(self) -> int:

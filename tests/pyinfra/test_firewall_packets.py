@@ -146,3 +146,37 @@ def test_the_engine_may_flush_and_rebuild_its_rules() -> None:
     probes = [["listed", "10.9.0.1", 85], ["foreign", "10.8.0.1", 85], ["foreign", "172.19.0.2", 11434]]
     *_, found = play(load(DOCKER), load(render_rules(["10.9.0.0/24"], PORTS)), again, {"probe": probes})
     assert found == ["front", "refused", "refused"]
+
+
+def test_a_backends_port_is_open_to_its_gateway_alone() -> None:
+    """`listed` is the gateway, and `foreign` a third machine that scans the host's ports."""
+    # On a backend, Docker publishes Ollama's port on all addresses.
+    published = DOCKER.replace(
+        'ip daddr 127.0.0.1 iifname != "hearth-out"', 'fib daddr type local iifname != "hearth-out"'
+    )
+    ports = {("0.0.0.0", 11434)}
+    probes = {
+        ("listed", "10.9.0.1", 11434): "out",
+        ("listed", "fd09::1", 11434): "refused",
+        ("foreign", "10.8.0.1", 11434): "refused",
+        ("foreign", "10.9.0.1", 11434): "refused",
+        ("foreign", "172.19.0.2", 11434): "refused",
+        ("foreign", "fd08::1", 11434): "refused",
+        ("foreign", "10.8.0.1", 22): "host",
+        ("host", "127.0.0.1", 11434): "host",
+    }
+    # The same host, if it has a page, too: open to all, or to the networks of the page.
+    page: dict[tuple[str, str, int], str] = {("listed", "10.9.0.1", 85): "front", ("foreign", "10.8.0.1", 85): "front"}
+    gateway = {11434: ("10.9.0.20",)}
+    answers = play(
+        load(published), {"probe": list(probes)},
+        load(render_rules([], ports, gateway)), {"probe": list(probes)},
+        load(render_rules([], {*ports, ("0.0.0.0", 85)}, gateway)), {"probe": [*probes, *page]},
+        load(render_rules(["10.8.0.0/24"], {*ports, ("0.0.0.0", 85)}, gateway)), {"probe": [*probes, *page]},
+    )  # fmt: skip
+    assert answers[1][2] == "out", "without the firewall, everybody reaches it"
+    assert dict(zip(probes, answers[3], strict=True)) == probes
+    assert dict(zip([*probes, *page], answers[5], strict=True)) == probes | page
+    assert dict(zip([*probes, *page], answers[7], strict=True)) == probes | page | {
+        ("listed", "10.9.0.1", 85): "refused"
+    }

@@ -211,7 +211,7 @@ def test_unreadable_release_does_not_count_as_running(host: Sandbox, make_settin
 GATED = {"proxy_access": "users", "proxy_users": {"anna": {"env": "HEARTH_ANNA"}}}
 # `docker exec CONTAINER COMMAND …` runs the command here, with the test's server as the container's.
 INSIDE = """if [ "$1 $3" = 'exec bash' ]; then
-  script=$(printf '%s\\n' "$5" | sed 's/http 80/http {port}/; s,http ollama/11434,http {port},')
+  script=$(printf '%s\\n' "$5" | sed 's/http 80/http {port}/; s,http [a-z0-9.]*/11434,http {port},')
   shift 5
   exec bash -c "$script" "$@"
 fi
@@ -294,6 +294,39 @@ def test_models_without_chat_and_embedding_are_not_tested(
     assert done.returncode == 0, done.stderr
     assert "none of picture can chat or create embeddings" in done.stdout
     assert proxy[0].prompts == []
+
+
+@pytest.mark.parametrize("role", ["backend", "both"])
+def test_a_host_in_a_pool_is_tested_by_its_own_ollama(
+    inside: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, role: str
+) -> None:
+    """Through the proxy, the prompt might go to another host; a backend has no proxy, and no page."""
+    handler, port = proxy
+    pools = {"default": [{"url": "http://192.168.1.20"}, {"host": "pi", "url": "http://ollama:11434"}]}
+    settings = make_settings(proxy_port=port, host_role=role, ollama_pools=pools)
+    done = inside.run(accept_script(settings, release_of(settings), True))
+    assert done.returncode == 0, done.stderr
+    assert "A test prompt was answered by Ollama on this host." in done.stdout
+    assert [json.loads(body)["prompt"] for body in handler.prompts] == ["Say hello."]
+    used = {"backend": "hearth-ollama", "both": "hearth-httpd"}[role]
+    assert {call.split()[2] for call in inside.calls if call.startswith("docker exec ") and "http" in call} == {used}
+    handler.said = '{"error":"model runner has unexpectedly stopped"}'
+    refused = inside.run(accept_script(settings, release_of(settings), True))
+    assert refused.returncode == 1
+    assert "The test prompt to /api/generate did not complete" in refused.stderr
+
+
+def test_a_gateway_alone_is_tested_by_its_page(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make
+) -> None:
+    """Its backends may be off."""
+    handler, port = proxy
+    pools = {"default": [{"url": "http://192.168.1.20"}]}
+    settings = make_settings(proxy_port=port, host_role="gateway", ollama_pools=pools)
+    done = host.run(accept_script(settings, release_of(settings), True))
+    assert done.returncode == 0, done.stderr
+    assert "The page loads. No test prompt" in done.stdout
+    assert handler.prompts == []
 
 
 @pytest.mark.parametrize(("keeps", "kept"), [("compose.yaml", True), ("release", True), ("", False)])

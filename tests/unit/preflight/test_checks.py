@@ -361,7 +361,7 @@ def test_a_failed_inspection_is_not_evaluated(settings: Settings, monkeypatch: p
     nothing = SimpleNamespace(name="pi", get_fact=lambda *_, **__: HostFacts.default())
     monkeypatch.setattr(preflight_deploy, "host", nothing)
     with pytest.raises(DeployError) as refused:
-        preflight_deploy.preflight(settings, {})
+        preflight_deploy.preflight(settings, {}, {})
     assert str(refused.value).startswith("could not inspect pi, nothing was changed;")
     assert "clock" not in str(refused.value)
 

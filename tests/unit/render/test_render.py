@@ -521,3 +521,45 @@ def test_the_tree_has_the_page_and_both_configurations(settings: Settings) -> No
     assert all(content for content in tree.values())
     assert not any("{{" in content.decode() or "{%" in content.decode() for content in tree.values())
     assert render_tree(settings) == tree, "the same settings give the same bytes"
+
+
+# --- pools ----------------------------------------------------------------------------------------
+
+
+def members_of(settings: Settings) -> list[dict[str, str]]:
+    """The members of all balancers, in order."""
+    found = directives(render_httpd_conf(settings), "BalancerMember")
+    return [{"url": url} | dict(word.split("=", 1) for word in words) for url, *words in found]
+
+
+@pytest.mark.parametrize(
+    ("priorities", "waits"),
+    [([1], [5000]), ([1, 2], [250, 4750]), ([1, 1], [2500, 2500]), ([1, 2, 2], [250, 2375, 2375])],
+)
+def test_waits_for_all_backends_add_up_to_the_queue_timeout(
+    make_settings: Make, priorities: list[int], waits: list[int]
+) -> None:
+    pool = [{"url": f"http://10.0.0.{number}", "priority": one} for number, one in enumerate(priorities, 1)]
+    members = members_of(make_settings(ollama_pools={"default": pool}, proxy_queue_timeout=5))
+    assert [int(one["acquire"]) for one in members[: len(pool)]] == waits
+    assert [int(one["lbset"]) + 1 for one in members[: len(pool)]] == priorities
+    assert sum(waits) == 5000
+
+
+def test_a_pool_is_two_balancers_and_its_slots_are_those_of_its_backends(make_settings: Make) -> None:
+    pools = {"default": [{"url": "http://10.0.0.1", "slots": 2}], "big": [{"host": "pc", "url": "http://10.0.0.2:1"}]}
+    settings = make_settings(ollama_pools=pools, proxy_max_streams=3)
+    conf = render_httpd_conf(settings)
+    assert re.findall(r'<Proxy "balancer://(.*)">', conf) == ["default", "default-quick", "big", "big-quick"]
+    assert [(one["route"], one["max"]) for one in members_of(settings)] == [("10.0.0.1", "2")] * 2 + [("pc", "3")] * 2
+    assert "http://ollama:11434" not in conf
+    assert directives(conf, "ThreadsPerChild") == [[str(5 + 252)]]
+
+
+def test_a_host_runs_what_its_role_says(make_settings: Make) -> None:
+    backend = make_settings(host_role="backend")
+    assert set(render_tree(backend)) == {"compose.yaml", "ollama/health.bash"}
+    assert compose(backend)["services"]["ollama"]["ports"] == ["0.0.0.0:11434:11434"]
+    gateway = make_settings(host_role="gateway", ollama_pools={"default": [{"url": "http://10.0.0.1"}]})
+    assert list(compose(gateway)["services"]) == ["httpd"]
+    assert "volumes" not in compose(gateway)

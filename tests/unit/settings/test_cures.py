@@ -27,6 +27,7 @@ _NAME = re.compile(rf"`((?:{_GROUPS})_[a-z_]+)`")
 # What must be set together with a suggested value.
 _ACME = {"proxy_tls_names": ["chat.example.org"], "proxy_acme_contact": "a@example.org", "proxy_acme_terms": "accepted"}
 COMPANIONS: dict[str, dict[str, Any]] = {
+    "host_role": {"ollama_pools": {"default": [{"host": "192.168.1.20"}]}},
     "proxy_tls": {"proxy_tls_names": ["pi.local"]},
     'proxy_tls = "acme"': _ACME,
     "proxy_access": {"proxy_users": {"anna": {"env": "A"}}, "proxy_api_keys": {"n": {"env": "N"}}},
@@ -34,7 +35,7 @@ COMPANIONS: dict[str, dict[str, Any]] = {
 # Messages about a value that is refused, in which it stands after the setting's name.
 _REFUSED = re.compile(
     r"would remove every model|not removing all models|lets Ollama wait|has no Compose plugin|= \[\]; use|= \"\"; use|"
-    r"= \"\": read the CA"
+    r"= \"\": read the CA|have no pool for the routes"
 )
 
 
