@@ -15,6 +15,7 @@ from hearth.boot.deploy import boot
 from hearth.cli.session import close_session, open_session
 from hearth.docker.deploy import docker
 from hearth.firewall.deploy import firewall, release_unused_ports
+from hearth.gpu.deploy import gpu, gpu_use
 from hearth.mdns.deploy import local_name
 from hearth.metrics.deploy import metrics
 from hearth.models.deploy import models
@@ -28,6 +29,7 @@ settings, root = session.settings, session.root
 platform, facts = preflight(settings, root)
 boot(settings=settings, hardware=facts.hardware, **root)
 docker(settings=settings, platform=platform, **root)
+gpu(settings=settings, **root)
 firewall(settings=settings, exists=facts.firewall, published=facts.published, **root)
 local_name(settings=settings, exists=facts.local_name, **root)
 access(settings=settings, **root)
@@ -35,6 +37,7 @@ stack(settings=settings, tls_inputs=session.tls_inputs, hardware=facts.hardware,
 models(settings=settings, **root)
 metrics(settings=settings, exists=facts.metrics, **root)
 release(settings=settings, **root)
+gpu_use(settings=settings, **root)
 release_unused_ports(settings=settings, published=facts.published, **root)
 
 close_session(session, serves=True)
