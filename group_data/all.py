@@ -140,7 +140,7 @@ ollama_max_queue = 64
 # Context length of each model, in tokens. Memory use grows with it.
 ollama_context_length = 4096
 # Run models on a GPU: "nvidia", "amd" (with an image for ROCm, "ollama/ollama:0.32.15-rocm"), or "vulkan" (Intel and
-# others); "off" uses the processor. A release that is not seen computing on the GPU is rolled back (docs/gpu.md).
+# others); "off" uses the processor. A release that does not use the GPU is rolled back (docs/gpu.md).
 ollama_gpu = "off"
 # GPUs that Ollama may use, [] for all: NVIDIA's by index or UUID (`nvidia-smi -L`: ["0"], ["GPU-5a1c…"]), others by
 # their device in /dev/dri (["renderD128"]).

@@ -29,6 +29,7 @@ _ACME = {"proxy_tls_names": ["chat.example.org"], "proxy_acme_contact": "a@examp
 COMPANIONS: dict[str, dict[str, Any]] = {
     "proxy_tls": {"proxy_tls_names": ["pi.local"]},
     'proxy_tls = "acme"': _ACME,
+    'ollama_gpu = "amd"': {"ollama_image": "ollama/ollama:0.32.15-rocm"},
     "proxy_access": {"proxy_users": {"anna": {"env": "A"}}, "proxy_api_keys": {"n": {"env": "N"}}},
 }
 # Messages about a value that is refused, in which it stands after the setting's name.
