@@ -25,6 +25,7 @@ from hearth.bundle.deploy import (
 from hearth.cli.session import close_session, open_session
 from hearth.docker.deploy import docker, docker_queries
 from hearth.firewall.deploy import firewall, firewall_queries, release_unused_ports
+from hearth.gpu.deploy import gpu, gpu_use
 from hearth.mdns.deploy import local_name, local_name_queries
 from hearth.metrics.deploy import metrics, metrics_queries
 from hearth.models.deploy import model_queries, models
@@ -56,6 +57,7 @@ if bundle:
     bundled_packages(bundle=bundle, settings=settings, platform=platform, **root)
     root = apt_arguments(root)
 docker(settings=settings, platform=platform, from_bundle=bool(bundle), **root)
+gpu(settings=settings, **root)
 firewall(settings=settings, exists=facts.firewall, published=facts.published, **root)
 local_name(settings=settings, exists=facts.local_name, **root)
 access(settings=settings, **root)
@@ -69,6 +71,7 @@ metrics(settings=settings, exists=facts.metrics, **root)
 if bundle:
     remove_copies(**root)
 release(settings=settings, **root)
+gpu_use(settings=settings, **root)
 release_unused_ports(settings=settings, published=facts.published, **root)
 
 close_session(session, serves=True)

@@ -149,6 +149,14 @@ ollama_max_loaded_models = 1
 ollama_max_queue = 64
 # Context length of each model, in tokens. Memory use grows with it.
 ollama_context_length = 4096
+# Run models on a GPU: "nvidia", "amd" (with an image for ROCm, "ollama/ollama:0.32.15-rocm"), or "vulkan" (Intel and
+# others); "off" uses the processor. A release that does not use the GPU is rolled back (docs/gpu.md).
+ollama_gpu = "off"
+# GPUs that Ollama may use, [] for all: NVIDIA's by index or UUID (`nvidia-smi -L`: ["0"], ["GPU-5a1c…"]), others by
+# their device in /dev/dri (["renderD128"]).
+ollama_gpu_devices = []
+# NVIDIA's apt repository of the container toolkit, or a mirror of it.
+ollama_gpu_apt_url = "https://nvidia.github.io/libnvidia-container"
 # Memory limit of the Ollama container ("" for none; "3g" on a Pi with 4 GB leaves enough for the system).
 ollama_memory_limit = ""
 # Restart Ollama when it is stuck: prompts are waiting, and it makes no progress for 90 seconds. False only reports it.

@@ -54,6 +54,10 @@ PULLING = f"{ROOT}/.pulling"
 RELOAD_PENDING = f"{ROOT}/.reload-httpd"
 # Exists if Hearth installed Avahi, which announces the host's name: an uninstall removes it only then.
 LOCAL_NAME_RECORD = f"{ROOT}/avahi.installed"
+# Exists if Hearth installed NVIDIA's container toolkit: an uninstall removes it only then.
+GPU_TOOLKIT_RECORD = f"{ROOT}/nvidia-container-toolkit.installed"
+# Where Docker looks for descriptions of devices (CDI): lasting ones, and those of a boot, which take precedence.
+CDI_DIRS = ("/etc/cdi", "/var/run/cdi")
 # The firewall: its rules, the service that loads them, and a record of the loaded rules until the next reboot.
 FIREWALL_RULES = f"{ROOT}/firewall.nft"
 FIREWALL_SERVICE = "hearth-firewall.service"

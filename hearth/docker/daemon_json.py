@@ -22,6 +22,8 @@ def wanted_config(settings: Settings, current: Config) -> Config:
     }
     if settings.docker_registry_mirrors:
         config["registry-mirrors"] = list(settings.docker_registry_mirrors)
+    if settings.ollama_gpu == "nvidia":
+        config["features"] = {"cdi": True}  # the default of Docker 28.3 and later
     if current.get("log-driver", "json-file") not in ("json-file", "local"):
         del config["log-opts"]  # other drivers reject these options, and the engine would not start
     return config

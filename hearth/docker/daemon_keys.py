@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hearth.paths import DAEMON_JSON
+from hearth.paths import CDI_DIRS, DAEMON_JSON
 from hearth.settings.model import Settings
 
 # A rule gets a key's value, the settings, and what the kernel does (see `daemon_obstacles`). It returns the rest of a
@@ -25,7 +25,7 @@ HARMLESS = frozenset(
         *("default-shm-size", "init", "init-path", "log-driver", "log-opts", "no-new-privileges"),
         # Where the engine stores data; preflight finds the directories.
         *("containerd", "containerd-namespace", "containerd-plugin-namespace", "containerd-plugins-namespace"),
-        *("data-root", "exec-root", "features", "pidfile", "storage-driver", "storage-opts"),
+        *("data-root", "exec-root", "pidfile", "storage-driver", "storage-opts"),
         # Published ports work with and without Docker's proxy program.
         *("userland-proxy", "userland-proxy-path"),
         # Merged with Hearth's own, or only about pulls and names.
@@ -35,7 +35,7 @@ HARMLESS = frozenset(
         # Docker's own packet filter, next to which Hearth has its own table.
         *("allow-direct-routing", "bridge-accept-fwmark", "ip-forward-no-drop", "ip6tables", "firewall-backend"),
         # The engine's log, API and programs.
-        *("api-cors-header", "authorization-plugins", "builder", "cdi-spec-dirs", "cri-containerd", "debug"),
+        *("api-cors-header", "authorization-plugins", "builder", "cri-containerd", "debug"),
         *("add-runtime", "apparmor-profile", "default-runtime", "deprecated-key-path", "exec-opts", "experimental"),
         *("group", "labels", "log-format", "log-level", "metrics-addr", "network-control-plane-mtu"),
         *("network-diagnostic-port", "node-generic-resources", "oom-score-adjust", "raw-logs", "resolv-conf"),
@@ -143,7 +143,21 @@ def _hosts(value: Any, _settings: Settings, _kernel: frozenset[str]) -> str:
     return 'the command `docker` finds no socket; add "unix:///var/run/docker.sock"'
 
 
+def _features(value: Any, settings: Settings, _kernel: frozenset[str]) -> str:
+    if settings.ollama_gpu != "nvidia" or not isinstance(value, dict) or value.get("cdi") is not False:
+        return ""
+    return 'with "cdi": false, containers can\'t have the GPU that ollama_gpu asks for; remove "cdi"'
+
+
+def _cdi_spec_dirs(value: Any, settings: Settings, _kernel: frozenset[str]) -> str:
+    if settings.ollama_gpu != "nvidia" or not isinstance(value, list) or {*CDI_DIRS} <= {*value}:
+        return ""
+    return f"NVIDIA's container toolkit describes the GPU in {' or '.join(CDI_DIRS)}; add both, or remove it"
+
+
 _RULES: Mapping[str, Rule] = {
+    "features": _features,
+    "cdi-spec-dirs": _cdi_spec_dirs,
     "iptables": _iptables,
     "ip-forward": _ip_forward,
     "bridge": _bridge,

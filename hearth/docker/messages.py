@@ -13,6 +13,7 @@ _SETTINGS = {
     "live-restore": "docker_live_restore",
     "log-opts.max-size": "docker_log_max_size",
     "log-opts.max-file": "docker_log_max_files",
+    "features.cdi": "ollama_gpu",
     "registry-mirrors": "docker_registry_mirrors",
 }
 

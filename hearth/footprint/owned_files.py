@@ -9,6 +9,7 @@ from hearth.paths import (
     ACME,
     DAEMON_RECORD,
     FIREWALL_RULES,
+    GPU_TOOLKIT_RECORD,
     HTTPD_SECRET_FILES,
     HTTPD_SECRETS,
     IMAGES_FOUND,
@@ -40,7 +41,7 @@ _OURS = frozenset(
             path.removeprefix(f"{ROOT}/") + ending
             for path in (
                 *(IMAGES_LOCK, IMAGES_FOUND, DAEMON_RECORD, RELOAD_PENDING, PULLING, PULLING_MODELS, MODELS_DISK),
-                *(FIREWALL_RULES, METRICS_PROGRAM, METRICS_SCRIPT, LOCAL_NAME_RECORD),
+                *(FIREWALL_RULES, METRICS_PROGRAM, METRICS_SCRIPT, LOCAL_NAME_RECORD, GPU_TOOLKIT_RECORD),
             )
             for ending in ("", ".new")
         ),
@@ -49,7 +50,9 @@ _OURS = frozenset(
 # Specific to this host: on another host, the record of its disk would block a deploy, and no service uses the others.
 _OF_THIS_HOST = frozenset(
     path.removeprefix(f"{ROOT}/")
-    for path in (MODELS_DISK, FIREWALL_RULES, METRICS_PROGRAM, METRICS_SCRIPT, LOCAL_NAME_RECORD)
+    for path in (
+        *(MODELS_DISK, FIREWALL_RULES, METRICS_PROGRAM, METRICS_SCRIPT, LOCAL_NAME_RECORD, GPU_TOOLKIT_RECORD),
+    )
 )
 _SECRETS = f"{SECRETS.removeprefix(f'{ROOT}/')}/"
 _TLS, _ACME = (path.removeprefix(f"{ROOT}/") for path in (TLS, ACME))

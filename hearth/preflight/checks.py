@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 from hearth.docker.daemon_keys import daemon_obstacles, daemon_warnings
 from hearth.docker.packages import DOCKER_CE, docker_source
+from hearth.gpu.devices import gpu_memory, gpu_obstacles
 from hearth.host.platform import identify, untested
 from hearth.models.disk import disk_obstacles, kind_obstacles
 from hearth.models.required_ollama import version_obstacles
@@ -16,7 +17,7 @@ from hearth.preflight.facts import HostFactsState
 from hearth.preflight.image_releases import image_warnings, known_releases
 from hearth.preflight.lxc import container_notes, container_obstacles
 from hearth.preflight.machine import machine_obstacles, machine_warnings
-from hearth.preflight.memory import memory_obstacles, memory_warnings
+from hearth.preflight.memory import gpu_memory_warnings, memory_obstacles, memory_warnings
 from hearth.preflight.raspberry_pi import board_warnings, userland_obstacles
 from hearth.settings.model import Settings
 from hearth.settings.model_names import missing_models
@@ -64,7 +65,7 @@ def find_obstacles(settings: Settings, host: HostFactsState) -> list[str]:
         *_models_dir(settings, host),
         *version_obstacles(settings.pulled_models, host.models, settings.ollama_model_registry, settings.ollama_image),
         *_disk(settings, host),
-        *memory_obstacles(settings, host.hardware),
+        *memory_obstacles(settings, host.hardware, gpu_memory(settings, host.gpus)),
     ]
 
 
@@ -84,7 +85,8 @@ def find_warnings(settings: Settings, host: HostFactsState) -> list[str]:
         *_untested(host),
         *daemon_warnings(host.daemon),
         *machine_warnings(host.machine, host.hardware, settings.docker_mtu),
-        *memory_warnings(settings, host.hardware),
+        *memory_warnings(settings, host.hardware, gpu_memory(settings, host.gpus)),
+        *gpu_memory_warnings(settings, gpu_memory(settings, host.gpus)),
         *_open_metrics(settings),
     ]
 
@@ -148,7 +150,10 @@ def _platform(settings: Settings, host: HostFactsState) -> list[str]:
         source = docker_source(platform, settings.docker_source, settings.docker_apt_url)
     except ValueError as error:
         return [str(error) + userland_obstacles(host.hardware, host.architecture)]
-    return existing_service_obstacles(host.existing_services, settings, source, host.listeners)
+    return [
+        *existing_service_obstacles(host.existing_services, settings, source, host.listeners),
+        *gpu_obstacles(settings, host.gpus, host.container_host.kind, platform),
+    ]
 
 
 def _untested(host: HostFactsState) -> list[str]:

@@ -44,7 +44,13 @@ def preflight(
     Raises:
         DeployError: with every failure and its fix.
     """
-    state = host.get_fact(HostFacts, paths=paths_to_check(settings), models_dir=settings.ollama_models_dir, **root)
+    state = host.get_fact(
+        HostFacts,
+        paths=paths_to_check(settings),
+        models_dir=settings.ollama_models_dir,
+        gpu=settings.ollama_gpu != "off",
+        **root,
+    )
     if not state.clock:
         # The script failed; pyinfra has printed the host's output, and continues if there are other hosts.
         raise DeployError(

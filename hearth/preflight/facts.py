@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from hearth.docker.daemon_json import parse_config
 from hearth.firewall.rules import FIREWALL_TRACES
+from hearth.gpu.devices import GPU_PROBE, Gpus, parse_gpus
 from hearth.host.hardware import HARDWARE_SCRIPT, Hardware, parse_hardware
 from hearth.host.ports import Listener, parse_listeners
 from hearth.metrics.rules import METRICS_TRACES
@@ -87,6 +88,7 @@ class HostFactsState:
         daemon: the content of daemon.json; empty if it is invalid.
         kernel: `forwards` (IPv4 packets), `selinux`.
         image_store: of the running engine: `containerd`, or `docker` for its own; "" if none runs.
+        gpus: only if `ollama_gpu` is set.
     """
 
     os_release: dict[str, str] = field(default_factory=dict)
@@ -114,13 +116,14 @@ class HostFactsState:
     daemon: Mapping[str, Any] = field(default_factory=dict)
     kernel: frozenset[str] = frozenset()
     image_store: str = ""
+    gpus: Gpus = field(default_factory=Gpus)
 
 
 class HostFacts(StateFact[HostFactsState]):
     """All facts for preflight, in one round trip. Works on a host without Hearth, too."""
 
     @override
-    def command(self, paths: tuple[str, ...], models_dir: str) -> str:
+    def command(self, paths: tuple[str, ...], models_dir: str, gpu: bool = False) -> str:
         # From the file, for an engine that is down; then from the engine, which knows its defaults and userns-remap.
         root = (
             f'root=$(sed -n \'s/.*"data-root" *: *"\\([^"]*\\)".*/\\1/p\' {DAEMON_JSON} 2>/dev/null | head -n 1); '
@@ -162,6 +165,7 @@ class HostFacts(StateFact[HostFactsState]):
                 HARDWARE_SCRIPT,
                 f'echo @@models; cd "{store}" 2>/dev/null && {FIND_MANIFESTS}',
                 *(mounts if models_dir else []),
+                *([GPU_PROBE] if gpu else []),
                 _MACHINE_PROBE,
                 _LXC_PROBE,
                 f"[ -e {IMAGES_LOCK} ] || {{\n{_EXISTING_SERVICES_PROBE}\n}}",
@@ -209,6 +213,7 @@ class HostFacts(StateFact[HostFactsState]):
             daemon=_parse_daemon(sections.get("engine_config", [])),
             kernel=frozenset(sections.get("traits", [])),
             image_store="".join(sections.get("image_store", [])).strip(),
+            gpus=parse_gpus(sections.get("gpu", [])),
         )
 
 

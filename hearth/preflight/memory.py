@@ -27,20 +27,31 @@ SYSTEM_MINIMUM, SYSTEM_TYPICAL = 0.1, 0.3
 
 @dataclass(frozen=True)
 class AvailableMemory:
-    """GB of memory and swap available to Ollama with its models, and the setting that limits it, for messages."""
+    """GB of memory, swap and GPU memory available to Ollama with its models, and the setting that limits it, for
+    messages."""
 
     memory: float
     swap: float
     swap_in_memory: float
     limit: str
+    gpu: float = 0.0
+
+    @property
+    def in_memory(self) -> float:
+        """GB in which a model can be without being paged: what a GPU lacks, the host's memory takes."""
+        return self.memory + self.gpu
 
     @property
     def is_limited(self) -> bool:
         return self.limit != ""
 
 
-def available_memory(settings: Settings, hardware: Hardware) -> AvailableMemory:
-    """What the host has for Ollama. The setting's limit counts only where the kernel enforces it."""
+def available_memory(settings: Settings, hardware: Hardware, gpu: int = 0) -> AvailableMemory:
+    """What the host has for Ollama. The setting's limit counts only where the kernel enforces it.
+
+    Args:
+        gpu: bytes of the GPUs' own memory; 0 if there is none, or if it is unknown.
+    """
     memory, limit = hardware.memory / GB, ""
     if settings.ollama_memory_limit and hardware.memory_cgroup_enabled:
         allowed = size_in_bytes(settings.ollama_memory_limit) / GB
@@ -51,38 +62,59 @@ def available_memory(settings: Settings, hardware: Hardware) -> AvailableMemory:
         sum(swap.size for swap in hardware.swaps) / GB,
         sum(swap.size for swap in hardware.swaps if swap.in_memory) / GB,
         limit,
+        gpu / GB,
     )
 
 
-def memory_obstacles(settings: Settings, hardware: Hardware) -> list[str]:
+def memory_obstacles(settings: Settings, hardware: Hardware, gpu: int = 0) -> list[str]:
     """A sentence for each model that can't run here, with the calculation and a model that can."""
     return [
         f"{_setting_of(model, settings)}: {model} can't run here: it needs at least {total:.1f} GB ({parts}), and "
         f"{_has(room)}; {_instead(settings, room)}. If the estimate is wrong, "
         f'set ollama_model_sizes_gb = {{"{_weights(model, settings)}": …}}'
-        for model, total, parts, room in _needs(settings, hardware, least_need, SYSTEM_MINIMUM)
-        if total > room.memory + room.swap
+        for model, total, parts, room in _needs(settings, hardware, least_need, SYSTEM_MINIMUM, gpu)
+        if total > room.in_memory + room.swap
     ] + [
         f"ollama_preload: {join_words(models)} can't be in memory together: they need at least {total:.1f} GB "
         f"({parts}), and {_has(room)}; list fewer or smaller models, or use a shorter ollama_context_length"
-        for models, total, parts, room in _preloaded(settings, hardware, least_need, SYSTEM_MINIMUM)
-        if total > room.memory + room.swap
+        for models, total, parts, room in _preloaded(settings, hardware, least_need, SYSTEM_MINIMUM, gpu)
+        if total > room.in_memory + room.swap
     ]
 
 
-def memory_warnings(settings: Settings, hardware: Hardware) -> list[str]:
+def memory_warnings(settings: Settings, hardware: Hardware, gpu: int = 0) -> list[str]:
     """A sentence for each model that may run slowly or fail, since it does not fit into memory with everything else."""
     return [
         f"{model} may not fit in memory: it needs about {total:.1f} GB ({parts}), and {_has(room)}. The rest is paged "
         f"from disk on every token, or Ollama refuses the model; {_instead(settings, room)}{_swap_advice(hardware)}"
-        for model, total, parts, room in _needs(settings, hardware, likely_need, SYSTEM_TYPICAL)
-        if total > room.memory
+        for model, total, parts, room in _needs(settings, hardware, likely_need, SYSTEM_TYPICAL, gpu)
+        if total > room.in_memory
     ] + [
         f"ollama_preload: {join_words(models)} may not fit in memory together: they need about {total:.1f} GB "
         f"({parts}), and {_has(room)}. Ollama then unloads one for another, or the rest is paged from disk; list fewer "
         f"or smaller models{_swap_advice(hardware)}"
-        for models, total, parts, room in _preloaded(settings, hardware, likely_need, SYSTEM_TYPICAL)
-        if total > room.memory
+        for models, total, parts, room in _preloaded(settings, hardware, likely_need, SYSTEM_TYPICAL, gpu)
+        if total > room.in_memory
+    ]
+
+
+def gpu_memory_warnings(settings: Settings, gpu: int) -> list[str]:
+    """A sentence for each model of which a part may have to be computed by the processor.
+
+    Args:
+        gpu: bytes of the GPUs' own memory; 0 if there is none, or if it is unknown.
+    """
+    if not gpu:
+        return []
+    needs = {
+        name: likely_need(model, settings.ollama_model_sizes_gb, tokens) for name, model, tokens in _loads(settings)
+    }
+    return [
+        f"{name} may not fit into the GPU's memory: it needs about {need.sum:.1f} GB (model {need.model:.1f} + context "
+        f"{need.context:.1f}), and that is {gpu / GB:.1f} GB. The processor then computes the rest, which is much slower; "
+        "use a smaller model, or a shorter ollama_context_length"
+        for name, need in needs.items()
+        if need.sum * GB > gpu
     ]
 
 
@@ -91,6 +123,7 @@ def _needs(
     hardware: Hardware,
     need_of: Callable[[str, Mapping[str, float], int], Need | None],
     system: float,
+    gpu: int,
 ) -> Iterator[tuple[str, float, str, AvailableMemory]]:
     """(model, GB that it needs including overhead, the parts of that sum, the available memory) for each model.
 
@@ -102,7 +135,7 @@ def _needs(
     """
     if not hardware.memory:
         return
-    room = available_memory(settings, hardware)
+    room = available_memory(settings, hardware, gpu)
     system = 0 if room.is_limited else system
     for name, model, tokens in _loads(settings):
         if need := need_of(model, settings.ollama_model_sizes_gb, tokens):
@@ -115,11 +148,12 @@ def _preloaded(
     hardware: Hardware,
     need_of: Callable[[str, Mapping[str, float], int], Need | None],
     system: float,
+    gpu: int,
 ) -> Iterator[tuple[list[str], float, str, AvailableMemory]]:
     """The preloaded models together, like `_needs`, if there are several of known size."""
     if not hardware.memory:
         return
-    room = available_memory(settings, hardware)
+    room = available_memory(settings, hardware, gpu)
     system = 0 if room.is_limited else system
     loads = {name_key(name): (model, tokens) for name, model, tokens in _loads(settings)}
     needs: dict[str, Need] = {}
@@ -157,6 +191,8 @@ def _tokens(settings: Settings) -> int:
 
 def _has(room: AvailableMemory) -> str:
     has = f"{room.limit} allows {room.memory:.1f} GB" if room.is_limited else f"the host has {room.memory:.1f} GB"
+    if room.gpu:
+        has += f", its GPU {room.gpu:.1f} GB"
     if room.swap < 0.05:
         return f"{has}, without swap"
     zram = f", {room.swap_in_memory:.1f} of it in memory (zram)" if room.swap_in_memory >= 0.05 else ""
@@ -170,9 +206,9 @@ def _instead(settings: Settings, room: AvailableMemory) -> str:
     def needs(model: str) -> float:
         return likely_need(model, settings.ollama_model_sizes_gb, _tokens(settings)).sum + overhead
 
-    listed = [model for model in settings.ollama_models if needs(model) <= room.memory]
+    listed = [model for model in settings.ollama_models if needs(model) <= room.in_memory]
     current = [model for model in COMMON if not needs_newer(model, settings.ollama_image)]
-    common = [model for model in current if needs(model) <= room.memory]
+    common = [model for model in current if needs(model) <= room.in_memory]
     if listed:
         return f"of the models listed, the largest that fits is {max(listed, key=needs)}"
     if common:

@@ -10,6 +10,7 @@ from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
 
 from hearth.docker.compose_up import COMPOSE_UP
+from hearth.gpu.use import CHECK_GPU
 from hearth.paths import CONTAINERS, HTTPD_CONF, ROOT
 from hearth.releases.facts import Releases
 from hearth.releases.release import Release, content_digest, dump_release, needs_trial_prompt, trial_prompt
@@ -100,7 +101,7 @@ def _script(calls: str, settings: Settings, paths: tuple[str, ...], by: str) -> 
         "paths": "\n".join(f"./{path}" for path in paths),
     }
     header = "\n".join(f"{name}={quote(value)}" for name, value in variables.items())
-    programs = WRITE_FILE + COMPOSE_UP + SCRIPT.read_text()
+    programs = WRITE_FILE + COMPOSE_UP + CHECK_GPU + SCRIPT.read_text()
     # With bash, regardless of the login shell: the scripts use /dev/tcp. No command may read standard input, which is
     # the script itself.
     return f"bash -s <<'HEARTH'\n{header}\n{programs}\nmain() {{\n{calls}\n}}\nmain </dev/null\nHEARTH"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Releases on a host. hearth/releases/operations.py prepends variables, write_file.sh and compose_up.sh, and appends a
+# Releases on a host. hearth/releases/operations.py prepends variables, write_file.sh, compose_up.sh and use.bash, and appends a
 # call.
 set -u
 : "${root:?}" "${httpd:?}" "${ollama:?}" "${conf:?}" "${patience:?}" "${prompt_patience:?}" "${keep:?}" "${by?}"
@@ -170,6 +170,13 @@ returns_embedding() { # model
   echo "The page loads, and $1 returns embeddings. No model in ollama_models can chat, so there was no test prompt."
 }
 
+# Whether the model that answered the test is in GPU memory, if it has to be. A rollback only reports it: the previous
+# release may be needed because the GPU is gone.
+uses_gpu() { # model
+  check_gpu "$1" || [[ ${gpu_optional:-} ]] || return 1
+  forget_preload
+}
+
 # Fails if Docker publishes the page for programs on this host only. A network keeps the default of daemon.json under which
 # it was created.
 check_published() {
@@ -201,12 +208,12 @@ works() { # port, path of a route for prompts ("" if there is none), its body fo
   elif model=$(first_with completion "${models[@]}"); then
     first="\"model\": \"${models[0]}\"" chosen="\"model\": \"$model\""
     if [[ $2 ]]; then
-      answers_prompt "$1" "$2" "${3/"$first"/$chosen}"
+      answers_prompt "$1" "$2" "${3/"$first"/$chosen}" && uses_gpu "$model"
     else
       echo 'The page loads. No test prompt: there is no route for one.'
     fi
   elif model=$(first_with embedding "${models[@]}"); then
-    returns_embedding "$model"
+    returns_embedding "$model" && uses_gpu "$model"
   else
     echo "The page loads. No test prompt: none of ${models[*]} can chat or create embeddings."
   fi
@@ -293,6 +300,7 @@ rollback() {
     read -r body
     read -r models
   } <"$releases/$target/probe"
+  gpu_optional=1
   if install_release "$target" && works "$port" "$path" "$body" "$models"; then
     echo "$target" | put "$releases/accepted" || {
       echo "Release $target is running, but $releases/accepted could not be written and still names $current." >&2

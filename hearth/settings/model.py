@@ -30,6 +30,7 @@ from hearth.settings.types import (
     Directory,
     Duration,
     EMail,
+    GpuDevice,
     HostName,
     Image,
     Memory,
@@ -128,6 +129,9 @@ class Settings(BaseModel):
     ollama_max_loaded_models: Annotated[int, Field(ge=1, le=64)]
     ollama_max_queue: Annotated[int, Field(ge=1, le=4096)]
     ollama_context_length: Annotated[int, Field(ge=256, le=1048576)]
+    ollama_gpu: Literal["off", "nvidia", "amd", "vulkan"]
+    ollama_gpu_devices: tuple[GpuDevice, ...]
+    ollama_gpu_apt_url: Url
     ollama_memory_limit: Memory
     ollama_heal_stuck: bool
     ollama_cloud: bool

@@ -42,6 +42,7 @@ _DESCRIPTIONS: list[tuple[Any, str]] = [
     (values.CredentialName, "a name"),
     (values.EMail, 'an e-mail address, or `""`'),
     (values.OptionalFile, 'a path on your own computer, or `""`'),
+    (values.GpuDevice, 'a GPU, such as `"0"`, `"GPU-…"` (its UUID) or `"renderD128"`'),
     (values.HostName, 'a host name, such as `"pi.fritz.box"`'),
     (values.Network, 'a network, such as `"192.168.1.0/24"` or `"fd12::/16"`, or an address'),
     (values.Publish, 'an address with a port, such as `"127.0.0.1:11434"`, or `""`'),

@@ -35,6 +35,7 @@ def check_settings(settings: Settings) -> None:
             f"{max(1, settings.proxy_max_streams - 1)} or less, or 0 for no limit per caller"
         )
     check_tls(settings)
+    _check_gpu(settings)
     _check_metrics(settings)
     _check_variants(settings)
     _check_preload(settings)
@@ -79,6 +80,36 @@ def _check_pools(settings: Settings) -> None:
             f"ollama_allowed_networks = {list(settings.ollama_allowed_networks)!r}, but ollama_publish = "
             f"{settings.ollama_publish!r} is for programs on the host only; publish the port on the host's address in "
             "your network, or use ollama_allowed_networks = []"
+        )
+
+
+def _check_gpu(settings: Settings) -> None:
+    if settings.ollama_gpu == "off":
+        if settings.ollama_gpu_devices:
+            raise ValueError(
+                f'ollama_gpu_devices = {list(settings.ollama_gpu_devices)} is set but not used, since ollama_gpu = "off"; '
+                'use ollama_gpu = "nvidia", "amd" or "vulkan", or ollama_gpu_devices = []'
+            )
+        return
+    is_node = {one.startswith("renderD") for one in settings.ollama_gpu_devices}
+    if is_node - {settings.ollama_gpu != "nvidia"}:
+        example = '["0"] (or a UUID from `nvidia-smi -L`)' if settings.ollama_gpu == "nvidia" else '["renderD128"]'
+        raise ValueError(
+            f'ollama_gpu_devices = {list(settings.ollama_gpu_devices)} with ollama_gpu = "{settings.ollama_gpu}"; '
+            f"use {example}, or [] for all"
+        )
+    image, _, digest = settings.ollama_image.partition("@")
+    name, _, tag = image.rpartition(":")
+    is_rocm = "rocm" in tag or "rocm" in name
+    if settings.ollama_gpu == "amd" and not is_rocm and not digest:
+        raise ValueError(
+            f'ollama_gpu = "amd" needs an image for ROCm, and ollama_image = "{image}" is not one; use ollama_image = '
+            f'"{image}-rocm", or ollama_gpu = "vulkan"'
+        )
+    if settings.ollama_gpu != "amd" and tag.endswith("-rocm"):
+        raise ValueError(
+            f'ollama_image = "{image}" is for AMD\'s GPUs only, and ollama_gpu = "{settings.ollama_gpu}"; use ollama_image '
+            f'= "{image.removesuffix("-rocm")}"'
         )
 
 

@@ -41,6 +41,7 @@ _URL = re.compile(
 _PUBLISH = re.compile(r"(?P<address>[0-9.]+):(?P<port>[0-9]{1,5})")
 _CREDENTIAL_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")
 _E_MAIL = re.compile(r"^[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+$")
+_GPU_DEVICE = re.compile(r"[0-9]{1,2}|(?:GPU|MIG)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|renderD[0-9]{3}")
 HOST_NAME = re.compile(r"^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$")
 
 
@@ -198,6 +199,12 @@ def _file(value: str) -> str:
     return value
 
 
+def _gpu_device(value: str) -> str:
+    if not _GPU_DEVICE.fullmatch(value):
+        raise ValueError('a GPU is its index or UUID in `nvidia-smi -L`, such as "0", or its device, "renderD128"')
+    return value
+
+
 def is_loopback(host: str) -> bool:
     """Whether a numeric host is the machine itself. Resolvers also accept short forms such as "0" and "127.1"."""
     try:
@@ -233,6 +240,7 @@ CredentialName = Annotated[str, AfterValidator(_credential_name)]
 EMail = Annotated[str, AfterValidator(_e_mail)]
 # On the computer that deploys, not on the host: it never reaches a shell or a template.
 OptionalFile = Annotated[str, AfterValidator(_file)]
+GpuDevice = Annotated[str, AfterValidator(_gpu_device)]
 HostName = Annotated[str, AfterValidator(check_served_name)]
 Network = Annotated[str, AfterValidator(_network)]
 Publish = Annotated[str, AfterValidator(_publish)]

@@ -10,6 +10,7 @@ from typing import Any
 from typing_extensions import override
 
 from hearth.docker.facts import EngineUnreachable
+from hearth.gpu.use import GPU_USE_PROBE, find_gpu_loss, parse_gpu_use
 from hearth.paths import CONTAINERS, DOCKER_DIR
 from hearth.preflight.facts import HostFacts
 from hearth.runtime.sections import parse_sections
@@ -40,8 +41,8 @@ class Symptoms(StateFact[dict[str, Any]]):
     log; `way`: "" or why httpd gets no response from Ollama, None unless both run; `origins`: OLLAMA_ORIGINS in force,
     None if unknown; `memory_limits`: whether Docker can limit memory, None if unknown; `memory`: kB by /proc/meminfo's
     names; `free_bytes` of Docker's disk, `models_free_bytes` of the disk of the models directory, None if there is
-    none; `listeners`: [address, port, program]; `errors`: recent lines of the containers' logs, each prefixed with the
-    container's name.
+    none; `gpu_loss`: evidence that the processor computes though a GPU is wanted, or ""; `listeners`: [address, port,
+    program]; `errors`: recent lines of the containers' logs, each prefixed with the container's name.
     """
 
     @override
@@ -69,6 +70,7 @@ class Symptoms(StateFact[dict[str, Any]]):
                 f"ollama={CONTAINERS['ollama']} httpd={CONTAINERS['httpd']} groups=/sys/fs/cgroup",
                 f"killed={quote(KILLED)}",
                 _PROBE.read_text(),
+                GPU_USE_PROBE,
                 "echo @@errors",
                 f"for name in {names}; do docker logs --since 1h --tail 1000 $name 2>&1 | "
                 f"grep -E '{_LOG_ERRORS}' | tail -n 3 | cut -c -300 | sed \"s/^/$name: /\"; done",
@@ -126,6 +128,7 @@ class Symptoms(StateFact[dict[str, Any]]):
             else ""
             if any(sections.get("environment", ()))
             else None,
+            "gpu_loss": find_gpu_loss(parse_gpu_use(sections.get("gpu_use", ()))),
             "memory_limits": {"true": True, "false": False}.get(limits),
             "memory": {words[0].rstrip(":"): int(words[1]) for words in memory},
             "models_free_bytes": next((free for path, free in checkup.free_bytes.items() if path != DOCKER_DIR), None),

@@ -17,6 +17,7 @@ from hearth.docker.daemon_json import dump_config, parse_config
 from hearth.docker.facts import EngineUnreachable
 from hearth.firewall.operations import removal_script
 from hearth.footprint.facts import Footprint, FootprintState
+from hearth.gpu.operations import toolkit_removal_script
 from hearth.mdns.operations import removal_script as remove_local_name
 from hearth.metrics.operations import removal_script as metrics_removal_script
 from hearth.paths import COMPOSE_HASHES, DAEMON_JSON, DAEMON_RECORD, ENGINE_INFO, ENGINE_PENDING, MODELS_VOLUME, ROOT
@@ -94,6 +95,8 @@ def stack_script(removal: Removal) -> str:
         lines.append(metrics_removal_script())
     if removal.local_name:
         lines.append(remove_local_name(_APT_TIMEOUT))
+    if removal.gpu_toolkit:
+        lines.append(toolkit_removal_script(_APT_TIMEOUT))
     # Without force: the engine refuses to remove an image in use.
     for one in removal.images:
         lines += [f"docker rmi {quote(one)} >/dev/null", f"echo {quote(f'Removed the image {one}')}"]

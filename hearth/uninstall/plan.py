@@ -14,6 +14,7 @@ from hearth.paths import (
     BOOT_LINE,
     DAEMON_JSON,
     DAEMON_RECORD,
+    GPU_TOOLKIT_RECORD,
     LOCAL_NAME_RECORD,
     MODELS_VOLUME,
     PROJECT,
@@ -36,6 +37,7 @@ class Removal:
         firewall: remove Hearth's firewall.
         metrics: remove the metrics' service.
         local_name: remove Avahi, which Hearth installed.
+        gpu_toolkit: remove NVIDIA's container toolkit, which Hearth installed.
         images: references.
         volume: remove the models' volume.
         store: directory whose models are removed; "" for none.
@@ -51,6 +53,7 @@ class Removal:
     firewall: bool = False
     metrics: bool = False
     local_name: bool = False
+    gpu_toolkit: bool = False
     images: tuple[str, ...] = ()
     volume: bool = False
     store: str = ""
@@ -70,6 +73,7 @@ class Removal:
             *(["the firewall (nftables itself stays)"] if self.firewall else []),
             *(["the metrics' service (mtail, jq, curl and openssl stay)"] if self.metrics else []),
             *(["the package avahi-daemon, which announces the host's name"] if self.local_name else []),
+            *(["NVIDIA's container toolkit, and its apt repository"] if self.gpu_toolkit else []),
             *(f"image {reference}" for reference in self.images),
             *([f"volume {MODELS_VOLUME}, with all models"] if self.volume else []),
             *([f"all models in {self.store}"] if self.store else []),
@@ -100,6 +104,7 @@ def plan_removal(host: FootprintState, files: frozenset[str], models_dir: str, d
         firewall=host.firewall,
         metrics=host.metrics,
         local_name=LOCAL_NAME_RECORD.removeprefix(f"{ROOT}/") in host.files,
+        gpu_toolkit=GPU_TOOLKIT_RECORD.removeprefix(f"{ROOT}/") in host.files,
         images=_images(host, others, kept),
         volume=_volume(host, others, models_dir, delete_models, kept),
         store=_store(host, models_dir, delete_models, kept),

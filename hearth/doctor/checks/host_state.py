@@ -120,6 +120,8 @@ def _ollama(symptoms: Mapping[str, Any], data: Mapping[str, Any]) -> list[Findin
     if active is not None and active != configured:
         values = {"configured": configured or "(none)", "active": active or "(none)"}
         findings.append(Finding(causes.ORIGINS_NOT_IN_FORCE, f'active: "{active}", configured: "{configured}"', values))
+    if loss := symptoms.get("gpu_loss"):
+        findings.append(_finding(causes.GPU_NOT_USED, loss))
     native = [f"{address}:{port}" for address, port, program in symptoms["listeners"] if program == "ollama"]
     if native:
         findings.append(_finding(causes.NATIVE_OLLAMA, ", ".join(native)))

@@ -178,3 +178,16 @@ def test_a_proxy_of_the_engine_gets_a_warning() -> None:
     (warning,) = daemon_warnings({"proxies": {"http-proxy": "http://192.0.2.1:3128"}})
     assert "Ollama pulls models directly" in warning
     assert daemon_warnings({"no-proxy": "example.org", "proxies": {}}) == []
+
+
+def test_a_gpu_needs_cdi(make_settings: Make) -> None:
+    nvidia = make_settings(ollama_gpu="nvidia")
+    for daemon, words in (
+        ({"features": {"cdi": False}}, 'with "cdi": false, containers can\'t have the GPU'),
+        ({"cdi-spec-dirs": ["/srv/cdi"]}, "describes the GPU in /etc/cdi or /var/run/cdi; add both"),
+    ):
+        (obstacle,) = daemon_obstacles(daemon, nvidia, frozenset())
+        assert words in obstacle
+        assert daemon_obstacles(daemon, make_settings(), frozenset()) == []
+    for harmless in ({"features": {"buildkit": True}}, {"cdi-spec-dirs": ["/etc/cdi", "/var/run/cdi", "/srv/cdi"]}):
+        assert daemon_obstacles(harmless, nvidia, frozenset()) == []

@@ -30,6 +30,7 @@ COMPANIONS: dict[str, dict[str, Any]] = {
     "host_role": {"ollama_pools": {"default": [{"host": "192.168.1.20"}]}},
     "proxy_tls": {"proxy_tls_names": ["pi.local"]},
     'proxy_tls = "acme"': _ACME,
+    'ollama_gpu = "amd"': {"ollama_image": "ollama/ollama:0.32.15-rocm"},
     "proxy_access": {"proxy_users": {"anna": {"env": "A"}}, "proxy_api_keys": {"n": {"env": "N"}}},
 }
 # Messages about a value that is refused, in which it stands after the setting's name.
