@@ -18,6 +18,6 @@ def render_tree(settings: Settings) -> dict[str, bytes]:
     return page | {
         "compose.yaml": render_compose(settings).encode(),
         "ollama/health.bash": (FILES / "ollama/health.bash").read_bytes(),
-        "httpd/caller_streams.lua": (FILES / "httpd/caller_streams.lua").read_bytes(),
+        "httpd/requests.lua": (FILES / "httpd/requests.lua").read_bytes(),
         "httpd/httpd.conf": render_httpd_conf(settings).encode(),
     }

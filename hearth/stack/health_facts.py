@@ -9,6 +9,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from hearth.docker.compose_up import IN_FLIGHT
 from hearth.docker.facts import EngineUnreachable
 from hearth.paths import CONTAINERS, DOCKER_DIR
 from hearth.preflight.facts import HostFacts
@@ -68,6 +69,7 @@ class Symptoms(StateFact[dict[str, Any]]):
                 f"echo @@environment; docker inspect --format '{environment}' {CONTAINERS['ollama']} 2>/dev/null",
                 f"ollama={CONTAINERS['ollama']} httpd={CONTAINERS['httpd']} groups=/sys/fs/cgroup",
                 f"killed={quote(KILLED)}",
+                IN_FLIGHT,
                 _PROBE.read_text(),
                 "echo @@errors",
                 f"for name in {names}; do docker logs --since 1h --tail 1000 $name 2>&1 | "

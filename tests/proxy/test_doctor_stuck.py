@@ -108,14 +108,15 @@ def test_a_stuck_ollama_is_distinguished_from_a_slow_one(
         web = serve(upstream=stuck.address)
         assert read_answer(stuck, 3, 2, 30), "it works"
         address, server, httpd = stuck.address, server_of(stuck), main_process(web)
-        assert work_of(tmp_path, server, httpd, address=address)["work"] is None, "nothing is in flight"
+        assert causes(web.url, patience=20, model=MODEL) == [], "which leaves idle connections"
+        assert work_of(tmp_path, server, httpd, address=address, url=web.url)["work"] is None, "nothing is in flight"
         print(f"\nstuck after {get_stuck(stuck):.0f} s")
         # From outside: Ollama still lists its models and reports that the model is in memory.
         assert causes(web.url, patience=4, model=MODEL) == ["model-does-not-answer"]
         # From inside, while a prompt waits.
         waiting = pool.submit(causes, web.url, patience=60, model=MODEL)
         time.sleep(1)
-        symptoms = work_of(tmp_path, server, httpd, address=address, patience=6) | {"containers": {}}
+        symptoms = work_of(tmp_path, server, httpd, address=address, url=web.url, patience=6) | {"containers": {}}
         work = symptoms["work"]
         assert (work["models"], work["cpu_seconds"] < 0.2, work["seconds"] >= 6) == (1, True, True), work
         assert "prompt(s) waiting" in why_stuck(symptoms | {"work": work | {"seconds": 30}})
