@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -11,12 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+from hearth.docker.compose_up import COMPOSE_UP
 from hearth.paths import REQUESTS_PATH
 from lab import artefacts
 from tests.proxy.conftest import Serve
 from tests.proxy.credentials import MOUNT, SETTINGS, write_files
 from tests.proxy.httpd import OLLAMA_PORT, Httpd
 from tests.proxy.ollama import Ollama
+from tests.proxy.test_stop import main_process
 from tests.proxy.test_tls import Site
 from tests.support.proxy_rules.behaviour import wait_until
 
@@ -104,21 +109,33 @@ def test_requests_over_http2_are_listed(serve: Serve, ollama: Ollama, tmp_path: 
     wait_until(lambda: listed(site.web, ollama.address)[1] == [], 30)
 
 
+def has_earlier_worker(main: int) -> bool:
+    """Whether a deploy sees responses of before a reload, with httpd's main process in a container of that name."""
+    docker = f'docker() {{ case "$*" in *State.Pid*) echo {main};; *) return 1;; esac; }}'
+    script = f"{docker}\n{COMPOSE_UP}\nhas_earlier_worker hearth-httpd"
+    return subprocess.run(["sh", "-c", script], check=False, timeout=30).returncode == 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="reads another user's process")
 def test_a_reload_starts_a_new_list(serve: Serve, ollama: Ollama) -> None:
-    """With ids that differ from those of before."""
+    """With ids that differ from those of before; a deploy waits for the earlier responses, too."""
     web = serve(upstream=ollama.address)
+    main = main_process(web)
     with stream(web) as old:
         answer = old.getresponse()
         assert answer.readline()
         [before] = listed(web, ollama.address)[1]
+        assert not has_earlier_worker(main)
         web.reload()
         wait_until(lambda: listed(web, ollama.address) == (200, []), 20)
         assert answer.readline(), "it goes on"
+        assert has_earlier_worker(main)
         with stream(web):
             wait_until(lambda: listed(web, ollama.address)[1] != [], 20)
             [after] = listed(web, ollama.address)[1]
             assert after != before
         answer.close()
+    wait_until(lambda: not has_earlier_worker(main), 30)
 
 
 def test_no_request_fails_after_a_restart_of_ollama(serve: Serve, parts: artefacts.Paths, tmp_path: Path) -> None:
