@@ -34,7 +34,6 @@ def test_the_model_is_free_after_proxy_timeout(serve: Serve, ollama: Ollama) -> 
     abandoned = prompt(web, 40000)  # minutes
     wait_until(lambda: listed(web, ollama.address)[1] != [], 20)
     abandoned.close()
-    assert listed(web, ollama.address)[1] != [], "httpd does not notice"
     # One at a time, so this would otherwise wait for the end of the first.
     wait_until(lambda: answered(web), 40)
     wait_until(lambda: listed(web, ollama.address)[1] == [], 20)
