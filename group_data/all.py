@@ -57,7 +57,8 @@ proxy_routes = [
 # Additional routes, for instance to a Flask backend on this host. A path that ends in "/" includes everything below:
 # {"path": "/flask/", "to": "http://host.docker.internal:5001/", "methods": ["GET", "HEAD", "POST"]}
 proxy_extra_routes = []
-# Seconds without a byte from Ollama before the proxy gives up. Must be long enough to load a model from a slow SD card.
+# Seconds without a byte from Ollama before the proxy gives up, and Ollama stops. Must be long enough to load a model
+# from a slow SD card.
 proxy_timeout = 900
 # Concurrency limit. Further requests queue for `proxy_queue_timeout` seconds, then get 503.
 proxy_max_streams = 4

@@ -63,6 +63,8 @@ FIREWALL_RULES = f"{ROOT}/firewall.nft"
 FIREWALL_SERVICE = "hearth-firewall.service"
 FIREWALL_UNIT = f"/etc/systemd/system/{FIREWALL_SERVICE}"
 FIREWALL_LOADED = "/run/hearth-firewall"
+# Which requests to Ollama are in flight: the path at the gateway, for its own container and Ollama's.
+REQUESTS_PATH = "/hearth-requests"
 # Metrics: the path at the gateway; the service that collects them, and its files. What it writes is in /run, which
 # spares an SD card; httpd's container mounts only METRICS_PUBLIC.
 METRICS_PATH = "/metrics"

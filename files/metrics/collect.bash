@@ -62,23 +62,17 @@ containers() {
   done < <(timeout 10 docker inspect --type container --format "$format" hearth-httpd hearth-ollama 2>/dev/null)
 }
 
-# Slots: httpd keeps no idle connections to Ollama, so each one is a request. A thread that is busy with a request and
-# has no connection to a backend waits for a slot.
+# Slots: httpd lists the requests in flight, which have one or wait for one. Uploads of model files need none.
 slots() {
-  local status in_use outgoing busy
+  local status ids total
   echo "hearth_slots ${HEARTH_SLOTS:?}"
   [ "$httpd_pid" != 0 ] || return 0
   # Not logged, like the health check.
   status=$(inside "$httpd_pid" curl -sf -m 5 -A hearth-health "http://127.0.0.1/hearth-status?auto") || return 0
-  # Ports are in hexadecimal: 11434, 80 and 443. 01 is an established connection.
-  read -r in_use outgoing < <(awk '
-    $4 == "01" && $3 ~ /:2CAA$/ { in_use++ }
-    $4 == "01" && $2 !~ /:(0050|01BB)$/ { outgoing++ }
-    END { print in_use + 0, outgoing + 0 }' "/proc/$httpd_pid/net/tcp")
-  # This request is one of the busy threads.
-  busy=$(awk '$1 == "Scoreboard:" { print gsub("W", "", $2) - 1 }' <<<"$status")
-  echo "hearth_slots_in_use $in_use"
-  echo "hearth_requests_waiting $((busy > outgoing ? busy - outgoing : 0))"
+  ids=$(inside "$httpd_pid" curl -sf -m 5 -A hearth-health http://127.0.0.1/hearth-requests) || return 0
+  total=$(tr ' ' '\n' <<<"$ids" | grep -c '^[0-9]')
+  echo "hearth_slots_in_use $((total < HEARTH_SLOTS ? total : HEARTH_SLOTS))"
+  echo "hearth_requests_waiting $((total > HEARTH_SLOTS ? total - HEARTH_SLOTS : 0))"
   awk '$1 == "BusyWorkers:" { print "hearth_httpd_threads{state=\"busy\"} " $2 }
     $1 == "IdleWorkers:" { print "hearth_httpd_threads{state=\"idle\"} " $2 }' <<<"$status"
 }

@@ -1,9 +1,8 @@
 # The health check of the container hearth-ollama. What it can and can't detect: docs/decisions/0024.
-# A stuck Ollama responds to /api/tags and to no prompt (ollama#17131). The evidence: a connection from httpd to Ollama,
-# which is a request in flight, since httpd keeps no idle ones; and for $patience seconds no model's process computes or
-# reads, and the server itself does not write or compute either. Then it exits with 1, and terminates the server if
-# $HEARTH_HEAL_STUCK is 1: Docker restarts the container. It needs only bash, coreutils, getent and /proc, and uses no
-# slot. The only models that it loads are those in $HEARTH_PRELOAD, once after each start (docs/decisions/0044).
+# A stuck Ollama responds to /api/tags and to no prompt (ollama#17131). The evidence: httpd lists a request in flight; and
+# for $patience seconds no model's process computes or reads, and the server itself does not write or compute either.
+# Then it exits with 1, and terminates the server if $HEARTH_HEAL_STUCK is 1: Docker restarts the container. It needs
+# only bash, coreutils and /proc, and uses no slot. The only models that it loads are those in $HEARTH_PRELOAD, once after each start (docs/decisions/0044).
 set -u
 export LC_ALL=C
 patience=90           # s; httpd drops a client that does not read after 60, during which a healthy Ollama may wait
@@ -83,25 +82,29 @@ log() { # to the health log, and to the container's log
   echo "hearth: $1" >/proc/1/fd/2
 }
 
-# httpd's connections to port 11434, as ADDRESS:PORT in hexadecimal, each followed by a space.
+# Print httpd's ids of the requests in flight, in one line.
+list_requests() {
+  # shellcheck disable=SC2016  # for the other shell
+  timeout 6 bash -c '
+    exec 3<>/dev/tcp/httpd/80 &&
+    printf "GET /hearth-requests HTTP/1.0\r\nHost: localhost\r\nUser-Agent: hearth-health\r\n\r\n" >&3 &&
+    read -r _ code _ <&3 && [ "$code" = 200 ] || exit 1
+    while read -r line && [ ${#line} -gt 1 ]; do :; done <&3
+    read -r ids <&3 && echo "$ids"
+  ' 2>/dev/null
+}
+
+# The requests in flight. Without a connection to port 11434 there are none; with one, it may be idle, since httpd keeps
+# them. If httpd does not respond, those of the last check.
 requests() {
-  local table connections=() address ours='' _ remote here state_code
+  local table here state_code _
   for table in /proc/net/tcp /proc/net/tcp6; do
-    while read -r _ here remote state_code _; do
-      [[ $here == *:2CAA && $state_code == 01 ]] && connections+=("$remote")
+    while read -r _ here _ state_code _; do
+      if [[ $here == *:2CAA && $state_code == 01 ]]; then
+        list_requests || echo "$then_requests"
+        return
+      fi
     done 2>/dev/null <"$table"
-  done
-  [ ${#connections[@]} -gt 0 ] || return 0
-  # Docker's DNS server forwards queries for missing names, and may be slow on a busy host: then use the last address.
-  while read -r address _; do
-    IFS=. read -r -a octets <<<"$address"
-    printf -v ours '%s %02X%02X%02X%02X ' "$ours" "${octets[3]}" "${octets[2]}" "${octets[1]}" "${octets[0]}"
-  done < <(RES_OPTIONS='timeout:2 attempts:2' timeout 4 getent ahostsv4 httpd)
-  if [ -n "$ours" ]; then echo "$ours" >"$state.httpd"; else ours=$(cat "$state.httpd" 2>/dev/null); fi
-  for remote in "${connections[@]}"; do
-    # An IPv4 address in the IPv6 table has the same last eight digits.
-    address=${remote%:*}
-    [[ $ours == *" ${address: -8} "* ]] && printf '%s ' "$remote"
   done
 }
 
@@ -151,14 +154,13 @@ has_moved() {
 still_waiting() {
   local one
   for one in $then_requests; do
-    [[ " $now_requests" == *" $one "* ]] && return 0
+    [[ " $now_requests " == *" $one "* ]] && return 0
   done
   return 1
 }
 
 read -r now _ </proc/uptime
 now=${now%.*}
-now_requests=$(requests)
 measure
 idle=0 last=$now then_requests='' then_runners='' then_runner_cpu=0 then_runner_in=0 then_server_cpu=0 then_server_out=0
 {
@@ -167,6 +169,7 @@ idle=0 last=$now then_requests='' then_runners='' then_runner_cpu=0 then_runner_
   read -r then_runners
   read -r then_runner_cpu then_runner_in then_server_cpu then_server_out
 } 2>/dev/null <"$state"
+now_requests=$(requests)
 since=$((now - last))
 # Time during which the machine slept does not count.
 idle=$((idle + (since > 45 ? 45 : since)))

@@ -52,17 +52,19 @@ has_workers() {
 }
 
 # `drain SECONDS HTTPD`: wait for at most SECONDS until no response streams through httpd, since replacing either
-# container would cut it. Its connections to Ollama (port 11434 is 2CAA, 01 means established) are in its network
-# namespace.
+# container would cut it. After a reload, the responses of an earlier process are not in the list of the new one.
 drain() {
-  pid=$(docker inspect --format '{{.State.Pid}}' "$2" 2>/dev/null) || return 0
-  [ "${pid:-0}" != 0 ] || return 0
   waited=0
-  while [ $waited -lt "$1" ] && grep -q ':2CAA 01 ' "/proc/$pid/net/tcp" 2>/dev/null; do
+  while [ $waited -lt "$1" ] && { [ -n "$(in_flight "$2")" ] || has_earlier_worker "$2"; }; do
     [ $waited != 0 ] || echo "A response is in flight: waiting up to $1 s for it to finish …"
     sleep 1
     waited=$((waited + 1))
   done
+}
+has_earlier_worker() {
+  main=$(docker inspect --type container --format '{{.State.Pid}}' "$1" 2>/dev/null) && [ "${main:-0}" != 0 ] || return 1
+  cat /proc/[0-9]*/stat 2>/dev/null |
+    awk -v main="$main" '$2 == "(httpd)" && $3 != "Z" && $4 == main { count++ } END { exit count < 2 }'
 }
 
 # `match_mtu [MTU]`: Compose does not change an existing network, so remove those whose containers were created for another

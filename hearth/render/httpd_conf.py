@@ -6,7 +6,7 @@ import re
 from itertools import groupby
 from typing import Any
 
-from hearth.paths import METRICS_PATH
+from hearth.paths import METRICS_PATH, REQUESTS_PATH
 from hearth.render.access_rules import find_access_rules
 from hearth.render.compose import any_access
 from hearth.render.templates import environment
@@ -40,6 +40,7 @@ def render_httpd_conf(settings: Settings) -> str:
             host_pattern=_host_pattern(settings.host_names),
             routes=settings.routes,
             quick_routes=[route for route in settings.routes if route.is_quick],
+            requests_path=REQUESTS_PATH,
             # Those that take a slot of proxy_max_streams.
             slot_pattern=path_pattern(
                 tuple(

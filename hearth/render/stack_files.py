@@ -24,7 +24,7 @@ def render_tree(settings: Settings) -> dict[str, bytes]:
         page
         | tree
         | {
-            "httpd/caller_streams.lua": (FILES / "httpd/caller_streams.lua").read_bytes(),
+            "httpd/requests.lua": (FILES / "httpd/requests.lua").read_bytes(),
             "httpd/httpd.conf": render_httpd_conf(settings).encode(),
         }
     )

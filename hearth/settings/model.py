@@ -92,8 +92,8 @@ class Settings(BaseModel):
     proxy_routes: tuple[Route, ...]
     proxy_extra_routes: tuple[Route, ...]
     proxy_timeout: Seconds
-    proxy_max_streams: Annotated[int, Field(ge=1, le=64)]
-    proxy_max_streams_per_caller: Annotated[int, Field(ge=0, le=64)]
+    proxy_max_streams: Annotated[int, Field(ge=1, le=256)]
+    proxy_max_streams_per_caller: Annotated[int, Field(ge=0, le=256)]
     proxy_queue_timeout: Annotated[int, Field(ge=1, le=600)]
     proxy_max_body: Size
     proxy_memory_limit: Memory

@@ -9,6 +9,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from hearth.docker.compose_up import IN_FLIGHT
 from hearth.docker.facts import EngineUnreachable
 from hearth.gpu.use import GPU_USE_PROBE, find_gpu_loss, parse_gpu_use
 from hearth.paths import CONTAINERS, DOCKER_DIR
@@ -69,6 +70,7 @@ class Symptoms(StateFact[dict[str, Any]]):
                 f"echo @@environment; docker inspect --format '{environment}' {CONTAINERS['ollama']} 2>/dev/null",
                 f"ollama={CONTAINERS['ollama']} httpd={CONTAINERS['httpd']} groups=/sys/fs/cgroup",
                 f"killed={quote(KILLED)}",
+                IN_FLIGHT,
                 _PROBE.read_text(),
                 GPU_USE_PROBE,
                 "echo @@errors",

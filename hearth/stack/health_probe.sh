@@ -1,12 +1,12 @@
-# shellcheck shell=sh disable=SC2154  # the variables below are set by health_facts.py
+# shellcheck shell=sh disable=SC2154  # the variables below are set by health_facts.py, and in_flight comes from docker/
 # What Ollama does for the requests in flight, how often it ran out of memory, and whether httpd can reach it. $ollama
 # and $httpd: container names; $killed: pattern of log lines about killed runners; $groups: mount point of the control
 # groups. Runs as root.
 main_of() { docker inspect --type container --format '{{.State.Pid}}' "$1" 2>/dev/null; }
 ollama_main=$(main_of "$ollama") httpd_main=$(main_of "$httpd")
 
-# httpd's connections to port 11434 (2CAA), by local port. It keeps no idle ones, so each is a request.
-requests() { awk '$3 ~ /:2CAA$/ && $4 == "01" { print $2 }' "/proc/$httpd_main/net/tcp" 2>/dev/null; }
+# Each in a line.
+requests() { in_flight "$httpd" | tr ' ' '\n' | grep .; }
 
 # The models' processes (children of Ollama's): their pids, CPU ticks, and bytes read from disk.
 work() {

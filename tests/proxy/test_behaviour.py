@@ -115,6 +115,8 @@ def test_moved_ollama_is_found_despite_another_server_at_its_old_address(serve: 
     with Upstream(web.address, whole(b'{"here":1}')), Upstream(other.address, whole(b'{"here":2}')):
         assert call(web.url, "POST", R, {}).body == b'{"here":1}'
         web.set_names({"ollama": other.address})
+        # httpd keeps an address for a second.
+        behaviour.wait_until(lambda: call(web.url, "POST", R, {}).body == b'{"here":2}', 10)
         assert [call(web.url, "POST", R, {}).body for _ in range(5)] == [b'{"here":2}'] * 5
 
 

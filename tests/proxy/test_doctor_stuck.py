@@ -17,7 +17,6 @@ import pytest
 
 from hearth.doctor.checks.host_state import why_stuck
 from lab import artefacts
-from tests.proxy.address import responds
 from tests.proxy.conftest import Serve
 from tests.proxy.diagnosed import causes
 from tests.proxy.httpd import OLLAMA_PORT
@@ -107,20 +106,22 @@ def test_a_stuck_ollama_is_distinguished_from_a_slow_one(
         web = serve(upstream=stuck.address)
         assert read_answer(stuck, 3, 2, 30), "it works"
         address, server, httpd = stuck.address, server_of(stuck), main_process(web)
-        assert work_of(tmp_path, server, httpd, address=address)["work"] is None, "nothing is in flight"
+        assert causes(web.url, patience=20, model=MODEL) == [], "which leaves idle connections"
+        assert work_of(tmp_path, server, httpd, address=address, url=web.url)["work"] is None, "nothing is in flight"
         print(f"\nstuck after {get_stuck(stuck):.0f} s")
         # From outside: Ollama still lists its models and reports that the model is in memory.
         assert causes(web.url, patience=4, model=MODEL) == ["model-does-not-answer"]
         # From inside, while a prompt waits.
         waiting = pool.submit(causes, web.url, patience=60, model=MODEL)
         time.sleep(1)
-        symptoms = work_of(tmp_path, server, httpd, address=address, patience=6) | {"containers": {}}
+        symptoms = work_of(tmp_path, server, httpd, address=address, url=web.url, patience=6) | {"containers": {}}
         work = symptoms["work"]
         assert (work["models"], work["cpu_seconds"] < 0.2, work["seconds"] >= 6) == (1, True, True), work
         assert "prompt(s) waiting" in why_stuck(symptoms | {"work": work | {"seconds": 30}})
         # The effect of Hearth's health check and of Docker: the server exits and is restarted.
         os.kill(server, signal.SIGTERM)
-        wait_until(lambda: not responds(address, OLLAMA_PORT), 30)
+        # Until then, it is the old one that responds at the address.
+        wait_until(lambda: not processes(lambda fields: fields[0] == str(server) and fields[2] != "Z"), 30)
         restarted = Ollama(parts["roots"] / "ollama", tmp_path_factory.mktemp("again"), parts["models"], at=address)
         with restarted as again:
             assert waiting.result(90) == ["model-server-restarted"]
@@ -130,4 +131,6 @@ def test_a_stuck_ollama_is_distinguished_from_a_slow_one(
             for runner in runners:
                 os.kill(runner, signal.SIGKILL)
             wait_until(lambda: read_answer(again, 3, 2, 30), 30)
-            assert work_of(tmp_path, server_of(again), httpd, address=address, log=again.log())["kills"] >= 1
+            wait_until(
+                lambda: work_of(tmp_path, server_of(again), httpd, address=address, log=again.log())["kills"] >= 1, 30
+            )

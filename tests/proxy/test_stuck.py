@@ -104,6 +104,16 @@ def test_slow_response_is_not_interrupted(quick: StuckHost) -> None:
     assert quick.restarts() == 0
 
 
+def test_idle_connection_is_not_a_waiting_prompt(quick: StuckHost) -> None:
+    """httpd keeps its connections, and the model stays loaded."""
+    quick.answered_after(30)
+    time.sleep(1.5 * QUICK)
+    established = "^ *[0-9]+: [0-9A-F]+:2CAA [0-9A-F:]+ 01 "
+    assert quick.execute(f"docker exec {OLLAMA} grep -E '{established}' /proc/1/net/tcp /proc/1/net/tcp6")
+    assert not quick.alarms()
+    assert quick.restarts() == 0
+
+
 def test_stuck_server_is_restarted_once(quick: StuckHost) -> None:
     print(f"\nstuck after {quick.get_stuck():.1f} s")
     check_healed(quick, QUICK)

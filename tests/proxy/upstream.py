@@ -32,7 +32,8 @@ class Arrived:
         return [value.strip() for key, _, value in lines if key.lower() == name.lower()]
 
 
-# Responds to a request by writing to the connection, which is closed afterwards.
+# Responds to a request by writing to the connection, which is closed afterwards. It must announce that: httpd keeps
+# connections, and a POST that arrives at the moment of closing fails.
 Reply = Callable[[Arrived, socket.socket], None]
 
 
@@ -40,8 +41,8 @@ def whole(body: bytes = b'{"done":true}\n', status: str = "200 OK", headers: str
     """A response with its length."""
 
     def reply(_: Arrived, connection: socket.socket) -> None:
-        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
-        connection.sendall(head.encode() + body)
+        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        connection.sendall(f"{head}Connection: close\r\n{headers}\r\n".encode() + body)
 
     return reply
 
@@ -52,7 +53,8 @@ def words(count: int, pause: float, first_after: float = 0.0, ending: bytes = b"
     def reply(_: Arrived, connection: socket.socket) -> None:
         time.sleep(first_after)
         connection.sendall(
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n"
+            b"Connection: close\r\n\r\n"
         )
         for number in range(count):
             if number:

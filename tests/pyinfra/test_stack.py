@@ -255,24 +255,31 @@ def test_ollama_is_replaced_alone(run: Run, httpd: str) -> None:
     assert "--no-deps ollama" not in script
 
 
-@pytest.mark.parametrize(("established", "waits"), [(True, 3), (False, 0)])
+@pytest.mark.parametrize(
+    ("state", "listed", "waits"),
+    [
+        ("01", "echo 17-1", 3),
+        ("01", "exit 1", 3),  # an httpd of an earlier Hearth, which keeps no idle connections
+        ("01", "echo", 0),  # an idle connection
+        ("06", "echo 17-1", 0),  # without a connection, nothing is asked
+    ],
+)
 def test_in_flight_responses_may_finish_before_a_container_is_replaced(
-    tmp_path: Path, established: bool, waits: int
+    tmp_path: Path, state: str, listed: str, waits: int
 ) -> None:
     sandbox = Sandbox(tmp_path)
     sandbox.root.mkdir()
-    sandbox.program("docker", 'case "$*" in *State.Pid*) echo 4194305;; esac')
+    sandbox.program("docker", f'case "$*" in *State.Pid*) echo 4194305;; *hearth-requests*) {listed};; esac')
     sandbox.program("sleep")
     table = tmp_path / "tcp"
-    state = "01" if established else "06"
     table.write_text(f"   0: 030012AC:D2F0 020012AC:2CAA {state} 00000000:00000000 00:00000000 00000000\n")
-    script = converge_script([], 60, FAILURE, drain_timeout=3).replace("/proc/$pid/net/tcp", str(table))
+    script = converge_script([], 60, FAILURE, drain_timeout=3).replace("/proc/$httpd_pid/net/tcp", str(table))
     done = sandbox.run(script)
     assert done.returncode == 0, done.stderr
     # The wait for Compose also sleeps, after its first poll.
     started = next(index for index, call in enumerate(sandbox.calls) if "RestartCount" in call)
     assert sandbox.calls[:started].count("sleep 1") == waits
-    assert ("A response is in flight" in done.stdout) is established
+    assert ("A response is in flight" in done.stdout) is bool(waits)
 
 
 def test_stuck_ollama_is_recreated_at_once(run: Run) -> None:

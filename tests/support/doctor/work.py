@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from hearth.paths import CHECKOUT
+from hearth.docker.compose_up import IN_FLIGHT
+from hearth.paths import CHECKOUT, REQUESTS_PATH
 from hearth.preflight.facts import HostFacts
 from hearth.runtime.shell import quote
 from hearth.stack.health_facts import KILLED, Symptoms
@@ -17,6 +18,7 @@ case "$1 $*" in
 logs*) cat {log};;
 *hearth-ollama) echo {ollama};;
 inspect*) echo {httpd};;
+exec*hearth-requests*) [ -z "{requests}" ] || exec curl -sf --interface {source} "{requests}"; exit 1;;
 exec*) echo {said}; exit {code};;
 esac
 """
@@ -29,6 +31,7 @@ def work_of(
     *,
     address: str = "",
     port: int = 11434,
+    url: str = "",
     said: str = "200",
     code: int = 0,
     log: str = "",
@@ -41,6 +44,7 @@ def work_of(
         directory: for temporary files.
         ollama, httpd: process ids of their main processes.
         address, port: where that Ollama listens; with an address, other servers on this machine are ignored.
+        url: of the httpd that lists the requests in flight; without one, each connection counts.
         said, code: output and exit code of a request to Ollama from httpd's container.
         log: Ollama's log.
         kills: the kernel's count of processes killed there for lack of memory; None if it does not count.
@@ -48,7 +52,17 @@ def work_of(
     """
     program, log_file = directory / "docker", directory / "log.txt"
     log_file.write_text(log)
-    program.write_text(_DOCKER.format(ollama=ollama, httpd=httpd, said=said, code=code, log=log_file))
+    program.write_text(
+        _DOCKER.format(
+            ollama=ollama,
+            httpd=httpd,
+            said=said,
+            code=code,
+            log=log_file,
+            requests=url and url + REQUESTS_PATH,
+            source=address,
+        )
+    )
     program.chmod(0o755)
     groups = directory / "cgroup"
     if kills is not None:
@@ -56,7 +70,7 @@ def work_of(
         events = Path(f"{groups}{own}/memory.events")
         events.parent.mkdir(parents=True, exist_ok=True)
         events.write_text(f"low 0\noom 1\noom_kill {kills}\noom_group_kill 0\n")
-    script = (CHECKOUT / "hearth/stack/health_probe.sh").read_text()
+    script = IN_FLIGHT + (CHECKOUT / "hearth/stack/health_probe.sh").read_text()
     assert ":2CAA$" in script
     assert "-lt 30 ]" in script
     script = script.replace(":2CAA$", f"{_hex(address)}:{port:04X}$").replace("-lt 30 ]", f"-lt {patience} ]")

@@ -218,6 +218,8 @@ def ollama_unavailable(proxy: ProxyTarget, control: Control, slowdown: float = 1
     assert not received.endswith(b"0\r\n\r\n"), "the interrupted response looks complete"
     refused(503, 500)
     control.remove_name()
+    # httpd keeps an address for a second.
+    wait_until(lambda: exchange(proxy.address, *prompt).final[0].status == 500, 10 * slowdown)
     refused(500)
     control.start()
     wait_until(lambda: exchange(proxy.address, *prompt).final[0].status == 200, 20 * slowdown)

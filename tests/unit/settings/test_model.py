@@ -64,7 +64,7 @@ def test_settings_are_immutable(settings: Settings) -> None:
         ("chat_title", "x" * 81, "at most 80"),
         ("allowed_origins", "http://192.168.1.20:8080", "valid tuple"),
         ("proxy_timeout", 0, "greater than or equal to 1"),
-        ("proxy_max_streams", 65, "less than or equal to 64"),
+        ("proxy_max_streams", 257, "less than or equal to 256"),
         ("proxy_max_body", "32MB", "256m"),
         ("proxy_max_body", "0m", "256m"),
         ("proxy_max_body", "9999999999999999999g", "65536g"),

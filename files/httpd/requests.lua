@@ -1,7 +1,10 @@
--- Limits how many responses one caller streams at the same time: proxy_max_streams_per_caller.
+-- Knows which requests to Ollama are in flight, and limits how many of them one caller has: proxy_max_streams_per_caller.
+-- A connection to Ollama does not show it, since httpd keeps idle ones: docs/decisions/0045.
 -- `LuaScope server 1 1` in httpd.conf makes this the only Lua state of the process, and one function runs at a time: so
--- the table needs no lock, and a process that dies takes its counts with it.
+-- the tables need no lock, and a process that dies takes its counts with it.
 
+local started, number = os.time(), 0
+local in_flight = {} -- ids of requests
 local streams = {} -- caller → its responses in progress; callers without any have no entry
 
 -- IPv6 networks give each device as many addresses as it wants, all in one /64.
@@ -37,25 +40,64 @@ local function caller(r)
   return "address " .. network(r.useragent_ip)
 end
 
-function take_slot(r)
+-- Whether the caller has as many responses in progress as it may have.
+local function takes_too_much(r, limit)
   local name = caller(r)
   local count = streams[name] or 0
-  if count >= tonumber(r.subprocess_env["CALLER_STREAMS"]) then
+  if count >= limit then
     r.subprocess_env["BUSY"] = name .. " has " .. count .. " response" .. (count > 1 and "s" or "")
       .. " in progress, the limit for one caller"
-    return 503
+    return true
   end
   streams[name] = count + 1
   r.notes["caller"] = name
+  return false
+end
+
+local function remember(r, kind)
+  number = number + 1
+  -- With the time, it differs from those of an earlier process.
+  local id = kind .. started .. "-" .. number
+  in_flight[id] = true
+  r.notes["request"] = id
+end
+
+function begin_request(r)
+  local limit = r.subprocess_env["CALLER_STREAMS"]
+  if limit and takes_too_much(r, tonumber(limit)) then
+    return 503
+  end
+  remember(r, "")
+  return apache2.DECLINED
+end
+
+-- Model files: they take no slot.
+function begin_upload(r)
+  remember(r, "upload-")
   return apache2.DECLINED
 end
 
 -- Runs when the request is logged, which httpd does for every request, however it ends.
-function free_slot(r)
+function end_request(r)
+  local id = r.notes["request"]
+  if id then
+    in_flight[id] = nil
+  end
   local name = r.notes["caller"]
   if name then
     local count = streams[name] - 1
     streams[name] = count > 0 and count or nil
   end
   return apache2.DECLINED
+end
+
+-- Their ids, in one line: for Ollama's health check, and programs on the host.
+function list_requests(r)
+  local ids = {}
+  for id in pairs(in_flight) do
+    ids[#ids + 1] = id
+  end
+  r.content_type = "text/plain"
+  r:puts(table.concat(ids, " ") .. "\n")
+  return apache2.OK
 end
