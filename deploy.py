@@ -14,9 +14,9 @@ from hearth.access.deploy import access
 from hearth.boot.deploy import boot
 from hearth.cli.session import close_session, open_session
 from hearth.docker.deploy import docker, docker_queries
-from hearth.firewall.deploy import firewall, release_unused_ports
-from hearth.mdns.deploy import local_name
-from hearth.metrics.deploy import metrics
+from hearth.firewall.deploy import firewall, firewall_queries, release_unused_ports
+from hearth.mdns.deploy import local_name, local_name_queries
+from hearth.metrics.deploy import metrics, metrics_queries
 from hearth.models.deploy import model_queries, models
 from hearth.preflight.deploy import preflight
 from hearth.releases.deploy import release, release_queries
@@ -30,8 +30,11 @@ platform, facts = preflight(settings, root)
 take_snapshot(
     [
         *docker_queries(settings, platform),
+        *firewall_queries(settings),
+        *local_name_queries(settings),
         *stack_queries(settings),
         *model_queries(settings),
+        *metrics_queries(settings),
         *release_queries(settings),
     ],
     root,

@@ -8,8 +8,10 @@ from pyinfra import host, logger
 from pyinfra.api import deploy
 
 from hearth.firewall import operations
+from hearth.firewall.facts import Firewall
 from hearth.firewall.rules import allows, unused_ports
 from hearth.host.login import Login
+from hearth.runtime.fact_snapshot import Query
 from hearth.settings.model import Settings
 
 
@@ -53,3 +55,8 @@ def _warn_about_lockout(settings: Settings) -> None:
             f"{host.print_prefix}this computer's address is {client}, which is not in firewall_allowed_networks: "
             "ssh and deploys keep working, but the chat page will not open from here"
         )
+
+
+def firewall_queries(settings: Settings) -> list[Query]:
+    """The facts that the operations of `firewall` ask for."""
+    return [(Firewall, {})] if settings.firewall_allowed_networks else []

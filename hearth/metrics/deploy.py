@@ -5,7 +5,9 @@ from __future__ import annotations
 from pyinfra.api import deploy
 
 from hearth.metrics import operations
+from hearth.metrics.facts import Metrics
 from hearth.metrics.rules import render_files
+from hearth.runtime.fact_snapshot import Query
 from hearth.settings.model import Settings
 
 
@@ -22,3 +24,8 @@ def metrics(settings: Settings, exists: bool) -> None:
         )
     elif exists:
         operations.remove_metrics(name="Remove the metrics")
+
+
+def metrics_queries(settings: Settings) -> list[Query]:
+    """The facts that the operations of `metrics` ask for."""
+    return [(Metrics, {})] if settings.metrics_access else []
