@@ -20,7 +20,7 @@ OLDEST_NVIDIA = 531
 _NVIDIA, _AMD = "0x10de", "0x1002"
 _MIB = 2**20
 _SMI = re.compile(
-    r"(?P<index>\d+), (?P<uuid>GPU-[0-9a-f-]+), (?P<driver>[0-9.]+), (?P<memory>\d+|\[N/A\]|\[Not Supported\]), (?P<name>.+)"
+    r"(?P<index>\d+), (?P<uuid>GPU-[0-9a-f-]+), (?P<driver>[0-9.]+), (?P<memory>\d+|\[[^]]*\]), (?P<name>.+)"
 )
 
 
@@ -154,9 +154,7 @@ def _nvidia(settings: Settings, gpus: Gpus, container: str, platform: Platform) 
             f"{_nvidia_driver(platform)}"
         )
     known = {name for gpu in gpus.nvidia for name in (gpu.index, gpu.uuid)}
-    return _missing(
-        settings, {name for name in settings.ollama_gpu_devices if not name.startswith("MIG-")} - known, known
-    )
+    return _missing({name for name in settings.ollama_gpu_devices if not name.startswith("MIG-")} - known, known)
 
 
 def _render(settings: Settings, gpus: Gpus, container: str, platform: Platform) -> str:
@@ -175,7 +173,7 @@ def _render(settings: Settings, gpus: Gpus, container: str, platform: Platform) 
             "`sudo dmesg | grep -iE 'drm|amdgpu|i915'` shows what it lacks"
         )
     chosen = settings.ollama_gpu_devices
-    if reason := _missing(settings, set(chosen) - set(nodes), set(nodes)):
+    if reason := _missing(set(chosen) - set(nodes), set(nodes)):
         return reason
     needed = [*(["/dev/kfd"] if is_amd else []), *(f"/dev/dri/{name}" for name in chosen or nodes)]
     absent = [path for path in needed if path not in gpus.owners]
@@ -186,24 +184,30 @@ def _render(settings: Settings, gpus: Gpus, container: str, platform: Platform) 
         return f"{join_words(absent)} is missing, though the kernel has a driver for it; reboot the host"
     if foreign:
         # Without capabilities, root may only open what it owns.
-        return f"{join_words(foreign)} does not belong to root, so Ollama's container can't open it; run `sudo chown root {' '.join(foreign)}`"
+        return (
+            f"{join_words(foreign)} does not belong to root, so Ollama's container can't open it; run `sudo chown root "
+            f"{' '.join(foreign)}`"
+        )
     return ""
 
 
 _ABSENT = "; if it is a virtual machine, pass the GPU through to it (docs/gpu.md)"
 
 
-def _missing(settings: Settings, missing: set[str], known: set[str]) -> str:
+def _missing(missing: set[str], known: set[str]) -> str:
     if not missing:
         return ""
-    return f"ollama_gpu_devices lists {join_words(sorted(missing))}, and the host has {join_words(sorted(known))}; use these"
+    return (
+        f"ollama_gpu_devices lists {join_words(sorted(missing))}, and the host has {join_words(sorted(known))}; "
+        "use these"
+    )
 
 
 def _pass_devices(paths: list[str]) -> str:
     options = " ".join(f"--dev{number} {path}" for number, path in enumerate(paths))
     return (
-        "this container does not have the GPU's devices, or may not open them. On the Proxmox node (8.1 or later; ID is "
-        f"the container's number there; use free numbers if it has devices already): `pct set ID {options}`, then "
+        "this container does not have the GPU's devices, or may not open them. On the Proxmox node (8.1 or later; ID "
+        f"is the container's number there; use free numbers if it has devices already): `pct set ID {options}`, then "
         "`pct reboot ID`"
     )
 
@@ -212,8 +216,8 @@ def _nvidia_driver(platform: Platform) -> str:
     if platform.family == "ubuntu":
         return "`sudo ubuntu-drivers install`, then reboot"
     return (
-        "add `contrib non-free` to the components in /etc/apt/sources.list.d, then `sudo apt update && sudo apt install "
-        f"linux-headers-{platform.architecture} nvidia-driver`, and reboot"
+        "add `contrib non-free` to the components in /etc/apt/sources.list.d, then `sudo apt update && sudo apt "
+        f"install linux-headers-{platform.architecture} nvidia-driver`, and reboot"
     )
 
 

@@ -95,7 +95,7 @@ def toolkit_removal_script(timeout: int) -> str:
 
 @operation()
 def use_gpu(models: tuple[str, ...], timeout: int, drain_timeout: int) -> Commands:
-    """Restart an Ollama that has lost its GPU, after an upgrade of the driver or a suspend, and see that it is used again.
+    """Restart an Ollama that has lost its GPU, as after a suspend, and check that the GPU is used again.
 
     Args:
         models: those that users are meant to use, preferred ones first; a loaded one is the evidence.

@@ -38,7 +38,7 @@ print_gpu_log() {
     grep -iE 'inference compute|gpu|cuda|nvml|nvidia|rocm|amdgpu|vulkan|offload|vram' | cut -c -300 | tail -n 15
 }
 
-# Whether a model is in GPU memory, as far as a GPU is wanted. It is loaded if it is not in memory.
+# Whether a model is in GPU memory, as far as a GPU is required. It is loaded if it is not in memory.
 check_gpu() { # model
   local wanted memory size vram path
   wanted=$(gpu_wanted) && [[ $wanted ]] || return 0

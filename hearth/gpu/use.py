@@ -55,7 +55,7 @@ def parse_gpu_use(lines: Iterable[str]) -> GpuUseState:
 
 
 def find_gpu_loss(state: GpuUseState) -> str:
-    """The evidence that Ollama computes on the processor though a GPU is wanted; "" if there is none.
+    """The evidence that Ollama computes on the processor though a GPU is required; "" if there is none.
 
     A model in memory is the best evidence: a GPU that was lost after Ollama's start (a suspend, a driver's crash) shows
     only there.
@@ -64,7 +64,8 @@ def find_gpu_loss(state: GpuUseState) -> str:
         return ""
     on_processor = [one.name for one in state.models if one.size and not one.gpu]
     if on_processor:
-        return f"{', '.join(on_processor)} {'is' if len(on_processor) == 1 else 'are'} in memory, and nothing of it on the GPU"
+        verb = "is" if len(on_processor) == 1 else "are"
+        return f"{', '.join(on_processor)} {verb} in memory, and nothing of it on the GPU"
     if not state.models and state.compute and all("library=cpu" in line for line in state.compute):
         return "Ollama found no usable GPU when it started"
     return ""

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154  # $ollama is the name of its container
-# Whether a GPU is wanted, what Ollama found at its start, and what is in memory.
+# Whether a GPU is required, what Ollama found at its start, and what is in memory.
 echo @@gpu_use
 gpu=$(docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$ollama" 2>/dev/null | sed -n 's/^HEARTH_GPU=//p')
 if [ -n "$gpu" ]; then

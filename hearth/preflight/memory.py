@@ -111,8 +111,8 @@ def gpu_memory_warnings(settings: Settings, gpu: int) -> list[str]:
     }
     return [
         f"{name} may not fit into the GPU's memory: it needs about {need.sum:.1f} GB (model {need.model:.1f} + context "
-        f"{need.context:.1f}), and that is {gpu / GB:.1f} GB. The processor then computes the rest, which is much slower; "
-        "use a smaller model, or a shorter ollama_context_length"
+        f"{need.context:.1f}), and that is {gpu / GB:.1f} GB. The processor then computes the rest, which is much "
+        "slower; use a smaller model, or a shorter ollama_context_length"
         for name, need in needs.items()
         if need.sum * GB > gpu
     ]

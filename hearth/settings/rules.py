@@ -87,8 +87,8 @@ def _check_gpu(settings: Settings) -> None:
     if settings.ollama_gpu == "off":
         if settings.ollama_gpu_devices:
             raise ValueError(
-                f'ollama_gpu_devices = {list(settings.ollama_gpu_devices)} is set but not used, since ollama_gpu = "off"; '
-                'use ollama_gpu = "nvidia", "amd" or "vulkan", or ollama_gpu_devices = []'
+                f"ollama_gpu_devices = {list(settings.ollama_gpu_devices)} is set but not used, since ollama_gpu = "
+                '"off"; use ollama_gpu = "nvidia", "amd" or "vulkan", or ollama_gpu_devices = []'
             )
         return
     is_node = {one.startswith("renderD") for one in settings.ollama_gpu_devices}
@@ -108,8 +108,8 @@ def _check_gpu(settings: Settings) -> None:
         )
     if settings.ollama_gpu != "amd" and tag.endswith("-rocm"):
         raise ValueError(
-            f'ollama_image = "{image}" is for AMD\'s GPUs only, and ollama_gpu = "{settings.ollama_gpu}"; use ollama_image '
-            f'= "{image.removesuffix("-rocm")}"'
+            f'ollama_image = "{image}" is for AMD\'s GPUs only, and ollama_gpu = "{settings.ollama_gpu}"; use '
+            f'ollama_image = "{image.removesuffix("-rocm")}"'
         )
 
 

@@ -42,7 +42,7 @@ class Symptoms(StateFact[dict[str, Any]]):
     log; `way`: "" or why httpd gets no response from Ollama, None unless both run; `origins`: OLLAMA_ORIGINS in force,
     None if unknown; `memory_limits`: whether Docker can limit memory, None if unknown; `memory`: kB by /proc/meminfo's
     names; `free_bytes` of Docker's disk, `models_free_bytes` of the disk of the models directory, None if there is
-    none; `gpu_loss`: evidence that the processor computes though a GPU is wanted, or ""; `listeners`: [address, port,
+    none; `gpu_loss`: evidence that the processor computes though a GPU is required, or ""; `listeners`: [address, port,
     program]; `errors`: recent lines of the containers' logs, each prefixed with the container's name.
     """
 

@@ -125,7 +125,7 @@ def test_a_release_that_computes_on_the_processor_is_refused(host: GpuHost, sett
     assert gpu_loss(host) == ""
 
 
-@pytest.mark.parametrize("keep_alive", ["5m", "0"])
+@pytest.mark.parametrize("keep_alive", ["5m", pytest.param("0", marks=pytest.mark.long)])
 def test_a_gpu_that_is_lost_later_is_noticed(host: GpuHost, settings: Settings, keep_alive: str) -> None:
     """As drift and the doctor look at it; the restart by a deploy fails, since it is not found again. The container
     keeps its restrictions."""

@@ -101,9 +101,9 @@ GPU_NOT_USED = Cause(
     "Ollama computes on the processor, not on the GPU",
     "`ollama_gpu` is set, and it was used when the release was accepted. Now {what}: the driver was upgraded without a "
     "reboot, the host was suspended, or other programs use the GPU's memory.",
-    "Deploy again: that restarts Ollama, and shows what it logged if it still does not find the GPU. After an upgrade of the "
-    "driver, reboot the host first; after a suspend, `sudo rmmod nvidia_uvm && sudo modprobe nvidia_uvm` (NVIDIA). "
-    "`nvidia-smi` on the host shows whether its driver works, and what uses the memory.",
+    "Deploy again: that restarts Ollama, and shows what it logged if it still does not find the GPU. After an upgrade "
+    "of the driver, reboot the host first; after a suspend, `sudo rmmod nvidia_uvm && sudo modprobe nvidia_uvm` "
+    "(NVIDIA). `nvidia-smi` on the host shows whether its driver works, and what uses the memory.",
 )
 NATIVE_OLLAMA = Cause(
     "native-ollama",

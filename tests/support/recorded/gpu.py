@@ -16,14 +16,14 @@ NVIDIA_SMI_MISMATCH = "smi Failed to initialize NVML: Driver/library version mis
 NVRM = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  520.56.06  Thu Oct  6 21:38:55 UTC 2022\n"
 # https://github.com/lyulyul/shine-cluster/issues/50
 NVIDIA_SMI_NO_DRIVER = (
-    "smi NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest NVIDIA "
-    "driver is installed and running."
+    "smi NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest "
+    "NVIDIA driver is installed and running."
 )
 # Ollama's log: a CPU only (https://github.com/ollama/ollama/pull/6736), an RTX 4090
 # (https://github.com/ollama/ollama/issues/8467), a Radeon (https://github.com/ollama/ollama/issues/10691).
 COMPUTE_CPU = (
-    'level=INFO source=types.go:107 msg="inference compute" id=0 library=cpu variant=avx2 compute="" driver=0.0 name="" '
-    'total="61.9 GiB" available="59.7 GiB"'
+    'level=INFO source=types.go:107 msg="inference compute" id=0 library=cpu variant=avx2 compute="" driver=0.0 name=""'
+    ' total="61.9 GiB" available="59.7 GiB"'
 )
 COMPUTE_CUDA = (
     'level=INFO source=types.go:131 msg="inference compute" id=GPU-1c625a84-5d45-2274-8fa9-69f73d8ce165 library=cuda '

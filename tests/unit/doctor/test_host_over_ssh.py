@@ -87,6 +87,7 @@ def test_a_healthy_host() -> None:
         ({"origins": "http://a.example"}, "origins-not-in-force", "http://a.example,http://b.example"),
         ({"origins": ""}, "origins-not-in-force", "(none)"),
         ({"listeners": [["127.0.0.1", 11434, "ollama"]]}, "native-ollama", "127.0.0.1:11434"),
+        ({"gpu_loss": "Ollama found no usable GPU"}, "gpu-not-used", "Ollama found no usable GPU"),
         ({"errors": ["hearth-ollama: level=ERROR msg=x"]}, "errors-in-logs", "msg=x"),
         ({"access": False}, "host-not-looked-at", "sudo is missing or requires a password"),
     ],

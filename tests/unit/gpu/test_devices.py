@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from hearth.gpu.devices import GPU_PROBE, Gpus, gpu_memory, gpu_obstacles, parse_gpus
+from hearth.host.hardware import Hardware
 from hearth.host.platform import Platform
 from hearth.preflight.memory import gpu_memory_warnings, memory_obstacles, memory_warnings
-from hearth.host.hardware import Hardware
 from hearth.render.compose import render_compose
 from hearth.settings.load import SettingsError
 from hearth.settings.model import Settings
@@ -101,8 +101,8 @@ def test_nvidias_driver(make_settings: Make) -> None:
 def test_a_proxmox_container_needs_device_lines(make_settings: Make) -> None:
     nvidia = reason(make_settings(ollama_gpu="nvidia"), without(NVIDIA, "device", "smi"), "lxc")
     assert (
-        "`pct set ID --dev0 /dev/nvidia0 --dev1 /dev/nvidiactl --dev2 /dev/nvidia-uvm --dev3 /dev/nvidia-uvm-tools`, then "
-        "`pct reboot ID`" in nvidia
+        "`pct set ID --dev0 /dev/nvidia0 --dev1 /dev/nvidiactl --dev2 /dev/nvidia-uvm --dev3 /dev/nvidia-uvm-tools`, "
+        "then `pct reboot ID`" in nvidia
     )
     no_programs = reason(make_settings(ollama_gpu="nvidia"), without(NVIDIA, "smi"), "lxc")
     assert "NVIDIA-Linux-x86_64-535.129.03.run with `--no-kernel-modules`" in no_programs
