@@ -62,8 +62,3 @@ def _warn_about_lockout(settings: Settings) -> None:
 def firewall_queries(settings: Settings) -> list[Query]:
     """The facts that the operations of `firewall` ask for."""
     return [(Firewall, {})] if settings.needs_firewall else []
-
-
-def firewall_queries(settings: Settings) -> list[Query]:
-    """The facts that the operations of `firewall` ask for."""
-    return [(Firewall, {})] if settings.firewall_allowed_networks else []
