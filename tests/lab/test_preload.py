@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.machine import deploy, on_guest, reboot
 
-pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.unproven, pytest.mark.usefixtures("deployed")]
+pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.usefixtures("deployed")]
 
 DATA = ('ollama_models=["tinyllama"]', 'ollama_preload=["tinyllama"]')
 PS = "sudo docker exec hearth-ollama ollama ps"
