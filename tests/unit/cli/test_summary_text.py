@@ -68,7 +68,7 @@ def test_failure_names_error_state_and_next_step() -> None:
 
 def test_every_deploy_describes_the_state_after_a_failure() -> None:
     names = [
-        name for role in PACKAGES.glob("*/*deploy.py") for name in re.findall(r'@deploy\("(\w+)"\)', role.read_text())
+        name for role in PACKAGES.glob("*/*deploy.py") for name in re.findall(r'@deploy\("([^"]+)"\)', role.read_text())
     ]
     assert len(names) > 10
     for name in names:
