@@ -19,6 +19,8 @@ _PYINFRA_PREFIX = re.compile(r"^Fact precondition not satisfied \(\w+\): ")
 # The state of a host after a failed operation, by the start of the operation's name.
 _STATES = (
     ("Docker", "Hearth's containers were not changed"),
+    ("GPU", "Hearth's containers were not changed"),
+    ("Use of the GPU", "the page and the models work, but the processor computes; see the output above"),
     ("Firewall", "the containers were not touched; the firewall rules may be incomplete"),
     ("Stack | Pull the images", "the previous release is still serving; images downloaded so far are kept"),
     ("Stack | Start", "Hearth rolled back to the previous release, if any; see the output above for the result"),
