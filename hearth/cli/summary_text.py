@@ -23,6 +23,8 @@ _STATES = (
     ("GPU", "the previous release, if any, is still serving"),
     ("Use of the GPU", "the page works; Ollama computes on the processor, or not at all"),
     ("Local name", "Hearth's containers were not changed; the name may not be announced"),
+    ("GPU", "Hearth's containers were not changed"),
+    ("Use of the GPU", "the page and the models work, but the processor computes; see the output above"),
     ("Firewall", "the containers were not touched; the firewall rules may be incomplete"),
     ("Stack | Pull the images", "the previous release is still serving; images downloaded so far are kept"),
     ("Stack | Start", "Hearth rolled back to the previous release, if any; see the output above for the result"),

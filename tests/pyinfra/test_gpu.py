@@ -83,7 +83,7 @@ def test_scripts_have_valid_syntax() -> None:
     ],
 )
 def test_what_is_in_gpu_memory(tmp_path: Path, vram: int, said: str) -> None:
-    """/api/ps as in Ollama's description of its API, with other figures."""
+    """/api/ps in the form of Ollama's API documentation, with other figures."""
     sandbox = Sandbox(tmp_path)
     models = (
         '{"models":[{"name":"other:7b","model":"other:7b","size":9,"details":{"format":"gguf"},"size_vram":0},'
