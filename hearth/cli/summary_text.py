@@ -20,8 +20,6 @@ _PYINFRA_PREFIX = re.compile(r"^Fact precondition not satisfied \(\w+\): ")
 _STATES = (
     ("Bundle", "what was copied and loaded so far is kept; the previous release, if any, is still serving"),
     ("Docker", "Hearth's containers were not changed"),
-    ("GPU", "the previous release, if any, is still serving"),
-    ("Use of the GPU", "the page works; Ollama computes on the processor, or not at all"),
     ("Local name", "Hearth's containers were not changed; the name may not be announced"),
     ("GPU", "Hearth's containers were not changed"),
     ("Use of the GPU", "the page and the models work, but the processor computes; see the output above"),
