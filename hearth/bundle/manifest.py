@@ -137,6 +137,10 @@ def check_settings(settings: Settings) -> None:
                 f"{name} = {image!r}: Docker does not keep an image's digest when it loads the image from a file; "
                 f"use {image.partition('@')[0]!r} with a version. The bundle records the digest"
             )
+    if settings.ollama_gpu == "nvidia":
+        raise ValueError(
+            'ollama_gpu = "nvidia": a bundle does not include NVIDIA\'s container toolkit; use "vulkan" or "off"'
+        )
     if settings.proxy_tls == "acme":
         raise ValueError('proxy_tls = "acme": a public CA needs the internet; use "local-ca" or "files"')
 

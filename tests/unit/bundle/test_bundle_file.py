@@ -170,6 +170,7 @@ def test_needs_are_those_of_the_settings(make_settings: Callable[..., Settings])
             },
             'proxy_tls = "acme": .*use "local-ca"',
         ),
+        ({"ollama_gpu": "nvidia"}, 'ollama_gpu = "nvidia": .*use "vulkan" or "off"'),
     ],
 )
 def test_settings_that_need_the_internet_are_refused(
