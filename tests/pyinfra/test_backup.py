@@ -201,7 +201,7 @@ def test_present_models_are_not_sent_again(run: Run, archive: Archive) -> None:
     result = run(send_models, {Footprint: there}, archive=archive, models_dir="")
     assert result.commands == []
     result = run(send_models, {Footprint: FootprintState(store="/store")}, archive=archive, models_dir="")
-    assert [command[1][2] for command in result.commands] == [f"models/blobs/{BLOB_NAME}", f"models/{NAMED}"]
+    assert [command[1][1] for command in result.commands] == [f"models/blobs/{BLOB_NAME}", f"models/{NAMED}"]
 
 
 HTTPD = "httpd:2.4.68"
