@@ -14,6 +14,9 @@ PROCESSES = 160
 
 
 def test_second_run_changes_nothing() -> None:
+    run = deploy()
+    assert (run.code, run.changed, run.unchanged) == (0, (), 7), run.output
+    # The one after it: the first asks Compose and the engine what only a change or a restart can change.
     begun = time.monotonic()
     on_guest("cd /opt/hearth && sudo docker compose ps")
     one_command = time.monotonic() - begun

@@ -217,8 +217,9 @@ def test_http2(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
             one += ["--header", "Content-Type: application/json"]
             for _ in range(4):
                 one += [url, "--output", "/dev/null"]
-            codes = subprocess.run(one, capture_output=True, text=True, check=True, timeout=60).stdout.split()
-            assert sorted(codes) == ["200", "503", "503", "503"], (version, codes)
+            # Its exit code may be that of a 503 which came before the body was sent.
+            done = subprocess.run(one, capture_output=True, text=True, check=False, timeout=60)
+            assert sorted(done.stdout.split()) == ["200", "503", "503", "503"], (version, done)
         # A client that disconnects.
         for _ in range(5):
             subprocess.run([*one, "--max-time", "0.3"], capture_output=True, check=False, timeout=60)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hearth.gpu.use import CHECK_GPU
 from hearth.releases.operations import SCRIPT
 from hearth.releases.release import trial_prompt
 from lab import artefacts
@@ -46,7 +47,7 @@ def check_release(web: Httpd, directory: Path) -> Done:
     """Run the test of a release in httpd's container, where `directory` is mounted as TRIAL."""
     prompt = trial_prompt(web.settings)
     words = (f"{web.address}/{web.port}", prompt.path, prompt.body, " ".join(prompt.models))
-    program = SCRIPT.read_text()
+    program = CHECK_GPU + SCRIPT.read_text()
     variables = (
         "root=/nowhere httpd=hearth-httpd ollama=hearth-ollama conf=- patience=60 prompt_patience=60 keep=2 by=test"
     )
