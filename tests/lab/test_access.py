@@ -99,7 +99,7 @@ def test_only_valid_credentials_are_accepted(keys: SecretFiles) -> None:
         refused = call(url(), "POST", R, PROMPT, headers)
         assert (refused.status, refused.json()) == (
             401,
-            {"error": "sign in, or send an API key (Authorization: Bearer KEY)"},
+            {"error": "sign in, or send an API key (Authorization: Bearer KEY, or X-Api-Key: KEY)"},
         )
     assert generations() == before
     for headers in (basic("anna", ANNA), bearer(KEY)):
