@@ -28,6 +28,8 @@ _WITHOUT_OLLAMA: dict[str, Any] = {
     "ollama_models_dir": "",
     "ollama_publish": "",
     "ollama_allowed_networks": (),
+    "ollama_gpu": "off",
+    "ollama_gpu_devices": (),
     "ollama_memory_limit": "",
 }
 _PORT = 11434

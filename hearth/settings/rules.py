@@ -35,7 +35,9 @@ def check_settings(settings: Settings) -> None:
             f"{max(1, settings.proxy_max_streams - 1)} or less, or 0 for no limit per caller"
         )
     check_tls(settings)
-    _check_gpu(settings)
+    # On a gateway, the image of an inventory for hosts with GPUs is not used either.
+    if settings.runs_ollama:
+        _check_gpu(settings)
     _check_metrics(settings)
     _check_variants(settings)
     _check_preload(settings)
