@@ -143,7 +143,11 @@ def test_contradictions_are_refused(hosts: dict[str, dict[str, Any]], message: s
         ({"ollama_pools": {"big": [{"url": "http://127.0.0.1:11434"}]}}, "httpd runs in a container"),
         ({"ollama_pools": {"big": [{"url": "http://mac.local:11434"}]}}, "use the IP address"),
         ({"ollama_pools": {"big": [{"url": "http://mac:11434/api"}]}}, "without a path"),
-        ({"ollama_pools": {"big": [{"host": PC, "slots": 64}, {"host": PI}]}}, "have 68 slots in total"),
+        ({"ollama_pools": {"big": [{"host": PC, "slots": 252}, {"host": PI}]}}, "have 260 slots in total"),
+        (
+            {"ollama_pools": {"default": [{"host": PC}]}, "proxy_max_streams_per_caller": 5},
+            "the 4 slots of ollama_pools",
+        ),
         ({"host_role": "gateway"}, "have no pool for the routes"),
         ({"host_address": "pi.local"}, "use the host's IPv4 address"),
         ({"ollama_allowed_networks": [PI]}, "is for programs on the host only"),
