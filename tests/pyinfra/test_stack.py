@@ -13,6 +13,7 @@ import pytest
 
 from hearth.docker.facts import EngineUnreachable
 from hearth.paths import SERVICE_NETWORKS
+from hearth.render.stack_files import render_tree
 from hearth.runtime.tar import pack_files
 from hearth.settings.model import Settings
 from hearth.stack.container_facts import Project, ProjectState
@@ -23,6 +24,7 @@ from hearth.stack.file_operations import swap_script, sync_files
 from hearth.stack.image_facts import Images
 from tests.pyinfra.conftest import Result, Run
 from tests.pyinfra.shell import HOSTILE, Sandbox, check_syntax
+from tests.support.shipped import shipped_settings
 
 OLLAMA, HTTPD = "ollama/ollama:0.17.4", "httpd:2.4.68"
 IDS = {OLLAMA: "sha256:1", HTTPD: "sha256:2"}
@@ -74,6 +76,14 @@ def test_new_image_is_validated_with_the_existing_configuration() -> None:
 def test_reload_is_marked_between_validation_and_change() -> None:
     script = swap_script(["httpd/httpd.conf"], "/u.tar", HTTPD)
     assert script.index("httpd -t") < script.index("touch /opt/hearth/.reload-httpd") < script.index("mv -f")
+
+
+def test_a_backend_needs_no_httpd_to_validate_its_files(run: Run) -> None:
+    """It has neither its image nor /opt/hearth/httpd."""
+    backend = shipped_settings(host_role="backend")
+    script = run(sync_files, {Tree: TreeState({})}, files=render_tree(backend), settings=backend).commands[-1]
+    assert "compose.yaml config --quiet" in script
+    assert "docker run" not in script
 
 
 def test_archive_depends_only_on_its_files() -> None:
