@@ -59,7 +59,7 @@ def test_an_old_image_is_named(make_settings: MakeSettings) -> None:
 
 def test_an_image_that_the_host_does_not_run_is_not_named(make_settings: MakeSettings) -> None:
     old = {"proxy_image": "httpd:2.4.68", "ollama_image": "ollama/ollama:0.17.4"}
-    (text,) = warnings(make_settings, host_role="backend", **old)
+    (text,) = image_warnings(make_settings(host_role="backend", **old), KNOWN, TODAY)
     assert text.startswith("ollama_image")
 
 
