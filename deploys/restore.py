@@ -15,6 +15,7 @@ from hearth.boot.deploy import boot
 from hearth.cli.session import close_session, open_session
 from hearth.docker.deploy import docker
 from hearth.firewall.deploy import firewall, release_unused_ports
+from hearth.gpu.deploy import gpu
 from hearth.metrics.deploy import metrics
 from hearth.preflight.deploy import preflight
 from hearth.releases.deploy import release
@@ -25,6 +26,7 @@ settings, root = session.settings, session.root
 platform, facts = preflight(settings, root, session.house)
 boot(settings=settings, hardware=facts.hardware, **root)
 docker(settings=settings, platform=platform, **root)
+gpu(settings=settings, **root)
 firewall(settings=settings, exists=facts.firewall, published=facts.published, **root)
 access(settings=settings, **root)
 restore(archive=open_backup(), settings=settings, tls_inputs=session.tls_inputs, **root)

@@ -98,6 +98,8 @@ RELEASE_LOG = f"{RELEASES}/log.jsonl"
 PULLING_MODELS = f"{ROOT}/.pulling-models"
 # The file system of the models' directory, to detect a different one.
 MODELS_DISK = f"{ROOT}/models-disk"
+# A bundle's packages while they are installed, and the configuration with which apt reads only these.
+BUNDLE_PACKAGES = "/var/cache/hearth-bundle"
 # A Raspberry Pi's kernel options, in one line, and their backup from before Hearth added one: next to it, on the
 # partition that every computer can read, for a Pi that no longer starts.
 BOOT_LINE = "/boot/firmware/cmdline.txt"

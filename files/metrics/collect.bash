@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # hearth-metrics.service: writes what httpd serves at /metrics, every $interval seconds. docs/metrics.md lists the
 # metrics, docs/decisions/0039 has the reasons. It publishes no port, and reads httpd's access log but no prompt.
-# Environment, from the unit: HEARTH_SLOTS (proxy_max_streams), HEARTH_CERTIFICATES (a pattern for files, or "").
+# Environment, from the unit: HEARTH_SLOTS (proxy_max_streams, or the sum of all pools), HEARTH_CERTIFICATES (a pattern for
+# files, or ""), HEARTH_GATEWAY (1 on a host without an Ollama of its own).
 set -uo pipefail
 export LC_ALL=C
 run=${HEARTH_RUN:-/run/hearth-metrics}
@@ -17,7 +18,7 @@ hearth_response_bytes_total counter Bytes sent in responses, headers included.
 hearth_request_seconds_total counter Duration of all requests.
 hearth_client_gone_total counter Responses whose client went away before the end.
 hearth_first_byte_seconds histogram Time from a request to the first byte of its response; a prompt is read in it.
-hearth_slots gauge Responses that may stream at the same time (proxy_max_streams).
+hearth_slots gauge Responses that may stream at the same time (proxy_max_streams, or the sum of all pools).
 hearth_slots_in_use gauge Requests that are with Ollama now.
 hearth_requests_waiting gauge Requests that wait for a slot now.
 hearth_httpd_threads gauge Threads of httpd, by state.
@@ -79,6 +80,7 @@ slots() {
 
 ollama() {
   local url=http://127.0.0.1:11434 loaded installed
+  [ -z "${HEARTH_GATEWAY:-}" ] || return 0
   if [ "$ollama_pid" != 0 ] && loaded=$(inside "$ollama_pid" curl -sf -m 5 "$url/api/ps") &&
     installed=$(inside "$ollama_pid" curl -sf -m 5 "$url/api/tags"); then
     echo "hearth_ollama_up 1"

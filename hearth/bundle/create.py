@@ -27,6 +27,8 @@ from hearth.docker.packages import docker_source
 from hearth.host.platform import Platform
 from hearth.runtime.checkout import current_commit
 from hearth.runtime.pyinfra_process import failure_reason, resolve_inventory, run_pyinfra, select_hosts
+from hearth.runtime.ssh_address import network_address
+from hearth.settings.house import HouseError, known_address, resolve_house
 from hearth.settings.load import SettingsError, load_settings
 from hearth.settings.model import Settings
 from hearth.settings.model_names import manifest_path, manifest_url
@@ -94,9 +96,13 @@ def read_settings(options: Options) -> list[Settings]:
         raise BundleError(f"{options.inventory}: {problem or 'no hosts'}")
     hosts = {one["name"]: one["data"] for one in json.loads(done.stdout)}
     try:
-        return [load_settings(hosts[name], name) for name in names]
-    except SettingsError as error:
+        loaded = {name: load_settings(values, name) for name, values in hosts.items()}
+        addresses = {name: known_address(network_address(name, hosts[name]), one) for name, one in loaded.items()}
+        # All hosts, also those that --limit leaves out: a backend needs a firewall because a gateway uses it.
+        resolved = resolve_house(loaded, addresses)
+    except (SettingsError, HouseError) as error:
         raise BundleError(f"invalid settings:\n  {error}") from None
+    return [resolved[name] for name in names]
 
 
 def create(options: Options, hosts: Sequence[Settings], wait: Callable[[float], object] = sleep) -> BundleManifest:

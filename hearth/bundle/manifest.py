@@ -100,7 +100,7 @@ class Needs:
 def extra_packages(settings: Settings) -> tuple[str, ...]:
     """Packages that some settings need, besides Docker's."""
     return (
-        *(("nftables",) if settings.firewall_allowed_networks else ()),
+        *(("nftables",) if settings.needs_firewall else ()),
         *((MDNS_PACKAGE,) if settings.host_local_name else ()),
         *(METRICS_PACKAGES if settings.metrics_access else ()),
     )
@@ -130,8 +130,8 @@ def check_settings(settings: Settings) -> None:
     Raises:
         ValueError: it can't.
     """
-    for name in ("ollama_image", "proxy_image"):
-        image = getattr(settings, name)
+    for name, service in (("ollama_image", "ollama"), ("proxy_image", "httpd")):
+        image = settings.images.get(service, "")
         if "@" in image:
             raise ValueError(
                 f"{name} = {image!r}: Docker does not keep an image's digest when it loads the image from a file; "

@@ -22,6 +22,7 @@ from pyinfra.facts.files import Directory
 from hearth.bundle.manifest import INDEX, Bundle, BundledImage
 from hearth.docker.facts import Engine
 from hearth.docker.reachability import find_reachability
+from hearth.paths import BUNDLE_PACKAGES
 from hearth.runtime.byte_stream import ChannelError, write_to
 from hearth.runtime.commands import connection_arguments, refused_command
 from hearth.runtime.explain import explain
@@ -32,8 +33,7 @@ from hearth.runtime.text import are_missing, join_words
 from hearth.stack.image_facts import Images
 from hearth.stack.image_operations import FUNCTIONS
 
-# On the host: packages, while they are installed, and the configuration with which apt reads only these.
-DIRECTORY = "/var/cache/hearth-bundle"
+DIRECTORY = BUNDLE_PACKAGES
 APT_CONFIG = f"{DIRECTORY}/apt.conf"
 _CONFIG = f"""Dir::Etc::sourcelist "{DIRECTORY}/sources.list";
 Dir::Etc::sourceparts "/dev/null";

@@ -1,13 +1,20 @@
 # shellcheck shell=sh
 # `in_flight HTTPD`: ids of the requests to Ollama in flight, in one line, as that container's httpd lists them, since
-# its connections to Ollama may be idle (docs/decisions/0045). They are in its network namespace (port 11434 is 2CAA,
-# 01 means established), and without any, nothing is in flight. An httpd configured by an earlier Hearth has no list,
-# and no idle connections, so each of them is a request; likewise if httpd does not respond.
+# its connections to Ollama may be idle (docs/decisions/0045). Without any connection from its network namespace,
+# nothing is in flight (01 means established, 0050 and 01BB are its own ports 80 and 443; backends may have any port).
+# An httpd configured by an earlier Hearth has no list, and no idle connections to Ollama (port 11434 is 2CAA), so each
+# of them is a request; likewise if httpd does not respond. On a backend, which has no httpd, all connections to Ollama
+# count: gateways keep no idle ones.
 in_flight() {
-  httpd_pid=$(docker inspect --type container --format '{{.State.Pid}}' "$1" 2>/dev/null) || return 0
+  if ! httpd_pid=$(docker inspect --type container --format '{{.State.Pid}}' "$1" 2>/dev/null); then
+    backend_pid=$(docker inspect --type container --format '{{.State.Pid}}' hearth-ollama 2>/dev/null) || return 0
+    awk '$2 ~ /:2CAA$/ && $4 == "01" { printf "%s ", $3 }' "/proc/$backend_pid/net/tcp" 2>/dev/null
+    return 0
+  fi
   [ "${httpd_pid:-0}" != 0 ] || return 0
-  connections=$(awk '$3 ~ /:2CAA$/ && $4 == "01" { printf "%s ", $2 }' "/proc/$httpd_pid/net/tcp" 2>/dev/null)
-  [ -n "$connections" ] || return 0
+  outgoing=$(awk '$4 == "01" && ($2 $3) !~ /:(0050|01BB)/' "/proc/$httpd_pid/net/tcp" 2>/dev/null)
+  [ -n "$outgoing" ] || return 0
+  connections=$(echo "$outgoing" | awk '$3 ~ /:2CAA$/ { printf "%s ", $2 }')
   # shellcheck disable=SC2016  # for the container's shell
   docker exec "$1" timeout 5 bash -c '
     exec 3<>/dev/tcp/127.0.0.1/80 &&

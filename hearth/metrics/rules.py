@@ -51,7 +51,8 @@ def render_files(settings: Settings) -> dict[str, str]:
         certificates = f"{TLS_LIVE}/server.pem"
     unit = render(
         "hearth-metrics.service.j2",
-        proxy_max_streams=settings.proxy_max_streams,
+        slots=settings.total_slots,
+        runs_ollama=settings.runs_ollama,
         certificates=certificates,
         script=METRICS_SCRIPT,
         public=METRICS_PUBLIC,

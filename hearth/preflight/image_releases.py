@@ -84,7 +84,9 @@ def parse_version(tag: str) -> Version:
 def image_warnings(settings: Settings, known: ReleaseList, today: date) -> list[str]:
     """Warnings about images that have grown old, a sentence each. An image of another repository is not judged."""
     warnings = []
-    for setting in ("proxy_image", "ollama_image"):
+    for setting, service in (("proxy_image", "httpd"), ("ollama_image", "ollama")):
+        if service not in settings.images:
+            continue
         if text := _warning(setting, getattr(settings, setting), known, today):
             warnings.append(text)
     age = (today - known.checked).days

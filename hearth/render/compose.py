@@ -30,6 +30,7 @@ def render_compose(settings: Settings) -> str:
             has_tls_files=settings.has_tls_files,
             metrics_public=METRICS_PUBLIC,
             preload=" ".join(settings.ollama_preload),
+            total_slots=settings.total_slots,
             runs_ollama=settings.runs_ollama,
             runs_httpd=settings.runs_httpd,
         )

@@ -199,7 +199,10 @@ class Settings(BaseModel):
         """Responses that httpd streams at the same time."""
         if not self.ollama_pools:
             return self.proxy_max_streams
-        return sum(self.slots_of(member) for members in self.ollama_pools.values() for member in members)
+        slots = sum(self.slots_of(member) for members in self.ollama_pools.values() for member in members)
+        # The routes of a host that lists named pools alone lead to its own Ollama.
+        has_own = self.host_role == "both" and DEFAULT_POOL not in self.ollama_pools
+        return slots + (self.proxy_max_streams if has_own else 0)
 
     @property
     def pulled_models(self) -> tuple[str, ...]:

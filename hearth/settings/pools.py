@@ -69,7 +69,7 @@ class Member(BaseModel):
     host: str = ""
     url: Annotated[str, AfterValidator(_check_url)] = ""
     priority: Annotated[int, Field(ge=1, le=9)] = 1
-    slots: Annotated[int, Field(ge=0, le=64)] = 0
+    slots: Annotated[int, Field(ge=0, le=256)] = 0
 
     @model_validator(mode="after")
     def _check(self) -> Member:

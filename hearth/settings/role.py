@@ -16,6 +16,7 @@ _WITHOUT_HTTPD: dict[str, Any] = {
     "proxy_users": {},
     "proxy_api_keys": {},
     "proxy_extra_routes": (),
+    "proxy_max_streams_per_caller": 0,
     "metrics_access": "",
     "proxy_tls": "off",
     "ollama_pools": {},
@@ -28,6 +29,8 @@ _WITHOUT_OLLAMA: dict[str, Any] = {
     "ollama_models_dir": "",
     "ollama_publish": "",
     "ollama_allowed_networks": (),
+    "ollama_gpu": "off",
+    "ollama_gpu_devices": (),
     "ollama_memory_limit": "",
 }
 _PORT = 11434

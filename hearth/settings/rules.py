@@ -11,7 +11,7 @@ from hearth.settings.tls_rules import check_tls
 from hearth.settings.types import duration_in_seconds
 
 # Of all backends together; httpd.conf's ThreadLimit, which a reload can't change, has room for them.
-MAX_SLOTS = 64
+MAX_SLOTS = 256
 
 
 def check_settings(settings: Settings) -> None:
@@ -28,14 +28,17 @@ def check_settings(settings: Settings) -> None:
             f"proxy_port = {settings.proxy_port} and ollama_publish = {settings.ollama_publish!r} use the same port; "
             "change one of them"
         )
-    if settings.proxy_max_streams_per_caller > settings.proxy_max_streams:
+    slots = settings.total_slots
+    if settings.proxy_max_streams_per_caller > slots:
+        total = f"proxy_max_streams = {slots}" if not settings.ollama_pools else f"the {slots} slots of ollama_pools"
         raise ValueError(
-            f"proxy_max_streams_per_caller = {settings.proxy_max_streams_per_caller} is more than proxy_max_streams = "
-            f"{settings.proxy_max_streams}, so one caller could still use every slot; use "
-            f"{max(1, settings.proxy_max_streams - 1)} or less, or 0 for no limit per caller"
+            f"proxy_max_streams_per_caller = {settings.proxy_max_streams_per_caller} is more than {total}, so one "
+            f"caller could still use every slot; use {max(1, slots - 1)} or less, or 0 for no limit per caller"
         )
     check_tls(settings)
-    _check_gpu(settings)
+    # On a gateway, the image of an inventory for hosts with GPUs is not used either.
+    if settings.runs_ollama:
+        _check_gpu(settings)
     _check_metrics(settings)
     _check_variants(settings)
     _check_preload(settings)

@@ -46,13 +46,15 @@ def sync_files(
     upload = f"{ROOT}/.incoming.tar"
     yield StringCommand(f"install -d -m 0755 {ROOT}")
     yield upload_command(archive, upload)
-    yield StringCommand(swap_script(sorted(differing), upload, settings.proxy_image, settings.has_tls_files))
+    proxy_image = settings.images.get("httpd", "")
+    yield StringCommand(swap_script(sorted(differing), upload, proxy_image, settings.has_tls_files))
 
 
 def swap_script(paths: list[str], upload: str, proxy_image: str, has_tls_files: bool = False) -> str:
     """Shell script that unpacks, validates and installs the files.
 
     Args:
+        proxy_image: validates httpd.conf; "" on a backend, which has none.
         has_tls_files: httpd.conf refers to certificates on the host.
     """
     directories = sorted({path.rpartition("/")[0] for path in paths} - {""})
@@ -68,7 +70,7 @@ def swap_script(paths: list[str], upload: str, proxy_image: str, has_tls_files: 
     if "compose.yaml" in paths:
         lines.append(f"docker compose -f {_INCOMING}/compose.yaml config --quiet")
     # compose.yaml may name a new image, which must accept the configuration.
-    if {"httpd/httpd.conf", "compose.yaml"} & set(paths):
+    if proxy_image and {"httpd/httpd.conf", "compose.yaml"} & set(paths):
         source = _INCOMING if "httpd/httpd.conf" in paths else ROOT
         mount = f"type=bind,src={source}/httpd,dst=/usr/local/apache2/{HTTPD_CONF.rpartition('/')[0]},readonly"
         mount = f"--mount {mount}"

@@ -4,9 +4,19 @@
 # groups. Runs as root.
 main_of() { docker inspect --type container --format '{{.State.Pid}}' "$1" 2>/dev/null; }
 ollama_main=$(main_of "$ollama") httpd_main=$(main_of "$httpd")
+has_pools=$(docker inspect --type container --format '{{json .Config.Env}}' "$ollama" 2>/dev/null | grep -F '"HEARTH_POOLS=')
 
-# Each in a line.
-requests() { in_flight "$httpd" | tr ' ' '\n' | grep .; }
+# Each in a line. With pools, httpd's list has also the requests to other backends; each of its connections to this
+# Ollama is a request then, in both namespaces (port 11434 is 2CAA, 01 means established).
+requests() {
+  if [ -n "$has_pools" ]; then
+    awk '$4 != "01" { next }
+      FNR == NR { if ($2 ~ /:2CAA$/) here[$2 " " $3]; next }
+      $3 " " $2 in here { print $2 }' "/proc/$ollama_main/net/tcp" "/proc/$httpd_main/net/tcp" 2>/dev/null
+    return
+  fi
+  in_flight "$httpd" | tr ' ' '\n' | grep .
+}
 
 # The models' processes (children of Ollama's): their pids, CPU ticks, and bytes read from disk.
 work() {

@@ -20,7 +20,16 @@ from hearth.footprint.facts import Footprint, FootprintState
 from hearth.gpu.operations import toolkit_removal_script
 from hearth.mdns.operations import removal_script as remove_local_name
 from hearth.metrics.operations import removal_script as metrics_removal_script
-from hearth.paths import COMPOSE_HASHES, DAEMON_JSON, DAEMON_RECORD, ENGINE_INFO, ENGINE_PENDING, MODELS_VOLUME, ROOT
+from hearth.paths import (
+    BUNDLE_PACKAGES,
+    COMPOSE_HASHES,
+    DAEMON_JSON,
+    DAEMON_RECORD,
+    ENGINE_INFO,
+    ENGINE_PENDING,
+    MODELS_VOLUME,
+    ROOT,
+)
 from hearth.runtime.commands import refused_command, streamed_command
 from hearth.runtime.shell import quote
 from hearth.uninstall.plan import STORE_ENTRIES, Removal, plan_removal
@@ -182,7 +191,8 @@ def files_script(removal: Removal) -> str:
     """Shell script that removes the files, including Hearth's records; "" if there is nothing to do."""
     if not (removal.files or removal.directories or removal.root):
         return ""
-    lines = ["set -e", f"rm -f {COMPOSE_HASHES} {ENGINE_INFO}", f"cd {ROOT}"]
+    # The copied packages are there if the deploy of a bundle was interrupted.
+    lines = ["set -e", f"rm -f {COMPOSE_HASHES} {ENGINE_INFO}", f"rm -rf {BUNDLE_PACKAGES}", f"cd {ROOT}"]
     if removal.files:
         lines.append(f"rm -f -- {quote(*(f'./{path}' for path in removal.files))}")
     if removal.directories:

@@ -13,7 +13,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -24,6 +24,7 @@ import pytest
 from hearth.access.credentials import read_credentials
 from hearth.runtime.host_shell import HostOutput, marked_command, new_token
 from hearth.runtime.ssh_address import network_address
+from hearth.settings.house import HouseError, known_address, resolve_house
 from hearth.settings.load import SettingsError, load_settings
 from hearth.settings.model import Settings
 from hearth.settings.secret_source import SourceError
@@ -153,10 +154,13 @@ def pytest_configure(config: pytest.Config) -> None:
     hosts = json.loads(done.stdout)
     try:
         targets = [make_target(host["name"], host["data"]) for host in hosts]
+        addresses = {one.name: known_address(one.address, one.settings) for one in targets}
+        house = resolve_house({one.name: one.settings for one in targets}, addresses)
+        targets = [replace(one, settings=house[one.name]) for one in targets]
         for target in targets:
             known = credentials(target.settings)
             CREDENTIALS.update({urlsplit(url).netloc: known for url in (target.url, target.page)})
-    except (SettingsError, SourceError, OSError) as error:
+    except (SettingsError, HouseError, SourceError, OSError) as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[_TARGETS] = {target.name: target for target in targets}
 
@@ -164,7 +168,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "target" in metafunc.fixturenames:
         targets = metafunc.config.stash[_TARGETS]
-        metafunc.parametrize("target", targets.values(), ids=list(targets), scope="session")
+        metafunc.parametrize("target", [_parameter(one) for one in targets.values()], scope="session")
+
+
+def _parameter(target: Target) -> Any:
+    """Of a test: most need both containers, and a request from outside to the host's own Ollama."""
+    role = target.settings.host_role
+    marks = () if role == "both" else pytest.mark.skip(reason=f'{target.name}: host_role = "{role}" is not tested yet')
+    return pytest.param(target, id=target.name, marks=marks)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from hearth.doctor.checks.host_state import judge
+from hearth.paths import CHECKOUT
 from hearth.preflight.facts import HostFacts
 from hearth.stack.health_facts import Symptoms
 from tests.support.doctor.work import work_of
@@ -140,3 +141,58 @@ def test_request_that_finishes_meanwhile_is_not_evidence(tmp_path: Path) -> None
         asking = socket.create_connection(("127.0.0.1", port))
         threading.Timer(1, asking.close).start()
         assert work_of(tmp_path, server, os.getpid(), port=port)["work"] is None
+
+
+# --- With pools: a request of httpd's list may be at another backend -----------------------------------
+
+_HTTPD, _OLLAMA, _PC = "030012AC:D2F0", "020012AC:2CAA", "1401A8C0:2CAA"
+
+
+def _table(path: Path, *connections: tuple[str, str]) -> Path:
+    lines = (f"   {number}: {here} {there} 01 0:0 0:0 0" for number, (here, there) in enumerate(connections))
+    path.write_text("  sl  local_address rem_address   st\n" + "".join(f"{line}\n" for line in lines))
+    return path
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+def test_doctor_counts_the_requests_to_this_hosts_ollama(tmp_path: Path, is_here: bool) -> None:
+    """Not an idle client of the published port, or a response that another backend streams."""
+    idle = (_OLLAMA, "010012AC:9999")
+    ollama = _table(tmp_path / "ollama", idle, *([(_OLLAMA, _HTTPD)] if is_here else []))
+    httpd = _table(tmp_path / "httpd", ("030012AC:AAAA", _PC), *([(_HTTPD, _OLLAMA)] if is_here else []))
+    probe = (CHECKOUT / "hearth/stack/health_probe.sh").read_text()
+    function = "requests() {" + probe.partition("requests() {")[2].partition("\n}\n")[0] + "\n}\nrequests"
+    for name, path in (("ollama", ollama), ("httpd", httpd)):
+        assert f'"/proc/${name}_main/net/tcp"' in function
+        function = function.replace(f'"/proc/${name}_main/net/tcp"', str(path))
+    done = subprocess.run(["sh", "-c", f"has_pools=1\n{function}"], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ([_HTTPD] if is_here else [])
+
+
+@pytest.mark.parametrize(
+    ("pools", "peer", "counted"),
+    [("1", _HTTPD, f"{_HTTPD} "), ("1", "010012AC:9999", ""), ("", "010012AC:9999", "17-1")],
+)
+def test_health_check_ignores_what_other_backends_stream(tmp_path: Path, pools: str, peer: str, counted: str) -> None:
+    """It would restart this Ollama, if one of its models is loaded and a client keeps an idle connection."""
+    check = (CHECKOUT / "files/ollama/health.bash").read_text()
+    table = _table(tmp_path / "tcp", (_OLLAMA, peer))
+    for old, new in {
+        "/proc/net/tcp /proc/net/tcp6": str(table),
+        "/tmp/hearth-health": f"{tmp_path}/state",
+        "/tmp/hearth-gave-up": f"{tmp_path}/gave-up",
+        "/proc/[0-9]*": "/nothing",
+        "kill -": ": -",
+    }.items():
+        assert old in check
+        check = check.replace(old, new)
+    # The list of httpd, which a shell of its own asks for.
+    check = check.replace("timeout 6 bash -c '", "echo 17-1; return; : '")
+    programs = {"ollama": "", "getent": "echo 172.18.0.3 STREAM httpd"}
+    for name, script in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "OLLAMA_NO_CLOUD": "1", "HEARTH_POOLS": pools}
+    done = subprocess.run(["bash", "-c", check], env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "state").read_text().splitlines()[1] == counted

@@ -13,6 +13,7 @@ import pytest
 
 from hearth.docker.facts import EngineUnreachable
 from hearth.paths import SERVICE_NETWORKS
+from hearth.render.stack_files import render_tree
 from hearth.runtime.tar import pack_files
 from hearth.settings.model import Settings
 from hearth.stack.container_facts import Project, ProjectState
@@ -23,6 +24,7 @@ from hearth.stack.file_operations import swap_script, sync_files
 from hearth.stack.image_facts import Images
 from tests.pyinfra.conftest import Result, Run
 from tests.pyinfra.shell import HOSTILE, Sandbox, check_syntax
+from tests.support.shipped import shipped_settings
 
 OLLAMA, HTTPD = "ollama/ollama:0.17.4", "httpd:2.4.68"
 IDS = {OLLAMA: "sha256:1", HTTPD: "sha256:2"}
@@ -74,6 +76,14 @@ def test_new_image_is_validated_with_the_existing_configuration() -> None:
 def test_reload_is_marked_between_validation_and_change() -> None:
     script = swap_script(["httpd/httpd.conf"], "/u.tar", HTTPD)
     assert script.index("httpd -t") < script.index("touch /opt/hearth/.reload-httpd") < script.index("mv -f")
+
+
+def test_a_backend_needs_no_httpd_to_validate_its_files(run: Run) -> None:
+    """It has neither its image nor /opt/hearth/httpd."""
+    backend = shipped_settings(host_role="backend")
+    script = run(sync_files, {Tree: TreeState({})}, files=render_tree(backend), settings=backend).commands[-1]
+    assert "compose.yaml config --quiet" in script
+    assert "docker run" not in script
 
 
 def test_archive_depends_only_on_its_files() -> None:
@@ -256,23 +266,25 @@ def test_ollama_is_replaced_alone(run: Run, httpd: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "listed", "waits"),
+    ("there", "state", "listed", "waits"),
     [
-        ("01", "echo 17-1", 3),
-        ("01", "exit 1", 3),  # an httpd of an earlier Hearth, which keeps no idle connections
-        ("01", "echo", 0),  # an idle connection
-        ("06", "echo 17-1", 0),  # without a connection, nothing is asked
+        ("020012AC:2CAA", "01", "echo 17-1", 3),
+        ("1401A8C0:2CB0", "01", "echo 17-1", 3),  # a backend on another port
+        ("020012AC:2CAA", "01", "exit 1", 3),  # an httpd of an earlier Hearth, which keeps no idle connections
+        ("020012AC:2CAA", "01", "echo", 0),  # an idle connection
+        ("020012AC:2CAA", "06", "echo 17-1", 0),  # without a connection, nothing is asked
+        ("0100007F:0050", "01", "echo 17-1", 0),  # the health check's
     ],
 )
 def test_in_flight_responses_may_finish_before_a_container_is_replaced(
-    tmp_path: Path, state: str, listed: str, waits: int
+    tmp_path: Path, there: str, state: str, listed: str, waits: int
 ) -> None:
     sandbox = Sandbox(tmp_path)
     sandbox.root.mkdir()
     sandbox.program("docker", f'case "$*" in *State.Pid*) echo 4194305;; *hearth-requests*) {listed};; esac')
     sandbox.program("sleep")
     table = tmp_path / "tcp"
-    table.write_text(f"   0: 030012AC:D2F0 020012AC:2CAA {state} 00000000:00000000 00:00000000 00000000\n")
+    table.write_text(f"   0: 030012AC:D2F0 {there} {state} 00000000:00000000 00:00000000 00000000\n")
     script = converge_script([], 60, FAILURE, drain_timeout=3).replace("/proc/$httpd_pid/net/tcp", str(table))
     done = sandbox.run(script)
     assert done.returncode == 0, done.stderr
@@ -280,6 +292,22 @@ def test_in_flight_responses_may_finish_before_a_container_is_replaced(
     started = next(index for index, call in enumerate(sandbox.calls) if "RestartCount" in call)
     assert sandbox.calls[:started].count("sleep 1") == waits
     assert ("A response is in flight" in done.stdout) is bool(waits)
+
+
+@pytest.mark.parametrize(("state", "waits"), [("01", 3), ("06", 0)])
+def test_a_backends_responses_may_finish(tmp_path: Path, state: str, waits: int) -> None:
+    """It has no httpd that could list them."""
+    sandbox = Sandbox(tmp_path)
+    sandbox.root.mkdir()
+    sandbox.program("docker", 'case "$*" in *State.Pid*httpd) exit 1;; *State.Pid*) echo 4194305;; esac')
+    sandbox.program("sleep")
+    table = tmp_path / "tcp"
+    table.write_text(f"   0: 020012AC:2CAA BD01A8C0:D2F0 {state} 00000000:00000000 00:00000000 00000000\n")
+    script = converge_script([], 60, FAILURE, drain_timeout=3).replace("/proc/$backend_pid/net/tcp", str(table))
+    done = sandbox.run(script)
+    assert done.returncode == 0, done.stderr
+    started = next(index for index, call in enumerate(sandbox.calls) if "RestartCount" in call)
+    assert sandbox.calls[:started].count("sleep 1") == waits
 
 
 def test_stuck_ollama_is_recreated_at_once(run: Run) -> None:

@@ -13,7 +13,7 @@ from pyinfra.api.exceptions import FactPreconditionError
 from hearth.docker.facts import EngineUnreachable
 from hearth.footprint.facts import Footprint, FootprintState, Neighbour, Owned
 from hearth.footprint.image import Image
-from hearth.paths import BACK, FRONT, PROJECT, ROOT
+from hearth.paths import BACK, BUNDLE_PACKAGES, FRONT, PROJECT, ROOT
 from hearth.uninstall.operations import (
     files_script,
     release_script,
@@ -58,6 +58,7 @@ def test_each_part_has_an_operation(run: Run) -> None:
     assert "docker rm --force --volumes c1" in stack.scripts[0]
     assert "systemctl restart docker.service" in engine.scripts[0]
     assert "rm -f -- ./compose.yaml ./htdocs/index.html ./images.lock" in files.commands[0]
+    assert f"rm -rf {BUNDLE_PACKAGES}" in files.commands[0], "of a deploy that was interrupted"
 
 
 @pytest.mark.parametrize("state", [FootprintState(), FootprintState(has_docker=True, config='{"debug": true}')])

@@ -17,6 +17,7 @@ from hearth.backup.manifest import BackupError
 from hearth.backup.model_store import list_models
 from hearth.backup.reader import Archive
 from hearth.backup.writer import Writer
+from hearth.bundle.create import Options, read_settings
 from hearth.bundle.manifest import INDEX, Bundle, BundleManifest, Needs, debian, find_missing, find_needs
 from hearth.bundle.operations import image_entries, load_script, remove_script
 from hearth.runtime.tar import Entry, TarStream
@@ -155,6 +156,20 @@ def test_needs_are_those_of_the_settings(make_settings: Callable[..., Settings])
     assert set(more.packages) - set(plain.packages) == {"nftables", "avahi-daemon", "mtail", "jq", "curl", "openssl"}
     assert more.models == ("llama3.2:1b", "qwen3:0.6b"), "what variants are made from"
     assert "docker-ce" in needs(make_settings(), "bookworm").packages
+
+
+def test_a_backend_needs_the_firewall_that_lets_only_its_gateway_in(tmp_path: Path) -> None:
+    """Also if the bundle is for the backend alone."""
+    inventory = tmp_path / "house.py"
+    gateway = {"host_role": "gateway", "ollama_pools": {"default": [{"host": "192.168.1.20"}]}}
+    inventory.write_text(f"house = [('192.168.1.10', {gateway!r}), ('192.168.1.20', {{'host_role': 'backend'}})]\n")
+    found = {}
+    for name in ("192.168.1.10", "192.168.1.20"):
+        (settings,) = read_settings(Options(str(inventory), tmp_path / "x", "trixie", "amd64", limit=(name,)))
+        found[name] = needs(settings)
+    assert "nftables" in found["192.168.1.20"].packages
+    assert "nftables" not in found["192.168.1.10"].packages
+    assert [*found["192.168.1.10"].images, *found["192.168.1.10"].models] == ["httpd:2.4.71"]
 
 
 @pytest.mark.parametrize(

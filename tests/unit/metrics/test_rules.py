@@ -54,6 +54,14 @@ def test_the_unit_names_the_certificate(make_settings: Make, values: dict[str, o
     assert "\nEnvironment=HEARTH_SLOTS=7\n" in unit
 
 
+def test_a_gateway_has_no_ollama_to_report(make_settings: Make) -> None:
+    gateway = {"host_role": "gateway", "ollama_pools": {"default": [{"url": "http://10.0.0.1", "slots": 9}]}}
+    unit = render_files(make_settings(metrics_access="anyone", **gateway))[METRICS_UNIT]
+    assert "\nEnvironment=HEARTH_GATEWAY=1\n" in unit
+    assert "\nEnvironment=HEARTH_SLOTS=9\n" in unit
+    assert "HEARTH_GATEWAY" not in render_files(make_settings(metrics_access="anyone"))[METRICS_UNIT]
+
+
 def test_the_program_knows_whether_the_log_has_names(make_settings: Make) -> None:
     users = {"proxy_users": {"anna": {"env": "A"}}, "metrics_access": "users"}
     assert "(?P<user>" not in render_program(make_settings(metrics_access="anyone"))

@@ -57,6 +57,12 @@ def test_an_old_image_is_named(make_settings: MakeSettings) -> None:
     assert warnings(make_settings, date(2026, 8, 25), ollama_image="ollama/ollama:0.17.4") == []
 
 
+def test_an_image_that_the_host_does_not_run_is_not_named(make_settings: MakeSettings) -> None:
+    old = {"proxy_image": "httpd:2.4.68", "ollama_image": "ollama/ollama:0.17.4"}
+    (text,) = image_warnings(make_settings(host_role="backend", **old), KNOWN, TODAY)
+    assert text.startswith("ollama_image")
+
+
 def test_an_old_list_is_named(make_settings: MakeSettings) -> None:
     empty = ReleaseList(TODAY, {})
     assert image_warnings(make_settings(), empty, TODAY + timedelta(days=90)) == []

@@ -556,6 +556,26 @@ def test_a_pool_is_two_balancers_and_its_slots_are_those_of_its_backends(make_se
     assert directives(conf, "ThreadsPerChild") == [[str(5 + 252)]]
 
 
+@pytest.mark.parametrize(
+    "pools",
+    [{"default": [{"url": "http://10.0.0.1", "slots": 256}]}, {"big": [{"url": "http://10.0.0.1", "slots": 252}]}],
+)
+def test_pools_may_use_all_threads(make_settings: Make, pools: dict[str, Any]) -> None:
+    """With the slots of this host's Ollama, which routes lead to if there are only named pools."""
+    settings = make_settings(ollama_pools=pools)
+    assert settings.total_slots == 256
+    ((limit,),) = directives(render_httpd_conf(settings), "ThreadLimit")
+    assert settings.total_slots + 252 <= int(limit)
+    assert compose(settings)["services"]["httpd"]["pids_limit"] == 4096
+
+
+def test_the_health_check_knows_that_httpds_list_is_of_all_backends(make_settings: Make) -> None:
+    pools = {"default": [{"host": "pi", "url": "http://ollama:11434"}, {"url": "http://10.0.0.1"}]}
+    assert compose(make_settings(ollama_pools=pools))["services"]["ollama"]["environment"]["HEARTH_POOLS"] == "1"
+    for alone in (make_settings(), make_settings(host_role="backend", ollama_pools=pools)):
+        assert "HEARTH_POOLS" not in compose(alone)["services"]["ollama"]["environment"]
+
+
 def test_a_host_runs_what_its_role_says(make_settings: Make) -> None:
     backend = make_settings(host_role="backend")
     assert set(render_tree(backend)) == {"compose.yaml", "ollama/health.bash"}

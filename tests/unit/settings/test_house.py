@@ -52,6 +52,23 @@ def test_host_address_is_for_hosts_addressed_by_name() -> None:
     assert found["pi"].offered_models == ()
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"ollama_gpu": "nvidia", "ollama_gpu_devices": ["0"]},
+        {"ollama_gpu": "amd", "ollama_image": "ollama/ollama:0.32.15-rocm"},
+    ],
+)
+def test_a_gateway_needs_no_gpu(values: dict[str, Any]) -> None:
+    """Though it is set for all hosts of the inventory."""
+    pools = {"default": [{"host": PC}]}
+    found = house(
+        {PI: {"host_role": "gateway", "ollama_pools": pools, **values}, PC: {"host_role": "backend", **values}}
+    )
+    assert (found[PI].ollama_gpu, found[PI].ollama_gpu_devices) == ("off", ())
+    assert found[PC].ollama_gpu == values["ollama_gpu"]
+
+
 def test_a_named_pool_leaves_the_routes_to_the_own_ollama() -> None:
     found = house({PI: {"ollama_pools": {"big": [{"host": PC}]}}, PC: {"host_role": "backend", "ollama_models": ["b"]}})
     assert [one.url for one in found[PI].ollama_pools["default"]] == [OWN_OLLAMA]
@@ -126,7 +143,11 @@ def test_contradictions_are_refused(hosts: dict[str, dict[str, Any]], message: s
         ({"ollama_pools": {"big": [{"url": "http://127.0.0.1:11434"}]}}, "httpd runs in a container"),
         ({"ollama_pools": {"big": [{"url": "http://mac.local:11434"}]}}, "use the IP address"),
         ({"ollama_pools": {"big": [{"url": "http://mac:11434/api"}]}}, "without a path"),
-        ({"ollama_pools": {"big": [{"host": PC, "slots": 64}, {"host": PI}]}}, "have 68 slots in total"),
+        ({"ollama_pools": {"big": [{"host": PC, "slots": 252}, {"host": PI}]}}, "have 260 slots in total"),
+        (
+            {"ollama_pools": {"default": [{"host": PC}]}, "proxy_max_streams_per_caller": 5},
+            "the 4 slots of ollama_pools",
+        ),
         ({"host_role": "gateway"}, "have no pool for the routes"),
         ({"host_address": "pi.local"}, "use the host's IPv4 address"),
         ({"ollama_allowed_networks": [PI]}, "is for programs on the host only"),
