@@ -10,7 +10,7 @@ from hearth.settings.routes import check_table
 from hearth.settings.tls_rules import check_tls
 from hearth.settings.types import duration_in_seconds
 
-# Of all backends together; httpd.conf's ThreadLimit, which a reload can't change, has room for them.
+# Of all backends in pools together. Without pools, proxy_max_streams alone is the limit, with its own maximum.
 MAX_SLOTS = 64
 
 
@@ -64,10 +64,10 @@ def _check_pools(settings: Settings) -> None:
             f'host_role = "gateway" and ollama_pools = {{{", ".join(repr(name) for name in pools)}}} have no pool for '
             'the routes; add one: {"default": [{"host": "192.168.1.20"}]}'
         )
-    if settings.total_slots > MAX_SLOTS:
+    if pools and settings.total_slots > MAX_SLOTS:
         raise ValueError(
-            f"ollama_pools: its backends have {settings.total_slots} slots in total, and httpd has threads for "
-            f'{MAX_SLOTS}; set fewer "slots" (without them, a backend has proxy_max_streams = '
+            f"ollama_pools: its backends have {settings.total_slots} slots in total, and at most "
+            f'{MAX_SLOTS} are allowed; set fewer "slots" (without them, a backend has proxy_max_streams = '
             f"{settings.proxy_max_streams})"
         )
     if pools and (route := next((one for one in settings.routes if one.is_management), None)):
