@@ -40,6 +40,11 @@ def test_loading_changes_no_value(defaults: dict[str, Any]) -> None:
     assert load_settings(defaults).model_dump(mode="json") == defaults
 
 
+@pytest.mark.parametrize("streams", [1, 65, 256])
+def test_streams_are_accepted_up_to_the_documented_maximum(make_settings: Make, streams: int) -> None:
+    assert make_settings(proxy_max_streams=streams).total_slots == streams
+
+
 def test_settings_are_immutable(settings: Settings) -> None:
     with pytest.raises(ValueError, match="frozen"):
         settings.proxy_port = 86
