@@ -13,6 +13,8 @@ from tests.lab.machine import restore
 
 __all__ = ["chromium", "deployed", "elsewhere", "open_chat"]
 
+# Results are stored, unless nothing is executed.
+_stored = True
 # A scenario's phases (setup, call, teardown) that have ended.
 _phases: dict[str, list[pytest.TestReport]] = defaultdict(list)
 _product = cache(record.product)
@@ -40,8 +42,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=skipped)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    global _stored
+    _stored = not (config.option.setuponly or config.option.setupplan)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if "scenario" not in report.keywords:
+    if not _stored or "scenario" not in report.keywords:
         return
     _phases[report.nodeid].append(report)
     if report.when != "teardown":

@@ -75,3 +75,11 @@ def test_run_is_resumed(pytester: pytest.Pytester) -> None:
     pytester.inline_run(*words, "--resume").assertoutcome(passed=0, failed=1, skipped=1)
     record.add("test_it.py::test_good", True, 1, "another")
     pytester.inline_run(*words, "--resume").assertoutcome(passed=1, failed=1, skipped=1)
+
+
+@pytest.mark.usefixtures("file")
+def test_a_plan_is_no_result(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nmarkers = scenario")
+    pytester.makepyfile(test_it=SCENARIOS)
+    pytester.inline_run("-p", "tests.lab.conftest", "-p", "no:cacheprovider", "--setup-plan", "test_it.py")
+    assert record.last() == {}
