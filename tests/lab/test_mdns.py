@@ -8,7 +8,7 @@ from hearth.paths import LOCAL_NAME_RECORD
 from tests.lab.machine import deploy, deployed_with, on_guest, pyinfra, wait_until
 from tests.lab.outside import attach
 
-pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed"), pytest.mark.long, pytest.mark.unproven]
+pytestmark = [pytest.mark.scenario, pytest.mark.usefixtures("deployed"), pytest.mark.long]
 
 ON = "host_local_name=True"
 ANNOUNCE = "Local name | Announce the host's name"
