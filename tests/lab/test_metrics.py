@@ -34,7 +34,6 @@ def page() -> str:
     return answer.body.decode()
 
 
-@pytest.mark.unproven
 @pytest.mark.long
 def test_metrics_are_collected_scraped_and_repaired(tmp_path: Path) -> None:
     assert call(url(), "GET", "/metrics").status == 404
@@ -73,7 +72,6 @@ def test_metrics_are_collected_scraped_and_repaired(tmp_path: Path) -> None:
     wait_until(lambda: "hearth_collect_time_seconds" in page(), 60, "the figures are back")
 
 
-@pytest.mark.unproven
 @pytest.mark.long
 def test_metrics_survive_a_reboot_and_are_removed() -> None:
     deployed_with(ON)
@@ -97,7 +95,6 @@ def pyinfra_dry(*data: str) -> str:
     return done.stdout
 
 
-@pytest.mark.unproven
 @pytest.mark.long
 def test_uninstall_removes_the_metrics() -> None:
     deployed_with(ON)
