@@ -26,7 +26,6 @@ BLOBS = "/var/lib/docker/volumes/hearth-models/_data/models/blobs"
 VARIANTS = {"pirate": {"base": "tinyllama", "system": "Answer like a pirate.", "parameters": {"temperature": 0}}}
 
 
-@pytest.mark.unproven
 def test_variant_is_created_repaired_and_pruned() -> None:
     data = f"ollama_model_variants={json.dumps(VARIANTS)}"
     run = deploy(data)
