@@ -24,9 +24,8 @@ from hearth.docker.facts import Engine
 from hearth.docker.reachability import find_reachability
 from hearth.paths import BUNDLE_PACKAGES
 from hearth.runtime.byte_stream import ChannelError, write_to
-from hearth.runtime.commands import connection_arguments, refused_command
+from hearth.runtime.commands import connection_arguments, refused_command, report_failure
 from hearth.runtime.explain import explain
-from hearth.runtime.journal import record_failure
 from hearth.runtime.shell import quote
 from hearth.runtime.tar import Entry, TarStream
 from hearth.runtime.text import are_missing, join_words
@@ -192,8 +191,5 @@ def _stream(state: State, host: Host, title: str, script: str, entries: list[Ent
     try:
         write_to(state, host, script, root, cast("IO[bytes]", TarStream(entries, report)))
     except (ChannelError, OSError) as error:
-        message = f"could not send {title}: {error}. Run the same command again"
-        logger.error(f"{host.print_prefix}{message}")
-        record_failure(host, [message])
-        return False
+        return report_failure(host, f"could not send {title}: {error}. Run the same command again")
     return True

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
 
-from hearth.docker.apt import APT
+from hearth.docker.apt import APT, package_removal_script
 from hearth.docker.compose_up import COMPOSE_UP
 from hearth.gpu.facts import PACKAGE, GpuUse, Toolkit
 from hearth.gpu.messages import describe_gpu_loss, describe_toolkit
@@ -81,16 +81,7 @@ def toolkit_script(install: bool, apt_url: str, timeout: int) -> str:
 
 def toolkit_removal_script(timeout: int) -> str:
     """Shell script that removes the toolkit, its repository and its specification, and the record of them."""
-    return "\n".join(
-        [
-            f"apt_timeout={timeout}",
-            APT,
-            "apt_finish",
-            f"apt_get_or_fail -y remove {PACKAGE}",
-            f"rm -f {_SOURCES} {_KEYRING} {_SPEC} {GPU_TOOLKIT_RECORD}",
-            f"echo 'Removed {PACKAGE}'",
-        ]
-    )
+    return package_removal_script(PACKAGE, f"{_SOURCES} {_KEYRING} {_SPEC} {GPU_TOOLKIT_RECORD}", timeout)
 
 
 @operation()

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
 
-from hearth.docker.apt import APT
+from hearth.docker.apt import APT, package_removal_script
 from hearth.mdns.facts import PACKAGE, LocalName
 from hearth.paths import LOCAL_NAME_RECORD, ROOT
 from hearth.runtime.commands import streamed_command
@@ -64,13 +64,4 @@ def stop_announcing(timeout: int) -> Commands:
 
 def removal_script(timeout: int) -> str:
     """Shell script that removes Avahi and the record that Hearth installed it."""
-    return "\n".join(
-        [
-            f"apt_timeout={timeout}",
-            APT,
-            "apt_finish",
-            f"apt_get_or_fail -y remove {PACKAGE}",
-            f"rm -f {LOCAL_NAME_RECORD}",
-            f"echo 'Removed {PACKAGE}'",
-        ]
-    )
+    return package_removal_script(PACKAGE, LOCAL_NAME_RECORD, timeout)

@@ -20,8 +20,7 @@ from hearth.models.gguf import GgufError, read_kind
 from hearth.models.sizes import GB
 from hearth.paths import CONTAINERS
 from hearth.runtime.byte_stream import ChannelError, write_to
-from hearth.runtime.commands import connection_arguments
-from hearth.runtime.journal import record_failure
+from hearth.runtime.commands import connection_arguments, report_failure
 from hearth.runtime.shell import quote
 from hearth.settings.model import Settings
 from hearth.settings.variant import Variant
@@ -147,10 +146,7 @@ def _send(state: State, host: Host, file: LocalFile, root: dict[str, Any]) -> bo
             progress: Any = _Progress(source, file.size, f"{host.print_prefix}sending {file.path.name}")
             write_to(state, host, receive_script(file.digest), root, progress)
     except (ChannelError, OSError) as error:
-        message = f"could not send {file.path}: {error}; deploy again"
-        logger.error(f"{host.print_prefix}{message}")
-        record_failure(host, [message])
-        return False
+        return report_failure(host, f"could not send {file.path}: {error}; deploy again")
     return True
 
 

@@ -52,10 +52,7 @@ def _upload(state: State, host: Host, content: bytes, path: str, arguments: dict
     try:
         write_to(state, host, f"cat > {quote(path)}", arguments, io.BytesIO(content))
     except (ChannelError, OSError) as error:
-        message = f"could not write {path}: {error}"
-        logger.error(f"{host.print_prefix}{message}")
-        record_failure(host, [message])
-        return False
+        return report_failure(host, f"could not write {path}: {error}")
     return True
 
 
@@ -67,6 +64,11 @@ def refused_command(message: str) -> FunctionCommand:
 
 
 def _refuse(state: State, host: Host, message: str) -> bool:  # noqa: ARG001
+    return report_failure(host, message)
+
+
+def report_failure(host: Host, message: str) -> bool:
+    """Log why a function command failed on a host, and keep it for the summary. Returns False, as the function does."""
     logger.error(f"{host.print_prefix}{message}")
     record_failure(host, [message])
     return False
