@@ -5,9 +5,6 @@ docs/scaling.md describes what these tests show.
 
 from __future__ import annotations
 
-import http.client
-import socket
-import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,18 +14,15 @@ import pytest
 
 from hearth.settings.house import resolve_house
 from hearth.settings.model import Settings
-from hearth.settings.pools import OWN_OLLAMA, backend_name
-from hearth.settings.routes import OLLAMA_MANAGEMENT
+from hearth.settings.pools import backend_name
 from hearth.tls.certificate import today
 from hearth.tls.local_ca import Authority, create_authority
 from lab import artefacts
-from tests.acceptance.api import Answer, call
-from tests.proxy.conftest import Serve
-from tests.proxy.httpd import OLLAMA_PORT, PREFIX, Httpd
+from tests.acceptance.api import call
+from tests.proxy.httpd import PREFIX, Httpd
 from tests.proxy.machine_on_lan import MachineOnLan
 from tests.proxy.ollama import Ollama
-from tests.proxy.test_pools import ENDLESS, NOTICED, PROMPT, Stream
-from tests.support.proxy_rules.behaviour import wait_until
+from tests.proxy.test_pools import PROMPT, Stream
 from tests.support.shipped import shipped_settings
 
 PORT = 8443
