@@ -123,7 +123,6 @@ def _pools(settings: Settings) -> list[dict[str, Any]]:
         pools.append(
             {
                 "name": name,
-                "has_tls": any(member.is_tls for member in members),
                 "members": [
                     {
                         "url": member.url,

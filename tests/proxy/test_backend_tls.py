@@ -5,16 +5,21 @@ docs/scaling.md describes what these tests show.
 
 from __future__ import annotations
 
+import http.client
+import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from hearth.settings.house import resolve_house
 from hearth.settings.model import Settings
 from hearth.settings.pools import backend_name
+from hearth.settings.routes import OLLAMA_MANAGEMENT
 from hearth.tls.certificate import today
 from hearth.tls.local_ca import Authority, create_authority
 from lab import artefacts
@@ -39,6 +44,7 @@ class House:
     authority: Authority
     settings: Settings
     keys: Path
+    certificates: Path
 
     @property
     def name(self) -> str:
@@ -97,7 +103,13 @@ def house(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> I
         )
         stack.enter_context(backend)
         assert call(ollama.url, "POST", "/api/generate", PROMPT).status == 200, ollama.log()[-2000:]
-        yield House(machine, ollama, backend, authority, found[GATEWAY], keys)
+        yield House(machine, ollama, backend, authority, found[GATEWAY], keys, served)
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """The local CA of another house."""
+    return create_authority(tmp_path_factory.mktemp("other"), [], today())
 
 
 Gateway = Callable[..., Httpd]
@@ -130,3 +142,77 @@ def test_a_request_with_the_key_streams(house: House, gateway: Gateway) -> None:
     stream = Stream(web)
     assert stream.goes_on()
     stream.close()
+
+
+def asked(house: House, path: str) -> int:
+    """The number of requests to that path that reached Ollama; a gateway's health checks have another one."""
+    return house.ollama.log().count(f'"{path}"')
+
+
+def refused(house: House, web: Httpd) -> None:
+    """The gateway gets no answer from the backend, and Ollama no request."""
+    before = asked(house, "/api/generate")
+    answer = call(web.url, "POST", "/api/ollama", PROMPT)
+    # 503 once the health check has noticed.
+    assert answer.status in (500, 502, 503), web.log()[-3000:]
+    assert asked(house, "/api/generate") == before
+
+
+def test_certificate_of_another_authority_is_refused(house: House, gateway: Gateway, other: Authority) -> None:
+    refused(house, gateway(ca=other.pem))
+
+
+def test_certificate_for_another_name_is_refused(house: House, gateway: Gateway) -> None:
+    web = gateway()
+    assert call(web.url, "POST", "/api/ollama", PROMPT).status == 200
+    served = house.certificates / "server.pem"
+    right = served.read_bytes()
+    write(served, house.authority.issue([backend_name("192.168.1.99")], today()))
+    house.backend.reload()
+    try:
+        refused(house, gateway())
+    finally:
+        write(served, right)
+        house.backend.reload()
+
+
+def test_key_of_another_house_is_refused(house: House, gateway: Gateway, other: Authority) -> None:
+    refused(house, gateway(gateway=other.issue_for_gateway(today())))
+
+
+def test_certificate_of_a_server_is_not_a_key(house: House, gateway: Gateway) -> None:
+    pair = house.authority.issue([house.name], today())
+    key = serialization.load_pem_private_key(pair, None)
+    # The form that httpd reads there.
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    pem = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+    refused(house, gateway(gateway=pair[: pair.index(b"-----BEGIN PRIVATE")] + pem))
+
+
+def test_request_without_a_key_ends_before_it_is_read(house: House) -> None:
+    before = asked(house, "/api/tags")
+    context = ssl.create_default_context(cadata=house.authority.pem.decode())
+    context.check_hostname = False
+    address = (house.machine.address, PORT)
+    with socket.create_connection(address, timeout=5) as plain, context.wrap_socket(plain) as secure:
+        # With TLS 1.3, the server verifies the client after the client's handshake has ended.
+        secure.sendall(b"GET /api/tags HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        with pytest.raises(ssl.SSLError, match="certificate required"):
+            secure.recv(100)
+    assert call(f"http://{address[0]}:{PORT}", "GET", "/api/tags").status == 400
+    assert asked(house, "/api/tags") == before
+
+
+def test_key_permits_no_management(house: House) -> None:
+    """A gateway that was taken over can't delete models."""
+    context = ssl.create_default_context(cadata=house.authority.pem.decode())
+    context.check_hostname = False
+    context.load_cert_chain(house.keys / "gateway.pem")
+    for path, methods in OLLAMA_MANAGEMENT.items():
+        before = asked(house, path)
+        for method in methods:
+            connection = http.client.HTTPSConnection(house.machine.address, PORT, timeout=5, context=context)
+            connection.request(method, path, b"{}")
+            assert connection.getresponse().status == 403, path
+            connection.close()
+        assert asked(house, path) == before
