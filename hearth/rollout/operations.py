@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from pathlib import Path
 
 from pyinfra import host
@@ -10,6 +10,7 @@ from pyinfra.api import FunctionCommand, operation
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+from hearth.paths import CONTAINERS
 from hearth.rollout.facts import Drained
 from hearth.rollout.gateway import take_back_script
 from hearth.rollout.rollout import rollout_of
@@ -29,9 +30,19 @@ def has_gateways() -> bool:
     return rollout is not None and bool(gateways_of(host.name, rollout.house))
 
 
+def used_by_gateways() -> Collection[str]:
+    """The current host's containers that requests of its gateways go through; none if no gateway uses it."""
+    rollout = rollout_of(host.state)
+    if rollout is None or not has_gateways():
+        return ()
+    own = rollout.house[host.name]
+    # A backend's own httpd (`ollama_publish_tls`) is one of them, a gateway's is not.
+    return [CONTAINERS[service] for service in own.images if service == "ollama" or not own.serves_page]
+
+
 def leave_out(drain_timeout: int) -> Generator[FunctionCommand, None, None]:
-    """Commands before the current host's Ollama is replaced: its gateways send no new requests, and those in flight
-    finish; none if no gateway uses it.
+    """Commands before a container of `used_by_gateways` is replaced: gateways send no new requests, and those in
+    flight finish; none if no gateway uses it.
 
     Args:
         drain_timeout: seconds to let in-flight responses finish.

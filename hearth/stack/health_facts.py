@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing_extensions import override
 from hearth.docker.compose_up import IN_FLIGHT
 from hearth.docker.facts import EngineUnreachable
 from hearth.gpu.use import GPU_USE_PROBE, find_gpu_loss, parse_gpu_use
-from hearth.paths import CONTAINERS, DOCKER_DIR
+from hearth.paths import BACKENDS_PATH, CONTAINERS, DOCKER_DIR, ROOT
 from hearth.preflight.facts import HostFacts
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.shell import DOCKER_WITH_TIMEOUT, quote
@@ -43,7 +43,8 @@ class Symptoms(StateFact[dict[str, Any]]):
     None if unknown; `memory_limits`: whether Docker can limit memory, None if unknown; `memory`: kB by /proc/meminfo's
     names; `free_bytes` of Docker's disk, `models_free_bytes` of the disk of the models directory, None if there is
     none; `gpu_loss`: evidence that the processor computes though a GPU is required, or ""; `listeners`: [address, port,
-    program]; `errors`: recent lines of the containers' logs, each prefixed with the container's name.
+    program]; `pools`: on a gateway, pool → names of its backends; `backends`: name → [status of its response, its
+    models], status 0 without one; `errors`: recent lines of the containers' logs, each after the container's name.
     """
 
     @override
@@ -69,7 +70,7 @@ class Symptoms(StateFact[dict[str, Any]]):
                 f"echo @@states; docker inspect --type container --format '{state}' {names} 2>/dev/null",
                 f"echo @@environment; docker inspect --format '{environment}' {CONTAINERS['ollama']} 2>/dev/null",
                 f"ollama={CONTAINERS['ollama']} httpd={CONTAINERS['httpd']} groups=/sys/fs/cgroup",
-                f"killed={quote(KILLED)}",
+                f"killed={quote(KILLED)} conf={ROOT}/httpd/httpd.conf backends={BACKENDS_PATH}",
                 IN_FLIGHT,
                 _PROBE.read_text(),
                 GPU_USE_PROBE,
@@ -136,8 +137,27 @@ class Symptoms(StateFact[dict[str, Any]]):
             "models_free_bytes": next((free for path, free in checkup.free_bytes.items() if path != DOCKER_DIR), None),
             "free_bytes": checkup.free_bytes.get(DOCKER_DIR, 0),
             "listeners": [[one.address, one.port, one.program] for one in checkup.listeners],
+            "pools": _pools(sections.get("pools", ())),
+            "backends": {
+                name: [int(status), models] for name, (status, *models) in _named(sections.get("backends", ()))
+            },
             "errors": sections.get("errors", []),
         }
+
+
+def _pools(lines: Iterable[str]) -> dict[str, list[str]]:
+    pools: dict[str, list[str]] = {}
+    for line in lines:
+        pool, backend = line.split()
+        pools.setdefault(pool, []).append(backend)
+    return pools
+
+
+def _named(lines: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Name and words of each line `NAME: WORD …`."""
+    for line in lines:
+        name, _, rest = line.partition(": ")
+        yield name, rest.split()
 
 
 def _work(lines: Iterable[str]) -> dict[str, Any] | None:

@@ -27,6 +27,7 @@ class Deployed:
     Attributes:
         url: of the gateway's page.
         backends: the hosts with an Ollama.
+        inventory: the file.
     """
 
     def __init__(self, house: House, directory: Path, roles: Roles) -> None:
@@ -34,7 +35,7 @@ class Deployed:
         self.url = f"http://{house.hosts[GATEWAY].address}:85"
         self.backends = [name for name, role in roles.items() if role.get("host_role") != "gateway"]
         self._roles = roles
-        self._inventory = directory / "inventory.py"
+        self.inventory = directory / "inventory.py"
         self.write({})
 
     def write(self, changed: dict[str, object]) -> None:
@@ -44,11 +45,11 @@ class Deployed:
             name: self.house.data(name) | models | dict(role) | (changed if name in self.backends else {})
             for name, role in self._roles.items()
         }
-        self._inventory.write_text(f"house = {list(hosts.items())!r}\n")
+        self.inventory.write_text(f"house = {list(hosts.items())!r}\n")
 
     def start(self, *options: str) -> subprocess.Popen[str]:
         """Begin a deploy."""
-        return self._start("hearth.cli.pyinfra_main", str(self._inventory), "deploy.py", "-y", *options)
+        return self._start("hearth.cli.pyinfra_main", str(self.inventory), "deploy.py", "-y", *options)
 
     def deploy(self, *options: str) -> tuple[int, str]:
         """Deploy: the exit code, and all output."""
@@ -56,7 +57,7 @@ class Deployed:
 
     def drift(self) -> tuple[int, str]:
         """`hearth drift`: the exit code, and all output."""
-        return self._finish(self._start("hearth.drift", str(self._inventory)))
+        return self._finish(self._start("hearth.drift", str(self.inventory)))
 
     def make_image(self, name: str, change: str) -> None:
         """Make an image on all backends: Ollama's, with a change in a Containerfile's language."""
