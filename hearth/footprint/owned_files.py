@@ -10,6 +10,7 @@ from hearth.paths import (
     DAEMON_RECORD,
     FIREWALL_RULES,
     GPU_TOOLKIT_RECORD,
+    HTTPD_PROVIDERS_FILE,
     HTTPD_SECRET_FILES,
     HTTPD_SECRETS,
     IMAGES_FOUND,
@@ -35,7 +36,7 @@ _OURS = frozenset(
         "compose.yaml",
         "httpd/httpd.conf",
         ".incoming.tar",
-        *(f"{HTTPD_SECRETS.removeprefix(f'{ROOT}/')}/{name}" for name in HTTPD_SECRET_FILES),
+        *(f"{HTTPD_SECRETS.removeprefix(f'{ROOT}/')}/{name}" for name in (*HTTPD_SECRET_FILES, HTTPD_PROVIDERS_FILE)),
         *(f"{TLS_LIVE.removeprefix(f'{ROOT}/')}/{name}" for name in TLS_FILES),
         *(
             path.removeprefix(f"{ROOT}/") + ending
