@@ -32,7 +32,7 @@ _COST = 10
 _USER = re.compile(r"([^:\n]+):(\$2y\$[0-9]{2}\$[./A-Za-z0-9]{53})")
 _SALT = re.compile(r"^# salt ([0-9a-f]{32})$", re.MULTILINE)
 _API_KEY = re.compile(r"== '([0-9a-f]{40})'\)?\" PROGRAM=(\S+)")
-_PROVIDER_KEY = re.compile(r"RequestHeader set \S+ (\".+\") \"expr=.* == '(\S+) \S+'\"")
+_PROVIDER_KEY = re.compile(r"(RequestHeader set .+ == '(\S+) \S+'\")")
 _HEAD = "# Written by Hearth. Salted hashes of API keys: they verify a key, and don't reveal it.\n"
 
 # File → content; "" or no entry if it is missing.
@@ -61,7 +61,7 @@ def describe_changes(present: Contents, wanted: Contents) -> list[str]:
     for file, noun, effect in (
         (USERS_FILE, "password", "httpd applies it at once"),
         (API_KEYS_FILE, "key", "httpd reloads gracefully, nothing is cut"),
-        (PROVIDERS_FILE, "key", "httpd reloads gracefully, nothing is cut"),
+        (PROVIDERS_FILE, "key or address", "httpd reloads gracefully, nothing is cut"),
     ):
         if _text(present, file) == _text(wanted, file):
             continue

@@ -81,7 +81,8 @@ class Provider(BaseModel):
     def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without what has its default, as inventories write it."""
         written: dict[str, Any] = handler(self)
-        return {name: value for name, value in written.items() if value or name in ("url", "key")}
+        defaults = {name: field.default for name, field in type(self).model_fields.items()}
+        return {name: value for name, value in written.items() if value and value != defaults[name]}
 
     @property
     def methods_by_path(self) -> dict[str, tuple[Literal["GET", "POST"], ...]]:

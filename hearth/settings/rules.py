@@ -22,10 +22,10 @@ def check_settings(settings: Settings) -> None:
     Raises:
         ValueError: naming the settings, their values, and what to write instead.
     """
+    _check_providers(settings)
     check_table(settings.routes)
     _check_access(settings)
     _check_pools(settings)
-    _check_providers(settings)
     if settings.runs_httpd and settings.ollama_publish.endswith(f":{settings.proxy_port}"):
         raise ValueError(
             f"proxy_port = {settings.proxy_port} and ollama_publish = {settings.ollama_publish!r} use the same port; "
@@ -104,7 +104,8 @@ def _check_providers(settings: Settings) -> None:
                 'the port could spend your money there; add "access": "api_keys" to it (or "users", or "networks"; '
                 "docs/access.md)"
             )
-    if (slots := settings.total_slots + settings.provider_slots) > MAX_SLOTS:
+    slots = settings.total_slots + settings.provider_slots
+    if settings.proxy_providers and slots > MAX_SLOTS:
         raise ValueError(
             f"proxy_providers: its {len(settings.proxy_providers)} providers have {PROVIDER_SLOTS} slots each, "
             f"{slots} together with Ollama's, and httpd has threads for {MAX_SLOTS}; list fewer providers, or use a "

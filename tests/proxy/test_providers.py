@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,8 +16,10 @@ import pytest
 from pydantic import SecretStr
 
 from hearth.access.credentials import Credentials, ProviderKey
+from hearth.doctor.checks.host_state import judge
 from hearth.settings.model import Settings
 from hearth.settings.providers import PROVIDER_SLOTS, provider_mark
+from hearth.stack.health_facts import _PROBE, parse_providers
 from lab import artefacts
 from lab.models import TINYLLAMA_SENTENCE
 from lab.progress import Stages
@@ -29,6 +32,7 @@ from tests.proxy.provider import CA_BUNDLE, NAME, PORT, URL, Authority, Provider
 from tests.proxy.test_libraries import run
 from tests.proxy.test_reuse import listed
 from tests.support.proxy_rules.behaviour import wait_until
+from tests.unit.doctor.test_host_over_ssh import DATA, HEALTHY
 
 PROVIDER_KEY = "sk-proj-the.key_of/the+provider=0123456789"
 CHAT, MESSAGES = "/paid/v1/chat/completions", "/claude/v1/messages"
@@ -335,6 +339,38 @@ def test_callers_share_counts_for_providers(
         503,
         "API client notebook has 1 response in progress, the limit for one caller",
     )
+
+
+def test_doctor_distinguishes_a_refused_key_from_an_unreachable_provider(
+    serve: Serve, authority: Authority, certificate: Path, tmp_path: Path
+) -> None:
+    """The health probe's request within the container, to this httpd's address."""
+    # Its requests come from 127.0.0.1, which is allowed everywhere; here, from another address.
+    site = Site(
+        serve,
+        tmp_path,
+        authority,
+        proxy_access="networks or users or api_keys",
+        proxy_allowed_networks=["127.0.0.0/16"],
+    )
+    program = _PROBE.read_text().split("echo @@providers")[1].split("bash -c '")[1].split("'")[0]
+    program = program.replace("/dev/tcp/127.0.0.1/80", f"/dev/tcp/{site.web.address}/{site.web.port}")
+    lines = []
+    with site.provider(certificate, from_ollama("127.0.0.1", "another-key")) as provider:
+        for name, answer in (("paid", hello), ("claude", provider.answer), ("paid-off", hello)):
+            provider.answer = answer
+            said = subprocess.run(["bash", "-c", program, name], capture_output=True, text=True, check=True).stdout
+            lines.append(f"{name} {said.strip()}")
+    found = parse_providers(lines)
+    assert {name: status for name, (status, _) in found.items()} == {"paid": 200, "claude": 502, "paid-off": 503}
+    findings = judge("pi", {**HEALTHY, "providers": found}, DATA)
+    assert [(one.cause.id, one.values["what"]) for one in findings] == [
+        (
+            "provider-refuses-key",
+            "the provider refused the key of this host; correct it in proxy_providers, and deploy again",
+        ),
+        ("provider-unreachable", "the provider is not reachable, or busy"),
+    ]
 
 
 @pytest.fixture(scope="module")
