@@ -31,6 +31,7 @@ from tests.proxy.ollama import Ollama
 from tests.proxy.provider import CA_BUNDLE, NAME, PORT, URL, Authority, Provider, Reply, Request, from_ollama
 from tests.proxy.test_libraries import run
 from tests.proxy.test_reuse import listed
+from tests.proxy.test_tls import Site as TlsSite
 from tests.support.proxy_rules.behaviour import wait_until
 from tests.unit.doctor.test_host_over_ssh import DATA, HEALTHY
 
@@ -339,6 +340,25 @@ def test_callers_share_counts_for_providers(
         503,
         "API client notebook has 1 response in progress, the limit for one caller",
     )
+
+
+@pytest.mark.parametrize("values", [{}, {"ollama_pools": {"default": [{"url": "http://192.0.2.1"}]}}])
+def test_over_tls(
+    serve: Serve, ollama: Ollama, authority: Authority, certificate: Path, tmp_path: Path, values: dict[str, Any]
+) -> None:
+    """The virtual hosts have the same routes; also with pools."""
+    secrets = write_files(tmp_path / "secrets")
+    volumes = {MOUNT: secrets, CA_BUNDLE: authority.bundle}
+    tls = TlsSite(serve, ollama, tmp_path, volumes=volumes, **VALUES, **values)
+    tls.web.set_names({NAME: tls.web.address, "ollama": ollama.address})
+    write_files(secrets, keys_of(tls.web.settings))
+    assert "Syntax OK" in tls.web.execute("httpd -t -f /usr/local/apache2/conf/hearth/httpd.conf").output
+    tls.web.reload()
+    with Provider(tls.web.address, certificate, hello) as provider:
+        wait_until(lambda: tls.client.call(CHAT, "POST", body=PROMPT, headers=ME).status == 200, 10)
+        answer = tls.client.call(CHAT, "POST", body=PROMPT)
+    assert provider.requests[-1].headers["authorization"] == f"Bearer {PROVIDER_KEY}"
+    assert (answer.status, answer.json()["error"]["code"]) == (401, "invalid_api_key")
 
 
 def test_doctor_distinguishes_a_refused_key_from_an_unreachable_provider(
