@@ -1,4 +1,4 @@
-"""A provider in the internet: a TLS server with a certificate of its own authority, that wants a key.
+"""A provider in the internet: a TLS server with a certificate of its own authority, that requires a key.
 
 It answers with a real Ollama, which speaks OpenAI's and Anthropic's protocols, or as a test says, and records the
 requests that arrive.
