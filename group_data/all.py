@@ -57,6 +57,10 @@ proxy_routes = [
 # Additional routes, for instance to a Flask backend on this host. A path that ends in "/" includes everything below:
 # {"path": "/flask/", "to": "http://host.docker.internal:5001/", "methods": ["GET", "HEAD", "POST"]}
 proxy_extra_routes = []
+# Providers in the internet (docs/hybrid.md), by name, with the source of the key, which stays on the host. For example,
+# "openai": {"url": "https://api.openai.com/v1", "key": {"env": "OPENAI_KEY"}} adds the route /openai/v1/responses and
+# others. Further entries: "api": "anthropic", "endpoints" instead of the usual ones, and "access", not for "anyone".
+proxy_providers = {}
 # Seconds without a byte from Ollama before the proxy gives up, and Ollama stops. Must be long enough to load a model
 # from a slow SD card.
 proxy_timeout = 900

@@ -33,6 +33,8 @@ HTTPD_USER = "www-data"
 SECRETS = f"{ROOT}/secrets"
 HTTPD_SECRETS = f"{SECRETS}/httpd"
 HTTPD_SECRET_FILES = ("people", "programs.conf")
+# In the same directory, once there are providers.
+HTTPD_PROVIDERS_FILE = "providers.conf"
 # The group of that user in images on Debian.
 HTTPD_GROUP = 33
 # Docker's default data-root, for images and volumes; daemon.json may set another.
@@ -71,6 +73,8 @@ FIREWALL_LOADED = "/run/hearth-firewall"
 REQUESTS_PATH = "/hearth-requests"
 # Each backend alone, at this path and its name: for test prompts from inside the gateway's container.
 BACKENDS_PATH = "/hearth-backends"
+# Where httpd makes the 401 of a provider's route; only for redirects within httpd.
+UNAUTHORIZED_PATH = "/hearth-unauthorized"
 # Metrics: the path at the gateway; the service that collects them, and its files. What it writes is in /run, which
 # spares an SD card; httpd's container mounts only METRICS_PUBLIC.
 METRICS_PATH = "/metrics"

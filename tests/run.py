@@ -90,7 +90,20 @@ PYINFRA = ("pytest", "-q", "tests/pyinfra")
 def proxy() -> None:
     # Built here, with progress output; the tests would build it silently.
     run("python", "-m", "lab", "build")
-    run("python", "-m", "lab", "build", "roots", "engine", "compose", "pebble", "login", "prometheus", "libraries")
+    run(
+        "python",
+        "-m",
+        "lab",
+        "build",
+        "roots",
+        "engine",
+        "compose",
+        "pebble",
+        "login",
+        "prometheus",
+        "libraries",
+        "nextjs",
+    )
     # More at a time than processors: they mostly wait for time-outs, models and containers.
     run("pytest", "-q", "-n", "3", "--dist", "loadfile", "-m", "not long", "tests/proxy")
 

@@ -71,7 +71,7 @@ def _bridge(value: Any, settings: Settings, _kernel: frozenset[str]) -> str:
 def _userns_remap(value: Any, settings: Settings, _kernel: frozenset[str]) -> str:
     reasons = {
         "ollama_models_dir": bool(settings.ollama_models_dir),
-        "passwords and API keys": settings.uses_credentials,
+        "passwords and API keys": settings.has_secrets,
         "proxy_tls": settings.proxy_tls != "off",
     }
     if not value or not any(reasons.values()):

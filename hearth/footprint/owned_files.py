@@ -11,6 +11,7 @@ from hearth.paths import (
     DRAINED_MARKS,
     FIREWALL_RULES,
     GPU_TOOLKIT_RECORD,
+    HTTPD_PROVIDERS_FILE,
     HTTPD_SECRET_FILES,
     HTTPD_SECRETS,
     IMAGES_FOUND,
@@ -36,7 +37,7 @@ _OURS = frozenset(
         "compose.yaml",
         "httpd/httpd.conf",
         ".incoming.tar",
-        *(f"{HTTPD_SECRETS.removeprefix(f'{ROOT}/')}/{name}" for name in HTTPD_SECRET_FILES),
+        *(f"{HTTPD_SECRETS.removeprefix(f'{ROOT}/')}/{name}" for name in (*HTTPD_SECRET_FILES, HTTPD_PROVIDERS_FILE)),
         *(f"{TLS_LIVE.removeprefix(f'{ROOT}/')}/{name}" for name in TLS_FILES),
         *(
             path.removeprefix(f"{ROOT}/") + ending

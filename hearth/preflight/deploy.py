@@ -23,6 +23,7 @@ from hearth.preflight.checks import (
     paths_to_check,
 )
 from hearth.preflight.facts import HostFacts, HostFactsState
+from hearth.preflight.providers import ProviderReachability, provider_addresses, provider_warnings
 from hearth.runtime.explain import explain
 from hearth.settings.model import Settings
 
@@ -62,6 +63,8 @@ def preflight(
     external = external_backends(settings, house)
     backends = host.get_fact(BackendModels, urls=external) if external else {}
     obstacles += backend_obstacles(settings, house, backends)
+    addresses = tuple(dict.fromkeys(provider_addresses(settings).values()))
+    providers = host.get_fact(ProviderReachability, addresses=addresses) if addresses else {}
     if obstacles:
         raise DeployError(f"{host.name} is not ready, and nothing was changed:\n  " + "\n  ".join(obstacles))
     for note in find_notes(settings, state):
@@ -69,6 +72,7 @@ def preflight(
     for line in [
         *find_warnings(settings, state),
         *backend_warnings(backends),
+        *provider_warnings(settings, providers),
         *memory_cgroup_warnings(settings, state.hardware, can_reboot(settings)),
     ]:
         logger.warning(f"{host.print_prefix}{line}")

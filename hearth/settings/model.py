@@ -23,7 +23,8 @@ from hearth.settings.access import Access, check_access_policy, check_network, c
 from hearth.settings.model_names import missing_models
 from hearth.settings.origins import check_origin
 from hearth.settings.pools import DEFAULT_POOL, Member, backend_address, check_pools
-from hearth.settings.routes import Route, pool_routes
+from hearth.settings.providers import PROVIDER_SLOTS, Provider, check_providers
+from hearth.settings.routes import Route, pool_routes, provider_routes
 from hearth.settings.secret_source import Source
 from hearth.settings.tls import AcmeDirectory, TlsMode, TlsName, host_names
 from hearth.settings.types import (
@@ -92,6 +93,7 @@ class Settings(BaseModel):
     proxy_api_keys: dict[CredentialName, Source]
     proxy_routes: tuple[Route, ...]
     proxy_extra_routes: tuple[Route, ...]
+    proxy_providers: Annotated[dict[str, Provider], AfterValidator(check_providers)]
     proxy_timeout: Seconds
     proxy_max_streams: Annotated[int, Field(ge=1, le=256)]
     proxy_max_streams_per_caller: Annotated[int, Field(ge=0, le=256)]
@@ -167,10 +169,10 @@ class Settings(BaseModel):
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        """Both route tables, and the routes of named pools, longest path first (without a model's name): httpd uses the
-        first match."""
+        """Both route tables, and the routes of named pools and of providers, longest path first (without a model's
+        name): httpd uses the first match."""
         table = self.proxy_routes + self.proxy_extra_routes
-        table += pool_routes(table, self.ollama_pools)
+        table += pool_routes(table, self.ollama_pools) + provider_routes(self.proxy_providers)
         return tuple(sorted(table, key=lambda route: (-len(route.base), route.path)))
 
     @property
@@ -210,13 +212,18 @@ class Settings(BaseModel):
 
     @property
     def total_slots(self) -> int:
-        """Responses that httpd streams at the same time."""
+        """Responses of Ollamas that httpd streams at the same time."""
         if not self.ollama_pools:
             return self.proxy_max_streams
         slots = sum(self.slots_of(member) for members in self.ollama_pools.values() for member in members)
         # The routes of a host that lists named pools alone lead to its own Ollama.
         has_own = self.host_role == "both" and DEFAULT_POOL not in self.ollama_pools
         return slots + (self.proxy_max_streams if has_own else 0)
+
+    @property
+    def provider_slots(self) -> int:
+        """Responses of providers in the internet that httpd streams at the same time."""
+        return PROVIDER_SLOTS * len(self.proxy_providers)
 
     @property
     def pulled_models(self) -> tuple[str, ...]:
@@ -260,6 +267,11 @@ class Settings(BaseModel):
     def uses_credentials(self) -> bool:
         """Whether any access policy accepts passwords or keys."""
         return any(access.accepts_credentials for access in self.accesses)
+
+    @property
+    def has_secrets(self) -> bool:
+        """Whether the deploy installs credentials, or providers' keys, for httpd."""
+        return self.uses_credentials or bool(self.proxy_providers)
 
     @property
     def needs_host_gateway(self) -> bool:

@@ -16,6 +16,7 @@ _WITHOUT_HTTPD: dict[str, Any] = {
     "proxy_users": {},
     "proxy_api_keys": {},
     "proxy_extra_routes": (),
+    "proxy_providers": {},
     "proxy_max_streams_per_caller": 0,
     "metrics_access": "",
     "proxy_tls": "off",

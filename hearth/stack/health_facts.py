@@ -40,7 +40,8 @@ class Symptoms(StateFact[dict[str, Any]]):
     (processes), and their activity in `seconds`: `cpu_seconds`, `read_bytes`; `kills`: processes of Ollama's container
     that were killed for lack of memory, by the kernel's counter since its start if available, else by the last hour's
     log; `way`: "" or why httpd gets no response from Ollama, None unless both run; `origins`: OLLAMA_ORIGINS in force,
-    None if unknown; `memory_limits`: whether Docker can limit memory, None if unknown; `memory`: kB by /proc/meminfo's
+    None if unknown; `providers`: name → (status, error) of a request to its models, status 0 if there was no answer;
+    `memory_limits`: whether Docker can limit memory, None if unknown; `memory`: kB by /proc/meminfo's
     names; `free_bytes` of Docker's disk, `models_free_bytes` of the disk of the models directory, None if there is
     none; `gpu_loss`: evidence that the processor computes though a GPU is required, or ""; `listeners`: [address, port,
     program]; `pools`: on a gateway, pool → names of its backends; `backends`: name → [status of its response, its
@@ -48,7 +49,8 @@ class Symptoms(StateFact[dict[str, Any]]):
     """
 
     @override
-    def command(self, models_dir: str = "") -> str:
+    def command(self, models_dir: str = "", providers: str = "") -> str:
+        """`providers`: names, separated by commas, of those to be asked for their models."""
         paths = (DOCKER_DIR, models_dir) if models_dir else (DOCKER_DIR,)
         names = " ".join(CONTAINERS.values())
         state = " ".join(
@@ -71,6 +73,7 @@ class Symptoms(StateFact[dict[str, Any]]):
                 f"echo @@environment; docker inspect --format '{environment}' {CONTAINERS['ollama']} 2>/dev/null",
                 f"ollama={CONTAINERS['ollama']} httpd={CONTAINERS['httpd']} groups=/sys/fs/cgroup",
                 f"killed={quote(KILLED)} conf={ROOT}/httpd/httpd.conf backends={BACKENDS_PATH}",
+                f"providers={quote(providers.replace(',', ' '))}",
                 IN_FLIGHT,
                 _PROBE.read_text(),
                 GPU_USE_PROBE,
@@ -131,6 +134,7 @@ class Symptoms(StateFact[dict[str, Any]]):
             else ""
             if any(sections.get("environment", ()))
             else None,
+            "providers": parse_providers(sections.get("providers", ())),
             "gpu_loss": find_gpu_loss(parse_gpu_use(sections.get("gpu_use", ()))),
             "memory_limits": {"true": True, "false": False}.get(limits),
             "memory": {words[0].rstrip(":"): int(words[1]) for words in memory},
@@ -171,6 +175,12 @@ def _work(lines: Iterable[str]) -> dict[str, Any] | None:
             "read_bytes": read,
         }
     return None
+
+
+def parse_providers(lines: Iterable[str]) -> dict[str, tuple[int, str]]:
+    """Provider → status and error, from the lines of the probe."""
+    words = (line.split(" ", 2) for line in lines)
+    return {name: (int(status), "".join(text)) for name, status, *text in words}
 
 
 def _kills(lines: Iterable[str]) -> int:

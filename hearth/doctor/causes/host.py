@@ -151,3 +151,18 @@ ERRORS_IN_LOGS = Cause(
     "`sudo docker logs --since 1h hearth-ollama` (or hearth-httpd) on the host shows their context.",
     "warning",
 )
+PROVIDER_UNREACHABLE = Cause(
+    "provider-unreachable",
+    "A provider in the internet can't be reached",
+    "The provider `{name}` (`proxy_providers`) did not answer a request from this host: {what}.",
+    "Check the internet access and the DNS server of the host (`curl -I https://…` with the provider's `url`), and the "
+    "provider's own status page. For an invalid certificate, check the host's clock, and that no program between the "
+    "host and the internet inspects TLS.",
+)
+PROVIDER_REFUSES_KEY = Cause(
+    "provider-refuses-key",
+    "A provider in the internet refuses this host's key",
+    "The provider `{name}` (`proxy_providers`) answered 401 to the key that this host sent: it was revoked, belongs to "
+    "another provider, or was not installed after a restore.",
+    "Create a key at the provider, store it where the entry's `key` says, and deploy again.",
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -170,6 +171,33 @@ def _ollama(symptoms: Mapping[str, Any], data: Mapping[str, Any]) -> list[Findin
     native = [f"{address}:{port}" for address, port, program in symptoms["listeners"] if program == "ollama"]
     if native:
         findings.append(_finding(causes.NATIVE_OLLAMA, ", ".join(native)))
+    findings += _providers(symptoms.get("providers", {}))
     if symptoms["errors"]:
         findings.append(_finding(causes.ERRORS_IN_LOGS, " / ".join(symptoms["errors"])))
+    return findings
+
+
+def providers_to_ask(data: Mapping[str, Any]) -> list[str]:
+    """Names of the providers in the internet that have a route for a request that costs nothing.
+
+    Args:
+        data: the host's data in pyinfra.
+    """
+    providers: Mapping[str, Mapping[str, Any]] = data.get("proxy_providers") or {}
+    return [name for name, one in providers.items() if "GET /models" in (one.get("endpoints") or ["GET /models"])]
+
+
+def _providers(answers: Mapping[str, Any]) -> list[Finding]:
+    findings = []
+    for name, (status, text) in answers.items():
+        try:
+            message = str(json.loads(text)["error"]["message"])
+        except (ValueError, KeyError, TypeError):
+            message = text
+        values = {"name": name, "what": message or f"status {status}" if status else "no answer within 15 s"}
+        observed = f"/{name}/v1/models: {values['what']}"
+        if status == 502 and "refused the key" in message:
+            findings.append(Finding(causes.PROVIDER_REFUSES_KEY, observed, values))
+        elif status == 0 or status >= 500:
+            findings.append(Finding(causes.PROVIDER_UNREACHABLE, observed, values))
     return findings

@@ -71,6 +71,12 @@ def test_a_healthy_host() -> None:
             "container-keeps-ending",
             "hearth-ollama exited 3 times, most recently 12 s ago, and",
         ),
+        (
+            {"providers": {"openai": (502, '{"error": {"message": "the provider refused the key of this host"}}')}},
+            "provider-refuses-key",
+            "`openai`",
+        ),
+        ({"providers": {"openai": (0, "")}}, "provider-unreachable", "no answer within 15 s"),
         ({"way": "ollama: Name or service not known"}, "ollama-unreachable", "Name or service not known. Deploy"),
         (
             {
