@@ -136,6 +136,22 @@ def test_a_large_answer_at_once_is_drawn_in_pieces(open_chat: OpenChat, model: F
     assert chat.answer.inner_text().rstrip().endswith(model.answer.rstrip()[-5:].rstrip("`*"))
 
 
+def test_what_is_out_of_view_is_not_drawn_but_is_there(open_chat: OpenChat, model: FastModel) -> None:
+    chat = open_chat(model.url)
+    model.answer = "".join(f"{number}. Item\n" for number in range(1, 1201)) + "\n" + "One more.\n\n" * 200
+    chat.send("A long list, please.")
+    chat.wait_for("done")
+    drawn = "all => all.filter((one) => one.checkVisibility({ contentVisibilityAuto: true })).length"
+    for tag, count in (("li", 1200), ("p:not(li *)", 200)):
+        found = chat.answer.locator(tag)
+        assert found.count() == count
+        assert found.evaluate_all(drawn) < count / 2
+    expect(chat.answer.locator("p").last).to_be_in_viewport()
+    copied = "(text) => { getSelection().selectAllChildren(text); return getSelection().toString() }"
+    lines = chat.answer.evaluate(copied).split()
+    assert (lines.count("Item"), lines.count("more.")) == (1200, 200)
+
+
 def test_stop_is_immediate(open_chat: OpenChat, model: FastModel) -> None:
     chat = open_chat(model.url)
     model.answer, model.rate = LIST, 60
