@@ -223,8 +223,11 @@ function list({ kind, start }, depth) {
             item.className = "task";
           }
           put(node, index, item);
-          // Containment can make a browser count each group on its own.
-          if (kind === "ol" && index && index % PART === 0) item.value = start + index;
+          if (index && index % PART === 0) {
+            node.role = "list"; // also of the items in groups
+            // Containment can make a browser count each group on its own.
+            if (kind === "ol") item.value = start + index;
+          }
           shown[at] = { task: task?.[1], item, grow: growing(item, depth + 1) };
         }
         shown[at].text = text;

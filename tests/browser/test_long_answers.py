@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, expect
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import OpenChat
 from tests.browser.long_answer import PIECE, FastModel, fast_model
+from tests.browser.test_access import violations
 from tests.support.gguf_files import ANSWER, THOUGHTS
 from tests.support.shipped import PROJECT
 
@@ -147,6 +148,7 @@ def test_what_is_out_of_view_is_not_drawn_but_is_there(open_chat: OpenChat, mode
         assert found.count() == count
         assert found.evaluate_all(drawn) < count / 2
     expect(chat.answer.locator("p").last).to_be_in_viewport()
+    assert violations(chat) == [], "grouped items are still items of a list"
     copied = "(text) => { getSelection().selectAllChildren(text); return getSelection().toString() }"
     lines = chat.answer.evaluate(copied).split()
     assert (lines.count("Item"), lines.count("more.")) == (1200, 200)
