@@ -1,17 +1,15 @@
 """Long and fast answers, and long chats: the page stays responsive.
 
-The bounds are for a machine that does other things meanwhile. `pytest -s tests/browser/test_long_answers.py` prints the
-figures of docs/measurements.md; the aims there are for a quiet machine.
+The bounds are for a machine that does other things meanwhile; the figures of docs/measurements.md are those of
+`python -m bench.page`.
 """
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import OpenChat
@@ -99,30 +97,6 @@ def test_a_fast_answer_does_not_freeze_the_page(open_chat: OpenChat, model: Fast
     # 13 ms and growing, without throttle, when each piece drew the whole list again.
     assert each < (10 if throttle == 1 else 30)
     assert chat.answer.locator("li").count() == model.answer.count("\n") + 1
-
-
-@pytest.mark.skipif(not os.environ.get("HEARTH_MEASURE"), reason="prints figures, for a quiet machine; takes minutes")
-@pytest.mark.parametrize("throttle", [1, 6])
-def test_figures(chromium: Browser, open_chat: OpenChat, model: FastModel, throttle: int) -> None:
-    """The longest frame and task while 48 kB of list arrive at 60 pieces per second, and Stop at their end.
-
-    A frame waits for whatever else the machine does; a task's processor time does not.
-    """
-    chat = open_chat(model.url)
-    model.answer, model.rate = LIST[: 64 * 1024], 60
-    session = chat.page.context.new_cdp_session(chat.page)
-    session.send("Emulation.setCPUThrottlingRate", {"rate": throttle})
-    chromium.start_tracing(page=chat.page, categories=["toplevel"])
-    chat.page.evaluate(FRAMES)
-    chat.send("A long list, please.")
-    chat.page.wait_for_timeout(48 * 1024 / PIECE / model.rate * 1000)
-    frames(chat)
-    print(f"stopped after {chat.page.evaluate(STOP):.0f} ms, with {len(chat.answer.inner_text())} characters")
-    events = json.loads(chromium.stop_tracing())["traceEvents"]
-    threads = {(one["pid"], one["tid"]) for one in events if one.get("args", {}).get("name") == "CrRendererMain"}
-    tasks = [one for one in events if one["name"].endswith("RunTask") and (one["pid"], one["tid"]) in threads]
-    for name, field in {"longest task": "dur", "longest task, processor time": "tdur"}.items():
-        print(f"{name}: {max(one.get(field, 0) for one in tasks) / 1000:.0f} ms of {len(tasks)} tasks")
 
 
 def test_a_large_answer_at_once_is_drawn_in_pieces(open_chat: OpenChat, model: FastModel) -> None:
