@@ -51,8 +51,8 @@ class TextState:
 class ChatPage:
     """The chat page at `url`, in `page`.
 
-    `console`: its errors and warnings; `requested`: the URLs of its requests. Without `is_recorded`, `recorded` and what
-    uses it have nothing.
+    `console`: its errors and warnings; `requested`: the URLs of its requests. Without `is_recorded`, `recorded` and
+    what uses it have nothing.
     """
 
     def __init__(self, page: Page, url: str, is_recorded: bool = True) -> None:
