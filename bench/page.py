@@ -151,7 +151,9 @@ def main() -> None:
     """Measure, write `results/page.json`, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="one run: to see whether it works")
     options = parser.parse_args()
+    count = 1 if options.quick else options.runs
     path = os.environ.get("HEARTH_CHROMIUM") or shutil.which("chromium")
     if not path:
         raise SystemExit("Chromium is missing: `apt-get install chromium`, or set HEARTH_CHROMIUM to its path")
@@ -160,9 +162,9 @@ def main() -> None:
     with sync_playwright() as playwright, fast_model() as model:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         version = browser.version
-        for number in range(options.runs):
+        for number in range(count):
             loads.append(round(os.getloadavg()[0], 1))
-            print(f"run {number + 1} of {options.runs}, load {loads[-1]}", flush=True)
+            print(f"run {number + 1} of {count}, load {loads[-1]}", flush=True)
             runs.setdefault("opening", []).append(opening(browser, model))
             for throttle in THROTTLES:
                 slow = "" if throttle == 1 else f", processor throttled to 1/{throttle}"
@@ -179,12 +181,13 @@ def main() -> None:
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}",
         "browser": f"Chromium {version}, headless, without GPU",
         "load_before_each_run": loads,
+        "table": table(medians, runs),
         "median": medians,
         "all": runs,
     }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "page.json").write_text(json.dumps(document, indent=1) + "\n")
-    print(table(medians, runs))
+    print(document["table"])
 
 
 if __name__ == "__main__":
