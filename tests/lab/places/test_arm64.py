@@ -30,6 +30,7 @@ def test_containers_run_arm64_images() -> None:
         assert on_guest(f"sudo docker image inspect --format '{{{{.Architecture}}}}' {image}") == "arm64"
 
 
+@pytest.mark.unproven
 def test_images_can_be_loaded_with_pages_of_16_kb() -> None:
     """A Pi 5 has such a kernel; this guest's has pages of 4 kB."""
     with Stages() as stages:
