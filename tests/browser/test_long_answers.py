@@ -107,7 +107,7 @@ def test_a_large_answer_at_once_is_drawn_in_pieces(open_chat: OpenChat, model: F
     chat.wait_for("done")
     found = frames(chat)
     assert len(found) > 20  # one, of 40 s, when all was drawn at once
-    assert found[-1] < 10_000
+    assert found[-1] < 20_000, "less than a second, if nothing else needs the processors"
     assert chat.answer.inner_text().rstrip().endswith(model.answer.rstrip()[-5:].rstrip("`*"))
 
 
