@@ -180,7 +180,7 @@ function put(parent, at, child) {
 }
 
 /** Removes a child that `put` placed. */
-function take(child) {
+function takeOut(child) {
   const group = child.parentNode;
   child.remove();
   if (group.className === "part" && !group.hasChildNodes()) group.remove();
@@ -210,7 +210,7 @@ function list({ kind, start }, depth) {
     update({ lines, indent }) {
       const texts = items(lines, indent);
       // What began as an item can become a rule.
-      for (const { item } of shown.splice(texts.length)) take(item);
+      for (const { item } of shown.splice(texts.length)) takeOut(item);
       texts.forEach((text, at) => {
         if (shown[at]?.text === text) return;
         const index = complete + at;
@@ -348,7 +348,7 @@ export function growing(root, depth = 0) {
     const found = depth > MAX_DEPTH ? [{ kind: "p", lines, from: 0 }] : blocks(lines, resumed);
     found.forEach((block, at) => {
       if (views[at]?.key !== keyOf(block)) {
-        for (const { node } of views.splice(at).reverse()) take(node);
+        for (const { node } of views.splice(at)) takeOut(node);
         const view = (VIEWS[block.kind] ?? flow)(block, depth);
         view.key = keyOf(block);
         views.push(view);
@@ -356,7 +356,7 @@ export function growing(root, depth = 0) {
       }
       views[at].update(block);
     });
-    for (const { node } of views.splice(found.length)) take(node);
+    for (const { node } of views.splice(found.length)) takeOut(node);
     // The beginning of the next block, item or row is certain once two lines follow it.
     const end = lines.length - 3;
     const certain = Math.max(0, found.findLastIndex(({ from }) => from < end));
