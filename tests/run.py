@@ -70,6 +70,10 @@ def proxy_long() -> None:
     run("pytest", "-v", "-s", "-m", "long", "tests/proxy")
 
 
+def sources() -> None:
+    run("python", "-m", "lab", "sources")
+
+
 def fresh_lab(images: str = hub.BUILT, models: str = smollm2.TINY) -> None:
     stack = ("--images", images, "--models", models)
     status = lab.status()
@@ -191,23 +195,25 @@ PROXY: Stage = ("real httpd and Ollama, without a virtual machine", proxy)
 UNIT: Stage = ("unit tests", unit)
 OPERATIONS: Stage = ("operations and facts", partial(run, *PYINFRA))
 LAB: Stage = ("lab", deployed_lab)
+SCENARIOS: Stage = ("scenarios", scenarios)
+ON_GUEST: list[Stage] = [
+    ("lab, backend on :5001, deploy, snapshot", fresh_deploy),
+    ("second deploy", second_deploy),
+    ("acceptance", acceptance),
+    ("browser, with the deployed page", deployed_page),
+]
+ON_LOOPBACK: list[Stage] = [PROXY, ("browser", browser)]
+ON_NOTHING: list[Stage] = [("checks", check), UNIT, OPERATIONS]
 RUNS: dict[str, tuple[list[Stage], ...]] = {
     "check": ([("checks", check)],),
     "unit": ([UNIT, OPERATIONS],),
     "proxy": ([PROXY],),
     "proxy-long": ([("a stuck and a slow Ollama", proxy_long)],),
     # Three lanes on two processors: the emulated guest keeps one busy, the others mostly wait.
-    "test": (
-        [
-            ("lab, backend on :5001, deploy, snapshot", fresh_deploy),
-            ("second deploy", second_deploy),
-            ("acceptance", acceptance),
-            ("browser, with the deployed page", deployed_page),
-        ],
-        [PROXY, ("browser", browser)],
-        [("checks", check), UNIT, OPERATIONS],
-    ),
-    "scenarios": ([LAB, ("scenarios", scenarios)],),
+    "test": (ON_GUEST, ON_LOOPBACK, ON_NOTHING),
+    # In one run, since the scenarios begin while the other lanes are still busy.
+    "all": ([*ON_GUEST, SCENARIOS], ON_LOOPBACK, [("sources", sources), *ON_NOTHING]),
+    "scenarios": ([LAB, SCENARIOS],),
     "faults": ([LAB, ("long scenarios", long_scenarios)],),
     "places": ([("Debian 12, Docker's own packages", bookworm), LAB, ("no network", offline)],),
     "arm64": ([("Debian arm64, emulated", arm64)],),

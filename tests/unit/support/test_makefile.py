@@ -52,7 +52,7 @@ def test_every_suite_runs(suite: str) -> None:
 
 @pytest.mark.parametrize(
     ("word", "message"),
-    [("SUITE=scenario", "use one of test proxy"), ("WITH=lab", "use verify, watch, dev or nothing")],
+    [("SUITE=scenario", "use one of test all proxy"), ("WITH=lab", "use verify, watch, dev or nothing")],
 )
 def test_unknown_values_are_refused(word: str, message: str) -> None:
     done = make("-n", "test", word)
