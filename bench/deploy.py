@@ -11,18 +11,19 @@ import argparse
 import json
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
 from bench.environment import plot, programs
 from bench.fleet import SETTING, SNAPSHOT, VALUES, Fleet
 from bench.machine import busy_share, description
+from bench.tables import deploy_table
 from lab import artefacts, house
 from lab.progress import Stages
 
@@ -120,7 +121,7 @@ def measure(fleet: Fleet, hosts: Sequence[str], scenario: str, rounds: int, figu
 
 def one_host(fleet: Fleet, rounds: int) -> Figures:
     """All scenarios on one host."""
-    fleet.on_each(fleet.prepare)
+    fleet.prepare("h1")
     fleet.house.save("h1", SNAPSHOT)
     figures: Figures = {}
     for scenario in (FRESH, NOTHING, ONE, BROKEN):
@@ -130,9 +131,14 @@ def one_host(fleet: Fleet, rounds: int) -> Figures:
 
 def many_hosts(fleet: Fleet, counts: Sequence[int], rounds: int) -> dict[str, Figures]:
     """Number of hosts → figures, for what a timer does: nothing to do, and one setting."""
+    first, *others = fleet.names
     print(f"preparing {len(fleet.names)} hosts …", flush=True)
-    fleet.on_each(fleet.prepare)
-    fleet.on_each(lambda name: _deploy_first(fleet, name))
+    fleet.prepare(first)
+    timed(shell(fleet, [first], VALUES[0]), fleet.work)
+    fleet.house.ssh(first, "sudo apt-get clean")
+    fleet.house.save(first, SNAPSHOT)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda name: fleet.house.clone(name, first, SNAPSHOT), others))
     found: dict[str, Figures] = {}
     for count in counts:
         figures = found.setdefault(str(count), {})
@@ -141,25 +147,15 @@ def many_hosts(fleet: Fleet, counts: Sequence[int], rounds: int) -> dict[str, Fi
     return found
 
 
-def _deploy_first(fleet: Fleet, name: str) -> None:
-    [words] = shell(fleet, [name], VALUES[0])
-    done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=900, check=False)
-    assert done.returncode == 0, f"{name}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
-
-
-def median(runs: Sequence[Mapping[str, float]], key: str) -> float:
-    """The median of one figure of some runs."""
-    return statistics.median(run[key] for run in runs)
-
-
 def main() -> None:
     """Measure, and write the result, its plots and the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="with one host")
+    parser.add_argument("--many-rounds", type=int, default=3, help="with several hosts")
     parser.add_argument("--hosts", default=",".join(map(str, COUNTS)), help="numbers of hosts, or nothing for one only")
     parser.add_argument("--quick", action="store_true", help="one round, up to two hosts: to see whether it works")
     options = parser.parse_args()
-    rounds = 1 if options.quick else options.rounds
+    rounds, many_rounds = (1, 1) if options.quick else (options.rounds, options.many_rounds)
     counts = [1, 2] if options.quick else [int(one) for one in options.hosts.split(",") if one]
     programs()
     load = busy_share()
@@ -170,6 +166,7 @@ def main() -> None:
         "machine": description(),
         "load": f"{load:.0%} of the processors' time was in use before",
         "rounds": rounds,
+        "many_rounds": many_rounds,
     }
     results = HERE / "results/deploy.json"
     results.parent.mkdir(exist_ok=True)
@@ -182,10 +179,8 @@ def main() -> None:
             house.House(parts, Path(directory), count) as hosts,
         ):
             fleet = Fleet(hosts, Path(work))
-            document[key] = one_host(fleet, rounds) if key == "one" else many_hosts(fleet, counts, rounds)
+            document[key] = one_host(fleet, rounds) if key == "one" else many_hosts(fleet, counts, many_rounds)
         results.write_text(json.dumps(document, indent=1) + "\n")  # also if what comes next fails
-    from bench.tables import deploy_table
-
     print(deploy_table(document))
     plot("deploy", results)
 

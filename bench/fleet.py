@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -85,11 +84,6 @@ class Fleet:
         options = {"ansible_ssh_common_args": f"-F {self.house.ssh_config}"}
         path.write_text(yaml.safe_dump({"all": {"hosts": dict.fromkeys(hosts), "vars": options}}))
         return path
-
-    def on_each(self, action: Callable[[str], object], at_once: int = 4) -> None:
-        """Call a function with each host's name, some at a time."""
-        with ThreadPoolExecutor(at_once) as pool:
-            list(pool.map(action, self.names))
 
     def prepare(self, name: str) -> None:
         """Install on a fresh host what one comes with."""

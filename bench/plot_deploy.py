@@ -64,13 +64,13 @@ def main(path: Path) -> None:
     document = json.loads(path.read_text())
     # Text as text, and the same file for the same figures.
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "hearth", "font.size": 10})
-    for key, draw in (("one", one_host), ("many", many_hosts)):
+    for key, draw, rounds in (("one", one_host, "rounds"), ("many", many_hosts, "many_rounds")):
         if key not in document:
             continue
         figure, axes = draw(document[key])
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=8)
-        where = f"{document['date']}, {document['machine']}, medians of {document['rounds']} round(s)"
+        where = f"{document['date']}, {document['machine']}, medians of {document[rounds]} round(s)"
         figure.text(0.01, 0.01, where, fontsize=7, color="#64748b")
         figure.tight_layout(rect=(0, 0.04, 1, 1))
         target = path.with_name(f"deploy-{key}")
