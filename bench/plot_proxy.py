@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +52,11 @@ def draw(document: dict[str, Any], directory: Path) -> None:
     plain = {name: median[f"{name}, HTTP/1.1"]["streams"] for name in NAMES}
     counts = sorted(int(count) for count in plain["hearth"])
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
-    for axes, title, value in (
+    panels: list[tuple[Any, str, Callable[[Any], float]]] = [
         (left, "Lag of a line (99th percentile), ms", lambda one: one["lag"]["p99"]),
         (right, "Memory, MiB", lambda one: one["memory_mib"]),
-    ):
+    ]
+    for axes, title, value in panels:
         for name, streams in plain.items():
             axes.plot(
                 counts,

@@ -220,7 +220,7 @@ def measure(load: Path, target: Target, quick: bool) -> Figures:
     """The figures of one target in one round."""
 
     def run(*words: str) -> Figures:
-        command = [load, words[0], *(["-h2"] if target.kind == TLS2 else []), *words[1:]]
+        command = [str(load), words[0], *(["-h2"] if target.kind == TLS2 else []), *words[1:]]
         before = usage(target.pids())[1]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
         if done.returncode:
