@@ -8,7 +8,7 @@ import time
 from importlib.util import find_spec
 
 from bench.environment import programs
-from bench.tables import RESULTS, main
+from bench.tables import main
 
 PARTS = ("proxy", "deploy", "page")
 
@@ -25,7 +25,8 @@ def run(arguments: list[str]) -> None:
         if code:
             raise SystemExit(code)
         print(f"{part}: {time.monotonic() - begun:.0f} s", flush=True)
-    main(sorted(RESULTS.glob("*.json")))
+    sys.argv[1:] = []
+    main()
 
 
 if __name__ == "__main__":

@@ -1,16 +1,19 @@
-"""The tables of docs/measurements.md, from the results: `python -m bench.tables [RESULTS …]`."""
+"""The tables of docs/measurements.md, from the results: `python -m bench.tables [--write]`."""
 
 from __future__ import annotations
 
+import argparse
 import json
+import shutil
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).resolve().parent / "results"
+PAGE = RESULTS.parent.parent / "docs/measurements.md"
 FLOOR = "shell script"
+NAMES = {"hearth": "Hearth's httpd", "direct": "no proxy", "caddy": "Caddy"}
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -48,44 +51,82 @@ def deploy_table(document: Mapping[str, Any]) -> str:
 
 
 def proxy_table(document: Mapping[str, Any]) -> str:
-    """What each proxy adds to the first token, small calls, and streams at the same time; medians over the rounds."""
-    median = document["median"]
-    counts = sorted({int(count) for one in median.values() for count in one.get("streams", {})})
-    head = ["", "First token added, ms: p50", "p99", "Small calls/s", "processor time each"]
-    head += [f"{count} streams: lag ms (p50, p99), memory MiB, processor, cut" for count in counts]
+    """First tokens and small calls; then streams at the same time. Medians over the rounds."""
+    return f"{_latency(document['median'])}\n\n{_streams(document['median'])}"
+
+
+def _latency(median: Mapping[str, Any]) -> str:
     rows = []
     for name, one in median.items():
-        kind = name.partition(", ")[2]
-        base = median["direct, real Ollama" if kind == "real Ollama" else "direct, HTTP/1.1"]["first"]
-        cells = [f"{one['first'][q] - base[q]:+.2f}" for q in ("p50", "p99")]
-        if name.startswith("direct"):
-            cells = [f"({base[q]:.2f})" for q in ("p50", "p99")]
-        small = one.get("small")
-        cells += (
-            [f"{small['per_second']:,.0f}", f"{small['cpu_seconds'] / small['n'] * 1e6:.0f} µs"] if small else ["", ""]
-        )
-        for count in counts:
-            found = one.get("streams", {}).get(str(count))
-            cells.append(
-                f"{found['lag']['p50']:.1f}, {found['lag']['p99']:.1f}; {found['memory_mib']:.0f}; "
-                f"{found['cpu_seconds'] / found['seconds']:.0%}; {found['cut']:.0f}"
-                if found
-                else ""
-            )
-        rows.append([name, *cells])
+        direct = median["direct, real Ollama" if name.endswith("real Ollama") else "direct, HTTP/1.1"]["first"]
+        cells = [
+            f"{direct[q]:.2f} ms" if name.startswith("direct") else f"{one['first'][q] - direct[q]:+.2f} ms"
+            for q in ("p50", "p99")
+        ]
+        if small := one.get("small"):
+            cells += [f"{small['per_second']:,.0f}/s", f"{small['cpu_seconds'] / small['n'] * 1e6:.0f} µs"]
+        rows.append([_shown(name), *cells, *[""] * (4 - len(cells))])
+    head = [
+        "",
+        "First token (with a proxy: added): median",
+        "p99",
+        "Small calls",
+        "processor time of the proxy for each",
+    ]
     return table(head, rows)
+
+
+def _streams(median: Mapping[str, Any]) -> str:
+    rows = []
+    for name, one in median.items():
+        for count, found in one.get("streams", {}).items():
+            lag, share = found["lag"], found["cpu_seconds"] / found["seconds"]
+            cells = [f"{lag['p50']:.1f} ms", f"{lag['p99']:.1f} ms", f"{found['memory_mib']:.0f} MiB", f"{share:.0%}"]
+            rows.append([_shown(name), count, *cells, f"{found['cut']:.0f}"])
+    return table(["", "Streams", "Lag of a line: median", "p99", "Memory", "Of a processor", "Cut"], rows)
+
+
+def _shown(name: str) -> str:
+    proxy, _, kind = name.partition(", ")
+    return f"{NAMES.get(proxy, proxy)}, {kind}"
 
 
 MAKERS = {"deploy": deploy_table, "proxy": proxy_table}
 
 
-def main(paths: Sequence[Path]) -> None:
-    """Print the table of each result, with its date and machine."""
+def show(path: Path) -> str:
+    """The table of a result, below its date and machine."""
+    document = json.loads(path.read_text())
+    made = MAKERS[path.stem](document) if path.stem in MAKERS else document["table"]
+    return f"{document['date']}, {document['machine']}. {document.get('load', '')}\n\n{made}"
+
+
+def write(paths: Sequence[Path], page: Path) -> None:
+    """Replace the tables of a page, between `<!-- bench: NAME -->` and `<!-- end -->`, and copy the plots to it."""
+    text = page.read_text()
     for path in paths:
-        document = json.loads(path.read_text())
-        print(f"\n### {path.stem}: {document['date']}, {document['machine']}; {document.get('load', '')}\n")
-        print(MAKERS[path.stem](document) if path.stem in MAKERS else document.get("table", "no table"))
+        begin = f"<!-- bench: {path.stem} -->\n"
+        before, found, rest = text.partition(begin)
+        if found:
+            text = f"{before}{begin}{show(path)}\n{rest[rest.index('<!-- end -->') :]}"
+    page.write_text(text)
+    for plot in RESULTS.glob("*.svg"):
+        shutil.copy(plot, page.parent / "images")
+
+
+def main() -> None:
+    """Print the tables, or write them to the documentation."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--write", action="store_true", help="into docs/measurements.md, and the plots into docs/images"
+    )
+    options = parser.parse_args()
+    paths = sorted(RESULTS.glob("*.json"))
+    for path in paths:
+        print(f"\n{path.stem}: {show(path)}")
+    if options.write:
+        write(paths, PAGE)
 
 
 if __name__ == "__main__":
-    main([Path(one) for one in sys.argv[1:]] or sorted(RESULTS.glob("*.json")))
+    main()
