@@ -92,6 +92,18 @@ def _shown(name: str) -> str:
 
 
 MAKERS = {"deploy": deploy_table, "proxy": proxy_table}
+# Result → plot → what it shows.
+PLOTS = {
+    "deploy": {
+        "deploy-one": "A deploy to one host, as in the table",
+        "deploy-many": "Deploys to several hosts at the same time",
+    },
+    "proxy": {
+        "proxy-latency": "First token and small calls, as in the table",
+        "proxy-streams": "Lag and memory by number of streams",
+    },
+}
+BLANK = "\n\n"
 
 
 def show(path: Path) -> str:
@@ -102,16 +114,20 @@ def show(path: Path) -> str:
 
 
 def write(paths: Sequence[Path], page: Path) -> None:
-    """Replace the tables of a page, between `<!-- bench: NAME -->` and `<!-- end -->`, and copy the plots to it."""
+    """Replace what is between `<!-- bench: NAME -->` and `<!-- end -->` in a page: table and plots."""
     text = page.read_text()
     for path in paths:
         begin = f"<!-- bench: {path.stem} -->\n"
         before, found, rest = text.partition(begin)
-        if found:
-            text = f"{before}{begin}{show(path)}\n{rest[rest.index('<!-- end -->') :]}"
+        if not found:
+            continue
+        parts = [show(path)]
+        for name, caption in PLOTS.get(path.stem, {}).items():
+            if (plot := path.with_name(f"{name}.svg")).exists():
+                shutil.copy(plot, page.parent / "images")
+                parts.append(f"![{caption}](images/{plot.name})")
+        text = f"{before}{begin}{BLANK.join(parts)}\n{rest[rest.index('<!-- end -->') :]}"
     page.write_text(text)
-    for plot in RESULTS.glob("*.svg"):
-        shutil.copy(plot, page.parent / "images")
 
 
 def main() -> None:
