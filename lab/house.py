@@ -32,6 +32,7 @@ NEEDED = ("house", "images", "models", "tools")
 MODELS = ("tinyllama", "tinystory")
 _PREFIX = "198.18"  # for tests of network devices (RFC 2544): in no LAN
 _HOST_SCRIPT = Path(__file__).parent / "house_host.sh"
+_INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 _UNIFIED = Path("/sys/fs/cgroup/unified")
 
 
@@ -178,6 +179,9 @@ class House:
         }
 
     def _start(self) -> None:
+        # The kernel's default of 128 is enough for some ten hosts: beyond it, systemd does not boot.
+        if int(_INOTIFY_LIMIT.read_text()) < 2048:
+            shell.read(["sysctl", "-qw", "fs.inotify.max_user_instances=2048"])
         self._holder = self._hold()
         self._connect()
         self._serve()
