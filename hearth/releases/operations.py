@@ -10,6 +10,7 @@ from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
 
 from hearth.docker.compose_up import COMPOSE_UP
+from hearth.docker.image_pull import pull_setup
 from hearth.docker.trial import TRIAL
 from hearth.gpu.use import CHECK_GPU
 from hearth.paths import CONTAINERS, HTTPD_CONF, ROOT
@@ -91,6 +92,12 @@ def roll_back(settings: Settings, by: str) -> Generator[FunctionCommand, None, N
     yield streamed_command(_script("rollback", settings, (), by))
 
 
+def _pull_image(settings: Settings) -> str:
+    """A shell function of that name, in a subshell: what it calls has names that the release's script uses, too."""
+    setup = pull_setup(settings.docker_pull_timeout, settings.docker_pull_stall_timeout, settings.docker_pull_retries)
+    return f'pull_image() (\n{setup}pull_all "$@"\n)\n'
+
+
 def _script(calls: str, settings: Settings, paths: tuple[str, ...], by: str) -> str:
     variables: Mapping[str, str] = {
         "root": ROOT,
@@ -106,7 +113,7 @@ def _script(calls: str, settings: Settings, paths: tuple[str, ...], by: str) -> 
         "paths": "\n".join(f"./{path}" for path in paths),
     }
     header = "\n".join(f"{name}={quote(value)}" for name, value in variables.items())
-    programs = WRITE_FILE + COMPOSE_UP + CHECK_GPU + TRIAL + SCRIPT.read_text()
+    programs = WRITE_FILE + COMPOSE_UP + CHECK_GPU + _pull_image(settings) + TRIAL + SCRIPT.read_text()
     # With bash, regardless of the login shell: the scripts use /dev/tcp. No command may read standard input, which is
     # the script itself.
     return f"bash -s <<'HEARTH'\n{header}\n{programs}\nmain() {{\n{calls}\n}}\nmain </dev/null\nHEARTH"

@@ -36,7 +36,7 @@ restore_images() { # release
   while read -r reference image; do
     if [[ ! $(image_id "$image") ]]; then
       echo "Image $reference is missing on the host; pulling it …"
-      docker pull "$reference" || return 1
+      pull_image "$reference" || return 1
       if [[ $(image_id "$reference") != "$image" ]]; then
         echo "$reference now refers to a different image than in release $1, whose image is no longer available." >&2
         return 1

@@ -42,14 +42,14 @@ class Call(Protocol):
 
 
 @pytest.fixture(scope="module")
-def call(chromium: Browser, hearth_url: str) -> Iterator[Call]:
+def call(chromium: Browser, page_url: str) -> Iterator[Call]:
     """Run a function body with `chat` (the exports of MODULES) and `argument`, without loading the page itself."""
     context = chromium.new_context()
     page = context.new_page()
-    page.goto(f"{hearth_url}/chat.css")
+    page.goto(f"{page_url}/chat.css")
     page.evaluate(
         "async (urls) => { window.chat = Object.assign({}, ...(await Promise.all(urls.map((url) => import(url))))); }",
-        [f"{hearth_url}/{module}.js" for module in MODULES],
+        [f"{page_url}/{module}.js" for module in MODULES],
     )
 
     def run(body: str, argument: object = None) -> Any:

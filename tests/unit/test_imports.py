@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "watch": "drift paths runtime settings",
     "usage": "paths runtime",
     "uninstall": "boot docker firewall footprint gpu mdns metrics paths render runtime settings",
-    "backup": "footprint models paths render runtime settings stack tls",
+    "backup": "docker footprint models paths render runtime settings stack tls",
     "bundle": "backup docker host mdns metrics paths runtime settings stack",
     "cli": "bundle doctor drift host models paths rollout runtime settings tls usage watch",
 }
