@@ -31,10 +31,11 @@ from hearth.metrics.deploy import metrics, metrics_queries
 from hearth.models.deploy import model_queries, models
 from hearth.preflight.deploy import preflight
 from hearth.releases.deploy import release, release_queries
+from hearth.rollout.deploy import pools, pools_queries
 from hearth.runtime.fact_snapshot import take_snapshot
 from hearth.stack.deploy import stack, stack_queries
 
-session = open_session(check_bundle, needs_tls=True, needs_model_files=True)
+session = open_session(check_bundle, needs_tls=True, needs_model_files=True, takes_turns=True)
 settings, root = session.settings, session.root
 bundle = open_bundle()
 
@@ -49,6 +50,7 @@ take_snapshot(
         *model_queries(settings),
         *metrics_queries(settings),
         *release_queries(settings),
+        *pools_queries(settings),
     ],
     root,
 )
@@ -72,6 +74,7 @@ if bundle:
     remove_copies(**root)
 release(settings=settings, **root)
 gpu_use(settings=settings, **root)
+pools(settings=settings, house=session.house, **root)
 release_unused_ports(settings=settings, published=facts.published, **root)
 
 close_session(session, serves=True)

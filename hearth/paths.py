@@ -23,6 +23,10 @@ CONTAINERS = {"ollama": "hearth-ollama", "httpd": "hearth-httpd"}
 # Held by the running deploy, and names its user. (Not in /run/lock, where everybody may create files.)
 DEPLOY_LOCK = "/run/hearth-deploy.lock"
 HTTPD_CONF = "conf/hearth/httpd.conf"
+# Which backends httpd leaves out while a deploy changes them; missing if there are none. In httpd's container, and on
+# the host.
+DRAINED_CONF = "conf/hearth/drained.conf"
+DRAINED_MARKS = f"{ROOT}/httpd/drained.conf"
 # httpd runs as this user, in its container and in the syntax check of httpd.conf.
 HTTPD_USER = "www-data"
 # Only root has access. The directory that httpd may read is mounted into its container.
@@ -65,6 +69,8 @@ FIREWALL_UNIT = f"/etc/systemd/system/{FIREWALL_SERVICE}"
 FIREWALL_LOADED = "/run/hearth-firewall"
 # Which requests to Ollama are in flight: the path at the gateway, for its own container and Ollama's.
 REQUESTS_PATH = "/hearth-requests"
+# Each backend alone, at this path and its name: for test prompts from inside the gateway's container.
+BACKENDS_PATH = "/hearth-backends"
 # Metrics: the path at the gateway; the service that collects them, and its files. What it writes is in /run, which
 # spares an SD card; httpd's container mounts only METRICS_PUBLIC.
 METRICS_PATH = "/metrics"

@@ -8,6 +8,7 @@ from collections.abc import Set
 from hearth.paths import (
     ACME,
     DAEMON_RECORD,
+    DRAINED_MARKS,
     FIREWALL_RULES,
     GPU_TOOLKIT_RECORD,
     HTTPD_SECRET_FILES,
@@ -42,6 +43,7 @@ _OURS = frozenset(
             for path in (
                 *(IMAGES_LOCK, IMAGES_FOUND, DAEMON_RECORD, RELOAD_PENDING, PULLING, PULLING_MODELS, MODELS_DISK),
                 *(FIREWALL_RULES, METRICS_PROGRAM, METRICS_SCRIPT, LOCAL_NAME_RECORD, GPU_TOOLKIT_RECORD),
+                DRAINED_MARKS,
             )
             for ending in ("", ".new")
         ),
@@ -52,6 +54,7 @@ _OF_THIS_HOST = frozenset(
     path.removeprefix(f"{ROOT}/")
     for path in (
         *(MODELS_DISK, FIREWALL_RULES, METRICS_PROGRAM, METRICS_SCRIPT, LOCAL_NAME_RECORD, GPU_TOOLKIT_RECORD),
+        DRAINED_MARKS,
     )
 )
 _SECRETS = f"{SECRETS.removeprefix(f'{ROOT}/')}/"

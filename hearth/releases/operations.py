@@ -10,10 +10,12 @@ from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
 
 from hearth.docker.compose_up import COMPOSE_UP
+from hearth.docker.trial import TRIAL
 from hearth.gpu.use import CHECK_GPU
 from hearth.paths import CONTAINERS, HTTPD_CONF, ROOT
 from hearth.releases.facts import Releases
 from hearth.releases.release import Release, content_digest, dump_release, needs_trial_prompt, trial_prompt
+from hearth.rollout.operations import try_through_gateways
 from hearth.runtime.commands import streamed_command
 from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.shell import quote
@@ -50,7 +52,10 @@ def accept_release(
         files=state.files,
         settings=settings.model_dump(mode="json"),
     )
-    yield streamed_command(accept_script(settings, now, needs_trial_prompt(state.accepted, now)))
+    prompt = needs_trial_prompt(state.accepted, now)
+    if prompt and settings.runs_ollama:
+        yield from try_through_gateways(refuse_script(settings, paths, release.by))
+    yield streamed_command(accept_script(settings, now, prompt))
 
 
 def accept_script(settings: Settings, release: Release, prompt: bool) -> str:
@@ -101,7 +106,7 @@ def _script(calls: str, settings: Settings, paths: tuple[str, ...], by: str) -> 
         "paths": "\n".join(f"./{path}" for path in paths),
     }
     header = "\n".join(f"{name}={quote(value)}" for name, value in variables.items())
-    programs = WRITE_FILE + COMPOSE_UP + CHECK_GPU + SCRIPT.read_text()
+    programs = WRITE_FILE + COMPOSE_UP + CHECK_GPU + TRIAL + SCRIPT.read_text()
     # With bash, regardless of the login shell: the scripts use /dev/tcp. No command may read standard input, which is
     # the script itself.
     return f"bash -s <<'HEARTH'\n{header}\n{programs}\nmain() {{\n{calls}\n}}\nmain </dev/null\nHEARTH"

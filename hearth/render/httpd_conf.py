@@ -6,7 +6,7 @@ import re
 from itertools import groupby
 from typing import Any
 
-from hearth.paths import METRICS_PATH, REQUESTS_PATH
+from hearth.paths import BACKENDS_PATH, DRAINED_CONF, METRICS_PATH, REQUESTS_PATH
 from hearth.render.access_rules import find_access_rules
 from hearth.render.compose import any_access
 from hearth.render.templates import environment
@@ -33,6 +33,9 @@ def render_httpd_conf(settings: Settings) -> str:
             **dict(settings),
             threads=settings.total_slots + _SPARE_THREADS,
             pools=_pools(settings),
+            backends={member.name: member.url for members in settings.ollama_pools.values() for member in members},
+            backends_path=BACKENDS_PATH,
+            drained_conf=DRAINED_CONF,
             max_body=size_in_bytes(settings.proxy_max_body),
             origin_pattern=httpd_pattern(settings.allowed_origins),
             # httpd does not support IPv6 addresses as server names, and serves all of them anyway.

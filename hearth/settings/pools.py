@@ -26,7 +26,7 @@ DEFAULT_POOL = "default"
 OWN_OLLAMA = "http://ollama:11434"
 _POOL_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 # What is at these paths already.
-_TAKEN = ("api", "v1", "metrics", "hearth-status")
+_TAKEN = ("api", "v1", "metrics", "hearth-status", "hearth-requests", "hearth-backends")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MEMBER = re.compile(r"http://(?P<host>[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?")
 _EXAMPLES = '{"host": "192.168.1.20"} for a host of the inventory, or {"url": "http://192.168.1.30:11434"} for another'

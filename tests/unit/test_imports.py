@@ -27,18 +27,19 @@ MAY_IMPORT = {
     "metrics": "docker paths render runtime settings",
     "mdns": "docker paths runtime settings",
     "models": "docker paths runtime settings",
-    "releases": "docker gpu paths render runtime settings",
+    "rollout": "docker paths runtime settings",
+    "releases": "docker gpu paths render rollout runtime settings",
     "tls": "paths runtime settings",
     "footprint": "docker firewall metrics paths runtime",
     "preflight": "boot docker firewall gpu host metrics models paths runtime settings",
-    "stack": "boot docker gpu host paths preflight releases render runtime settings tls",
+    "stack": "boot docker gpu host paths preflight releases render rollout runtime settings tls",
     "doctor": "paths runtime settings stack",
     "watch": "drift paths runtime settings",
     "usage": "paths runtime",
     "uninstall": "boot docker firewall footprint gpu mdns metrics paths render runtime settings",
     "backup": "footprint models paths render runtime settings stack tls",
     "bundle": "backup docker host mdns metrics paths runtime settings stack",
-    "cli": "bundle doctor drift host models paths runtime settings tls usage watch",
+    "cli": "bundle doctor drift host models paths rollout runtime settings tls usage watch",
 }
 
 
