@@ -15,6 +15,7 @@ from lab import (
     engine,
     guest,
     guests,
+    house,
     httpd_source,
     image_roots,
     images,
@@ -118,6 +119,12 @@ ALL = {
             "Build a root directory to log in to",
             login_host.inputs,
             lambda _, out, log: login_host.build(out, log),
+        ),
+        Artefact(
+            "house",
+            "Build a root directory for the house's hosts",
+            house.inputs,
+            lambda _, out, log: house.build(out, log),
         ),
         *(
             Artefact(
