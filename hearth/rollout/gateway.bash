@@ -75,7 +75,7 @@ drain() { # backend, URL
     echo "No other backend is in use in a pool of $1, so this gateway goes on sending requests to it."
   else
     # shellcheck disable=SC2046  # one word each
-    mark $({ marked && echo "$1"; } | sort -u) && wait_until is_drained "$2" || return 1
+    mark $(marked | grep -vxF "$1") "$1" && wait_until is_drained "$2" || return 1
     echo "This gateway sends no new requests to $1."
   fi
 }
