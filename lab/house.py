@@ -16,6 +16,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -354,6 +355,7 @@ def main() -> None:
     from lab.progress import Stages
 
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Stages() as stages:
         parts = artefacts.build(NEEDED, stages)
     with tempfile.TemporaryDirectory() as directory, House(parts, Path(directory), count) as house:
