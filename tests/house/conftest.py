@@ -1,0 +1,109 @@
+"""A gateway and two backends, deployed from one inventory; needs root, since the hosts are containers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import artefacts
+from lab.house import MODELS, NEEDED, House
+from lab.progress import Stages
+from tests.support.shipped import PROJECT
+
+GATEWAY, *BACKENDS = "h1", "h2", "h3"
+
+
+class Deployed:
+    """The house, and what is deployed to it.
+
+    Attributes:
+        url: of the gateway's page.
+    """
+
+    def __init__(self, house: House, directory: Path) -> None:
+        self.house = house
+        self.url = f"http://{house.hosts[GATEWAY].address}:85"
+        self._inventory = directory / "inventory.py"
+        self.write({})
+
+    def write(self, changed: dict[str, object]) -> None:
+        """Write the inventory, with other settings of the backends."""
+        hosts = {name: self.house.data(name) for name in self.house.hosts}
+        pools = {"default": [{"host": name} for name in BACKENDS]}
+        hosts[GATEWAY] |= {"host_role": "gateway", "ollama_pools": pools}
+        for name in BACKENDS:
+            # One processor for each response, so that all of them go on while a deploy runs.
+            hosts[name] |= {"host_role": "backend", "ollama_models": list(MODELS), "ollama_max_loaded_models": 2}
+            hosts[name] |= changed
+        self._inventory.write_text(f"house = {list(hosts.items())!r}\n")
+
+    def start(self, *options: str) -> subprocess.Popen[str]:
+        """Begin a deploy."""
+        return self._start("hearth.cli.pyinfra_main", str(self._inventory), "deploy.py", "-y", *options)
+
+    def deploy(self, *options: str) -> tuple[int, str]:
+        """Deploy: the exit code, and all output."""
+        return self._finish(self.start(*options))
+
+    def drift(self) -> tuple[int, str]:
+        """`hearth drift`: the exit code, and all output."""
+        return self._finish(self._start("hearth.drift", str(self._inventory)))
+
+    def make_image(self, name: str, change: str) -> None:
+        """Make an image on both backends: Ollama's, with a change in a Containerfile's language."""
+        current = self.house.images["ollama"]
+        for one in BACKENDS:
+            self.house.ssh(
+                one,
+                f"c=$(sudo docker create {current}) && sudo docker commit -c '{change}' $c {name} && sudo docker rm $c",
+            )
+
+    def image(self, backend: str) -> str:
+        """The image of Ollama's container."""
+        return self.house.ssh(backend, "sudo docker inspect -f '{{.Config.Image}}' hearth-ollama")
+
+    def marks(self) -> str:
+        """The backends that the gateway leaves out."""
+        return self.house.ssh(GATEWAY, "cat /opt/hearth/httpd/drained.conf 2>/dev/null; true")
+
+    def _start(self, module: str, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *words],
+            cwd=PROJECT,
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    @staticmethod
+    def _finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+        output, _ = process.communicate(timeout=600)
+        print(output)
+        return process.returncode, output
+
+
+@pytest.fixture(scope="session")
+def house_parts() -> artefacts.Paths:
+    """The artefacts that a house needs."""
+    if os.geteuid() != 0:
+        pytest.skip("a house needs root")
+    with Stages() as stages:
+        return artefacts.build(NEEDED, stages)
+
+
+@pytest.fixture(scope="module")
+def deployed(house_parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """A gateway and two backends after their first deploy, in one run."""
+    directory = tmp_path_factory.mktemp("house")
+    with House(house_parts, directory, 1 + len(BACKENDS)) as house:
+        found = Deployed(house, directory)
+        code, output = found.deploy()
+        assert code == 0, output[-3000:]
+        yield found
