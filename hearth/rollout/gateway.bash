@@ -48,7 +48,7 @@ is_used() { # URL
 # Write the marks and reload httpd, which lets its responses finish.
 mark() { # backends that are left out
   if (($#)); then
-    printf 'Define DRAIN_%s status=+N\n' "$@" | put "$marks" || return 1
+    printf 'Define DRAIN_%s +N\n' "$@" | put "$marks" || return 1
   else
     rm -f "$marks" || return 1
   fi

@@ -120,7 +120,7 @@ def test_a_run_that_was_killed_while_it_drained_is_healed_by_the_next(deployed: 
 def test_a_mark_without_any_other_difference_is_undone(deployed: Deployed) -> None:
     deployed.house.ssh(
         GATEWAY,
-        f"echo 'Define DRAIN_{FIRST} status=+N' | sudo tee /opt/hearth/httpd/drained.conf && "
+        f"echo 'Define DRAIN_{FIRST} +N' | sudo tee /opt/hearth/httpd/drained.conf && "
         "sudo docker exec hearth-httpd httpd -f conf/hearth/httpd.conf -k graceful",
     )
     wait_until(lambda: {prompt(1, at=deployed.url).backend for _ in range(4)} == {SECOND}, 30)
