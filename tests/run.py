@@ -171,6 +171,14 @@ def long_scenarios() -> None:
     run("pytest", "-v", "-s", "tests/lab", "-m", "scenario and long and not unproven", *resume)
 
 
+def house() -> None:
+    run("pytest", "-v", "-s", "-m", "not long", "tests/house")
+
+
+def house_long() -> None:
+    run("pytest", "-v", "-s", "-m", "long", "tests/house")
+
+
 def bookworm() -> None:
     run("pytest", "-v", "-s", "tests/lab/places/test_bookworm.py", guest=guests.BOOKWORM.name)
 
@@ -230,8 +238,9 @@ RUNS: dict[str, list[Stage]] = {
         ("acceptance", acceptance),
         ("browser", browser),
     ],
-    "scenarios": [("lab", deployed_lab), ("scenarios", scenarios)],
-    "faults": [("lab", deployed_lab), ("long scenarios", long_scenarios)],
+    "scenarios": [("several hosts", house), ("lab", deployed_lab), ("scenarios", scenarios)],
+    "faults": [("several hosts", house_long), ("lab", deployed_lab), ("long scenarios", long_scenarios)],
+    "house": [("several hosts", house), ("long scenarios of several hosts", house_long)],
     "places": [("Debian 12, Docker's own packages", bookworm), ("lab", deployed_lab), ("no network", offline)],
     "arm64": [("Debian arm64, emulated", arm64)],
     "unproven": [("lab", deployed_lab), ("scenarios that have not passed yet", unproven)],
