@@ -13,7 +13,7 @@ from pyinfra.api.state import State
 from hearth.rollout.facts import Drained
 from hearth.rollout.gateway import take_back_script
 from hearth.rollout.rollout import rollout_of
-from hearth.rollout.rules import House, name_and_url
+from hearth.rollout.rules import House, gateways_of, name_and_url
 from hearth.runtime.commands import report_failure, streamed_command
 from hearth.runtime.explain import explain
 from hearth.runtime.fact_snapshot import current_fact
@@ -23,14 +23,20 @@ from hearth.settings.model import Settings
 _QUIET = Path(__file__).with_name("quiet.sh").read_text()
 
 
+def has_gateways() -> bool:
+    """Whether gateways of the inventory use the current host's Ollama."""
+    rollout = rollout_of(host.state)
+    return rollout is not None and bool(gateways_of(host.name, rollout.house))
+
+
 def leave_out(drain_timeout: int) -> Generator[FunctionCommand, None, None]:
     """Commands before the current host's Ollama is replaced: its gateways send no new requests, and those in flight
-    finish. None if no gateway uses it.
+    finish; none if no gateway uses it.
 
     Args:
         drain_timeout: seconds to let in-flight responses finish.
     """
-    if rollout_of(host.state) is None:
+    if not has_gateways():
         return
     yield FunctionCommand(_drain, (), {})
     yield streamed_command(f"{_QUIET}\nwait_until_quiet {drain_timeout}")
@@ -48,7 +54,7 @@ def try_through_gateways(on_failure: str) -> Generator[FunctionCommand, None, No
     Args:
         on_failure: shell script that prints the reason and rolls back.
     """
-    if rollout_of(host.state) is not None:
+    if has_gateways():
         yield FunctionCommand(_try, (streamed_command(on_failure),), {})
 
 

@@ -10,7 +10,7 @@ from pyinfra.api.exceptions import FactPreconditionError
 
 from hearth.docker.compose_up import COMPOSE_UP
 from hearth.paths import CONTAINERS, HTTPD_CONF, RELOAD_PENDING, ROOT
-from hearth.rollout.operations import leave_out
+from hearth.rollout.operations import has_gateways, leave_out
 from hearth.runtime.commands import refused_command, streamed_command
 from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.shell import quote
@@ -60,8 +60,8 @@ def compose_up(
     explain_containers(state, drift, tuple(images))
     if any(one.name == CONTAINERS["ollama"] and one.what != MISSING for one in drift):
         yield from leave_out(0 if any(one.is_hung for one in drift) else drain_timeout)
-        # What goes through this host's own httpd may come from other backends.
-        drain_timeout = drain_timeout if "httpd" in images else 0
+        if has_gateways() and "httpd" not in images:
+            drain_timeout = 0  # that was the wait
     yield streamed_command(
         converge_script(drift if do_up else None, timeout, on_failure, drain_timeout, directories, mtu, tuple(images))
     )

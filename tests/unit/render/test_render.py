@@ -583,3 +583,12 @@ def test_a_host_runs_what_its_role_says(make_settings: Make) -> None:
     gateway = make_settings(host_role="gateway", ollama_pools={"default": [{"url": "http://10.0.0.1"}]})
     assert list(compose(gateway)["services"]) == ["httpd"]
     assert "volumes" not in compose(gateway)
+
+
+def test_a_backend_is_drained_only_where_another_one_can_take_its_requests(make_settings: Make) -> None:
+    pc, pi = {"host": "pc", "url": "http://10.0.0.2"}, {"host": "pi", "url": "http://10.0.0.1", "priority": 2}
+    settings = make_settings(ollama_pools={"default": [pc, pi], "big": [pc]})
+    assert [(one["route"], one.get("status")) for one in members_of(settings)] == [
+        *[("pc", "${DRAIN_pc}"), ("pi", "+I${DRAIN_pi}")] * 2,
+        *[("pc", "+I")] * 2,
+    ]
