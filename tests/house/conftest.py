@@ -1,11 +1,12 @@
-"""A gateway and two backends, deployed from one inventory; needs root, since the hosts are containers."""
+"""Gateways and backends, deployed from one inventory; needs root, since the hosts are containers."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,31 +16,34 @@ from lab.house import MODELS, NEEDED, House
 from lab.progress import Stages
 from tests.support.shipped import PROJECT
 
-GATEWAY, *BACKENDS = "h1", "h2", "h3"
+# Host → its settings, besides those of every host of the house.
+Roles = Mapping[str, Mapping[str, object]]
+GATEWAY = "h1"
 
 
 class Deployed:
-    """The house, and what is deployed to it.
+    """The house, and what is deployed to it; h1 is the gateway.
 
     Attributes:
         url: of the gateway's page.
+        backends: the hosts with an Ollama.
     """
 
-    def __init__(self, house: House, directory: Path) -> None:
+    def __init__(self, house: House, directory: Path, roles: Roles) -> None:
         self.house = house
         self.url = f"http://{house.hosts[GATEWAY].address}:85"
+        self.backends = [name for name, role in roles.items() if role.get("host_role") != "gateway"]
+        self._roles = roles
         self._inventory = directory / "inventory.py"
         self.write({})
 
     def write(self, changed: dict[str, object]) -> None:
         """Write the inventory, with other settings of the backends."""
-        hosts = {name: self.house.data(name) for name in self.house.hosts}
-        pools = {"default": [{"host": name} for name in BACKENDS]}
-        hosts[GATEWAY] |= {"host_role": "gateway", "ollama_pools": pools}
-        for name in BACKENDS:
-            # One processor for each response, so that all of them go on while a deploy runs.
-            hosts[name] |= {"host_role": "backend", "ollama_models": list(MODELS), "ollama_max_loaded_models": 2}
-            hosts[name] |= changed
+        models = {"ollama_models": list(MODELS), "ollama_max_loaded_models": 2}
+        hosts = {
+            name: self.house.data(name) | models | dict(role) | (changed if name in self.backends else {})
+            for name, role in self._roles.items()
+        }
         self._inventory.write_text(f"house = {list(hosts.items())!r}\n")
 
     def start(self, *options: str) -> subprocess.Popen[str]:
@@ -55,9 +59,9 @@ class Deployed:
         return self._finish(self._start("hearth.drift", str(self._inventory)))
 
     def make_image(self, name: str, change: str) -> None:
-        """Make an image on both backends: Ollama's, with a change in a Containerfile's language."""
+        """Make an image on all backends: Ollama's, with a change in a Containerfile's language."""
         current = self.house.images["ollama"]
-        for one in BACKENDS:
+        for one in self.backends:
             self.house.ssh(
                 one,
                 f"c=$(sudo docker create {current}) && sudo docker commit -c '{change}' $c {name} && sudo docker rm $c",
@@ -99,11 +103,17 @@ def house_parts() -> artefacts.Paths:
 
 
 @pytest.fixture(scope="module")
-def deployed(house_parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """A gateway and two backends after their first deploy, in one run."""
-    directory = tmp_path_factory.mktemp("house")
-    with House(house_parts, directory, 1 + len(BACKENDS)) as house:
-        found = Deployed(house, directory)
-        code, output = found.deploy()
-        assert code == 0, output[-3000:]
-        yield found
+def deploy_house(
+    house_parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[Roles], Deployed]]:
+    """Starts hosts, and deploys to all of them in one run."""
+    with ExitStack() as stack:
+
+        def deploy(roles: Roles) -> Deployed:
+            directory = tmp_path_factory.mktemp("house")
+            found = Deployed(stack.enter_context(House(house_parts, directory, len(roles))), directory, roles)
+            code, output = found.deploy()
+            assert code == 0, output[-3000:]
+            return found
+
+        yield deploy

@@ -4,42 +4,34 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.house.conftest import BACKENDS, GATEWAY, Deployed
-from tests.lab.clients import BackgroundStream, PromptLoop, prompt
+from tests.house.clients import clients, served
+from tests.house.conftest import GATEWAY, Deployed, Roles
+from tests.lab.clients import BackgroundStream, prompt
 from tests.support.proxy_rules.behaviour import wait_until
 
-FIRST, SECOND = BACKENDS
+BACKENDS = FIRST, SECOND = ("h2", "h3")
+ROLES: Roles = {
+    GATEWAY: {"host_role": "gateway", "ollama_pools": {"default": [{"host": name} for name in BACKENDS]}},
+    **{name: {"host_role": "backend"} for name in BACKENDS},
+}
 # Health checks: every second, and a second for a machine that does not answer; then what a busy computer adds.
 NOTICED = 20.0
+
+
+@pytest.fixture(scope="module")
+def deployed(deploy_house: Callable[[Roles], Deployed]) -> Deployed:
+    """A gateway and two backends after their first deploy."""
+    return deploy_house(ROLES)
 
 
 @pytest.fixture(autouse=True)
 def _as_deployed(deployed: Deployed) -> Iterator[None]:
     yield
     deployed.write({})
-
-
-@contextmanager
-def clients(deployed: Deployed) -> Iterator[list[PromptLoop]]:
-    """Short and longer responses through the gateway, one after another, while the block runs."""
-    loops = [PromptLoop(words, deployed.url) for words in (1, 30, 400)]
-    with ExitStack() as stack:
-        for loop in loops:
-            stack.enter_context(loop)
-        yield loops
-
-
-def served(loops: list[PromptLoop]) -> set[str]:
-    """The backends that answered; every response was complete."""
-    assert all(loop.responses for loop in loops)
-    assert [one for loop in loops for one in loop.failed] == []
-    assert [one for loop in loops for one in loop.cut] == []
-    return {one.backend for loop in loops for one in loop.responses}
 
 
 def test_the_second_run_changes_nothing(deployed: Deployed) -> None:
@@ -56,7 +48,7 @@ def test_the_second_run_changes_nothing(deployed: Deployed) -> None:
 def test_an_upgrade_of_ollama_cuts_and_refuses_nothing(deployed: Deployed) -> None:
     deployed.make_image("ollama/ollama:upgrade", "LABEL number=1")
     deployed.write({"ollama_image": "ollama/ollama:upgrade"})
-    with clients(deployed) as loops:
+    with clients(deployed.url) as loops:
         code, output = deployed.deploy()
     assert code == 0
     assert served(loops) == set(BACKENDS)
@@ -80,7 +72,7 @@ def test_a_backend_that_fails_goes_back_and_ends_the_run(deployed: Deployed) -> 
     before = [deployed.image(one) for one in BACKENDS]
     deployed.make_image("ollama/ollama:broken", 'ENTRYPOINT ["false"]')
     deployed.write({"ollama_image": "ollama/ollama:broken"})
-    with clients(deployed) as loops:
+    with clients(deployed.url) as loops:
         code, output = deployed.deploy()
     assert code == 1
     assert served(loops) == set(BACKENDS)
@@ -104,7 +96,7 @@ def test_a_run_that_was_killed_while_it_drained_is_healed_by_the_next(deployed: 
     wait_until(lambda: FIRST in deployed.marks(), 120)
     run.send_signal(signal.SIGKILL)
     run.communicate()
-    with clients(deployed) as loops:
+    with clients(deployed.url) as loops:
         code, output = deployed.drift()
         assert code == 1
         assert f"{FIRST} gets no requests from this gateway: an earlier deploy ended" in output
@@ -136,7 +128,7 @@ def test_one_backend_alone_is_drained_at_its_gateway_too(deployed: Deployed) -> 
     deployed.make_image("ollama/ollama:alone", "LABEL number=3")
     before = deployed.image(FIRST)
     deployed.write({"ollama_image": "ollama/ollama:alone"})
-    with clients(deployed) as loops:
+    with clients(deployed.url) as loops:
         code, output = deployed.deploy("--limit", SECOND)
     assert code == 0
     served(loops)
