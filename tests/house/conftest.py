@@ -39,7 +39,7 @@ class Deployed:
 
     def write(self, changed: dict[str, object]) -> None:
         """Write the inventory, with other settings of the backends."""
-        models = {"ollama_models": list(MODELS), "ollama_max_loaded_models": 2}
+        models = {"ollama_models": list(MODELS), "ollama_max_loaded_models": 2, "ollama_num_parallel": 4}
         hosts = {
             name: self.house.data(name) | models | dict(role) | (changed if name in self.backends else {})
             for name, role in self._roles.items()
