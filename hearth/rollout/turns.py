@@ -72,7 +72,7 @@ def _take_turn(state: State, turn: Collection[Host], order: Sequence[str]) -> No
         for key in order:
             if any(key in state.ops[one] for one in state.active_hosts):
                 _run_single_op(state, key)
-    except PyinfraError as error:  # no host is left, or nobody wants to go on with the others
+    except PyinfraError as error:  # no host is left, or the user declined to continue with the others
         logger.debug(str(error))
     finally:
         state.active_hosts |= others

@@ -1,4 +1,4 @@
-"""Deploys of a gateway and two backends: in one run, one backend after another, and what comes of faults."""
+"""Deploys of a gateway and two backends: in one run, one backend after another, and with faults."""
 
 from __future__ import annotations
 
