@@ -29,17 +29,27 @@ def has_gateways() -> bool:
     return rollout is not None and bool(gateways_of(host.name, rollout.house))
 
 
+def drained_services() -> frozenset[str]:
+    """Services whose replacement cuts what the current host streams to its gateways; none if it has no gateways."""
+    rollout = rollout_of(host.state)
+    if rollout is None or not has_gateways():
+        return frozenset()
+    # Over TLS, requests come through the backend's own httpd.
+    is_behind_httpd = rollout.house[host.name].ollama_publish_tls
+    return frozenset({"ollama", "httpd"} if is_behind_httpd else {"ollama"})
+
+
 def leave_out(drain_timeout: int) -> Generator[FunctionCommand, None, None]:
     """Commands before the current host's Ollama is replaced: its gateways send no new requests, and those in flight
-    finish; none if no gateway uses it.
+    finish.
 
     Args:
         drain_timeout: seconds to let in-flight responses finish.
     """
-    if not has_gateways():
-        return
     yield FunctionCommand(_drain, (), {})
-    yield streamed_command(f"{_QUIET}\nwait_until_quiet {drain_timeout}")
+    # A backend's own httpd keeps idle connections to Ollama. It lists its requests, for which the deploy waits anyway.
+    if "httpd" not in drained_services():
+        yield streamed_command(f"{_QUIET}\nwait_until_quiet {drain_timeout}")
 
 
 def _drain(state: State, host: Host) -> bool:
