@@ -14,7 +14,7 @@ SUITE ?= test
 GO_ON ?= 0
 IMAGES ?= auto
 
-SUITES := test all proxy proxy-long scenarios faults places arm64 unproven
+SUITES := test all proxy proxy-long scenarios faults house places arm64 unproven
 ifeq ($(filter $(SUITES),$(SUITE)),)
 $(error SUITE = $(SUITE): use one of $(SUITES))
 endif

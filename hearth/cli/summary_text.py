@@ -28,6 +28,7 @@ _STATES = (
     ("Stack | Start", "Hearth rolled back to the previous release, if any; see the output above for the result"),
     ("Stack", "the previous release is still serving; new files may be on the host but are not active yet"),
     ("Models", "the page is up and the models on the host work; partial downloads of the others are kept"),
+    ("Pools", "the page and the models work; a backend may still get no requests"),
     ("Metrics", "the page and the models work; the metrics may be missing"),
     (
         "Access",

@@ -2,7 +2,7 @@
 # At a gateway: leave a backend out while a deploy changes it. hearth/rollout/gateway.py prepends variables, write_file.sh
 # and trial.bash, and appends a call.
 set -u
-: "${root:?}" "${conf:?}" "${marks:?}" "${backends:?}" "${patience:?}"
+: "${root:?}" "${httpd:?}" "${conf:?}" "${marks:?}" "${backends:?}" "${patience:?}"
 # httpd has to be able to read what is written.
 umask 022
 

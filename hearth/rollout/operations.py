@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from pyinfra import host
@@ -10,7 +10,6 @@ from pyinfra.api import FunctionCommand, operation
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
-from hearth.paths import CONTAINERS
 from hearth.rollout.facts import Drained
 from hearth.rollout.gateway import take_back_script
 from hearth.rollout.rollout import rollout_of
@@ -30,27 +29,27 @@ def has_gateways() -> bool:
     return rollout is not None and bool(gateways_of(host.name, rollout.house))
 
 
-def used_by_gateways() -> Collection[str]:
-    """The current host's containers that requests of its gateways go through; none if no gateway uses it."""
+def drained_services() -> frozenset[str]:
+    """Services whose replacement cuts what the current host streams to its gateways; none if it has no gateways."""
     rollout = rollout_of(host.state)
     if rollout is None or not has_gateways():
-        return ()
-    own = rollout.house[host.name]
-    # A backend's own httpd (`ollama_publish_tls`) is one of them, a gateway's is not.
-    return [CONTAINERS[service] for service in own.images if service == "ollama" or not own.serves_page]
+        return frozenset()
+    # Over TLS, requests come through the backend's own httpd.
+    is_behind_httpd = rollout.house[host.name].ollama_publish_tls
+    return frozenset({"ollama", "httpd"} if is_behind_httpd else {"ollama"})
 
 
 def leave_out(drain_timeout: int) -> Generator[FunctionCommand, None, None]:
-    """Commands before a container of `used_by_gateways` is replaced: gateways send no new requests, and those in
-    flight finish; none if no gateway uses it.
+    """Commands before the current host's Ollama is replaced: its gateways send no new requests, and those in flight
+    finish.
 
     Args:
         drain_timeout: seconds to let in-flight responses finish.
     """
-    if not has_gateways():
-        return
     yield FunctionCommand(_drain, (), {})
-    yield streamed_command(f"{_QUIET}\nwait_until_quiet {drain_timeout}")
+    # A backend's own httpd keeps idle connections to Ollama. It lists its requests, for which the deploy waits anyway.
+    if "httpd" not in drained_services():
+        yield streamed_command(f"{_QUIET}\nwait_until_quiet {drain_timeout}")
 
 
 def _drain(state: State, host: Host) -> bool:

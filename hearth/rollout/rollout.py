@@ -74,7 +74,9 @@ class Rollout:
     def take_back(self, backend: Host) -> bool:
         """Let the gateways use a backend again, if it answers a test prompt. False if it stays out at one of them."""
         models = None if backend.name in self.tried else self.house[backend.name].trial_models
-        done = True
+        journal, done = journal_of(self.state, backend.name), True
+        # Why its turn failed, if it did, says more than what follows from that.
+        reasons = list(journal.reasons)
         for gateway in self._gateways(backend):
             script = take_back_script(self.house[gateway.name], *self._entry(backend, gateway), models)
             if not self._run(backend, gateway, script):
@@ -84,6 +86,7 @@ class Rollout:
                 logger.error(f"{backend.print_prefix}{message}")
                 record_failure(backend, [message])
                 done = False
+        journal.reasons = reasons or journal.reasons
         return done
 
     def _gateways(self, backend: Host) -> Iterator[Host]:

@@ -41,7 +41,9 @@ def sync_files(
     if not differing:
         host.noop("files up to date")
         return
-    explain(*describe_files(state.digests, files, settings, state.accepted, has_gateways() and not settings.runs_httpd))
+    explain(
+        *describe_files(state.digests, files, settings, state.accepted, has_gateways() and not settings.serves_page)
+    )
     will_write(*differing)
     archive = pack_files(differing)
     upload = f"{ROOT}/.incoming.tar"

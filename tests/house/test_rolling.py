@@ -1,4 +1,4 @@
-"""Deploys of a gateway and two backends: in one run, one backend after another, and what comes of faults."""
+"""Deploys of a gateway and two backends: in one run, one backend after another, and with faults."""
 
 from __future__ import annotations
 
@@ -80,6 +80,34 @@ def test_a_backend_that_fails_goes_back_and_ends_the_run(deployed: Deployed) -> 
     assert f"This gateway uses {FIRST} again." in output
     assert f"This gateway sends no new requests to {SECOND}." not in output
     assert f"{FIRST} failed; not changed: {GATEWAY} and {SECOND}" in output
+    assert deployed.marks() == ""
+
+
+@pytest.mark.long
+def test_a_backend_that_its_gateway_cannot_prompt_goes_back_and_stays_out(deployed: Deployed) -> None:
+    before = [deployed.image(one) for one in BACKENDS]
+    deployed.make_image("ollama/ollama:blocked", "LABEL number=4")
+    deployed.write({"ollama_image": "ollama/ollama:blocked"})
+    gateway = deployed.house.hosts[GATEWAY].address
+    deployed.house.ssh(
+        FIRST,
+        "sudo nft 'add table ip test; add chain ip test first { type filter hook prerouting priority -300; }; "
+        f"add rule ip test first ip saddr {gateway} tcp dport 11434 drop'",
+    )
+    # It has noticed, and sends no requests that would wait.
+    wait_until(lambda: {prompt(1, at=deployed.url).backend for _ in range(4)} == {SECOND}, NOTICED)
+    with clients(deployed.url) as loops:
+        code, output = deployed.deploy()
+    assert code == 1
+    assert served(loops) == {SECOND}
+    assert f"The test prompt to {FIRST} through this gateway did not complete" in output
+    assert f"{GATEWAY} does not use {FIRST} again" in output
+    assert [deployed.image(one) for one in BACKENDS] == before
+    assert FIRST in deployed.marks()
+    deployed.house.ssh(FIRST, "sudo nft delete table ip test")
+    code, output = deployed.deploy()
+    assert code == 0
+    assert f"This gateway uses {FIRST} again." in output
     assert deployed.marks() == ""
 
 
