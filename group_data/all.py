@@ -132,6 +132,9 @@ ollama_publish = "127.0.0.1:11434"
 # Networks and addresses that may reach that port, enforced by the firewall: ["192.168.1.0/24"]; [] for all. On a
 # backend, [] means the gateways that use it.
 ollama_allowed_networks = []
+# On a backend: open that port over TLS only, and only to gateways of this inventory, which have a key. For networks
+# that you don't trust; certificates are from the local CA in proxy_tls_ca.
+ollama_publish_tls = False
 # Backends, on the gateway (docs/scaling.md); {} for its own Ollama alone. Each has "host", a host of the inventory, or
 # "url", an Ollama that Hearth does not manage; further "priority" (1 is used first, others while it is off or full)
 # and "slots" (responses at the same time, instead of proxy_max_streams):

@@ -100,6 +100,9 @@ TLS_FILES = {
     "server.sha256": "644:0:0",
     "ca.crt": "644:0:0",
     "acme-trust.pem": "644:0:0",
+    # With which a gateway authenticates at its backends.
+    "gateway.pem": "640:0:33",
+    "gateway.sha256": "644:0:0",
 }
 # httpd's own ACME files, including keys, are in `store`.
 ACME = f"{ROOT}/acme"

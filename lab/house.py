@@ -154,6 +154,12 @@ class House:
         """Standard output of a shell command that the user pi runs on a host."""
         return shell.read(["ssh", "-F", self.ssh_config, "-o", "BatchMode=yes", name, command], timeout).strip()
 
+    def on_network(self, name: str, *words: str) -> list[str]:
+        """The command line that runs a program of this machine in the network of a host."""
+        running = self.hosts[name].running
+        assert running is not None, f"{name} is off"
+        return ["nsenter", f"--net=/proc/{running.pid}/ns/net", "--", *words]
+
     def data(self, name: str) -> dict[str, object]:
         """Settings of a host for an inventory: how to log in, and what the lab's images and models need."""
         return {

@@ -152,7 +152,7 @@ def _summarize(state: State, one: Host) -> HostSummary:
         known.prepared,
         steps,
         reason,
-        page_addresses(settings, address, forwards, known.local_name) if settings.runs_httpd else [],
+        page_addresses(settings, address, forwards, known.local_name) if settings.serves_page else [],
         {name: known.sizes.get(full_name(name), "") for name in settings.offered_models},
         [*versions, f"Docker {known.docker}"] if known.docker else versions,
     )

@@ -52,7 +52,7 @@ def release_unused_ports(settings: Settings, published: Collection[int]) -> None
 def _warn_about_lockout(settings: Settings) -> None:
     """Note that the firewall will block the computer that deploys."""
     networks = settings.firewall_allowed_networks
-    if networks and settings.runs_httpd and (client := host.get_fact(Login).client) and not allows(networks, client):
+    if networks and settings.serves_page and (client := host.get_fact(Login).client) and not allows(networks, client):
         logger.info(
             f"{host.print_prefix}this computer's address is {client}, which is not in firewall_allowed_networks: "
             "ssh and deploys keep working, but the chat page will not open from here"

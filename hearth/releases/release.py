@@ -113,7 +113,7 @@ def trial_prompt(settings: Settings) -> TrialPrompt:
         return TrialPrompt()
     # Enough tokens for a word after the start of a thinking model.
     prompt: dict[str, Any] = {"model": models[0], "options": {"num_predict": 16}, "stream": True}
-    if settings.ollama_pools or not settings.runs_httpd:
+    if settings.ollama_pools or not settings.serves_page:
         return TrialPrompt(models, "ollama:/api/generate", json.dumps(prompt | {"prompt": "Say hello."}))
     for route in settings.routes:
         if "POST" in route.methods and route.to == "/api/generate":

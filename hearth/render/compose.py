@@ -31,10 +31,12 @@ def render_compose(settings: Settings) -> str:
             metrics_public=METRICS_PUBLIC,
             preload=" ".join(settings.ollama_preload),
             total_slots=settings.total_slots,
+            tls_backends=settings.tls_backends,
             runs_ollama=settings.runs_ollama,
             runs_httpd=settings.runs_httpd,
             uses_acme_proxy=settings.uses_acme_proxy,
             outbound_target=OUTBOUND_TARGET,
+            serves_page=settings.serves_page,
         )
     )
     document: Any = yaml.safe_load(text)

@@ -12,7 +12,8 @@ from hearth.render.compose import any_access
 from hearth.render.templates import environment
 from hearth.settings.model import Settings
 from hearth.settings.origins import httpd_pattern
-from hearth.settings.routes import Route, own_paths
+from hearth.settings.routes import OLLAMA_ENDPOINTS, Route, own_paths
+from hearth.settings.rules import MAX_SLOTS
 from hearth.settings.types import size_in_bytes
 
 # In addition to those of in-flight responses: for queued requests, for slow clients (each holds a thread until
@@ -33,6 +34,7 @@ def render_httpd_conf(settings: Settings) -> str:
             **dict(settings),
             threads=settings.total_slots + _SPARE_THREADS,
             pools=_pools(settings),
+            tls_backends=settings.tls_backends,
             max_body=size_in_bytes(settings.proxy_max_body),
             origin_pattern=httpd_pattern(settings.allowed_origins),
             # httpd does not support IPv6 addresses as server names, and serves all of them anyway.
@@ -53,6 +55,23 @@ def render_httpd_conf(settings: Settings) -> str:
             metrics_path=METRICS_PATH,
             uses_acme_proxy=settings.uses_acme_proxy,
             **_access(settings),
+        )
+    )
+
+
+def render_backend_conf(settings: Settings) -> str:
+    """`httpd.conf` of a backend that is reached over TLS."""
+    endpoints = [Route(path=path, to=path, methods=tuple(methods)) for path, methods in OLLAMA_ENDPOINTS.items()]  # type: ignore[arg-type]
+    return (
+        environment(html=False)
+        .get_template("httpd/backend.conf.j2")
+        .render(
+            proxy_timeout=settings.proxy_timeout,
+            threads=MAX_SLOTS + _SPARE_THREADS,
+            proxy_log=settings.proxy_log,
+            requests_path=REQUESTS_PATH,
+            pattern="|".join(route.pattern for route in endpoints),
+            slot_pattern="|".join(route.pattern for route in endpoints if not route.is_quick),
         )
     )
 
@@ -109,6 +128,7 @@ def _pools(settings: Settings) -> list[dict[str, Any]]:
                     {
                         "url": member.url,
                         "name": member.name,
+                        "is_tls": member.is_tls,
                         "lbset": member.priority - 1,
                         "slots": settings.slots_of(member),
                         "acquire": rest if member.priority == last else spill,

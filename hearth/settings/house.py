@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, ip_address, ip_network
 
 from hearth.settings.model import Settings
 from hearth.settings.model_names import name_key
-from hearth.settings.pools import DEFAULT_POOL, OWN_OLLAMA, Member
+from hearth.settings.pools import DEFAULT_POOL, OWN_OLLAMA, Member, backend_name
 
 # Host of the inventory → its settings; its address, "" if unknown.
 House = Mapping[str, Settings]
@@ -53,6 +53,8 @@ def resolve_house(house: House, addresses: Addresses) -> dict[str, Settings]:
         update: dict[str, object] = {"ollama_pools": members}
         if settings.host_role == "backend" or (used.get(name) and not settings.ollama_publish.startswith("127.")):
             update["ollama_allowed_networks"] = _sources(name, settings, used.get(name, []), addresses, errors)
+        if settings.ollama_publish_tls:
+            update |= _certificate(name, settings, addresses, errors)
         found[name] = settings.model_copy(update=update)
     if any(settings.ollama_pools or settings.host_role != "both" for settings in house.values()):
         errors += _same_addresses(found, addresses)
@@ -116,10 +118,18 @@ def _url(where: str, gateway: str, name: str, house: House, addresses: Addresses
             f'"{addresses[name] or "192.168.1.20"}:11434"'
         )
     else:
-        address, _, port = backend.ollama_publish.rpartition(":")
-        address = addresses[name] if address == "0.0.0.0" else address
-        if address:
+        address, port = _published_address(name, backend, addresses)
+        if address and not backend.ollama_publish_tls:
             return f"http://{address}:{port}"
+        if address and house[gateway].proxy_tls_ca != backend.proxy_tls_ca:
+            errors.append(
+                f"{where}: {name} has ollama_publish_tls = True and a certificate of the local CA in proxy_tls_ca = "
+                f"{backend.proxy_tls_ca!r}, and {gateway} has proxy_tls_ca = {house[gateway].proxy_tls_ca!r}, so it "
+                "would not trust it; use the same directory for both"
+            )
+            return ""
+        if address:
+            return f"https://{backend_name(address)}:{port}"
         errors.append(
             f"{where}: the inventory addresses {name} by a name, which httpd's container may not resolve; add "
             f'"host_address": "192.168.1.20" (its IPv4 address) to {name}'
@@ -150,6 +160,24 @@ def _sources(
                 "that address, or use [] for the gateways alone"
             )
     return chosen or tuple(dict.fromkeys(addresses[gateway] for gateway in gateways if addresses[gateway]))
+
+
+def _published_address(name: str, backend: Settings, addresses: Addresses) -> tuple[str, str]:
+    """Address ("" if unknown) and port at which gateways reach a backend."""
+    address, _, port = backend.ollama_publish.rpartition(":")
+    return addresses[name] if address == "0.0.0.0" else address, port
+
+
+def _certificate(name: str, settings: Settings, addresses: Addresses, errors: list[str]) -> dict[str, object]:
+    """The settings of a backend's own httpd: a certificate for the name that its gateways know."""
+    address, _ = _published_address(name, settings, addresses)
+    if not address:
+        errors.append(
+            f"{name}: ollama_publish_tls = True needs the address for its certificate, and the inventory addresses the "
+            'host by a name; add "host_address": "192.168.1.20" (its IPv4 address)'
+        )
+        return {}
+    return {"proxy_tls": "local-ca", "proxy_tls_names": (backend_name(address),)}
 
 
 def _same_addresses(house: House, addresses: Addresses) -> Iterator[str]:

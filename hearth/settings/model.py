@@ -23,7 +23,7 @@ from hearth.settings.access import Access, check_access_policy, check_network, c
 from hearth.settings.http_proxy import ProxySetting
 from hearth.settings.model_names import missing_models
 from hearth.settings.origins import check_origin
-from hearth.settings.pools import DEFAULT_POOL, Member, check_pools
+from hearth.settings.pools import DEFAULT_POOL, Member, backend_address, check_pools
 from hearth.settings.routes import Route, pool_routes
 from hearth.settings.secret_source import Source
 from hearth.settings.tls import AcmeDirectory, TlsMode, TlsName, host_names
@@ -125,6 +125,7 @@ class Settings(BaseModel):
     ollama_model_registry: OptionalRegistry
     ollama_publish: Publish
     ollama_allowed_networks: tuple[Network, ...]
+    ollama_publish_tls: bool
     ollama_pools: Annotated[dict[str, tuple[Member, ...]], AfterValidator(check_pools)]
     ollama_keep_alive: Duration
     ollama_load_timeout: Duration
@@ -177,8 +178,20 @@ class Settings(BaseModel):
         return tuple(sorted(table, key=lambda route: (-len(route.base), route.path)))
 
     @property
-    def runs_httpd(self) -> bool:
+    def serves_page(self) -> bool:
+        """Whether the host has the chat page and the routes."""
         return self.host_role != "backend"
+
+    @property
+    def runs_httpd(self) -> bool:
+        return self.serves_page or self.ollama_publish_tls
+
+    @property
+    def tls_backends(self) -> dict[str, str]:
+        """Name of a backend that is reached over TLS, as in its certificate → its address."""
+        members = (member for members in self.ollama_pools.values() for member in members if member.is_tls)
+        names = (urlsplit(member.url).hostname or "" for member in members)
+        return {name: backend_address(name) for name in names}
 
     @property
     def runs_ollama(self) -> bool:
@@ -269,7 +282,16 @@ class Settings(BaseModel):
     @property
     def has_tls_files(self) -> bool:
         """Whether the deploy installs TLS files (certificates, keys) for httpd."""
-        return self.proxy_tls in ("files", "local-ca") or (self.proxy_tls == "acme" and self.proxy_acme_trust != "")
+        return (
+            self.proxy_tls in ("files", "local-ca")
+            or (self.proxy_tls == "acme" and self.proxy_acme_trust != "")
+            or bool(self.tls_backends)
+        )
+
+    @property
+    def has_certificates(self) -> bool:
+        """Whether httpd has certificates, of any kind."""
+        return self.proxy_tls != "off" or bool(self.tls_backends)
 
     @property
     def uses_acme_proxy(self) -> bool:
@@ -292,8 +314,8 @@ class Settings(BaseModel):
     @property
     def published_ports(self) -> frozenset[tuple[str, int]]:
         """Every (address, port) that the stack publishes on the host; `0.0.0.0` means all addresses."""
-        ports = {("0.0.0.0", self.proxy_port)} if self.runs_httpd else set()
-        if self.runs_httpd and self.proxy_tls != "off":
+        ports = {("0.0.0.0", self.proxy_port)} if self.serves_page else set()
+        if self.serves_page and self.proxy_tls != "off":
             ports.add(("0.0.0.0", self.proxy_tls_port))
         if self.ollama_publish:
             address, _, port = self.ollama_publish.rpartition(":")

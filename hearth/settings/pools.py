@@ -28,13 +28,33 @@ _POOL_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 # What is at these paths already.
 _TAKEN = ("api", "v1", "metrics", "hearth-status")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# Below it are the names of backends in their certificates, and in their gateways' /etc/hosts: httpd compares a
+# certificate with a name only, never with an address.
+_TLS_DOMAIN = ".backend.internal"
+_TLS_MEMBER = re.compile(rf"https://(?:[0-9]{{1,3}}\.){{4}}{re.escape(_TLS_DOMAIN[1:])}:[0-9]{{1,5}}")
 _MEMBER = re.compile(r"http://(?P<host>[a-z0-9.-]+)(?::(?P<port>[0-9]{1,5}))?")
 _EXAMPLES = '{"host": "192.168.1.20"} for a host of the inventory, or {"url": "http://192.168.1.30:11434"} for another'
 
 
+def backend_name(address: str) -> str:
+    """The name that a backend with this IPv4 address has in its certificate."""
+    return f"{address}{_TLS_DOMAIN}"
+
+
+def backend_address(name: str) -> str:
+    """The IPv4 address in a name of `backend_name`."""
+    return name.removesuffix(_TLS_DOMAIN)
+
+
 def _check_url(value: str) -> str:
-    if not value or value == OWN_OLLAMA:
+    # The latter is what the settings of a release have for a host of the inventory.
+    if not value or value == OWN_OLLAMA or _TLS_MEMBER.fullmatch(value):
         return value
+    if value.startswith("https://"):
+        raise ValueError(
+            "TLS leads only to backends of the inventory, whose certificates Hearth issues; add the machine to the "
+            'inventory with ollama_publish_tls = True and use {"host": …}, or use "http://192.168.1.30:11434"'
+        )
     match = _MEMBER.fullmatch(value.removesuffix("/"))
     try:
         if match is None or not is_port(match["port"] or "11434"):
@@ -85,6 +105,11 @@ class Member(BaseModel):
         written: dict[str, Any] = handler(self)
         defaults = {name: field.default for name, field in type(self).model_fields.items()}
         return {name: value for name, value in written.items() if value != defaults[name]}
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether it is a host of the inventory with `ollama_publish_tls`."""
+        return self.url.startswith("https://")
 
     @property
     def name(self) -> str:

@@ -29,6 +29,7 @@ _WITHOUT_OLLAMA: dict[str, Any] = {
     "ollama_models_dir": "",
     "ollama_publish": "",
     "ollama_allowed_networks": (),
+    "ollama_publish_tls": False,
     "ollama_gpu": "off",
     "ollama_gpu_devices": (),
     "ollama_memory_limit": "",

@@ -23,7 +23,7 @@ def check_settings(settings: Settings) -> None:
     check_table(settings.routes)
     _check_access(settings)
     _check_pools(settings)
-    if settings.runs_httpd and settings.ollama_publish.endswith(f":{settings.proxy_port}"):
+    if settings.serves_page and settings.ollama_publish.endswith(f":{settings.proxy_port}"):
         raise ValueError(
             f"proxy_port = {settings.proxy_port} and ollama_publish = {settings.ollama_publish!r} use the same port; "
             "change one of them"
@@ -67,6 +67,15 @@ def check_settings(settings: Settings) -> None:
 
 def _check_pools(settings: Settings) -> None:
     pools = settings.ollama_pools
+    if settings.ollama_publish_tls and settings.host_role == "both":
+        raise ValueError(
+            'ollama_publish_tls = True is for a host with host_role = "backend", and this one has "both"; change one '
+            'of them (a host with the page has TLS with proxy_tls = "local-ca")'
+        )
+    if settings.ollama_publish_tls and not settings.proxy_tls_ca:
+        raise ValueError(
+            'ollama_publish_tls = True and proxy_tls_ca = ""; use a directory, such as "~/.config/hearth/ca"'
+        )
     if settings.host_role == "gateway" and DEFAULT_POOL not in pools:
         raise ValueError(
             f'host_role = "gateway" and ollama_pools = {{{", ".join(repr(name) for name in pools)}}} have no pool for '

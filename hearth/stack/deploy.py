@@ -59,7 +59,7 @@ def install_stack(
     )
     # A setting, not a fact: without TLS there is no operation, and so no query of the host. Before the files, since
     # httpd.conf is validated with the certificate that it names.
-    if settings.proxy_tls != "off":
+    if settings.has_certificates:
         install_certificate(name="Install the certificate", settings=settings, tls_inputs=tls_inputs)
     sync_files(name="Write the files", files=files, settings=settings)
     compose_up(
@@ -81,7 +81,7 @@ def stack_queries(settings: Settings) -> list[Query]:
         (Tree, {"paths": tuple(sorted(render_tree(settings)))}),
         (Project, {}),
     ]
-    if settings.proxy_tls != "off":
+    if settings.has_certificates:
         queries.append(
             (Certificates, {"acme_name": settings.proxy_tls_names[0] if settings.proxy_tls == "acme" else ""})
         )

@@ -17,6 +17,9 @@ from hearth.runtime.state_fact import StateFact
 # Path → mode and owner (numbers: user, group).
 DIRECTORIES = {TLS: "700:0:0", TLS_LIVE: "755:0:0", ACME: "700:0:0", ACME_STORE: "700:33:33"}
 
+# Without the key in the same file.
+_SHOW_CERTIFICATES = "sed -n '/^-----BEGIN CERT/,/^-----END CERT/p'"
+
 
 @dataclass(frozen=True)
 class CertificatesState:
@@ -30,6 +33,7 @@ class CertificatesState:
         acme_chain: PEM text of the certificates that the CA issued last.
         acme_errors: number of consecutive failures.
         acme_trouble: httpd's message for the last failure.
+        gateway_recorded, gateway_chain: as `recorded` and `chain`, of `gateway.pem`.
     """
 
     digests: dict[str, str] = field(default_factory=dict)
@@ -39,6 +43,8 @@ class CertificatesState:
     acme_chain: str = ""
     acme_errors: int = 0
     acme_trouble: str = ""
+    gateway_recorded: str = ""
+    gateway_chain: str = ""
 
 
 class Certificates(StateFact[CertificatesState]):
@@ -60,7 +66,9 @@ class Certificates(StateFact[CertificatesState]):
                 f"echo @@modes; stat -c '%a:%u:%g:%F %n' {names} 2>/dev/null",
                 f"echo @@digests; sha256sum {names} 2>/dev/null",
                 "echo @@recorded; cat server.sha256 2>/dev/null",
-                "echo @@chain; sed -n '/^-----BEGIN CERT/,/^-----END CERT/p' server.pem 2>/dev/null",
+                f"echo @@chain; {_SHOW_CERTIFICATES} server.pem 2>/dev/null",
+                "echo @@gateway_recorded; cat gateway.sha256 2>/dev/null",
+                f"echo @@gateway_chain; {_SHOW_CERTIFICATES} gateway.pem 2>/dev/null",
                 "true",
             ]
         )
@@ -77,6 +85,8 @@ class Certificates(StateFact[CertificatesState]):
             digests={name: digest if name in correct else "" for name, digest in digests.items()},
             recorded=next(iter(sections["recorded"]), "").partition(" ")[0],
             chain="\n".join(sections["chain"]),
+            gateway_recorded=next(iter(sections["gateway_recorded"]), "").partition(" ")[0],
+            gateway_chain="\n".join(sections["gateway_chain"]),
             directories=frozenset(directories[line] for line in sections["directories"] if line in directories),
             acme_chain="\n".join(sections["acme"]),
             acme_errors=errors,

@@ -33,6 +33,8 @@ AUTHORITY_DAYS = 3650
 LEAF_DAYS = 397
 # The clock of a Pi without a battery, or of a phone, may be behind.
 _BACKDATED = timedelta(days=1)
+# In the certificates of gateways, which nobody compares with an address.
+GATEWAY_NAME = "gateway.internal"
 _PEM = serialization.Encoding.PEM
 
 
@@ -59,16 +61,34 @@ class Authority:
         Raises:
             CertificateError: the CA is not permitted to certify a name.
         """
+        certificate, key = self._sign(names, now, "Hearth host certificate", ExtendedKeyUsageOID.SERVER_AUTH)
+        return certificate + _private(key)
+
+    def issue_for_gateway(self, now: datetime) -> bytes:
+        """The same for a gateway, which authenticates with it at backends; no server can use it.
+
+        Raises:
+            CertificateError: the CA, which Hearth did not create, is not permitted to certify `GATEWAY_NAME`.
+        """
+        certificate, key = self._sign(
+            [GATEWAY_NAME], now, "Hearth gateway certificate", ExtendedKeyUsageOID.CLIENT_AUTH
+        )
+        # httpd reads no PKCS #8 there (SSLProxyMachineCertificateFile).
+        return certificate + _private(key, serialization.PrivateFormat.TraditionalOpenSSL)
+
+    def _sign(
+        self, names: Sequence[str], now: datetime, subject: str, usage: x509.ObjectIdentifier
+    ) -> tuple[bytes, ec.EllipticCurvePrivateKey]:
         if outside := self.not_permitted(names):
             raise CertificateError(f"the local CA is not permitted to certify {', '.join(outside)}")
         key = ec.generate_private_key(ec.SECP256R1())
         ends = min(now + timedelta(days=LEAF_DAYS) - _BACKDATED, self.certificate.not_valid_after_utc)
         ours = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         theirs = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-        usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+        usages = x509.ExtendedKeyUsage([usage])
         certificate = (
             # Not a host name: without DNS names in the certificate, OpenSSL would check this against the constraints.
-            _builder(_name("Hearth host certificate"), self.certificate.subject, key.public_key(), now, ends)
+            _builder(_name(subject), self.certificate.subject, key.public_key(), now, ends)
             .add_extension(x509.SubjectAlternativeName([general_name(name) for name in names]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(digital_signature=True), critical=True)
@@ -77,7 +97,7 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(theirs), critical=False)
             .sign(self.key, hashes.SHA256())
         )
-        return certificate.public_bytes(_PEM) + _private(key)
+        return certificate.public_bytes(_PEM), key
 
     def not_permitted(self, names: Collection[str]) -> list[str]:
         """The names that its constraints exclude."""
@@ -208,5 +228,7 @@ def _usage(digital_signature: bool = False, certificates: bool = False) -> x509.
     )
 
 
-def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+def _private(
+    key: ec.EllipticCurvePrivateKey, form: serialization.PrivateFormat = serialization.PrivateFormat.PKCS8
+) -> bytes:
+    return key.private_bytes(_PEM, form, serialization.NoEncryption())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -19,7 +19,7 @@ class TlsInputs:
 
     Attributes:
         pair: certificates and key as one PEM text (`files`); never shown.
-        directory: of the local CA (`local-ca`).
+        directory: of the local CA (`local-ca`, and gateways with TLS to backends).
         authority: the local CA; None if it is yet to be created, or is on another computer.
         all_names: names of all hosts that a new CA is for.
         trust: PEM text of the root certificate of a private ACME server.
@@ -41,16 +41,17 @@ def load_tls_inputs(settings: Settings, all_settings: Iterable[Settings], now: d
     Raises:
         CertificateError: naming the setting.
     """
+    inputs = TlsInputs()
+    if settings.proxy_tls == "local-ca" or settings.tls_backends:
+        inputs = _authority(settings, all_settings)
     match settings.proxy_tls:
         case "files":
-            return TlsInputs(pair=_own_files(settings, now))
-        case "local-ca":
-            return _authority(settings, all_settings)
+            inputs = replace(inputs, pair=_own_files(settings, now))
         case "acme" if settings.proxy_acme_trust:
             trust = _read(settings.proxy_acme_trust, "proxy_acme_trust")
             parse_chain(trust, f"proxy_acme_trust = {settings.proxy_acme_trust!r}")
-            return TlsInputs(trust=trust)
-    return TlsInputs()
+            inputs = replace(inputs, trust=trust)
+    return inputs
 
 
 def _own_files(settings: Settings, now: datetime) -> bytes:
@@ -68,7 +69,8 @@ def _own_files(settings: Settings, now: datetime) -> bytes:
 def _authority(settings: Settings, all_settings: Iterable[Settings]) -> TlsInputs:
     directory = Path(settings.proxy_tls_ca).expanduser()
     authority = load_authority(directory)
-    if authority is not None and (outside := authority.not_permitted(settings.proxy_tls_names)):
+    own_names = settings.proxy_tls_names if settings.proxy_tls == "local-ca" else ()
+    if authority is not None and (outside := authority.not_permitted(own_names)):
         raise CertificateError(
             f"proxy_tls_names has {', '.join(outside)}, which the local CA in {directory} is not permitted to certify: "
             "it was created for private addresses, *.local and similar names, and the names in the settings at that "
@@ -81,9 +83,7 @@ def _authority(settings: Settings, all_settings: Iterable[Settings]) -> TlsInput
         if one.proxy_tls == "local-ca" and one.proxy_tls_ca == settings.proxy_tls_ca
         for name in one.proxy_tls_names
     ]
-    return TlsInputs(
-        directory=directory, authority=authority, all_names=tuple(dict.fromkeys([*settings.proxy_tls_names, *names]))
-    )
+    return TlsInputs(directory=directory, authority=authority, all_names=tuple(dict.fromkeys([*own_names, *names])))
 
 
 def _key(source: Source) -> bytes:

@@ -71,10 +71,13 @@ def _send(
 
 def _contents(host: Host, settings: Settings, tls_inputs: TlsInputs, plan: Plan) -> dict[str, bytes]:
     """The files to install. Only here is the local CA created and used, so a dry run creates nothing."""
-    if settings.proxy_tls == "acme":
-        return {"acme-trust.pem": tls_inputs.trust}
+    files: dict[str, bytes] = {}
+    if settings.proxy_tls == "acme" and tls_inputs.trust:
+        files["acme-trust.pem"] = tls_inputs.trust
     if settings.proxy_tls == "files":
-        return _with_digest(tls_inputs.pair)
+        files |= _with_digest("server", tls_inputs.pair)
+    if settings.proxy_tls != "local-ca" and not settings.tls_backends:
+        return files
     authority = tls_inputs.authority
     if authority is None:
         authority = create_authority(tls_inputs.directory, tls_inputs.all_names, today())
@@ -82,17 +85,20 @@ def _contents(host: Host, settings: Settings, tls_inputs: TlsInputs, plan: Plan)
             f"{host.print_prefix}created a local CA in {tls_inputs.directory}: back it up. Devices trust it once you "
             f"install it there (docs/tls.md). SHA-256 fingerprint: {fingerprint(authority.certificate)}"
         )
-    files = {"ca.crt": authority.pem}
+    files["ca.crt"] = authority.pem
     if plan.issue:
         pair = authority.issue(settings.proxy_tls_names, today())
         ends = parse_chain(pair, "the new certificate")[0].not_valid_after_utc
         logger.info(f"{host.print_prefix}issued a certificate that expires on {ends:%Y-%m-%d}")
-        files |= _with_digest(pair)
+        files |= _with_digest("server", pair)
+    if plan.issue_for_gateway:
+        files |= _with_digest("gateway", authority.issue_for_gateway(today()))
+        logger.info(f"{host.print_prefix}issued the certificate with which this gateway authenticates at its backends")
     return files
 
 
-def _with_digest(pair: bytes) -> dict[str, bytes]:
-    return {"server.pem": pair, "server.sha256": f"{hashlib.sha256(pair).hexdigest()}  server.pem\n".encode()}
+def _with_digest(name: str, pair: bytes) -> dict[str, bytes]:
+    return {f"{name}.pem": pair, f"{name}.sha256": f"{hashlib.sha256(pair).hexdigest()}  {name}.pem\n".encode()}
 
 
 def directories_script(paths: Sequence[str]) -> str:

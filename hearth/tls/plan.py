@@ -14,6 +14,7 @@ from hearth.runtime.text import join_words
 from hearth.settings.model import Settings
 from hearth.tls.certificate import WARN_DAYS, CertificateError, days_left, is_local, parse_chain, replacement_reason
 from hearth.tls.facts import CertificatesState
+from hearth.tls.local_ca import GATEWAY_NAME, Authority
 from hearth.tls.local_files import TlsInputs
 
 _RELOAD = "httpd reloads gracefully, nothing is cut"
@@ -25,7 +26,8 @@ class Plan:
 
     Attributes:
         install: files must be installed.
-        issue: the local CA must issue a certificate for it.
+        issue: the local CA must issue a certificate for the host's names.
+        issue_for_gateway: it must issue the one with which the gateway authenticates at backends.
         directories: directories to create or correct.
         reasons: sentences that explain the changes.
         warnings: sentences about problems that a deploy can't fix.
@@ -34,6 +36,7 @@ class Plan:
 
     install: bool = False
     issue: bool = False
+    issue_for_gateway: bool = False
     directories: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -41,9 +44,11 @@ class Plan:
 
 
 def plan_certificates(settings: Settings, tls_inputs: TlsInputs, state: CertificatesState, now: datetime) -> Plan:
-    """What a host needs, depending on `proxy_tls`."""
+    """What a host needs, depending on `proxy_tls`, and as a gateway with TLS to backends."""
     needed = [TLS, TLS_LIVE] if settings.has_tls_files else []
     match settings.proxy_tls:
+        case "off":
+            plan = Plan()
         case "files":
             plan = _own(settings, tls_inputs, state, now)
         case "local-ca":
@@ -51,6 +56,8 @@ def plan_certificates(settings: Settings, tls_inputs: TlsInputs, state: Certific
         case _:
             needed += [ACME, ACME_STORE]
             plan = _acme(tls_inputs, state, now)
+    if settings.tls_backends and not plan.refusal:
+        plan = _with_gateway(plan, tls_inputs, state, now)
     directories = tuple(path for path in needed if path not in state.directories)
     if not directories or plan.refusal:
         return plan
@@ -81,7 +88,7 @@ def _own(settings: Settings, tls_inputs: TlsInputs, state: CertificatesState, no
 
 def _local(settings: Settings, tls_inputs: TlsInputs, state: CertificatesState, now: datetime) -> Plan:
     names, authority = settings.proxy_tls_names, tls_inputs.authority
-    chain = _chain(state)
+    chain = _chain(state, "server.pem")
     why = replacement_reason(chain, names, authority.certificate if authority else None, now)
     if authority is None and chain and not is_local(chain[0]):
         why = "the host's certificate is from another CA"
@@ -99,6 +106,10 @@ def _local(settings: Settings, tls_inputs: TlsInputs, state: CertificatesState, 
             install=True, issue=True, reasons=(f"{why}; {created}issuing one for {', '.join(names)}; {_RELOAD}",)
         )
     assert authority is not None, "without one, a certificate is issued"
+    return _authority_of(authority, state)
+
+
+def _authority_of(authority: Authority, state: CertificatesState) -> Plan:
     if state.digests.get("ca.crt") != hashlib.sha256(authority.pem).hexdigest():
         return Plan(
             install=True, reasons=(f"{TLS_LIVE}/ca.crt is not the local CA's certificate; replacing it; {_RELOAD}",)
@@ -106,12 +117,36 @@ def _local(settings: Settings, tls_inputs: TlsInputs, state: CertificatesState, 
     return Plan()
 
 
-def _chain(state: CertificatesState) -> Sequence[x509.Certificate]:
-    """httpd's certificates; none if the file has changed since a deploy wrote it."""
-    if not state.digests.get("server.pem") or state.digests["server.pem"] != state.recorded:
+def _with_gateway(plan: Plan, tls_inputs: TlsInputs, state: CertificatesState, now: datetime) -> Plan:
+    """The plan, and what the gateway needs to reach backends over TLS: the local CA's certificate, and its own."""
+    authority = tls_inputs.authority
+    chain = _chain(state, "gateway.pem")
+    why = replacement_reason(chain, [GATEWAY_NAME], authority.certificate if authority else None, now)
+    why = why.replace("the host's certificate", "the gateway's certificate").replace("the host has", "the gateway has")
+    if not why:
+        more = _authority_of(authority, state) if authority and not plan.install else Plan()
+        return replace(plan, install=plan.install or more.install, reasons=(*plan.reasons, *more.reasons))
+    if authority is None and chain:
+        return replace(
+            plan,
+            refusal=f"{why}, and the local CA that issued it is not on this computer: copy the directory "
+            f"{tls_inputs.directory} from the computer that created it",
+        )
+    created = "" if authority or plan.issue else "creating a local CA, and "
+    reason = f"{why} for its backends; {created}issuing one; {_RELOAD}"
+    return replace(plan, install=True, issue_for_gateway=True, reasons=(*plan.reasons, reason))
+
+
+def _chain(state: CertificatesState, file: str) -> Sequence[x509.Certificate]:
+    """httpd's certificates in a file; none if it has changed since a deploy wrote it."""
+    recorded, chain = {
+        "server.pem": (state.recorded, state.chain),
+        "gateway.pem": (state.gateway_recorded, state.gateway_chain),
+    }[file]
+    if not state.digests.get(file) or state.digests[file] != recorded:
         return []
     try:
-        return parse_chain(state.chain.encode(), "server.pem")
+        return parse_chain(chain.encode(), file)
     except CertificateError:
         return []
 

@@ -32,6 +32,7 @@ class Httpd(Contained):
         ollama: the address that the name `ollama` resolves to; its own by default, where a test may listen.
         volumes: further mounts: path in the container → directory.
         address: the loopback address to listen at; a free one by default.
+        network: the network namespace that has the address; "" for the machine's.
 
     Attributes:
         address: the loopback address at which it listens, on the configured port.
@@ -47,6 +48,7 @@ class Httpd(Contained):
         ollama: str | None = None,
         volumes: Mapping[str, Path] | None = None,
         address: str = "",
+        network: str = "",
     ) -> None:
         assert settings.proxy_port > 1023, "httpd does not run as root, so it can't use ports below 1024"
         self.settings = settings
@@ -69,6 +71,7 @@ class Httpd(Contained):
             lambda: responds(self.address, self.port),
             service["user"],
             service["read_only"],
+            network,
         )
 
     def _mounts(self, service: Mapping[str, Any]) -> dict[str, Path | str]:

@@ -28,6 +28,7 @@ _NAME = re.compile(rf"`((?:{_GROUPS})_[a-z_]+)`")
 _ACME = {"proxy_tls_names": ["chat.example.org"], "proxy_acme_contact": "a@example.org", "proxy_acme_terms": "accepted"}
 COMPANIONS: dict[str, dict[str, Any]] = {
     "host_role": {"ollama_pools": {"default": [{"host": "192.168.1.20"}]}},
+    "ollama_publish_tls": {"host_role": "backend"},
     "proxy_tls": {"proxy_tls_names": ["pi.local"]},
     'proxy_tls = "acme"': _ACME,
     'ollama_gpu = "amd"': {"ollama_image": "ollama/ollama:0.32.15-rocm"},

@@ -1,0 +1,1 @@
+"""Several hosts on one LAN, without emulation: lab/house.py."""
