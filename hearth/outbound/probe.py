@@ -54,11 +54,12 @@ def proxy_obstacles(proxy: HttpProxy, answer: str) -> list[str]:
             f"{setting} does not respond to the host ({reason}); check its address, and whether the host may reach it, "
             'or use "" for no proxy'
         ]
-    if status == "407":
+    # tinyproxy refuses a wrong password with 401, and a missing one with 407.
+    if status in ("401", "407"):
         return [
-            f"{setting} refuses the user and password (407); correct them in their source"
+            f"{setting} refuses the user and password ({status}); correct them in their source"
             if proxy.user
-            else f"{setting} requires a user and a password (407); use a source that has "
+            else f"{setting} requires a user and a password ({status}); use a source that has "
             'http://user:password@host:port as its first line, such as {"file": "~/.hearth/proxy"}'
         ]
     if status in _NOT_A_PROXY:

@@ -128,7 +128,7 @@ def test_a_host_behind_a_proxy(site: Site) -> None:
     site.write_secret("wrong")
     refused = site.deploy()
     assert refused.code != 0
-    assert f"host_http_proxy: http://{site.proxy} refuses the user and password (407)" in refused.output
+    assert f"host_http_proxy: http://{site.proxy} refuses the user and password (401)" in refused.output, refused.output
     unreachable = site.deploy(host_http_proxy=f"http://{site.proxy.partition(':')[0]}:9")
     assert f"http://{site.proxy.partition(':')[0]}:9 does not respond to the host" in unreachable.output
     assert "Connection refused" in unreachable.output

@@ -33,7 +33,7 @@ def test_special_characters_survive() -> None:
     ],
 )
 def test_an_address_that_no_client_could_use_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="use http://|has a space|UTF-8") as error:
+    with pytest.raises(ValueError, match=r"use http://|has a space|UTF-8") as error:
         parse_http_proxy(text)
     assert "anna" not in str(error.value)
 
@@ -59,6 +59,7 @@ def test_a_source_without_an_address_is_refused_and_not_shown(tmp_path: Path) ->
         ("HTTP/1.0 200 Connection established", ""),
         ("HTTP/1.1 403 Filtered", ""),
         ("HTTP/1.1 407 Proxy Authentication Required", "requires a user and a password (407)"),
+        ("HTTP/1.1 401 Unauthorized", "requires a user and a password (401)"),
         ("HTTP/1.1 405 Method Not Allowed", "is a web server, not a proxy"),
         ("bash: connect: Connection refused", "does not respond to the host (Connection refused)"),
         ("", "does not respond to the host (it sent nothing)"),
