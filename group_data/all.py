@@ -229,7 +229,7 @@ host_local_name = False
 # One that needs a password is read from a source when you deploy, which has http://user:password@host:port as its first
 # line: {"file": "~/.hearth/proxy"}, {"env": …} or {"command": …}. "" for none (docs/network.md).
 host_http_proxy = ""
-# Hosts that are reached without that proxy, such as your own mirror or registry: ["192.168.1.10", "mirror.example.org"].
+# Hosts that are reached without that proxy, such as a mirror of your own: ["192.168.1.10", "mirror.example.org"].
 host_no_proxy = []
 
 # --- Releases -------------------------------------------------------------------------------------

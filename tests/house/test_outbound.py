@@ -1,4 +1,4 @@
-"""A host whose only way out is an HTTP proxy with a password: Debian's tinyproxy, on a second host.
+"""A host whose only way out is an HTTP proxy with a password: Debian's Squid, on a second host.
 
 This machine, which is the gateway of the LAN, drops everything that the first host sends to it except ssh, and counts
 it: package archive, registries and name servers are all behind it.
@@ -7,9 +7,11 @@ it: package archive, registries and name servers are all behind it.
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -25,9 +27,9 @@ pytestmark = [
     pytest.mark.skipif(os.getuid() != 0, reason="a house of hosts needs root"),
 ]
 
-# tinyproxy knows no other characters.
-USER, PASSWORD, NEXT_PASSWORD = "hearth", "not-shown.first", "not-shown.next"
-LOG = "/var/log/tinyproxy/hearth.log"
+USER, PASSWORD, NEXT_PASSWORD = "hearth", "not:shown@%7", "not:shown@/next"
+PORT = 3128
+LOG = "/var/log/squid/hearth.log"
 
 
 class Site:
@@ -35,14 +37,14 @@ class Site:
 
     def __init__(self, house: House, directory: Path) -> None:
         self.house = house
-        self.proxy = f"{house.hosts['h2'].address}:3128"
+        self.proxy = f"{house.hosts['h2'].address}:{PORT}"
         self.secret = directory / "proxy"
         self.inventory = directory / "office.py"
         self._table = f"wall_{house.hosts['h1'].address.replace('.', '_')}"
         self.write_secret(PASSWORD)
 
     def write_secret(self, password: str) -> None:
-        self.secret.write_text(f"http://{USER}:{password}@{self.proxy}\n")
+        self.secret.write_text(f"http://{USER}:{quote(password, safe='')}@{self.proxy}\n")
         self.secret.chmod(0o600)
 
     def deploy(self, **settings: object) -> Run:
@@ -55,24 +57,31 @@ class Site:
         return self.house.ssh("h1", command)
 
     def start_proxy(self, password: str) -> None:
-        """Configure tinyproxy and start it again, with an empty log."""
+        """Configure Squid and start it again, with an empty log."""
         config = "\n".join(
             [
-                *("User tinyproxy", "Group tinyproxy", "Port 3128", "Timeout 600", "MaxClients 100"),
-                *(f'LogFile "{LOG}"', "LogLevel Connect", f"BasicAuth {USER} {password}"),
+                f"http_port {PORT}",
+                "auth_param basic program /usr/lib/squid/basic_ncsa_auth /etc/squid/users",
+                "acl known proxy_auth REQUIRED",
+                "http_access allow known",
+                "http_access deny all",
+                f"access_log stdio:{LOG}",
+                "shutdown_lifetime 0 seconds",
             ]
         )
         self.house.ssh(
             "h2",
-            f"sudo tee /etc/tinyproxy/tinyproxy.conf >/dev/null <<'CONF'\n{config}\nCONF\n"
-            f"sudo rm -f {LOG} && sudo systemctl restart tinyproxy",
+            f"sudo tee /etc/squid/squid.conf >/dev/null <<'CONF'\n{config}\nCONF\n"
+            f"echo {USER}:$(openssl passwd -apr1 {shlex.quote(password)}) | sudo tee /etc/squid/users >/dev/null; "
+            f"sudo systemctl stop squid; sudo rm -f {LOG}; sudo systemctl start squid",
+            timeout=120,
         )
-        wait_until(lambda: self.house.ssh("h2", "sudo ss -Hltn sport = :3128") != "", 30, "tinyproxy")
+        wait_until(lambda: self.house.ssh("h2", f"sudo ss -Hltn sport = :{PORT}") != "", 60, "squid")
 
     def requests(self) -> list[str]:
-        """First lines of the requests that the proxy received."""
-        log = self.house.ssh("h2", f"sudo cat {LOG}")
-        return [line.partition("): ")[2] for line in log.splitlines() if "Request (file descriptor" in line]
+        """Method, and URL or host and port, of the requests that the proxy granted."""
+        log = [line.split() for line in self.house.ssh("h2", f"sudo cat {LOG}").splitlines()]
+        return [f"{line[5]} {line[6]}" for line in log if line[7] == USER]
 
     def wall(self) -> None:
         address = self.house.hosts["h1"].address
@@ -81,6 +90,8 @@ class Site:
           chain prerouting {{
             type filter hook prerouting priority -300;
             ip saddr {address} tcp sport 22 accept
+            # systemd-resolved tries TCP after unanswered queries.
+            ip saddr {address} tcp dport 53 drop
             ip saddr {address} meta l4proto tcp counter name strays drop
             ip saddr {address} drop
           }}
@@ -105,7 +116,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         house.ssh(
             "h2",
             "sudo apt-get -qq update && sudo DEBIAN_FRONTEND=noninteractive apt-get -qq install "
-            "--no-install-recommends tinyproxy </dev/null >/dev/null",
+            "--no-install-recommends squid </dev/null >/dev/null",
             timeout=300,
         )
         one = Site(house, tmp_path_factory.mktemp("office"))
@@ -128,7 +139,7 @@ def test_a_host_behind_a_proxy(site: Site) -> None:
     site.write_secret("wrong")
     refused = site.deploy()
     assert refused.code != 0
-    assert f"host_http_proxy: http://{site.proxy} refuses the user and password (401)" in refused.output, refused.output
+    assert f"host_http_proxy: http://{site.proxy} refuses the user and password (407)" in refused.output, refused.output
     unreachable = site.deploy(host_http_proxy=f"http://{site.proxy.partition(':')[0]}:9")
     assert f"http://{site.proxy.partition(':')[0]}:9 does not respond to the host" in unreachable.output
     assert "Connection refused" in unreachable.output
@@ -148,14 +159,17 @@ def test_a_host_behind_a_proxy(site: Site) -> None:
     assert (second.code, second.changed) == (0, ()), second.output
 
     # The password is where it has to be, for root alone.
+    secrets = PASSWORD, quote(PASSWORD, safe="")
     for text in (
         *(first.output, second.output),
         site.on_host("sudo docker inspect hearth-ollama hearth-httpd; sudo docker info; sudo systemctl show docker"),
         site.on_host("sudo journalctl --no-pager; ps -eo args"),
         site.on_host("cat /etc/apt/apt.conf.d/*; sudo cat /opt/hearth/compose.yaml"),
     ):
-        assert PASSWORD not in text
-    holders = site.on_host(f"sudo grep -rlF {PASSWORD} /etc /opt/hearth | xargs sudo stat -c '%a %U %n'")
+        assert not any(secret in text for secret in secrets)
+    holders = site.on_host(
+        f"sudo grep -rlF -e {shlex.quote(secrets[0])} -e {secrets[1]} /etc /opt/hearth | xargs sudo stat -c '%a %U %n'"
+    )
     assert {line.split()[0] for line in holders.splitlines()} == {"600"}, holders
 
     # Ollama's pulls. There is no such registry; that it is asked for through the proxy is what counts.
