@@ -16,8 +16,9 @@ if [[ -r ${proxy_file:-} ]]; then
   proxy=${HTTPS_PROXY#http://}
   if [[ $proxy == *@* ]]; then
     login=${proxy%@*} proxy=${proxy##*@}
-    printf -v user %b "$(sed 's/%/\\x/g' <<<"${login%%:*}")"
-    printf -v proxy_password %b "$(sed 's/%/\\x/g' <<<"${login#*:}")"
+    login=${login//%/\\x}
+    printf -v user %b "${login%%:*}"
+    printf -v proxy_password %b "${login#*:}"
     export proxy_password
     proxy_login=(-proxy_user "$user" -proxy_pass env:proxy_password)
   fi
