@@ -96,13 +96,13 @@ def receive_script(difference: Difference) -> str:
         lines.append(f"touch {OUTBOUND_PENDING}")
     for path in difference.write:
         mode, user, group = RIGHTS[path].split(":")
-        arrived, beside = f"{_INCOMING}/{_arrival(path)}", f"{path}.hearth-new"
+        arrived, staged = f"{_INCOMING}/{_arrival(path)}", f"{path}.hearth-new"
         lines += [
             f"mkdir -m 0755 -p {path.rpartition('/')[0]}",
             # In the target's directory first: /etc may be another file system. apt and systemd ignore such a name.
-            f"install -o {user} -g {group} -m 0{mode} {arrived} {beside}",
-            f"sync {beside}",
-            f"mv -f {beside} {path}",
+            f"install -o {user} -g {group} -m 0{mode} {arrived} {staged}",
+            f"sync {staged}",
+            f"mv -f {staged} {path}",
         ]
     if difference.remove:
         lines.append(f"rm -f {quote(*difference.remove)}")
