@@ -229,6 +229,12 @@ host_allow_reboot = False
 # Announce this host as <host name>.local on its network (mDNS), with the distribution's avahi-daemon, which listens on
 # UDP port 5353. It is removed again if Hearth installed it.
 host_local_name = False
+# HTTP proxy through which this host reaches the internet, for apt, Docker, and Ollama's pulls: "http://proxy.example.org:3128".
+# One that needs a password is read from a source when you deploy, which has http://user:password@host:port as its first
+# line: {"file": "~/.hearth/proxy"}, {"env": …} or {"command": …}. "" for none (docs/network.md).
+host_http_proxy = ""
+# Hosts that are reached without that proxy, such as a mirror of your own: ["192.168.1.10", "mirror.example.org"].
+host_no_proxy = []
 
 # --- Releases -------------------------------------------------------------------------------------
 # Releases kept on the host, including the current one; `hearth rollback` can return to the others. Images that only

@@ -84,6 +84,22 @@ METRICS_SCRIPT = f"{ROOT}/metrics/collect.bash"
 METRICS_PROGRAM = f"{ROOT}/metrics/requests.mtail"
 METRICS_RUN = "/run/hearth-metrics"
 METRICS_PUBLIC = f"{METRICS_RUN}/public"
+# The HTTP proxy through which the host reaches the internet: files with its password, of which each container mounts
+# only its own directory. Those named .env are valid in shell and for systemd's EnvironmentFile.
+OUTBOUND = f"{SECRETS}/outbound"
+OUTBOUND_DOCKER = f"{OUTBOUND}/docker.env"
+# Service → its directory.
+OUTBOUND_DIRECTORIES = {"ollama": f"{OUTBOUND}/ollama", "httpd": f"{OUTBOUND}/httpd"}
+OUTBOUND_OLLAMA = f"{OUTBOUND_DIRECTORIES['ollama']}/proxy.env"
+OUTBOUND_HTTPD = f"{OUTBOUND_DIRECTORIES['httpd']}/proxy.conf"
+# Ollama's directory in its container.
+OUTBOUND_TARGET = "/hearth-proxy"
+# Exists while a container that uses these files has not been restarted since they changed.
+OUTBOUND_PENDING = f"{OUTBOUND}/pending"
+OUTBOUND_UNIT = "/etc/systemd/system/docker.service.d/hearth-proxy.conf"
+# The proxy of apt, and apart from it, since everybody may read it, how apt signs in there.
+OUTBOUND_APT = "/etc/apt/apt.conf.d/80hearth-proxy.conf"
+OUTBOUND_APT_LOGIN = "/etc/apt/auth.conf.d/hearth-proxy.conf"
 # TLS files; not part of a release. httpd's container mounts `live`; on the host, only root may enter the directory
 # above it, even if another web server runs as the same user as httpd.
 TLS = f"{ROOT}/tls"

@@ -20,6 +20,10 @@ from hearth.paths import (
     METRICS_PROGRAM,
     METRICS_SCRIPT,
     MODELS_DISK,
+    OUTBOUND_DOCKER,
+    OUTBOUND_HTTPD,
+    OUTBOUND_OLLAMA,
+    OUTBOUND_PENDING,
     PULLING,
     PULLING_MODELS,
     RELEASES,
@@ -39,6 +43,11 @@ _OURS = frozenset(
         ".incoming.tar",
         *(f"{HTTPD_SECRETS.removeprefix(f'{ROOT}/')}/{name}" for name in (*HTTPD_SECRET_FILES, HTTPD_PROVIDERS_FILE)),
         *(f"{TLS_LIVE.removeprefix(f'{ROOT}/')}/{name}" for name in TLS_FILES),
+        *(
+            path.removeprefix(f"{ROOT}/") + ending
+            for path in (OUTBOUND_DOCKER, OUTBOUND_OLLAMA, OUTBOUND_HTTPD, OUTBOUND_PENDING)
+            for ending in ("", ".hearth-new")
+        ),
         *(
             path.removeprefix(f"{ROOT}/") + ending
             for path in (

@@ -24,6 +24,7 @@ from hearth.models.disk import (
     parse_mount_points,
     parse_record,
 )
+from hearth.outbound.files import OUTBOUND_TRACES
 from hearth.paths import (
     CONTAINERD_DIR,
     DAEMON_JSON,
@@ -80,6 +81,7 @@ class HostFactsState:
         clock: the host's time, in seconds since 1970.
         firewall: traces of Hearth's firewall exist.
         metrics: traces of the metrics' service exist.
+        outbound: files of an HTTP proxy exist.
         local_name: Hearth installed what announces the host's name.
         container_host: facts of the container, if the host is one.
         existing_services: services besides Hearth.
@@ -109,6 +111,7 @@ class HostFactsState:
     firewall: bool = False
     metrics: bool = False
     local_name: bool = False
+    outbound: bool = False
     container_host: ContainerHost = field(default_factory=ContainerHost)
     existing_services: ExistingServices = field(default_factory=ExistingServices)
     hardware: Hardware = field(default_factory=Hardware)
@@ -159,6 +162,7 @@ class HostFacts(StateFact[HostFactsState]):
                 'echo @@traits; [ "$(cat /proc/sys/net/ipv4/ip_forward)" != 1 ] || echo forwards; '
                 "[ ! -e /sys/fs/selinux/enforce ] || echo selinux",
                 f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",
+                f"echo @@outbound; {OUTBOUND_TRACES}",
                 f"echo @@local_name; ls {LOCAL_NAME_RECORD} 2>/dev/null",
                 f"echo @@firewall; {FIREWALL_TRACES}",
                 f"echo @@metrics; {METRICS_TRACES}",
@@ -206,6 +210,7 @@ class HostFacts(StateFact[HostFactsState]):
             firewall=bool(sections.get("firewall")),
             metrics=bool(sections.get("metrics")),
             local_name=bool(sections.get("local_name")),
+            outbound=bool(sections.get("outbound")),
             container_host=container_host,
             existing_services=parse_existing_services(sections, others),
             hardware=parse_hardware(sections),

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from hearth.paths import METRICS_PUBLIC
+from hearth.paths import METRICS_PUBLIC, OUTBOUND_TARGET
 from hearth.render.templates import environment
 from hearth.settings.model import Settings
 from hearth.settings.origins import ollama_origins
@@ -34,6 +34,8 @@ def render_compose(settings: Settings) -> str:
             tls_backends=settings.tls_backends,
             runs_ollama=settings.runs_ollama,
             runs_httpd=settings.runs_httpd,
+            uses_acme_proxy=settings.uses_acme_proxy,
+            outbound_target=OUTBOUND_TARGET,
             serves_page=settings.serves_page,
         )
     )

@@ -59,6 +59,7 @@ def render_httpd_conf(settings: Settings) -> str:
             **_patterns(settings.routes, settings.named_pools, tuple(settings.proxy_providers)),
             method_groups=_method_groups(settings.routes),
             metrics_path=METRICS_PATH,
+            uses_acme_proxy=settings.uses_acme_proxy,
             **_access(settings),
         )
     )

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from hearth.settings.access import Access, check_access_policy, check_network, check_trusted_proxy, parse_access
+from hearth.settings.http_proxy import ProxySetting
 from hearth.settings.model_names import missing_models
 from hearth.settings.origins import check_origin
 from hearth.settings.pools import DEFAULT_POOL, Member, backend_address, check_pools
@@ -43,6 +44,7 @@ from hearth.settings.types import (
     Publish,
     Size,
     Url,
+    check_host_name,
 )
 from hearth.settings.variant import Variant
 
@@ -164,6 +166,8 @@ class Settings(BaseModel):
     host_address: Annotated[str, AfterValidator(_host_address)]
     host_allow_reboot: bool
     host_local_name: bool
+    host_http_proxy: ProxySetting
+    host_no_proxy: tuple[Annotated[str, AfterValidator(check_host_name)], ...]
 
     releases_kept: Annotated[int, Field(ge=1, le=100)]
 
@@ -300,6 +304,13 @@ class Settings(BaseModel):
     def has_certificates(self) -> bool:
         """Whether httpd has certificates, of any kind."""
         return self.proxy_tls != "off" or bool(self.tls_backends)
+
+    @property
+    def uses_acme_proxy(self) -> bool:
+        """Whether httpd itself sends requests through `host_http_proxy`: for certificates."""
+        if not self.host_http_proxy or not self.runs_httpd or self.proxy_tls != "acme":
+            return False
+        return (urlsplit(self.proxy_acme_directory).hostname or "") not in self.host_no_proxy
 
     @property
     def needs_firewall(self) -> bool:

@@ -45,6 +45,11 @@ def check_settings(settings: Settings) -> None:
     _check_metrics(settings)
     _check_variants(settings)
     _check_preload(settings)
+    if settings.host_no_proxy and not settings.host_http_proxy:
+        raise ValueError(
+            f'host_no_proxy = {list(settings.host_no_proxy)} is set but not used, since host_http_proxy = ""; set the '
+            "proxy, or use host_no_proxy = []"
+        )
     if settings.ollama_prune_models and not settings.offered_models:
         raise ValueError(
             "ollama_prune_models = True and ollama_models = [] would remove every model; list those to keep, "
