@@ -28,6 +28,7 @@ from hearth.outbound.files import OUTBOUND_TRACES
 from hearth.paths import (
     CONTAINERD_DIR,
     DAEMON_JSON,
+    DAEMON_RECORD,
     DOCKER_DIR,
     ENGINE_INFO,
     IMAGES_LOCK,
@@ -88,6 +89,8 @@ class HostFactsState:
         hardware: hardware, memory and kernel.
         machine: systemd, disk, instructions and the interface to the internet.
         daemon: the content of daemon.json; empty if it is invalid.
+        daemon_record: Hearth's own part of it, as recorded.
+        in_swarm: the engine is a node of a swarm.
         kernel: `forwards` (IPv4 packets), `selinux`.
         image_store: of the running engine: `containerd`, or `docker` for its own; "" if none runs.
         gpus: only if `ollama_gpu` is set.
@@ -117,6 +120,8 @@ class HostFactsState:
     hardware: Hardware = field(default_factory=Hardware)
     machine: Machine = field(default_factory=Machine)
     daemon: Mapping[str, Any] = field(default_factory=dict)
+    daemon_record: Mapping[str, Any] = field(default_factory=dict)
+    in_swarm: bool = False
     kernel: frozenset[str] = frozenset()
     image_store: str = ""
     gpus: Gpus = field(default_factory=Gpus)
@@ -161,6 +166,8 @@ class HostFacts(StateFact[HostFactsState]):
                 f"echo @@engine_config; cat {DAEMON_JSON} 2>/dev/null; echo",
                 'echo @@traits; [ "$(cat /proc/sys/net/ipv4/ip_forward)" != 1 ] || echo forwards; '
                 "[ ! -e /sys/fs/selinux/enforce ] || echo selinux",
+                'echo @@swarm; [ ! -s "$root/swarm/docker-state.json" ] || echo node; '
+                f"cat {DAEMON_RECORD} 2>/dev/null; echo",
                 f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",
                 f"echo @@outbound; {OUTBOUND_TRACES}",
                 f"echo @@local_name; ls {LOCAL_NAME_RECORD} 2>/dev/null",
@@ -216,6 +223,8 @@ class HostFacts(StateFact[HostFactsState]):
             hardware=parse_hardware(sections),
             machine=parse_machine(sections.get("machine", []), bool(container_host.kind)),
             daemon=_parse_daemon(sections.get("engine_config", [])),
+            daemon_record=_parse_daemon(line for line in sections.get("swarm", []) if line != "node"),
+            in_swarm="node" in sections.get("swarm", []),
             kernel=frozenset(sections.get("traits", [])),
             image_store="".join(sections.get("image_store", [])).strip(),
             gpus=parse_gpus(sections.get("gpu", [])),
