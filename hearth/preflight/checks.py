@@ -166,8 +166,8 @@ def _untested(host: HostFactsState) -> list[str]:
 
 def _ports(settings: Settings, host: HostFactsState) -> list[str]:
     obstacles = []
-    names = {settings.proxy_port: f"proxy_port = {settings.proxy_port}"}
-    if settings.proxy_tls != "off":
+    names = {settings.proxy_port: f"proxy_port = {settings.proxy_port}"} if settings.serves_page else {}
+    if settings.serves_page and settings.proxy_tls != "off":
         names[settings.proxy_tls_port] = f"proxy_tls_port = {settings.proxy_tls_port}"
     for address, port in sorted(settings.published_ports):
         if port in host.published:

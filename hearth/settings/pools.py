@@ -41,6 +41,10 @@ def backend_name(address: str) -> str:
     return f"{address}{_TLS_DOMAIN}"
 
 
+def is_backend_name(name: str) -> bool:
+    return name.endswith(_TLS_DOMAIN)
+
+
 def backend_address(name: str) -> str:
     """The IPv4 address in a name of `backend_name`."""
     return name.removesuffix(_TLS_DOMAIN)
