@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # A pipeline fails when any part of it does.
 .SHELLFLAGS := -o pipefail -ec
 .DEFAULT_GOAL := help
-.PHONY: help setup machine machine-to-run demo test check unit clean
+.PHONY: help setup machine machine-to-run demo test check unit bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +14,7 @@ SUITE ?= test
 GO_ON ?= 0
 IMAGES ?= auto
 
-SUITES := test proxy proxy-long scenarios faults places arm64 unproven
+SUITES := test all proxy proxy-long scenarios faults house places arm64 unproven
 ifeq ($(filter $(SUITES),$(SUITE)),)
 $(error SUITE = $(SUITE): use one of $(SUITES))
 endif
@@ -77,6 +77,10 @@ unit: $(VENV)/.dev ## tests that need no host
 
 test: machine $(VENV)/.dev ## checks, unit tests, a deploy to the lab, acceptance and browser tests; SUITE=… runs another suite (see CONTRIBUTING.md)
 	@GO_ON='$(GO_ON)' $(BIN)/python -m tests.run '$(SUITE)'
+
+bench: $(VENV)/.dev ## measure deploys, proxies and the chat page next to others; an hour on a quiet machine (bench/README.md)
+	@lab/machine.sh --browser --bench
+	@$(BIN)/python -m bench
 
 clean: ## stop the lab and remove what was created in this directory; the cache outside it stays
 	@failed=; for lab in .lab .lab-*; do \

@@ -29,30 +29,36 @@ from hearth.gpu.deploy import gpu, gpu_use
 from hearth.mdns.deploy import local_name, local_name_queries
 from hearth.metrics.deploy import metrics, metrics_queries
 from hearth.models.deploy import model_queries, models
+from hearth.outbound.deploy import outbound, outbound_queries, read_proxy
 from hearth.preflight.deploy import preflight
 from hearth.releases.deploy import release, release_queries
+from hearth.rollout.deploy import pools, pools_queries
 from hearth.runtime.fact_snapshot import take_snapshot
 from hearth.stack.deploy import stack, stack_queries
 
-session = open_session(check_bundle, needs_tls=True, needs_model_files=True)
+session = open_session(check_bundle, needs_tls=True, needs_model_files=True, takes_turns=True)
 settings, root = session.settings, session.root
+proxy = read_proxy(settings)
 bundle = open_bundle()
 
-platform, facts = preflight(settings, root, session.house)
+platform, facts = preflight(settings, root, session.house, proxy)
 check_platform(bundle, platform)
 take_snapshot(
     [
         *docker_queries(settings, platform),
+        *outbound_queries(settings),
         *firewall_queries(settings),
         *local_name_queries(settings),
         *stack_queries(settings),
         *model_queries(settings),
         *metrics_queries(settings),
         *release_queries(settings),
+        *pools_queries(settings),
     ],
     root,
 )
 boot(settings=settings, hardware=facts.hardware, **root)
+outbound(settings=settings, proxy=proxy, exists=facts.outbound, **root)
 if bundle:
     bundled_packages(bundle=bundle, settings=settings, platform=platform, **root)
     root = apt_arguments(root)
@@ -72,6 +78,7 @@ if bundle:
     remove_copies(**root)
 release(settings=settings, **root)
 gpu_use(settings=settings, **root)
+pools(settings=settings, house=session.house, **root)
 release_unused_ports(settings=settings, published=facts.published, **root)
 
 close_session(session, serves=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,30 +27,40 @@ def draw(document: dict[str, Any], directory: Path) -> None:
     # Text as text, and the same file for the same figures.
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "hearth", "font.size": 10})
     median = document["median"]
-    where = f"{document['date']}, {document['machine']}, medians of {document['rounds']} rounds"
-    peers = [name for name in NAMES if name in median]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
+    where = f"{document['date']}, {document['machine']}, medians of {document['rounds']} round(s)"
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4))
+    direct = median["direct, HTTP/1.1"]["first"]
     _bars(
         left,
-        {name: [median[name]["first"][q] - median["direct"]["first"][q] for q in ("p50", "p99")] for name in peers},
-        ["median", "99th percentile"],
+        {
+            name: [
+                median[f"{name}, {kind}"]["first"][q] - direct[q]
+                for kind in ("HTTP/1.1", "TLS, HTTP/2")
+                for q in ("p50", "p99")
+            ]
+            for name in NAMES
+        },
+        ["HTTP/1.1:\nmedian", "99th\npercentile", "TLS, HTTP/2:\nmedian", "99th\npercentile"],
         "First token: added time, ms",
         "{:.2f}",
     )
-    calls = {name: [median[name]["small"]["per_second"] / 1000] for name in peers}
-    _bars(right, calls, [""], "Small calls, 1000/s", "{:.1f}")
+    kinds = ("HTTP/1.1", "TLS, HTTP/1.1", "TLS, HTTP/2")
+    calls = {name: [median[f"{name}, {kind}"]["small"]["per_second"] / 1000 for kind in kinds] for name in NAMES}
+    _bars(right, calls, list(kinds), "Small calls, 1000/s", "{:.1f}")
     _save(figure, directory / "proxy-latency", where)
 
-    counts = sorted(int(count) for count in median["hearth"]["streams"])
+    plain = {name: median[f"{name}, HTTP/1.1"]["streams"] for name in NAMES}
+    counts = sorted(int(count) for count in plain["hearth"])
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
-    for axes, title, value in (
+    panels: list[tuple[Any, str, Callable[[Any], float]]] = [
         (left, "Lag of a line (99th percentile), ms", lambda one: one["lag"]["p99"]),
         (right, "Memory, MiB", lambda one: one["memory_mib"]),
-    ):
-        for name in peers:
+    ]
+    for axes, title, value in panels:
+        for name, streams in plain.items():
             axes.plot(
                 counts,
-                [value(median[name]["streams"][str(count)]) for count in counts],
+                [value(streams[str(count)]) for count in counts],
                 marker="o",
                 color=COLOURS[name],
                 label=NAMES[name],

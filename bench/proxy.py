@@ -1,7 +1,8 @@
-"""Hearth's httpd next to nginx and Caddy, in front of the same fast upstream: `python -m bench.proxy`.
+"""Hearth's httpd next to nginx and Caddy, in front of the same upstream: `python -m bench.proxy`.
 
-Each round measures every proxy, so that what else happens on the machine affects all of them. The figures of interest
-are ratios and differences within a round; the result has the median over the rounds.
+The upstream is a fast one, over HTTP/1.1, and over TLS with HTTP/1.1 and HTTP/2; and a real Ollama. Each round measures
+every proxy, so that what else happens on the machine affects all of them. The figures of interest are ratios and
+differences within a round; the result has the median over the rounds.
 """
 
 from __future__ import annotations
@@ -9,29 +10,38 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
+import socket
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.environment import plot
+from bench.machine import busy_share, description
+from bench.tables import proxy_table
+from hearth.tls.certificate import today
+from hearth.tls.local_ca import create_authority
 from lab import artefacts
 from lab.progress import Stages
 from tests.proxy.address import free_address
-from tests.proxy.httpd import Httpd
+from tests.proxy.httpd import PREFIX, Httpd
+from tests.proxy.ollama import Ollama
 from tests.support.self_signed import self_signed
 from tests.support.shipped import shipped_settings
 
 HERE = Path(__file__).resolve().parent
 PORT, TLS_PORT, UPSTREAM_PORT = 8085, 8443, 11434
 STREAMS = (1, 16, 64, 256)
+TLS_STREAMS = (64, 256)
+PLAIN, TLS1, TLS2, OLLAMA = "HTTP/1.1", "TLS, HTTP/1.1", "TLS, HTTP/2", "real Ollama"
 Figures = dict[str, Any]
 
 
@@ -40,20 +50,20 @@ class Target:
     """Something to measure.
 
     Attributes:
-        plain, tls: its base URLs; "" if it has none.
+        prompt, call: URLs of a prompt and of a small call.
         pids: of its processes now.
+        kind: PLAIN, TLS1, TLS2 or OLLAMA.
     """
 
-    plain: str
-    tls: str
+    prompt: str
+    call: str
     pids: Callable[[], list[int]]
+    kind: str
 
 
 @contextmanager
 def running(words: list[str], ready: tuple[str, int], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A program, from when its port accepts connections until the block ends."""
-    import socket
-
     with log.open("wb") as output, subprocess.Popen(words, stdout=output, stderr=output) as process:
         try:
             deadline = time.monotonic() + 20
@@ -103,122 +113,138 @@ def usage(pids: list[int]) -> tuple[float, float]:
     return memory, seconds
 
 
-def busy_share(seconds: float = 2) -> float:
-    """The share of all processors' time that is in use now, by others: 0 to 1."""
-
-    def times() -> tuple[int, int]:
-        fields = [int(one) for one in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-        return sum(fields), fields[3] + fields[4]
-
-    before = times()
-    time.sleep(seconds)
-    total, idle = (now - then for now, then in zip(times(), before, strict=True))
-    return 1 - idle / total
-
-
 class Bench:
-    """The upstream and the proxies, until the block ends.
+    """The upstreams and the proxies, until the block ends.
 
     Args:
+        parts: the lab's artefacts "roots" and "models".
         changes: of the shipped settings, for Hearth's httpd.
     """
 
-    def __init__(self, load: Path, roots: Path, changes: Figures) -> None:
-        self._load, self._roots, self._changes = load, roots, changes
+    def __init__(self, load: Path, parts: Mapping[str, Path], changes: Figures) -> None:
+        self._load, self._parts, self._changes = load, parts, changes
         self._stack = ExitStack()
 
     def __enter__(self) -> dict[str, Target]:
+        """Each target by its name: `hearth, TLS, HTTP/2`; `direct` is the upstream without a proxy."""
+        try:
+            return self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _start(self) -> dict[str, Target]:
         directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="hearth-bench-")))
         directory.chmod(0o755)
-        upstream = free_address(UPSTREAM_PORT)
-        at = f"{upstream}:{UPSTREAM_PORT}"
-        process = self._start([str(self._load), "upstream", at], (upstream, UPSTREAM_PORT), directory / "upstream.log")
-        targets = {"direct": Target(f"http://{at}", "", lambda: children(process.pid))}
-        targets["hearth"] = self._httpd(directory / "hearth", upstream)
+        fast = free_address(UPSTREAM_PORT)
+        at = f"{fast}:{UPSTREAM_PORT}"
+        process = self._run([str(self._load), "upstream", at], (fast, UPSTREAM_PORT), directory / "upstream.log")
+        targets = {f"direct, {PLAIN}": _target(f"http://{at}", lambda: children(process.pid), PLAIN)}
+        targets |= self._proxies(directory / "fast", fast, (PLAIN, TLS1, TLS2))
+        ollama = Ollama(self._parts["roots"] / "ollama", _made(directory / "ollama"), self._parts["models"])
+        self._stack.enter_context(ollama)
+        targets[f"direct, {OLLAMA}"] = _target(ollama.url, list, OLLAMA)
+        return targets | self._proxies(directory / "real", ollama.address, (OLLAMA,))
+
+    def _proxies(self, directory: Path, upstream: str, kinds: Sequence[str]) -> dict[str, Target]:
+        directory.mkdir()
+        targets = {}
+        for kind in kinds:
+            if kind != TLS2:  # the same as for TLS1
+                web = self._httpd(_made(directory / f"hearth-{kinds.index(kind)}"), upstream, kind == TLS1)
+            url = web.url if kind in (PLAIN, OLLAMA) else f"https://{web.address}:{TLS_PORT}"
+            targets[f"hearth, {kind}"] = _target(url, partial(httpd_pids, web), kind, "/api/ollama")
         for name, words in (
-            ("nginx", lambda conf: ["nginx", "-g", "daemon off;", "-c", str(conf)]),
-            ("caddy", lambda conf: ["caddy", "run", "--adapter", "caddyfile", "--config", str(conf)]),
+            ("nginx", ["nginx", "-g", "daemon off;", "-c"]),
+            ("caddy", ["caddy", "run", "--adapter", "caddyfile", "--config"]),
         ):
             address = free_address(PORT, TLS_PORT)
-            place = directory / name
-            place.mkdir()
+            place = _made(directory / name)
             template = HERE / "peers" / {"nginx": "nginx.conf", "caddy": "Caddyfile"}[name]
             certificate = self_signed(place / "certificate.pem", (address,))
+            at = f"{upstream}:{UPSTREAM_PORT}"
             conf = filled(template, place, address=address, upstream=at, certificate=certificate)
-            peer = self._start(words(conf), (address, PORT), place / "output.log")
-            plain, tls = f"http://{address}:{PORT}", f"https://{address}:{TLS_PORT}"
-            targets[name] = Target(plain, tls, lambda pid=peer.pid: children(pid))  # type: ignore[misc]
+            peer = self._run([*words, str(conf)], (address, PORT), place / "output.log")
+            for kind in kinds:
+                url = f"http://{address}:{PORT}" if kind in (PLAIN, OLLAMA) else f"https://{address}:{TLS_PORT}"
+                targets[f"{name}, {kind}"] = _target(url, partial(children, peer.pid), kind)
         return targets
 
-    def _start(self, words: list[str], ready: tuple[str, int], log: Path) -> subprocess.Popen[bytes]:
+    def _run(self, words: list[str], ready: tuple[str, int], log: Path) -> subprocess.Popen[bytes]:
         return self._stack.enter_context(running(words, ready, log))
 
-    def _httpd(self, directory: Path, upstream: str) -> Target:
-        directory.mkdir()
-        values = {"proxy_port": PORT, "proxy_max_streams": max(STREAMS)} | self._changes
-        web = self._stack.enter_context(Httpd(self._roots / "httpd", directory, shipped_settings(**values), upstream))
-        return Target(web.url, "", lambda: httpd_pids(web))
+    def _httpd(self, directory: Path, upstream: str, tls: bool) -> Httpd:
+        values: Figures = {"proxy_port": PORT, "proxy_max_streams": max(STREAMS), "ollama_models": ["tinyllama"]}
+        volumes, address = {}, free_address(PORT, TLS_PORT, UPSTREAM_PORT)
+        if tls:
+            values |= {"proxy_tls": "local-ca", "proxy_tls_port": TLS_PORT, "proxy_tls_names": ["pi.local"]}
+            authority = create_authority(directory / "ca", ["pi.local"], today())
+            live = _made(directory / "live")
+            (live / "ca.crt").write_bytes(authority.pem)
+            certificate = live / "server.pem"
+            certificate.write_bytes(authority.issue(["pi.local"], today()))
+            certificate.chmod(0o644)  # httpd does not run as root
+            volumes[f"{PREFIX}/conf/tls"] = live
+        settings = shipped_settings(**values | self._changes)
+        web = Httpd(self._parts["roots"] / "httpd", _made(directory / "httpd"), settings, upstream, volumes, address)
+        return self._stack.enter_context(web)
 
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
 
+def _made(directory: Path) -> Path:
+    directory.mkdir(parents=True)
+    return directory
+
+
+def _target(url: str, pids: Callable[[], list[int]], kind: str, prompt: str = "/api/generate") -> Target:
+    return Target(f"{url}{prompt}", f"{url}/api/version", pids, kind)
+
+
 def httpd_pids(web: Httpd) -> list[int]:
-    """The processes that have its configuration on their command line."""
+    """The processes of one httpd, which only its mounted file of names tells from another one."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for path in Path("/proc").glob("[0-9]*"):
         try:
-            words = path.read_bytes().split(b"\0")
+            words = (path / "cmdline").read_bytes().split(b"\0")
+            is_httpd = b"httpd" in words[0] and b"-DFOREGROUND" in words
+            if is_httpd and f"{web.address} host.docker.internal\n" in (path / "root/etc/hosts").read_text():
+                found.append(int(path.name))
         except OSError:
-            continue
-        if b"httpd" in words[0] and b"-DFOREGROUND" in words and str(web.address).encode() in _environment(path):
-            found.append(int(path.parent.name))
+            continue  # it has ended
     return found
-
-
-def _environment(path: Path) -> bytes:
-    # Two at once would have to be told apart by their addresses, which only their mounted file of names shows.
-    return (path.parent / "root/etc/hosts").read_bytes() if (path.parent / "root/etc/hosts").exists() else b""
 
 
 def measure(load: Path, target: Target, quick: bool) -> Figures:
     """The figures of one target in one round."""
 
     def run(*words: str) -> Figures:
-        done = subprocess.run([load, *words], capture_output=True, text=True, check=False, timeout=600)
+        command = [str(load), words[0], *(["-h2"] if target.kind == TLS2 else []), *words[1:]]
+        before = usage(target.pids())[1]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
         if done.returncode:
             raise RuntimeError(f"{' '.join(words)}: {done.stderr.strip()}")
         result: Figures = json.loads(done.stdout)
-        return result
+        return result | {"cpu_seconds": usage(target.pids())[1] - before}
 
-    prompt, call = f"{target.plain}/api/generate", f"{target.plain}/api/version"
-    if target.plain.endswith(str(PORT)):
-        prompt, call = f"{target.plain}/api/ollama" if is_hearth(target) else prompt, call
+    if target.kind == OLLAMA:
+        return {"first": run("first", "-model", "tinyllama", "-n", "30" if quick else "200", target.prompt)}
     figures: Figures = {
-        "first": run("first", "-n", "300" if quick else "2000", prompt),
-        "small": run("small", "-n", "4000" if quick else "30000", "-c", "16", call),
+        "first": run("first", "-n", "300" if quick else "2000", target.prompt),
+        "small": run("small", "-n", "4000" if quick else "30000", "-c", "16", target.call),
         "streams": {},
     }
-    for count in STREAMS:
-        before = usage(target.pids())[1]
-        words = ["streams", "-c", str(count), "-tokens", "60" if quick else "100", "-interval", "50ms", prompt]
+    for count in STREAMS if target.kind == PLAIN else TLS_STREAMS:
+        words = ["-c", str(count), "-tokens", "20" if quick else "80", "-interval", "50ms", target.prompt]
         # Memory while they stream, since some of it is returned afterwards.
         with ThreadPoolExecutor(1) as pool:
-            running_streams, memory = pool.submit(run, *words), 0.0
-            while not running_streams.done():
+            streams, memory = pool.submit(run, "streams", *words), 0.0
+            while not streams.done():
                 memory = max(memory, usage(target.pids())[0])
-                time.sleep(1)
-        after = usage(target.pids())[1]
-        figures["streams"][str(count)] = running_streams.result() | {
-            "memory_mib": memory,
-            "cpu_seconds": after - before,
-        }
+                time.sleep(0.5)
+        figures["streams"][str(count)] = streams.result() | {"memory_mib": memory}
     return figures
-
-
-def is_hearth(target: Target) -> bool:
-    """Only Hearth has its own path for prompts."""
-    return bool(target.plain) and not target.tls and target.plain.endswith(str(PORT))
 
 
 def median_of(rounds: list[Figures]) -> Figures:
@@ -243,58 +269,41 @@ def build_load(directory: Path) -> Path:
 
 
 def main() -> None:
-    """Measure, and print the table."""
+    """Measure, and write the result, its plots and the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="fewer requests: to see whether it works")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="one round with fewer requests: to see whether it works")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=JSON", help="a setting of Hearth's")
     options = parser.parse_args()
     changes = {name: json.loads(value) for name, _, value in (one.partition("=") for one in options.set)}
+    number_of_rounds = 1 if options.quick else options.rounds
     with Stages() as stages:
-        parts = artefacts.build(("roots",), stages)
+        parts = artefacts.build(("roots", "models"), stages)
     with tempfile.TemporaryDirectory() as name:
         load = build_load(Path(name))
-        with Bench(load, parts["roots"], changes) as targets:
+        with Bench(load, parts, changes) as targets:
             rounds: dict[str, list[Figures]] = {one: [] for one in targets}
             shares: list[float] = []
-            for number in range(options.rounds):
+            for number in range(number_of_rounds):
                 shares.append(busy_share())
                 for one, target in targets.items():
-                    print(f"round {number + 1} of {options.rounds}: {one}", flush=True)
+                    print(f"round {number + 1} of {number_of_rounds}: {one}", flush=True)
                     rounds[one].append(measure(load, target, options.quick))
-    medians = {one: median_of(found) for one, found in rounds.items()}
     document = {
         "date": date.today().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}",
+        "machine": description(),
         "load": "other programs' share of the processors before each round: "
         + ", ".join(f"{share:.0%}" for share in shares),
-        "rounds": options.rounds,
-        "median": medians,
+        "rounds": number_of_rounds,
+        "changes": changes,
+        "median": {one: median_of(found) for one, found in rounds.items()},
         "all": rounds,
     }
-    results = HERE / "results"
-    results.mkdir(exist_ok=True)
-    (results / "proxy.json").write_text(json.dumps(document, indent=1) + "\n")
-    print(table(medians))
-
-
-def table(medians: dict[str, Figures]) -> str:
-    """A Markdown table of the medians."""
-    base = medians["direct"]
-    lines = [
-        "| | First token added, ms (p50) | (p99) | Small calls/s | "
-        + " | ".join(f"{n} streams: lag ms (p99), MiB, cut" for n in STREAMS)
-        + " |"
-    ]
-    lines.append("|---|" + "---|" * (3 + len(STREAMS)))
-    for name, one in medians.items():
-        added = [f"{one['first'][q] - base['first'][q]:+.2f}" for q in ("p50", "p99")]
-        cells = []
-        for n in STREAMS:
-            found = one["streams"][str(n)]
-            cells.append(f"{found['lag']['p99']:.1f}, {found['memory_mib']:.0f}, {found['cut']:.0f}")
-        lines.append(f"| {name} | {' | '.join(added)} | {one['small']['per_second']:.0f} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    results = HERE / "results/proxy.json"
+    results.parent.mkdir(exist_ok=True)
+    results.write_text(json.dumps(document, indent=1) + "\n")
+    print(proxy_table(document))
+    plot("proxy", results)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,10 @@ proxy_routes = [
 # Additional routes, for instance to a Flask backend on this host. A path that ends in "/" includes everything below:
 # {"path": "/flask/", "to": "http://host.docker.internal:5001/", "methods": ["GET", "HEAD", "POST"]}
 proxy_extra_routes = []
+# Providers in the internet (docs/hybrid.md), by name, with the source of the key, which stays on the host. For example,
+# "openai": {"url": "https://api.openai.com/v1", "key": {"env": "OPENAI_KEY"}} adds the route /openai/v1/responses and
+# others. Further entries: "api": "anthropic", "endpoints" instead of the usual ones, and "access", not for "anyone".
+proxy_providers = {}
 # Seconds without a byte from Ollama before the proxy gives up, and Ollama stops. Must be long enough to load a model
 # from a slow SD card.
 proxy_timeout = 900
@@ -225,6 +229,12 @@ host_allow_reboot = False
 # Announce this host as <host name>.local on its network (mDNS), with the distribution's avahi-daemon, which listens on
 # UDP port 5353. It is removed again if Hearth installed it.
 host_local_name = False
+# HTTP proxy through which this host reaches the internet, for apt, Docker, and Ollama's pulls: "http://proxy.example.org:3128".
+# One that needs a password is read from a source when you deploy, which has http://user:password@host:port as its first
+# line: {"file": "~/.hearth/proxy"}, {"env": …} or {"command": …}. "" for none (docs/network.md).
+host_http_proxy = ""
+# Hosts that are reached without that proxy, such as a mirror of your own: ["192.168.1.10", "mirror.example.org"].
+host_no_proxy = []
 
 # --- Releases -------------------------------------------------------------------------------------
 # Releases kept on the host, including the current one; `hearth rollback` can return to the others. Images that only

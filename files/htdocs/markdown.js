@@ -14,15 +14,19 @@ const UNDERLINE = /^ {0,3}(?:(=+)|-{2,})\s*$/;
 const TITLE = /^ {0,3}\S.{0,78}[^\s.,:;!?]\s*$/;
 const DELIMITERS = /^ {0,3}\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
 const TASK = /^\[([ xX])\]\s+/;
+// Children that are laid out together, and lines of a paragraph: the work for each addition must not grow with the answer.
+const PART = 16;
 const MAX_DEPTH = 6; // a model may nest without limit
 
 const begins = (line) => STARTS.some((pattern) => pattern.test(line));
 
+const isRow = (line) => line.includes("|") && !begins(line);
+
 /**
- * Splits text into blocks, {kind, lines, from, …}, in order; `from` is the index of the block's first line.
- * Appended text changes the last blocks only.
+ * Splits text into blocks, {kind, lines, from, …}, in order; `from` is the index of the block's first line. With `resumed`,
+ * a list or table, the lines begin in it. Appended text changes the last blocks only.
  */
-function blocks(lines) {
+function blocks(lines, resumed) {
   const found = [];
   let at = 0;
   const take = (continues) => {
@@ -35,7 +39,10 @@ function blocks(lines) {
     const from = at;
     const add = (kind, body, rest) => found.push({ kind, lines: body, from, ...rest });
     let match;
-    if (!line.trim()) {
+    const { kind, indent: known, start, columns } = (!at && resumed) || {};
+    if (kind === "table") {
+      add(kind, take(isRow), { columns });
+    } else if (!line.trim()) {
       at++;
     } else if ((match = FENCE.exec(line))) {
       const [, fence, language] = match;
@@ -56,7 +63,7 @@ function blocks(lines) {
     } else if (QUOTE.test(line)) {
       add("blockquote", take((one) => QUOTE.test(one)).map((one) => one.replace(QUOTE, "")));
     } else if ((match = ITEM.exec(line))) {
-      const indent = match[1].length + 1;
+      const indent = known ?? match[1].length + 1;
       const ordered = /\d/.test(match[2]);
       // A list continues after blank lines if the next line is indented or is its next item.
       const members = take((one) => {
@@ -66,20 +73,22 @@ function blocks(lines) {
         if (item && item[1].length <= indent) return /\d/.test(item[2]) === ordered && !RULE.test(next);
         return /^\s/.test(next) || (!blank && lines[at - 1].trim() && !begins(one));
       });
-      add(ordered ? "ol" : "ul", members, { start: parseInt(match[2], 10), indent });
+      add(ordered ? "ol" : "ul", members, { start: start ?? parseInt(match[2], 10), indent });
     } else {
-      const body = take((one) => one.trim() && !begins(one) && !(at === from + 1 && TITLE.test(line) && UNDERLINE.test(one)) && !isTable(lines, at - 1));
-      if (body.length === 1 && TITLE.test(line) && (match = UNDERLINE.exec(lines[at] ?? ""))) {
+      const more = found.at(-1)?.kind === "p" && Boolean(lines[from - 1].trim());
+      const isTitle = !more && TITLE.test(line);
+      const body = take((one) => one.trim() && !begins(one) && at - from < PART && !(at === from + 1 && isTitle && UNDERLINE.test(one)) && !isTable(lines, at - 1));
+      if (body.length === 1 && isTitle && (match = UNDERLINE.exec(lines[at] ?? ""))) {
         at++;
         add(match[1] ? "h3" : "h4", [line.trim()]);
       } else if (isTable(lines, at - 1)) {
         at--;
         body.pop();
-        if (body.length) add("p", body);
+        if (body.length) add("p", body, { more });
         const head = at;
-        found.push({ kind: "table", lines: take((one) => one.includes("|") && !begins(one)), from: head, columns: cells(lines[head + 1]) });
+        found.push({ kind: "table", lines: take(isRow), from: head, columns: cells(lines[head + 1]) });
       } else {
-        add("p", body);
+        add("p", body, { more });
       }
     }
   }
@@ -110,7 +119,8 @@ function items(lines, indent) {
   return found.map((item) => item.join("\n"));
 }
 
-// Views of blocks: {key, node, update(block)}. A view is replaced when its key changes.
+// Views of blocks: {key, node, update(block), settle(block, end)}. A view is replaced when its key changes. `settle`, of lists and
+// tables, returns how many of the block's lines before `end` are complete, if any: `update` gets the block without them from then on.
 
 const keyOf = ({ kind, language, start, columns }) => [kind, language, start > 1 ? start : "", columns].join();
 
@@ -120,8 +130,9 @@ const keyOf = ({ kind, language, start, columns }) => [kind, language, start > 1
  */
 const written = (tag, ...children) => Object.assign(element(tag, "", ...children), { dir: "auto" });
 
-function flow({ kind }, depth) {
+function flow({ kind, more }, depth) {
   const node = kind === "hr" || depth ? element(kind) : written(kind);
+  if (more) node.className = "more";
   let shown = "";
   return {
     node,
@@ -152,11 +163,27 @@ export function extend(node, text) {
   else node.data = text;
 }
 
-/** Puts a child at a position, in place of the one that is there. */
+/**
+ * Puts a child at a position, in place of the one that is there. All but the first PART children are grouped, PART in each
+ * group: the browser skips the groups that are out of view.
+ */
 function put(parent, at, child) {
-  const old = parent.childNodes[at];
+  let group = parent;
+  if (at >= PART) {
+    const index = PART - 1 + Math.floor(at / PART);
+    group = parent.childNodes[index] ?? parent.appendChild(Object.assign(element("div", "part"), { role: "none" }));
+    at %= PART;
+  }
+  const old = group.childNodes[at];
   if (old) old.replaceWith(child);
-  else parent.append(child);
+  else group.append(child);
+}
+
+/** Removes a child that `put` placed. */
+function takeOut(child) {
+  const group = child.parentNode;
+  child.remove();
+  if (group.className === "part" && !group.hasChildNodes()) group.remove();
 }
 
 function quote(_, depth) {
@@ -168,12 +195,25 @@ function quote(_, depth) {
 function list({ kind, start }, depth) {
   const node = element(kind);
   if (start > 1) node.start = start;
-  const shown = []; // {text, task, grow} of each item
+  const shown = []; // {text, task, item, grow} of each item that may still change
+  let complete = 0; // how many are before them
   return {
     node,
+    settle({ lines, indent }, end) {
+      const isItem = (line) => (ITEM.exec(line)?.[1].length ?? Infinity) <= indent;
+      const last = lines.slice(0, end).findLastIndex(isItem);
+      const count = lines.slice(0, last).filter(isItem).length;
+      shown.splice(0, count);
+      complete += count;
+      return last;
+    },
     update({ lines, indent }) {
-      items(lines, indent).forEach((text, at) => {
+      const texts = items(lines, indent);
+      // What began as an item can become a rule.
+      for (const { item } of shown.splice(texts.length)) takeOut(item);
+      texts.forEach((text, at) => {
         if (shown[at]?.text === text) return;
+        const index = complete + at;
         const task = TASK.exec(text);
         if (!shown[at] || shown[at].task !== task?.[1]) {
           const item = written("li");
@@ -182,8 +222,13 @@ function list({ kind, start }, depth) {
             item.append(box);
             item.className = "task";
           }
-          put(node, at, item);
-          shown[at] = { task: task?.[1], grow: growing(item, depth + 1) };
+          put(node, index, item);
+          if (index && index % PART === 0) {
+            node.role = "list"; // also of the items in groups
+            // Containment can make a browser count each group on its own.
+            if (kind === "ol") item.value = start + index;
+          }
+          shown[at] = { task: task?.[1], item, grow: growing(item, depth + 1) };
         }
         shown[at].text = text;
         shown[at].grow(task ? text.slice(task[0].length) : text);
@@ -197,22 +242,29 @@ function table({ columns }) {
   const node = element("div", "table", element("table", "", head, body));
   node.tabIndex = 0; // lets the keyboard scroll a wide table
   const alignments = columns.map((dashes) => (dashes.endsWith(":") ? (dashes.startsWith(":") ? "center" : "end") : ""));
-  const shown = [];
+  const shown = []; // {line, row} of each line that may still change
+  let complete = 0; // how many are before them
   return {
     node,
+    settle({ lines }, end) {
+      const count = Math.min(end, lines.length - 1);
+      shown.splice(0, count);
+      complete += count;
+      return count;
+    },
     update({ lines }) {
       lines.forEach((line, at) => {
-        if (at === 1 || shown[at] === line) return;
+        if (complete + at === 1 || shown[at]?.line === line) return;
         const texts = cells(line);
         const row = element("tr");
         for (let column = 0; column < columns.length; column++) {
-          const cell = written(at ? "td" : "th", ...inline(texts[column] ?? ""));
+          const cell = written(complete + at ? "td" : "th", ...inline(texts[column] ?? ""));
           if (alignments[column]) cell.className = alignments[column];
           row.append(cell);
         }
-        if (!at) head.replaceChildren(row);
-        else put(body, at - 2, row);
-        shown[at] = line;
+        if (shown[at]) shown[at].row.replaceWith(row);
+        else (complete + at ? body : head).append(row);
+        shown[at] = { line, row };
       });
     },
   };
@@ -279,6 +331,8 @@ export function growing(root, depth = 0) {
   let views = []; // of the blocks that may still change
   let shown = "";
   let base = 0; // where the first of them begins
+  let settled = offset; // its position
+  let resumed = null; // that block, if it begins before `base`
   return (text) => {
     if (text === shown) return;
     if (!text.startsWith(shown)) {
@@ -286,26 +340,32 @@ export function growing(root, depth = 0) {
       for (const node of [...root.childNodes].slice(offset)) node.remove();
       views = [];
       base = 0;
+      settled = offset;
+      resumed = null;
     }
     shown = text;
     const lines = text.slice(base).split("\n");
-    const found = depth > MAX_DEPTH ? [{ kind: "p", lines, from: 0 }] : blocks(lines);
+    const found = depth > MAX_DEPTH ? [{ kind: "p", lines, from: 0 }] : blocks(lines, resumed);
     found.forEach((block, at) => {
       if (views[at]?.key !== keyOf(block)) {
-        for (const { node } of views.splice(at)) node.remove();
+        for (const { node } of views.splice(at)) takeOut(node);
         const view = (VIEWS[block.kind] ?? flow)(block, depth);
         view.key = keyOf(block);
         views.push(view);
-        root.append(view.node);
+        put(root, settled + at, view.node);
       }
       views[at].update(block);
     });
-    for (const { node } of views.splice(found.length)) node.remove();
-    // The beginning of the next block is certain once two lines follow it.
-    const certain = found.findLastIndex(({ from }) => from < lines.length - 3);
-    if (certain > 0) {
-      base += lines.slice(0, found[certain].from).reduce((sum, line) => sum + line.length + 1, 0);
-      views.splice(0, certain);
-    }
+    for (const { node } of views.splice(found.length)) takeOut(node);
+    // The beginning of the next block, item or row is certain once two lines follow it.
+    const end = lines.length - 3;
+    const certain = Math.max(0, found.findLastIndex(({ from }) => from < end));
+    views.splice(0, certain);
+    settled += certain;
+    const first = found[certain];
+    if (!(first?.from < end)) return;
+    const count = views[0].settle?.(first, end - first.from) ?? 0;
+    if (certain || count) resumed = count ? first : null;
+    base += lines.slice(0, first.from + count).reduce((sum, line) => sum + line.length + 1, 0);
   };
 }

@@ -7,12 +7,19 @@ import { ChatError, CONNECTION_LOST, fromStatus, NOT_OLLAMA, RESTARTED, UNREACHA
 const VERSION = "api/version";
 const CHAT = "api/chat";
 
+let pool = ""; // in front of the API's paths: "", or "big/"
+
+/** Sends requests to a named pool of backends from now on, or with "" to the default one. */
+export function usePool(name) {
+  pool = name && `${name}/`;
+}
+
 /** `fetch` that throws a ChatError for every failure except an abort. */
 export async function request(path, options = {}, model = "") {
   const started = performance.now();
   let response;
   try {
-    response = await fetch(path, { cache: "no-store", ...options });
+    response = await fetch(path.startsWith("api/") ? pool + path : path, { cache: "no-store", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     // The proxy also closes the connection if the model server exits while it has the prompt.

@@ -71,6 +71,42 @@ function begin_request(r)
   return apache2.DECLINED
 end
 
+-- To a provider in the internet: it takes no slot of Ollama, whose health check must not see it as stuck. This runs after
+-- sign-in, so a later 401 or 403 is the provider's.
+function begin_provider_request(r)
+  local limit = r.subprocess_env["CALLER_STREAMS"]
+  if limit then
+    if takes_too_much(r, tonumber(limit)) then
+      return 503
+    end
+    r.subprocess_env["BUSY"] = "the provider is not reachable, or busy"
+  end
+  r.subprocess_env["AT_PROVIDER"] = "1"
+  r.subprocess_env["REFUSED"] = "the provider refused this request (403)"
+  return apache2.DECLINED
+end
+
+-- The body of a 401 on the path of a provider, in the form of its protocol.
+function explain_unauthorized(r)
+  if not r.subprocess_env["REDIRECT_STATUS"] then
+    return 404 -- requested as such
+  end
+  local message, kind, code = "sign in, or send an API key of this host (Authorization: Bearer KEY, or X-Api-Key: KEY)",
+    "authentication_error", "invalid_api_key"
+  if r.subprocess_env["REDIRECT_AT_PROVIDER"] then
+    r.status = 502
+    message, kind, code = "the provider refused the key of this host; correct it in proxy_providers, and deploy again",
+      "api_error", "provider_refused_key"
+  end
+  local form = '{"error":{"message":"%s","type":"%s","param":null,"code":"%s"}}'
+  if r.args == "anthropic" then
+    form = '{"type":"error","error":{"message":"%s","type":"%s"}}'
+  end
+  r.content_type = "application/json"
+  r:puts(form:format(message, kind, code))
+  return apache2.OK
+end
+
 -- Model files: they take no slot.
 function begin_upload(r)
   remember(r, "upload-")

@@ -1,7 +1,8 @@
-"""Credentials of users and API clients, read from the sources in the settings."""
+"""Credentials of users and API clients, and keys of providers, read from the sources in the settings."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,20 +10,37 @@ from dataclasses import dataclass, field
 from pydantic import SecretStr
 
 from hearth.settings.model import Settings
+from hearth.settings.providers import Api, provider_mark
 from hearth.settings.secret_source import Source, SourceError, read_secret
 
 # bcrypt ignores further bytes.
 _MAX_PASSWORD = 72
 _MIN_PASSWORD = 8
 _MIN_KEY, _MAX_KEY = 20, 512
+# Characters that mean nothing to httpd, in a header's value between quotes.
+_PROVIDER_KEY = re.compile(r"[A-Za-z0-9._~+/=:-]{8,4096}")
+
+
+@dataclass(frozen=True)
+class ProviderKey:
+    """The key of a provider in the internet.
+
+    Attributes:
+        mark: what httpd.conf sets for requests to it, see `provider_mark`.
+    """
+
+    mark: str
+    api: Api
+    key: SecretStr
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """Names with their passwords and keys, which no `repr` shows."""
+    """Names with their passwords and keys, which no `repr` shows; and names of providers with theirs."""
 
     users: Mapping[str, SecretStr] = field(default_factory=dict)
     api_keys: Mapping[str, SecretStr] = field(default_factory=dict)
+    providers: Mapping[str, ProviderKey] = field(default_factory=dict)
 
 
 def read_credentials(settings: Settings) -> Credentials:
@@ -39,9 +57,21 @@ def read_credentials(settings: Settings) -> Credentials:
         other = keys.setdefault(key.get_secret_value(), name)
         if other != name:
             errors.append(f"proxy_api_keys[{name}]: the same key as {other}; use a different one for each")
+    sources = {name: provider.key for name, provider in settings.proxy_providers.items()}
+    provider_keys = _read("proxy_providers", sources, check_provider_key, "key", errors)
+    for name, key in provider_keys.items():
+        if client := keys.get(key.get_secret_value()):
+            errors.append(
+                f"proxy_providers[{name}]: the same key as proxy_api_keys[{client}], whose client would have the "
+                "provider's; use a random one for the client"
+            )
     if errors:
         raise SourceError("\n".join(errors))
-    return Credentials(users, api_keys)
+    providers = {
+        name: ProviderKey(provider_mark(name, provider), provider.api, provider_keys[name])
+        for name, provider in settings.proxy_providers.items()
+    }
+    return Credentials(users, api_keys, providers)
 
 
 def _read(
@@ -85,4 +115,16 @@ def check_key(text: str) -> str:
         raise ValueError("the first line has a space, or characters that are not ASCII")
     if not _MIN_KEY <= len(line) <= _MAX_KEY or len(set(line)) < _MIN_KEY // 3:
         raise ValueError(f"use at least {_MIN_KEY} random characters; `openssl rand -hex 20` prints some")
+    return line
+
+
+def check_provider_key(text: str) -> str:
+    """Return the first line if it can be a key that a provider gave out.
+
+    Raises:
+        ValueError: the reason, without the secret.
+    """
+    line = text.splitlines()[0]
+    if not _PROVIDER_KEY.fullmatch(line):
+        raise ValueError("the first line is not 8 to 4096 letters, digits and . _ ~ + / = : - only")
     return line

@@ -1,4 +1,4 @@
-"""Install the credentials of users and API clients for httpd."""
+"""Install the credentials of users and API clients, and the keys of providers, for httpd."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hearth.settings.secret_source import SourceError
 
 @deploy("Access")
 def access(settings: Settings) -> None:
-    """Does nothing if no access policy uses credentials: the change of httpd.conf removes those of earlier deploys.
+    """Does nothing without credentials and providers: the change of httpd.conf removes those of earlier deploys.
 
     Raises:
         DeployError: a password or key can't be read. Deploy code of all hosts runs before anything is changed.
     """
-    if not settings.uses_credentials:
+    if not settings.has_secrets:
         return
     try:
         credentials = read_credentials(settings)

@@ -1,14 +1,14 @@
-"""Credentials on a host: only as hashes, readable by root and httpd.
+"""Credentials on a host, readable by root and httpd: only as hashes, except for the keys of providers.
 
 They bypass pyinfra's file transfer: with sudo, its files are in /tmp for a moment, readable by everybody, and it shows
-the output of commands and facts with -v. Here, hashes are only sent through a command's standard input and output, and
-never shown.
+the output of commands and facts with -v. Here, the files are only sent through a command's standard input and output,
+and never shown.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from pydantic import SecretStr
@@ -17,7 +17,7 @@ from pyinfra.api import FunctionCommand, operation
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
-from hearth.access.credential_files import API_KEYS_FILE, FILES, describe_changes, update_files
+from hearth.access.credential_files import FILES, PROVIDERS_FILE, RELOADED_FILES, describe_changes, update_files
 from hearth.access.credentials import Credentials
 from hearth.paths import HTTPD_GROUP, HTTPD_SECRETS, RELOAD_PENDING, ROOT, SECRETS
 from hearth.runtime.byte_stream import ChannelError, read_from, write_to
@@ -35,6 +35,8 @@ _RIGHTS = {
     HTTPD_SECRETS: f"750:0:{HTTPD_GROUP}:directory",
     **{f"{HTTPD_SECRETS}/{name}": f"640:0:{HTTPD_GROUP}:regular file" for name in FILES},
 }
+
+_PROVIDERS = f"{HTTPD_SECRETS}/{PROVIDERS_FILE}"
 
 
 @operation()
@@ -56,7 +58,8 @@ def install_credentials(credentials: Credentials) -> Generator[FunctionCommand, 
     explain(*describe_changes(present, wanted))
     if not has_rights and any(one.get_secret_value() for one in present.values()):
         explain(f"{SECRETS} has the wrong owner or mode; rewriting it")
-    reload = present.get(API_KEYS_FILE, SecretStr("")) != wanted[API_KEYS_FILE]
+    empty = SecretStr("")
+    reload = any(present.get(name, empty) != wanted.get(name, empty) for name in RELOADED_FILES)
     yield FunctionCommand(_send, (wanted, reload, connection_arguments()), {})
 
 
@@ -74,7 +77,8 @@ def read_installed(root: dict[str, Any]) -> tuple[dict[str, SecretStr], bool]:
     contents = {name: SecretStr("".join(f"{line}\n" for line in sections[name])) for name in FILES if name in sections}
     rights = dict(line.split(" ", 1) for line in sections.get("rights", []))
     found = {path: kind.replace("regular empty file", "regular file") for path, kind in rights.items()}
-    return contents, found == _RIGHTS
+    expected = {path: right for path, right in _RIGHTS.items() if path != _PROVIDERS or _PROVIDERS in found}
+    return contents, found == expected
 
 
 def read_installed_script() -> str:
@@ -89,20 +93,21 @@ def read_installed_script() -> str:
 def _send(state: State, host: Host, contents: Mapping[str, SecretStr], reload: bool, root: dict[str, Any]) -> bool:
     archive = pack_files({name: secret.get_secret_value().encode() for name, secret in contents.items()})
     try:
-        write_to(state, host, receive_script(reload), root, io.BytesIO(archive))
+        write_to(state, host, receive_script(reload, tuple(contents)), root, io.BytesIO(archive))
     except (ChannelError, OSError) as error:
         logger.error(f"{host.print_prefix}could not write the credentials: {error}")
         return False
     return True
 
 
-def receive_script(reload: bool) -> str:
+def receive_script(reload: bool, names: Sequence[str] = FILES) -> str:
     """Shell script that unpacks its standard input, and moves each file into place by a rename.
 
     Args:
         reload: httpd must be reloaded.
+        names: the files in the input.
     """
-    arrived = " ".join(f"{_INCOMING}/{name}" for name in FILES)
+    arrived = " ".join(f"{_INCOMING}/{name}" for name in names)
     lines = [
         "set -e",
         "umask 077",
@@ -120,5 +125,5 @@ def receive_script(reload: bool) -> str:
     if reload:
         # Before the change: if the run is interrupted, the mark stays, and the next run reloads.
         lines.append(f"touch {RELOAD_PENDING}")
-    lines += [f"mv -f {_INCOMING}/{name} {HTTPD_SECRETS}/{name}" for name in FILES]
+    lines += [f"mv -f {_INCOMING}/{name} {HTTPD_SECRETS}/{name}" for name in names]
     return "\n".join([*lines, f"rmdir {_INCOMING}"])

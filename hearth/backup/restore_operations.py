@@ -13,6 +13,7 @@ from pyinfra.api.state import State
 
 from hearth.backup.reader import Archive, ArchiveFile
 from hearth.backup.restore_plan import find_differences, find_surprises, models_to_send
+from hearth.docker.image_pull import PULL_FUNCTIONS
 from hearth.footprint.facts import Footprint
 from hearth.footprint.image import Image
 from hearth.models.local_files import receive_words
@@ -24,7 +25,6 @@ from hearth.runtime.text import join_words
 from hearth.settings.model_names import name_from_manifest
 from hearth.stack.file_facts import Tree
 from hearth.stack.image_facts import Images
-from hearth.stack.image_operations import FUNCTIONS
 
 
 @operation()
@@ -59,7 +59,7 @@ def pull_script(reference: str, image: Image, timeout: int) -> str:
     name = quote(reference)
     gone = f"The backed-up image of {reference} is no longer in any registry; pulling the current one of that name."
     return f"""set -e
-{FUNCTIONS}
+{PULL_FUNCTIONS}
 if is_untrusted {name}; then exit 0; fi
 mark_pulls {name}
 for digest in {quote(*image.digests)}; do

@@ -21,6 +21,7 @@ from pyinfra.facts.files import Directory
 
 from hearth.bundle.manifest import INDEX, Bundle, BundledImage
 from hearth.docker.facts import Engine
+from hearth.docker.image_pull import PULL_FUNCTIONS
 from hearth.docker.reachability import find_reachability
 from hearth.paths import BUNDLE_PACKAGES
 from hearth.runtime.byte_stream import ChannelError, write_to
@@ -30,7 +31,6 @@ from hearth.runtime.shell import quote
 from hearth.runtime.tar import Entry, TarStream
 from hearth.runtime.text import are_missing, join_words
 from hearth.stack.image_facts import Images
-from hearth.stack.image_operations import FUNCTIONS
 
 DIRECTORY = BUNDLE_PACKAGES
 APT_CONFIG = f"{DIRECTORY}/apt.conf"
@@ -121,7 +121,7 @@ def load_script(reference: str) -> str:
     """Shell script that loads an image from standard input and records its id."""
     name = quote(reference)
     return f"""set -e
-{FUNCTIONS}
+{PULL_FUNCTIONS}
 mark_pulls {name}
 docker load --quiet
 sync
@@ -133,7 +133,7 @@ clear_mark {name}"""
 def remove_script(reference: str) -> str:
     """Shell script that loads an image from standard input, removes it, and the mark of its interrupted pull."""
     name = quote(reference)
-    return f"set -e\n{FUNCTIONS}docker load --quiet\ndocker rmi --force {name}\nclear_mark {name}"
+    return f"set -e\n{PULL_FUNCTIONS}docker load --quiet\ndocker rmi --force {name}\nclear_mark {name}"
 
 
 def image_entries(bundle: Bundle, reference: str) -> list[Entry]:

@@ -7,16 +7,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pyinfra import host, state
+from gevent.lock import BoundedSemaphore
+from pyinfra import host, logger, state
 from pyinfra.api import DeployError
+from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.host import Host
+from pyinfra.context import ctx_host
 
 from hearth.cli.summary import mark_ready
 from hearth.host.login import Login, Privileges
 from hearth.models.local_files import LocalFile, ModelFileError, load_model_files, with_file_sizes
 from hearth.paths import CHECKOUT
+from hearth.rollout.rollout import begin_rollout
+from hearth.rollout.rules import gateways_of
+from hearth.runtime.journal import journal_of
 from hearth.runtime.keepalive import start_keepalive
-from hearth.runtime.lock import acquire_deploy_lock
+from hearth.runtime.lock import acquire_deploy_lock, is_dry_run
 from hearth.runtime.ssh_address import network_address
 from hearth.runtime.sudo import settle_sudo_password
 from hearth.settings.house import HouseError, known_address, resolve_house
@@ -24,6 +30,9 @@ from hearth.settings.load import SettingsError, load_settings
 from hearth.settings.model import Settings
 from hearth.tls.deploy import read_tls_inputs
 from hearth.tls.local_files import TlsInputs
+
+# The deploy file runs for all hosts at the same time.
+_reaching = BoundedSemaphore()
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,7 @@ def open_session(
     *,
     needs_tls: bool = False,
     needs_model_files: bool = False,
+    takes_turns: bool = False,
 ) -> Session:
     """Load and check the settings, start the keepalive, settle sudo's password, and take the host's deploy lock.
 
@@ -56,6 +66,7 @@ def open_session(
         choose_settings: returns the run's settings, given the inventory's (a restore uses the backup's).
         needs_tls: also read the certificates.
         needs_model_files: also read the GGUF files of model variants; the settings then have their sizes.
+        takes_turns: gateways leave out a backend while the run changes it.
 
     Raises:
         DeployError: before anything on the host is changed.
@@ -78,7 +89,40 @@ def open_session(
     root = root_arguments(login)
     settle_sudo_password(root, login.sudo_is_free)
     acquire_deploy_lock(root)
+    if takes_turns and begin_rollout(state, all_settings) and not is_dry_run():
+        _reach_gateways(all_settings)
     return Session(settings, root, tls_inputs, model_files, all_settings)
+
+
+def _reach_gateways(house: Mapping[str, Settings]) -> None:
+    """Connect to the gateways of the current host that this run does not deploy to (`--limit`), and lock them: they
+    leave out this host while it changes.
+
+    Raises:
+        DeployError: another run holds the lock of a gateway, or commands can't run as root there.
+    """
+    backend = host.name
+    with _reaching:
+        for name in gateways_of(backend, house):
+            gateway = state.inventory.get_host(name)
+            if gateway is None or state.is_host_in_limit(gateway) or journal_of(state, name).prepared:
+                continue
+            try:
+                gateway.connect(f"gateway of {backend}", show_errors=False, raise_exceptions=True)
+            except ConnectError as error:
+                logger.warning(
+                    f"{host.print_prefix}could not connect to its gateway {name}: {error}. If it is on, it goes on "
+                    "sending requests to this host, and those fail while Ollama is replaced"
+                )
+                continue
+            with ctx_host.use(gateway):
+                start_keepalive()
+                login = find_login()
+                root = root_arguments(login)
+                settle_sudo_password(root, login.sudo_is_free)
+                acquire_deploy_lock(root)
+            journal = journal_of(state, name)
+            journal.arguments, journal.prepared = root, True
 
 
 def close_session(session: Session, *, serves: bool = False) -> None:

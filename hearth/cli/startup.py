@@ -30,10 +30,13 @@ def check_invocation() -> None:
             f"nothing was changed: this is not Hearth's own pyinfra: it lacks the Python packages "
             f"{', '.join(missing)}. Run `make setup` once, and then .venv/bin/pyinfra instead of pyinfra"
         )
-    from hearth.cli.summary import print_summary_at_exit  # requires these packages
+    # These require them.
+    from hearth.cli.summary import print_summary_at_exit
+    from hearth.rollout.turns import install_turns
 
     install_host_shell()
     _fail_without_an_answer()
+    install_turns()
     asked = read_command_line()
     if asked.operations and all(name.endswith(".py") for name in asked.operations):
         print_summary_at_exit(asked)

@@ -119,7 +119,7 @@ def _print_summary(state: State, asked: CommandLine, started: float) -> None:
     if not hosts:
         logger.info("--> Nothing was done: the inventory has no hosts")
     for one, summary in summaries:
-        if summary.addresses or summary.failed or any(step.result == "not done" for step in summary.steps):
+        if summary.versions or summary.failed or any(step.result == "not done" for step in summary.steps):
             (logger.error if summary.failed else logger.info)("--> " + f"{one.name}:")
             for line in format_summary(summary, is_dry):
                 logger.info(f"    {line}")

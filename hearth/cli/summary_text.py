@@ -19,6 +19,7 @@ _PYINFRA_PREFIX = re.compile(r"^Fact precondition not satisfied \(\w+\): ")
 # The state of a host after a failed operation, by the start of the operation's name.
 _STATES = (
     ("Bundle", "what was copied and loaded so far is kept; the previous release, if any, is still serving"),
+    ("HTTP proxy", "Hearth's containers were not replaced; the proxy may be configured in part"),
     ("Docker", "Hearth's containers were not changed"),
     ("Local name", "Hearth's containers were not changed; the name may not be announced"),
     ("GPU", "Hearth's containers were not changed"),
@@ -28,6 +29,7 @@ _STATES = (
     ("Stack | Start", "Hearth rolled back to the previous release, if any; see the output above for the result"),
     ("Stack", "the previous release is still serving; new files may be on the host but are not active yet"),
     ("Models", "the page is up and the models on the host work; partial downloads of the others are kept"),
+    ("Pools", "the page and the models work; a backend may still get no requests"),
     ("Metrics", "the page and the models work; the metrics may be missing"),
     (
         "Access",

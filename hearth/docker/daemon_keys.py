@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hearth.docker.daemon_json import Config, merge_config, wanted_config
 from hearth.paths import CDI_DIRS, DAEMON_JSON
 from hearth.settings.model import Settings
 
@@ -71,7 +72,7 @@ def _bridge(value: Any, settings: Settings, _kernel: frozenset[str]) -> str:
 def _userns_remap(value: Any, settings: Settings, _kernel: frozenset[str]) -> str:
     reasons = {
         "ollama_models_dir": bool(settings.ollama_models_dir),
-        "passwords and API keys": settings.uses_credentials,
+        "passwords and API keys": settings.has_secrets,
         "proxy_tls": settings.proxy_tls != "off",
     }
     if not value or not any(reasons.values()):
@@ -184,6 +185,27 @@ def daemon_obstacles(config: Mapping[str, Any], settings: Settings, kernel: froz
         f'"{key}" in {DAEMON_JSON}: {reason}, run `sudo systemctl restart docker`, and deploy again'
         for key, reason in found
         if reason
+    ]
+
+
+def swarm_obstacles(config: Config, recorded: Config, settings: Settings) -> list[str]:
+    """For a node of a swarm: whether its engine would start with the merged configuration, in a sentence.
+
+    Args:
+        config: the content of `daemon.json`.
+        recorded: Hearth's own part of it.
+    """
+    merged, ours = merge_config(config, recorded, wanted_config(settings, config))
+    if merged.get("live-restore") is not True:
+        return []
+    if "live-restore" in ours:
+        return [
+            "Docker is in swarm mode, in which its engine refuses to start with docker_live_restore = True; "
+            "use docker_live_restore = False"
+        ]
+    return [
+        f'Docker is in swarm mode, in which its engine refuses to start with "live-restore": true, as {DAEMON_JSON} '
+        "says; remove it there, and use docker_live_restore = False"
     ]
 
 

@@ -48,7 +48,7 @@ def describe_daemon_config(current: Mapping[str, Any], merged: Mapping[str, Any]
         "containers keep running" if survive else "and the containers with it: in-flight responses are cut"
     )
     if not keys:
-        return [f"a change of {DAEMON_JSON} is not active yet; {effect}"]
+        return [f"a change of the engine's configuration is not active yet; {effect}"]
     steps = [
         f"{key} {_json(old, key)} → {_json(new, key)}{f' ({_SETTINGS[key]})' if key in _SETTINGS else ''}"
         for key in keys

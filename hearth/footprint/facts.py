@@ -13,6 +13,7 @@ from hearth.docker.image_lock import image_ids
 from hearth.firewall.rules import FIREWALL_TRACES
 from hearth.footprint.image import Image
 from hearth.metrics.rules import METRICS_TRACES
+from hearth.outbound.files import OUTBOUND_TRACES
 from hearth.paths import (
     BOOT_LINE_BEFORE,
     DAEMON_JSON,
@@ -73,6 +74,7 @@ class FootprintState:
         containers: all on the host.
         boot: Hearth added an option to the kernel command line.
         firewall: some part of Hearth's firewall exists.
+        outbound: some file of an HTTP proxy exists.
         metrics: some part of the metrics' service exists.
         networks: those with Hearth's names, by name.
         volume: the one with Hearth's name; None if there is none.
@@ -95,6 +97,7 @@ class FootprintState:
     containers: tuple[Neighbour, ...] = ()
     boot: bool = False
     firewall: bool = False
+    outbound: bool = False
     metrics: bool = False
     networks: dict[str, Owned] = field(default_factory=dict)
     volume: Owned | None = None
@@ -139,6 +142,7 @@ class Footprint(StateFact[FootprintState]):
                 f"echo @@found; cat {IMAGES_FOUND} 2>/dev/null",
                 f"echo @@boot; ls {BOOT_LINE_BEFORE} 2>/dev/null",
                 f"echo @@firewall; {FIREWALL_TRACES}",
+                f"echo @@outbound; {OUTBOUND_TRACES}",
                 f"echo @@metrics; {METRICS_TRACES}",
                 "command -v docker >/dev/null || exit 0",
                 f"{DOCKER_WITH_TIMEOUT}echo @@complaints",
@@ -180,6 +184,7 @@ class Footprint(StateFact[FootprintState]):
             found=image_ids(lines("found")),
             boot=bool(lines("boot")),
             firewall=bool(lines("firewall")),
+            outbound=bool(lines("outbound")),
             metrics=bool(lines("metrics")),
             has_docker="complaints" in sections,
             containers=tuple(_container(line) for line in lines("containers")),

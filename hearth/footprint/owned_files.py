@@ -8,8 +8,10 @@ from collections.abc import Set
 from hearth.paths import (
     ACME,
     DAEMON_RECORD,
+    DRAINED_MARKS,
     FIREWALL_RULES,
     GPU_TOOLKIT_RECORD,
+    HTTPD_PROVIDERS_FILE,
     HTTPD_SECRET_FILES,
     HTTPD_SECRETS,
     IMAGES_FOUND,
@@ -18,6 +20,10 @@ from hearth.paths import (
     METRICS_PROGRAM,
     METRICS_SCRIPT,
     MODELS_DISK,
+    OUTBOUND_DOCKER,
+    OUTBOUND_HTTPD,
+    OUTBOUND_OLLAMA,
+    OUTBOUND_PENDING,
     PULLING,
     PULLING_MODELS,
     RELEASES,
@@ -35,13 +41,19 @@ _OURS = frozenset(
         "compose.yaml",
         "httpd/httpd.conf",
         ".incoming.tar",
-        *(f"{HTTPD_SECRETS.removeprefix(f'{ROOT}/')}/{name}" for name in HTTPD_SECRET_FILES),
+        *(f"{HTTPD_SECRETS.removeprefix(f'{ROOT}/')}/{name}" for name in (*HTTPD_SECRET_FILES, HTTPD_PROVIDERS_FILE)),
         *(f"{TLS_LIVE.removeprefix(f'{ROOT}/')}/{name}" for name in TLS_FILES),
+        *(
+            path.removeprefix(f"{ROOT}/") + ending
+            for path in (OUTBOUND_DOCKER, OUTBOUND_OLLAMA, OUTBOUND_HTTPD, OUTBOUND_PENDING)
+            for ending in ("", ".hearth-new")
+        ),
         *(
             path.removeprefix(f"{ROOT}/") + ending
             for path in (
                 *(IMAGES_LOCK, IMAGES_FOUND, DAEMON_RECORD, RELOAD_PENDING, PULLING, PULLING_MODELS, MODELS_DISK),
                 *(FIREWALL_RULES, METRICS_PROGRAM, METRICS_SCRIPT, LOCAL_NAME_RECORD, GPU_TOOLKIT_RECORD),
+                DRAINED_MARKS,
             )
             for ending in ("", ".new")
         ),
@@ -52,6 +64,7 @@ _OF_THIS_HOST = frozenset(
     path.removeprefix(f"{ROOT}/")
     for path in (
         *(MODELS_DISK, FIREWALL_RULES, METRICS_PROGRAM, METRICS_SCRIPT, LOCAL_NAME_RECORD, GPU_TOOLKIT_RECORD),
+        DRAINED_MARKS,
     )
 )
 _SECRETS = f"{SECRETS.removeprefix(f'{ROOT}/')}/"

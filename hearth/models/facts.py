@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from hearth.models.disk import FINDMNT, ModelDisk, parse_findmnt, parse_record
 from hearth.models.plan import compare_manifests
-from hearth.paths import CONTAINERS, MODELS_DISK, PULLING_MODELS
+from hearth.paths import CONTAINERS, MODELS_DISK, OUTBOUND_DOCKER, PULLING_MODELS
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.shell import DOCKER_WITH_TIMEOUT, quote, script_without_comments
 from hearth.runtime.state_fact import StateFact
@@ -96,7 +96,8 @@ class Models(StateFact[ModelsState]):
         if manifests:
             lines += [
                 f"echo @@models; {ollama} sh -c {quote(_SHOW_MANIFESTS)} 2>&1 || echo '@@failed'",
-                quote(
+                f"proxy_file={OUTBOUND_DOCKER} "
+                + quote(
                     "bash", "-c", _FETCH_MANIFESTS.read_text(), "bash", *(word for pair in manifests for word in pair)
                 ),
             ]

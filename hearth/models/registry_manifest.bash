@@ -1,10 +1,35 @@
 # Runs on the host: fetches model manifests from registries. Arguments: model, URL of its manifest, model, URL, … For
-# each prints "@@remote MODEL", then "200" and the manifest, or one line with the error.
+# each prints "@@remote MODEL", then "200" and the manifest, or one line with the error. The file $proxy_file, if it
+# exists, has HTTPS_PROXY and NO_PROXY.
 errors=$(mktemp) && trap 'rm -f "$errors"' EXIT || exit
 accept='application/vnd.docker.distribution.manifest.v2+json'
 time_limit=20
 # Regular expressions for headers: the target of a redirect, and the pause before the next request.
 location=$'\nlocation: *([^\n]+)' later=$'\nretry-after: *([0-9]+)'
+
+# Of the proxy: host:port, and options of openssl with user and password. The password is in no argument: every user of
+# the host can read those.
+proxy='' proxy_login=()
+# shellcheck disable=SC1090  # written by Hearth
+if [[ -r ${proxy_file:-} ]]; then
+  . "$proxy_file"
+  proxy=${HTTPS_PROXY#http://}
+  if [[ $proxy == *@* ]]; then
+    login=${proxy%@*} proxy=${proxy##*@}
+    login=${login//%/\\x}
+    printf -v user %b "${login%%:*}"
+    printf -v proxy_password %b "${login#*:}"
+    export proxy_password
+    proxy_login=(-proxy_user "$user" -proxy_pass env:proxy_password)
+  fi
+fi
+
+needs_proxy() { # host
+  local one
+  [[ $proxy ]] || return
+  for one in ${NO_PROXY//,/ }; do [[ $1 == "$one" || $1 == *".$one" ]] && return 1; done
+  return 0
+}
 
 # HTTP/1.0 avoids chunked responses. A host has neither curl nor wget; openssl comes with ca-certificates.
 send_request() { # address, port, request, scheme
@@ -14,6 +39,7 @@ send_request() { # address, port, request, scheme
   else
     local check=(-servername "$1" -verify_hostname "$1")
     [[ $1 =~ ^[0-9.]+$ || $1 == *:* ]] && check=(-verify_ip "$1")
+    needs_proxy "$1" && check+=(-proxy "$proxy" "${proxy_login[@]}")
     [[ $1 == *:* ]] && set -- "[$1]" "$2" "$3"
     printf %s "$3" | timeout "$time_limit" openssl s_client -quiet -verify_return_error "${check[@]}" -connect "$1:$2"
   fi

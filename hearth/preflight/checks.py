@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-from hearth.docker.daemon_keys import daemon_obstacles, daemon_warnings
+from hearth.docker.daemon_keys import daemon_obstacles, daemon_warnings, swarm_obstacles
 from hearth.docker.packages import DOCKER_CE, docker_source
 from hearth.gpu.devices import gpu_memory, gpu_obstacles
 from hearth.host.platform import identify, untested
@@ -61,6 +61,7 @@ def find_obstacles(settings: Settings, host: HostFactsState) -> list[str]:
         *machine_obstacles(host.machine, host.hardware),
         *_platform(settings, host),
         *daemon_obstacles(host.daemon, settings, host.kernel),
+        *(swarm_obstacles(dict(host.daemon), dict(host.daemon_record), settings) if host.in_swarm else []),
         *_ports(settings, host),
         *_models_dir(settings, host),
         *version_obstacles(settings.pulled_models, host.models, settings.ollama_model_registry, settings.ollama_image),
@@ -165,8 +166,8 @@ def _untested(host: HostFactsState) -> list[str]:
 
 def _ports(settings: Settings, host: HostFactsState) -> list[str]:
     obstacles = []
-    names = {settings.proxy_port: f"proxy_port = {settings.proxy_port}"}
-    if settings.proxy_tls != "off":
+    names = {settings.proxy_port: f"proxy_port = {settings.proxy_port}"} if settings.serves_page else {}
+    if settings.serves_page and settings.proxy_tls != "off":
         names[settings.proxy_tls_port] = f"proxy_tls_port = {settings.proxy_tls_port}"
     for address, port in sorted(settings.published_ports):
         if port in host.published:

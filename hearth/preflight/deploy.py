@@ -13,6 +13,7 @@ from pyinfra.api import DeployError
 from hearth.boot.deploy import can_reboot
 from hearth.boot.memory_cgroup import memory_cgroup_warnings
 from hearth.host.platform import Platform, identify
+from hearth.outbound.probe import probe_proxy, proxy_obstacles, proxy_target
 from hearth.preflight.backends import BackendModels, backend_obstacles, backend_warnings, external_backends
 from hearth.preflight.checks import (
     clock_obstacles,
@@ -23,12 +24,14 @@ from hearth.preflight.checks import (
     paths_to_check,
 )
 from hearth.preflight.facts import HostFacts, HostFactsState
+from hearth.preflight.providers import ProviderReachability, provider_addresses, provider_warnings
 from hearth.runtime.explain import explain
+from hearth.settings.http_proxy import HttpProxy
 from hearth.settings.model import Settings
 
 
 def preflight(
-    settings: Settings, root: Mapping[str, Any], house: Mapping[str, Settings]
+    settings: Settings, root: Mapping[str, Any], house: Mapping[str, Settings], proxy: HttpProxy | None = None
 ) -> tuple[Platform, HostFactsState]:
     """Collect the host facts in one round trip, and stop on preflight failures.
 
@@ -37,6 +40,7 @@ def preflight(
     Args:
         root: pyinfra arguments with which commands run as root.
         house: the settings of every host of the inventory, by name.
+        proxy: that of `host_http_proxy`.
 
     Returns:
         the host's operating system, and its facts.
@@ -62,6 +66,10 @@ def preflight(
     external = external_backends(settings, house)
     backends = host.get_fact(BackendModels, urls=external) if external else {}
     obstacles += backend_obstacles(settings, house, backends)
+    if proxy:
+        obstacles += proxy_obstacles(proxy, probe_proxy(proxy, proxy_target(settings), dict(root)))
+    addresses = tuple(dict.fromkeys(provider_addresses(settings).values()))
+    providers = host.get_fact(ProviderReachability, addresses=addresses) if addresses else {}
     if obstacles:
         raise DeployError(f"{host.name} is not ready, and nothing was changed:\n  " + "\n  ".join(obstacles))
     for note in find_notes(settings, state):
@@ -69,6 +77,7 @@ def preflight(
     for line in [
         *find_warnings(settings, state),
         *backend_warnings(backends),
+        *provider_warnings(settings, providers),
         *memory_cgroup_warnings(settings, state.hardware, can_reboot(settings)),
     ]:
         logger.warning(f"{host.print_prefix}{line}")

@@ -30,7 +30,7 @@ class ExistingServices:
         packages: of `docker.io`, `docker-ce` and `podman-docker`, those installed.
         compose: Docker's Compose plugin is installed.
         engine: version of the running Docker engine; "" if there is none.
-        marks: `ufw` (active), `swarm`, `snap` (Docker as a snap), `service` (an ollama.service runs).
+        marks: `ufw` (active), `snap` (Docker as a snap), `service` (an ollama.service runs).
         stores: directories of other Ollamas, installed natively or in containers → the models in them.
         ollamas: containers with an Ollama → the directory of its models on the host.
         running: those of them that run.
@@ -134,11 +134,6 @@ def existing_service_obstacles(
         obstacles.append(
             "the command `docker` is Podman's (package podman-docker), which conflicts with Docker's own; run "
             "`sudo apt remove podman-docker` (Podman itself may stay)"
-        )
-    if "swarm" in host.marks and settings.docker_live_restore and host.daemon.get("live-restore") is not False:
-        obstacles.append(
-            "Docker is in swarm mode, in which its engine refuses to start with docker_live_restore = True; "
-            "use docker_live_restore = False"
         )
     if (other := _displaced(host, source, settings.docker_source)) and host.containers:
         obstacles.append(

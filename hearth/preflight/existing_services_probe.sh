@@ -2,8 +2,6 @@
 # Services on a host before Hearth's first deploy. Containers and listeners are collected elsewhere.
 echo @@existing_services
 grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf && echo ufw
-# shellcheck disable=SC2154  # $root is Docker's data-root, set by the script that includes this one
-[ -s "$root/swarm/docker-state.json" ] && echo swarm
 [ -e /snap/bin/docker ] && echo snap
 for place in /usr/libexec/docker /usr/lib/docker /usr/local/lib/docker /usr/local/libexec/docker; do
   [ -e "$place/cli-plugins/docker-compose" ] && echo compose

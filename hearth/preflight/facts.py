@@ -24,9 +24,11 @@ from hearth.models.disk import (
     parse_mount_points,
     parse_record,
 )
+from hearth.outbound.files import OUTBOUND_TRACES
 from hearth.paths import (
     CONTAINERD_DIR,
     DAEMON_JSON,
+    DAEMON_RECORD,
     DOCKER_DIR,
     ENGINE_INFO,
     IMAGES_LOCK,
@@ -80,12 +82,15 @@ class HostFactsState:
         clock: the host's time, in seconds since 1970.
         firewall: traces of Hearth's firewall exist.
         metrics: traces of the metrics' service exist.
+        outbound: files of an HTTP proxy exist.
         local_name: Hearth installed what announces the host's name.
         container_host: facts of the container, if the host is one.
         existing_services: services besides Hearth.
         hardware: hardware, memory and kernel.
         machine: systemd, disk, instructions and the interface to the internet.
         daemon: the content of daemon.json; empty if it is invalid.
+        daemon_record: Hearth's own part of it, as recorded.
+        in_swarm: the engine is a node of a swarm.
         kernel: `forwards` (IPv4 packets), `selinux`.
         image_store: of the running engine: `containerd`, or `docker` for its own; "" if none runs.
         gpus: only if `ollama_gpu` is set.
@@ -109,11 +114,14 @@ class HostFactsState:
     firewall: bool = False
     metrics: bool = False
     local_name: bool = False
+    outbound: bool = False
     container_host: ContainerHost = field(default_factory=ContainerHost)
     existing_services: ExistingServices = field(default_factory=ExistingServices)
     hardware: Hardware = field(default_factory=Hardware)
     machine: Machine = field(default_factory=Machine)
     daemon: Mapping[str, Any] = field(default_factory=dict)
+    daemon_record: Mapping[str, Any] = field(default_factory=dict)
+    in_swarm: bool = False
     kernel: frozenset[str] = frozenset()
     image_store: str = ""
     gpus: Gpus = field(default_factory=Gpus)
@@ -158,7 +166,10 @@ class HostFacts(StateFact[HostFactsState]):
                 f"echo @@engine_config; cat {DAEMON_JSON} 2>/dev/null; echo",
                 'echo @@traits; [ "$(cat /proc/sys/net/ipv4/ip_forward)" != 1 ] || echo forwards; '
                 "[ ! -e /sys/fs/selinux/enforce ] || echo selinux",
+                'echo @@swarm; [ ! -s "$root/swarm/docker-state.json" ] || echo node; '
+                f"cat {DAEMON_RECORD} 2>/dev/null; echo",
                 f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",
+                f"echo @@outbound; {OUTBOUND_TRACES}",
                 f"echo @@local_name; ls {LOCAL_NAME_RECORD} 2>/dev/null",
                 f"echo @@firewall; {FIREWALL_TRACES}",
                 f"echo @@metrics; {METRICS_TRACES}",
@@ -206,11 +217,14 @@ class HostFacts(StateFact[HostFactsState]):
             firewall=bool(sections.get("firewall")),
             metrics=bool(sections.get("metrics")),
             local_name=bool(sections.get("local_name")),
+            outbound=bool(sections.get("outbound")),
             container_host=container_host,
             existing_services=parse_existing_services(sections, others),
             hardware=parse_hardware(sections),
             machine=parse_machine(sections.get("machine", []), bool(container_host.kind)),
             daemon=_parse_daemon(sections.get("engine_config", [])),
+            daemon_record=_parse_daemon(line for line in sections.get("swarm", []) if line != "node"),
+            in_swarm="node" in sections.get("swarm", []),
             kernel=frozenset(sections.get("traits", [])),
             image_store="".join(sections.get("image_store", [])).strip(),
             gpus=parse_gpus(sections.get("gpu", [])),

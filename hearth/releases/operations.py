@@ -10,10 +10,13 @@ from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
 
 from hearth.docker.compose_up import COMPOSE_UP
+from hearth.docker.image_pull import pull_setup
+from hearth.docker.trial import TRIAL
 from hearth.gpu.use import CHECK_GPU
 from hearth.paths import CONTAINERS, HTTPD_CONF, ROOT
 from hearth.releases.facts import Releases
 from hearth.releases.release import Release, content_digest, dump_release, needs_trial_prompt, trial_prompt
+from hearth.rollout.operations import try_through_gateways
 from hearth.runtime.commands import streamed_command
 from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.shell import quote
@@ -50,7 +53,10 @@ def accept_release(
         files=state.files,
         settings=settings.model_dump(mode="json"),
     )
-    yield streamed_command(accept_script(settings, now, needs_trial_prompt(state.accepted, now)))
+    prompt = needs_trial_prompt(state.accepted, now)
+    if prompt and settings.runs_ollama:
+        yield from try_through_gateways(refuse_script(settings, paths, release.by))
+    yield streamed_command(accept_script(settings, now, prompt))
 
 
 def accept_script(settings: Settings, release: Release, prompt: bool) -> str:
@@ -86,6 +92,12 @@ def roll_back(settings: Settings, by: str) -> Generator[FunctionCommand, None, N
     yield streamed_command(_script("rollback", settings, (), by))
 
 
+def _pull_image(settings: Settings) -> str:
+    """A shell function of that name, in a subshell: what it calls has names that the release's script uses, too."""
+    setup = pull_setup(settings.docker_pull_timeout, settings.docker_pull_stall_timeout, settings.docker_pull_retries)
+    return f'pull_image() (\n{setup}pull_all "$@"\n)\n'
+
+
 def _script(calls: str, settings: Settings, paths: tuple[str, ...], by: str) -> str:
     variables: Mapping[str, str] = {
         "root": ROOT,
@@ -101,7 +113,7 @@ def _script(calls: str, settings: Settings, paths: tuple[str, ...], by: str) -> 
         "paths": "\n".join(f"./{path}" for path in paths),
     }
     header = "\n".join(f"{name}={quote(value)}" for name, value in variables.items())
-    programs = WRITE_FILE + COMPOSE_UP + CHECK_GPU + SCRIPT.read_text()
+    programs = WRITE_FILE + COMPOSE_UP + CHECK_GPU + _pull_image(settings) + TRIAL + SCRIPT.read_text()
     # With bash, regardless of the login shell: the scripts use /dev/tcp. No command may read standard input, which is
     # the script itself.
     return f"bash -s <<'HEARTH'\n{header}\n{programs}\nmain() {{\n{calls}\n}}\nmain </dev/null\nHEARTH"

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Releases on a host. hearth/releases/operations.py prepends variables, write_file.sh, compose_up.sh and use.bash, and appends a
-# call.
+# Releases on a host. hearth/releases/operations.py prepends variables, write_file.sh, compose_up.sh, use.bash and
+# trial.bash, and appends a call.
 set -u
 : "${root:?}" "${httpd:?}" "${ollama:?}" "${conf:?}" "${patience:?}" "${prompt_patience:?}" "${keep:?}" "${by?}"
 services=${services:-ollama httpd} # that this host runs
@@ -36,7 +36,7 @@ restore_images() { # release
   while read -r reference image; do
     if [[ ! $(image_id "$image") ]]; then
       echo "Image $reference is missing on the host; pulling it …"
-      docker pull "$reference" || return 1
+      pull_image "$reference" || return 1
       if [[ $(image_id "$reference") != "$image" ]]; then
         echo "$reference now refers to a different image than in release $1, whose image is no longer available." >&2
         return 1
@@ -92,49 +92,8 @@ reload() {
   docker exec "$httpd" httpd -f "$conf" -k graceful && rm -f "$root/.reload-httpd"
 }
 
-# One HTTP/1.0 request: no chunks, and the response ends with the connection. It goes to the proxy's published port;
-# with "inside" from httpd's own container, which needs no credentials; with "ollama" from there directly to Ollama, on a
-# backend from Ollama's own container.
-http() { # port, method, path, body; prints the response
-  local line code at=$1
-  if [[ $at == inside || $at == ollama ]]; then
-    local container=$httpd
-    [[ $at == ollama ]] && at=ollama/11434 || at=80
-    [[ $services == *httpd* ]] || container=$ollama at=127.0.0.1/11434
-    docker exec "$container" bash -c "prompt_patience=$prompt_patience; $(declare -f http); http $at \"\$@\"" http "${@:2}"
-    return
-  fi
-  [[ $at == */* ]] || at=127.0.0.1/$at
-  exec 3<>"/dev/tcp/$at" || return 1
-  # Without a browser's Accept, GET / returns Ollama's own text instead of the page.
-  printf '%s %s HTTP/1.0\r\nHost: localhost\r\nAccept: text/html, */*\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
-    "$2" "$3" "${#4}" "$4" >&3
-  while
-    IFS= read -r -t "$prompt_patience" line <&3
-    code=$?
-    ((code == 0)) || [[ $line ]]
-  do
-    printf '%s\n' "${line%$'\r'}"
-    ((code == 0)) || break
-  done
-  exec 3>&-
-  ((code <= 128)) || echo "no response for $prompt_patience s"
-}
-
-# The first model with a capability, according to Ollama. A model without any is assumed to chat.
-first_with() { # "completion" or "embedding", models …
-  local model response capabilities
-  for model in "${@:2}"; do
-    response=$(http ollama POST /api/show "{\"model\": \"$model\"}" 2>/dev/null)
-    capabilities=
-    [[ $response =~ \"capabilities\":\[([^]]*)\] ]] && capabilities=${BASH_REMATCH[1]}
-    if [[ $capabilities == *"\"$1\""* || (! $capabilities && $1 == completion) ]]; then
-      echo "$model"
-      return
-    fi
-  done
-  return 1
-}
+# What Ollama itself reports about a model, as JSON.
+show_model() { http ollama POST /api/show "{\"model\": \"$1\"}" 2>/dev/null; }
 
 # Have Ollama's health check load the models of ollama_preload again, since a test may have replaced one in memory.
 forget_preload() { [[ ! $preload ]] || docker exec "$ollama" rm -f /tmp/hearth-preload; }
@@ -145,14 +104,7 @@ answers_prompt() { # port, path, body
   # The proxy might choose another backend.
   [[ $2 != ollama:* ]] || set -- ollama "${2#ollama:}" "$3"
   response=$(http "$1" POST "$2" "$3" 2>&1)
-  if [[ $response != 'HTTP/1.'?' 200 '* || $response != *'"done":true'* ]]; then
-    echo "The test prompt to $2 did not complete: ${response%%$'\n'*} … ${response##*$'\n'}" >&2
-    return 1
-  fi
-  if [[ ! $response =~ \"(response|content|thinking)\":\"[^\"] ]]; then
-    echo "The test prompt to $2 got an empty response: ${response##*$'\n'}" >&2
-    return 1
-  fi
+  check_response "$2" "$response" || return 1
   forget_preload
   [[ $1 == ollama ]] && echo 'A test prompt was answered by Ollama on this host.' && return
   echo 'The page loads, and a test prompt was answered through the proxy.'

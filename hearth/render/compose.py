@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from hearth.paths import METRICS_PUBLIC
+from hearth.paths import METRICS_PUBLIC, OUTBOUND_TARGET
 from hearth.render.templates import environment
 from hearth.settings.model import Settings
 from hearth.settings.origins import ollama_origins
@@ -25,15 +25,17 @@ def render_compose(settings: Settings) -> str:
             **dict(settings),
             ollama_origins=ollama_origins(settings.allowed_origins),
             needs_host_gateway=settings.needs_host_gateway,
-            uses_credentials=settings.uses_credentials,
+            has_secrets=settings.has_secrets,
             ipv4_only=settings.identifies_addresses,
             has_tls_files=settings.has_tls_files,
             metrics_public=METRICS_PUBLIC,
             preload=" ".join(settings.ollama_preload),
-            total_slots=settings.total_slots,
+            total_slots=settings.total_slots + settings.provider_slots,
             tls_backends=settings.tls_backends,
             runs_ollama=settings.runs_ollama,
             runs_httpd=settings.runs_httpd,
+            uses_acme_proxy=settings.uses_acme_proxy,
+            outbound_target=OUTBOUND_TARGET,
             serves_page=settings.serves_page,
         )
     )

@@ -6,13 +6,14 @@ import re
 from itertools import groupby
 from typing import Any
 
-from hearth.paths import METRICS_PATH, REQUESTS_PATH
+from hearth.paths import BACKENDS_PATH, DRAINED_CONF, METRICS_PATH, REQUESTS_PATH, UNAUTHORIZED_PATH
 from hearth.render.access_rules import find_access_rules
 from hearth.render.compose import any_access
 from hearth.render.templates import environment
 from hearth.settings.model import Settings
 from hearth.settings.origins import httpd_pattern
-from hearth.settings.routes import OLLAMA_ENDPOINTS, Route, own_paths
+from hearth.settings.providers import PROVIDER_SLOTS, provider_mark
+from hearth.settings.routes import OLLAMA_ENDPOINTS, Route, own_paths, provider_routes
 from hearth.settings.rules import MAX_SLOTS
 from hearth.settings.types import size_in_bytes
 
@@ -32,9 +33,13 @@ def render_httpd_conf(settings: Settings) -> str:
         .get_template("httpd/httpd.conf.j2")
         .render(
             **dict(settings),
-            threads=settings.total_slots + _SPARE_THREADS,
+            threads=settings.total_slots + settings.provider_slots + _SPARE_THREADS,
             pools=_pools(settings),
             tls_backends=settings.tls_backends,
+            backends={member.name: member.url for members in settings.ollama_pools.values() for member in members},
+            backends_path=BACKENDS_PATH,
+            drained_conf=DRAINED_CONF,
+            **_providers(settings),
             max_body=size_in_bytes(settings.proxy_max_body),
             origin_pattern=httpd_pattern(settings.allowed_origins),
             # httpd does not support IPv6 addresses as server names, and serves all of them anyway.
@@ -43,6 +48,7 @@ def render_httpd_conf(settings: Settings) -> str:
             routes=settings.routes,
             quick_routes=[route for route in settings.routes if route.is_quick],
             requests_path=REQUESTS_PATH,
+            unauthorized_path=UNAUTHORIZED_PATH,
             # Those that take a slot of proxy_max_streams.
             slot_pattern=path_pattern(
                 tuple(
@@ -50,9 +56,10 @@ def render_httpd_conf(settings: Settings) -> str:
                 ),
                 settings.routes,
             ),
-            **_patterns(settings.routes, settings.named_pools),
+            **_patterns(settings.routes, settings.named_pools, tuple(settings.proxy_providers)),
             method_groups=_method_groups(settings.routes),
             metrics_path=METRICS_PATH,
+            uses_acme_proxy=settings.uses_acme_proxy,
             **_access(settings),
         )
     )
@@ -78,7 +85,7 @@ def render_backend_conf(settings: Settings) -> str:
 def _access(settings: Settings) -> dict[str, Any]:
     """Access-related variables of httpd.conf.j2."""
     routes = settings.routes
-    guarded = tuple(route for route in routes if not route.is_ollama and settings.access_of(route).users)
+    guarded = tuple(route for route in routes if route.is_backend and settings.access_of(route).users)
     uploads = tuple(route for route in routes if route.is_upload)
     patterns = [
         *([path_pattern(guarded)] if guarded else []),
@@ -140,14 +147,38 @@ def _pools(settings: Settings) -> list[dict[str, Any]]:
     return pools
 
 
-def _patterns(routes: tuple[Route, ...], pools: tuple[str, ...] = ()) -> dict[str, str]:
-    """Regular expressions (PCRE) for paths: of Ollama's routes; where an API client expects a route and there may be
-    none; of the API as a whole, without backends; and of its part that has OpenAI's format."""
-    ollama = tuple(route for route in routes if route.is_ollama)
+def _providers(settings: Settings) -> dict[str, Any]:
+    """The providers of httpd.conf.j2, and the addresses that they share, longest first: a <Proxy> after one whose URL
+    is its prefix would change that one."""
+    urls = {provider.url for provider in settings.proxy_providers.values()}
+    routes = provider_routes(settings.proxy_providers)
+    return {
+        "provider_slots": PROVIDER_SLOTS,
+        "provider_pattern": path_pattern(routes),
+        "provider_urls": sorted(urls, key=lambda url: (-len(url), url)),
+        "providers": [
+            {
+                "name": name,
+                "api": provider.api,
+                "mark": provider_mark(name, provider),
+                "pattern": path_pattern(tuple(route for route in routes if route.path.startswith(f"/{name}/"))),
+            }
+            for name, provider in settings.proxy_providers.items()
+        ],
+    }
+
+
+def _patterns(
+    routes: tuple[Route, ...], pools: tuple[str, ...] = (), providers: tuple[str, ...] = ()
+) -> dict[str, str]:
+    """Regular expressions (PCRE) for paths: of routes to Ollama and to providers; where an API client expects a route
+    and there may be none; of the API as a whole, without backends; and of its part that has OpenAI's format."""
+    ollama = tuple(route for route in routes if not route.is_backend)
     openai = tuple(route for route in ollama if route.uses_openai_format)
-    backends = tuple(route for route in routes if not route.is_ollama)
+    backends = tuple(route for route in routes if route.is_backend)
     others = tuple(route for route in routes if route not in openai)
     api, v1 = ("|".join([*names, *(f"{pool}/{name}" for pool in pools for name in names)]) for names in _API)
+    api = "|".join([api, *providers])
     return {
         "route_pattern": path_pattern(ollama, routes),
         "unrouted_pattern": f"^{_below(api, backends)}$",
@@ -168,16 +199,13 @@ def _also(pattern: str, more: tuple[Route, ...], routes: tuple[Route, ...]) -> s
     return f"^(?:{'|'.join([pattern, *lacking])})$"
 
 
-def _method_groups(routes: tuple[Route, ...]) -> list[tuple[tuple[str, ...], str, bool, bool]]:
-    """(methods, pattern, is Ollama's, in OpenAI's format) for each set of methods. Prefixes come first: httpd's last
-    match wins."""
+def _method_groups(routes: tuple[Route, ...]) -> list[tuple[tuple[str, ...], str, str]]:
+    """(methods, pattern, format of errors: "" for backends' own) for each set of methods. Prefixes come first: httpd's
+    last match wins."""
 
-    def key(route: Route) -> tuple[bool, int, bool, bool, tuple[str, ...]]:
-        kind = (route.is_ollama, route.is_ollama and route.uses_openai_format, route.methods)
-        return (not route.is_prefix, len(route.path) if route.is_prefix else 0, *kind)
+    def key(route: Route) -> tuple[bool, int, str, tuple[str, ...]]:
+        form = "" if route.is_backend else route.provider_api or ("openai" if route.uses_openai_format else "ollama")
+        return (not route.is_prefix, len(route.path) if route.is_prefix else 0, form, route.methods)
 
     groups = groupby(sorted(routes, key=key), key=key)
-    return [
-        (methods, path_pattern(tuple(members), routes), is_ollama, openai)
-        for (_, _, is_ollama, openai, methods), members in groups
-    ]
+    return [(methods, path_pattern(tuple(members), routes), form) for (_, _, form, methods), members in groups]

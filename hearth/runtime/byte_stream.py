@@ -111,3 +111,17 @@ def write_to(state: State, host: Host, script: str, arguments: dict[str, Any], s
             # The script exited before it read everything; its exit code and output, which follow, are more specific.
             if not isinstance(error, BrokenPipeError) and "closed" not in str(error).lower():
                 raise
+
+
+def ask(state: State, host: Host, script: str, arguments: dict[str, Any], given: bytes) -> bytes:
+    """Standard output of a shell script on the host (up to 64 KiB), with `given` as its standard input.
+
+    Both are short: the script reads all of its input before it prints.
+
+    Raises:
+        ChannelError: the script failed, or the connection did.
+    """
+    with _running(state, host, script, arguments) as (stdin, stdout):
+        stdin.write(given)
+        stdin.flush()
+        return Reader(stdout).read(1 << 16)

@@ -17,7 +17,7 @@ from hearth.settings.types import is_text
 # Not Hearth's: pyinfra's connection settings, its per-operation arguments, and the user's own data (x_…).
 _IGNORED_PREFIXES = ("ssh_", "_", "x_")
 # A misspelt or misused value may contain a secret, so messages never show it.
-_NOT_SHOWN = frozenset({"proxy_users", "proxy_api_keys"})
+_NOT_SHOWN = frozenset({"proxy_users", "proxy_api_keys", "proxy_providers", "host_http_proxy"})
 
 
 class SettingsError(ValueError):

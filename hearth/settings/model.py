@@ -20,10 +20,12 @@ from pydantic import (
 )
 
 from hearth.settings.access import Access, check_access_policy, check_network, check_trusted_proxy, parse_access
+from hearth.settings.http_proxy import ProxySetting
 from hearth.settings.model_names import missing_models
 from hearth.settings.origins import check_origin
 from hearth.settings.pools import DEFAULT_POOL, Member, backend_address, check_pools
-from hearth.settings.routes import Route, pool_routes
+from hearth.settings.providers import PROVIDER_SLOTS, Provider, check_providers
+from hearth.settings.routes import Route, pool_routes, provider_routes
 from hearth.settings.secret_source import Source
 from hearth.settings.tls import AcmeDirectory, TlsMode, TlsName, host_names
 from hearth.settings.types import (
@@ -42,6 +44,7 @@ from hearth.settings.types import (
     Publish,
     Size,
     Url,
+    check_host_name,
 )
 from hearth.settings.variant import Variant
 
@@ -92,6 +95,7 @@ class Settings(BaseModel):
     proxy_api_keys: dict[CredentialName, Source]
     proxy_routes: tuple[Route, ...]
     proxy_extra_routes: tuple[Route, ...]
+    proxy_providers: Annotated[dict[str, Provider], AfterValidator(check_providers)]
     proxy_timeout: Seconds
     proxy_max_streams: Annotated[int, Field(ge=1, le=256)]
     proxy_max_streams_per_caller: Annotated[int, Field(ge=0, le=256)]
@@ -162,15 +166,17 @@ class Settings(BaseModel):
     host_address: Annotated[str, AfterValidator(_host_address)]
     host_allow_reboot: bool
     host_local_name: bool
+    host_http_proxy: ProxySetting
+    host_no_proxy: tuple[Annotated[str, AfterValidator(check_host_name)], ...]
 
     releases_kept: Annotated[int, Field(ge=1, le=100)]
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        """Both route tables, and the routes of named pools, longest path first (without a model's name): httpd uses the
-        first match."""
+        """Both route tables, and the routes of named pools and of providers, longest path first (without a model's
+        name): httpd uses the first match."""
         table = self.proxy_routes + self.proxy_extra_routes
-        table += pool_routes(table, self.ollama_pools)
+        table += pool_routes(table, self.ollama_pools) + provider_routes(self.proxy_providers)
         return tuple(sorted(table, key=lambda route: (-len(route.base), route.path)))
 
     @property
@@ -210,13 +216,18 @@ class Settings(BaseModel):
 
     @property
     def total_slots(self) -> int:
-        """Responses that httpd streams at the same time."""
+        """Responses of Ollamas that httpd streams at the same time."""
         if not self.ollama_pools:
             return self.proxy_max_streams
         slots = sum(self.slots_of(member) for members in self.ollama_pools.values() for member in members)
         # The routes of a host that lists named pools alone lead to its own Ollama.
         has_own = self.host_role == "both" and DEFAULT_POOL not in self.ollama_pools
         return slots + (self.proxy_max_streams if has_own else 0)
+
+    @property
+    def provider_slots(self) -> int:
+        """Responses of providers in the internet that httpd streams at the same time."""
+        return PROVIDER_SLOTS * len(self.proxy_providers)
 
     @property
     def pulled_models(self) -> tuple[str, ...]:
@@ -262,6 +273,11 @@ class Settings(BaseModel):
         return any(access.accepts_credentials for access in self.accesses)
 
     @property
+    def has_secrets(self) -> bool:
+        """Whether the deploy installs credentials, or providers' keys, for httpd."""
+        return self.uses_credentials or bool(self.proxy_providers)
+
+    @property
     def needs_host_gateway(self) -> bool:
         return any(route.host_gateway for route in self.routes)
 
@@ -288,6 +304,13 @@ class Settings(BaseModel):
     def has_certificates(self) -> bool:
         """Whether httpd has certificates, of any kind."""
         return self.proxy_tls != "off" or bool(self.tls_backends)
+
+    @property
+    def uses_acme_proxy(self) -> bool:
+        """Whether httpd itself sends requests through `host_http_proxy`: for certificates."""
+        if not self.host_http_proxy or not self.runs_httpd or self.proxy_tls != "acme":
+            return False
+        return (urlsplit(self.proxy_acme_directory).hostname or "") not in self.host_no_proxy
 
     @property
     def needs_firewall(self) -> bool:

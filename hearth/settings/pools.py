@@ -26,7 +26,7 @@ DEFAULT_POOL = "default"
 OWN_OLLAMA = "http://ollama:11434"
 _POOL_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 # What is at these paths already.
-_TAKEN = ("api", "v1", "metrics", "hearth-status")
+_TAKEN = ("api", "v1", "metrics", "hearth-status", "hearth-requests", "hearth-backends")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # Below it are the names of backends in their certificates, and in their gateways' /etc/hosts: httpd compares a
 # certificate with a name only, never with an address.
@@ -39,6 +39,10 @@ _EXAMPLES = '{"host": "192.168.1.20"} for a host of the inventory, or {"url": "h
 def backend_name(address: str) -> str:
     """The name that a backend with this IPv4 address has in its certificate."""
     return f"{address}{_TLS_DOMAIN}"
+
+
+def is_backend_name(name: str) -> bool:
+    return name.endswith(_TLS_DOMAIN)
 
 
 def backend_address(name: str) -> str:

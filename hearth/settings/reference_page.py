@@ -22,6 +22,7 @@ from hearth.settings import tls
 from hearth.settings import types as values
 from hearth.settings.model import Settings
 from hearth.settings.pools import Member
+from hearth.settings.providers import Provider
 from hearth.settings.routes import Route
 from hearth.settings.secret_source import Source
 from hearth.settings.variant import Variant
@@ -53,6 +54,7 @@ _DESCRIPTIONS: list[tuple[Any, str]] = [
     (Source, "a source to read it from"),
     (Route, "a route"),
     (Member, "a backend"),
+    (Provider, "a provider"),
     (Variant, "a base model and what differs from it"),
     (str, "text"),
     (bool, "`True` or `False`"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hearth.settings.model import Settings
+from hearth.settings.pools import is_backend_name
 
 # Neutral values, with which nothing is read, installed or checked for them. Inventories set them for all hosts at once,
 # so they are ignored and not refused.
@@ -16,6 +17,7 @@ _WITHOUT_HTTPD: dict[str, Any] = {
     "proxy_users": {},
     "proxy_api_keys": {},
     "proxy_extra_routes": (),
+    "proxy_providers": {},
     "proxy_max_streams_per_caller": 0,
     "metrics_access": "",
     "proxy_tls": "off",
@@ -48,4 +50,8 @@ def without_unused(settings: Settings) -> Settings:
     if not publish or publish.startswith("127."):
         publish = f"0.0.0.0:{port}"
     routes = tuple(route.model_copy(update={"access": ""}) for route in settings.proxy_routes)
-    return settings.model_copy(update=_WITHOUT_HTTPD | {"proxy_routes": routes, "ollama_publish": publish})
+    without = _WITHOUT_HTTPD | {"proxy_routes": routes, "ollama_publish": publish}
+    if settings.ollama_publish_tls and any(map(is_backend_name, settings.proxy_tls_names)):
+        # Of a release or a backup: hearth/settings/house.py has filled it in.
+        del without["proxy_tls"]
+    return settings.model_copy(update=without)

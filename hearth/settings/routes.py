@@ -7,7 +7,7 @@ so the proxy maps exact paths to exact endpoints, and never a whole prefix of Ol
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -23,6 +23,7 @@ from typing_extensions import override
 from hearth.paths import CONTAINERS
 from hearth.settings.access import check_access_policy
 from hearth.settings.pools import DEFAULT_POOL
+from hearth.settings.providers import Api, Provider
 from hearth.settings.types import check_host_name, is_loopback, is_port
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -108,6 +109,16 @@ class Route(BaseModel):
     @property
     def is_ollama(self) -> bool:
         return self.to.startswith("/")
+
+    @property
+    def provider_api(self) -> Api | None:
+        """The protocol of the provider in the internet that it leads to, if any."""
+        return None
+
+    @property
+    def is_backend(self) -> bool:
+        """Whether it leads to a program of the user's own."""
+        return not self.is_ollama and self.provider_api is None
 
     @property
     def is_quick(self) -> bool:
@@ -242,6 +253,38 @@ def pool_routes(routes: tuple[Route, ...], pools: Iterable[str]) -> tuple[Route,
         if pool != DEFAULT_POOL
         for route in routes
         if route.is_ollama
+    )
+
+
+class ProviderRoute(Route):
+    """A route to one endpoint of a provider in the internet."""
+
+    provider: str
+    api: Api
+
+    @property
+    @override
+    def provider_api(self) -> Api | None:
+        return self.api
+
+    @override
+    def _check_backend(self) -> None:
+        """The provider's address and endpoints were checked."""
+
+
+def provider_routes(providers: Mapping[str, Provider]) -> tuple[Route, ...]:
+    """The routes of providers: each endpoint, below `/<name>/v1`."""
+    return tuple(
+        ProviderRoute(
+            provider=name,
+            api=provider.api,
+            path=f"/{name}/v1{path}",
+            to=f"{provider.url}{path}",
+            methods=methods,
+            access=provider.access,
+        )
+        for name, provider in providers.items()
+        for path, methods in provider.methods_by_path.items()
     )
 
 

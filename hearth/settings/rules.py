@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from hearth.paths import METRICS_PATH
+from hearth.settings.access import parse_access
 from hearth.settings.model import Settings
 from hearth.settings.model_names import name_key
 from hearth.settings.pools import DEFAULT_POOL
+from hearth.settings.providers import PROVIDER_SLOTS
 from hearth.settings.routes import check_table
 from hearth.settings.tls_rules import check_tls
 from hearth.settings.types import duration_in_seconds
@@ -20,6 +22,7 @@ def check_settings(settings: Settings) -> None:
     Raises:
         ValueError: naming the settings, their values, and what to write instead.
     """
+    _check_providers(settings)
     check_table(settings.routes)
     _check_access(settings)
     _check_pools(settings)
@@ -42,6 +45,11 @@ def check_settings(settings: Settings) -> None:
     _check_metrics(settings)
     _check_variants(settings)
     _check_preload(settings)
+    if settings.host_no_proxy and not settings.host_http_proxy:
+        raise ValueError(
+            f'host_no_proxy = {list(settings.host_no_proxy)} is set but not used, since host_http_proxy = ""; set the '
+            "proxy, or use host_no_proxy = []"
+        )
     if settings.ollama_prune_models and not settings.offered_models:
         raise ValueError(
             "ollama_prune_models = True and ollama_models = [] would remove every model; list those to keep, "
@@ -92,6 +100,30 @@ def _check_pools(settings: Settings) -> None:
             f"ollama_allowed_networks = {list(settings.ollama_allowed_networks)!r}, but ollama_publish = "
             f"{settings.ollama_publish!r} is for programs on the host only; publish the port on the host's address in "
             "your network, or use ollama_allowed_networks = []"
+        )
+
+
+def _check_providers(settings: Settings) -> None:
+    for name, provider in settings.proxy_providers.items():
+        setting = f'proxy_providers["{name}"]'
+        if name in settings.named_pools:
+            raise ValueError(f'{setting} and ollama_pools["{name}"] have the same paths; rename one of them')
+        for route in settings.proxy_routes + settings.proxy_extra_routes:
+            if f"{route.path}/".startswith(f"/{name}/"):
+                raise ValueError(f"{setting} has all paths below /{name}; rename it, or the route {route.path}")
+        policy = provider.access or settings.proxy_access
+        if parse_access(policy).anyone:
+            raise ValueError(
+                f"{setting}: with {'access' if provider.access else 'proxy_access'} = {policy!r}, everyone who reaches "
+                'the port could spend your money there; add "access": "api_keys" to it (or "users", or "networks"; '
+                "docs/access.md)"
+            )
+    slots = settings.total_slots + settings.provider_slots
+    if settings.proxy_providers and slots > MAX_SLOTS:
+        raise ValueError(
+            f"proxy_providers: its {len(settings.proxy_providers)} providers have {PROVIDER_SLOTS} slots each, "
+            f"{slots} together with Ollama's, and httpd has threads for {MAX_SLOTS}; list fewer providers, or use a "
+            "smaller proxy_max_streams"
         )
 
 

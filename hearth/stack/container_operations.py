@@ -10,6 +10,7 @@ from pyinfra.api.exceptions import FactPreconditionError
 
 from hearth.docker.compose_up import COMPOSE_UP
 from hearth.paths import CONTAINERS, HTTPD_CONF, RELOAD_PENDING, ROOT
+from hearth.rollout.operations import drained_services, leave_out
 from hearth.runtime.commands import refused_command, streamed_command
 from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.shell import quote
@@ -57,6 +58,11 @@ def compose_up(
         host.noop("containers up to date")
         return
     explain_containers(state, drift, tuple(images))
+    drained = {CONTAINERS[service] for service in drained_services()}
+    if any(one.name in drained and one.what != MISSING for one in drift):
+        yield from leave_out(0 if any(one.is_hung for one in drift) else drain_timeout)
+        if "httpd" not in images:
+            drain_timeout = 0  # that was the wait
     yield streamed_command(
         converge_script(drift if do_up else None, timeout, on_failure, drain_timeout, directories, mtu, tuple(images))
     )

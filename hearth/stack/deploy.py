@@ -11,6 +11,7 @@ from hearth.boot.memory_cgroup import enforced_limits
 from hearth.host.hardware import Hardware
 from hearth.releases.operations import refuse_script
 from hearth.render.stack_files import render_tree
+from hearth.rollout.deploy import begin_turn
 from hearth.runtime.checkout import deployer
 from hearth.runtime.fact_snapshot import Query
 from hearth.settings.model import Settings
@@ -57,6 +58,7 @@ def install_stack(
         stall=settings.docker_pull_stall_timeout,
         retries=settings.docker_pull_retries,
     )
+    begin_turn()
     # A setting, not a fact: without TLS there is no operation, and so no query of the host. Before the files, since
     # httpd.conf is validated with the certificate that it names.
     if settings.has_certificates:

@@ -39,7 +39,7 @@ _REASONS: dict[Reason, tuple[str, str]] = {
 
 
 def describe_files(
-    present: Mapping[str, str], wanted: Files, settings: Settings, accepted: Release | None
+    present: Mapping[str, str], wanted: Files, settings: Settings, accepted: Release | None, is_drained: bool = False
 ) -> list[str]:
     """One message for each setting that changes files, then one for each other reason.
 
@@ -47,7 +47,9 @@ def describe_files(
         present: path → SHA-256 of the file on the host; "" for a wrong owner or mode.
         wanted: the files, rendered from `settings`.
         accepted: the release recorded on the host, if any.
+        is_drained: this host's gateways leave it out before its container is recreated.
     """
+    cut = "drained by its gateways first" if is_drained else "in-flight responses are cut"
     expected = digests(wanted)
     differing = frozenset(path for path in wanted if present.get(path) != expected[path])
     if not differing:
@@ -58,13 +60,13 @@ def describe_files(
     moved = frozenset(path for path in differing if before.get(path) != expected[path])
     changes = find_changes(accepted.settings, settings, wanted) if accepted else []
     explained = frozenset(path for change in changes for path in change.files) & moved
-    sentences = [describe_change(change, change.files & moved) for change in changes if change.files & moved]
+    sentences = [describe_change(change, change.files & moved, cut) for change in changes if change.files & moved]
     groups: dict[Reason, list[str]] = {}
     for path in sorted(differing):
         if reason := _reason(present.get(path), before.get(path), path in moved, path in explained):
             groups.setdefault(reason, []).append(path)
     for reason, paths in groups.items():
-        effect = consequence(frozenset(paths), None)
+        effect = consequence(frozenset(paths), None, cut)
         text = _REASONS[reason][len(paths) > 1]
         sentences.append(f"{_named(paths)} {text}{f'; {effect}' if effect else ''}")
     return sentences
@@ -89,25 +91,26 @@ def _reason(here: str | None, before: str | None, is_moved: bool, is_explained: 
     return "unknown" if before is None else "version" if is_moved else "edited"
 
 
-def describe_change(change: Change, files: frozenset[str]) -> str:
+def describe_change(change: Change, files: frozenset[str], cut: str) -> str:
     """`proxy_timeout 900 → 1000: httpd/httpd.conf; httpd reloads gracefully, nothing is cut`."""
     settings = join_words(f"{name} {format_change(old, new)}" for name, (old, new) in change.settings.items())
-    return f"{settings}: {_named(sorted(files))}; {consequence(files, change.services)}"
+    return f"{settings}: {_named(sorted(files))}; {consequence(files, change.services, cut)}"
 
 
-def consequence(files: frozenset[str], services: frozenset[str] | None) -> str:
+def consequence(files: frozenset[str], services: frozenset[str] | None, cut: str) -> str:
     """What users notice when these files are updated; "" for nothing.
 
     Args:
         services: those whose definition in compose.yaml changes; None if unknown.
+        cut: what recreating a container does to in-flight responses.
     """
     parts = []
     if services and COMPOSE in files:
         names = [CONTAINERS.get(service, service) for service in sorted(services)]
         noun, verb = ("containers", "are") if len(names) > 1 else ("container", "is")
-        parts.append(f"the {noun} {join_words(names)} {verb} recreated, in-flight responses are cut")
+        parts.append(f"the {noun} {join_words(names)} {verb} recreated, {cut}")
     elif services is None and COMPOSE in files:
-        parts.append("containers that differ from it are recreated, in-flight responses are cut")
+        parts.append(f"containers that differ from it are recreated, {cut}")
     elif COMPOSE in files:
         parts.append("no container is recreated")
     if any(path.startswith(_HTTPD) for path in files) and "httpd" not in (services or ()):

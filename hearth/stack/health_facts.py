@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing_extensions import override
 from hearth.docker.compose_up import IN_FLIGHT
 from hearth.docker.facts import EngineUnreachable
 from hearth.gpu.use import GPU_USE_PROBE, find_gpu_loss, parse_gpu_use
-from hearth.paths import CONTAINERS, DOCKER_DIR
+from hearth.paths import BACKENDS_PATH, CONTAINERS, DOCKER_DIR, ROOT
 from hearth.preflight.facts import HostFacts
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.shell import DOCKER_WITH_TIMEOUT, quote
@@ -40,14 +40,17 @@ class Symptoms(StateFact[dict[str, Any]]):
     (processes), and their activity in `seconds`: `cpu_seconds`, `read_bytes`; `kills`: processes of Ollama's container
     that were killed for lack of memory, by the kernel's counter since its start if available, else by the last hour's
     log; `way`: "" or why httpd gets no response from Ollama, None unless both run; `origins`: OLLAMA_ORIGINS in force,
-    None if unknown; `memory_limits`: whether Docker can limit memory, None if unknown; `memory`: kB by /proc/meminfo's
+    None if unknown; `providers`: name → (status, error) of a request to its models, status 0 if there was no answer;
+    `memory_limits`: whether Docker can limit memory, None if unknown; `memory`: kB by /proc/meminfo's
     names; `free_bytes` of Docker's disk, `models_free_bytes` of the disk of the models directory, None if there is
     none; `gpu_loss`: evidence that the processor computes though a GPU is required, or ""; `listeners`: [address, port,
-    program]; `errors`: recent lines of the containers' logs, each prefixed with the container's name.
+    program]; `pools`: on a gateway, pool → names of its backends; `backends`: name → [status of its response, its
+    models], status 0 without one; `errors`: recent lines of the containers' logs, each after the container's name.
     """
 
     @override
-    def command(self, models_dir: str = "") -> str:
+    def command(self, models_dir: str = "", providers: str = "") -> str:
+        """`providers`: names, separated by commas, of those to be asked for their models."""
         paths = (DOCKER_DIR, models_dir) if models_dir else (DOCKER_DIR,)
         names = " ".join(CONTAINERS.values())
         state = " ".join(
@@ -69,7 +72,8 @@ class Symptoms(StateFact[dict[str, Any]]):
                 f"echo @@states; docker inspect --type container --format '{state}' {names} 2>/dev/null",
                 f"echo @@environment; docker inspect --format '{environment}' {CONTAINERS['ollama']} 2>/dev/null",
                 f"ollama={CONTAINERS['ollama']} httpd={CONTAINERS['httpd']} groups=/sys/fs/cgroup",
-                f"killed={quote(KILLED)}",
+                f"killed={quote(KILLED)} conf={ROOT}/httpd/httpd.conf backends={BACKENDS_PATH}",
+                f"providers={quote(providers.replace(',', ' '))}",
                 IN_FLIGHT,
                 _PROBE.read_text(),
                 GPU_USE_PROBE,
@@ -130,14 +134,34 @@ class Symptoms(StateFact[dict[str, Any]]):
             else ""
             if any(sections.get("environment", ()))
             else None,
+            "providers": parse_providers(sections.get("providers", ())),
             "gpu_loss": find_gpu_loss(parse_gpu_use(sections.get("gpu_use", ()))),
             "memory_limits": {"true": True, "false": False}.get(limits),
             "memory": {words[0].rstrip(":"): int(words[1]) for words in memory},
             "models_free_bytes": next((free for path, free in checkup.free_bytes.items() if path != DOCKER_DIR), None),
             "free_bytes": checkup.free_bytes.get(DOCKER_DIR, 0),
             "listeners": [[one.address, one.port, one.program] for one in checkup.listeners],
+            "pools": _pools(sections.get("pools", ())),
+            "backends": {
+                name: [int(status), models] for name, (status, *models) in _named(sections.get("backends", ()))
+            },
             "errors": sections.get("errors", []),
         }
+
+
+def _pools(lines: Iterable[str]) -> dict[str, list[str]]:
+    pools: dict[str, list[str]] = {}
+    for line in lines:
+        pool, backend = line.split()
+        pools.setdefault(pool, []).append(backend)
+    return pools
+
+
+def _named(lines: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Name and words of each line `NAME: WORD …`."""
+    for line in lines:
+        name, _, rest = line.partition(": ")
+        yield name, rest.split()
 
 
 def _work(lines: Iterable[str]) -> dict[str, Any] | None:
@@ -151,6 +175,12 @@ def _work(lines: Iterable[str]) -> dict[str, Any] | None:
             "read_bytes": read,
         }
     return None
+
+
+def parse_providers(lines: Iterable[str]) -> dict[str, tuple[int, str]]:
+    """Provider → status and error, from the lines of the probe."""
+    words = (line.split(" ", 2) for line in lines)
+    return {name: (int(status), "".join(text)) for name, status, *text in words}
 
 
 def _kills(lines: Iterable[str]) -> int:

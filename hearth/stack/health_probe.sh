@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2154  # the variables below are set by health_facts.py, and in_flight comes from docker/
 # What Ollama does for the requests in flight, how often it ran out of memory, and whether httpd can reach it. $ollama
-# and $httpd: container names; $killed: pattern of log lines about killed runners; $groups: mount point of the control
-# groups. Runs as root.
+# and $httpd: container names; $conf: httpd.conf on the host; $backends: path of a gateway's backends; $killed: pattern of
+# log lines about killed runners; $groups: mount point of the control groups; $providers: see below. Runs as root.
 main_of() { docker inspect --type container --format '{{.State.Pid}}' "$1" 2>/dev/null; }
 ollama_main=$(main_of "$ollama") httpd_main=$(main_of "$httpd")
 has_pools=$(docker inspect --type container --format '{{json .Config.Env}}' "$ollama" 2>/dev/null | grep -F '"HEARTH_POOLS=')
@@ -76,4 +76,40 @@ if [ "${ollama_main:-0}" != 0 ] && [ "${httpd_main:-0}" != 0 ]; then
     124) echo 'no response for 10 s' ;;
     *) echo "$said" | head -n 1 | sed 's/^bash: [a-z]* *[0-9]*: //' ;;
   esac
+fi
+
+# On a gateway: "POOL BACKEND" lines, and "BACKEND: STATUS MODEL …" lines, the status 000 without a response.
+echo @@pools
+awk '/^<Proxy "balancer:/ { pool = $2; gsub(/^"balancer:\/\/|">$/, "", pool) }
+  pool !~ /-quick$/ && match($0, / route=[^ ]+/) { print pool, substr($0, RSTART + 7, RLENGTH - 7) }' "$conf" 2>/dev/null
+echo @@backends
+if [ "${httpd_main:-0}" != 0 ]; then
+  for backend in $(sed -n "s,^ProxyPassMatch \"^$backends/\\([^/]*\\)/.*,\\1,p" "$conf" 2>/dev/null); do
+    # shellcheck disable=SC2016  # for the container's shell
+    said=$(docker exec "$httpd" timeout 10 bash -c '
+      exec 3<>/dev/tcp/127.0.0.1/80 &&
+      printf "GET %s HTTP/1.0\r\nHost: localhost\r\nUser-Agent: hearth-health\r\n\r\n" "$0" >&3 && cat <&3
+    ' "$backends/$backend/api/tags" 2>/dev/null)
+    status=$(echo "$said" | sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p')
+    models=$(echo "$said" | grep -o '"name":"[^"]*"' | cut -d '"' -f 4 | tr '\n' ' ')
+    echo "$backend: ${status:-000} $models"
+  done
+fi
+
+# What the providers in the internet say to a request that costs nothing; $providers: their names. A line for each: name,
+# status (0: no answer), and the error.
+echo @@providers
+if [ "${httpd_main:-0}" != 0 ]; then
+  for provider in $providers; do
+    # shellcheck disable=SC2016  # for the container's shell
+    said=$(docker exec "$httpd" timeout 15 bash -c '
+      exec 3<>/dev/tcp/127.0.0.1/80 &&
+      printf "GET /%s/v1/models HTTP/1.0\r\nHost: localhost\r\nUser-Agent: hearth-health\r\n\r\n" "$0" >&3 &&
+      read -r _ status _ <&3 || exit 1
+      [ "$status" -ge 400 ] || exec echo "$status"
+      while read -r line && [ ${#line} -gt 1 ]; do :; done <&3
+      echo "$status $(head -c 400 <&3 | tr -d "\n\r")"
+    ' "$provider" 2>/dev/null)
+    echo "$provider ${said:-0}"
+  done
 fi

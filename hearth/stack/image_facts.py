@@ -75,6 +75,6 @@ class Images(StateFact[ImagesState]):
         for line in sections["present"]:
             if "docker daemon" in line.lower() or "docker.sock" in line:
                 raise EngineUnreachable(type(self), line)
-        # "boot reference"; pull_images.sh explains the boot id.
+        # "boot reference"; hearth/docker/pull_images.sh explains the boot id.
         unfinished = frozenset(fields[1] for line in sections["unfinished"] if len(fields := line.split()) == 2)
         return ImagesState(image_ids(sections["present"]), image_ids(sections["pulled"]), unfinished)

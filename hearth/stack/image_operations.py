@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from pathlib import Path
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, StringCommand, operation
 from pyinfra.api.exceptions import FactPreconditionError
 
+from hearth.docker.image_pull import PULL_FUNCTIONS, pull_setup
 from hearth.paths import IMAGES_FOUND, IMAGES_LOCK
 from hearth.runtime.commands import refused_command, streamed_command
 from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.shell import quote
-from hearth.runtime.write_file import WRITE_FILE
 from hearth.stack.image_facts import Images
 from hearth.stack.messages import explain_images
-
-# Shell functions for scripts that pull images.
-FUNCTIONS = WRITE_FILE + Path(__file__).with_name("pull_images.sh").read_text()
 
 
 @operation()
@@ -57,12 +53,9 @@ def record_script(reference: str, image_id: str, *tables: str) -> str:
         tables: files to record it in; by default IMAGES_LOCK.
     """
     records = [f"record {table} {quote(reference)} {image_id}" for table in tables or (IMAGES_LOCK,)]
-    return "\n".join(["set -e", FUNCTIONS, *records])
+    return "\n".join(["set -e", PULL_FUNCTIONS, *records])
 
 
 def pull_script(references: Sequence[str], timeout: int, stall: int, retries: int) -> str:
     """Shell script that pulls images in parallel and records their ids; fails if one of them does."""
-    return (
-        f"set -e\nattempt_seconds={timeout} stall_seconds={stall} retries={retries}\n"
-        f"{FUNCTIONS}pull_all {quote(*references)}"
-    )
+    return f"set -e\n{pull_setup(timeout, stall, retries)}pull_all {quote(*references)}"

@@ -42,6 +42,8 @@ def uninstall(settings: Settings, delete_models: bool) -> None:
         models_dir=models_dir,
         delete_models=delete_models,
     )
+    # First: while live-restore is still on, the restart of the engine stops no container.
+    operations.remove_proxy(name="Remove the HTTP proxy", files=files, models_dir=models_dir)
     operations.restore_engine_config(name="Restore daemon.json", files=files, models_dir=models_dir)
     operations.restore_boot_config(name="Restore the boot configuration", files=files, models_dir=models_dir)
     operations.remove_files(name="Remove the files", files=files, models_dir=models_dir)

@@ -20,6 +20,7 @@ from hearth.footprint.facts import Footprint, FootprintState
 from hearth.gpu.operations import toolkit_removal_script
 from hearth.mdns.operations import removal_script as remove_local_name
 from hearth.metrics.operations import removal_script as metrics_removal_script
+from hearth.outbound.operations import removal_script as proxy_removal_script
 from hearth.paths import (
     BUNDLE_PACKAGES,
     COMPOSE_HASHES,
@@ -115,6 +116,17 @@ def stack_script(removal: Removal) -> str:
         names = quote(*(f"{removal.store}/{entry}" for entry in STORE_ENTRIES))
         lines += [f"rm -rf {names}", f"rmdir {quote(f'{removal.store}/models')} 2>/dev/null || true"]
     return "\n".join(["set -e", *lines]) if lines else ""
+
+
+@operation()
+def remove_proxy(files: frozenset[str], models_dir: str) -> Commands:
+    """Remove the configuration of the HTTP proxy, and restart the engine without it."""
+    yield from _remove(
+        lambda _, removal: proxy_removal_script(uninstalls=True) if removal.outbound else "",
+        "there is no configuration of an HTTP proxy",
+        files,
+        models_dir,
+    )
 
 
 @operation()

@@ -35,6 +35,7 @@ class Removal:
         containers: ids and names.
         networks: names.
         firewall: remove Hearth's firewall.
+        outbound: remove the configuration of the HTTP proxy.
         metrics: remove the metrics' service.
         local_name: remove Avahi, which Hearth installed.
         gpu_toolkit: remove NVIDIA's container toolkit, which Hearth installed.
@@ -51,6 +52,7 @@ class Removal:
     containers: tuple[tuple[str, str], ...] = ()
     networks: tuple[str, ...] = ()
     firewall: bool = False
+    outbound: bool = False
     metrics: bool = False
     local_name: bool = False
     gpu_toolkit: bool = False
@@ -71,6 +73,7 @@ class Removal:
             *(f"container {name}" for _, name in self.containers),
             *(f"network {name}" for name in self.networks),
             *(["the firewall (nftables itself stays)"] if self.firewall else []),
+            *(["the configuration of the HTTP proxy; the Docker engine restarts"] if self.outbound else []),
             *(["the metrics' service (mtail, jq, curl and openssl stay)"] if self.metrics else []),
             *(["the package avahi-daemon, which announces the host's name"] if self.local_name else []),
             *(["NVIDIA's container toolkit, and its apt repository"] if self.gpu_toolkit else []),
@@ -102,6 +105,7 @@ def plan_removal(host: FootprintState, files: frozenset[str], models_dir: str, d
         containers=tuple((one.id, one.name) for one in ours),
         networks=_networks(host, others, kept),
         firewall=host.firewall,
+        outbound=host.outbound,
         metrics=host.metrics,
         local_name=LOCAL_NAME_RECORD.removeprefix(f"{ROOT}/") in host.files,
         gpu_toolkit=GPU_TOOLKIT_RECORD.removeprefix(f"{ROOT}/") in host.files,

@@ -51,10 +51,11 @@ class TextState:
 class ChatPage:
     """The chat page at `url`, in `page`.
 
-    `console`: its errors and warnings; `requested`: the URLs of its requests.
+    `console`: its errors and warnings; `requested`: the URLs of its requests. Without `is_recorded`, `recorded` and
+    what uses it have nothing.
     """
 
-    def __init__(self, page: Page, url: str) -> None:
+    def __init__(self, page: Page, url: str, is_recorded: bool = True) -> None:
         self.page = page
         self.url = url.rstrip("/")
         self.console: list[str] = []
@@ -63,7 +64,8 @@ class ChatPage:
         page.on("console", lambda line: self.console.append(line.text) if line.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: self.console.append(str(error)))
         page.on("request", lambda request: self.requested.append(request.url))
-        page.add_init_script(RECORDER)
+        if is_recorded:
+            page.add_init_script(RECORDER)
 
     def send_and_wait(self, prompt: str) -> None:
         """Send a prompt to the lab's tinyllama and wait for its answer."""

@@ -1,7 +1,9 @@
 """Fixtures of the browser tests: the page's URL, Debian's Chromium, and the chat page opened in it.
 
-`--url` selects the deployed page to test; the default is this checkout's lab. `HEARTH_CHROMIUM` sets the path of the
-browser; the default is the `chromium` on PATH. Tests that need the lab's models are skipped if these are missing.
+Tests that use `hearth_url` need a deployed page (marker `deployed`): this checkout's lab, or `--url`. The others get
+the page from a real httpd and Ollama on loopback, which is faster than an emulated machine and needs no deploy; with
+`--url`, from there. `HEARTH_CHROMIUM` sets the path of the browser; the default is the `chromium` on PATH. Tests that
+need the lab's models are skipped if these are missing.
 """
 
 from __future__ import annotations
@@ -20,8 +22,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
+from lab import artefacts
+from lab.progress import Stages
 from tests.browser.chat_page import ChatPage
 from tests.browser.fault_proxy import FaultProxy, PageFiles
+from tests.proxy.httpd import Httpd
+from tests.proxy.ollama import Ollama
+from tests.support.shipped import shipped_settings
 
 HERE = Path(__file__).parent
 NAME = "hearth-page.local"
@@ -43,10 +50,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--url", help="the chat page to test, such as http://pi.local:85 (default: this checkout's lab)")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.browser)
+            if "hearth_url" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.deployed)
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +71,25 @@ def hearth_url(pytestconfig: pytest.Config) -> str:
     if not url:
         pytest.fail("the lab is not running: run `python -m lab up` and deploy, or pass a deployed page with --url")
     return url.rstrip("/")
+
+
+@pytest.fixture(scope="module")
+def page_url(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of the chat page on loopback, or of the deployed one that is given with --url; no trailing slash.
+
+    Per module, like the Ollama of tests/proxy: a prompt that is abandoned can get one stuck (ollama#17131).
+    """
+    if given := pytestconfig.getoption("--url"):
+        yield str(given).rstrip("/")
+        return
+    with Stages() as stages:
+        parts = artefacts.build(("roots", "models"), stages)
+    settings = shipped_settings(ollama_models=["tinyllama", "tinystory"], proxy_port=8085)
+    with (
+        Ollama(parts["roots"] / "ollama", tmp_path_factory.mktemp("ollama"), parts["models"]) as ollama,
+        Httpd(parts["roots"] / "httpd", tmp_path_factory.mktemp("httpd"), settings, ollama.address) as httpd,
+    ):
+        yield httpd.url
 
 
 class _Elsewhere(BaseHTTPRequestHandler):
@@ -136,9 +165,9 @@ def page_files() -> PageFiles:
 
 
 @pytest.fixture
-def fault_proxy(hearth_url: str, page_files: PageFiles) -> Iterator[FaultProxy]:
-    """A faulty network in front of the lab; it causes no faults until its `fault` is set."""
-    with FaultProxy(hearth_url, page_files) as proxy:
+def fault_proxy(page_url: str, page_files: PageFiles) -> Iterator[FaultProxy]:
+    """A faulty network in front of httpd; it causes no faults until its `fault` is set."""
+    with FaultProxy(page_url, page_files) as proxy:
         yield proxy
 
 

@@ -160,9 +160,9 @@ def test_a_503_counts_down_and_distinguishes_busy_from_down(
 
 
 def test_a_host_that_goes_down_and_comes_back(
-    open_chat: OpenChat, hearth_url: str, page_files: PageFiles, sentence: str
+    open_chat: OpenChat, page_url: str, page_files: PageFiles, sentence: str
 ) -> None:
-    with FaultProxy(hearth_url, page_files) as proxy:
+    with FaultProxy(page_url, page_files) as proxy:
         chat = open_chat(proxy.url)
         port = proxy.port
     chat.pick("tinyllama")
@@ -177,7 +177,7 @@ def test_a_host_that_goes_down_and_comes_back(
 
     chat.press("Keep trying")
     expect(chat.status).to_contain_text("Retrying in")
-    with FaultProxy(hearth_url, page_files, port):
+    with FaultProxy(page_url, page_files, port):
         chat.wait_for("done")
         expect(chat.answer).to_have_text(sentence)
         expect(chat.prompt).to_have_value("My next prompt")

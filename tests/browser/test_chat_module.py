@@ -42,14 +42,14 @@ class Call(Protocol):
 
 
 @pytest.fixture(scope="module")
-def call(chromium: Browser, hearth_url: str) -> Iterator[Call]:
+def call(chromium: Browser, page_url: str) -> Iterator[Call]:
     """Run a function body with `chat` (the exports of MODULES) and `argument`, without loading the page itself."""
     context = chromium.new_context()
     page = context.new_page()
-    page.goto(f"{hearth_url}/chat.css")
+    page.goto(f"{page_url}/chat.css")
     page.evaluate(
         "async (urls) => { window.chat = Object.assign({}, ...(await Promise.all(urls.map((url) => import(url))))); }",
-        [f"{hearth_url}/{module}.js" for module in MODULES],
+        [f"{page_url}/{module}.js" for module in MODULES],
     )
 
     def run(body: str, argument: object = None) -> Any:
@@ -367,8 +367,23 @@ def test_no_answer_becomes_markup(call: Call, text: str) -> None:
     assert set(result["links"]) <= {"http:", "https:"}
 
 
-def test_growing_markdown_gives_the_same_elements(call: Call) -> None:
-    text = "\n\n".join(text for text, _ in MARKDOWN)
+# Long enough for groups, with what could end a list or table too early.
+_NUMBERS = range(40)
+LONG = {
+    "list": "".join(f"- item {number} of **many**\n{'  - inner' * (number % 3)}\n" for number in _NUMBERS) + "* * *\n",
+    "numbers": "Say:\n7. " + "8. ".join(f"item {number}\nmore\n\n" for number in _NUMBERS) + "- other\n",
+    "indented": "".join(f" - item {number}\n" for number in _NUMBERS) + "- outer\n  - inner\n",
+    "nested": "- top\n\n" + "".join(f"  1) item `{number}`\n     > said\n" for number in _NUMBERS),
+    "tasks": "".join(f"- [{'x' * (number % 2) or ' '}] task {number}\n" for number in _NUMBERS),
+    "table": "a | b\n--|:-:\n" + "".join(f"row {number} | **b**\n" for number in _NUMBERS) + "\n\n\nafter | it\n",
+    "paragraphs": "".join(f"paragraph {number}\n\n### head\n\n" for number in _NUMBERS),
+    "lines": "".join(f"line {number} of *one* paragraph\n" for number in _NUMBERS) + "---\n",
+    "quote": "".join(f"> - item {number}\n" for number in _NUMBERS),
+}
+
+
+@pytest.mark.parametrize("text", ["\n\n".join(text for text, _ in MARKDOWN), *LONG.values()], ids=["short", *LONG])
+def test_growing_markdown_gives_the_same_elements(call: Call, text: str) -> None:
     body = """
       const whole = document.createElement("div");
       whole.append(...chat.render(argument));
@@ -379,6 +394,15 @@ def test_growing_markdown_gives_the_same_elements(call: Call) -> None:
     """
     grown, whole = call(body, text)
     assert grown == whole
+
+
+def test_groups_keep_the_numbers_of_a_list(call: Call) -> None:
+    body = """
+      const box = document.createElement("div");
+      box.append(...chat.render(argument));
+      return [...box.querySelectorAll(":scope > ol > div.part > li:first-child")].map((each) => each.value);
+    """
+    assert call(body, "".join(f"{number}. item\n" for number in range(3, 60))) == [19, 35, 51]
 
 
 def test_a_changed_text_is_shown_as_a_whole(call: Call) -> None:
@@ -518,7 +542,7 @@ def test_settings_named_in_messages_exist() -> None:
 
 
 def test_the_page_is_small() -> None:
-    assert sum(path.stat().st_size for path in PAGE.iterdir()) < 85_000
+    assert sum(path.stat().st_size for path in PAGE.iterdir()) < 88_000
 
 
 def test_text_never_becomes_html() -> None:

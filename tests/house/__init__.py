@@ -1,1 +1,1 @@
-"""Several hosts on one LAN, without emulation: lab/house.py."""
+"""Several hosts on one LAN (`lab/house.py`), with real deploys and without emulation."""

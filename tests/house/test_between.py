@@ -7,7 +7,6 @@ certificate. h4 is neither.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,17 +16,11 @@ from pathlib import Path
 import pytest
 
 from lab import artefacts
-from lab import house as lab_house
 from lab.house import House
-from lab.progress import Stages
 from tests.acceptance.api import call
 from tests.lab.machine import Run, deploy, wait_until
 
-pytestmark = [
-    pytest.mark.scenario,
-    pytest.mark.long,
-    pytest.mark.skipif(os.getuid() != 0, reason="a house of hosts needs root"),
-]
+pytestmark = pytest.mark.long
 
 PROMPT = {"model": "tinyllama", "prompt": "go", "stream": False, "options": {"num_predict": 4}}
 # sshd, and systemd-resolved's LLMNR, which Debian turns on.
@@ -52,10 +45,8 @@ asyncio.run(main(sys.argv[1]))
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with Stages() as stages:
-        parts = artefacts.build(lab_house.NEEDED, stages)
-    with House(parts, tmp_path_factory.mktemp("house"), 4) as one:
+def house(house_parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with House(house_parts, tmp_path_factory.mktemp("house"), 4) as one:
         yield one
 
 

@@ -26,11 +26,13 @@ class Streamed:
         status: HTTP status; 0 without one.
         lines: received, each a JSON object.
         broken: how the connection failed, "" if the response was complete according to HTTP.
+        backend: that answered, where there are pools.
     """
 
     status: int = 0
     lines: list[dict[str, Any]] = field(default_factory=list)
     broken: str = ""
+    backend: str = ""
 
     @property
     def complete(self) -> bool:
@@ -38,18 +40,24 @@ class Streamed:
         return self.status == 200 and not self.broken and bool(self.lines) and self.lines[-1].get("done") is True
 
 
-def prompt(words: int, timeout: float = 120, streamed: Streamed | None = None) -> Streamed:
-    """Stream one response of `words` tokens from the endless model. `streamed`: filled while it arrives."""
+def prompt(words: int, timeout: float = 120, streamed: Streamed | None = None, at: str = "") -> Streamed:
+    """Stream one response of `words` tokens from the endless model.
+
+    Args:
+        streamed: filled while it arrives.
+        at: the page's URL; that of the lab by default.
+    """
     streamed = Streamed() if streamed is None else streamed
     # One thread: under emulation, the model's threads would wait for each other on all processors, which deploys need.
     options = {"num_predict": words, "num_thread": 1}
     body: Mapping[str, Any] = {"model": "tinystory", "prompt": "go", "options": options}
-    parts = urlsplit(url())
+    parts = urlsplit(at or url())
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:
         connection.request("POST", "/api/ollama", json.dumps(body).encode(), {"Content-Type": "application/json"})
         response = connection.getresponse()
         streamed.status = response.status
+        streamed.backend = response.getheader("X-Hearth-Backend") or ""
         # read1 instead of readline, which hides that a chunked response was cut off.
         rest = b""
         while piece := response.read1(65536):
@@ -67,13 +75,13 @@ def prompt(words: int, timeout: float = 120, streamed: Streamed | None = None) -
 class BackgroundStream(threading.Thread):
     """A client that reads one long response in the background."""
 
-    def __init__(self, words: int, timeout: float = 300) -> None:
+    def __init__(self, words: int, timeout: float = 300, at: str = "") -> None:
         super().__init__(daemon=True)
         self.streamed = Streamed()
-        self._words, self._timeout = words, timeout
+        self._words, self._timeout, self._at = words, timeout, at
 
     def run(self) -> None:
-        prompt(self._words, self._timeout, self.streamed)
+        prompt(self._words, self._timeout, self.streamed, self._at)
 
 
 class BackgroundClient:
@@ -105,10 +113,10 @@ class BackgroundClient:
 class PromptLoop(BackgroundClient):
     """A client that sends one prompt after another, as long as the block runs."""
 
-    def __init__(self, words: int = 30) -> None:
+    def __init__(self, words: int = 30, at: str = "") -> None:
         super().__init__(patience=180)
         self.responses: list[Streamed] = []
-        self._words = words
+        self._words, self._at = words, at
 
     @property
     def failed(self) -> list[Streamed]:
@@ -123,7 +131,7 @@ class PromptLoop(BackgroundClient):
     @override
     def _run(self) -> None:
         while not self._stop.is_set():
-            self.responses.append(prompt(self._words))
+            self.responses.append(prompt(self._words, at=self._at))
 
 
 @dataclass(frozen=True)

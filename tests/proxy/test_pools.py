@@ -233,20 +233,42 @@ def test_without_any_backend_503_and_the_first_one_back_serves(equal: Httpd, bac
 
 
 def test_a_drained_backend_finishes_its_streams(serve: Serve, backends: Backends) -> None:
-    """How a rolling deploy will take one out: `status=+N`, and a graceful reload."""
+    """How a rolling deploy takes one out: a mark, and a graceful reload."""
     pool = [one | {"slots": 4} for one in members(backends, priority=2)]
     web = serve(ollama_pools={"default": pool})
     with streams(web, 2) as held:
         assert [one.backend for one in held] == ["strong", "strong"]
-        conf = web.tree / "httpd/httpd.conf"
-        conf.write_text(conf.read_text().replace("route=strong ", "route=strong status=+N "))
+        mark = web.tree / "httpd/drained.conf"
+        mark.write_text("Define DRAIN_strong +N\n")
         assert web.reload().code == 0
         until(web, "small")
         assert all(one.goes_on() for one in held)
         assert {ask(web)[0] for _ in range(5)} == {"small"}
-    web.write(web.settings)
+    mark.unlink()
     assert web.reload().code == 0
     until(web, "strong")
+
+
+def test_the_last_resort_is_drained_too(serve: Serve, backends: Backends) -> None:
+    """It has another flag besides."""
+    web = serve(ollama_pools={"default": members(backends, priority=2)})
+    (web.tree / "httpd/drained.conf").write_text("Define DRAIN_small +N\n")
+    assert web.reload().code == 0
+    with streams(web, 1) as [first]:
+        assert first.backend == "strong"
+        wait_until(lambda: ask(web)[0] == "503", NOTICED)
+
+
+def test_only_deploys_reach_one_backend_alone(prioritised: Httpd) -> None:
+    """From inside the container, unlike here."""
+    assert call(prioritised.url, "POST", "/hearth-backends/strong/api/generate", PROMPT).status == 403
+    assert call(prioritised.url, "GET", "/hearth-backends?auto").status == 403
+    for path in (
+        "/hearth-backends/strong/api/delete",
+        "/hearth-backends/strong/api/tags",
+        "/hearth-backends/other/api/show",
+    ):
+        assert call(prioritised.url, "POST", path, PROMPT).status in (403, 404)
 
 
 def test_a_named_pool_has_the_routes_below_its_name(serve: Serve, backends: Backends) -> None:

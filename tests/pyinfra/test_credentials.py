@@ -1,4 +1,4 @@
-"""Credentials on a host, installed by the real pyinfra: only as hashes, and visible nowhere on the way."""
+"""Credentials on a host, installed by the real pyinfra: as hashes where possible, and visible nowhere on the way."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from tests.support.shipped import PROJECT
 
 ANNA, BEN = "the-password-of-anna", "the-password-of-ben"
 KEY, NEW_KEY = "nb-4f0c86d1a2b37e5f9c08", "nb-00a1f7d3c5e98b2460ff"
+PROVIDER_KEY, NEW_PROVIDER_KEY = "sk-proj-6b1f0e93", "sk-proj-c27a84d5"
 DEPLOY = """
 from pyinfra import host, state
 from hearth.access.deploy import access
@@ -164,8 +165,29 @@ def test_from_first_install_to_rotation_no_secret_is_visible(machine: Machine) -
     assert "has the wrong owner or mode" in machine.output
     assert right.items() <= machine.rights().items()
 
-    values |= {"proxy_access": "users", "proxy_api_keys": {}, "proxy_users": {"anna": people["anna"]}}
+    machine.as_root("rm", str(machine.opt / "hearth/.reload-httpd"))
+    provider = {"url": "https://api.openai.com/v1", "key": machine.keep("openai", PROVIDER_KEY)}
+    values |= {"proxy_providers": {"openai": provider}}
+    right |= {"secrets/httpd/providers.conf": f"640 0 {group}"}
     assert changed(machine.deploy(**values)) == 1
+    assert "the provider openai is new; httpd reloads gracefully, nothing is cut" in machine.output
+    assert set(machine.rights()) == {"", *right, ".reload-httpd"}
+    assert right.items() <= machine.rights().items()
+    assert f'"Bearer {PROVIDER_KEY}"' in machine.file("providers.conf")
+    machine.as_root("rm", str(machine.opt / "hearth/.reload-httpd"))
+    assert changed(machine.deploy(**values)) == 0
+    machine.keep("openai", NEW_PROVIDER_KEY)
+    machine.deploy("--dry", **values)
+    assert "the provider openai has a new key or address; httpd reloads gracefully" in machine.output
+    assert PROVIDER_KEY in machine.file("providers.conf")
+    assert changed(machine.deploy(**values)) == 1
+    assert f'"Bearer {NEW_PROVIDER_KEY}"' in machine.file("providers.conf")
+    assert ".reload-httpd" in machine.rights()
+
+    values |= {"proxy_access": "users", "proxy_api_keys": {}, "proxy_users": {"anna": people["anna"]}}
+    values |= {"proxy_providers": {}}
+    assert changed(machine.deploy(**values)) == 1
+    assert machine.file("providers.conf") == ""
     assert machine.file("programs.conf") == ""
     assert [line.partition(":")[0] for line in machine.file("people").splitlines()] == ["anna"]
 
@@ -174,7 +196,16 @@ def test_from_first_install_to_rotation_no_secret_is_visible(machine: Machine) -
     assert "pyinfra" in machine.processes
     assert 'sh -c cat "$0" && sleep 0.5' in machine.processes
     assert "command -v sudo" in machine.output, "verbose enough to show other commands"
-    for secret in (ANNA, BEN, KEY, NEW_KEY, "another-password", *(one.strip("'") for one in found)):
+    for secret in (
+        ANNA,
+        BEN,
+        KEY,
+        NEW_KEY,
+        PROVIDER_KEY,
+        NEW_PROVIDER_KEY,
+        "another-password",
+        *(one.strip("'") for one in found),
+    ):
         assert secret not in machine.output
         assert secret not in machine.processes
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hearth.stack import image_operations as images
+from hearth.docker.image_pull import PULL_FUNCTIONS as FUNCTIONS
+from hearth.stack.image_operations import pull_script
 from tests.pyinfra.shell import Sandbox
 
-FUNCTIONS = images.FUNCTIONS
 HTTPD = "httpd:2.4.68"
 A, B, C = "0123456789ab", "abcdef012345", "fedcba987654"
 
@@ -111,7 +111,7 @@ def test_pull_shows_live_progress(tmp_path: Path) -> None:
     host.root.mkdir()
     host.program("docker", DRAWS.replace("CALLS", f"{tmp_path}/calls"))
     host.program("sleep", "exec /bin/sleep 0.1")
-    done = host.run(images.pull_script((HTTPD,), 60, 30, 0))
+    done = host.run(pull_script((HTTPD,), 60, 30, 0))
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines() == [
         f"{HTTPD}: 10 MB of 100 MB (10%)",
@@ -124,6 +124,6 @@ def test_pull_works_without_script(tmp_path: Path) -> None:
     host = Sandbox(tmp_path)
     host.root.mkdir()
     host.program("docker", 'case "$1 $2" in "image inspect") echo sha256:1;; pull*) echo "Status: done";; esac')
-    script = images.pull_script((HTTPD,), 60, 30, 0).replace("command -v script", "command -v no-such-program")
+    script = pull_script((HTTPD,), 60, 30, 0).replace("command -v script", "command -v no-such-program")
     done = host.run(script)
     assert (done.returncode, done.stdout) == (0, f"{HTTPD}: Status: done\n")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import http.server
+import select
 import socket
 import ssl
 import subprocess
@@ -19,6 +21,7 @@ from tests.support.self_signed import LONG_AGO, self_signed
 SCRIPT = CHECKOUT / "hearth/models/registry_manifest.bash"
 MANIFEST = '{"layers": [{"digest": "sha256:aa"}],\n "config": null}'
 requests: list[str] = []
+proxied: list[str] = []
 
 
 class Registry(http.server.BaseHTTPRequestHandler):
@@ -181,3 +184,48 @@ def test_certificate_for_another_name_is_refused(tmp_path: Path, host: str) -> N
     assert answer == [
         f"the certificate is not valid for {host}: check that address, and whether a firewall or proxy inspects TLS"
     ]
+
+
+class Proxy(http.server.BaseHTTPRequestHandler):
+    """An HTTP proxy that requires a password, and relays one connection at a time."""
+
+    def do_CONNECT(self) -> None:
+        proxied.append(self.path)
+        if self.headers["Proxy-Authorization"] != f"Basic {base64.b64encode(b'an@na:p:a/s%').decode()}":
+            self.send_error(407)
+            return
+        host, _, port = self.path.partition(":")
+        with socket.create_connection((host, int(port)), timeout=20) as target:
+            self.send_response(200)
+            self.end_headers()
+            ends = {target: self.connection, self.connection: target}
+            while ready := select.select(list(ends), [], [], 20)[0]:
+                for end in ready:
+                    if not (piece := end.recv(1 << 16)):
+                        return
+                    ends[end].sendall(piece)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("password", "direct", "way"),
+    [("p%3Aa%2Fs%25", "", "proxy"), ("wrong", "", "refused"), ("wrong", "other.example,localhost", "direct")],
+)
+def test_a_proxy_with_a_password(certificate: Path, tmp_path: Path, password: str, direct: str, way: str) -> None:
+    proxied.clear()
+    with (
+        serving(certificate) as port,
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy,
+    ):
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        file = tmp_path / "docker.env"
+        file.write_text(
+            f"HTTPS_PROXY=http://an%40na:{password}@127.0.0.1:{proxy.server_address[1]}\nNO_PROXY={direct}\n"
+        )
+        url = f"https://localhost:{port}/v2/library/x/manifests/latest"
+        [result] = fetch(url, SSL_CERT_FILE=str(certificate), proxy_file=str(file))
+        proxy.shutdown()
+    assert (result[0] == "200") == (way != "refused"), result
+    assert proxied == ([] if way == "direct" else [f"localhost:{port}"])

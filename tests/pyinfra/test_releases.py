@@ -406,6 +406,17 @@ def test_no_rollback_to_an_image_that_is_gone(host: Sandbox, make_settings: Make
     assert (host.root / "compose.yaml").read_text() == "new compose", "half a rollback would be worse"
 
 
+def test_pull_during_a_rollback_has_a_time_limit(host: Sandbox, make_settings: Make) -> None:
+    (host.directory / "gone").touch()
+    docker = DOCKER.replace("{gone}", str(host.directory / "gone"))
+    host.program("docker", f"case $1 in pull) exec /bin/sleep 600;; esac\n{docker}")
+    settings = make_settings(docker_pull_timeout=1, docker_pull_retries=0)
+    done = host.run(refuse_script(settings, PATHS, "anna@laptop"))
+    assert done.returncode == 1
+    assert f"{HTTPD}: timed out after 1 s (docker_pull_timeout)" in done.stdout
+    assert (host.root / "compose.yaml").read_text() == "new compose", "half a rollback would be worse"
+
+
 def test_no_rollback_without_an_accepted_release(host: Sandbox, make_settings: Make) -> None:
     (host.root / "releases/accepted").unlink()
     done = host.run(refuse_script(make_settings(), PATHS, "anna@laptop"))

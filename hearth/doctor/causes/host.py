@@ -105,6 +105,37 @@ GPU_NOT_USED = Cause(
     "of the driver, reboot the host first; after a suspend, `sudo rmmod nvidia_uvm && sudo modprobe nvidia_uvm` "
     "(NVIDIA). `nvidia-smi` on the host shows whether its driver works, and what uses the memory.",
 )
+POOL_EMPTY = Cause(
+    "pool-empty",
+    "No backend of a pool responds",
+    "{what}. Requests to that pool get 503.",
+    "Switch one of the machines on; httpd uses it within two seconds after its Ollama responds. Otherwise, on the "
+    "backend, `sudo docker ps` shows whether its Ollama runs, and the firewall of that machine has to accept the "
+    "gateway. A deploy of all hosts repairs the ones that Hearth manages.",
+)
+BACKEND_DOWN = Cause(
+    "backend-down",
+    "A backend does not respond",
+    "{what}. The other backends of its pools serve alone.",
+    "Nothing, if it is meant to be off. Otherwise check on that machine whether Ollama runs, listens on the network "
+    "(`OLLAMA_HOST`) and is reachable from the gateway; deploy to it again if Hearth manages it.",
+    "warning",
+)
+BACKEND_LACKS_MODEL = Cause(
+    "backend-lacks-model",
+    "Backends of one pool have different models",
+    "{what}. httpd does not read the model's name in a request, so some requests for that model get 404.",
+    "Deploy to that backend, which pulls the models in its `ollama_models`; on a machine that Hearth does not manage, "
+    "`ollama pull` it there. A model that only one backend has belongs into a pool of its own (`ollama_pools`).",
+)
+BACKEND_REFUSES_ORIGIN = Cause(
+    "backend-refuses-origin",
+    "A backend refuses the gateway's requests (403)",
+    "{what}. Ollama does that if it listens on its own loopback address only, and something forwards requests to it: "
+    "their host name is not one that it knows.",
+    "On that machine, let Ollama itself listen on the network (`OLLAMA_HOST=0.0.0.0`), restrict its port to the "
+    "gateway in the firewall, and list its address in `ollama_pools`.",
+)
 NATIVE_OLLAMA = Cause(
     "native-ollama",
     "A natively installed Ollama runs on the host",
@@ -119,4 +150,19 @@ ERRORS_IN_LOGS = Cause(
     "{what}",
     "`sudo docker logs --since 1h hearth-ollama` (or hearth-httpd) on the host shows their context.",
     "warning",
+)
+PROVIDER_UNREACHABLE = Cause(
+    "provider-unreachable",
+    "A provider in the internet can't be reached",
+    "The provider `{name}` (`proxy_providers`) did not answer a request from this host: {what}.",
+    "Check the internet access and the DNS server of the host (`curl -I https://…` with the provider's `url`), and the "
+    "provider's own status page. For an invalid certificate, check the host's clock, and that no program between the "
+    "host and the internet inspects TLS.",
+)
+PROVIDER_REFUSES_KEY = Cause(
+    "provider-refuses-key",
+    "A provider in the internet refuses this host's key",
+    "The provider `{name}` (`proxy_providers`) answered 401 to the key that this host sent: it was revoked, belongs to "
+    "another provider, or was not installed after a restore.",
+    "Create a key at the provider, store it where the entry's `key` says, and deploy again.",
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 from hearth.doctor.causes import host as causes
 from hearth.doctor.causes.cause import Finding
-from hearth.doctor.checks.host_state import is_idle, judge
+from hearth.doctor.checks.host_state import is_idle, judge, providers_to_ask
 from hearth.doctor.checks.result import Step
 from hearth.doctor.target import Target
 from hearth.paths import CHECKOUT
@@ -87,6 +87,8 @@ def inspect_host(inventory: str, requested: str, target: Target, timeout: float)
         name = host["name"]
         models_dir = host["data"].get("ollama_models_dir", "")
         arguments = [f"models_dir={models_dir}"] if models_dir else []
+        if names := providers_to_ask(host["data"]):
+            arguments.append(f"providers={','.join(names)}")
         facts_by_host = _pyinfra(timeout, path, "--limit", limit_pattern(name), "fact", _FACT, *arguments)
         symptoms = next((facts[name] for facts in facts_by_host.values() if name in facts), None)
         if symptoms is None:

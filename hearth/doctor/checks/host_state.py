@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from hearth.doctor.causes import host as causes
 from hearth.doctor.causes.cause import Finding
 from hearth.paths import CONTAINERS
+from hearth.runtime.text import join_words
 from hearth.settings.origins import ollama_origins
 from hearth.stack.containers import LOOP, is_stuck
 
@@ -39,7 +41,7 @@ def judge(name: str, symptoms: Mapping[str, Any], data: Mapping[str, Any]) -> li
         findings.append(Finding(causes.NOT_DEPLOYED, f"{name} has no /opt/hearth/compose.yaml", {"name": name}))
     else:
         findings += _containers(symptoms)
-    return [*findings, *_machine(symptoms), *_ollama(symptoms, data)]
+    return [*findings, *_pools(symptoms), *_machine(symptoms), *_ollama(symptoms, data)]
 
 
 def _containers(symptoms: Mapping[str, Any]) -> list[Finding]:
@@ -64,6 +66,50 @@ def _containers(symptoms: Mapping[str, Any]) -> list[Finding]:
     if killed:
         findings.append(_finding(causes.CONTAINER_OUT_OF_MEMORY, ", ".join(killed)))
     return findings
+
+
+def _pools(symptoms: Mapping[str, Any]) -> list[Finding]:
+    """Problems of a gateway's backends."""
+    findings, backends = [], symptoms.get("backends", {})
+    responding = {name: set(models) for name, (status, models) in backends.items() if status == 200}
+    pools = {pool: [name for name in names if name in backends] for pool, names in symptoms.get("pools", {}).items()}
+    if refusing := [name for name, (status, _) in backends.items() if status == 403]:
+        findings.append(_finding(causes.BACKEND_REFUSES_ORIGIN, f"{join_words(refusing)} responded with status 403"))
+    silent = [name for name in backends if name not in responding and name not in refusing]
+    empty = {pool: names for pool, names in pools.items() if names and not set(names) & set(responding)}
+    for pool, names in empty.items():
+        findings.append(_finding(causes.POOL_EMPTY, f'in the pool "{pool}", {_states(names, backends)}'))
+    in_empty = {name for names in empty.values() for name in names}
+    if alone := [name for name in silent if name not in in_empty]:
+        findings.append(_finding(causes.BACKEND_DOWN, _states(alone, backends)))
+    lacks = [
+        f'{name} lacks {", ".join(sorted(missing))}, which others in the pool "{pool}" have'
+        for pool, names in pools.items()
+        for name in names
+        if name in responding
+        and (missing := set().union(*(responding.get(other, set()) for other in names)) - responding[name])
+        and not _in_another_pool(missing, pool, pools, responding)
+    ]
+    if lacks:
+        findings.append(_finding(causes.BACKEND_LACKS_MODEL, "; ".join(lacks)))
+    return findings
+
+
+def _in_another_pool(
+    models: Collection[str], pool: str, pools: Mapping[str, list[str]], responding: Mapping[str, set[str]]
+) -> bool:
+    """Whether there is another pool for these models, all of whose backends have them: where clients find them."""
+    return any(
+        other != pool and names and all(set(models) <= responding.get(name, set(models)) for name in names)
+        for other, names in pools.items()
+    )
+
+
+def _states(names: Iterable[str], backends: Mapping[str, Any]) -> str:
+    return "; ".join(
+        f"{name} responded with status {status}" if status else f"{name} did not respond"
+        for name, (status, _) in ((name, backends[name]) for name in names)
+    )
 
 
 def why_stuck(symptoms: Mapping[str, Any]) -> str:
@@ -125,6 +171,33 @@ def _ollama(symptoms: Mapping[str, Any], data: Mapping[str, Any]) -> list[Findin
     native = [f"{address}:{port}" for address, port, program in symptoms["listeners"] if program == "ollama"]
     if native:
         findings.append(_finding(causes.NATIVE_OLLAMA, ", ".join(native)))
+    findings += _providers(symptoms.get("providers", {}))
     if symptoms["errors"]:
         findings.append(_finding(causes.ERRORS_IN_LOGS, " / ".join(symptoms["errors"])))
+    return findings
+
+
+def providers_to_ask(data: Mapping[str, Any]) -> list[str]:
+    """Names of the providers in the internet that have a route for a request that costs nothing.
+
+    Args:
+        data: the host's data in pyinfra.
+    """
+    providers: Mapping[str, Mapping[str, Any]] = data.get("proxy_providers") or {}
+    return [name for name, one in providers.items() if "GET /models" in (one.get("endpoints") or ["GET /models"])]
+
+
+def _providers(answers: Mapping[str, Any]) -> list[Finding]:
+    findings = []
+    for name, (status, text) in answers.items():
+        try:
+            message = str(json.loads(text)["error"]["message"])
+        except (ValueError, KeyError, TypeError):
+            message = text
+        values = {"name": name, "what": message or f"status {status}" if status else "no answer within 15 s"}
+        observed = f"/{name}/v1/models: {values['what']}"
+        if status == 502 and "refused the key" in message:
+            findings.append(Finding(causes.PROVIDER_REFUSES_KEY, observed, values))
+        elif status == 0 or status >= 500:
+            findings.append(Finding(causes.PROVIDER_UNREACHABLE, observed, values))
     return findings

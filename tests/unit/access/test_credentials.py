@@ -14,8 +14,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from hearth.access.credential_files import API_KEYS_FILE, USERS_FILE, describe_changes, update_files
-from hearth.access.credentials import Credentials, check_key, check_password, read_credentials
+from hearth.access.credential_files import API_KEYS_FILE, PROVIDERS_FILE, USERS_FILE, describe_changes, update_files
+from hearth.access.credentials import (
+    Credentials,
+    ProviderKey,
+    check_key,
+    check_password,
+    check_provider_key,
+    read_credentials,
+)
 from hearth.settings import secret_source
 from hearth.settings.model import Settings
 from hearth.settings.secret_source import SourceError
@@ -250,3 +257,59 @@ def test_any_existing_content_is_replaced(text: str) -> None:
     present = {USERS_FILE: SecretStr(text), API_KEYS_FILE: SecretStr(text)}
     wanted = update_files(present, credentials({}, {"notebook": KEY}))
     assert re.fullmatch(r"(#.*\n)+SetEnvIfExpr \"[^\"]*\" PROGRAM=notebook\n", wanted[API_KEYS_FILE].get_secret_value())
+
+
+PROVIDER = {"url": "https://api.openai.com/v1", "key": {"env": "PAID"}}
+
+
+def provider_credentials(**urls: str) -> Credentials:
+    keys = {name: ProviderKey(f"{name} {url}", "openai", SecretStr(f"sk-of-{name}")) for name, url in urls.items()}
+    return Credentials(providers=keys)
+
+
+def test_file_of_providers_keys() -> None:
+    files = update_files({}, provider_credentials(openai="https://api.openai.com/v1"))
+    assert files[PROVIDERS_FILE].get_secret_value().splitlines()[1:] == [
+        '<Location "/">',
+        '  RequestHeader set Authorization "Bearer sk-of-openai" '
+        "\"expr=reqenv('PROVIDER') == 'openai https://api.openai.com/v1'\"",
+        "</Location>",
+    ]
+    assert PROVIDERS_FILE not in update_files({}, Credentials())
+    assert update_files(files, Credentials())[PROVIDERS_FILE].get_secret_value() == ""
+
+
+def test_changes_of_providers_are_described_without_their_keys() -> None:
+    none: dict[str, SecretStr] = update_files({}, Credentials())
+    one = update_files({}, provider_credentials(a="https://a.example/v1"))
+    moved = update_files({}, provider_credentials(a="https://a.example/v2", b="https://b.example/v1"))
+    effect = "httpd reloads gracefully, nothing is cut"
+    assert describe_changes(none, one) == [f"the provider a is new; {effect}"]
+    assert describe_changes(one, moved) == [
+        f"the provider b is new and the provider a has a new key or address; {effect}"
+    ]
+    assert describe_changes(moved, update_files(moved, Credentials())) == [
+        f"the provider a and the provider b are no longer used; {effect}"
+    ]
+
+
+@pytest.mark.parametrize(
+    "key", ["short", "sk-with space", 'sk-with"quote', "sk-with%percent", "sk-ä-not-ascii", "sk-$HOME-x"]
+)
+def test_invalid_keys_of_providers(key: str) -> None:
+    with pytest.raises(ValueError, match="the first line is not") as caught:
+        check_provider_key(key)
+    assert key not in str(caught.value)
+
+
+def test_a_client_does_not_get_a_providers_key(make_settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secret_source, "_read", {})
+    monkeypatch.setenv("PAID", KEY)
+    settings = make_settings(
+        proxy_access="users or api_keys",
+        proxy_users={"anna": {"env": "PAID"}},
+        proxy_api_keys={"notebook": {"env": "PAID"}},
+        proxy_providers={"openai": PROVIDER},
+    )
+    with pytest.raises(SourceError, match=r"the same key as proxy_api_keys\[notebook\]"):
+        read_credentials(settings)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hearth.docker.daemon_keys import JUDGED, daemon_obstacles, daemon_warnings
+from hearth.docker.daemon_keys import JUDGED, daemon_obstacles, daemon_warnings, swarm_obstacles
 from hearth.settings.model import Settings
 
 Make = Callable[..., Settings]
@@ -191,3 +191,28 @@ def test_a_gpu_needs_cdi(make_settings: Make) -> None:
         assert daemon_obstacles(daemon, make_settings(), frozenset()) == []
     for harmless in ({"features": {"buildkit": True}}, {"cdi-spec-dirs": ["/etc/cdi", "/var/run/cdi", "/srv/cdi"]}):
         assert daemon_obstacles(harmless, nvidia, frozenset()) == []
+
+
+OURS = {"live-restore": True}
+
+
+@pytest.mark.parametrize(
+    ("config", "recorded", "live_restore", "fix"),
+    [
+        # Before the first deploy.
+        ({}, {}, True, "use docker_live_restore = False"),
+        ({}, {}, False, ""),
+        # The user's value stays, whatever the setting is.
+        ({"live-restore": False}, {}, True, ""),
+        ({"live-restore": True}, {}, False, "remove it there"),
+        # Hearth's own value follows the setting.
+        ({"live-restore": False}, {"live-restore": False}, True, "use docker_live_restore = False"),
+        (OURS, OURS, False, ""),
+    ],
+)
+def test_a_node_of_a_swarm_has_no_live_restore(
+    make_settings: Make, config: dict[str, Any], recorded: dict[str, Any], live_restore: bool, fix: str
+) -> None:
+    found = swarm_obstacles(config, recorded, make_settings(docker_live_restore=live_restore))
+    assert len(found) == bool(fix)
+    assert fix in "".join(found)

@@ -40,6 +40,12 @@ DATA = {"allowed_origins": ["http://a.example", "http://b.example"]}
 TARGET = Target("http", "192.168.1.189", 85)
 
 
+def test_a_model_that_only_some_backends_have_may_be_in_another_pool() -> None:
+    pools = {"default": ["pc", "pi"], "big": ["pc"]}
+    backends = {"pc": [200, ["a:latest", "big:latest"]], "pi": [200, ["a:latest"]]}
+    assert judge("pi", HEALTHY | {"pools": pools, "backends": backends}, DATA) == []
+
+
 def test_a_healthy_host() -> None:
     assert judge("pi", HEALTHY, DATA) == []
 
@@ -65,6 +71,12 @@ def test_a_healthy_host() -> None:
             "container-keeps-ending",
             "hearth-ollama exited 3 times, most recently 12 s ago, and",
         ),
+        (
+            {"providers": {"openai": (502, '{"error": {"message": "the provider refused the key of this host"}}')}},
+            "provider-refuses-key",
+            "`openai`",
+        ),
+        ({"providers": {"openai": (0, "")}}, "provider-unreachable", "no answer within 15 s"),
         ({"way": "ollama: Name or service not known"}, "ollama-unreachable", "Name or service not known. Deploy"),
         (
             {
@@ -89,6 +101,29 @@ def test_a_healthy_host() -> None:
         ({"listeners": [["127.0.0.1", 11434, "ollama"]]}, "native-ollama", "127.0.0.1:11434"),
         ({"gpu_loss": "Ollama found no usable GPU"}, "gpu-not-used", "Ollama found no usable GPU"),
         ({"errors": ["hearth-ollama: level=ERROR msg=x"]}, "errors-in-logs", "msg=x"),
+        (
+            {"pools": {"default": ["pc", "pi"]}, "backends": {"pc": [503, []], "pi": [200, ["a:latest"]]}},
+            "backend-down",
+            "pc responded with status 503",
+        ),
+        (
+            {"pools": {"default": ["pc"], "big": ["pi"]}, "backends": {"pc": [0, []], "pi": [200, ["a:latest"]]}},
+            "pool-empty",
+            'in the pool "default", pc did not respond',
+        ),
+        (
+            {
+                "pools": {"default": ["pc", "pi"]},
+                "backends": {"pc": [200, ["a:latest", "b:latest"]], "pi": [200, ["a:latest"]]},
+            },
+            "backend-lacks-model",
+            "pi lacks b:latest",
+        ),
+        (
+            {"pools": {"default": ["pc", "pi"]}, "backends": {"pc": [403, []], "pi": [200, ["a:latest"]]}},
+            "backend-refuses-origin",
+            "pc responded with status 403",
+        ),
         ({"access": False}, "host-not-looked-at", "sudo is missing or requires a password"),
     ],
 )

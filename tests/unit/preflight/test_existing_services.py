@@ -231,18 +231,11 @@ def test_two_ollamas_in_one_directory_are_refused(make_settings: Make) -> None:
     [
         (ExistingServices(marks=frozenset({"snap"})), "sudo snap remove docker"),
         (ExistingServices(packages=frozenset({"podman-docker"})), "sudo apt remove podman-docker"),
-        (ExistingServices(marks=frozenset({"swarm"})), "docker_live_restore = False"),
     ],
 )
 def test_incompatible_dockers(settings: Settings, host: ExistingServices, fix: str) -> None:
     (obstacle,) = existing_service_obstacles(host, settings, DEBIAN, ())
     assert fix in obstacle
-
-
-def test_a_swarm_without_live_restore_is_fine(make_settings: Make) -> None:
-    swarm = ExistingServices(marks=frozenset({"swarm"}))
-    assert existing_service_obstacles(swarm, make_settings(docker_live_restore=False), DEBIAN, ()) == []
-    assert existing_service_obstacles(replace(swarm, daemon={"live-restore": False}), make_settings(), DEBIAN, ()) == []
 
 
 @pytest.mark.parametrize(

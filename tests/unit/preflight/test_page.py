@@ -23,6 +23,7 @@ EXCLUDED = (
     "hearth.host.login",
     "hearth.settings.load",
     "hearth.settings.model",
+    "hearth.settings.http_proxy",
     "hearth.models.plan",
 )
 

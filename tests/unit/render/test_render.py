@@ -501,6 +501,19 @@ def test_markup_in_the_title_is_escaped(make_settings: Make) -> None:
     assert "&lt;script" in page
 
 
+def test_the_page_offers_named_pools(make_settings: Make) -> None:
+    pool = [{"url": "http://192.168.1.30:11434"}]
+    pages = [
+        render_page(make_settings(ollama_pools=pools))["index.html"].decode()
+        for pools in ({}, {"default": pool}, {"default": pool, "big": pool, "code": pool})
+    ]
+    assert pages[0] == pages[1]
+    menu = re.search(r'\s*<label for="pool">.*?</select>', pages[2], re.S)
+    assert menu
+    assert re.findall(r"<option[^>]*>([^<]*)", menu[0]) == ["default", "big", "code"]
+    assert pages[2].replace(menu[0], "") == pages[0], "more than the menu differs"
+
+
 def test_the_page_loads_nothing_from_other_hosts(settings: Settings) -> None:
     for name, content in render_page(settings).items():
         addresses = set(re.findall(r"https?://[^\s\"'`)]+", content.decode()))
@@ -583,3 +596,12 @@ def test_a_host_runs_what_its_role_says(make_settings: Make) -> None:
     gateway = make_settings(host_role="gateway", ollama_pools={"default": [{"url": "http://10.0.0.1"}]})
     assert list(compose(gateway)["services"]) == ["httpd"]
     assert "volumes" not in compose(gateway)
+
+
+def test_a_backend_is_drained_only_where_another_one_can_take_its_requests(make_settings: Make) -> None:
+    pc, pi = {"host": "pc", "url": "http://10.0.0.2"}, {"host": "pi", "url": "http://10.0.0.1", "priority": 2}
+    settings = make_settings(ollama_pools={"default": [pc, pi], "big": [pc]})
+    assert [(one["route"], one.get("status")) for one in members_of(settings)] == [
+        *[("pc", "${DRAIN_pc}"), ("pi", "+I${DRAIN_pi}")] * 2,
+        *[("pc", "+I")] * 2,
+    ]

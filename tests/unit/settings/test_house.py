@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+import yaml
 
+from hearth.render.compose import render_compose
 from hearth.settings.house import HouseError, known_address, resolve_house
-from hearth.settings.load import SettingsError
+from hearth.settings.load import SettingsError, load_settings
 from hearth.settings.model import Settings
 from hearth.settings.pools import OWN_OLLAMA
 from tests.support.documented import blocks
@@ -195,3 +198,41 @@ def test_the_inventories_in_the_docs_are_valid(text: str) -> None:
     connection = {"ssh_user"}
     found = house({name: {k: v for k, v in data.items() if k not in connection} for name, data in hosts.items()})
     assert all(member.url for one in found.values() for pool in one.ollama_pools.values() for member in pool)
+
+
+TLS_BACKEND = {"host_role": "backend", "ollama_publish_tls": True}
+ONE = {"default": [{"host": PC}]}
+
+
+def test_a_backend_over_tls_publishes_no_plain_ollama() -> None:
+    found = house({PI: {"host_role": "gateway", "ollama_pools": ONE}, PC: TLS_BACKEND})
+    backend, gateway = found[PC], found[PI]
+    assert gateway.ollama_pools["default"][0].url == f"https://{PC}.backend.internal:11434"
+    assert gateway.tls_backends == {f"{PC}.backend.internal": PC}
+    assert (backend.proxy_tls, backend.proxy_tls_names) == ("local-ca", (f"{PC}.backend.internal",))
+    assert backend.published_ports == {("0.0.0.0", 11434)}
+    assert backend.port_sources == {11434: (PI,)}
+    services = yaml.safe_load(render_compose(backend))["services"]
+    assert "ports" not in services["ollama"]
+    assert services["httpd"]["ports"] == ["0.0.0.0:11434:443"]
+    assert yaml.safe_load(render_compose(gateway))["services"]["httpd"]["extra_hosts"] == [
+        f"{PC}.backend.internal:{PC}"
+    ]
+    # As a release or a backup has them.
+    for settings in (backend, gateway):
+        assert load_settings(settings.model_dump(mode="json")) == settings
+
+
+@pytest.mark.parametrize(
+    ("gateway", "backend", "message"),
+    [
+        ({"proxy_tls_ca": "~/other"}, {}, "so it would not trust it; use the same directory for both"),
+        ({}, {"host_role": "both"}, 'is for a host with host_role = "backend", and this one has "both"'),
+        ({}, {"proxy_tls_ca": ""}, 'proxy_tls_ca = ""; use a directory'),
+        ({"ollama_pools": {"default": [{"url": f"https://{PC}:11434"}]}}, {}, "TLS leads only to backends of the"),
+    ],
+)
+def test_tls_that_can_not_work_is_refused(gateway: dict[str, Any], backend: dict[str, Any], message: str) -> None:
+    hosts = {PI: {"host_role": "gateway", "ollama_pools": ONE} | gateway, PC: TLS_BACKEND | backend}
+    with pytest.raises((HouseError, SettingsError), match=re.escape(message)):
+        house(hosts)

@@ -105,7 +105,7 @@ def test_engine_in_sync_gets_no_message() -> None:
 
 def test_pending_restart_of_an_interrupted_run_is_reported() -> None:
     assert describe_daemon_config(OURS, OURS, restarts=True) == [
-        "a change of /etc/docker/daemon.json is not active yet; the engine restarts, containers keep running"
+        "a change of the engine's configuration is not active yet; the engine restarts, containers keep running"
     ]
 
 

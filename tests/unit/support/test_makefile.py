@@ -11,7 +11,7 @@ from hearth.cli.command import cli
 from tests.run import RUNS
 from tests.support.shipped import PROJECT
 
-TARGETS = {"help", "setup", "demo", "check", "unit", "test", "clean"}
+TARGETS = {"help", "setup", "demo", "check", "unit", "test", "bench", "clean"}
 
 
 def make(*words: str) -> subprocess.CompletedProcess[str]:
@@ -39,7 +39,7 @@ def test_help_shows_users_and_developers_every_target() -> None:
     users, _, developers = make("help").stdout.partition("Developers\n")
     assert users.startswith("Users\n")
     names = [set(re.findall(r"(?m)^  make (\w+) ", part)) for part in (users, developers)]
-    assert names == [{"setup", "demo"}, {"check", "unit", "test", "clean"}]
+    assert names == [{"setup", "demo"}, {"check", "unit", "test", "bench", "clean"}]
 
 
 @pytest.mark.parametrize("suite", sorted(RUNS.keys() - {"check", "unit"}))
@@ -52,7 +52,7 @@ def test_every_suite_runs(suite: str) -> None:
 
 @pytest.mark.parametrize(
     ("word", "message"),
-    [("SUITE=scenario", "use one of test proxy"), ("WITH=lab", "use verify, watch, dev or nothing")],
+    [("SUITE=scenario", "use one of test all proxy"), ("WITH=lab", "use verify, watch, dev or nothing")],
 )
 def test_unknown_values_are_refused(word: str, message: str) -> None:
     done = make("-n", "test", word)

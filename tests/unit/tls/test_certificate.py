@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -364,3 +365,48 @@ def test_the_root_of_a_private_acme_server_is_installed(make_settings: Make, aut
     plan = plan_certificates(settings, TlsInputs(trust=authority.pem), CertificatesState(), NOW)
     assert plan.install
     assert plan.directories == ("/opt/hearth/tls", "/opt/hearth/tls/live", "/opt/hearth/acme", "/opt/hearth/acme/store")
+
+
+# --- a gateway with backends over TLS ----------------------------------------------------------------------------
+
+
+def gateway_settings(make_settings: Make, **values: Any) -> Settings:
+    member = {"host": "pc", "url": "https://192.168.1.20.backend.internal:11434"}
+    return make_settings(host_role="gateway", ollama_pools={"default": [member]}, **values)
+
+
+def gateway_on_host(pair: bytes, authority: Authority) -> CertificatesState:
+    digests = {"gateway.pem": hashlib.sha256(pair).hexdigest(), "ca.crt": hashlib.sha256(authority.pem).hexdigest()}
+    return CertificatesState(
+        digests=digests,
+        directories=frozenset(DIRECTORIES),
+        gateway_recorded=digests["gateway.pem"],
+        gateway_chain=parse_chain(pair, "it")[0].public_bytes(serialization.Encoding.PEM).decode(),
+    )
+
+
+def test_a_gateway_gets_its_key_once_and_a_new_one_before_it_expires(
+    make_settings: Make, authority: Authority, tmp_path: Path
+) -> None:
+    settings, inputs = gateway_settings(make_settings), TlsInputs(authority=authority)
+    first = plan_certificates(settings, inputs, CertificatesState(), NOW)
+    assert (first.install, first.issue, first.issue_for_gateway) == (True, False, True)
+    assert first.directories == ("/opt/hearth/tls", "/opt/hearth/tls/live")
+    state = gateway_on_host(authority.issue_for_gateway(NOW), authority)
+    assert plan_certificates(settings, inputs, state, NOW) == Plan()
+    later = plan_certificates(settings, inputs, state, NOW + timedelta(days=380))
+    assert later.issue_for_gateway
+    assert "the gateway's certificate expires in" in later.reasons[0]
+    assert plan_certificates(settings, TlsInputs(), state, NOW) == Plan()
+    assert (
+        "is not on this computer" in plan_certificates(settings, TlsInputs(), state, NOW + timedelta(days=380)).refusal
+    )
+    other = create_authority(tmp_path, [], NOW)
+    assert plan_certificates(settings, TlsInputs(authority=other), state, NOW).issue_for_gateway
+
+
+def test_a_gateway_with_a_page_over_tls_gets_both(make_settings: Make, authority: Authority) -> None:
+    settings = gateway_settings(make_settings, **LOCAL)
+    plan = plan_certificates(settings, TlsInputs(authority=authority), CertificatesState(), NOW)
+    assert (plan.issue, plan.issue_for_gateway) == (True, True)
+    assert len(plan.reasons) == 2

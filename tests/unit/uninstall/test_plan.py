@@ -225,6 +225,8 @@ def test_leftovers_of_an_interrupted_run_are_removed() -> None:
         ".reload-httpd",
         "images.lock.new",
         ".pulling",
+        "httpd/drained.conf",
+        "httpd/drained.conf.new",
         "compose.yaml.new",
     }
     left |= {"releases/.new/tree/compose.yaml", "releases/.new/images", "releases/accepted.new"}

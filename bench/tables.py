@@ -1,0 +1,148 @@
+"""The tables of docs/measurements.md, from the results: `python -m bench.tables [--write]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parent / "results"
+PAGE = RESULTS.parent.parent / "docs/measurements.md"
+FLOOR = "shell script"
+NAMES = {"hearth": "Hearth's httpd", "direct": "no proxy", "caddy": "Caddy"}
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(one)} |" for one in lines)
+
+
+def _median(runs: Sequence[Mapping[str, float]], key: str = "seconds") -> float:
+    return statistics.median(run[key] for run in runs)
+
+
+def _deploy_rows(
+    figures: Mapping[str, Mapping[str, Sequence[Mapping[str, float]]]], prefix: str = ""
+) -> list[list[str]]:
+    rows = []
+    for scenario, tools in figures.items():
+        floor = _median(tools[FLOOR])
+        cells = []
+        for name, runs in tools.items():
+            seconds = _median(runs)
+            factor = "" if name == FLOOR else f" ({seconds / floor:.1f}×)"
+            cells.append(f"{seconds:.1f} s{factor}; {_median(runs, 'cpu'):.1f} s")
+        rows.append([prefix + scenario, *cells])
+    return rows
+
+
+def deploy_table(document: Mapping[str, Any]) -> str:
+    """Median seconds (factor to the shell script); processor time on the deploying computer."""
+    rows = _deploy_rows(document.get("one", {}))
+    for count, figures in document.get("many", {}).items():
+        rows += _deploy_rows(figures, f"{count} host{'s' if count != '1' else ''}: ")
+    names = next(iter(document["one"].values())) if "one" in document else ()
+    return table(["", *names], rows)
+
+
+def proxy_table(document: Mapping[str, Any]) -> str:
+    """First tokens and small calls; then streams at the same time. Medians over the rounds."""
+    return f"{_latency(document['median'])}\n\n{_streams(document['median'])}"
+
+
+def _latency(median: Mapping[str, Any]) -> str:
+    rows = []
+    for name, one in median.items():
+        direct = median["direct, real Ollama" if name.endswith("real Ollama") else "direct, HTTP/1.1"]["first"]
+        cells = [
+            f"{direct[q]:.2f} ms" if name.startswith("direct") else f"{one['first'][q] - direct[q]:+.2f} ms"
+            for q in ("p50", "p99")
+        ]
+        if small := one.get("small"):
+            cells += [f"{small['per_second']:,.0f}/s", f"{small['cpu_seconds'] / small['n'] * 1e6:.0f} µs"]
+        rows.append([_shown(name), *cells, *[""] * (4 - len(cells))])
+    head = [
+        "",
+        "First token (with a proxy: added): median",
+        "p99",
+        "Small calls",
+        "processor time of the proxy for each",
+    ]
+    return table(head, rows)
+
+
+def _streams(median: Mapping[str, Any]) -> str:
+    rows = []
+    for name, one in median.items():
+        for count, found in one.get("streams", {}).items():
+            lag, share = found["lag"], found["cpu_seconds"] / found["seconds"]
+            cells = [f"{lag['p50']:.1f} ms", f"{lag['p99']:.1f} ms", f"{found['memory_mib']:.0f} MiB", f"{share:.0%}"]
+            rows.append([_shown(name), count, *cells, f"{found['cut']:.0f}"])
+    return table(["", "Streams", "Lag of a line: median", "p99", "Memory", "Of a processor", "Cut"], rows)
+
+
+def _shown(name: str) -> str:
+    proxy, _, kind = name.partition(", ")
+    return f"{NAMES.get(proxy, proxy)}, {kind}"
+
+
+MAKERS = {"deploy": deploy_table, "proxy": proxy_table}
+# Result → plot → what it shows.
+PLOTS = {
+    "deploy": {
+        "deploy-one": "A deploy to one host, as in the table",
+        "deploy-many": "Deploys to several hosts at the same time",
+    },
+    "proxy": {
+        "proxy-latency": "First token and small calls, as in the table",
+        "proxy-streams": "Lag and memory by number of streams",
+    },
+}
+BLANK = "\n\n"
+
+
+def show(path: Path) -> str:
+    """The table of a result, below its date and machine."""
+    document = json.loads(path.read_text())
+    made = MAKERS[path.stem](document) if path.stem in MAKERS else document["table"]
+    return f"{document['date']}, {document['machine']}. {document.get('load', '')}\n\n{made}"
+
+
+def write(paths: Sequence[Path], page: Path) -> None:
+    """Replace what is between `<!-- bench: NAME -->` and `<!-- end -->` in a page: table and plots."""
+    text = page.read_text()
+    for path in paths:
+        begin = f"<!-- bench: {path.stem} -->\n"
+        before, found, rest = text.partition(begin)
+        if not found:
+            continue
+        parts = [show(path)]
+        for name, caption in PLOTS.get(path.stem, {}).items():
+            if (plot := path.with_name(f"{name}.svg")).exists():
+                shutil.copy(plot, page.parent / "images")
+                parts.append(f"![{caption}](images/{plot.name})")
+        text = f"{before}{begin}{BLANK.join(parts)}\n{rest[rest.index('<!-- end -->') :]}"
+    page.write_text(text)
+
+
+def main() -> None:
+    """Print the tables, or write them to the documentation."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--write", action="store_true", help="into docs/measurements.md, and the plots into docs/images"
+    )
+    options = parser.parse_args()
+    paths = sorted(RESULTS.glob("*.json"))
+    for path in paths:
+        print(f"\n{path.stem}: {show(path)}")
+    if options.write:
+        write(paths, PAGE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The HTTP proxy through which the host and its containers reach the internet."""

@@ -1,0 +1,149 @@
+"""Configure apt, Docker and the containers for the host's HTTP proxy, or undo that."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Generator, Mapping
+from typing import Any
+
+from pydantic import SecretStr
+from pyinfra import host, logger
+from pyinfra.api import FunctionCommand, operation
+from pyinfra.api.host import Host
+from pyinfra.api.state import State
+
+from hearth.outbound.facts import Outbound
+from hearth.outbound.files import DIRECTORIES, ENGINE_FILES, RIGHTS, Difference, find_difference, proxy_files
+from hearth.outbound.messages import describe_difference
+from hearth.paths import (
+    CONTAINERS,
+    ENGINE_PENDING,
+    OUTBOUND,
+    OUTBOUND_HTTPD,
+    OUTBOUND_OLLAMA,
+    OUTBOUND_PENDING,
+    OUTBOUND_TARGET,
+    OUTBOUND_UNIT,
+    RELOAD_PENDING,
+    ROOT,
+)
+from hearth.runtime.byte_stream import ChannelError, write_to
+from hearth.runtime.commands import connection_arguments, streamed_command
+from hearth.runtime.explain import explain
+from hearth.runtime.fact_snapshot import current_fact
+from hearth.runtime.shell import quote
+from hearth.runtime.tar import pack_files
+from hearth.settings.http_proxy import HttpProxy
+from hearth.settings.model import Settings
+
+_INCOMING = f"{OUTBOUND}/.incoming"
+
+
+@operation()
+def configure_proxy(settings: Settings, proxy: HttpProxy | None) -> Generator[FunctionCommand, None, None]:
+    """Write the files of the proxy and remove others; unchanged ones cause no change.
+
+    A running engine is restarted by the operation that configures it.
+
+    Args:
+        proxy: that of `host_http_proxy`.
+    """
+    state = current_fact(Outbound)
+    wanted = proxy_files(settings, proxy)
+    difference = find_difference(state, wanted)
+    if not difference and not state.pending:
+        host.noop("the proxy is configured")
+        return
+    explain(describe_difference(difference, state, proxy))
+    if not wanted:
+        yield streamed_command(removal_script())
+        return
+    contents = {path: wanted[path] for path in difference.write}
+    yield FunctionCommand(_send, (contents, receive_script(difference), connection_arguments()), {})
+
+
+def _send(state: State, host: Host, contents: Mapping[str, SecretStr], script: str, arguments: dict[str, Any]) -> bool:
+    archive = pack_files({_arrival(path): secret.get_secret_value().encode() for path, secret in contents.items()})
+    try:
+        write_to(state, host, script, arguments, io.BytesIO(archive))
+    except (ChannelError, OSError) as error:
+        logger.error(f"{host.print_prefix}could not write the files of host_http_proxy: {error}")
+        return False
+    return True
+
+
+def _arrival(path: str) -> str:
+    """A file's name in the archive."""
+    return path.strip("/").replace("/", "_")
+
+
+def receive_script(difference: Difference) -> str:
+    """Shell script that unpacks its standard input, moves each file into place by a rename, and removes the others.
+
+    The marks are set before the change: if the run is interrupted, the next one restarts what uses the files.
+    """
+    lines = ["set -e", "umask 077", f"install -d -m 0755 {ROOT}"]
+    for path, rights in DIRECTORIES.items():
+        mode, user, group = rights.split(":")
+        lines.append(f"install -d -o {user} -g {group} -m 0{mode} {path}")
+    lines += [
+        f"rm -rf {_INCOMING}",
+        f"mkdir {_INCOMING}",
+        f"tar -xmf - -C {_INCOMING} --no-same-owner --no-same-permissions",
+    ]
+    lines += _marks(difference.changed)
+    if OUTBOUND_OLLAMA in difference.changed:
+        lines.append(f"touch {OUTBOUND_PENDING}")
+    for path in difference.write:
+        mode, user, group = RIGHTS[path].split(":")
+        arrived, staged = f"{_INCOMING}/{_arrival(path)}", f"{path}.hearth-new"
+        lines += [
+            f"mkdir -m 0755 -p {path.rpartition('/')[0]}",
+            # In the target's directory first: /etc may be another file system. apt and systemd ignore such a name.
+            f"install -o {user} -g {group} -m 0{mode} {arrived} {staged}",
+            f"sync {staged}",
+            f"mv -f {staged} {path}",
+        ]
+    if difference.remove:
+        lines.append(f"rm -f {quote(*difference.remove)}")
+    lines.append(f"rm -rf {_INCOMING}")
+    if OUTBOUND_UNIT in difference.changed:
+        lines.append("systemctl daemon-reload")
+    name = CONTAINERS["ollama"]
+    mounts = "'{{range .Mounts}}{{.Destination}} {{end}}'"
+    lines += [
+        # A container without the mount is about to be replaced.
+        f"if [ -e {OUTBOUND_PENDING} ]; then",
+        f"  case $(docker inspect --format {mounts} {name} 2>/dev/null) in",
+        f"    *{OUTBOUND_TARGET}*) docker restart {name} >/dev/null ;;",
+        "  esac",
+        f"  rm -f {OUTBOUND_PENDING}",
+        "fi",
+    ]
+    return "\n".join(lines)
+
+
+def removal_script(uninstalls: bool = False) -> str:
+    """Shell script that removes all files of the proxy.
+
+    Containers that mount a directory of it keep running until the stack replaces them. The directories stay, empty:
+    the previous release needs them to start again if the new one is rejected.
+
+    Args:
+        uninstalls: also remove the directories, and restart the engine at once; otherwise, it is marked for that.
+    """
+    lines = ["set -e", *([] if uninstalls else _marks(RIGHTS))]
+    lines += [f"rm -f {quote(*RIGHTS, OUTBOUND_PENDING)}", "systemctl daemon-reload"]
+    if uninstalls:
+        lines += [f"rm -rf {OUTBOUND}", "systemctl try-restart docker.service"]
+    return "\n".join([*lines, "echo 'Removed the configuration of the HTTP proxy'"])
+
+
+def _marks(changed: tuple[str, ...] | Mapping[str, str]) -> list[str]:
+    """Shell commands that mark what has to be restarted or reloaded for the changed files."""
+    lines = []
+    if set(changed) & set(ENGINE_FILES):
+        lines.append(f"if command -v dockerd >/dev/null; then touch {ENGINE_PENDING}; fi")
+    if OUTBOUND_HTTPD in changed:
+        lines.append(f"touch {RELOAD_PENDING}")
+    return lines

@@ -1,0 +1,1 @@
+"""Rolling deploys: backends change one after another, each left out by its gateways meanwhile."""
