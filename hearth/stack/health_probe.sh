@@ -84,7 +84,7 @@ awk '/^<Proxy "balancer:/ { pool = $2; gsub(/^"balancer:\/\/|">$/, "", pool) }
   pool !~ /-quick$/ && match($0, / route=[^ ]+/) { print pool, substr($0, RSTART + 7, RLENGTH - 7) }' "$conf" 2>/dev/null
 echo @@backends
 if [ "${httpd_main:-0}" != 0 ]; then
-  for backend in $(sed -n "s,^ProxyPassMatch \"^$backends/\\([^/]*\\)/.*,\\1,p" "$conf" 2>/dev/null); do
+  sed -n "s,^ProxyPassMatch \"^$backends/\\([^/]*\\)/.*,\\1,p" "$conf" 2>/dev/null | while read -r backend; do
     # shellcheck disable=SC2016  # for the container's shell
     said=$(docker exec "$httpd" timeout 10 bash -c '
       exec 3<>/dev/tcp/127.0.0.1/80 &&
