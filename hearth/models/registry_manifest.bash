@@ -58,7 +58,7 @@ connect_error() { # host, text
       echo "the certificate of $1 is signed by an unknown authority: does a firewall or proxy inspect TLS?"
       ;;
     *'not known'* | *'name resolution'*) echo "the name $1 could not be resolved: check it and the host's DNS" ;;
-    *[Cc]onnection\ refused*) echo "no response: $1 refused the connection" ;;
+    *Connection\ refused* | *connection\ refused*) echo "no response: $1 refused the connection" ;;
     *) echo "no response: ${2:0:300}" ;;
   esac
 }
