@@ -18,6 +18,12 @@ from tests.lab.machine import Run, deploy
 pytestmark = pytest.mark.long
 PROMPT = {"model": "tinyllama", "prompt": "go", "stream": False, "options": {"num_predict": 4}}
 
+# A render node that is /dev/null, and its entry in the kernel's list of them.
+DEVICE = """sudo mkdir -p /dev/dri /run/classes/drm/renderD128/device
+sudo mknod -m 0666 /dev/dri/renderD128 c 1 3
+echo 0x8086 | sudo tee /run/classes/drm/renderD128/device/vendor >/dev/null
+sudo mount -t overlay -o lowerdir=/run/classes:/sys/class overlay /sys/class"""
+
 
 @pytest.fixture(scope="module")
 def house(house_parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
@@ -40,7 +46,7 @@ def test_release_without_its_gpu_is_refused(house: House, tmp_path: Path) -> Non
     assert refused.code != 0
     assert "/dev/dri" in refused.output
 
-    house.ssh("h1", "sudo mkdir /dev/dri && sudo mknod -m 0666 /dev/dri/renderD128 c 1 3")
+    house.ssh("h1", DEVICE)
     run = deployed(ollama_gpu="vulkan")
     assert run.code == 1, run.output
     assert 'ollama_gpu = "vulkan", but Ollama computes on the processor: nothing of tinyllama (' in run.output
