@@ -29,7 +29,7 @@ from hearth.gpu.deploy import gpu, gpu_use
 from hearth.mdns.deploy import local_name, local_name_queries
 from hearth.metrics.deploy import metrics, metrics_queries
 from hearth.models.deploy import model_queries, models
-from hearth.outbound.deploy import outbound, outbound_queries, read_proxy
+from hearth.outbound.deploy import outbound, outbound_queries, read_authorities, read_proxy
 from hearth.preflight.deploy import preflight
 from hearth.releases.deploy import release, release_queries
 from hearth.rollout.deploy import pools, pools_queries
@@ -39,6 +39,7 @@ from hearth.stack.deploy import stack, stack_queries
 session = open_session(check_bundle, needs_tls=True, needs_model_files=True, takes_turns=True)
 settings, root = session.settings, session.root
 proxy = read_proxy(settings)
+authorities = read_authorities(settings)
 bundle = open_bundle()
 
 platform, facts = preflight(settings, root, session.house, proxy)
@@ -58,7 +59,7 @@ take_snapshot(
     root,
 )
 boot(settings=settings, hardware=facts.hardware, **root)
-outbound(settings=settings, proxy=proxy, exists=facts.outbound, **root)
+outbound(settings=settings, proxy=proxy, authorities=authorities, exists=facts.outbound, **root)
 if bundle:
     bundled_packages(bundle=bundle, settings=settings, platform=platform, **root)
     root = apt_arguments(root)

@@ -17,17 +17,18 @@ from hearth.docker.deploy import docker
 from hearth.firewall.deploy import firewall, release_unused_ports
 from hearth.gpu.deploy import gpu
 from hearth.metrics.deploy import metrics
-from hearth.outbound.deploy import outbound, read_proxy
+from hearth.outbound.deploy import outbound, read_authorities, read_proxy
 from hearth.preflight.deploy import preflight
 from hearth.releases.deploy import release
 
 session = open_session(choose_settings, needs_tls=True)
 settings, root = session.settings, session.root
 proxy = read_proxy(settings)
+authorities = read_authorities(settings)
 
 platform, facts = preflight(settings, root, session.house, proxy)
 boot(settings=settings, hardware=facts.hardware, **root)
-outbound(settings=settings, proxy=proxy, exists=facts.outbound, **root)
+outbound(settings=settings, proxy=proxy, authorities=authorities, exists=facts.outbound, **root)
 docker(settings=settings, platform=platform, **root)
 gpu(settings=settings, **root)
 firewall(settings=settings, exists=facts.firewall, published=facts.published, **root)

@@ -235,6 +235,9 @@ host_local_name = False
 host_http_proxy = ""
 # Hosts that are reached without that proxy, such as a mirror of your own: ["192.168.1.10", "mirror.example.org"].
 host_no_proxy = []
+# A PEM file on THIS computer with CA certificates that this host and its containers trust in addition, for a network
+# that inspects TLS, or a registry of your own; "" for none (docs/network.md).
+host_trusted_ca = ""
 
 # --- Releases -------------------------------------------------------------------------------------
 # Releases kept on the host, including the current one; `hearth rollback` can return to the others. Images that only

@@ -225,17 +225,17 @@ ON_GUEST: list[Stage] = [
     ("acceptance", acceptance),
     ("browser, with the deployed page", deployed_page),
 ]
-ON_LOOPBACK: list[Stage] = [PROXY, ("browser", browser)]
-ON_NOTHING: list[Stage] = [("checks", check), UNIT, OPERATIONS]
+ON_LOOPBACK: list[Stage] = [PROXY]
+OTHERS: list[Stage] = [("checks", check), UNIT, OPERATIONS, ("browser", browser)]
 RUNS: dict[str, tuple[list[Stage], ...]] = {
     "check": ([("checks", check)],),
     "unit": ([UNIT, OPERATIONS],),
     "proxy": ([PROXY],),
     "proxy-long": ([("a stuck and a slow Ollama", proxy_long)],),
     # Three lanes on two processors: the emulated guest keeps one busy, the others mostly wait.
-    "test": (ON_GUEST, ON_LOOPBACK, ON_NOTHING),
+    "test": (ON_GUEST, ON_LOOPBACK, OTHERS),
     # In one run, since the scenarios begin while the other lanes are still busy.
-    "all": ([*ON_GUEST, SCENARIOS], ON_LOOPBACK, [("sources", sources), *ON_NOTHING, HOUSE]),
+    "all": ([*ON_GUEST, SCENARIOS], ON_LOOPBACK, [("sources", sources), *OTHERS, HOUSE]),
     "scenarios": ([HOUSE, LAB, SCENARIOS],),
     "faults": ([HOUSE_LONG, LAB, ("long scenarios", long_scenarios)],),
     "house": ([HOUSE, HOUSE_LONG],),

@@ -143,7 +143,7 @@ refusal_of() { # log
   case $errors in
     *'x509: '*'unknown authority'*)
       echo "the certificate of $host is signed by an unknown authority (x509), so a firewall or proxy probably inspects" \
-        "TLS. Exempt $host from that, or set docker_registry_mirrors"
+        "TLS. Exempt $host from that, or set host_trusted_ca to a file with its CA, or docker_registry_mirrors"
       ;;
     *'x509: certificate has expired'*)
       echo "the certificate of $host has expired or is not yet valid (x509). Check the host's clock with timedatectl; if" \

@@ -132,7 +132,7 @@ advise() {
     missing) what=": the registry does not have it. Check the name (ollama_models)." ;;
     incomplete) what=": the registry lacks one of its files. Choose another tag (ollama_models), or push the model to the registry again." ;;
     name) what=": Ollama does not accept this name. Correct it (ollama_models)." ;;
-    authority) what=": the certificate of $server is signed by an unknown authority (x509), so a firewall or proxy probably inspects TLS. Exempt $server from that. A registry of your own needs a certificate from a public authority, or http:// (ollama_model_registry)." ;;
+    authority) what=": the certificate of $server is signed by an unknown authority (x509), so a firewall or proxy probably inspects TLS. Exempt $server from that, or set host_trusted_ca to a file with its CA; so too for a registry of your own, unless ollama_model_registry has http://." ;;
     expired) what=": the certificate of $server has expired or is not yet valid (x509). Check the host's clock with timedatectl; if it is correct, the certificate has to be renewed." ;;
     certificate) what=": the certificate is not valid for $server (x509). Check that address (ollama_models, ollama_model_registry), and whether a firewall or proxy inspects TLS." ;;
     plain) what=": $server uses http, not https. Set ollama_model_registry to its address with http://." ;;

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from typing_extensions import override
 
 from hearth.outbound.files import DIRECTORIES, RIGHTS, OutboundState
-from hearth.paths import OUTBOUND_PENDING
-from hearth.runtime.sections import parse_sections
+from hearth.outbound.trusted_ca import TrustState
+from hearth.paths import CA_CERTIFICATES, OUTBOUND_PENDING, TRUSTED_CA, TRUSTED_CA_PENDING
+from hearth.runtime.sections import parse_digests, parse_sections
 from hearth.runtime.state_fact import StateFact
 
 
@@ -42,4 +43,32 @@ class Outbound(StateFact[OutboundState]):
             directories=dict(pairs("directories")),
             pending=bool(sections.get("pending")),
             has_engine=bool(sections.get("engine")),
+        )
+
+
+class Trust(StateFact[TrustState]):
+    """The CAs that Hearth has added to those of a host."""
+
+    @override
+    def command(self) -> str:
+        files = f"{TRUSTED_CA}/*.crt"
+        return "; ".join(
+            [
+                f"echo @@sums; sha256sum {files} 2>/dev/null",
+                # By a line of the signature, since the first lines of two certificates may be the same.
+                f'echo @@untrusted; for file in {files}; do [ ! -e "$file" ] || '
+                f'grep -qsxF -e "$(tail -n 3 "$file" | head -n 1)" {CA_CERTIFICATES}/ca-certificates.crt || '
+                'echo "$file"; done',
+                f"echo @@pending; ls {TRUSTED_CA_PENDING} 2>/dev/null",
+                "true",
+            ]
+        )
+
+    @override
+    def process(self, output: Iterable[str]) -> TrustState:
+        sections = parse_sections(output)
+        return TrustState(
+            files=parse_digests(sections.get("sums", [])),
+            trusted=not any(sections.get("untrusted", [])),
+            pending=any(sections.get("pending", [])),
         )

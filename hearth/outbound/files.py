@@ -19,6 +19,7 @@ from hearth.paths import (
     OUTBOUND_OLLAMA,
     OUTBOUND_UNIT,
     SECRETS,
+    TRUSTED_CA,
 )
 from hearth.settings.http_proxy import HttpProxy
 from hearth.settings.model import Settings
@@ -40,8 +41,8 @@ DIRECTORIES = {
     OUTBOUND_DIRECTORIES["ollama"]: "700:0:0",
     OUTBOUND_DIRECTORIES["httpd"]: f"750:0:{HTTPD_GROUP}",
 }
-# Shell that prints which of the files exist; nothing on a host without a proxy.
-OUTBOUND_TRACES = f"ls -d {' '.join(RIGHTS)} 2>/dev/null"
+# Shell that prints which of the files exist, and the directory of CAs; nothing on a host without either.
+OUTBOUND_TRACES = f"ls -d {' '.join(RIGHTS)} {TRUSTED_CA} 2>/dev/null"
 
 
 @dataclass(frozen=True)

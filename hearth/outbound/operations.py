@@ -12,10 +12,13 @@ from pyinfra.api import FunctionCommand, operation
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
-from hearth.outbound.facts import Outbound
+from hearth.docker.apt import APT
+from hearth.outbound.facts import Outbound, Trust
 from hearth.outbound.files import DIRECTORIES, ENGINE_FILES, RIGHTS, Difference, find_difference, proxy_files
 from hearth.outbound.messages import describe_difference
+from hearth.outbound.trusted_ca import authority_files, is_trusted
 from hearth.paths import (
+    CA_CERTIFICATES,
     CONTAINERS,
     ENGINE_PENDING,
     OUTBOUND,
@@ -26,6 +29,9 @@ from hearth.paths import (
     OUTBOUND_UNIT,
     RELOAD_PENDING,
     ROOT,
+    SECRETS,
+    TRUSTED_CA,
+    TRUSTED_CA_PENDING,
 )
 from hearth.runtime.byte_stream import ChannelError, write_to
 from hearth.runtime.commands import connection_arguments, streamed_command
@@ -123,6 +129,63 @@ def receive_script(difference: Difference) -> str:
     return "\n".join(lines)
 
 
+@operation()
+def trust_authorities(authorities: tuple[bytes, ...], timeout: int) -> Generator[FunctionCommand, None, None]:
+    """Let the host trust exactly these CAs in addition to its own, and restart what has read the earlier ones.
+
+    A running engine is restarted by the operation that configures it.
+
+    Args:
+        authorities: the certificates of `host_trusted_ca`, each as PEM.
+        timeout: seconds to wait for other users of apt.
+    """
+    wanted = authority_files(authorities)
+    if is_trusted(current_fact(Trust), wanted):
+        host.noop("the CAs are trusted")
+        return
+    effect = "the Docker engine and the containers that use them restart"
+    explain(
+        f"host_trusted_ca: the host does not trust exactly these {len(wanted)} certificates; installing them; {effect}"
+        if wanted
+        else f'host_trusted_ca = "": the host no longer trusts the CAs that Hearth installed; {effect}'
+    )
+    yield streamed_command(trust_script(wanted, timeout))
+
+
+def trust_script(wanted: Mapping[str, bytes], timeout: int) -> str:
+    """Shell script that replaces the CAs of Hearth's (path → PEM) among those of the host.
+
+    The marks are set before the change: if the run is interrupted, the next one restarts what uses the CAs.
+    """
+    lines = ["set -e", f"install -d -m 0755 {ROOT}"]
+    if wanted:
+        lines += [
+            "if ! command -v update-ca-certificates >/dev/null; then",
+            f"apt_timeout={timeout}",
+            *(APT, "apt_finish", "apt_update", "apt_install ca-certificates"),
+            "fi",
+            *(f"install -d -m 0700 {path}" for path in (SECRETS, OUTBOUND)),
+            f"touch {TRUSTED_CA_PENDING}",
+        ]
+    lines += [f"if command -v dockerd >/dev/null; then touch {ENGINE_PENDING}; fi", f"rm -rf {TRUSTED_CA}"]
+    if wanted:
+        lines.append(f"install -d -m 0755 {TRUSTED_CA}")
+        lines += [f"printf %s {quote(content.decode())} >{path}" for path, content in wanted.items()]
+    lines += [
+        # --fresh also removes the links to certificates that are gone.
+        "! command -v update-ca-certificates >/dev/null || update-ca-certificates --fresh >/dev/null 2>&1",
+        # Containers without the mount are about to be replaced.
+        f"for name in {quote(*CONTAINERS.values())}; do",
+        "  case $(docker inspect --format '{{range .Mounts}}{{.Destination}} {{end}}' \"$name\" 2>/dev/null) in",
+        f'    *{CA_CERTIFICATES}\\ *) docker restart "$name" >/dev/null ;;',
+        "  esac",
+        "done",
+        f"rm -f {TRUSTED_CA_PENDING}",
+        "echo 'Updated the CA certificates'",
+    ]
+    return "\n".join(lines)
+
+
 def removal_script(uninstalls: bool = False) -> str:
     """Shell script that removes all files of the proxy.
 
@@ -135,7 +198,11 @@ def removal_script(uninstalls: bool = False) -> str:
     lines = ["set -e", *([] if uninstalls else _marks(RIGHTS))]
     lines += [f"rm -f {quote(*RIGHTS, OUTBOUND_PENDING)}", "systemctl daemon-reload"]
     if uninstalls:
-        lines += [f"rm -rf {OUTBOUND}", "systemctl try-restart docker.service"]
+        lines += [
+            f"rm -rf {OUTBOUND}",
+            f"if [ -e {TRUSTED_CA} ]; then rm -rf {TRUSTED_CA}; update-ca-certificates --fresh >/dev/null 2>&1; fi",
+            "systemctl try-restart docker.service",
+        ]
     return "\n".join([*lines, "echo 'Removed the configuration of the HTTP proxy'"])
 
 

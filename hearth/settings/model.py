@@ -168,6 +168,7 @@ class Settings(BaseModel):
     host_local_name: bool
     host_http_proxy: ProxySetting
     host_no_proxy: tuple[Annotated[str, AfterValidator(check_host_name)], ...]
+    host_trusted_ca: OptionalFile
 
     releases_kept: Annotated[int, Field(ge=1, le=100)]
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from hearth.docker.daemon_keys import JUDGED, daemon_obstacles
+from hearth.docker.trial import TRIAL as TRIAL_SCRIPT
 from hearth.preflight.checks import find_obstacles, images_dir, paths_to_check
 from hearth.preflight.facts import HostFacts, HostFactsState
 from hearth.preflight.machine import Machine
@@ -47,7 +48,9 @@ _OLLAMA = (
 _OUT = "docker exec hearth-ollama timeout 5 bash -c 'exec 3<>/dev/tcp/203.0.113.2/99' 2>&1"
 BRIDGE = "com.docker.network.bridge."
 # A release's test without a prompt.
-TRIAL = f"""root=/opt/hearth httpd=hearth-httpd ollama=hearth-ollama conf=x patience=60 prompt_patience=60 keep=2 by=
+TRIAL = f"""root=/opt/hearth httpd=hearth-httpd ollama=hearth-ollama services=httpd
+conf=x patience=60 prompt_patience=60 keep=2 by=
+{TRIAL_SCRIPT}
 {RELEASE_SCRIPT.read_text()}
 works 85 '' '' ''"""
 

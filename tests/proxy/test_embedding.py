@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hearth.docker.trial import TRIAL as TRIAL_SCRIPT
 from hearth.gpu.use import CHECK_GPU
 from hearth.releases.operations import SCRIPT
 from hearth.releases.release import trial_prompt
@@ -47,10 +48,8 @@ def check_release(web: Httpd, directory: Path) -> Done:
     """Run the test of a release in httpd's container, where `directory` is mounted as TRIAL."""
     prompt = trial_prompt(web.settings)
     words = (f"{web.address}/{web.port}", prompt.path, prompt.body, " ".join(prompt.models))
-    program = CHECK_GPU + SCRIPT.read_text()
-    variables = (
-        "root=/nowhere httpd=hearth-httpd ollama=hearth-ollama conf=- patience=60 prompt_patience=60 keep=2 by=test"
-    )
+    program = CHECK_GPU + TRIAL_SCRIPT + SCRIPT.read_text()
+    variables = "root=/nowhere httpd=hearth-httpd ollama=hearth-ollama services=httpd conf=- patience=60 prompt_patience=60 keep=2 by=test"
     directory.chmod(0o755)  # httpd does not run as root
     (directory / "run").write_text(f"{variables}\n{program}\n{DOCKER}\nworks {shlex.join(words)}\n")
     return web.execute(f"bash {TRIAL}/run")

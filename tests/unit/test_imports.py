@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "rollout": "docker paths runtime settings",
     "releases": "docker gpu paths render rollout runtime settings",
     "tls": "paths runtime settings",
-    "outbound": "paths runtime settings",
+    "outbound": "docker paths runtime settings tls",
     "footprint": "docker firewall metrics outbound paths runtime",
     "preflight": "boot docker firewall gpu host metrics models outbound paths runtime settings",
     "stack": "boot docker gpu host paths preflight releases render rollout runtime settings tls",
