@@ -49,7 +49,10 @@ def check_release(web: Httpd, directory: Path) -> Done:
     prompt = trial_prompt(web.settings)
     words = (f"{web.address}/{web.port}", prompt.path, prompt.body, " ".join(prompt.models))
     program = CHECK_GPU + TRIAL_SCRIPT + SCRIPT.read_text()
-    variables = "root=/nowhere httpd=hearth-httpd ollama=hearth-ollama services=httpd conf=- patience=60 prompt_patience=60 keep=2 by=test"
+    variables = (
+        "root=/nowhere httpd=hearth-httpd ollama=hearth-ollama services=httpd conf=- patience=60 prompt_patience=60 "
+        "keep=2 by=test"
+    )
     directory.chmod(0o755)  # httpd does not run as root
     (directory / "run").write_text(f"{variables}\n{program}\n{DOCKER}\nworks {shlex.join(words)}\n")
     return web.execute(f"bash {TRIAL}/run")
