@@ -19,7 +19,7 @@ _PYINFRA_PREFIX = re.compile(r"^Fact precondition not satisfied \(\w+\): ")
 # The state of a host after a failed operation, by the start of the operation's name.
 _STATES = (
     ("Bundle", "what was copied and loaded so far is kept; the previous release, if any, is still serving"),
-    ("HTTP proxy", "Hearth's containers were not replaced; the proxy may be configured in part"),
+    ("Network", "Hearth's containers were not replaced; the proxy and the CAs may be configured in part"),
     ("Docker", "Hearth's containers were not changed"),
     ("Local name", "Hearth's containers were not changed; the name may not be announced"),
     ("GPU", "Hearth's containers were not changed"),

@@ -109,7 +109,9 @@ def configure_engine(settings: Settings, source: DockerSource) -> Commands:
         yield StringCommand(_RELOAD)
     if do_restart:
         # The mark is removed last: after an interruption, the next run restarts the engine.
-        yield StringCommand(f"systemctl restart docker.service && rm -f {ENGINE_PENDING}")
+        # systemd refuses more than three starts in a minute, such as a deploy soon after an uninstall needs.
+        forget = "systemctl reset-failed docker.service 2>/dev/null"
+        yield StringCommand(f"{forget}; systemctl restart docker.service && rm -f {ENGINE_PENDING}")
     if usable and (not state.enabled or (not state.active and not do_restart)):
         yield StringCommand("systemctl enable --now docker.service")
 

@@ -145,7 +145,7 @@ def trust_authorities(authorities: tuple[bytes, ...], timeout: int) -> Generator
         return
     effect = "the Docker engine and the containers that use them restart"
     explain(
-        f"host_trusted_ca: the host does not trust exactly these {len(wanted)} certificates; installing them; {effect}"
+        f"host_trusted_ca: the host does not trust exactly the CAs in that file; installing them; {effect}"
         if wanted
         else f'host_trusted_ca = "": the host no longer trusts the CAs that Hearth installed; {effect}'
     )

@@ -6,26 +6,21 @@ it: package archive, registries and name servers are all behind it.
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from lab import artefacts
-from lab import house as lab_house
 from lab.house import House
-from lab.progress import Stages
+from tests.house.tls_registries import serve_over_tls
 from tests.lab.machine import Run, deploy, pyinfra, wait_until
 
-pytestmark = [
-    pytest.mark.scenario,
-    pytest.mark.long,
-    pytest.mark.skipif(os.getuid() != 0, reason="a house of hosts needs root"),
-]
+pytestmark = pytest.mark.long
 
 USER, PASSWORD, NEXT_PASSWORD = "hearth", "not:shown@%7", "not:shown@/next"
 PORT = 3128
@@ -109,10 +104,8 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with Stages() as stages:
-        parts = artefacts.build(lab_house.NEEDED, stages)
-    with House(parts, tmp_path_factory.mktemp("house"), 2) as house:
+def site(house_parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with House(house_parts, tmp_path_factory.mktemp("house"), 2) as house:
         house.ssh(
             "h2",
             "sudo apt-get -qq update && sudo DEBIAN_FRONTEND=noninteractive apt-get -qq install "
@@ -208,3 +201,31 @@ def test_a_host_behind_a_proxy(site: Site) -> None:
         == ""
     )
     assert "hearth" not in site.on_host("systemctl show docker -p EnvironmentFiles --value")
+
+
+def test_models_through_a_proxy_that_inspects_tls(
+    site: Site, house_parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Ollama's pulls are TLS through the proxy, to a registry whose CA the host knows from `host_trusted_ca`."""
+    with ExitStack() as stack:
+        directory = tmp_path_factory.mktemp("company")
+        ca, (images, models) = serve_over_tls(site.house, house_parts, directory, stack)
+        site.start_proxy(PASSWORD)
+        site.write_secret(PASSWORD)
+        site.wall()
+        stack.callback(site.open_wall)
+        before = site.strays()
+        settings = {
+            "host_trusted_ca": str(ca),
+            "docker_registry_mirrors": [images],
+            "ollama_model_registry": models,
+            "ollama_models": ["tinyllama"],
+        }
+        first = site.deploy(**settings)
+        assert first.code == 0, first.output
+        assert "tinyllama" in site.on_host("sudo docker exec hearth-ollama ollama list")
+        requests = set(site.requests())
+        assert {f"CONNECT {url.removeprefix('https://')}" for url in (images, models)} <= requests, requests
+        assert site.strays() == before
+        second = site.deploy(**settings)
+        assert (second.code, second.changed) == (0, ()), second.output

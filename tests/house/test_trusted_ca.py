@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from hearth.tls.certificate import today
-from hearth.tls.local_ca import Authority, create_authority
-from lab import artefacts, ports, process, registry
+from lab import artefacts
 from lab.house import House
+from tests.house.tls_registries import serve_over_tls
 from tests.lab.machine import Run, deploy, pyinfra, wait_until
 
 pytestmark = pytest.mark.long
@@ -23,26 +21,7 @@ class Site:
 
     def __init__(self, house: House, parts: artefacts.Paths, directory: Path, stack: ExitStack) -> None:
         self.house, self._directory = house, directory
-        gateway = house.registry_mirror.removeprefix("http://").partition(":")[0]
-        self.authority: Authority = create_authority(directory / "ca", [gateway], today())
-        self.ca = directory / "company-ca.pem"
-        self.ca.write_bytes(self.authority.pem)
-        pair = directory / "server.pem"
-        pair.write_bytes(self.authority.issue([gateway], today()))
-        self.urls = []
-        for name, port in zip(("images", "models"), ports.free(2), strict=True):
-            config = registry.configuration(parts[name] / "storage", port, read_only=True)
-            config["http"] = {
-                "headers": {"Location": ["?"]},
-                "addr": f"{gateway}:{port}",
-                "tls": {"certificate": str(pair), "key": str(pair)},
-            }
-            path = directory / f"{name}.yml"
-            path.write_text(json.dumps(config))
-            program = parts["tools"] / "docker-registry"
-            pid = process.start([program, "serve", path], directory / f"{name}.log", directory)
-            stack.callback(process.end, pid, str(directory))
-            self.urls.append(f"https://{gateway}:{port}")
+        self.ca, self.urls = serve_over_tls(house, parts, directory, stack)
 
     @property
     def inventory(self) -> Path:

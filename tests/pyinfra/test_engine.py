@@ -28,7 +28,10 @@ RELOAD = (
     "systemctl reload docker.service && for _ in 1 2 3 4 5 6 7 8 9 10; do "
     "[ \"$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)\" = true ] && break; sleep 0.5; done || true"
 )
-RESTART = "systemctl restart docker.service && rm -f /run/hearth-engine-restart"
+RESTART = (
+    "systemctl reset-failed docker.service 2>/dev/null; "
+    "systemctl restart docker.service && rm -f /run/hearth-engine-restart"
+)
 ENABLE = "systemctl enable --now docker.service"
 
 
