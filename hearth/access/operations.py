@@ -7,24 +7,20 @@ and never shown.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from pydantic import SecretStr
-from pyinfra import host, logger, state
+from pyinfra import host, state
 from pyinfra.api import FunctionCommand, operation
-from pyinfra.api.host import Host
-from pyinfra.api.state import State
 
 from hearth.access.credential_files import FILES, PROVIDERS_FILE, RELOADED_FILES, describe_changes, update_files
 from hearth.access.credentials import Credentials
 from hearth.paths import HTTPD_GROUP, HTTPD_SECRETS, RELOAD_PENDING, ROOT, SECRETS
-from hearth.runtime.byte_stream import ChannelError, read_from, write_to
-from hearth.runtime.commands import connection_arguments, refused_command
+from hearth.runtime.byte_stream import ChannelError, read_from
+from hearth.runtime.commands import connection_arguments, refused_command, send_secrets
 from hearth.runtime.explain import explain
 from hearth.runtime.sections import parse_sections
-from hearth.runtime.tar import pack_files
 
 _INCOMING = f"{SECRETS}/.incoming"
 _MAX_SIZE = 1 << 20
@@ -60,7 +56,8 @@ def install_credentials(credentials: Credentials) -> Generator[FunctionCommand, 
         explain(f"{SECRETS} has the wrong owner or mode; rewriting it")
     empty = SecretStr("")
     reload = any(present.get(name, empty) != wanted.get(name, empty) for name in RELOADED_FILES)
-    yield FunctionCommand(_send, (wanted, reload, connection_arguments()), {})
+    script = receive_script(reload, tuple(wanted))
+    yield FunctionCommand(send_secrets, (wanted, script, connection_arguments(), "the credentials"), {})
 
 
 def read_installed(root: dict[str, Any]) -> tuple[dict[str, SecretStr], bool]:
@@ -88,16 +85,6 @@ def read_installed_script() -> str:
         path = f"{HTTPD_SECRETS}/{name}"
         lines.append(f"if [ -f {path} ]; then echo @@{name}; cat {path}; fi")
     return "\n".join([*lines, "true"])
-
-
-def _send(state: State, host: Host, contents: Mapping[str, SecretStr], reload: bool, root: dict[str, Any]) -> bool:
-    archive = pack_files({name: secret.get_secret_value().encode() for name, secret in contents.items()})
-    try:
-        write_to(state, host, receive_script(reload, tuple(contents)), root, io.BytesIO(archive))
-    except (ChannelError, OSError) as error:
-        logger.error(f"{host.print_prefix}could not write the credentials: {error}")
-        return False
-    return True
 
 
 def receive_script(reload: bool, names: Sequence[str] = FILES) -> str:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Generator, Mapping
-from typing import Any
 
-from pydantic import SecretStr
-from pyinfra import host, logger
+from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
-from pyinfra.api.host import Host
-from pyinfra.api.state import State
 
 from hearth.docker.apt import APT
 from hearth.outbound.facts import Outbound, Trust
@@ -33,12 +28,10 @@ from hearth.paths import (
     TRUSTED_CA,
     TRUSTED_CA_PENDING,
 )
-from hearth.runtime.byte_stream import ChannelError, write_to
-from hearth.runtime.commands import connection_arguments, streamed_command
+from hearth.runtime.commands import connection_arguments, send_secrets, streamed_command
 from hearth.runtime.explain import explain
 from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.shell import quote
-from hearth.runtime.tar import pack_files
 from hearth.settings.http_proxy import HttpProxy
 from hearth.settings.model import Settings
 
@@ -64,18 +57,9 @@ def configure_proxy(settings: Settings, proxy: HttpProxy | None) -> Generator[Fu
     if not wanted:
         yield streamed_command(removal_script())
         return
-    contents = {path: wanted[path] for path in difference.write}
-    yield FunctionCommand(_send, (contents, receive_script(difference), connection_arguments()), {})
-
-
-def _send(state: State, host: Host, contents: Mapping[str, SecretStr], script: str, arguments: dict[str, Any]) -> bool:
-    archive = pack_files({_arrival(path): secret.get_secret_value().encode() for path, secret in contents.items()})
-    try:
-        write_to(state, host, script, arguments, io.BytesIO(archive))
-    except (ChannelError, OSError) as error:
-        logger.error(f"{host.print_prefix}could not write the files of host_http_proxy: {error}")
-        return False
-    return True
+    contents = {_arrival(path): wanted[path] for path in difference.write}
+    script = receive_script(difference)
+    yield FunctionCommand(send_secrets, (contents, script, connection_arguments(), "the files of host_http_proxy"), {})
 
 
 def _arrival(path: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
+from pydantic import SecretStr
 from pyinfra import host, logger
 from pyinfra.api import FunctionCommand, StringCommand
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS
@@ -15,6 +17,7 @@ from hearth.runtime.byte_stream import ChannelError, write_to
 from hearth.runtime.explain import explain, is_preparing
 from hearth.runtime.journal import record_failure
 from hearth.runtime.shell import quote
+from hearth.runtime.tar import pack_files
 
 
 def streamed_command(script: str) -> FunctionCommand:
@@ -53,6 +56,24 @@ def _upload(state: State, host: Host, content: bytes, path: str, arguments: dict
         write_to(state, host, f"cat > {quote(path)}", arguments, io.BytesIO(content))
     except (ChannelError, OSError) as error:
         return report_failure(host, f"could not write {path}: {error}")
+    return True
+
+
+def send_secrets(
+    state: State, host: Host, contents: Mapping[str, SecretStr], script: str, arguments: dict[str, Any], what: str
+) -> bool:
+    """For a `FunctionCommand`: send files to a script as a tar archive on its standard input, and never show them.
+
+    Args:
+        contents: name in the archive → content.
+        arguments: `connection_arguments` of the operation.
+        what: the files, for the message of a failure.
+    """
+    archive = pack_files({name: secret.get_secret_value().encode() for name, secret in contents.items()})
+    try:
+        write_to(state, host, script, arguments, io.BytesIO(archive))
+    except (ChannelError, OSError) as error:
+        return report_failure(host, f"could not write {what}: {error}")
     return True
 
 

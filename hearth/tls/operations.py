@@ -15,7 +15,7 @@ from pyinfra.api.state import State
 
 from hearth.paths import RELOAD_PENDING, ROOT, TLS, TLS_FILES, TLS_LIVE
 from hearth.runtime.byte_stream import ChannelError, write_to
-from hearth.runtime.commands import connection_arguments, refused_command
+from hearth.runtime.commands import connection_arguments, refused_command, report_failure
 from hearth.runtime.explain import explain
 from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.shell import quote
@@ -64,8 +64,7 @@ def _send(
         files = _contents(host, settings, tls_inputs, plan)
         write_to(state, host, receive_script(sorted(files)), arguments, io.BytesIO(pack_certificate(files)))
     except (CertificateError, ChannelError, OSError) as error:
-        logger.error(f"{host.print_prefix}could not install the certificate: {error}")
-        return False
+        return report_failure(host, f"could not install the certificate: {error}")
     return True
 
 
