@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import bcrypt
@@ -21,9 +22,11 @@ from lab import shell
 from tests.pyinfra.shell import check_syntax
 from tests.support.shipped import PROJECT
 
-ANNA, BEN = "the-password-of-anna", "the-password-of-ben"
-KEY, NEW_KEY = "nb-4f0c86d1a2b37e5f9c08", "nb-00a1f7d3c5e98b2460ff"
-PROVIDER_KEY, NEW_PROVIDER_KEY = "sk-proj-6b1f0e93", "sk-proj-c27a84d5"
+# Of this run alone: the watcher sees every process of the machine, and other tests have their secrets on command lines.
+RUN = token_hex(8)
+ANNA, BEN, NEW_ANNA = (f"{RUN}-password-of-{name}" for name in ("anna", "ben", "new-anna"))
+KEY, NEW_KEY = f"nb-old-{RUN}", f"nb-new-{RUN}"
+PROVIDER_KEY, NEW_PROVIDER_KEY = f"sk-proj-old-{RUN}", f"sk-proj-new-{RUN}"
 DEPLOY = """
 from pyinfra import host, state
 from hearth.access.deploy import access
@@ -149,7 +152,7 @@ def test_from_first_install_to_rotation_no_secret_is_visible(machine: Machine) -
     assert before == (machine.file("people"), machine.file("programs.conf"))
     assert ".reload-httpd" not in machine.rights()
 
-    machine.keep("anna", "another-password")
+    machine.keep("anna", NEW_ANNA)
     assert changed(machine.deploy(**values)) == 1
     assert "anna has a new password; httpd applies it at once" in machine.output
     assert machine.file("people").splitlines()[1] == before[0].splitlines()[1], "ben's hash stays"
@@ -203,7 +206,7 @@ def test_from_first_install_to_rotation_no_secret_is_visible(machine: Machine) -
         NEW_KEY,
         PROVIDER_KEY,
         NEW_PROVIDER_KEY,
-        "another-password",
+        NEW_ANNA,
         *(one.strip("'") for one in found),
     ):
         assert secret not in machine.output
