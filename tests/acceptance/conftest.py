@@ -27,6 +27,7 @@ from hearth.runtime.ssh_address import network_address
 from hearth.settings.house import HouseError, known_address, resolve_house
 from hearth.settings.load import SettingsError, load_settings
 from hearth.settings.model import Settings
+from hearth.settings.pools import DEFAULT_POOL, Member
 from hearth.settings.secret_source import SourceError
 from tests.acceptance.api import CREDENTIALS, basic, bearer
 from tests.acceptance.engine import engine_tunnel
@@ -44,7 +45,9 @@ class Target:
     Attributes:
         name: as in the inventory.
         settings: of the host.
-        url: of the chat page for clients without TLS, without a trailing slash.
+        models: what every Ollama behind its page offers; of a backend, what it offers itself.
+        ollamas: the hosts whose Ollamas are behind its page, if their logs have its users' requests alone; else none.
+        url: of the chat page for clients without TLS, without a trailing slash; "" for a backend, which has none.
         page: its address for browsers. With TLS it differs: `url` is then that of a tunnel.
         trust: arguments for the doctor, with the local CA's certificate.
         ssh: an ssh command line for the host.
@@ -62,6 +65,8 @@ class Target:
     hostspec: str
     forwards: dict[int, tuple[str, int]]
     address: str
+    models: tuple[str, ...] = ()
+    ollamas: tuple[str, ...] = ()
 
     def address_of(self, port: int) -> tuple[str, int]:
         return self.forwards.get(port, (self.address, port))
@@ -104,6 +109,8 @@ def _addresses(
     settings: Settings, address: str, forwards: Mapping[int, tuple[str, int]]
 ) -> tuple[str, str, tuple[str, ...]]:
     """`url`, `page` and `trust` of a target."""
+    if not settings.serves_page:
+        return "", "", ()
     plain = "{}:{}".format(*forwards.get(settings.proxy_port, (address, settings.proxy_port)))
     if settings.proxy_tls == "off":
         return f"http://{plain}", f"http://{plain}", ()
@@ -156,7 +163,7 @@ def pytest_configure(config: pytest.Config) -> None:
         targets = [make_target(host["name"], host["data"]) for host in hosts]
         addresses = {one.name: known_address(one.address, one.settings) for one in targets}
         house = resolve_house({one.name: one.settings for one in targets}, addresses)
-        targets = [replace(one, settings=house[one.name]) for one in targets]
+        targets = [_with_ollamas(one, house) for one in targets]
         for target in targets:
             known = credentials(target.settings)
             CREDENTIALS.update({urlsplit(url).netloc: known for url in (target.url, target.page)})
@@ -165,16 +172,39 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_TARGETS] = {target.name: target for target in targets}
 
 
+def _with_ollamas(target: Target, house: Mapping[str, Settings]) -> Target:
+    """The target with its settings in the house, and what is behind its page."""
+    settings = house[target.name]
+    members = settings.ollama_pools.get(DEFAULT_POOL, ()) if settings.serves_page else ()
+    own = (Member(host=target.name),) if settings.runs_ollama else ()
+    hosts = [member.host for member in members or own]
+    managed = [house[host].offered_models for host in hosts if host in house]
+    # Health checks of backends with TLS are requests to Ollama.
+    countable = len(managed) == len(hosts) and not any(member.is_tls for member in members)
+    return replace(
+        target,
+        settings=settings,
+        models=tuple(model for model in managed[0] if all(model in one for one in managed)) if managed else (),
+        ollamas=tuple(hosts) if countable else (),
+    )
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "target" in metafunc.fixturenames:
-        targets = metafunc.config.stash[_TARGETS]
-        metafunc.parametrize("target", [_parameter(one) for one in targets.values()], scope="session")
+        needed = metafunc.definition.get_closest_marker("needs")
+        targets = metafunc.config.stash[_TARGETS].values()
+        parameters = [_parameter(one, needed.args[0] if needed else "") for one in targets]
+        metafunc.parametrize("target", parameters, scope="session")
 
 
-def _parameter(target: Target) -> Any:
-    """Of a test: most need both containers, and a request from outside to the host's own Ollama."""
-    role = target.settings.host_role
-    marks = () if role == "both" else pytest.mark.skip(reason=f'{target.name}: host_role = "{role}" is not tested yet')
+def _parameter(target: Target, needed: str) -> Any:
+    """Of a test that needs `page` or `ollama`, or is for all hosts ("")."""
+    lacks = {"gateway": "ollama", "backend": "page"}.get(target.settings.host_role)
+    marks = []
+    if needed and needed == lacks:
+        noun = {"ollama": "Ollama", "page": "page"}[needed]
+        reason = f'{target.name}: host_role = "{target.settings.host_role}" has no {noun}'
+        marks = [pytest.mark.skip(reason=reason)]
     return pytest.param(target, id=target.name, marks=marks)
 
 
@@ -185,7 +215,20 @@ def settings(target: Target) -> Settings:
 
 @pytest.fixture(scope="session")
 def host(target: Target) -> Any:
-    """The host in testinfra, with commands as Hearth itself runs them."""
+    """The host in testinfra."""
+    return connect(target)
+
+
+@pytest.fixture(scope="session")
+def ollamas(target: Target, request: pytest.FixtureRequest) -> list[Any]:
+    """The hosts in testinfra whose Ollamas are behind the page."""
+    if not target.ollamas:
+        pytest.skip(f"{target.name}: requests can't be counted at Ollamas outside the inventory or behind TLS")
+    return [connect(request.config.stash[_TARGETS][name]) for name in target.ollamas]
+
+
+def connect(target: Target) -> Any:
+    """A host in testinfra, with commands as Hearth itself runs them."""
     import testinfra
 
     one = testinfra.get_host(target.hostspec)
@@ -211,9 +254,9 @@ def engine(target: Target) -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture(scope="session")
-def capabilities(engine: docker.DockerClient, settings: Settings) -> dict[str, list[str]]:
+def capabilities(target: Target, engine: docker.DockerClient) -> dict[str, list[str]]:
     """The capabilities of each configured model."""
-    return read_capabilities(engine, settings.ollama_models)
+    return read_capabilities(engine, target.settings, target.models)
 
 
 @pytest.fixture(scope="session")
@@ -222,4 +265,4 @@ def chat_model(capabilities: dict[str, list[str]]) -> str:
     for model, can in capabilities.items():
         if "completion" in can:
             return model
-    pytest.skip("ollama_models has no chat model")
+    pytest.skip("no chat model is configured")

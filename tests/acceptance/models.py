@@ -1,4 +1,4 @@
-"""Capabilities of a host's configured models, requested from its Ollama in httpd's container."""
+"""Capabilities of a host's configured models, requested within its containers: no port has to be published."""
 
 from __future__ import annotations
 
@@ -7,19 +7,27 @@ from typing import Any
 
 import docker
 
-from hearth.paths import CONTAINERS
+from hearth.paths import BACKENDS_PATH, CONTAINERS
+from hearth.settings.model import Settings
+from hearth.settings.pools import DEFAULT_POOL
 
-# One HTTP/1.0 request to Ollama: $1 path, $2 body. The response ends with the connection.
+# One HTTP/1.0 request: $1 path, $2 body, $3 address, $4 port. The response ends with the connection.
 _REQUEST = (
-    'exec 3<>/dev/tcp/ollama/11434 && printf "POST %s HTTP/1.0\\r\\nHost: localhost\\r\\n'
+    'exec 3<>"/dev/tcp/$3/$4" && printf "POST %s HTTP/1.0\\r\\nHost: localhost\\r\\n'
     'Content-Type: application/json\\r\\nContent-Length: %d\\r\\n\\r\\n%s" "$1" "${#2}" "$2" >&3 && cat <&3'
 )
 
 
-def request_inside(engine: docker.DockerClient, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Ollama's JSON response to a POST from httpd's container."""
-    words = ["bash", "-c", _REQUEST, "request", path, json.dumps(body)]
-    code, output = engine.containers.get(CONTAINERS["httpd"]).exec_run(words)
+def request_inside(engine: docker.DockerClient, settings: Settings, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The JSON response of the host's Ollama to a POST; on a gateway, of the first backend in its default pool."""
+    container, address, port = CONTAINERS["ollama"], "127.0.0.1", "11434"
+    if not settings.runs_ollama:
+        container, port = CONTAINERS["httpd"], "80"
+        path = f"{BACKENDS_PATH}/{settings.ollama_pools[DEFAULT_POOL][0].name}{path}"
+    elif settings.serves_page:
+        container, address = CONTAINERS["httpd"], "ollama"
+    words = ["bash", "-c", _REQUEST, "request", path, json.dumps(body), address, port]
+    code, output = engine.containers.get(container).exec_run(words)
     assert isinstance(output, bytes)
     head, _, content = output.partition(b"\r\n\r\n")
     assert code == 0, (path, output)
@@ -28,9 +36,9 @@ def request_inside(engine: docker.DockerClient, path: str, body: dict[str, Any])
     return document
 
 
-def read_capabilities(engine: docker.DockerClient, models: tuple[str, ...]) -> dict[str, list[str]]:
+def read_capabilities(engine: docker.DockerClient, settings: Settings, models: tuple[str, ...]) -> dict[str, list[str]]:
     """Model → `completion`, `embedding`, …; an Ollama that does not report them has chat models."""
     return {
-        model: request_inside(engine, "/api/show", {"model": model}).get("capabilities", ["completion"])
+        model: request_inside(engine, settings, "/api/show", {"model": model}).get("capabilities", ["completion"])
         for model in models
     }

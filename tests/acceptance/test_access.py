@@ -11,6 +11,7 @@ from tests.acceptance.api import basic, bearer, call
 from tests.acceptance.conftest import Target
 from tests.acceptance.test_proxy import Log
 
+pytestmark = pytest.mark.needs("page")
 WRONG = ({"Authorization": ""}, bearer("not-a-key-of-this-host"), basic("nobody", "not a password"))
 
 
@@ -24,15 +25,15 @@ def test_page_requires_sign_in(target: Target, settings: Settings) -> None:
     assert call(target.url, "GET", "/").status == 200, "with the configured credentials"
 
 
-def test_routes_require_sign_in(target: Target, settings: Settings, host: Any) -> None:
+def test_routes_require_sign_in(target: Target, settings: Settings, ollamas: list[Any]) -> None:
     routes = [route for route in settings.routes if route.is_ollama and settings.access_of(route).needs_sign_in]
     if not routes:
         pytest.skip("no route needs a sign-in")
-    before = Log(host).requests()
+    before = Log(ollamas).requests()
     for route in routes:
         for headers in WRONG:
             answer = call(target.url, route.methods[0], route.path.replace("{model}", "no-such-model"), {}, headers)
             assert answer.status in (401, 403, 404), (route.path, answer)
             if answer.status == 401:
                 assert answer.all("www-authenticate")
-    assert Log(host).requests() == before
+    assert Log(ollamas).requests() == before

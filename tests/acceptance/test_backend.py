@@ -26,6 +26,7 @@ def test_backend_was_not_restarted(target: Target, host: Any) -> None:
     assert (answer.status, answer.body.decode().strip()) == (200, ANSWER)
 
 
+@pytest.mark.needs("page")
 def test_route_to_the_backend_works(target: Target, settings: Settings, host: Any) -> None:
     routes = [route for route in settings.routes if f":{PORT}/" in route.to]
     if not routes or not host.file(RECORD).exists:

@@ -18,6 +18,7 @@ from tests.acceptance.api import CREDENTIALS
 from tests.acceptance.conftest import Target
 from tests.acceptance.test_proxy import FOREIGN, exact_origins
 
+pytestmark = pytest.mark.needs("page")
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 

@@ -53,8 +53,9 @@ def test_no_reload_is_pending(host: Any) -> None:
 def test_only_declared_ports_are_published(host: Any, settings: Settings) -> None:
     listeners = parse_listeners(host.check_output("ss -H -ltnp").splitlines())
     published = {(one.address, one.port) for one in listeners if one.program == "docker-proxy"}
-    # Published on all addresses means IPv6 as well.
-    expected = set(settings.published_ports) | {
-        ("[::]", port) for address, port in settings.published_ports if address == "0.0.0.0"
+    # Without an address, Docker publishes a port over IPv6 as well.
+    everywhere = {settings.proxy_port, settings.proxy_tls_port} if not settings.identifies_addresses else set()
+    expected = settings.published_ports | {
+        ("[::]", port) for address, port in settings.published_ports if address == "0.0.0.0" and port in everywhere
     }
     assert published == expected

@@ -17,6 +17,7 @@ from tests.acceptance.conftest import Target
 from tests.support.proxy_rules.cases import GROUPS, failures
 from tests.support.proxy_rules.target import ProxyTarget
 
+pytestmark = pytest.mark.needs("page")
 FOREIGN = "http://evil.example"
 
 
@@ -48,23 +49,23 @@ def test_routes_exist_and_allow_only_their_methods(target: Target, settings: Set
 
 
 class Log:
-    """Ollama's log on a host, and its number of requests."""
+    """The logs of Ollamas on hosts, and their number of requests."""
 
-    def __init__(self, host: Any) -> None:
-        self._host = host
+    def __init__(self, hosts: list[Any]) -> None:
+        self._hosts = hosts
 
     def requests(self) -> int:
         """Completed requests, without those of the health check, which come from the container itself."""
-        log = self._host.check_output(f"docker logs {CONTAINERS['ollama']} 2>&1")
-        return len(re.findall(r"^\[GIN\](?!.*\| *(?:127\.0\.0\.1|::1) \|)", log, re.MULTILINE))
+        logs = [host.check_output(f"docker logs {CONTAINERS['ollama']} 2>&1") for host in self._hosts]
+        return sum(len(re.findall(r"^\[GIN\](?!.*\| *(?:127\.0\.0\.1|::1) \|)", log, re.MULTILINE)) for log in logs)
 
 
 @pytest.mark.parametrize("group", [group for group in GROUPS if group not in ("smuggling", "big")])
-def test_proxy_rules(group: str, target: Target, settings: Settings, chat_model: str, host: Any) -> None:
+def test_proxy_rules(group: str, target: Target, settings: Settings, chat_model: str, ollamas: list[Any]) -> None:
     if not all(access.anyone for access in settings.accesses):
         pytest.skip("the cases send no credentials")
     parts = urlsplit(target.url)
-    proxy = ProxyTarget((parts.hostname or "", parts.port or 80), settings, Log(host), chat_model)
+    proxy = ProxyTarget((parts.hostname or "", parts.port or 80), settings, Log(ollamas), chat_model)
     assert failures(proxy, group) == []
 
 
@@ -72,6 +73,7 @@ def exact_origins(settings: Settings) -> list[str]:
     return [origin for origin in settings.allowed_origins if "*" not in origin]
 
 
+@pytest.mark.needs("ollama")
 def test_ollama_is_not_reachable_from_outside(target: Target, settings: Settings) -> None:
     if settings.ollama_publish and not settings.ollama_publish.startswith("127."):
         pytest.skip(f"ollama_publish = {settings.ollama_publish!r} opens it on purpose")
@@ -87,6 +89,6 @@ def test_ollama_is_not_reachable_from_outside(target: Target, settings: Settings
     assert received == b""
 
 
-def test_configured_models_are_installed(target: Target, settings: Settings) -> None:
+def test_configured_models_are_installed(target: Target) -> None:
     have = {model["name"] for model in call(target.url, "GET", "/api/tags").json()["models"]}
-    assert {full_name(model) for model in settings.ollama_models} <= have
+    assert {full_name(model) for model in target.models} <= have

@@ -20,6 +20,7 @@ def _needs_tls(settings: Settings) -> None:
         pytest.skip('proxy_tls = "off"')
 
 
+@pytest.mark.needs("page")
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_plain_http_redirects(target: Target, settings: Settings, method: str) -> None:
     plain = "http://{}:{}".format(*target.address_of(settings.proxy_port))
