@@ -10,7 +10,8 @@ from pathlib import Path
 
 def description() -> str:
     """`2 cores, x86_64, Linux 6.12`, for tables and plots."""
-    return f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}"
+    kernel = ".".join(platform.release().split(".")[:2])
+    return f"{os.cpu_count()} cores, {platform.machine()}, Linux {kernel}"
 
 
 def busy_share(seconds: float = 2) -> float:

@@ -70,7 +70,7 @@ def main(path: Path) -> None:
         figure, axes = draw(document[key])
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=8)
-        where = f"{document['date']}, {document['machine']}, medians of {document[rounds]} round(s)"
+        where = f"{document['date']}, {document['machine']}, rounds: {document[rounds]}"
         figure.text(0.01, 0.01, where, fontsize=7, color="#64748b")
         figure.tight_layout(rect=(0, 0.04, 1, 1))
         target = path.with_name(f"deploy-{key}")

@@ -27,7 +27,7 @@ def draw(document: dict[str, Any], directory: Path) -> None:
     # Text as text, and the same file for the same figures.
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "hearth", "font.size": 10})
     median = document["median"]
-    where = f"{document['date']}, {document['machine']}, medians of {document['rounds']} round(s)"
+    where = f"{document['date']}, {document['machine']}, rounds: {document['rounds']}"
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4))
     direct = median["direct, HTTP/1.1"]["first"]
     _bars(

@@ -110,7 +110,18 @@ def show(path: Path) -> str:
     """The table of a result, below its date and machine."""
     document = json.loads(path.read_text())
     made = MAKERS[path.stem](document) if path.stem in MAKERS else document["table"]
-    return f"{document['date']}, {document['machine']}. {document.get('load', '')}\n\n{made}"
+    facts = [f"{document['date']}, {document['machine']}"]
+    if load := document.get("load"):
+        facts.append(load)
+    if rounds := document.get("rounds"):
+        facts.append(f"medians of {_number(rounds)}")
+    if rounds := document.get("many_rounds"):
+        facts.append(f"with several hosts of {_number(rounds)}")
+    return f"{'; '.join(facts)}.\n\n{made}"
+
+
+def _number(rounds: int) -> str:
+    return f"{rounds} round{'s' if rounds != 1 else ''}"
 
 
 def write(paths: Sequence[Path], page: Path) -> None:

@@ -15,6 +15,8 @@ DOCUMENT = {
     "date": "2026-11-28",
     "machine": "2 cores",
     "load": "idle",
+    "rounds": 3,
+    "many_rounds": 1,
     "one": {"nothing to do": RUNS},
     "many": {"1": {"nothing to do": RUNS}, "4": {"nothing to do": RUNS}},
 }
@@ -35,7 +37,8 @@ def test_tables_are_replaced_and_other_text_is_kept(tmp_path: Path) -> None:
     for _ in range(2):
         write([results], page)
         text = page.read_text()
-        assert text.startswith("before\n<!-- bench: deploy -->\n2026-11-28, 2 cores. idle\n\n|  | shell script |")
+        heading = "2026-11-28, 2 cores; idle; medians of 3 rounds; with several hosts of 1 round."
+        assert text.startswith(f"before\n<!-- bench: deploy -->\n{heading}\n\n|  | shell script |")
         assert text.endswith("\n<!-- end -->\nafter\n")
         assert text.count("| nothing to do |") == 1
 
