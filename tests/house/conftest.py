@@ -59,18 +59,18 @@ class Deployed:
         """`hearth drift`: the exit code, and all output."""
         return self._finish(self._start("hearth.drift", str(self.inventory)))
 
-    def make_image(self, name: str, change: str) -> None:
-        """Make an image on all backends: Ollama's, with a change in a Containerfile's language."""
-        current = self.house.images["ollama"]
+    def make_image(self, name: str, change: str, service: str = "ollama") -> None:
+        """Make an image on all backends: a service's, with a change in a Containerfile's language."""
+        current = self.house.images[service]
         for one in self.backends:
             self.house.ssh(
                 one,
                 f"c=$(sudo docker create {current}) && sudo docker commit -c '{change}' $c {name} && sudo docker rm $c",
             )
 
-    def image(self, backend: str) -> str:
-        """The image of Ollama's container."""
-        return self.house.ssh(backend, "sudo docker inspect -f '{{.Config.Image}}' hearth-ollama")
+    def image(self, backend: str, service: str = "ollama") -> str:
+        """The image of a service's container."""
+        return self.house.ssh(backend, f"sudo docker inspect -f '{{{{.Config.Image}}}}' hearth-{service}")
 
     def marks(self) -> str:
         """The backends that the gateway leaves out."""
