@@ -21,7 +21,7 @@ from hearth.outbound.deploy import outbound, read_authorities, read_proxy
 from hearth.preflight.deploy import preflight
 from hearth.releases.deploy import release
 
-session = open_session(choose_settings, needs_tls=True)
+session = open_session(choose_settings, needs_tls=True, takes_turns=True)
 settings, root = session.settings, session.root
 proxy = read_proxy(settings)
 authorities = read_authorities(settings)

@@ -8,6 +8,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as in deploy.py
 from hearth.cli.session import close_session, open_session
 from hearth.releases.deploy import rollback
 
-session = open_session()
+session = open_session(takes_turns=True)
 rollback(settings=session.settings, **session.root)
 close_session(session)

@@ -131,10 +131,7 @@ def close_session(session: Session, *, serves: bool = False) -> None:
     Args:
         serves: the run ends with a running stack, which the summary describes.
     """
-    if serves:
-        mark_ready(session.settings, session.root)
-    else:
-        mark_ready()
+    mark_ready(session.root, session.settings if serves else None)
 
 
 def check_directory() -> None:

@@ -54,15 +54,15 @@ def print_summary_at_exit(asked: CommandLine) -> None:
         atexit.register(_print_summary, state, asked, time.monotonic())
 
 
-def mark_ready(settings: Settings | None = None, root: Mapping[str, Any] | None = None) -> None:
+def mark_ready(root: Mapping[str, Any], settings: Settings | None = None) -> None:
     """Call at the end of a deploy file: the current host is ready to be changed.
 
     Args:
-        settings: of a deploy, whose summary describes the running stack.
         root: pyinfra arguments with which commands run as root.
+        settings: of a deploy, whose summary describes the running stack.
     """
     known = current_journal()
-    known.prepared, known.settings, known.arguments = True, settings, root or {}
+    known.prepared, known.settings, known.arguments = True, settings, root
     state: State = ctx_state.get()  # type: ignore[no-untyped-call]
     if not any(isinstance(one, _VersionQuery) for one in state.callback_handlers):
         state.add_callback_handler(_VersionQuery())  # type: ignore[no-untyped-call]

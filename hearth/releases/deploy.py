@@ -10,6 +10,7 @@ from hearth.releases.facts import Releases
 from hearth.releases.operations import accept_release, roll_back
 from hearth.releases.release import new_release
 from hearth.render.stack_files import render_tree
+from hearth.rollout.deploy import begin_turn
 from hearth.runtime.checkout import current_commit, deployer
 from hearth.runtime.fact_snapshot import Query
 from hearth.settings.model import Settings
@@ -32,4 +33,5 @@ def release_queries(settings: Settings) -> list[Query]:
 
 @deploy("Rollback")
 def rollback(settings: Settings) -> None:
+    begin_turn()
     roll_back(name="Roll back to the previous release", settings=settings, by=deployer())

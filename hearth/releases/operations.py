@@ -16,7 +16,7 @@ from hearth.gpu.use import CHECK_GPU
 from hearth.paths import CONTAINERS, HTTPD_CONF, ROOT
 from hearth.releases.facts import Releases
 from hearth.releases.release import Release, content_digest, dump_release, needs_trial_prompt, trial_prompt
-from hearth.rollout.operations import try_through_gateways
+from hearth.rollout.operations import has_gateways, leave_out, try_through_gateways
 from hearth.runtime.commands import streamed_command
 from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.shell import quote
@@ -88,7 +88,12 @@ def refuse_script(settings: Settings, paths: tuple[str, ...], by: str) -> str:
 
 @operation(is_idempotent=False)
 def roll_back(settings: Settings, by: str) -> Generator[FunctionCommand, None, None]:
-    """Roll back to the previous release: files, images, containers. Models don't change."""
+    """Roll back to the previous release: files, images, containers. Models don't change.
+
+    A backend's gateways leave it out first.
+    """
+    if has_gateways():
+        yield from leave_out(settings.docker_drain_timeout)
     yield streamed_command(_script("rollback", settings, (), by))
 
 

@@ -47,13 +47,13 @@ class Deployed:
         }
         self.inventory.write_text(f"house = {list(hosts.items())!r}\n")
 
-    def start(self, *options: str) -> subprocess.Popen[str]:
-        """Begin a deploy."""
-        return self._start("hearth.cli.pyinfra_main", str(self.inventory), "deploy.py", "-y", *options)
+    def start(self, *options: str, run: str = "deploy.py") -> subprocess.Popen[str]:
+        """Begin a deploy, or another run."""
+        return self._start("hearth.cli.pyinfra_main", str(self.inventory), run, "-y", *options)
 
-    def deploy(self, *options: str) -> tuple[int, str]:
-        """Deploy: the exit code, and all output."""
-        return self._finish(self.start(*options))
+    def deploy(self, *options: str, run: str = "deploy.py") -> tuple[int, str]:
+        """Deploy, or another run: the exit code, and all output."""
+        return self._finish(self.start(*options, run=run))
 
     def drift(self) -> tuple[int, str]:
         """`hearth drift`: the exit code, and all output."""

@@ -19,6 +19,12 @@ pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
+def backups(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A directory for them."""
+    return str(tmp_path_factory.mktemp("backups"))
+
+
+@pytest.fixture(scope="module")
 def deployed(deploy_house: Callable[[Roles], Deployed]) -> Deployed:
     return deploy_house(ROLES)
 
@@ -37,3 +43,27 @@ def test_an_upgrade_of_ollama_cuts_and_refuses_nothing(deployed: Deployed) -> No
         assert f"This gateway uses {one} again." in output
     code, output = deployed.deploy()
     assert output.count("changed: nothing") == 2
+
+
+def test_neither_does_its_rollback(deployed: Deployed, backups: str) -> None:
+    options = ("--data", f"x_backup_to={backups}", "--data", "x_backup_models=0")
+    code, _ = deployed.deploy(*options, run="deploys/backup.py")
+    assert code == 0
+    _change(deployed, deployed.house.images["ollama"], run="deploys/rollback.py")
+
+
+def test_neither_does_the_restore_of_a_backup(deployed: Deployed, backups: str) -> None:
+    _change(deployed, "ollama/ollama:upgrade", "--data", f"x_restore_from={backups}", run="deploys/restore.py")
+
+
+def _change(deployed: Deployed, image: str, *options: str, run: str) -> None:
+    """Change both hosts under load, which then have this image."""
+    with clients(deployed.url) as loops:
+        code, output = deployed.deploy(*options, run=run)
+    assert code == 0
+    assert served(loops) == {PC, PI}
+    assert [deployed.image(one) for one in (PC, PI)] == [image] * 2
+    for one in (PC, PI):
+        assert f"This gateway sends no new requests to {one}." in output
+        assert f"This gateway uses {one} again." in output
+    assert deployed.marks() == ""

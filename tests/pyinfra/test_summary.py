@@ -76,7 +76,7 @@ def summary_lines(checkout: Path, deploy: str, *words: str, inventory: str = INV
     return lines[after + 1 :]
 
 
-END = "mark_ready(settings)\n"
+END = "mark_ready({}, settings)\n"
 SHIPPED = shipped_settings()
 OLLAMA, HTTPD = image_version(SHIPPED.ollama_image), image_version(SHIPPED.proxy_image)
 SERVES = [
