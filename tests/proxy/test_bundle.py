@@ -110,6 +110,8 @@ def test_docker_loads_the_images(
             assert identity == (image.manifest if store == "containerd" else image.config)
             assert f"{reference} {identity}\n" in (engine.project / "images.lock").read_text()
             assert not (engine.project / ".pulling").exists()
-        ran = engine.execute(f"docker run --rm --network none --pull never {settings.proxy_image} httpd -v")
+        # From the log: `docker run` loses the output of a container that ends before Docker's client is attached.
+        run = f"docker run --detach --network none --pull never {settings.proxy_image} httpd -v"
+        ran = engine.execute(f"c=$({run}) && docker wait $c && docker logs $c")
         assert ran.code == 0, ran.output
         assert "Apache" in ran.output
