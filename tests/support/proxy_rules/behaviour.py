@@ -24,12 +24,10 @@ from tests.support.proxy_rules.wire import Received, exchange, listen, request
 
 # RequestReadTimeout for a head and a body, plus some tolerance.
 SLOWEST = 12.0
-JSON = ("Content-Type", "application/json")
-
-
 # Seconds: a few milliseconds, and what a computer adds whose cores run several tests each. Requests that wait for a
 # slot or a slow client take a second and more.
 PAGE = 0.2
+JSON = ("Content-Type", "application/json")
 
 
 def page_seconds(proxy: ProxyTarget) -> float:
