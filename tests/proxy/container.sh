@@ -15,6 +15,9 @@ mount -t overlay overlay -o "lowerdir=$root,upperdir=$work/upper,workdir=$work/w
 mkdir -p "$work/root/dev" "$work/root/proc" "$work/root/sys"
 mount --rbind /dev "$work/root/dev"
 mount -t proc proc "$work/root/proc"
+# As in Docker's containers. Ollama asks the kernel for a free port of "localhost" for each model's process; where that
+# does not resolve, it takes a random one, and where that is in use, the model's first request waits for 5 minutes.
+echo '127.0.0.1 localhost' >"$work/root/etc/hosts"
 while [ "$1" != -- ]; do
   source=${1%%:*} target=$work/root${1#*:}
   # Docker creates a directory for a volume; a file already exists (/etc/hosts).
