@@ -35,6 +35,7 @@ from hearth.releases.deploy import release, release_queries
 from hearth.rollout.deploy import pools, pools_queries
 from hearth.runtime.fact_snapshot import take_snapshot
 from hearth.stack.deploy import stack, stack_queries
+from hearth.virtual_address.deploy import virtual_address, virtual_address_queries
 
 session = open_session(check_bundle, needs_tls=True, needs_model_files=True, takes_turns=True)
 settings, root = session.settings, session.root
@@ -54,6 +55,7 @@ take_snapshot(
         *model_queries(settings),
         *metrics_queries(settings),
         *release_queries(settings),
+        *virtual_address_queries(settings),
         *pools_queries(settings),
     ],
     root,
@@ -65,7 +67,7 @@ if bundle:
     root = apt_arguments(root)
 docker(settings=settings, platform=platform, from_bundle=bool(bundle), **root)
 gpu(settings=settings, **root)
-firewall(settings=settings, exists=facts.firewall, published=facts.published, **root)
+firewall(settings=settings, exists=facts.firewall, published=facts.published, router=session.router, **root)
 local_name(settings=settings, exists=facts.local_name, **root)
 access(settings=settings, **root)
 if bundle:
@@ -75,11 +77,12 @@ if bundle:
     bundled_models(bundle=bundle, settings=settings, **root)
 models(settings=settings, files=session.model_files, **root)
 metrics(settings=settings, exists=facts.metrics, **root)
+virtual_address(settings=settings, router=session.router, exists=facts.virtual_address, **root)
 if bundle:
     remove_copies(**root)
 release(settings=settings, **root)
 gpu_use(settings=settings, **root)
 pools(settings=settings, house=session.house, **root)
-release_unused_ports(settings=settings, published=facts.published, **root)
+release_unused_ports(settings=settings, published=facts.published, router=session.router, **root)
 
 close_session(session, serves=True)

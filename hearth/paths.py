@@ -60,6 +60,14 @@ PULLING = f"{ROOT}/.pulling"
 RELOAD_PENDING = f"{ROOT}/.reload-httpd"
 # Exists if Hearth installed Avahi, which announces the host's name: an uninstall removes it only then.
 LOCAL_NAME_RECORD = f"{ROOT}/avahi.installed"
+# The virtual address that hosts share: keepalived's service and files, and which configuration it has loaded.
+VIRTUAL_ADDRESS_SERVICE = "hearth-virtual-address.service"
+VIRTUAL_ADDRESS_UNIT = f"/etc/systemd/system/{VIRTUAL_ADDRESS_SERVICE}"
+VIRTUAL_ADDRESS_CONF = f"{ROOT}/virtual-address/keepalived.conf"
+VIRTUAL_ADDRESS_CHECK = f"{ROOT}/virtual-address/responds.bash"
+VIRTUAL_ADDRESS_LOADED = "/run/hearth-virtual-address/loaded"
+# Exists if Hearth installed keepalived: an uninstall removes it only then.
+KEEPALIVED_RECORD = f"{ROOT}/keepalived.installed"
 # Exists if Hearth installed NVIDIA's container toolkit: an uninstall removes it only then.
 GPU_TOOLKIT_RECORD = f"{ROOT}/nvidia-container-toolkit.installed"
 # Where Docker looks for descriptions of devices (CDI): lasting ones, and those of a boot, which take precedence.

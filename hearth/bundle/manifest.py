@@ -25,6 +25,7 @@ from hearth.metrics.rules import PACKAGES as METRICS_PACKAGES
 from hearth.runtime.text import join_words
 from hearth.settings.model import Settings
 from hearth.settings.model_names import missing_models, name_from_manifest, name_key
+from hearth.virtual_address.rules import PACKAGE as VIRTUAL_ADDRESS_PACKAGE
 
 INDEX = "packages/Packages"
 # Release → its version. Ubuntu's archive is not supported.
@@ -102,6 +103,7 @@ def extra_packages(settings: Settings) -> tuple[str, ...]:
     return (
         *(("nftables",) if settings.needs_firewall else ()),
         *((MDNS_PACKAGE,) if settings.host_local_name else ()),
+        *((VIRTUAL_ADDRESS_PACKAGE,) if settings.host_virtual_address else ()),
         *(METRICS_PACKAGES if settings.metrics_access else ()),
     )
 

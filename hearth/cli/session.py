@@ -28,6 +28,7 @@ from hearth.runtime.sudo import settle_sudo_password
 from hearth.settings.house import HouseError, known_address, resolve_house
 from hearth.settings.load import SettingsError, load_settings
 from hearth.settings.model import Settings
+from hearth.settings.virtual_address import VirtualRouter, virtual_router
 from hearth.tls.deploy import read_tls_inputs
 from hearth.tls.local_files import TlsInputs
 
@@ -44,6 +45,7 @@ class Session:
         tls_inputs: empty except in runs that deploy.
         model_files: the GGUF files in the settings; likewise.
         house: the settings of every host of the inventory, by name.
+        router: the host's part in a virtual address; None if it has none.
     """
 
     settings: Settings
@@ -51,6 +53,7 @@ class Session:
     tls_inputs: TlsInputs = field(default_factory=TlsInputs)
     model_files: Mapping[str, LocalFile] = field(default_factory=dict)
     house: Mapping[str, Settings] = field(default_factory=dict)
+    router: VirtualRouter | None = None
 
 
 def open_session(
@@ -91,7 +94,8 @@ def open_session(
     acquire_deploy_lock(root)
     if takes_turns and begin_rollout(state, all_settings) and not is_dry_run():
         _reach_gateways(all_settings)
-    return Session(settings, root, tls_inputs, model_files, all_settings)
+    router = virtual_router(host.name, all_settings)
+    return Session(settings, root, tls_inputs, model_files, all_settings, router)
 
 
 def _reach_gateways(house: Mapping[str, Settings]) -> None:

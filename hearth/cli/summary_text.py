@@ -141,6 +141,8 @@ def page_addresses(settings: Settings, address: str, forwards: Mapping[str, Any]
     names = [*(settings.proxy_tls_names if tls else ()), *settings.proxy_host_names]
     if local_name and not tls:  # a certificate may not cover it
         names.append(local_name)
+    if settings.host_virtual_address and not tls:
+        names.insert(0, settings.host_virtual_address)
     if here := forwards.get(str(port)):
         address, port, names = "127.0.0.1", int(here), []
     elif not names or not tls:

@@ -13,15 +13,19 @@ from hearth.firewall.rules import allows, unused_ports
 from hearth.host.login import Login
 from hearth.runtime.fact_snapshot import Query
 from hearth.settings.model import Settings
+from hearth.settings.virtual_address import VirtualRouter
 
 
 @deploy("Firewall")
-def firewall(settings: Settings, exists: bool, published: Collection[int] = ()) -> None:
+def firewall(
+    settings: Settings, exists: bool, published: Collection[int] = (), router: VirtualRouter | None = None
+) -> None:
     """Runs before any port is published.
 
     Args:
         exists: preflight found traces of the firewall. Nothing else in a deploy changes that.
         published: ports that Hearth's containers publish now. They stay restricted until they are released.
+        router: the host's part in a virtual address.
     """
     _warn_about_lockout(settings)
     if settings.needs_firewall:
@@ -31,13 +35,14 @@ def firewall(settings: Settings, exists: bool, published: Collection[int] = ()) 
             ports=settings.published_ports | unused_ports(settings.published_ports, published),
             timeout=settings.docker_apt_timeout,
             sources=settings.port_sources,
+            router=router,
         )
     elif exists:
         operations.remove_firewall(name="Remove the firewall")
 
 
 @deploy("Firewall")
-def release_unused_ports(settings: Settings, published: Collection[int]) -> None:
+def release_unused_ports(settings: Settings, published: Collection[int], router: VirtualRouter | None = None) -> None:
     """Stop restricting ports that are no longer Hearth's, at the end of a deploy."""
     if settings.needs_firewall and unused_ports(settings.published_ports, published):
         operations.apply_firewall(
@@ -46,6 +51,7 @@ def release_unused_ports(settings: Settings, published: Collection[int]) -> None
             ports=settings.published_ports,
             timeout=settings.docker_apt_timeout,
             sources=settings.port_sources,
+            router=router,
         )
 
 

@@ -16,6 +16,7 @@ from hearth.runtime.explain import explain
 from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.shell import quote
 from hearth.runtime.text import join_words
+from hearth.settings.virtual_address import VirtualRouter
 
 
 @operation()
@@ -24,6 +25,7 @@ def apply_firewall(
     ports: frozenset[tuple[str, int]],
     timeout: int,
     sources: Mapping[int, tuple[str, ...]] | None = None,
+    router: VirtualRouter | None = None,
 ) -> Generator[FunctionCommand, None, None]:
     """Restrict the ports to the networks; also after a reboot, and regardless of the engine's rules.
 
@@ -34,13 +36,16 @@ def apply_firewall(
         ports: (address, port) that Hearth publishes, or is about to.
         timeout: seconds to wait for other users of apt, if nftables must be installed.
         sources: port → networks that may reach it, instead of `networks`.
+        router: the host's part in a virtual address.
     """
     state = current_fact(Firewall)
     sources = sources or {}
-    rules = render_rules(networks, ports, sources)
+    rules = render_rules(networks, ports, sources, router)
     open_to_others = sorted({port for address, port in ports if not address.startswith("127.")} - sources.keys())
     parts = [f"only {join_words(networks)} may reach {join_words(map(str, open_to_others))}"] if networks else []
     parts += [f"only {join_words(allowed)} may reach {port}" for port, allowed in sorted(sources.items())]
+    if router:
+        parts.append(f"only {join_words(router.peers)} may send VRRP for {router.address}")
     about = join_words(parts)
     differences = find_differences(state, rules, about)
     if not differences:

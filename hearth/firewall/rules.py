@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses,
 
 from hearth.paths import BRIDGES, FIREWALL_RULES, FIREWALL_SERVICE, FIREWALL_UNIT
 from hearth.render.templates import FILES, render
+from hearth.settings.virtual_address import VirtualRouter
 
 TABLE = "inet hearth"
 # Prints traces of the firewall on a host, a line each.
@@ -43,7 +44,10 @@ class FirewallState:
 
 
 def render_rules(
-    networks: Iterable[str], ports: Iterable[tuple[str, int]], sources: Mapping[int, Iterable[str]] | None = None
+    networks: Iterable[str],
+    ports: Iterable[tuple[str, int]],
+    sources: Mapping[int, Iterable[str]] | None = None,
+    router: VirtualRouter | None = None,
 ) -> str:
     """The file that `nft -f` loads, atomically and idempotently.
 
@@ -51,6 +55,7 @@ def render_rules(
         networks: allowed networks; none for all, for ports without sources of their own.
         ports: (address, port) that Hearth publishes; `0.0.0.0` means all addresses.
         sources: port → networks that may reach it, instead of the others.
+        router: the host's part in a virtual address: only its peers may send VRRP for it.
     """
     own = {str(port): _by_family(allowed) for port, allowed in sorted((sources or {}).items())}
     four, six = _by_family(networks)
@@ -60,6 +65,7 @@ def render_rules(
         four=four,
         six=six,
         own=own,
+        router=router,
         ports=[
             _rule(address, port, str(port) in own) for address, port in sorted(ports) if four or six or str(port) in own
         ],

@@ -16,6 +16,7 @@ from hearth.paths import (
     HTTPD_SECRETS,
     IMAGES_FOUND,
     IMAGES_LOCK,
+    KEEPALIVED_RECORD,
     LOCAL_NAME_RECORD,
     METRICS_PROGRAM,
     METRICS_SCRIPT,
@@ -33,6 +34,8 @@ from hearth.paths import (
     TLS,
     TLS_FILES,
     TLS_LIVE,
+    VIRTUAL_ADDRESS_CHECK,
+    VIRTUAL_ADDRESS_CONF,
 )
 
 # Files with these names in /opt/hearth are Hearth's, regardless of content: a deploy would overwrite them.
@@ -53,7 +56,7 @@ _OURS = frozenset(
             for path in (
                 *(IMAGES_LOCK, IMAGES_FOUND, DAEMON_RECORD, RELOAD_PENDING, PULLING, PULLING_MODELS, MODELS_DISK),
                 *(FIREWALL_RULES, METRICS_PROGRAM, METRICS_SCRIPT, LOCAL_NAME_RECORD, GPU_TOOLKIT_RECORD),
-                DRAINED_MARKS,
+                *(DRAINED_MARKS, KEEPALIVED_RECORD, VIRTUAL_ADDRESS_CONF, VIRTUAL_ADDRESS_CHECK),
             )
             for ending in ("", ".new")
         ),
@@ -64,7 +67,7 @@ _OF_THIS_HOST = frozenset(
     path.removeprefix(f"{ROOT}/")
     for path in (
         *(MODELS_DISK, FIREWALL_RULES, METRICS_PROGRAM, METRICS_SCRIPT, LOCAL_NAME_RECORD, GPU_TOOLKIT_RECORD),
-        DRAINED_MARKS,
+        *(DRAINED_MARKS, KEEPALIVED_RECORD, VIRTUAL_ADDRESS_CONF, VIRTUAL_ADDRESS_CHECK),
     )
 )
 _SECRETS = f"{SECRETS.removeprefix(f'{ROOT}/')}/"

@@ -48,6 +48,7 @@ from hearth.runtime.sections import parse_assignments, parse_sections
 from hearth.runtime.shell import script_without_comments
 from hearth.runtime.state_fact import StateFact
 from hearth.settings.model_names import FIND_MANIFESTS, name_from_manifest
+from hearth.virtual_address.rules import VIRTUAL_ADDRESS_TRACES
 
 
 def _script(name: str) -> str:
@@ -84,6 +85,7 @@ class HostFactsState:
         metrics: traces of the metrics' service exist.
         outbound: files of an HTTP proxy exist.
         local_name: Hearth installed what announces the host's name.
+        virtual_address: traces of a virtual address that Hearth's hosts share exist.
         container_host: facts of the container, if the host is one.
         existing_services: services besides Hearth.
         hardware: hardware, memory and kernel.
@@ -114,6 +116,7 @@ class HostFactsState:
     firewall: bool = False
     metrics: bool = False
     local_name: bool = False
+    virtual_address: bool = False
     outbound: bool = False
     container_host: ContainerHost = field(default_factory=ContainerHost)
     existing_services: ExistingServices = field(default_factory=ExistingServices)
@@ -171,6 +174,7 @@ class HostFacts(StateFact[HostFactsState]):
                 f"echo @@images; cat {IMAGES_LOCK} 2>/dev/null",
                 f"echo @@outbound; {OUTBOUND_TRACES}",
                 f"echo @@local_name; ls {LOCAL_NAME_RECORD} 2>/dev/null",
+                f"echo @@virtual_address; {VIRTUAL_ADDRESS_TRACES}",
                 f"echo @@firewall; {FIREWALL_TRACES}",
                 f"echo @@metrics; {METRICS_TRACES}",
                 HARDWARE_SCRIPT,
@@ -217,6 +221,7 @@ class HostFacts(StateFact[HostFactsState]):
             firewall=bool(sections.get("firewall")),
             metrics=bool(sections.get("metrics")),
             local_name=bool(sections.get("local_name")),
+            virtual_address=bool(sections.get("virtual_address")),
             outbound=bool(sections.get("outbound")),
             container_host=container_host,
             existing_services=parse_existing_services(sections, others),

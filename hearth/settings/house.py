@@ -1,6 +1,7 @@
 """The settings of all hosts of an inventory together: what each needs to know of the others, and mistakes between them.
 
-Pure rules. A gateway learns the addresses of its backends, and a backend those of its gateways.
+Pure rules. A gateway learns the addresses of its backends, and a backend those of its gateways. Rules about virtual
+addresses are in virtual_address.py.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from ipaddress import IPv4Address, ip_address, ip_network
 from hearth.settings.model import Settings
 from hearth.settings.model_names import name_key
 from hearth.settings.pools import DEFAULT_POOL, OWN_OLLAMA, Member, backend_name
+from hearth.settings.virtual_address import check_virtual_addresses, learned_settings
 
 # Host of the inventory → its settings; its address, "" if unknown.
 House = Mapping[str, Settings]
@@ -55,9 +57,10 @@ def resolve_house(house: House, addresses: Addresses) -> dict[str, Settings]:
             update["ollama_allowed_networks"] = _sources(name, settings, used.get(name, []), addresses, errors)
         if settings.ollama_publish_tls:
             update |= _certificate(name, settings, addresses, errors)
-        found[name] = settings.model_copy(update=update)
-    if any(settings.ollama_pools or settings.host_role != "both" for settings in house.values()):
+        found[name] = settings.model_copy(update=update | learned_settings(settings, addresses[name]))
+    if any(one.ollama_pools or one.host_role != "both" or one.host_virtual_address for one in house.values()):
         errors += _same_addresses(found, addresses)
+    errors += check_virtual_addresses(house, addresses)
     for name, settings in found.items():
         errors += _duplicates(name, settings)
         errors += _missing_models(name, settings, house)

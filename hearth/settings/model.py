@@ -70,6 +70,18 @@ def _host_address(value: str) -> str:
     return value
 
 
+def _virtual_address(value: str) -> str:
+    try:
+        address = IPv4Address(value) if value else None
+    except ValueError:
+        address = IPv4Address(0)
+    if address is not None and (
+        address.is_loopback or address.is_unspecified or address.is_multicast or address.is_reserved
+    ):
+        raise ValueError('use a free IPv4 address of your network, such as "192.168.1.5", or ""')
+    return value
+
+
 def _title(value: str) -> str:
     if not value.strip() or not value.isprintable():
         raise ValueError('a title is one line of text, such as "Hearth"')
@@ -164,6 +176,7 @@ class Settings(BaseModel):
 
     host_role: Literal["both", "gateway", "backend"]
     host_address: Annotated[str, AfterValidator(_host_address)]
+    host_virtual_address: Annotated[str, AfterValidator(_virtual_address)]
     host_allow_reboot: bool
     host_local_name: bool
     host_http_proxy: ProxySetting

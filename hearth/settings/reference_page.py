@@ -70,6 +70,7 @@ _FIELD_DESCRIPTIONS = {
     "proxy_trusted_proxies": 'a list; each: an address, such as `"192.168.1.189"`, or a network',
     "ollama_load_timeout": 'a time, such as `"90s"` or `"10m"`, not longer than `proxy_timeout`',
     "host_address": 'an IPv4 address, such as `"192.168.1.20"`, or `""`',
+    "host_virtual_address": 'an IPv4 address, such as `"192.168.1.5"`, or `""`',
     "chat_title": "one line of up to 80 characters",
 }
 

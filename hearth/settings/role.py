@@ -22,6 +22,7 @@ _WITHOUT_HTTPD: dict[str, Any] = {
     "metrics_access": "",
     "proxy_tls": "off",
     "ollama_pools": {},
+    "host_virtual_address": "",
 }
 _WITHOUT_OLLAMA: dict[str, Any] = {
     "ollama_models": (),

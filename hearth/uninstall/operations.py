@@ -34,6 +34,7 @@ from hearth.paths import (
 from hearth.runtime.commands import refused_command, streamed_command
 from hearth.runtime.shell import quote
 from hearth.uninstall.plan import STORE_ENTRIES, Removal, plan_removal
+from hearth.virtual_address.operations import removal_script as remove_virtual_address
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
 # Seconds to wait for other users of apt.
@@ -92,6 +93,9 @@ def remove_stack(files: frozenset[str], models_dir: str, delete_models: bool) ->
 def stack_script(removal: Removal) -> str:
     """Shell script that removes the stack; "" if there is nothing to do."""
     lines = []
+    if removal.virtual_address:
+        # Before httpd stops: another host takes the address over at once.
+        lines.append(remove_virtual_address(_APT_TIMEOUT))
     if ids := [identity for identity, _ in removal.containers]:
         # Stopped first, so in-flight responses may finish. Anonymous volumes are removed with their containers, others
         # stay.

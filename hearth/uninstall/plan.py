@@ -15,11 +15,13 @@ from hearth.paths import (
     DAEMON_JSON,
     DAEMON_RECORD,
     GPU_TOOLKIT_RECORD,
+    KEEPALIVED_RECORD,
     LOCAL_NAME_RECORD,
     MODELS_VOLUME,
     PROJECT,
     RELEASES,
     ROOT,
+    VIRTUAL_ADDRESS_CONF,
 )
 
 _RELEASES = RELEASES.removeprefix(f"{ROOT}/")
@@ -38,6 +40,8 @@ class Removal:
         outbound: remove the configuration of the HTTP proxy.
         metrics: remove the metrics' service.
         local_name: remove Avahi, which Hearth installed.
+        virtual_address: stop sharing the virtual address.
+        keepalived: with the package, which Hearth installed.
         gpu_toolkit: remove NVIDIA's container toolkit, which Hearth installed.
         images: references.
         volume: remove the models' volume.
@@ -55,6 +59,8 @@ class Removal:
     outbound: bool = False
     metrics: bool = False
     local_name: bool = False
+    virtual_address: bool = False
+    keepalived: bool = False
     gpu_toolkit: bool = False
     images: tuple[str, ...] = ()
     volume: bool = False
@@ -76,6 +82,8 @@ class Removal:
             *(["the configuration of the HTTP proxy; the Docker engine restarts"] if self.outbound else []),
             *(["the metrics' service (mtail, jq, curl and openssl stay)"] if self.metrics else []),
             *(["the package avahi-daemon, which announces the host's name"] if self.local_name else []),
+            *(["the virtual address (other hosts that share it keep it)"] if self.virtual_address else []),
+            *(["the package keepalived, which held it"] if self.keepalived else []),
             *(["NVIDIA's container toolkit, and its apt repository"] if self.gpu_toolkit else []),
             *(f"image {reference}" for reference in self.images),
             *([f"volume {MODELS_VOLUME}, with all models"] if self.volume else []),
@@ -108,6 +116,8 @@ def plan_removal(host: FootprintState, files: frozenset[str], models_dir: str, d
         outbound=host.outbound,
         metrics=host.metrics,
         local_name=LOCAL_NAME_RECORD.removeprefix(f"{ROOT}/") in host.files,
+        virtual_address=any(_below_root(path) in host.files for path in (VIRTUAL_ADDRESS_CONF, KEEPALIVED_RECORD)),
+        keepalived=_below_root(KEEPALIVED_RECORD) in host.files,
         gpu_toolkit=GPU_TOOLKIT_RECORD.removeprefix(f"{ROOT}/") in host.files,
         images=_images(host, others, kept),
         volume=_volume(host, others, models_dir, delete_models, kept),
@@ -119,6 +129,10 @@ def plan_removal(host: FootprintState, files: frozenset[str], models_dir: str, d
         root=root,
         kept=tuple(kept),
     )
+
+
+def _below_root(path: str) -> str:
+    return path.removeprefix(f"{ROOT}/")
 
 
 def _split(host: FootprintState) -> tuple[list[Neighbour], list[Neighbour]]:
