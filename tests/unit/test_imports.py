@@ -38,7 +38,8 @@ MAY_IMPORT = {
     "doctor": "paths runtime settings stack",
     "watch": "drift paths runtime settings",
     "usage": "paths runtime",
-    "uninstall": "boot docker firewall footprint gpu mdns metrics outbound paths render runtime settings virtual_address",
+    "uninstall": "boot docker firewall footprint gpu mdns metrics outbound paths render runtime settings "
+    "virtual_address",
     "backup": "docker footprint models paths render runtime settings stack tls",
     "bundle": "backup docker host mdns metrics paths runtime settings stack virtual_address",
     "cli": "bundle doctor drift host models paths rollout runtime settings tls usage watch",
