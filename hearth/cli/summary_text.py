@@ -22,6 +22,7 @@ _STATES = (
     ("Network", "Hearth's containers were not replaced; the proxy and the CAs may be configured in part"),
     ("Docker", "Hearth's containers were not changed"),
     ("Local name", "Hearth's containers were not changed; the name may not be announced"),
+    ("Virtual address", "the page and the models work; this host may not share the virtual address"),
     ("GPU", "Hearth's containers were not changed"),
     ("Use of the GPU", "the page and the models work, but the processor computes; see the output above"),
     ("Firewall", "the containers were not touched; the firewall rules may be incomplete"),
@@ -141,12 +142,12 @@ def page_addresses(settings: Settings, address: str, forwards: Mapping[str, Any]
     names = [*(settings.proxy_tls_names if tls else ()), *settings.proxy_host_names]
     if local_name and not tls:  # a certificate may not cover it
         names.append(local_name)
-    if settings.host_virtual_address and not tls:
-        names.insert(0, settings.host_virtual_address)
     if here := forwards.get(str(port)):
         address, port, names = "127.0.0.1", int(here), []
     elif not names or not tls:
         names.insert(0, address)  # a certificate is valid for names; plain HTTP works with the address
+        if settings.host_virtual_address and not tls:
+            names.insert(0, settings.host_virtual_address)
     usual = 443 if tls else 80
     scheme = "https" if tls else "http"
     hosts = [f"[{name}]" if ":" in name else name for name in names or [address]]

@@ -30,7 +30,7 @@ from hearth.settings.http_proxy import HttpProxy
 from hearth.settings.model import Settings
 from hearth.settings.virtual_address import virtual_router
 from hearth.virtual_address.facts import VirtualAddress
-from hearth.virtual_address.rules import find_obstacles as virtual_address_obstacles
+from hearth.virtual_address.place import find_obstacles as virtual_address_obstacles
 
 
 def preflight(
@@ -70,7 +70,8 @@ def preflight(
     backends = host.get_fact(BackendModels, urls=external) if external else {}
     obstacles += backend_obstacles(settings, house, backends)
     if router := virtual_router(host.name, house):
-        obstacles += virtual_address_obstacles(router, host.get_fact(VirtualAddress, **root))
+        shared = host.get_fact(VirtualAddress, **root)
+        obstacles += virtual_address_obstacles(router, shared.addresses, shared.exists)
     if proxy:
         obstacles += proxy_obstacles(proxy, probe_proxy(proxy, proxy_target(settings), dict(root)))
     addresses = tuple(dict.fromkeys(provider_addresses(settings).values()))

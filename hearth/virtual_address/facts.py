@@ -18,7 +18,8 @@ from hearth.paths import (
 from hearth.runtime.sections import parse_digests, parse_sections
 from hearth.runtime.state_fact import StateFact
 from hearth.runtime.systemd import parse_service, service_section
-from hearth.virtual_address.rules import PACKAGE, InterfaceAddress, VirtualAddressState
+from hearth.virtual_address.place import InterfaceAddress
+from hearth.virtual_address.rules import PACKAGE, VirtualAddressState
 
 # A line of `ip -o -4 address`. Names with other characters have a meaning in keepalived.conf.
 _LINE = re.compile(r"\d+: +(?P<interface>[A-Za-z0-9_.:-]+) +inet (?P<address>[\d.]+/\d+) ")

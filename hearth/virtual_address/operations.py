@@ -22,7 +22,8 @@ from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.shell import quote
 from hearth.settings.virtual_address import VirtualRouter
 from hearth.virtual_address.facts import VirtualAddress
-from hearth.virtual_address.rules import PACKAGE, digest, find_differences, find_obstacles, find_place, render_files
+from hearth.virtual_address.place import find_obstacles, find_place
+from hearth.virtual_address.rules import PACKAGE, digest, find_differences, render_files
 
 Commands = Generator[FunctionCommand, None, None]
 # The distribution's service runs only if this file exists, which is the user's.
@@ -40,7 +41,7 @@ def share_address(router: VirtualRouter, timeout: int) -> Commands:
     place = find_place(state.addresses, router.own)
     if place is None:
         # Preflight found it, so it went away since.
-        yield refused_command(" ".join(find_obstacles(router, state)))
+        yield refused_command(" ".join(find_obstacles(router, state.addresses, state.exists)))
         return
     files = render_files(router, place)
     differences = find_differences(state, files)

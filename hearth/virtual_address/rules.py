@@ -1,11 +1,10 @@
-"""keepalived's files, how a host differs from them, and where the address can't work. Pure rules."""
+"""keepalived's files, and how a host differs from them. Pure rules."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface
 
 from hearth.paths import (
     KEEPALIVED_RECORD,
@@ -16,18 +15,11 @@ from hearth.paths import (
 )
 from hearth.render.templates import FILES, render
 from hearth.settings.virtual_address import VirtualRouter
+from hearth.virtual_address.place import InterfaceAddress
 
 PACKAGE = "keepalived"
 # Prints traces of the virtual address on a host, a line each.
 VIRTUAL_ADDRESS_TRACES = f"ls {VIRTUAL_ADDRESS_UNIT} {VIRTUAL_ADDRESS_CONF} {KEEPALIVED_RECORD} 2>/dev/null"
-
-
-@dataclass(frozen=True)
-class InterfaceAddress:
-    """An IPv4 address of an interface, with its network: `eth0`, `192.168.1.11/24`."""
-
-    interface: str
-    address: IPv4Interface
 
 
 @dataclass(frozen=True)
@@ -49,6 +41,11 @@ class VirtualAddressState:
     loaded: str = ""
     addresses: tuple[InterfaceAddress, ...] = ()
 
+    @property
+    def exists(self) -> bool:
+        """Hearth's service exists, so that a virtual address on the host is probably from it."""
+        return VIRTUAL_ADDRESS_UNIT in self.files
+
 
 def render_files(router: VirtualRouter, place: InterfaceAddress) -> dict[str, str]:
     """The files: absolute path → content.
@@ -66,35 +63,6 @@ def render_files(router: VirtualRouter, place: InterfaceAddress) -> dict[str, st
     check = (FILES / "virtual-address/responds.bash").read_text(encoding="utf-8")
     unit = (FILES / VIRTUAL_ADDRESS_SERVICE).read_text(encoding="utf-8")
     return {VIRTUAL_ADDRESS_CHECK: check, VIRTUAL_ADDRESS_CONF: conf, VIRTUAL_ADDRESS_UNIT: unit}
-
-
-def find_place(addresses: Iterable[InterfaceAddress], own: str) -> InterfaceAddress | None:
-    """Where a host has its own address; None if it has not."""
-    return next((one for one in addresses if one.address.ip == IPv4Address(own)), None)
-
-
-def find_obstacles(router: VirtualRouter, state: VirtualAddressState) -> list[str]:
-    """Why the address can't work on a host: a sentence with the setting to change; empty if it can."""
-    setting, virtual = f'host_virtual_address = "{router.address}"', IPv4Address(router.address)
-    place = find_place(state.addresses, router.own)
-    if place is None:
-        known = ", ".join(f"{one.interface}: {one.address.ip}" for one in state.addresses) or "none"
-        return [
-            f"{setting} is shared by the hosts' own addresses, and this host does not have {router.own} (it has "
-            f'{known}); set "host_address" to its IPv4 address in the network of the others'
-        ]
-    network = place.address.network
-    if virtual not in network or virtual in (network.network_address, network.broadcast_address):
-        return [
-            f"{setting} is not an address of a machine in {network}, the network of this host's own address on "
-            f"{place.interface}, so nobody there would find it; use a free one of that network"
-        ]
-    if VIRTUAL_ADDRESS_UNIT not in state.files and (holder := find_place(state.addresses, router.address)):
-        return [
-            f"{setting}: this host already has that address on {holder.interface}, and not from Hearth; remove it "
-            "there (from the network's configuration, or from a keepalived of your own), or use another one"
-        ]
-    return []
 
 
 def digest(text: str) -> str:

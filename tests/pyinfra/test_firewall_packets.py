@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from hearth.firewall.rules import TABLE, render_rules
+from hearth.settings.virtual_address import VirtualRouter
 
 WORLD = Path(__file__).with_name("walled_host.py")
 SBIN = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
@@ -180,3 +181,20 @@ def test_a_backends_port_is_open_to_its_gateway_alone() -> None:
     assert dict(zip([*probes, *page], answers[7], strict=True)) == probes | page | {
         ("listed", "10.9.0.1", 85): "refused"
     }
+
+
+def test_only_peers_may_send_vrrp_for_the_virtual_address() -> None:
+    """`listed` is the other host that shares it, and `foreign` a machine that claims to have it."""
+    router = VirtualRouter("10.9.0.200", "10.9.0.1", ("10.9.0.20",), id=162, priority=200, port=85)
+    packets = {
+        ("listed", "10.9.0.1", 162): "arrived",
+        ("foreign", "10.9.0.1", 162): "refused",
+        # Another keepalived on the host, with peers of its own.
+        ("foreign", "10.9.0.1", 7): "arrived",
+    }
+    answers = play(
+        {"vrrp": list(packets)},
+        load(render_rules(["10.9.0.0/24"], PORTS, router=router)), {"vrrp": list(packets)},
+    )  # fmt: skip
+    assert answers[0] == ["arrived"] * 3
+    assert dict(zip(packets, answers[2], strict=True)) == packets

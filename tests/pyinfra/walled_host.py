@@ -5,8 +5,9 @@ to the host (10.9.0.1, fd09::1, 10.8.0.1, fd08::1). It is their router, so that 
 addresses. `front` (172.21.0.2) is httpd's container, and `out` (172.19.0.2) Ollama's.
 
 Standard input: a JSON list of steps. {"run": shell} runs on the host; its output comes back if the step has "show".
-{"probe": [[who, address, port], …]} tries to connect. Standard output: a JSON list with an answer for each step: the
-text, or for each probe who greeted, or "refused", "silent" …
+{"probe": [[who, address, port], …]} tries to connect. {"vrrp": [[who, address, number], …]} sends VRRP packets for a
+virtual router. Standard output: a JSON list with an answer for each step: the
+text, or for each probe who greeted, or "refused", "silent" …, or for each packet "arrived" or "refused".
 """
 
 from __future__ import annotations
@@ -87,6 +88,36 @@ def probe(address: str, port: int) -> str:
         return {errno.ECONNREFUSED: "refused"}.get(error.errno or 0, error.strerror or str(error))
 
 
+VRRP = 112
+# Of a virtual router that no rule is about: it arrives after the packet before it, or instead of it.
+_LAST = 0
+
+
+def advertise(address: str, number: int) -> None:
+    """Send a VRRP packet for a virtual router, and one for another."""
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, VRRP) as sender:
+        for one in (number, _LAST):
+            try:
+                sender.sendto(bytes([0x21, one, 255, 1, 0, 1, 0, 0]), (address, 0))
+            except ConnectionRefusedError:  # the answer to the packet before
+                sender.sendto(bytes([0x21, one, 255, 1, 0, 1, 0, 0]), (address, 0))
+
+
+def arrive(machines: dict[str, Machine], packets: list[list[Any]]) -> list[str]:
+    """Which VRRP packets reach programs on the host."""
+    found = []
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, VRRP) as receiver:
+        receiver.settimeout(20)
+        for who, address, number in packets:
+            machines[who].run(f"{sys.executable} {__file__} advertise {address} {number}")
+            numbers = []
+            while _LAST not in numbers:
+                packet = receiver.recv(100)
+                numbers.append(packet[(packet[0] & 15) * 4 + 1])
+            found.append("arrived" if number in numbers else "refused")
+    return found
+
+
 def build() -> dict[str, Machine]:
     """All machines, with their cables, addresses and servers."""
     machines = {name: Machine(name) for name in ("listed", "foreign", "front", "out")}
@@ -135,6 +166,8 @@ def main() -> None:
         if "run" in step:
             said = shell(step["run"])
             answers.append(said if step.get("show") else "")
+        elif "vrrp" in step:
+            answers.append(arrive(machines, step["vrrp"]))
         else:
             answers.append(look(machines, step["probe"]))
     print(json.dumps(answers))
@@ -164,5 +197,7 @@ if __name__ == "__main__":
         serve(*sys.argv[2:])
     elif sys.argv[1:2] == ["probe"]:
         print(probe(sys.argv[2], int(sys.argv[3])))
+    elif sys.argv[1:2] == ["advertise"]:
+        advertise(sys.argv[2], int(sys.argv[3]))
     else:
         main()

@@ -148,12 +148,21 @@ def test_needs_are_those_of_the_settings(make_settings: Callable[..., Settings])
         make_settings(
             firewall_allowed_networks=["10.0.0.0/8"],
             host_local_name=True,
+            host_virtual_address="10.0.0.5",
             metrics_access="networks",
             proxy_allowed_networks=["10.0.0.0/8"],
             ollama_model_variants={"tutor": {"base": "qwen3:0.6b", "system": "Use short words."}},
         )
     )
-    assert set(more.packages) - set(plain.packages) == {"nftables", "avahi-daemon", "mtail", "jq", "curl", "openssl"}
+    assert set(more.packages) - set(plain.packages) == {
+        "nftables",
+        "avahi-daemon",
+        "keepalived",
+        "mtail",
+        "jq",
+        "curl",
+        "openssl",
+    }
     assert more.models == ("llama3.2:1b", "qwen3:0.6b"), "what variants are made from"
     assert "docker-ce" in needs(make_settings(), "bookworm").packages
 

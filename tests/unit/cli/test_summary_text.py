@@ -105,6 +105,8 @@ def test_page_addresses(make_settings: Make) -> None:
     assert page_addresses(plain, "pi", {"85": 40085}) == ["http://127.0.0.1:40085/"]
     named = make_settings(proxy_port=80, proxy_host_names=["pi.fritz.box"])
     assert page_addresses(named, "192.168.1.189", {}) == ["http://192.168.1.189/", "http://pi.fritz.box/"]
+    shared = make_settings(host_virtual_address="192.168.1.5")
+    assert page_addresses(shared, "192.168.1.11", {}) == ["http://192.168.1.5:85/", "http://192.168.1.11:85/"]
     safe = make_settings(proxy_tls="local-ca", proxy_tls_names=["pi.local"])
     assert page_addresses(safe, "192.168.1.189", {}) == ["https://pi.local/"]
     assert page_addresses(

@@ -24,6 +24,8 @@ EXCLUDED = (
     "hearth.settings.load",
     "hearth.settings.model",
     "hearth.settings.http_proxy",
+    "hearth.settings.virtual_address",
+    "hearth.virtual_address.facts",
     "hearth.models.plan",
 )
 

@@ -136,6 +136,19 @@ def test_firewall_is_removed_if_present() -> None:
     assert "the firewall (nftables itself stays)" in removal.lines
 
 
+def test_virtual_address_is_removed_and_the_package_only_if_hearth_installed_it() -> None:
+    assert not plan(HOST).virtual_address
+    files = {"virtual-address/keepalived.conf", "virtual-address/responds.bash"}
+    removal = plan(replace(HOST, files=HOST.files | files, directories=HOST.directories | {"virtual-address"}))
+    assert (removal.virtual_address, removal.keepalived, removal.root) == (True, False, True)
+    assert files <= {*removal.files}
+    assert "the virtual address (other hosts that share it keep it)" in removal.lines
+    # The rest of an installation that was interrupted.
+    removal = plan(replace(HOST, files=HOST.files | {"keepalived.installed"}))
+    assert (removal.virtual_address, removal.keepalived, removal.root) == (True, True, True)
+    assert "the package keepalived, which held it" in removal.lines
+
+
 def test_network_of_earlier_versions_is_removed() -> None:
     assert plan(replace(HOST, networks={"hearth": Owned(PROJECT)})).networks == ("hearth",)
 
