@@ -78,7 +78,8 @@ def share_script(files: Mapping[str, str], install: bool, restart: bool, timeout
         lines += [f"printf %s {quote(text)} > {path}.new"]
     news = " ".join(f"{path}.new" for path in files)
     lines += [
-        f"if ! keepalived --config-test --use-file={VIRTUAL_ADDRESS_CONF}.new; then",
+        # Version 2.2.7 (Debian 12) ends itself in this test, unless it ignores the signal (keepalived#2587, #2617).
+        f"if ! (trap '' TERM; keepalived --config-test --use-file={VIRTUAL_ADDRESS_CONF}.new); then",
         f"  rm -f {news}",
         "  echo 'keepalived rejects its configuration (see above); nothing was changed there.' >&2",
         "  exit 1",

@@ -133,6 +133,12 @@ def test_a_configuration_that_keepalived_rejects_changes_nothing(host: Sandbox) 
     assert host.calls[-1].startswith("keepalived")
 
 
+def test_a_keepalived_that_ends_itself_in_the_test_is_no_obstacle(host: Sandbox) -> None:
+    """As Debian 12's does: keepalived#2587."""
+    host.program("keepalived", "kill -TERM $$; exit 0")
+    assert on(host, SHARE).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("recorded", "users_conf", "removes"), [(True, False, True), (False, False, False), (True, True, False)]
 )
