@@ -126,6 +126,16 @@ def test_removal_order(tmp_path: Path) -> None:
     ]
 
 
+def test_the_virtual_address_moves_before_httpd_stops(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path)
+    sandbox.program("docker")
+    sandbox.program("systemctl")
+    script = stack_script(replace(EVERYTHING, virtual_address=True, images=(), store=""))
+    assert sandbox.run(script.replace("/etc/", f"{tmp_path}/etc/")).returncode == 0
+    stopped = "systemctl disable --quiet --now hearth-virtual-address.service"
+    assert sandbox.calls.index(stopped) < next(n for n, call in enumerate(sandbox.calls) if "docker stop" in call)
+
+
 def test_failed_removal_fails_the_run(tmp_path: Path) -> None:
     """For example if an image turns out to be in use: nothing is forced."""
     sandbox = Sandbox(tmp_path)

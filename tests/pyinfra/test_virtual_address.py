@@ -54,7 +54,7 @@ def test_a_missing_package_is_installed_and_recorded_first(run: Run) -> None:
 
 
 def test_another_configuration_is_reloaded_and_the_package_is_the_users(run: Run) -> None:
-    result = share(run, replace(RIGHT, files=RIGHT.files | {VIRTUAL_ADDRESS_CONF: "x"}))
+    result = share(run, replace(RIGHT, files={**RIGHT.files, VIRTUAL_ADDRESS_CONF: "x"}))
     assert "differs; writing it" in str(result.said)
     (script,) = result.scripts
     assert f"systemctl reload-or-restart {VIRTUAL_ADDRESS_SERVICE}" in script
@@ -63,7 +63,7 @@ def test_another_configuration_is_reloaded_and_the_package_is_the_users(run: Run
 
 
 def test_another_unit_restarts_the_service(run: Run) -> None:
-    (script,) = share(run, replace(RIGHT, files=RIGHT.files | {VIRTUAL_ADDRESS_UNIT: "x"})).scripts
+    (script,) = share(run, replace(RIGHT, files={**RIGHT.files, VIRTUAL_ADDRESS_UNIT: "x"})).scripts
     assert f"systemctl restart {VIRTUAL_ADDRESS_SERVICE}" in script
 
 
