@@ -59,9 +59,9 @@ class Deployed:
         """`hearth drift`: the exit code, and all output."""
         return self._finish(self._start("hearth.drift", str(self.inventory)))
 
-    def verify(self) -> tuple[int, str]:
-        """`hearth verify`, with a line for each test: the exit code, and all output."""
-        return self._finish(self._start("hearth.cli.command", "verify", str(self.inventory), "--", "-v"))
+    def verify(self, *options: str) -> tuple[int, str]:
+        """`hearth verify`, with a line for each test, and pytest's options: the exit code, and all output."""
+        return self._finish(self._start("hearth.cli.command", "verify", str(self.inventory), "--", "-v", *options))
 
     def make_image(self, name: str, change: str, service: str = "ollama") -> None:
         """Make an image on all backends: a service's, with a change in a Containerfile's language."""
