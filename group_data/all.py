@@ -223,8 +223,8 @@ docker_mtu = 1500
 host_role = "both"
 # This host's IPv4 address in the network of gateways and backends; "" if it is how the inventory addresses the host.
 host_address = ""
-# A free IPv4 address of your network that this host shares with others which have the same one here ("192.168.1.5"): one
-# of them has it, and another takes it over when that host or its httpd fails (docs/scaling.md). "" for none.
+# A free IPv4 address of your network that this host shares with the others that have the same value ("192.168.1.5"):
+# one of them has it, and another takes it over when that host or its httpd fails (docs/scaling.md). "" for none.
 host_virtual_address = ""
 # Allow one reboot when a change needs it (today: the memory cgroup on a Raspberry Pi). False reports the pending reboot
 # and continues without it.
