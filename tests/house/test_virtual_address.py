@@ -206,7 +206,7 @@ def test_verify_passes(sharing: Sharing) -> None:
     code, output = sharing.verify("-k", "virtual_address or proxy")
     assert code == 0
     passed = re.findall(r"::(test_\w*virtual_address\w*)\[(h\d)\] PASSED", output)
-    assert {(name, host) for name, host in passed} == {
+    assert set(passed) == {
         (name, host)
         for name in ("test_virtual_address_leads_to_the_page", "test_host_can_take_the_virtual_address_over")
         for host in HOSTS
