@@ -49,7 +49,8 @@ def test_tokens_arrive_when_they_are_generated(target: Target, chat_model: str) 
         f"\n{len(lines)} lines generated within {duration:.2f} s; "
         f"delay: median {median * 1000:.0f} ms, longest {max(delays) * 1000:.0f} ms"
     )
-    assert duration > 0.2, "the response was too fast to distinguish a stream from a buffer"
+    if duration <= 0.2:
+        pytest.skip(f"the response took {duration:.2f} s: too short to distinguish a stream from a buffer")
     # A buffer would delay the first line by the whole duration.
     assert delays[0] < duration / 2
     assert median < duration / 4
