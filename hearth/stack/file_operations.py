@@ -8,7 +8,7 @@ from pyinfra import host
 from pyinfra.api import FunctionCommand, StringCommand, operation
 
 from hearth.paths import HTTPD_CONF, HTTPD_USER, RELOAD_PENDING, ROOT, TLS_LIVE
-from hearth.rollout.operations import has_gateways
+from hearth.rollout.operations import replaceable_services
 from hearth.runtime.commands import upload_command
 from hearth.runtime.explain import explain, will_write
 from hearth.runtime.fact_snapshot import current_fact
@@ -41,9 +41,7 @@ def sync_files(
     if not differing:
         host.noop("files up to date")
         return
-    explain(
-        *describe_files(state.digests, files, settings, state.accepted, has_gateways() and not settings.serves_page)
-    )
+    explain(*describe_files(state.digests, files, settings, state.accepted, replaceable_services()))
     will_write(*differing)
     archive = pack_files(differing)
     upload = f"{ROOT}/.incoming.tar"
