@@ -219,6 +219,29 @@ def test_drift_that_compose_ignores_is_recreated_first(run: Run) -> None:
     assert script.index("--force-recreate httpd") < script.index("bring_up 60 --remove-orphans")
 
 
+UNREAD = ("/opt/hearth/secrets/outbound/pending", "/opt/hearth/secrets/outbound/ca.pending")
+
+
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_changed_files_count_as_read_once_the_containers_run(run: Run, tmp_path: Path, succeeds: bool) -> None:
+    """Of the HTTP proxy and additional CAs. The mark of a run that failed makes the next one recreate them again."""
+    ollama = replace(RUNNING[0], mounts=frozenset({"/hearth-proxy"}))
+    state = ProjectState(HASHES, (ollama, RUNNING[1]), unread=frozenset({"/hearth-proxy"}))
+    result = up(run, state)
+    assert result.said == ["hearth-ollama has not read the current host_http_proxy; recreating it"]
+    (script,) = result.scripts
+    assert "--force-recreate ollama" in script
+    assert "--force-recreate httpd" not in script
+    sandbox = Sandbox(tmp_path)
+    marks = [sandbox.root / path.removeprefix("/opt/hearth/") for path in UNREAD]
+    for mark in marks:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    sandbox.program("docker", "" if succeeds else 'case "$*" in *"up --detach"*) exit 1;; esac')
+    assert (sandbox.run(script).returncode == 0) is succeeds
+    assert [mark.exists() for mark in marks] == [not succeeds] * 2
+
+
 def test_foreign_container_is_removed_first(run: Run) -> None:
     foreign = container("hearth-ollama", "", "", "sha256:1")
     (script,) = up(run, ProjectState(HASHES, (foreign, RUNNING[1]))).scripts
