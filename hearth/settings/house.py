@@ -140,7 +140,7 @@ def _url(where: str, gateway: str, name: str, house: House, addresses: Addresses
 def _sources(
     name: str, settings: Settings, gateways: list[str], addresses: Addresses, errors: list[str]
 ) -> tuple[str, ...]:
-    """Who may reach a backend's port."""
+    """Who may reach a backend's port: its gateways by their addresses, and all others as networks."""
     chosen = settings.ollama_allowed_networks
     if not gateways and not chosen:
         errors.append(
@@ -159,7 +159,8 @@ def _sources(
                 f"{name}: ollama_allowed_networks = {list(chosen)!r} shuts out its gateway {gateway} ({address}); add "
                 "that address, or use [] for the gateways alone"
             )
-    return chosen or tuple(dict.fromkeys(addresses[gateway] for gateway in gateways if addresses[gateway]))
+    known = dict.fromkeys(addresses[gateway] for gateway in gateways if addresses[gateway])
+    return (*known, *(str(ip_network(one)) for one in chosen if one not in known))
 
 
 def _published_address(name: str, backend: Settings, addresses: Addresses) -> tuple[str, str]:
