@@ -261,6 +261,8 @@ def main(name: str, images: str = hub.AUTO) -> None:
     begun = time.monotonic()
     times: lanes.Times = []
     signal.signal(signal.SIGTERM, _end)
+    # A shell script's `make test &` has it ignored, and with it all that a lane starts: nothing would end early.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         chosen = (demo(images),) if name == DEMO else RUNS[name]
         if len(chosen) > 1:

@@ -32,11 +32,15 @@ class Deployed:
 
     def __init__(self, house: House, directory: Path, roles: Roles) -> None:
         self.house = house
-        self.url = f"http://{house.hosts[GATEWAY].address}:85"
+        self.url = self.url_of(GATEWAY)
         self.backends = [name for name, role in roles.items() if role.get("host_role") != "gateway"]
         self._roles = roles
         self.inventory = directory / "inventory.py"
         self.write({})
+
+    def url_of(self, host: str) -> str:
+        """Of a host's page."""
+        return f"http://{self.house.hosts[host].address}:85"
 
     def write(self, changed: dict[str, object]) -> None:
         """Write the inventory, with other settings of the backends."""
@@ -80,9 +84,9 @@ class Deployed:
         """When Ollama's container was started: ISO 8601, UTC."""
         return self.house.ssh(backend, "sudo docker inspect -f '{{.State.StartedAt}}' hearth-ollama")
 
-    def marks(self) -> str:
-        """The backends that the gateway leaves out."""
-        return self.house.ssh(GATEWAY, "cat /opt/hearth/httpd/drained.conf 2>/dev/null; true")
+    def marks(self, gateway: str = GATEWAY) -> str:
+        """The backends that a gateway leaves out."""
+        return self.house.ssh(gateway, "cat /opt/hearth/httpd/drained.conf 2>/dev/null; true")
 
     def _start(self, module: str, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

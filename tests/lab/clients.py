@@ -35,6 +35,11 @@ class Streamed:
     backend: str = ""
 
     @property
+    def refused(self) -> bool:
+        """No connection: nothing listens at that port, or the machine is off."""
+        return not self.status and self.broken.startswith((ConnectionRefusedError.__name__, f"{OSError.__name__}:"))
+
+    @property
     def complete(self) -> bool:
         """Status 200, a regular end, and a last line with `done`."""
         return self.status == 200 and not self.broken and bool(self.lines) and self.lines[-1].get("done") is True
@@ -111,12 +116,17 @@ class BackgroundClient:
 
 
 class PromptLoop(BackgroundClient):
-    """A client that sends one prompt after another, as long as the block runs."""
+    """A client that sends one prompt after another, as long as the block runs.
 
-    def __init__(self, words: int = 30, at: str = "") -> None:
+    Args:
+        words: tokens of each response.
+        at: URLs of the page; it goes on to the next when one refuses the connection. The lab's by default.
+    """
+
+    def __init__(self, words: int = 30, *at: str) -> None:
         super().__init__(patience=180)
         self.responses: list[Streamed] = []
-        self._words, self._at = words, at
+        self._words, self._at = words, at or (url(),)
 
     @property
     def failed(self) -> list[Streamed]:
@@ -131,7 +141,11 @@ class PromptLoop(BackgroundClient):
     @override
     def _run(self) -> None:
         while not self._stop.is_set():
-            self.responses.append(prompt(self._words, at=self._at))
+            for address in self._at:
+                streamed = prompt(self._words, at=address)
+                if not streamed.refused:
+                    break
+            self.responses.append(streamed)
 
 
 @dataclass(frozen=True)
