@@ -95,9 +95,19 @@ list_requests() {
   ' 2>/dev/null
 }
 
-# Connections to port 11434 of httpd, or of $HEARTH_GATEWAYS, as ADDRESS:PORT in hexadecimal, each followed by a space.
+# IPv4 addresses as /proc/net/tcp has them, each followed by a space.
+to_hexadecimal() { # addresses …
+  local address octets
+  for address; do
+    IFS=. read -r -a octets <<<"$address"
+    printf '%02X%02X%02X%02X ' "${octets[3]}" "${octets[2]}" "${octets[1]}" "${octets[0]}"
+  done
+}
+
+# Connections to port 11434 of this host's httpd if it has pools, and of $HEARTH_GATEWAYS, as ADDRESS:PORT in hexadecimal,
+# each followed by a space.
 list_connections() {
-  local table connections=() address octets ours='' _ remote here state_code queues
+  local table connections=() address addresses=() ours='' _ remote here state_code queues
   for table in /proc/net/tcp /proc/net/tcp6; do
     while read -r _ here remote state_code queues _; do
       # Only if the other side has received all that was sent: it may have lost its power.
@@ -105,19 +115,16 @@ list_connections() {
     done 2>/dev/null <"$table"
   done
   [ ${#connections[@]} -gt 0 ] || return 0
-  # Docker's DNS server may be slow on a busy host: then use the last address.
-  while read -r address _; do
-    IFS=. read -r -a octets <<<"$address"
-    printf -v ours '%s %02X%02X%02X%02X ' "$ours" "${octets[3]}" "${octets[2]}" "${octets[1]}" "${octets[0]}"
-  done < <(
-    # shellcheck disable=SC2086  # one word each
-    if [ -n "${HEARTH_GATEWAYS:-}" ]; then
-      printf '%s\n' $HEARTH_GATEWAYS
-    else
-      RES_OPTIONS='timeout:2 attempts:2' timeout 4 getent ahostsv4 httpd
-    fi
-  )
-  if [ -n "$ours" ]; then echo "$ours" >"$state.httpd"; else ours=$(cat "$state.httpd" 2>/dev/null); fi
+  if [ -n "${HEARTH_POOLS:-}" ]; then
+    # Docker's DNS server may be slow on a busy host: then use the last address.
+    while read -r address _; do
+      addresses+=("$address")
+    done < <(RES_OPTIONS='timeout:2 attempts:2' timeout 4 getent ahostsv4 httpd)
+    ours=$(to_hexadecimal ${addresses[@]+"${addresses[@]}"})
+    if [ -n "$ours" ]; then echo "$ours" >"$state.httpd"; else ours=$(cat "$state.httpd" 2>/dev/null); fi
+  fi
+  # shellcheck disable=SC2086  # one word each
+  ours=" $ours $(to_hexadecimal ${HEARTH_GATEWAYS:-})"
   for remote in "${connections[@]}"; do
     # An IPv4 address in the IPv6 table has the same last eight digits.
     address=${remote%:*}
@@ -127,7 +134,7 @@ list_connections() {
 
 # The requests in flight. Without a connection to port 11434 there are none; with one, it may be idle, since httpd keeps
 # them. If httpd does not respond, those of the last check. With pools, its list has also the requests to other
-# backends, but it keeps no connections. Nor do the gateways of a backend.
+# backends, but it keeps no connections; nor do other gateways.
 requests() {
   local table here state_code _
   if [ -n "${HEARTH_POOLS:-}${HEARTH_GATEWAYS:-}" ]; then

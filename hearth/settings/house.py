@@ -51,7 +51,8 @@ def resolve_house(house: House, addresses: Addresses) -> dict[str, Settings]:
     for name, settings in house.items():
         members = {pool: _resolve(name, pool, ones, house, addresses, errors) for pool, ones in pools[name].items()}
         update: dict[str, object] = {"ollama_pools": members}
-        if settings.host_role == "backend" or (used.get(name) and not settings.ollama_publish.startswith("127.")):
+        is_used = used.get(name) and not settings.ollama_publish.startswith("127.")
+        if settings.host_role == "backend" or is_used or settings.ollama_allowed_networks:
             update["ollama_allowed_networks"] = _sources(name, settings, used.get(name, []), addresses, errors)
         if settings.ollama_publish_tls:
             update |= _certificate(name, settings, addresses, errors)

@@ -182,6 +182,9 @@ def test_doctor_counts_the_requests_to_this_hosts_ollama(tmp_path: Path, is_here
         ({"HEARTH_GATEWAYS": "192.168.1.10 192.168.1.189"}, _GATEWAY, 0, f"{_GATEWAY} "),
         ({"HEARTH_GATEWAYS": "192.168.1.10 192.168.1.18"}, _GATEWAY, 0, ""),
         ({"HEARTH_GATEWAYS": "192.168.1.189"}, _GATEWAY, 500, ""),  # it lost its power
+        # One of several equal nodes.
+        ({"HEARTH_GATEWAYS": "192.168.1.189", "HEARTH_POOLS": "1"}, _GATEWAY, 0, f"{_GATEWAY} "),
+        ({"HEARTH_GATEWAYS": "192.168.1.189", "HEARTH_POOLS": "1"}, _HTTPD, 0, f"{_HTTPD} "),
     ],
 )
 def test_health_check_ignores_idle_connections_and_other_backends(
