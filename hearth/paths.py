@@ -102,17 +102,17 @@ OUTBOUND_OLLAMA = f"{OUTBOUND_DIRECTORIES['ollama']}/proxy.env"
 OUTBOUND_HTTPD = f"{OUTBOUND_DIRECTORIES['httpd']}/proxy.conf"
 # Ollama's directory in its container.
 OUTBOUND_TARGET = "/hearth-proxy"
-# Exists while a container that uses these files has not been restarted since they changed.
+# Exists while Ollama has not read its file since it changed.
 OUTBOUND_PENDING = f"{OUTBOUND}/pending"
 OUTBOUND_UNIT = "/etc/systemd/system/docker.service.d/hearth-proxy.conf"
 # The proxy of apt, and apart from it, since everybody may read it, how apt signs in there.
-# CAs of `host_trusted_ca`: where update-ca-certificates finds them, what it writes, and a mark that containers have not
-# been restarted since.
+OUTBOUND_APT = "/etc/apt/apt.conf.d/80hearth-proxy.conf"
+OUTBOUND_APT_LOGIN = "/etc/apt/auth.conf.d/hearth-proxy.conf"
+# CAs of `host_trusted_ca`: where update-ca-certificates finds them, the directory that it writes and containers mount,
+# and a mark that these have not read it since.
 TRUSTED_CA = "/usr/local/share/ca-certificates/hearth"
 CA_CERTIFICATES = "/etc/ssl/certs"
 TRUSTED_CA_PENDING = f"{OUTBOUND}/ca.pending"
-OUTBOUND_APT = "/etc/apt/apt.conf.d/80hearth-proxy.conf"
-OUTBOUND_APT_LOGIN = "/etc/apt/auth.conf.d/hearth-proxy.conf"
 # TLS files; not part of a release. httpd's container mounts `live`; on the host, only root may enter the directory
 # above it, even if another web server runs as the same user as httpd.
 TLS = f"{ROOT}/tls"

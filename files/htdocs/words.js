@@ -3,6 +3,8 @@
 const CONTAINERS = "on the server, “cd /opt/hearth && sudo docker compose ps” shows what is running";
 const LOGS = "on the server, “cd /opt/hearth && sudo docker compose logs ollama” shows why";
 const DEPLOY = "in the inventory and deploy again.";
+// The first deploy shows the page before it has pulled the models.
+const DOWNLOADING = "A running deploy may still be downloading models: retry when it has finished.";
 
 /**
  * A failure with a message for the user. `detail`: the server's message. `cure`: "again" (retry), "wait" (temporary;
@@ -21,7 +23,7 @@ export const CUT_OFF = `The answer was cut off. Continue it or retry; if this ha
 export const CONNECTION_LOST = "The connection was lost before a response arrived. Try again.";
 export const RESTARTED =
   `The model server lost your prompt and is being restarted. It may have been stuck or out of memory. Try again in a moment; if this happens often, ${LOGS}.`;
-export const NO_MODELS = `This server has no models yet. Add one to “ollama_models” ${DEPLOY}`;
+export const NO_MODELS = `This server has no models yet. ${DOWNLOADING} Otherwise, add one to “ollama_models” ${DEPLOY}`;
 export const NOT_OLLAMA =
   "Unexpected response, not from Ollama. Another program may be running at this address: check the address, or deploy again.";
 export const STORAGE_FULL = "Storage is full, so this chat won't be saved. Export it, or delete old chats.";
@@ -59,7 +61,7 @@ const BY_DETAIL = [
 export const joinNames = (names) => names.map((name) => `“${name}”`).join(", ").replace(/, (?=[^,]*$)/, " and ");
 
 export const onlyEmbeddings = (names) =>
-  `This server has only embedding models (${joinNames(names)}), which can't answer prompts. Add a chat model to “ollama_models” ${DEPLOY}`;
+  `This server has only embedding models (${joinNames(names)}), which can't answer prompts. ${DOWNLOADING} Otherwise, add a chat model to “ollama_models” ${DEPLOY}`;
 
 /** The ChatError for a message of Ollama's, or null. `models`: the names of the installed ones. */
 export function fromDetail(detail, model = "", models = [], after = 0) {

@@ -1,9 +1,9 @@
 # The health check of the container hearth-ollama. What it can and can't detect: docs/decisions/0024.
-# A stuck Ollama responds to /api/tags and to no prompt (ollama#17131). The evidence: httpd lists a request in flight; and
-# for $patience seconds no model's process computes or reads, and the server itself does not write or compute either.
-# Then it exits with 1, and terminates the server if $HEARTH_HEAL_STUCK is 1: Docker restarts the container. It needs
-# only bash, coreutils, getent and /proc, and uses no slot. The only models that it loads are those in $HEARTH_PRELOAD,
-# once after each start (docs/decisions/0044).
+# A stuck Ollama responds to /api/tags and to no prompt (ollama#17131). The evidence: httpd lists a request in flight (or,
+# on a backend without an httpd, a gateway has a connection); and for $patience seconds no model's process computes or
+# reads, and the server itself does not write or compute either. Then it exits with 1, and terminates the server if
+# $HEARTH_HEAL_STUCK is 1: Docker restarts the container. It needs only bash, coreutils, getent and /proc, and uses no
+# slot. The only models that it loads are those in $HEARTH_PRELOAD, once after each start (docs/decisions/0044).
 set -u
 export LC_ALL=C
 patience=90           # s; httpd drops a client that does not read after 60, during which a healthy Ollama may wait
@@ -95,21 +95,36 @@ list_requests() {
   ' 2>/dev/null
 }
 
-# httpd's connections to port 11434, as ADDRESS:PORT in hexadecimal, each followed by a space.
+# IPv4 addresses as /proc/net/tcp has them, each followed by a space.
+to_hexadecimal() { # addresses …
+  local address octets
+  for address; do
+    IFS=. read -r -a octets <<<"$address"
+    printf '%02X%02X%02X%02X ' "${octets[3]}" "${octets[2]}" "${octets[1]}" "${octets[0]}"
+  done
+}
+
+# Connections to port 11434 of this host's httpd if it has pools, and of $HEARTH_GATEWAYS, as ADDRESS:PORT in hexadecimal,
+# each followed by a space.
 list_connections() {
-  local table connections=() address octets ours='' _ remote here state_code
+  local table connections=() address addresses=() ours='' _ remote here state_code queues
   for table in /proc/net/tcp /proc/net/tcp6; do
-    while read -r _ here remote state_code _; do
-      [[ $here == *:2CAA && $state_code == 01 ]] && connections+=("$remote")
+    while read -r _ here remote state_code queues _; do
+      # Only if the other side has received all that was sent: it may have lost its power.
+      [[ $here == *:2CAA && $state_code == 01 && $queues == 00000000:* ]] && connections+=("$remote")
     done 2>/dev/null <"$table"
   done
   [ ${#connections[@]} -gt 0 ] || return 0
-  # Docker's DNS server may be slow on a busy host: then use the last address.
-  while read -r address _; do
-    IFS=. read -r -a octets <<<"$address"
-    printf -v ours '%s %02X%02X%02X%02X ' "$ours" "${octets[3]}" "${octets[2]}" "${octets[1]}" "${octets[0]}"
-  done < <(RES_OPTIONS='timeout:2 attempts:2' timeout 4 getent ahostsv4 httpd)
-  if [ -n "$ours" ]; then echo "$ours" >"$state.httpd"; else ours=$(cat "$state.httpd" 2>/dev/null); fi
+  if [ -n "${HEARTH_POOLS:-}" ]; then
+    # Docker's DNS server may be slow on a busy host: then use the last address.
+    while read -r address _; do
+      addresses+=("$address")
+    done < <(RES_OPTIONS='timeout:2 attempts:2' timeout 4 getent ahostsv4 httpd)
+    ours=$(to_hexadecimal ${addresses[@]+"${addresses[@]}"})
+    if [ -n "$ours" ]; then echo "$ours" >"$state.httpd"; else ours=$(cat "$state.httpd" 2>/dev/null); fi
+  fi
+  # shellcheck disable=SC2086  # one word each
+  ours=" $ours $(to_hexadecimal ${HEARTH_GATEWAYS:-})"
   for remote in "${connections[@]}"; do
     # An IPv4 address in the IPv6 table has the same last eight digits.
     address=${remote%:*}
@@ -119,10 +134,10 @@ list_connections() {
 
 # The requests in flight. Without a connection to port 11434 there are none; with one, it may be idle, since httpd keeps
 # them. If httpd does not respond, those of the last check. With pools, its list has also the requests to other
-# backends, but it keeps no connections.
+# backends, but it keeps no connections; nor do other gateways.
 requests() {
   local table here state_code _
-  if [ -n "${HEARTH_POOLS:-}" ]; then
+  if [ -n "${HEARTH_POOLS:-}${HEARTH_GATEWAYS:-}" ]; then
     list_connections
     return
   fi

@@ -34,6 +34,7 @@ from hearth.paths import (
     TLS,
     TLS_FILES,
     TLS_LIVE,
+    TRUSTED_CA_PENDING,
     VIRTUAL_ADDRESS_CHECK,
     VIRTUAL_ADDRESS_CONF,
 )
@@ -48,7 +49,7 @@ _OURS = frozenset(
         *(f"{TLS_LIVE.removeprefix(f'{ROOT}/')}/{name}" for name in TLS_FILES),
         *(
             path.removeprefix(f"{ROOT}/") + ending
-            for path in (OUTBOUND_DOCKER, OUTBOUND_OLLAMA, OUTBOUND_HTTPD, OUTBOUND_PENDING)
+            for path in (OUTBOUND_DOCKER, OUTBOUND_OLLAMA, OUTBOUND_HTTPD, OUTBOUND_PENDING, TRUSTED_CA_PENDING)
             for ending in ("", ".hearth-new")
         ),
         *(

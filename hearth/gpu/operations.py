@@ -13,6 +13,7 @@ from hearth.gpu.facts import PACKAGE, GpuUse, Toolkit
 from hearth.gpu.messages import describe_gpu_loss, describe_toolkit
 from hearth.gpu.use import CHECK_GPU, find_gpu_loss
 from hearth.paths import CDI_DIRS, CONTAINERS, GPU_TOOLKIT_RECORD, ROOT
+from hearth.rollout.operations import has_gateways, leave_out
 from hearth.runtime.commands import streamed_command
 from hearth.runtime.explain import explain
 from hearth.runtime.shell import quote
@@ -99,6 +100,8 @@ def use_gpu(models: tuple[str, ...], timeout: int, drain_timeout: int) -> Comman
         host.noop("nothing shows that the GPU is not used")
         return
     explain(describe_gpu_loss(loss, state.wanted))
+    if has_gateways():
+        yield from leave_out(drain_timeout)
     yield streamed_command(restart_script(models, timeout, drain_timeout))
 
 

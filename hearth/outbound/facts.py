@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from hearth.outbound.files import DIRECTORIES, RIGHTS, OutboundState
 from hearth.outbound.trusted_ca import TrustState
-from hearth.paths import CA_CERTIFICATES, OUTBOUND_PENDING, TRUSTED_CA, TRUSTED_CA_PENDING
+from hearth.paths import CA_CERTIFICATES, TRUSTED_CA
 from hearth.runtime.sections import parse_digests, parse_sections
 from hearth.runtime.state_fact import StateFact
 
@@ -24,7 +24,6 @@ class Outbound(StateFact[OutboundState]):
                 f"echo @@rights; stat -c '%n %a:%u:%g' {files} 2>/dev/null",
                 f"echo @@sums; sha256sum {files} 2>/dev/null",
                 f"echo @@directories; stat -c '%n %a:%u:%g' {directories} 2>/dev/null",
-                f"echo @@pending; ls {OUTBOUND_PENDING} 2>/dev/null",
                 "echo @@engine; command -v dockerd",
                 "true",
             ]
@@ -41,7 +40,6 @@ class Outbound(StateFact[OutboundState]):
         return OutboundState(
             files={path: (rights, sums.get(path, "")) for path, rights in pairs("rights")},
             directories=dict(pairs("directories")),
-            pending=bool(sections.get("pending")),
             has_engine=bool(sections.get("engine")),
         )
 
@@ -59,7 +57,6 @@ class Trust(StateFact[TrustState]):
                 f'echo @@untrusted; for file in {files}; do [ ! -e "$file" ] || '
                 f'grep -qsxF -e "$(tail -n 3 "$file" | head -n 1)" {CA_CERTIFICATES}/ca-certificates.crt || '
                 'echo "$file"; done',
-                f"echo @@pending; ls {TRUSTED_CA_PENDING} 2>/dev/null",
                 "true",
             ]
         )
@@ -70,5 +67,4 @@ class Trust(StateFact[TrustState]):
         return TrustState(
             files=parse_digests(sections.get("sums", [])),
             trusted=not any(sections.get("untrusted", [])),
-            pending=any(sections.get("pending", [])),
         )

@@ -74,13 +74,11 @@ class OutboundState:
     Attributes:
         files: path → mode and owner, and SHA-256 (hex).
         directories: path → mode and owner.
-        pending: a container was not yet restarted after a change.
         has_engine: Docker is installed.
     """
 
     files: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     directories: Mapping[str, str] = field(default_factory=dict)
-    pending: bool = False
     has_engine: bool = False
 
 

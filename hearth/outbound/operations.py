@@ -13,14 +13,11 @@ from hearth.outbound.files import DIRECTORIES, ENGINE_FILES, RIGHTS, Difference,
 from hearth.outbound.messages import describe_difference
 from hearth.outbound.trusted_ca import authority_files, is_trusted
 from hearth.paths import (
-    CA_CERTIFICATES,
-    CONTAINERS,
     ENGINE_PENDING,
     OUTBOUND,
     OUTBOUND_HTTPD,
     OUTBOUND_OLLAMA,
     OUTBOUND_PENDING,
-    OUTBOUND_TARGET,
     OUTBOUND_UNIT,
     RELOAD_PENDING,
     ROOT,
@@ -42,7 +39,7 @@ _INCOMING = f"{OUTBOUND}/.incoming"
 def configure_proxy(settings: Settings, proxy: HttpProxy | None) -> Generator[FunctionCommand, None, None]:
     """Write the files of the proxy and remove others; unchanged ones cause no change.
 
-    A running engine is restarted by the operation that configures it.
+    A running engine is restarted by the operation that configures it, and Ollama is recreated by `compose_up`.
 
     Args:
         proxy: that of `host_http_proxy`.
@@ -50,7 +47,7 @@ def configure_proxy(settings: Settings, proxy: HttpProxy | None) -> Generator[Fu
     state = current_fact(Outbound)
     wanted = proxy_files(settings, proxy)
     difference = find_difference(state, wanted)
-    if not difference and not state.pending:
+    if not difference:
         host.noop("the proxy is configured")
         return
     explain(describe_difference(difference, state, proxy))
@@ -70,7 +67,8 @@ def _arrival(path: str) -> str:
 def receive_script(difference: Difference) -> str:
     """Shell script that unpacks its standard input, moves each file into place by a rename, and removes the others.
 
-    The marks are set before the change: if the run is interrupted, the next one restarts what uses the files.
+    The marks are set before the change: if the run is interrupted, the next one restarts what uses the files. It has a
+    turn for that where there are gateways, unlike this script.
     """
     lines = ["set -e", "umask 077", f"install -d -m 0755 {ROOT}"]
     for path, rights in DIRECTORIES.items():
@@ -99,25 +97,14 @@ def receive_script(difference: Difference) -> str:
     lines.append(f"rm -rf {_INCOMING}")
     if OUTBOUND_UNIT in difference.changed:
         lines.append("systemctl daemon-reload")
-    name = CONTAINERS["ollama"]
-    mounts = "'{{range .Mounts}}{{.Destination}} {{end}}'"
-    lines += [
-        # A container without the mount is about to be replaced.
-        f"if [ -e {OUTBOUND_PENDING} ]; then",
-        f"  case $(docker inspect --format {mounts} {name} 2>/dev/null) in",
-        f"    *{OUTBOUND_TARGET}*) docker restart {name} >/dev/null ;;",
-        "  esac",
-        f"  rm -f {OUTBOUND_PENDING}",
-        "fi",
-    ]
     return "\n".join(lines)
 
 
 @operation()
 def trust_authorities(authorities: tuple[bytes, ...], timeout: int) -> Generator[FunctionCommand, None, None]:
-    """Let the host trust exactly these CAs in addition to its own, and restart what has read the earlier ones.
+    """Let the host trust exactly these CAs in addition to its own.
 
-    A running engine is restarted by the operation that configures it.
+    A running engine is restarted by the operation that configures it, and containers are recreated by `compose_up`.
 
     Args:
         authorities: the certificates of `host_trusted_ca`, each as PEM.
@@ -158,13 +145,8 @@ def trust_script(wanted: Mapping[str, bytes], timeout: int) -> str:
     lines += [
         # --fresh also removes the links to certificates that are gone.
         "! command -v update-ca-certificates >/dev/null || update-ca-certificates --fresh >/dev/null 2>&1",
-        # Containers without the mount are about to be replaced.
-        f"for name in {quote(*CONTAINERS.values())}; do",
-        "  case $(docker inspect --format '{{range .Mounts}}{{.Destination}} {{end}}' \"$name\" 2>/dev/null) in",
-        f'    *{CA_CERTIFICATES}\\ *) docker restart "$name" >/dev/null ;;',
-        "  esac",
-        "done",
-        f"rm -f {TRUSTED_CA_PENDING}",
+        # Without CAs, the containers are replaced by ones without the mount.
+        *([] if wanted else [f"rm -f {TRUSTED_CA_PENDING}"]),
         "echo 'Updated the CA certificates'",
     ]
     return "\n".join(lines)

@@ -23,12 +23,10 @@ class TrustState:
     Attributes:
         files: path → SHA-256 (hex).
         trusted: all of them are among the host's CA certificates.
-        pending: containers were not yet restarted after a change.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
     trusted: bool = True
-    pending: bool = False
 
 
 def authority_files(authorities: Iterable[bytes]) -> dict[str, bytes]:
@@ -37,9 +35,9 @@ def authority_files(authorities: Iterable[bytes]) -> dict[str, bytes]:
 
 
 def is_trusted(state: TrustState, wanted: Mapping[str, bytes]) -> bool:
-    """Whether a host trusts exactly these CAs of Hearth's, and everything uses them."""
+    """Whether a host trusts exactly these CAs of Hearth's."""
     digests = {path: hashlib.sha256(content).hexdigest() for path, content in wanted.items()}
-    return state.trusted and not state.pending and state.files == digests
+    return state.trusted and state.files == digests
 
 
 def read_trusted_ca(settings: Settings) -> tuple[bytes, ...]:

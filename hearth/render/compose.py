@@ -34,6 +34,7 @@ def render_compose(settings: Settings) -> str:
             tls_backends=settings.tls_backends,
             runs_ollama=settings.runs_ollama,
             runs_httpd=settings.runs_httpd,
+            gateway_addresses=settings.gateway_addresses,
             uses_acme_proxy=settings.uses_acme_proxy,
             outbound_target=OUTBOUND_TARGET,
             serves_page=settings.serves_page,

@@ -13,7 +13,7 @@ from pyinfra.api.state import State
 from hearth.rollout.facts import Drained
 from hearth.rollout.gateway import take_back_script
 from hearth.rollout.rollout import rollout_of
-from hearth.rollout.rules import House, gateways_of, name_and_url
+from hearth.rollout.rules import House, gateways_of, is_replaceable, name_and_url
 from hearth.runtime.commands import report_failure, streamed_command
 from hearth.runtime.explain import explain
 from hearth.runtime.fact_snapshot import current_fact
@@ -37,6 +37,12 @@ def drained_services() -> frozenset[str]:
     # Over TLS, requests come through the backend's own httpd.
     is_behind_httpd = rollout.house[host.name].ollama_publish_tls
     return frozenset({"ollama", "httpd"} if is_behind_httpd else {"ollama"})
+
+
+def replaceable_services() -> frozenset[str]:
+    """Services of the current host whose replacement cuts nothing, since its gateways use another backend meanwhile."""
+    rollout = rollout_of(host.state)
+    return drained_services() if rollout and is_replaceable(host.name, rollout.house) else frozenset()
 
 
 def leave_out(drain_timeout: int) -> Generator[FunctionCommand, None, None]:

@@ -19,6 +19,17 @@ def gateways_of(backend: str, house: House) -> tuple[str, ...]:
     )
 
 
+def is_replaceable(backend: str, house: House) -> bool:
+    """Whether every pool with a host has another backend, too, so that its gateways can leave it out for a while."""
+    pools = [
+        members
+        for settings in house.values()
+        for members in settings.ollama_pools.values()
+        if any(member.host == backend for member in members)
+    ]
+    return bool(pools) and all(len(members) > 1 for members in pools)
+
+
 def name_and_url(backend: str, gateway: Settings) -> tuple[str, str]:
     """A backend's name and URL in httpd.conf of a gateway that lists it."""
     return next(

@@ -53,7 +53,8 @@ def resolve_house(house: House, addresses: Addresses) -> dict[str, Settings]:
     for name, settings in house.items():
         members = {pool: _resolve(name, pool, ones, house, addresses, errors) for pool, ones in pools[name].items()}
         update: dict[str, object] = {"ollama_pools": members}
-        if settings.host_role == "backend" or (used.get(name) and not settings.ollama_publish.startswith("127.")):
+        is_used = used.get(name) and not settings.ollama_publish.startswith("127.")
+        if settings.host_role == "backend" or is_used or settings.ollama_allowed_networks:
             update["ollama_allowed_networks"] = _sources(name, settings, used.get(name, []), addresses, errors)
         if settings.ollama_publish_tls:
             update |= _certificate(name, settings, addresses, errors)
@@ -143,7 +144,7 @@ def _url(where: str, gateway: str, name: str, house: House, addresses: Addresses
 def _sources(
     name: str, settings: Settings, gateways: list[str], addresses: Addresses, errors: list[str]
 ) -> tuple[str, ...]:
-    """Who may reach a backend's port."""
+    """Who may reach a backend's port: its gateways by their addresses, and all others as networks."""
     chosen = settings.ollama_allowed_networks
     if not gateways and not chosen:
         errors.append(
@@ -162,7 +163,8 @@ def _sources(
                 f"{name}: ollama_allowed_networks = {list(chosen)!r} shuts out its gateway {gateway} ({address}); add "
                 "that address, or use [] for the gateways alone"
             )
-    return chosen or tuple(dict.fromkeys(addresses[gateway] for gateway in gateways if addresses[gateway]))
+    known = dict.fromkeys(addresses[gateway] for gateway in gateways if addresses[gateway])
+    return (*known, *(str(ip_network(one)) for one in chosen if one not in known))
 
 
 def _published_address(name: str, backend: Settings, addresses: Addresses) -> tuple[str, str]:

@@ -331,6 +331,11 @@ class Settings(BaseModel):
         return bool(self.firewall_allowed_networks or self.ollama_allowed_networks)
 
     @property
+    def gateway_addresses(self) -> tuple[str, ...]:
+        """IPv4 addresses of the gateways that use this host's Ollama; `resolve_house` writes all others as networks."""
+        return tuple(one for one in self.ollama_allowed_networks if "/" not in one and "." in one)
+
+    @property
     def port_sources(self) -> dict[int, tuple[str, ...]]:
         """Published port → networks that may reach it, instead of `firewall_allowed_networks`."""
         if not self.ollama_allowed_networks:

@@ -11,12 +11,25 @@ from typing_extensions import override
 
 from hearth.docker.facts import COMPOSE_PLUGINS, EngineUnreachable
 from hearth.docker.image_lock import image_ids
-from hearth.paths import COMPOSE_HASHES, CONTAINERS, IMAGES_LOCK, PROJECT, RELOAD_PENDING, ROOT
+from hearth.paths import (
+    CA_CERTIFICATES,
+    COMPOSE_HASHES,
+    CONTAINERS,
+    IMAGES_LOCK,
+    OUTBOUND_PENDING,
+    OUTBOUND_TARGET,
+    PROJECT,
+    RELOAD_PENDING,
+    ROOT,
+    TRUSTED_CA_PENDING,
+)
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.shell import DOCKER_WITH_TIMEOUT, script_without_comments
 from hearth.runtime.state_fact import StateFact
 from hearth.stack.containers import Container, parse_container
 
+# Mark → mount of the containers that have not read its files since these changed.
+UNREAD_MARKS = {OUTBOUND_PENDING: OUTBOUND_TARGET, TRUSTED_CA_PENDING: CA_CERTIFICATES}
 _HASHES = script_without_comments(Path(__file__).with_name("compose_hashes.sh"))
 
 
@@ -29,12 +42,14 @@ class ProjectState:
         containers: those of the project, and those with the name of one of its containers.
         images: reference → image id, as recorded when pulled.
         reload_pending: httpd.conf was changed, and httpd has not reloaded yet.
+        unread: mounts whose files have changed since the containers read them.
     """
 
     hashes: dict[str, str] = field(default_factory=dict)
     containers: tuple[Container, ...] = ()
     images: dict[str, str] = field(default_factory=dict)
     reload_pending: bool = False
+    unread: frozenset[str] = frozenset()
 
 
 class Project(StateFact[ProjectState]):
@@ -51,7 +66,8 @@ class Project(StateFact[ProjectState]):
         mine = f"^[0-9a-f]{{64}} (({names}) .*|[^ ]+ {PROJECT})$"
         return (
             f"cd {ROOT} 2>/dev/null && [ -f compose.yaml ] && command -v docker >/dev/null || exit 0; "
-            f"{DOCKER_WITH_TIMEOUT}echo @@pending; ls {RELOAD_PENDING} 2>/dev/null; echo @@pulled; cat {IMAGES_LOCK} "
+            f"{DOCKER_WITH_TIMEOUT}echo @@pending; ls {RELOAD_PENDING} 2>/dev/null; "
+            f"echo @@unread; ls {' '.join(UNREAD_MARKS)} 2>/dev/null; echo @@pulled; cat {IMAGES_LOCK} "
             "2>/dev/null; "
             f"echo @@hashes; plugins='{' '.join(COMPOSE_PLUGINS)}' hashes={COMPOSE_HASHES}\n{_HASHES}\n"
             "echo @@complaints; "
@@ -71,4 +87,5 @@ class Project(StateFact[ProjectState]):
             containers=tuple(parse_container(json.loads(line)) for line in sections["project"]),
             images=image_ids(sections["pulled"]),
             reload_pending=bool(sections["pending"]),
+            unread=frozenset(UNREAD_MARKS[path] for path in sections["unread"]),
         )

@@ -14,7 +14,7 @@ from hearth.rollout.operations import drained_services, leave_out
 from hearth.runtime.commands import refused_command, streamed_command
 from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.shell import quote
-from hearth.stack.container_facts import Project
+from hearth.stack.container_facts import UNREAD_MARKS, Project
 from hearth.stack.containers import MISSING, Drift, find_drift
 from hearth.stack.messages import explain_containers
 
@@ -52,7 +52,7 @@ def compose_up(
         yield refused_command(str(error))
         return
     ids = {service: state.images.get(reference, "") for service, reference in images.items()}
-    drift = find_drift(state.hashes, list(state.containers), ids, limited)
+    drift = find_drift(state.hashes, list(state.containers), ids, limited, state.unread)
     do_up = bool(drift) or not state.hashes
     if not do_up and not state.reload_pending:
         host.noop("containers up to date")
@@ -118,6 +118,7 @@ def converge_script(
             on_failure,
             "exit 1",
             "fi",
+            f"rm -f {quote(*UNREAD_MARKS)}",
         ]
     if "httpd" not in present:
         return "\n".join(lines)

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hearth.paths import BACK, CONTAINERS, PROJECT, SERVICE_NETWORKS
+from hearth.paths import BACK, CA_CERTIFICATES, CONTAINERS, OUTBOUND_TARGET, PROJECT, SERVICE_NETWORKS
 
 _LABEL = "com.docker.compose"
 MISSING = "is missing"
 UNLIMITED = "has no memory limit: it was created while the memory cgroup was off"
 TOO_LIMITED = "has a memory limit that this kernel can't enforce"
+# Mount of a container → the setting whose files it has, which are read when the container starts.
+READ_AT_START = {OUTBOUND_TARGET: "host_http_proxy", CA_CERTIFICATES: "host_trusted_ca"}
 # As many restarts by Docker count as a loop, not an accident.
 LOOP = 3
 # Maximum length of a quoted health check output; `docker inspect` shows the rest.
@@ -35,6 +37,7 @@ class Container:
         restarts: how often Docker restarted it after it ended.
         exit_code: of its last exit; 0 while it runs.
         is_named: it has the network alias that other containers use, the name of its service.
+        mounts: paths in it.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Container:
     restarts: int = 0
     exit_code: int = 0
     is_named: bool = True
+    mounts: frozenset[str] = frozenset()
 
 
 def parse_container(inspected: Mapping[str, Any]) -> Container:
@@ -70,6 +74,7 @@ def parse_container(inspected: Mapping[str, Any]) -> Container:
         restarts=inspected.get("RestartCount") or 0,
         exit_code=state.get("ExitCode") or 0,
         is_named=not service or BACK not in networks or service in (networks[BACK].get("Aliases") or ()),
+        mounts=frozenset(mount["Destination"] for mount in inspected.get("Mounts") or ()),
     )
 
 
@@ -109,6 +114,7 @@ def find_drift(
     containers: list[Container],
     images: Mapping[str, str],
     limited: frozenset[str] | None = None,
+    unread: frozenset[str] = frozenset(),
 ) -> list[Drift]:
     """Every difference between the containers and the Compose file.
 
@@ -117,6 +123,7 @@ def find_drift(
         containers: those of the project, and those that only have the name of one of its containers.
         images: service → id of the image that its tag refers to now ("" if unknown).
         limited: services whose memory limits are in force; None if unknown.
+        unread: mounts in READ_AT_START whose files have changed since.
     """
     drift = [
         Drift(container.name, "was not created by this Compose project", "remove")
@@ -139,6 +146,10 @@ def find_drift(
             drift += _differences(by_service[service], config_hash, images.get(service, ""))
             if by_service[service].config_hash == config_hash:
                 drift += _limits(by_service[service], limited)
+                drift += [
+                    Drift(CONTAINERS[service], f"has not read the current {READ_AT_START[mount]}", "recreate")
+                    for mount in sorted(unread & by_service[service].mounts)
+                ]
         else:
             drift.append(Drift(CONTAINERS.get(service, service), MISSING, "up"))
     return drift

@@ -39,7 +39,11 @@ _REASONS: dict[Reason, tuple[str, str]] = {
 
 
 def describe_files(
-    present: Mapping[str, str], wanted: Files, settings: Settings, accepted: Release | None, is_drained: bool = False
+    present: Mapping[str, str],
+    wanted: Files,
+    settings: Settings,
+    accepted: Release | None,
+    drained: frozenset[str] = frozenset(),
 ) -> list[str]:
     """One message for each setting that changes files, then one for each other reason.
 
@@ -47,9 +51,8 @@ def describe_files(
         present: path → SHA-256 of the file on the host; "" for a wrong owner or mode.
         wanted: the files, rendered from `settings`.
         accepted: the release recorded on the host, if any.
-        is_drained: this host's gateways leave it out before its container is recreated.
+        drained: services that this host's gateways drain before their containers are recreated.
     """
-    cut = "drained by its gateways first" if is_drained else "in-flight responses are cut"
     expected = digests(wanted)
     differing = frozenset(path for path in wanted if present.get(path) != expected[path])
     if not differing:
@@ -60,13 +63,13 @@ def describe_files(
     moved = frozenset(path for path in differing if before.get(path) != expected[path])
     changes = find_changes(accepted.settings, settings, wanted) if accepted else []
     explained = frozenset(path for change in changes for path in change.files) & moved
-    sentences = [describe_change(change, change.files & moved, cut) for change in changes if change.files & moved]
+    sentences = [describe_change(change, change.files & moved, drained) for change in changes if change.files & moved]
     groups: dict[Reason, list[str]] = {}
     for path in sorted(differing):
         if reason := _reason(present.get(path), before.get(path), path in moved, path in explained):
             groups.setdefault(reason, []).append(path)
     for reason, paths in groups.items():
-        effect = consequence(frozenset(paths), None, cut)
+        effect = consequence(frozenset(paths), None, drained if drained >= set(settings.images) else frozenset())
         text = _REASONS[reason][len(paths) > 1]
         sentences.append(f"{_named(paths)} {text}{f'; {effect}' if effect else ''}")
     return sentences
@@ -91,19 +94,21 @@ def _reason(here: str | None, before: str | None, is_moved: bool, is_explained: 
     return "unknown" if before is None else "version" if is_moved else "edited"
 
 
-def describe_change(change: Change, files: frozenset[str], cut: str) -> str:
+def describe_change(change: Change, files: frozenset[str], drained: frozenset[str]) -> str:
     """`proxy_timeout 900 → 1000: httpd/httpd.conf; httpd reloads gracefully, nothing is cut`."""
     settings = join_words(f"{name} {format_change(old, new)}" for name, (old, new) in change.settings.items())
-    return f"{settings}: {_named(sorted(files))}; {consequence(files, change.services, cut)}"
+    return f"{settings}: {_named(sorted(files))}; {consequence(files, change.services, drained)}"
 
 
-def consequence(files: frozenset[str], services: frozenset[str] | None, cut: str) -> str:
+def consequence(files: frozenset[str], services: frozenset[str] | None, drained: frozenset[str]) -> str:
     """What users notice when these files are updated; "" for nothing.
 
     Args:
-        services: those whose definition in compose.yaml changes; None if unknown.
-        cut: what recreating a container does to in-flight responses.
+        services: those whose definition in compose.yaml changes; None if unknown, and then all may.
+        drained: those that gateways drain first; if `services` is None, none unless they drain all of the host's.
     """
+    is_drained = drained >= services if services else bool(drained)
+    cut = "drained by its gateways first" if is_drained else "in-flight responses are cut"
     parts = []
     if services and COMPOSE in files:
         names = [CONTAINERS.get(service, service) for service in sorted(services)]

@@ -8,7 +8,7 @@ from pyinfra import host
 from pyinfra.api import FunctionCommand, StringCommand, operation
 
 from hearth.paths import HTTPD_CONF, HTTPD_USER, RELOAD_PENDING, ROOT, TLS_LIVE
-from hearth.rollout.operations import has_gateways
+from hearth.rollout.operations import replaceable_services
 from hearth.runtime.commands import upload_command
 from hearth.runtime.explain import explain, will_write
 from hearth.runtime.fact_snapshot import current_fact
@@ -20,6 +20,8 @@ from hearth.stack.file_messages import describe_files
 from hearth.stack.setting_changes import digests
 
 _INCOMING = f"{ROOT}/.incoming"
+# The container in which httpd checks its configuration.
+_CHECK = "hearth-check"
 
 
 @operation()
@@ -41,9 +43,7 @@ def sync_files(
     if not differing:
         host.noop("files up to date")
         return
-    explain(
-        *describe_files(state.digests, files, settings, state.accepted, has_gateways() and not settings.serves_page)
-    )
+    explain(*describe_files(state.digests, files, settings, state.accepted, replaceable_services()))
     will_write(*differing)
     archive = pack_files(differing)
     upload = f"{ROOT}/.incoming.tar"
@@ -79,11 +79,19 @@ def swap_script(paths: list[str], upload: str, proxy_image: str, has_tls_files: 
         mount = f"--mount {mount}"
         if has_tls_files:
             mount += f" --mount type=bind,src={TLS_LIVE},dst=/usr/local/apache2/conf/tls,readonly"
-        lines.append(
+        lines += [
+            # Of an interrupted run.
+            f"docker rm --force {_CHECK} >/dev/null 2>&1 || true",
             # With the privileges of the real container, to detect files that it can't read.
-            f"docker run --rm --network none --read-only --user {HTTPD_USER} --cap-drop ALL "
-            f"--security-opt no-new-privileges {mount} {quote(proxy_image)} httpd -t -f {HTTPD_CONF}"
-        )
+            f"docker create --name {_CHECK} --log-driver json-file --network none --read-only --user {HTTPD_USER} "
+            f"--cap-drop ALL --security-opt no-new-privileges {mount} {quote(proxy_image)} "
+            f"httpd -t -f {HTTPD_CONF} >/dev/null",
+            "code=1",
+            # From the log: `docker run` loses the output of a container that ends before Docker's client is attached.
+            f"if docker start {_CHECK} >/dev/null; then code=$(docker wait {_CHECK}); docker logs {_CHECK}; fi",
+            f"docker rm --force {_CHECK} >/dev/null",
+            '[ "$code" = 0 ]',
+        ]
     if any(path.startswith("httpd/") for path in paths):
         # Before the change: if the run is interrupted in between, the mark makes the next run reload.
         lines.append(f"touch {RELOAD_PENDING}")

@@ -342,6 +342,19 @@ def test_embedding_models_are_not_offered(
     assert chat.page.locator("#notice").is_hidden()
 
 
+def test_models_that_a_deploy_is_still_pulling_appear_on_retry(open_chat: OpenChat, fault_proxy: FaultProxy) -> None:
+    fault_proxy.fault = Fault(responses={"/api/tags": listing(), "/api/show": NO_SHOW})
+    chat = open_chat(fault_proxy.url, is_ready=False)
+    notice = chat.page.locator("#notice-text")
+    expect(notice).to_contain_text("no models yet. A running deploy may still be downloading models: retry when")
+    expect(chat.picker).to_be_disabled()
+    fault_proxy.fault = Fault(responses={"/api/tags": listing(CHAT_MODEL), "/api/show": NO_SHOW})
+    chat.press("Retry")
+    expect(chat.picker).to_be_enabled()
+    expect(notice).to_be_hidden()
+    assert chat.models() == ["chatter:1b"]
+
+
 def test_a_host_with_only_embedding_models_is_reported(faulty_chat: ChatPage, fault_proxy: FaultProxy) -> None:
     fault_proxy.fault = Fault(responses={"/api/tags": listing(EMBEDDER, ODD), "/api/show": SHOWN})
     faulty_chat.page.reload()

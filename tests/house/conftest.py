@@ -80,6 +80,10 @@ class Deployed:
         """The image of a service's container."""
         return self.house.ssh(backend, f"sudo docker inspect -f '{{{{.Config.Image}}}}' hearth-{service}")
 
+    def started(self, backend: str) -> str:
+        """When Ollama's container was started: ISO 8601, UTC."""
+        return self.house.ssh(backend, "sudo docker inspect -f '{{.State.StartedAt}}' hearth-ollama")
+
     def marks(self, gateway: str = GATEWAY) -> str:
         """The backends that a gateway leaves out."""
         return self.house.ssh(gateway, "cat /opt/hearth/httpd/drained.conf 2>/dev/null; true")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from hearth.tls.certificate import today
+from hearth.tls.local_ca import create_authority
 from tests.house.clients import clients, served
 from tests.house.conftest import GATEWAY, Deployed, Roles
 from tests.lab.clients import BackgroundStream, prompt
@@ -182,3 +185,27 @@ def test_a_backend_that_loses_power_takes_only_its_own_responses_with_it(deploye
         deployed.house.on(FIRST)
     wait_until(lambda: "healthy" in deployed.house.ssh(FIRST, "sudo docker ps"), 120)
     wait_until(lambda: FIRST in {prompt(1, at=deployed.url).backend for _ in range(4)}, NOTICED)
+
+
+@pytest.mark.long
+def test_other_cas_for_the_containers_cut_and_refuse_nothing(deployed: Deployed, tmp_path: Path) -> None:
+    """Containers read the files of host_trusted_ca, and of host_http_proxy, only when they start."""
+    file = tmp_path / "ca.pem"
+    file.write_bytes(create_authority(tmp_path / "first", [], today()).pem)
+    deployed.write({"host_trusted_ca": str(file)})
+    code, _ = deployed.deploy()
+    assert code == 0
+    started = [deployed.started(one) for one in BACKENDS]
+    file.write_bytes(create_authority(tmp_path / "other", [], today()).pem)
+    with clients(deployed.url) as loops:
+        code, output = deployed.deploy()
+    assert code == 0
+    assert served(loops) == set(BACKENDS)
+    for one, before in zip(BACKENDS, started, strict=True):
+        assert f"[{one}] hearth-ollama has not read the current host_trusted_ca; recreating it" in output
+        assert f"This gateway sends no new requests to {one}." in output
+        assert f"This gateway uses {one} again." in output
+        assert deployed.started(one) > before
+    assert deployed.marks() == ""
+    code, output = deployed.deploy()
+    assert output.count("changed: nothing") == 3

@@ -37,7 +37,10 @@ RESTARTED = (
     "The model server lost your prompt and is being restarted. It may have been stuck or out of memory. "
     f"Try again in a moment; if this happens often, {LOGS}."
 )
-NO_MODELS = "This server has no models yet. Add one to “ollama_models” in the inventory and deploy again."
+NO_MODELS = (
+    "This server has no models yet. A running deploy may still be downloading models: retry when it has finished. "
+    "Otherwise, add one to “ollama_models” in the inventory and deploy again."
+)
 WAIT = ["Retry", "Keep trying", "Edit prompt", "Troubleshoot"]
 
 OLLAMA = "sudo docker exec hearth-ollama ollama"

@@ -76,10 +76,10 @@ class Engine(Inside):
 
     def bring_up(self, settings: Settings) -> None:
         """Pull the images of these settings, and start the project's containers like a deploy."""
-        for image in (settings.ollama_image, settings.proxy_image):
+        for image in settings.images.values():
             pulled = self.execute(f"docker pull -q {image}")
             assert pulled.code == 0, pulled.output
-        done = self.run(converge_script([], 60, "docker compose logs", 0))
+        done = self.run(converge_script([], 60, "docker compose logs", 0, present=tuple(settings.images)))
         assert done.code == 0, done.output
 
     @property

@@ -8,8 +8,9 @@ import json
 import socket
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -111,13 +112,27 @@ class StuckHost:
             time.sleep(0.2)
         return time.monotonic() - begun
 
-    def ask(self, words: int = 3, timeout: float = 1200, prompt: str = "go", address: str = "") -> Future[int]:
+    def ask(
+        self, words: int = 3, timeout: float = 1200, prompt: str = "go", address: str = "", source: str = ""
+    ) -> Future[int]:
         """A prompt to the endless model, through httpd or directly to that address: the response's status.
 
         0 if it was cut off or did not arrive within `timeout` seconds.
+
+        Args:
+            source: the client's own address; "" for any.
         """
         where, port = (address, PORT) if address else (ADDRESS, 85)
-        return self.client(ask, where, port, words, timeout, prompt)
+        return self.client(ask, where, port, words, timeout, prompt, source)
+
+    @contextmanager
+    def idle_connection(self, address: str, source: str) -> Iterator[None]:
+        """A connection to Ollama that has had its answer, and is kept."""
+        connection = self.client(_keep_connection, address, source).result(60)
+        try:
+            yield
+        finally:
+            connection.close()
 
     def answered_after(self, seconds: float) -> float:
         """Seconds until a new prompt through httpd is answered."""
@@ -156,9 +171,9 @@ class StuckHost:
         self._clients.shutdown(cancel_futures=True)
 
 
-def ask(address: str, port: int, words: int, timeout: float, prompt: str = "go") -> int:
+def ask(address: str, port: int, words: int, timeout: float, prompt: str = "go", source: str = "") -> int:
     """Status of a complete response; 0 if it was cut off or timed out."""
-    connection = http.client.HTTPConnection(address, port, timeout=timeout)
+    connection = http.client.HTTPConnection(address, port, timeout, source_address=(source, 0) if source else None)
     try:
         connection.request("POST", "/api/chat", _body(words, prompt), {"Content-Type": "application/json"})
         answer = connection.getresponse()
@@ -168,6 +183,13 @@ def ask(address: str, port: int, words: int, timeout: float, prompt: str = "go")
         return 0
     finally:
         connection.close()
+
+
+def _keep_connection(address: str, source: str) -> http.client.HTTPConnection:
+    connection = http.client.HTTPConnection(address, PORT, timeout=60, source_address=(source, 0))
+    connection.request("POST", "/api/chat", _body(3), {"Content-Type": "application/json"})
+    assert b'"done":true' in connection.getresponse().read()
+    return connection
 
 
 def _body(words: int, prompt: str = "go", **more: object) -> bytes:

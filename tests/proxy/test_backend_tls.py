@@ -16,7 +16,7 @@ import pytest
 
 from hearth.settings.house import resolve_house
 from hearth.settings.model import Settings
-from hearth.settings.pools import backend_name
+from hearth.settings.pools import Member, backend_name
 from hearth.settings.routes import OLLAMA_MANAGEMENT
 from hearth.tls.certificate import today
 from hearth.tls.local_ca import Authority, create_authority
@@ -118,16 +118,14 @@ Gateway = Callable[..., Httpd]
 
 @pytest.fixture
 def gateway(house: House, httpd_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """Starts the gateway's httpd, with other files than its own if given."""
+    """Starts the gateway's httpd, with other settings and files than its own if given."""
     with ExitStack() as stack:
 
-        def start(**files: bytes) -> Httpd:
+        def start(settings: Settings = house.settings, **files: bytes) -> Httpd:
             keys = tmp_path_factory.mktemp("keys")
             for path in house.keys.iterdir():
                 write(keys / path.name, files.get(path.stem, path.read_bytes()))
-            web = Httpd(
-                httpd_image, tmp_path_factory.mktemp("gateway"), house.settings, None, {f"{PREFIX}/conf/tls": keys}
-            )
+            web = Httpd(httpd_image, tmp_path_factory.mktemp("gateway"), settings, None, {f"{PREFIX}/conf/tls": keys})
             web.set_names({house.name: house.machine.address})
             return stack.enter_context(web)
 
@@ -214,6 +212,41 @@ def test_the_health_check_notices_an_ollama_that_is_down(house: House, gateway: 
     finally:
         house.machine.come_back()
     wait_until(lambda: call(web.url, "POST", "/api/ollama", PROMPT).status == 200, NOTICED)
+
+
+@pytest.fixture
+def plain(parts: artefacts.Paths, tmp_path: Path) -> Iterator[Ollama]:
+    """Another backend, without TLS."""
+    with MachineOnLan() as machine:
+        ollama = Ollama(parts["roots"] / "ollama", tmp_path, parts["models"], machine.address, network=machine.name)
+        with ollama:
+            yield ollama
+
+
+def test_an_ollama_that_is_down_costs_one_request(house: House, gateway: Gateway, plain: Ollama) -> None:
+    """Its httpd answers with 503, which the gateway can't repeat elsewhere, and nothing more goes there."""
+    pool = (*house.settings.ollama_pools["default"], Member(host="plain", url=plain.url))
+    web = gateway(house.settings.model_copy(update={"ollama_pools": {"default": pool}}))
+
+    def backends(count: int) -> list[str]:
+        # Answered at once, with 404, by the backend that a prompt would go to.
+        answers = (call(web.url, "POST", "/api/ollama", PROMPT | {"model": "missing"}) for _ in range(count))
+        return ["".join(one.all("x-hearth-backend")) if one.status == 404 else str(one.status) for one in answers]
+
+    wait_until(lambda: set(backends(4)) == {house.machine.address, "plain"}, NOTICED)
+    house.machine.refuse()
+    try:
+        answers = backends(40)
+        # The test closes no connection that the backend's httpd has kept, and the request that meets it gets 502.
+        assert answers.count("502") <= 1, answers
+        assert answers.count("503") <= 1, answers
+        assert answers.count("plain") >= 38, answers
+        # Quick requests have a balancer of their own.
+        quick = [call(web.url, "GET", "/api/tags").status for _ in range(40)]
+        assert quick.count(503) <= 1, quick
+    finally:
+        house.machine.come_back()
+    wait_until(lambda: house.machine.address in backends(4), NOTICED)
 
 
 def request(house: House, method: str, path: str, directory: Path, key: bytes) -> int:

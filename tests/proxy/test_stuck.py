@@ -119,6 +119,42 @@ def test_stuck_server_is_restarted_once(quick: StuckHost) -> None:
     check_healed(quick, QUICK)
 
 
+GATEWAY, CLIENT = "198.51.100.10", "198.51.100.11"
+
+
+@pytest.fixture(scope="module")
+def backend(parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StuckHost]:
+    """A backend, with addresses of a gateway and of another client at hand."""
+    with Engine(parts, tmp_path_factory.mktemp("backend")) as engine:
+        for address in (GATEWAY, CLIENT):
+            assert engine.execute(f"ip address add {address}/32 dev lo").code == 0
+        host = StuckHost(engine, parts["models"], QUICK)
+        allowed = [GATEWAY, f"{CLIENT}/32"]
+        host.deploy(lab_settings(parts, host_role="backend", ollama_allowed_networks=allowed))
+        try:
+            yield host
+        finally:
+            engine.execute("docker ps -aq | xargs -r docker rm -f")
+            host.close()
+
+
+@pytest.mark.long
+def test_a_stuck_backend_is_restarted_if_a_gateways_prompt_waits(backend: StuckHost) -> None:
+    """It has no httpd, and other clients keep idle connections."""
+    address = backend.address()
+    assert backend.ask(address=address, source=GATEWAY).result(60) == 200
+    with backend.idle_connection(address, CLIENT):
+        time.sleep(1.7 * QUICK)
+        assert not backend.alarms()
+        assert backend.restarts() == 0
+    backend.get_stuck()
+    waiting = backend.ask(address=address, source=GATEWAY)
+    detected = backend.wait_until(lambda: backend.restarts() == 1, 2 * QUICK + 30)
+    print(f"\na gateway's prompt waits; Ollama ends after {detected:.1f} s")
+    assert waiting.result(10) == 0
+    backend.wait_until(lambda: backend.ask(timeout=20, address=backend.address(), source=GATEWAY).result() == 200, 60)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("through_httpd", [False, True], ids=["straight", "through httpd"])
 def test_stopped_responses_cause_the_fault(

@@ -63,7 +63,7 @@ def test_login_without_root_access() -> None:
 def test_unresponsive_engine() -> None:
     error = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
     lines = ["@@access", *run(HostFacts().command(("/var/lib/docker",), ""))]
-    lines += ["@@pending", "@@pulled", "@@hashes", "@@complaints", error, "@@project"]
+    lines += ["@@pending", "@@unread", "@@pulled", "@@hashes", "@@complaints", error, "@@project"]
     lines += ["@@memory", "MemTotal: 4000000 kB", "@@limits", "@@states", "", "@@environment", ""]
     symptoms = Symptoms().process([*lines, "@@errors"])
     assert symptoms["memory_limits"] is None
@@ -146,10 +146,14 @@ def test_request_that_finishes_meanwhile_is_not_evidence(tmp_path: Path) -> None
 # --- With pools: a request of httpd's list may be at another backend -----------------------------------
 
 _HTTPD, _OLLAMA, _PC = "030012AC:D2F0", "020012AC:2CAA", "1401A8C0:2CAA"
+_GATEWAY = "BD01A8C0:9999"  # 192.168.1.189
 
 
-def _table(path: Path, *connections: tuple[str, str]) -> Path:
-    lines = (f"   {number}: {here} {there} 01 0:0 0:0 0" for number, (here, there) in enumerate(connections))
+def _table(path: Path, *connections: tuple[str, str], unacknowledged: int = 0) -> Path:
+    queues = f"{unacknowledged:08X}:00000000"
+    lines = (
+        f"   {number}: {here} {there} 01 {queues} 00:00000000 0" for number, (here, there) in enumerate(connections)
+    )
     path.write_text("  sl  local_address rem_address   st\n" + "".join(f"{line}\n" for line in lines))
     return path
 
@@ -170,13 +174,25 @@ def test_doctor_counts_the_requests_to_this_hosts_ollama(tmp_path: Path, is_here
 
 
 @pytest.mark.parametrize(
-    ("pools", "peer", "counted"),
-    [("1", _HTTPD, f"{_HTTPD} "), ("1", "010012AC:9999", ""), ("", "010012AC:9999", "17-1")],
+    ("variables", "peer", "unacknowledged", "counted"),
+    [
+        ({"HEARTH_POOLS": "1"}, _HTTPD, 0, f"{_HTTPD} "),
+        ({"HEARTH_POOLS": "1"}, "010012AC:9999", 0, ""),
+        ({}, "010012AC:9999", 0, "17-1"),
+        ({"HEARTH_GATEWAYS": "192.168.1.10 192.168.1.189"}, _GATEWAY, 0, f"{_GATEWAY} "),
+        ({"HEARTH_GATEWAYS": "192.168.1.10 192.168.1.18"}, _GATEWAY, 0, ""),
+        ({"HEARTH_GATEWAYS": "192.168.1.189"}, _GATEWAY, 500, ""),  # it lost its power
+        # One of several equal nodes.
+        ({"HEARTH_GATEWAYS": "192.168.1.189", "HEARTH_POOLS": "1"}, _GATEWAY, 0, f"{_GATEWAY} "),
+        ({"HEARTH_GATEWAYS": "192.168.1.189", "HEARTH_POOLS": "1"}, _HTTPD, 0, f"{_HTTPD} "),
+    ],
 )
-def test_health_check_ignores_what_other_backends_stream(tmp_path: Path, pools: str, peer: str, counted: str) -> None:
+def test_health_check_ignores_idle_connections_and_other_backends(
+    tmp_path: Path, variables: dict[str, str], peer: str, unacknowledged: int, counted: str
+) -> None:
     """It would restart this Ollama, if one of its models is loaded and a client keeps an idle connection."""
     check = (CHECKOUT / "files/ollama/health.bash").read_text()
-    table = _table(tmp_path / "tcp", (_OLLAMA, peer))
+    table = _table(tmp_path / "tcp", (_OLLAMA, peer), unacknowledged=unacknowledged)
     for old, new in {
         "/proc/net/tcp /proc/net/tcp6": str(table),
         "/tmp/hearth-health": f"{tmp_path}/state",
@@ -192,7 +208,7 @@ def test_health_check_ignores_what_other_backends_stream(tmp_path: Path, pools: 
     for name, script in programs.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
-    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "OLLAMA_NO_CLOUD": "1", "HEARTH_POOLS": pools}
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "OLLAMA_NO_CLOUD": "1", **variables}
     done = subprocess.run(["bash", "-c", check], env=environment, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "state").read_text().splitlines()[1] == counted

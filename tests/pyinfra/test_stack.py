@@ -83,7 +83,7 @@ def test_a_backend_needs_no_httpd_to_validate_its_files(run: Run) -> None:
     backend = shipped_settings(host_role="backend")
     script = run(sync_files, {Tree: TreeState({})}, files=render_tree(backend), settings=backend).commands[-1]
     assert "compose.yaml config --quiet" in script
-    assert "docker run" not in script
+    assert "httpd -t" not in script
 
 
 def test_archive_depends_only_on_its_files() -> None:
@@ -98,11 +98,15 @@ def test_swap_script_has_valid_syntax(paths: list[str]) -> None:
     check_syntax(swap_script(paths, "/u.tar", HOSTILE))
 
 
+# `docker wait` prints the exit code of httpd's check.
+VALID = '[ "$1" != wait ] || echo 0'
+
+
 @pytest.fixture(name="live")
 def _live(tmp_path: Path) -> Sandbox:
     """A host with old files, and a docker for which everything is valid."""
     sandbox = Sandbox(tmp_path)
-    sandbox.program("docker")
+    sandbox.program("docker", VALID)
     for path in FILES:
         (sandbox.root / path).parent.mkdir(parents=True, exist_ok=True)
         (sandbox.root / path).write_text("old")
@@ -125,9 +129,18 @@ def test_files_go_live_and_nothing_is_left_over(live: Sandbox) -> None:
     assert {(live.root / path).stat().st_mode & 0o777 for path in FILES} == {0o644}
 
 
-@pytest.mark.parametrize("validation", ["compose", "run"])
-def test_nothing_goes_live_if_a_validation_fails(live: Sandbox, validation: str) -> None:
-    live.program("docker", f'[ "$1" != {validation} ]')
+@pytest.mark.parametrize(
+    "docker",
+    [
+        f'{VALID}; [ "$1" != compose ]',
+        f'{VALID}; [ "$1" != create ]',
+        f'{VALID}; [ "$1" != start ]',
+        VALID.replace("echo 0", "echo 1"),
+    ],
+    ids=["compose.yaml", "no container", "not an httpd", "httpd.conf"],
+)
+def test_nothing_goes_live_if_a_validation_fails(live: Sandbox, docker: str) -> None:
+    live.program("docker", docker)
     assert live.run(SWAP).returncode != 0
     assert set(contents(live).values()) == {b"old"}
     assert not (live.root / ".reload-httpd").exists()
@@ -204,6 +217,29 @@ def test_drift_that_compose_ignores_is_recreated_first(run: Run) -> None:
     sick = container("hearth-httpd", "httpd", "b2", "sha256:2", health="unhealthy")
     (script,) = up(run, ProjectState(HASHES, (RUNNING[0], sick))).scripts
     assert script.index("--force-recreate httpd") < script.index("bring_up 60 --remove-orphans")
+
+
+UNREAD = ("/opt/hearth/secrets/outbound/pending", "/opt/hearth/secrets/outbound/ca.pending")
+
+
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_changed_files_count_as_read_once_the_containers_run(run: Run, tmp_path: Path, succeeds: bool) -> None:
+    """Of the HTTP proxy and additional CAs. The mark of a run that failed makes the next one recreate them again."""
+    ollama = replace(RUNNING[0], mounts=frozenset({"/hearth-proxy"}))
+    state = ProjectState(HASHES, (ollama, RUNNING[1]), unread=frozenset({"/hearth-proxy"}))
+    result = up(run, state)
+    assert result.said == ["hearth-ollama has not read the current host_http_proxy; recreating it"]
+    (script,) = result.scripts
+    assert "--force-recreate ollama" in script
+    assert "--force-recreate httpd" not in script
+    sandbox = Sandbox(tmp_path)
+    marks = [sandbox.root / path.removeprefix("/opt/hearth/") for path in UNREAD]
+    for mark in marks:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    sandbox.program("docker", "" if succeeds else 'case "$*" in *"up --detach"*) exit 1;; esac')
+    assert (sandbox.run(script).returncode == 0) is succeeds
+    assert [mark.exists() for mark in marks] == [not succeeds] * 2
 
 
 def test_foreign_container_is_removed_first(run: Run) -> None:

@@ -60,8 +60,8 @@ NO_MODELS = Cause(
     "no-models",
     "There is no model on the host",
     "Ollama runs, but has no models.",
-    "Add one to `ollama_models` and deploy again, which pulls it. Or on the host: `sudo docker exec hearth-ollama "
-    "ollama pull llama3.2:1b`.",
+    "Wait for a deploy that is still running, which may be pulling them; otherwise, add one to `ollama_models` and "
+    "deploy again. Or on the host: `sudo docker exec hearth-ollama ollama pull llama3.2:1b`.",
 )
 MODEL_MISSING = Cause(
     "model-missing",

@@ -589,6 +589,18 @@ def test_the_health_check_knows_that_httpds_list_is_of_all_backends(make_setting
         assert "HEARTH_POOLS" not in compose(alone)["services"]["ollama"]["environment"]
 
 
+def test_the_health_check_of_a_backend_knows_its_gateways(make_settings: Make) -> None:
+    allowed = {"ollama_allowed_networks": ["192.168.1.189", "192.168.1.10", "10.0.0.9/32", "fd12:3456:789a::1"]}
+    backend = compose(make_settings(host_role="backend", **allowed))["services"]["ollama"]["environment"]
+    assert backend["HEARTH_GATEWAYS"] == "192.168.1.189 192.168.1.10"
+    pools = {"default": [{"host": "pi", "url": "http://ollama:11434"}, {"url": "http://10.0.0.1"}]}
+    node = compose(make_settings(ollama_publish="0.0.0.0:11434", ollama_pools=pools, **allowed))["services"]["ollama"]
+    assert node["environment"]["HEARTH_GATEWAYS"] == "192.168.1.189 192.168.1.10"
+    tls = make_settings(host_role="backend", ollama_publish_tls=True, proxy_tls_names=["a.backend.internal"], **allowed)
+    for other in (tls, make_settings(ollama_publish="0.0.0.0:11434", **allowed)):
+        assert "HEARTH_GATEWAYS" not in compose(other)["services"]["ollama"]["environment"]
+
+
 def test_a_host_runs_what_its_role_says(make_settings: Make) -> None:
     backend = make_settings(host_role="backend")
     assert set(render_tree(backend)) == {"compose.yaml", "ollama/health.bash"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hearth.rollout.rules import gateways_of, name_and_url, plan_turns
+from hearth.rollout.rules import gateways_of, is_replaceable, name_and_url, plan_turns
 from hearth.settings.house import resolve_house
 from hearth.settings.model import Settings
 from tests.support.shipped import shipped_settings
@@ -27,6 +27,12 @@ def test_a_host_with_its_own_ollama_in_its_pools_is_its_own_gateway() -> None:
     assert gateways_of(PI, both) == (PI,)
     assert name_and_url(PI, both[PI]) == (PI, "http://ollama:11434")
     assert name_and_url(PC, both[PI]) == (PC, f"http://{PC}:11434")
+
+
+def test_only_a_backend_with_another_one_in_each_pool_is_replaceable() -> None:
+    pools = {"default": [{"host": PC}, {"host": PI, "priority": 2}], "big": [{"host": PC}]}
+    both = house({PI: {"ollama_pools": pools}, PC: {"host_role": "backend"}, SHED: {}})
+    assert [is_replaceable(one, both) for one in (PI, PC, SHED)] == [True, False, False]
 
 
 @pytest.mark.parametrize(

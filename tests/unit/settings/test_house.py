@@ -42,6 +42,18 @@ def test_a_pi_and_a_pc_learn_of_each_other() -> None:
     assert not found[PI].needs_firewall
 
 
+def test_a_backend_knows_which_of_its_callers_are_gateways() -> None:
+    """They keep no idle connections, other clients do."""
+    chosen = ["192.168.1.0/24", PI, "10.0.0.9"]
+    found = house(
+        {PI: {"ollama_pools": TWO}, PC: {"host_role": "backend", "ollama_allowed_networks": chosen}},
+    )
+    assert found[PC].ollama_allowed_networks == (PI, "192.168.1.0/24", "10.0.0.9/32")
+    assert found[PC].gateway_addresses == (PI,)
+    alone = house({PI: {"ollama_publish": "0.0.0.0:11434", "ollama_allowed_networks": ["10.0.0.9"]}})
+    assert alone[PI].ollama_allowed_networks == ("10.0.0.9/32",)
+
+
 def test_host_address_is_for_hosts_addressed_by_name() -> None:
     pools = {"default": [{"host": "pc"}]}
     found = house(

@@ -62,6 +62,35 @@ def test_one_difference(change: dict[str, Any], what: str, remedy: str) -> None:
     assert drift.remedy == remedy
 
 
+PROXY, CA = "/hearth-proxy", "/etc/ssl/certs"
+
+
+@pytest.mark.parametrize(
+    ("unread", "found"),
+    [
+        ({PROXY}, ["hearth-ollama has not read the current host_http_proxy"]),
+        (
+            {PROXY, CA},
+            [
+                "hearth-ollama has not read the current host_trusted_ca",
+                "hearth-ollama has not read the current host_http_proxy",
+                "hearth-httpd has not read the current host_trusted_ca",
+            ],
+        ),
+        (set(), []),
+    ],
+)
+def test_containers_are_recreated_that_have_not_read_changed_files(unread: set[str], found: list[str]) -> None:
+    containers = [replace(OLLAMA, mounts=frozenset({PROXY, CA})), replace(HTTPD, mounts=frozenset({CA}))]
+    drift = find_drift(HASHES, containers, IMAGES, unread=frozenset(unread))
+    assert [f"{one.name} {one.what}" for one in drift] == found
+    assert {one.remedy for one in drift} <= {"recreate"}
+    # Compose recreates it in any case.
+    replaced = [replace(one, config_hash="old") for one in containers]
+    drift = find_drift(HASHES, replaced, IMAGES, unread=frozenset(unread))
+    assert {one.what for one in drift} == {"was created from a different configuration"}
+
+
 STUCK = "stuck: 1 request(s) waiting, and no model has worked or been read for 90 s; restarted (ollama#17131)"
 
 

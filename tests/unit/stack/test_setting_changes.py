@@ -31,12 +31,16 @@ def release_of(settings: Settings, **changes: Any) -> Release:
     )
 
 
-def said(then: Settings, now: Settings, **host: str | None) -> list[str]:
-    """Messages for a host deployed with `then`, some of whose files changed since (None: missing)."""
+def said(then: Settings, now: Settings, drained: frozenset[str] = frozenset(), /, **host: str | None) -> list[str]:
+    """Messages for a host deployed with `then`, some of whose files changed since (None: missing).
+
+    Args:
+        drained: services that gateways drain first.
+    """
     accepted = release_of(then)
     changed = accepted.files | host
     present = {path: digest for path, digest in changed.items() if digest is not None}
-    return describe_files(present, render_tree(now), now, accepted)
+    return describe_files(present, render_tree(now), now, accepted, drained)
 
 
 # New values of settings → expected messages.
@@ -99,6 +103,39 @@ def test_changed_setting_is_named_with_its_files_and_effect(
     make_settings: Make, values: dict[str, Any], expected: list[str]
 ) -> None:
     assert said(make_settings(), make_settings(**values)) == expected
+
+
+BOTH: dict[str, Any] = {"host_role": "both"}
+BACKEND: dict[str, Any] = {"host_role": "backend", "ollama_allowed_networks": ["192.168.1.189"]}
+
+
+@pytest.mark.parametrize(
+    ("role", "drained", "values", "effect"),
+    [
+        (BOTH, {"ollama"}, {"ollama_keep_alive": "10m"}, "drained by its gateways first"),
+        (BOTH, {"ollama"}, {"proxy_memory_limit": ""}, "in-flight responses are cut"),
+        (BOTH, {"ollama"}, {"docker_log_max_files": 5}, "in-flight responses are cut"),
+        (BACKEND, {"ollama"}, {"docker_log_max_files": 5}, "drained by its gateways first"),
+        (BACKEND, {}, {"ollama_keep_alive": "10m"}, "in-flight responses are cut"),
+    ],
+)
+def test_what_gateways_drain_first_is_not_cut(
+    make_settings: Make, role: dict[str, Any], drained: set[str], values: dict[str, Any], effect: str
+) -> None:
+    [sentence] = said(make_settings(**role), make_settings(**role, **values), frozenset(drained))
+    assert sentence.endswith(f"recreated, {effect}")
+
+
+@pytest.mark.parametrize(
+    ("role", "drained", "effect"),
+    [(BACKEND, {"ollama"}, "drained by its gateways first"), (BOTH, {"ollama"}, "in-flight responses are cut")],
+)
+def test_an_edited_compose_file_may_change_any_container(
+    make_settings: Make, role: dict[str, Any], drained: set[str], effect: str
+) -> None:
+    settings = make_settings(**role)
+    [sentence] = said(settings, settings, frozenset(drained), **{"compose.yaml": "edited"})
+    assert sentence.endswith(f"containers that differ from it are recreated, {effect}")
 
 
 def test_interdependent_settings_are_each_named(make_settings: Make) -> None:
