@@ -9,9 +9,14 @@ from tests.lab.clients import PromptLoop
 
 
 @contextmanager
-def clients(url: str) -> Iterator[list[PromptLoop]]:
-    """Short and longer responses, one after another, while the block runs."""
-    loops = [PromptLoop(words, url) for words in (1, 30, 400)]
+def clients(*urls: str, lengths: tuple[int, ...] = (1, 30, 400)) -> Iterator[list[PromptLoop]]:
+    """Short and longer responses, one after another, while the block runs.
+
+    Args:
+        urls: of gateways; each has clients of its own, which go on to the next one when it refuses.
+        lengths: tokens of a response; each gateway has a client for each length.
+    """
+    loops = [PromptLoop(words, *urls[first:], *urls[:first]) for first in range(len(urls)) for words in lengths]
     with ExitStack() as stack:
         for loop in loops:
             stack.enter_context(loop)

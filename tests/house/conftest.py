@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +20,9 @@ from tests.support.shipped import PROJECT
 # Host → its settings, besides those of every host of the house.
 Roles = Mapping[str, Mapping[str, object]]
 GATEWAY = "h1"
+# Seconds until gateways know that a backend is gone, or back. Health checks: every second, and a second for a machine
+# that does not answer; then what a busy computer adds.
+NOTICED = 20.0
 
 
 class Deployed:
@@ -58,6 +62,17 @@ class Deployed:
     def deploy(self, *options: str, run: str = "deploy.py") -> tuple[int, str]:
         """Deploy, or another run: the exit code, and all output."""
         return self._finish(self.start(*options, run=run))
+
+    def check_that_nothing_differs(self) -> None:
+        """A deploy changes nothing, and drift finds nothing."""
+        begun = time.monotonic()
+        code, output = self.deploy()
+        print(f"no-op deploy of {len(self._roles)} hosts: {time.monotonic() - begun:.1f} s")
+        assert code == 0
+        assert output.count("changed: nothing") == len(self._roles)
+        code, output = self.drift()
+        assert code == 0
+        assert output.count("in sync") == len(self._roles)
 
     def drift(self) -> tuple[int, str]:
         """`hearth drift`: the exit code, and all output."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager
 
 import pytest
 
-from tests.house.clients import served
-from tests.house.conftest import Deployed, Roles
+from tests.house.clients import clients, served
+from tests.house.conftest import NOTICED, Deployed, Roles
 from tests.lab.clients import PromptLoop, prompt
 from tests.support.proxy_rules.behaviour import wait_until
 
@@ -18,8 +18,6 @@ ROLES: Roles = {
     name: {"ollama_publish": "0.0.0.0:11434", "ollama_pools": {"default": [{"host": node} for node in NODES]}}
     for name in NODES
 }
-# As in test_rolling.py.
-NOTICED = 20.0
 
 pytestmark = pytest.mark.long
 
@@ -36,12 +34,7 @@ def _as_deployed(deployed: Deployed) -> Iterator[None]:
 
 
 def test_the_second_run_changes_nothing(deployed: Deployed) -> None:
-    code, output = deployed.deploy()
-    assert code == 0
-    assert output.count("changed: nothing") == 3
-    code, output = deployed.drift()
-    assert code == 0
-    assert output.count("in sync") == 3
+    deployed.check_that_nothing_differs()
 
 
 @pytest.mark.parametrize("service", ["ollama", "httpd"])
@@ -72,7 +65,7 @@ def test_an_upgrade_that_fails_goes_back_on_the_first_node_and_ends_there(deploy
 
 def test_a_node_without_its_cable_for_a_while_costs_no_request(deployed: Deployed) -> None:
     """What Docker Swarm answers with 500 for some seconds, once such a node is back."""
-    with _clients(deployed, reachable=NODES[1:]) as loops:
+    with _clients(deployed, NODES[1:]) as loops:
         deployed.house.cut("h1")
         begun = time.monotonic()
         wait_until(lambda: {_backend(deployed) for _ in range(6)} == {"h2", "h3"}, NOTICED)
@@ -97,12 +90,5 @@ def _backend(deployed: Deployed) -> str:
     return prompt(1, at=deployed.url_of("h2")).backend
 
 
-@contextmanager
-def _clients(deployed: Deployed, reachable: tuple[str, ...] = NODES) -> Iterator[list[PromptLoop]]:
-    """A client of each node, which try the next one when one refuses; with short and longer responses."""
-    urls = [deployed.url_of(one) for one in reachable]
-    loops = [PromptLoop(words, *urls[first:], *urls[:first]) for first in range(len(urls)) for words in (1, 300)]
-    with ExitStack() as stack:
-        for loop in loops:
-            stack.enter_context(loop)
-        yield loops
+def _clients(deployed: Deployed, reachable: tuple[str, ...] = NODES) -> AbstractContextManager[list[PromptLoop]]:
+    return clients(*map(deployed.url_of, reachable), lengths=(1, 300))

@@ -129,12 +129,7 @@ def sharing(house_parts: artefacts.Paths, tmp_path_factory: pytest.TempPathFacto
 def test_one_host_has_it_and_a_second_run_changes_nothing(sharing: Sharing) -> None:
     assert sharing.holder() == "h1"
     assert prompt(5, at=sharing.url).complete
-    code, output = sharing.deploy()
-    assert code == 0
-    assert output.count("changed: nothing") == 3
-    code, output = sharing.drift()
-    assert code == 0
-    assert output.count("in sync") == 3
+    sharing.check_that_nothing_differs()
 
 
 def test_it_moves_when_httpd_ends_and_does_not_come_back(sharing: Sharing) -> None:
