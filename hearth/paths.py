@@ -8,6 +8,13 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 ROOT = "/opt/hearth"
+
+
+def below_root(path: str) -> str:
+    """`/opt/hearth/compose.yaml` → `compose.yaml`."""
+    return path.removeprefix(f"{ROOT}/")
+
+
 PROJECT = "hearth"
 # Docker's networks; their bridges on the host have the same names, so 15 characters at most.
 BACK, FRONT, OUT = "hearth-back", "hearth-front", "hearth-out"

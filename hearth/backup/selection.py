@@ -10,11 +10,11 @@ from hearth.backup.manifest import BackupError, check_member
 from hearth.footprint.facts import FootprintState
 from hearth.footprint.image import Image
 from hearth.footprint.owned_files import is_secret, lasting_files
-from hearth.paths import DAEMON_RECORD, IMAGES_FOUND, IMAGES_LOCK, ROOT
+from hearth.paths import DAEMON_RECORD, IMAGES_FOUND, IMAGES_LOCK, ROOT, below_root
 from hearth.settings.model_names import is_manifest
 
 # The host's own records. Another host has its own, so these are only for comparison.
-RECORDS = frozenset(path.removeprefix(f"{ROOT}/") for path in (IMAGES_LOCK, IMAGES_FOUND, DAEMON_RECORD))
+RECORDS = frozenset(map(below_root, (IMAGES_LOCK, IMAGES_FOUND, DAEMON_RECORD)))
 
 
 @dataclass(frozen=True)

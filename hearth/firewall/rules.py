@@ -5,13 +5,13 @@ A separate table, next to Docker's and all others: a packet passes all of them, 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 
 from hearth.paths import BRIDGES, FIREWALL_RULES, FIREWALL_SERVICE, FIREWALL_UNIT
 from hearth.render.templates import FILES, render
+from hearth.runtime.written_files import digest
 from hearth.settings.virtual_address import VirtualRouter
 
 TABLE = "inet hearth"
@@ -85,11 +85,6 @@ def _rule(address: str, port: int, has_own: bool) -> tuple[str, str]:
     where = IPv4Address(address)
     match = f"tcp dport {port}" if where.is_unspecified else f"ip daddr {address} tcp dport {port}"
     return match, "refuse" if where.is_loopback else f"ask_{port}" if has_own else "ask"
-
-
-def digest(text: str) -> str:
-    """SHA-256 (hex) of a file with this text."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def find_differences(state: FirewallState, rules: str, about: str) -> list[str]:

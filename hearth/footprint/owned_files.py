@@ -29,7 +29,6 @@ from hearth.paths import (
     PULLING_MODELS,
     RELEASES,
     RELOAD_PENDING,
-    ROOT,
     SECRETS,
     TLS,
     TLS_FILES,
@@ -37,46 +36,46 @@ from hearth.paths import (
     TRUSTED_CA_PENDING,
     VIRTUAL_ADDRESS_CHECK,
     VIRTUAL_ADDRESS_CONF,
+    below_root,
 )
 
+# Specific to this host: on another host, the record of its disk would block a deploy, and no service uses the others.
+_OF_THIS_HOST = frozenset(
+    below_root(path)
+    for path in (
+        *(MODELS_DISK, FIREWALL_RULES, METRICS_PROGRAM, METRICS_SCRIPT, LOCAL_NAME_RECORD, GPU_TOOLKIT_RECORD),
+        *(DRAINED_MARKS, KEEPALIVED_RECORD, VIRTUAL_ADDRESS_CONF, VIRTUAL_ADDRESS_CHECK),
+    )
+)
 # Files with these names in /opt/hearth are Hearth's, regardless of content: a deploy would overwrite them.
 _OURS = frozenset(
     {
         "compose.yaml",
         "httpd/httpd.conf",
         ".incoming.tar",
-        *(f"{HTTPD_SECRETS.removeprefix(f'{ROOT}/')}/{name}" for name in (*HTTPD_SECRET_FILES, HTTPD_PROVIDERS_FILE)),
-        *(f"{TLS_LIVE.removeprefix(f'{ROOT}/')}/{name}" for name in TLS_FILES),
+        *(f"{below_root(HTTPD_SECRETS)}/{name}" for name in (*HTTPD_SECRET_FILES, HTTPD_PROVIDERS_FILE)),
+        *(f"{below_root(TLS_LIVE)}/{name}" for name in TLS_FILES),
         *(
-            path.removeprefix(f"{ROOT}/") + ending
+            below_root(path) + ending
             for path in (OUTBOUND_DOCKER, OUTBOUND_OLLAMA, OUTBOUND_HTTPD, OUTBOUND_PENDING, TRUSTED_CA_PENDING)
             for ending in ("", ".hearth-new")
         ),
         *(
-            path.removeprefix(f"{ROOT}/") + ending
-            for path in (
-                *(IMAGES_LOCK, IMAGES_FOUND, DAEMON_RECORD, RELOAD_PENDING, PULLING, PULLING_MODELS, MODELS_DISK),
-                *(FIREWALL_RULES, METRICS_PROGRAM, METRICS_SCRIPT, LOCAL_NAME_RECORD, GPU_TOOLKIT_RECORD),
-                *(DRAINED_MARKS, KEEPALIVED_RECORD, VIRTUAL_ADDRESS_CONF, VIRTUAL_ADDRESS_CHECK),
+            name + ending
+            for name in (
+                *map(below_root, (IMAGES_LOCK, IMAGES_FOUND, DAEMON_RECORD, RELOAD_PENDING, PULLING, PULLING_MODELS)),
+                *_OF_THIS_HOST,
             )
             for ending in ("", ".new")
         ),
     }
 )
-# Specific to this host: on another host, the record of its disk would block a deploy, and no service uses the others.
-_OF_THIS_HOST = frozenset(
-    path.removeprefix(f"{ROOT}/")
-    for path in (
-        *(MODELS_DISK, FIREWALL_RULES, METRICS_PROGRAM, METRICS_SCRIPT, LOCAL_NAME_RECORD, GPU_TOOLKIT_RECORD),
-        *(DRAINED_MARKS, KEEPALIVED_RECORD, VIRTUAL_ADDRESS_CONF, VIRTUAL_ADDRESS_CHECK),
-    )
-)
-_SECRETS = f"{SECRETS.removeprefix(f'{ROOT}/')}/"
-_TLS, _ACME = (path.removeprefix(f"{ROOT}/") for path in (TLS, ACME))
+_SECRETS = f"{below_root(SECRETS)}/"
+_TLS, _ACME = map(below_root, (TLS, ACME))
 # Everything in these directories is ours: incomplete uploads, and httpd's ACME state.
 OWN_DIRECTORIES = (".incoming", f"{_SECRETS}.incoming", f"{_TLS}/.incoming", _ACME)
 _WITHIN = tuple(f"{path}/" for path in OWN_DIRECTORIES)
-_RELEASES = RELEASES.removeprefix(f"{ROOT}/")
+_RELEASES = below_root(RELEASES)
 # Of releases: the two files next to them, and their content. (A name with a leading dot is incomplete.)
 _RELEASE_FILE = re.compile(
     rf"{_RELEASES}/(?:(?:accepted|log\.jsonl)(?:\.new)?"

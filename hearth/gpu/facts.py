@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from hearth.gpu.use import GPU_USE_PROBE, GpuUseState, parse_gpu_use
 from hearth.paths import CDI_DIRS, CONTAINERS
+from hearth.runtime.packages import package_section, parse_package
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.shell import DOCKER_WITH_TIMEOUT
 from hearth.runtime.state_fact import StateFact
@@ -43,7 +44,7 @@ class Toolkit(StateFact[ToolkitState]):
         return "\n".join(
             [
                 "echo @@ctk; command -v nvidia-ctk",
-                f"echo @@package; dpkg-query -W -f '${{db:Status-Status}}\\n' {PACKAGE} 2>/dev/null",
+                package_section(PACKAGE),
                 "version=$(sed -n 's/^NVRM version: .*Kernel Module[^0-9]*\\([0-9][0-9.]*\\).*/\\1/p' "
                 "/proc/driver/nvidia/version 2>/dev/null)",
                 # The last one counts. It names the driver's libraries with their version.
@@ -56,7 +57,7 @@ class Toolkit(StateFact[ToolkitState]):
     @override
     def process(self, output: Iterable[str]) -> ToolkitState:
         sections = parse_sections(output)
-        package = next(iter(sections.get("package", [])), "not-installed")
+        package = parse_package(sections)
         return ToolkitState(
             has_ctk=bool(sections.get("ctk")),
             half_installed=package not in ("installed", "not-installed", "config-files"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing_extensions import override
 
 from hearth.paths import LOCAL_NAME_RECORD
+from hearth.runtime.packages import package_section, parse_package
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.state_fact import StateFact
 from hearth.runtime.systemd import parse_service, service_section
@@ -41,7 +42,7 @@ class LocalName(StateFact[LocalNameState]):
         return "; ".join(
             [
                 "echo @@name; uname -n",
-                f"echo @@package; dpkg-query -W -f '${{db:Status-Status}}\\n' {PACKAGE} 2>/dev/null",
+                package_section(PACKAGE),
                 service_section(PACKAGE),
                 f"echo @@recorded; ls {LOCAL_NAME_RECORD} 2>/dev/null",
                 "true",
@@ -54,7 +55,7 @@ class LocalName(StateFact[LocalNameState]):
         service = parse_service(sections)
         return LocalNameState(
             name=next(iter(sections.get("name", [])), "").partition(".")[0],
-            installed="installed" in sections.get("package", []),
+            installed=parse_package(sections) == "installed",
             active=service.active,
             enabled=service.enabled,
             recorded=bool(sections.get("recorded")),

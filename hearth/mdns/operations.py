@@ -7,9 +7,9 @@ from collections.abc import Generator
 from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
 
-from hearth.docker.apt import APT, package_removal_script
+from hearth.docker.apt import package_installation_script, package_removal_script
 from hearth.mdns.facts import PACKAGE, LocalName
-from hearth.paths import LOCAL_NAME_RECORD, ROOT
+from hearth.paths import LOCAL_NAME_RECORD
 from hearth.runtime.commands import streamed_command
 from hearth.runtime.explain import explain
 from hearth.runtime.fact_snapshot import current_fact
@@ -42,16 +42,7 @@ def announce_script(install: bool, timeout: int) -> str:
     """Shell script that installs Avahi if `install`, and starts it now and with the host."""
     lines = ["set -e"]
     if install:
-        lines += [
-            f"install -d -m 0755 {ROOT}",
-            # Before the installation: an uninstall removes the package only if Hearth installed it, or began to.
-            f"touch {LOCAL_NAME_RECORD} && sync {LOCAL_NAME_RECORD}",
-            f"apt_timeout={timeout}",
-            APT,
-            "apt_finish",
-            "apt_update",
-            f"apt_install {PACKAGE}",
-        ]
+        lines.append(package_installation_script(PACKAGE, LOCAL_NAME_RECORD, timeout))
     return "\n".join([*lines, f"systemctl enable --quiet --now {PACKAGE}", "echo 'The name is announced.'"])
 
 

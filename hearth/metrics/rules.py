@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass, field
 
@@ -16,6 +15,7 @@ from hearth.paths import (
     TLS_LIVE,
 )
 from hearth.render.templates import FILES, render
+from hearth.runtime.written_files import describe_differing
 from hearth.settings.model import Settings
 
 # Prints traces of the service on a host, a line each.
@@ -83,11 +83,6 @@ def _escape(path: str) -> str:
     return re.escape(path).replace("/", r"\/")
 
 
-def digest(text: str) -> str:
-    """SHA-256 (hex) of a file with this text."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def missing_packages(state: MetricsState) -> tuple[str, ...]:
     return tuple(name for name in PACKAGES if name not in state.packages)
 
@@ -105,9 +100,8 @@ def find_differences(state: MetricsState, files: dict[str, str]) -> list[str]:
         found.append("the metrics' service is missing; adding it")
         return found
     found += [
-        f"{path} {'differs' if path in state.files else 'is missing'}; writing it and restarting the metrics' service"
-        for path, text in files.items()
-        if state.files.get(path) != digest(text)
+        f"{difference}; writing it and restarting the metrics' service"
+        for difference in describe_differing(state.files, files)
     ]
     if not found and not state.active:
         found.append("the metrics' service is not running; starting it")

@@ -60,24 +60,23 @@ OptionalSource = Annotated[
 ]
 
 
-def _host_address(value: str) -> str:
+def _is_of_a_network(value: str) -> bool:
+    """Whether it is an IPv4 address, and not one that only means the machine itself."""
     try:
-        address = IPv4Address(value) if value else None
+        address = IPv4Address(value)
     except ValueError:
-        address = IPv4Address(0)
-    if address is not None and (address.is_loopback or address.is_unspecified):
+        return False
+    return not (address.is_loopback or address.is_unspecified)
+
+
+def _host_address(value: str) -> str:
+    if value and not _is_of_a_network(value):
         raise ValueError('use the host\'s IPv4 address in your network, such as "192.168.1.20", or ""')
     return value
 
 
 def _virtual_address(value: str) -> str:
-    try:
-        address = IPv4Address(value) if value else None
-    except ValueError:
-        address = IPv4Address(0)
-    if address is not None and (
-        address.is_loopback or address.is_unspecified or address.is_multicast or address.is_reserved
-    ):
+    if value and (not _is_of_a_network(value) or IPv4Address(value).is_multicast or IPv4Address(value).is_reserved):
         raise ValueError('use a free IPv4 address of your network, such as "192.168.1.5", or ""')
     return value
 

@@ -22,9 +22,10 @@ from hearth.paths import (
     RELEASES,
     ROOT,
     VIRTUAL_ADDRESS_CONF,
+    below_root,
 )
 
-_RELEASES = RELEASES.removeprefix(f"{ROOT}/")
+_RELEASES = below_root(RELEASES)
 # Ollama's files in its directory: the models, and others.
 STORE_ENTRIES = ("models/blobs", "models/manifests", "id_ed25519", "id_ed25519.pub", "history")
 
@@ -115,10 +116,10 @@ def plan_removal(host: FootprintState, files: frozenset[str], models_dir: str, d
         firewall=host.firewall,
         outbound=host.outbound,
         metrics=host.metrics,
-        local_name=LOCAL_NAME_RECORD.removeprefix(f"{ROOT}/") in host.files,
-        virtual_address=any(_below_root(path) in host.files for path in (VIRTUAL_ADDRESS_CONF, KEEPALIVED_RECORD)),
-        keepalived=_below_root(KEEPALIVED_RECORD) in host.files,
-        gpu_toolkit=GPU_TOOLKIT_RECORD.removeprefix(f"{ROOT}/") in host.files,
+        local_name=below_root(LOCAL_NAME_RECORD) in host.files,
+        virtual_address=any(below_root(path) in host.files for path in (VIRTUAL_ADDRESS_CONF, KEEPALIVED_RECORD)),
+        keepalived=below_root(KEEPALIVED_RECORD) in host.files,
+        gpu_toolkit=below_root(GPU_TOOLKIT_RECORD) in host.files,
         images=_images(host, others, kept),
         volume=_volume(host, others, models_dir, delete_models, kept),
         store=_store(host, models_dir, delete_models, kept),
@@ -129,10 +130,6 @@ def plan_removal(host: FootprintState, files: frozenset[str], models_dir: str, d
         root=root,
         kept=tuple(kept),
     )
-
-
-def _below_root(path: str) -> str:
-    return path.removeprefix(f"{ROOT}/")
 
 
 def _split(host: FootprintState) -> tuple[list[Neighbour], list[Neighbour]]:

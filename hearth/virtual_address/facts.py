@@ -15,6 +15,7 @@ from hearth.paths import (
     VIRTUAL_ADDRESS_SERVICE,
     VIRTUAL_ADDRESS_UNIT,
 )
+from hearth.runtime.packages import package_section, parse_package
 from hearth.runtime.sections import parse_digests, parse_sections
 from hearth.runtime.state_fact import StateFact
 from hearth.runtime.systemd import parse_service, service_section
@@ -33,7 +34,7 @@ class VirtualAddress(StateFact[VirtualAddressState]):
         files = f"{VIRTUAL_ADDRESS_CHECK} {VIRTUAL_ADDRESS_CONF} {VIRTUAL_ADDRESS_UNIT}"
         return "; ".join(
             [
-                f"echo @@package; dpkg-query -W -f '${{db:Status-Status}}\\n' {PACKAGE} 2>/dev/null",
+                package_section(PACKAGE),
                 f"echo @@files; sha256sum {files} 2>/dev/null",
                 service_section(VIRTUAL_ADDRESS_SERVICE),
                 f"echo @@loaded; cat {VIRTUAL_ADDRESS_LOADED} 2>/dev/null",
@@ -47,7 +48,7 @@ class VirtualAddress(StateFact[VirtualAddressState]):
         sections = parse_sections(output)
         service = parse_service(sections)
         return VirtualAddressState(
-            installed="installed" in sections.get("package", []),
+            installed=parse_package(sections) == "installed",
             active=service.active,
             enabled=service.enabled,
             files=parse_digests(sections.get("files", [])),

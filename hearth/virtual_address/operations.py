@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping
 from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
 
-from hearth.docker.apt import APT, package_removal_script
+from hearth.docker.apt import package_installation_script, package_removal_script
 from hearth.paths import (
     KEEPALIVED_RECORD,
     ROOT,
@@ -20,10 +20,11 @@ from hearth.runtime.commands import refused_command, streamed_command
 from hearth.runtime.explain import explain
 from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.shell import quote
+from hearth.runtime.written_files import digest
 from hearth.settings.virtual_address import VirtualRouter
 from hearth.virtual_address.facts import VirtualAddress
 from hearth.virtual_address.place import find_obstacles, find_place
-from hearth.virtual_address.rules import PACKAGE, digest, find_differences, render_files
+from hearth.virtual_address.rules import PACKAGE, find_differences, render_files
 
 Commands = Generator[FunctionCommand, None, None]
 # The distribution's service runs only if this file exists, which is the user's.
@@ -64,15 +65,7 @@ def share_script(files: Mapping[str, str], install: bool, restart: bool, timeout
     """
     lines = ["set -e", f"install -d -m 0755 {ROOT} {VIRTUAL_ADDRESS_CONF.rpartition('/')[0]}"]
     if install:
-        lines += [
-            # Before the installation: an uninstall removes the package only if Hearth installed it, or began to.
-            f"touch {KEEPALIVED_RECORD} && sync {KEEPALIVED_RECORD}",
-            f"apt_timeout={timeout}",
-            APT,
-            "apt_finish",
-            "apt_update",
-            f"apt_install {PACKAGE}",
-        ]
+        lines.append(package_installation_script(PACKAGE, KEEPALIVED_RECORD, timeout))
     lines.append("umask 022")
     for path, text in files.items():
         lines += [f"printf %s {quote(text)} > {path}.new"]

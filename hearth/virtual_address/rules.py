@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +13,7 @@ from hearth.paths import (
     VIRTUAL_ADDRESS_UNIT,
 )
 from hearth.render.templates import FILES, render
+from hearth.runtime.written_files import describe_differing
 from hearth.settings.virtual_address import VirtualRouter
 from hearth.virtual_address.place import InterfaceAddress
 
@@ -65,11 +65,6 @@ def render_files(router: VirtualRouter, place: InterfaceAddress) -> dict[str, st
     return {VIRTUAL_ADDRESS_CHECK: check, VIRTUAL_ADDRESS_CONF: conf, VIRTUAL_ADDRESS_UNIT: unit}
 
 
-def digest(text: str) -> str:
-    """SHA-256 (hex) of a file with this text."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def find_differences(state: VirtualAddressState, files: Mapping[str, str]) -> list[str]:
     """Differences from the settings, and how they are fixed, a sentence each; empty if there are none.
 
@@ -82,11 +77,7 @@ def find_differences(state: VirtualAddressState, files: Mapping[str, str]) -> li
     if not any(path in state.files for path in files):
         found.append("this host does not share the virtual address yet; adding it")
         return found
-    found += [
-        f"{path} {'differs' if path in state.files else 'is missing'}; writing it"
-        for path, text in files.items()
-        if state.files.get(path) != digest(text)
-    ]
+    found += [f"{difference}; writing it" for difference in describe_differing(state.files, files)]
     if not found and not state.active:
         found.append("the virtual address's service is not running, so this host would not take it over; starting it")
     elif not found and state.loaded != state.files[VIRTUAL_ADDRESS_CONF]:

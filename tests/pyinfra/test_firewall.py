@@ -10,8 +10,9 @@ import pytest
 
 from hearth.firewall.facts import Firewall
 from hearth.firewall.operations import apply_firewall, apply_script, removal_script
-from hearth.firewall.rules import TABLE, UNIT, FirewallState, digest, render_rules
+from hearth.firewall.rules import TABLE, UNIT, FirewallState, render_rules
 from hearth.paths import FIREWALL_LOADED, FIREWALL_UNIT
+from hearth.runtime.written_files import digest
 from tests.pyinfra.conftest import Result, Run
 from tests.pyinfra.shell import HOSTILE, Sandbox, check_syntax
 

@@ -8,8 +8,9 @@ import pytest
 
 from hearth.metrics.facts import Metrics
 from hearth.metrics.operations import install_metrics, install_script, removal_script, remove_metrics
-from hearth.metrics.rules import PACKAGES, MetricsState, digest, render_files
+from hearth.metrics.rules import PACKAGES, MetricsState, render_files
 from hearth.paths import METRICS_SCRIPT, METRICS_UNIT
+from hearth.runtime.written_files import digest
 from tests.pyinfra.conftest import Result, Run
 from tests.pyinfra.shell import check_syntax
 from tests.support.shipped import shipped_settings

@@ -16,11 +16,12 @@ from hearth.paths import (
     VIRTUAL_ADDRESS_SERVICE,
     VIRTUAL_ADDRESS_UNIT,
 )
+from hearth.runtime.written_files import digest
 from hearth.settings.virtual_address import VirtualRouter
 from hearth.virtual_address.facts import VirtualAddress
 from hearth.virtual_address.operations import removal_script, share_address, share_script, stop_sharing
 from hearth.virtual_address.place import InterfaceAddress
-from hearth.virtual_address.rules import VirtualAddressState, digest, render_files
+from hearth.virtual_address.rules import VirtualAddressState, render_files
 from tests.pyinfra.conftest import Result, Run
 from tests.pyinfra.shell import Sandbox, check_syntax
 

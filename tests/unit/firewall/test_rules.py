@@ -15,12 +15,12 @@ from hearth.firewall.rules import (
     UNIT,
     FirewallState,
     allows,
-    digest,
     find_differences,
     render_rules,
     unused_ports,
 )
 from hearth.paths import FIREWALL_LOADED, FIREWALL_RULES, NETWORKS, SERVICE_NETWORKS
+from hearth.runtime.written_files import digest
 from hearth.settings.load import SettingsError
 from hearth.settings.model import Settings
 

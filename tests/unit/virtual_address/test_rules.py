@@ -21,9 +21,10 @@ from hearth.paths import (
     VIRTUAL_ADDRESS_UNIT,
 )
 from hearth.render.templates import FILES
+from hearth.runtime.written_files import digest
 from hearth.settings.virtual_address import VirtualRouter
 from hearth.virtual_address.place import InterfaceAddress, find_obstacles, find_place
-from hearth.virtual_address.rules import VirtualAddressState, digest, find_differences, render_files
+from hearth.virtual_address.rules import VirtualAddressState, find_differences, render_files
 
 ROUTER = VirtualRouter("192.168.1.5", "192.168.1.11", ("192.168.1.12", "192.168.1.13"), id=112, priority=200, port=85)
 LO = InterfaceAddress("lo", IPv4Interface("127.0.0.1/8"))
