@@ -217,8 +217,11 @@ def test_http2(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
             one += ["--header", "Content-Type: application/json"]
             for _ in range(4):
                 one += [url, "--output", "/dev/null"]
-            # Its exit code may be that of a 503 which came before the body was sent.
-            done = subprocess.run(one, capture_output=True, text=True, check=False, timeout=60)
+            for _ in range(5):
+                done = subprocess.run(one, capture_output=True, text=True, check=False, timeout=60)
+                # A 503 that came before the body was sent, which curl may not show: see tls_client.py.
+                if "000" not in done.stdout.split():
+                    break
             assert sorted(done.stdout.split()) == ["200", "503", "503", "503"], (version, done)
         # A client that disconnects.
         for _ in range(5):
