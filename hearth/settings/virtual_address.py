@@ -97,6 +97,12 @@ def check_virtual_addresses(house: Mapping[str, Settings], addresses: Mapping[st
                 'page (host_role = "both" or "gateway"), or use ""'
             )
         for name in names:
+            if house[name].proxy_tls == "acme":
+                yield (
+                    f'{name}: {setting} and proxy_tls = "acme": a CA validates a name by connecting to it, and reaches '
+                    "only the host that has the address, so the others would get no certificate; use "
+                    '"local-ca" or "files"'
+                )
             if not addresses[name]:
                 yield (
                     f"{name}: {setting} needs the host's own address, and the inventory addresses the host by a name; "

@@ -62,6 +62,12 @@ def test_a_backend_ignores_it() -> None:
     assert virtual_router(ONE, found).peers == (TWO,)  # type: ignore[union-attr]
 
 
+ACME = {
+    "proxy_tls": "acme",
+    "proxy_tls_names": ["chat.example.org"],
+    "proxy_acme_terms": "accepted",
+    "proxy_acme_contact": "anna@example.org",
+}
 REFUSED: list[tuple[dict[str, dict[str, Any]], str]] = [
     (
         {ONE: SHARED, TWO: {}},
@@ -98,6 +104,10 @@ REFUSED: list[tuple[dict[str, dict[str, Any]], str]] = [
             for name, port in ((ONE, 443), (TWO, 8443))
         },
         "but have proxy_tls_port = 443 and proxy_tls_port = 8443",
+    ),
+    (
+        dict.fromkeys((ONE, TWO), SHARED | ACME),
+        f'{TWO}: host_virtual_address = "{VIRTUAL}" and proxy_tls = "acme": a CA validates a name by connecting to it',
     ),
     ({ONE: SHARED, "node": SHARED | {"host_address": ONE}}, "have the same address"),
 ]
