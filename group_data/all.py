@@ -59,7 +59,8 @@ proxy_routes = [
 proxy_extra_routes = []
 # Providers in the internet (docs/hybrid.md), by name, with the source of the key, which stays on the host. For example,
 # "openai": {"url": "https://api.openai.com/v1", "key": {"env": "OPENAI_KEY"}} adds the route /openai/v1/responses and
-# others. Further entries: "api": "anthropic", "endpoints" instead of the usual ones, and "access", not for "anyone".
+# others. Optional entries: "api": "anthropic", "endpoints" to replace the usual ones, and "access", which can't be
+# "anyone".
 proxy_providers = {}
 # Seconds without a byte from Ollama before the proxy gives up, and Ollama stops. Must be long enough to load a model
 # from a slow SD card.
@@ -131,16 +132,16 @@ ollama_models_dir = ""
 ollama_model_registry = ""
 # Address of Ollama's own port, which bypasses the proxy: "127.0.0.1:11434" for the host only, "" for none.
 # It has no authentication: any address other than 127.0.0.1 (the host's on your network, or 0.0.0.0) opens it to
-# everyone there.
+# everyone there, unless gateways of the inventory use this host, or the next setting restricts it.
 ollama_publish = "127.0.0.1:11434"
-# Networks and addresses that may reach that port, enforced by the firewall: ["192.168.1.0/24"]; [] for all. On a
-# backend, [] means the gateways that use it.
+# Networks and addresses that may reach that port, enforced by the firewall: ["192.168.1.0/24"]; [] for all. If
+# gateways of the inventory use this host, [] means these alone, and a list must include them.
 ollama_allowed_networks = []
 # On a backend: open that port over TLS only, and only to gateways of this inventory, which have a key. For networks
 # that you don't trust; certificates are from the local CA in proxy_tls_ca.
 ollama_publish_tls = False
 # Backends, on the gateway (docs/scaling.md); {} for its own Ollama alone. Each has "host", a host of the inventory, or
-# "url", an Ollama that Hearth does not manage; further "priority" (1 is used first, others while it is off or full)
+# "url", an Ollama that Hearth does not manage; optionally "priority" (1 is used first, others while it is off or full)
 # and "slots" (responses at the same time, instead of proxy_max_streams):
 # {"default": [{"host": "192.168.1.20"}, {"host": "192.168.1.189", "priority": 2, "slots": 1}]}
 # All backends of a pool must have its models. Routes lead to "default"; those of a pool "big" begin with /big.
