@@ -4,15 +4,17 @@
 # nothing is in flight (01 means established, 0050 and 01BB are its own ports 80 and 443; backends may have any port).
 # An httpd configured by an earlier Hearth has no list, and no idle connections to Ollama (port 11434 is 2CAA), so each
 # of them is a request; likewise if httpd does not respond. On a backend, which has no httpd, all connections to Ollama
-# count: gateways keep no idle ones.
+# count: gateways keep no idle ones. Both tables: programs that listen on all addresses have IPv4 connections in tcp6.
 in_flight() {
   if ! httpd_pid=$(docker inspect --type container --format '{{.State.Pid}}' "$1" 2>/dev/null); then
     backend_pid=$(docker inspect --type container --format '{{.State.Pid}}' hearth-ollama 2>/dev/null) || return 0
-    awk '$2 ~ /:2CAA$/ && $4 == "01" { printf "%s ", $3 }' "/proc/$backend_pid/net/tcp" 2>/dev/null
+    cat "/proc/$backend_pid/net/tcp" "/proc/$backend_pid/net/tcp6" 2>/dev/null |
+      awk '$2 ~ /:2CAA$/ && $4 == "01" { printf "%s ", $3 }'
     return 0
   fi
   [ "${httpd_pid:-0}" != 0 ] || return 0
-  outgoing=$(awk '$4 == "01" && ($2 $3) !~ /:(0050|01BB)/' "/proc/$httpd_pid/net/tcp" 2>/dev/null)
+  outgoing=$(cat "/proc/$httpd_pid/net/tcp" "/proc/$httpd_pid/net/tcp6" 2>/dev/null |
+    awk '$4 == "01" && ($2 $3) !~ /:(0050|01BB)/')
   [ -n "$outgoing" ] || return 0
   connections=$(echo "$outgoing" | awk '$3 ~ /:2CAA$/ { printf "%s ", $2 }')
   # shellcheck disable=SC2016  # for the container's shell

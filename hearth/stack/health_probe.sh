@@ -7,12 +7,18 @@ ollama_main=$(main_of "$ollama") httpd_main=$(main_of "$httpd")
 has_pools=$(docker inspect --type container --format '{{json .Config.Env}}' "$ollama" 2>/dev/null | grep -F '"HEARTH_POOLS=')
 
 # Each in a line. With pools, httpd's list has also the requests to other backends; each of its connections to this
-# Ollama is a request then, in both namespaces (port 11434 is 2CAA, 01 means established).
+# Ollama is a request then, in both namespaces (port 11434 is 2CAA, 01 means established). Ollama has them in tcp6, with
+# IPv4 addresses as the last eight digits.
 requests() {
   if [ -n "$has_pools" ]; then
-    awk '$4 != "01" { next }
-      FNR == NR { if ($2 ~ /:2CAA$/) here[$2 " " $3]; next }
-      $3 " " $2 in here { print $2 }' "/proc/$ollama_main/net/tcp" "/proc/$httpd_main/net/tcp" 2>/dev/null
+    for main in "$ollama_main" "$httpd_main"; do
+      cat "/proc/$main/net/tcp" "/proc/$main/net/tcp6" 2>/dev/null
+      echo
+    done | awk 'function last_digits(end) { return substr(end, length(end) - 12) }
+      NF == 0 { tables++ }
+      $4 != "01" { next }
+      !tables { if ($2 ~ /:2CAA$/) here[last_digits($2) " " last_digits($3)]; next }
+      last_digits($3) " " last_digits($2) in here { print last_digits($2) }'
     return
   fi
   in_flight "$httpd" | tr ' ' '\n' | grep .

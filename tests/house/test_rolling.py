@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -40,11 +41,23 @@ def test_the_second_run_changes_nothing(deployed: Deployed) -> None:
 
 def test_an_upgrade_of_ollama_cuts_and_refuses_nothing(deployed: Deployed) -> None:
     deployed.make_image("ollama/ollama:upgrade", "LABEL number=1")
-    deployed.write({"ollama_image": "ollama/ollama:upgrade"})
+    deployed.write({"ollama_image": "ollama/ollama:upgrade", "docker_drain_timeout": 300})
     with clients(deployed.url) as loops:
+        # So long that both are in flight when the first backend is drained.
+        begun = time.monotonic()
+        prompt(100, at=deployed.url)
+        words = round(100 * 45 / (time.monotonic() - begun))
+        streams = [BackgroundStream(words, at=deployed.url) for _ in BACKENDS]
+        for stream in streams:
+            stream.start()
+        wait_until(lambda: {stream.streamed.backend for stream in streams} == set(BACKENDS), 60)
         code, output = deployed.deploy()
+        for stream in streams:
+            stream.join(300)
     assert code == 0
     assert served(loops) == set(BACKENDS)
+    assert [stream.streamed.complete for stream in streams] == [True, True]
+    assert f"[{FIRST}] A response is in flight: waiting up to 300 s for it to finish" in output
     assert [deployed.image(one) for one in BACKENDS] == ["ollama/ollama:upgrade"] * 2
     steps = [
         f"[{GATEWAY}] {step}"

@@ -162,14 +162,17 @@ def _table(path: Path, *connections: tuple[str, str], unacknowledged: int = 0) -
 def test_doctor_counts_the_requests_to_this_hosts_ollama(tmp_path: Path, is_here: bool) -> None:
     """Not an idle client of the published port, or a response that another backend streams."""
     idle = (_OLLAMA, "010012AC:9999")
-    ollama = _table(tmp_path / "ollama", idle, *([(_OLLAMA, _HTTPD)] if is_here else []))
-    httpd = _table(tmp_path / "httpd", ("030012AC:AAAA", _PC), *([(_HTTPD, _OLLAMA)] if is_here else []))
+    both_ends = [(_OLLAMA, _HTTPD)] if is_here else []
+    prefix = "0" * 16 + "FFFF0000"
+    mapped = [(prefix + here, prefix + there) for here, there in (idle, *both_ends)]
+    _table(tmp_path / "ollama-tcp6", *mapped)
+    _table(tmp_path / "httpd-tcp", ("030012AC:AAAA", _PC), *([(_HTTPD, _OLLAMA)] if is_here else []))
     probe = (CHECKOUT / "hearth/stack/health_probe.sh").read_text()
     function = "requests() {" + probe.partition("requests() {")[2].partition("\n}\n")[0] + "\n}\nrequests"
-    for name, path in (("ollama", ollama), ("httpd", httpd)):
-        assert f'"/proc/${name}_main/net/tcp"' in function
-        function = function.replace(f'"/proc/${name}_main/net/tcp"', str(path))
-    done = subprocess.run(["sh", "-c", f"has_pools=1\n{function}"], capture_output=True, text=True, check=True)
+    assert "/proc/$main/net/tcp6" in function
+    function = function.replace("/proc/$main/net/", f"{tmp_path}/$main-")
+    variables = "has_pools=1 ollama_main=ollama httpd_main=httpd"
+    done = subprocess.run(["sh", "-c", f"{variables}\n{function}"], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ([_HTTPD] if is_here else [])
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hearth.docker.facts import EngineUnreachable
-from hearth.paths import SERVICE_NETWORKS
+from hearth.paths import CHECKOUT, SERVICE_NETWORKS
 from hearth.render.stack_files import render_tree
 from hearth.runtime.tar import pack_files
 from hearth.settings.model import Settings
@@ -330,20 +330,51 @@ def test_in_flight_responses_may_finish_before_a_container_is_replaced(
     assert ("A response is in flight" in done.stdout) is bool(waits)
 
 
+def connection(table: Path, here: str, there: str, state: str = "01") -> None:
+    """Write a table like /proc/net/tcp, or with IPv4 addresses as in /proc/net/tcp6 if that is its name."""
+    mapped = "0000000000000000FFFF0000" if table.name.endswith("6") else ""
+    table.write_text(f"   0: {mapped}{here} {mapped}{there} {state} 00000000:00000000 00:00000000 00000000\n")
+
+
+@pytest.mark.parametrize("table", ["tcp", "tcp6"])
 @pytest.mark.parametrize(("state", "waits"), [("01", 3), ("06", 0)])
-def test_a_backends_responses_may_finish(tmp_path: Path, state: str, waits: int) -> None:
+def test_a_backends_responses_may_finish(tmp_path: Path, table: str, state: str, waits: int) -> None:
     """It has no httpd that could list them."""
     sandbox = Sandbox(tmp_path)
     sandbox.root.mkdir()
     sandbox.program("docker", 'case "$*" in *State.Pid*httpd) exit 1;; *State.Pid*) echo 4194305;; esac')
     sandbox.program("sleep")
-    table = tmp_path / "tcp"
-    table.write_text(f"   0: 020012AC:2CAA BD01A8C0:D2F0 {state} 00000000:00000000 00:00000000 00000000\n")
-    script = converge_script([], 60, FAILURE, drain_timeout=3).replace("/proc/$backend_pid/net/tcp", str(table))
+    connection(tmp_path / table, "020012AC:2CAA", "BD01A8C0:D2F0", state)
+    script = converge_script([], 60, FAILURE, drain_timeout=3).replace("/proc/$backend_pid/net", str(tmp_path))
     done = sandbox.run(script)
     assert done.returncode == 0, done.stderr
     started = next(index for index, call in enumerate(sandbox.calls) if "RestartCount" in call)
     assert sandbox.calls[:started].count("sleep 1") == waits
+
+
+@pytest.mark.parametrize("table", ["tcp", "tcp6"])
+@pytest.mark.parametrize(
+    ("there", "waits"),
+    [
+        ("BD01A8C0:D2F0", 3),  # a gateway's
+        ("030012AC:D2F0", 2),  # idle ones of the host's own httpd
+        ("0100007F:D2F0", 2),  # the health check's
+    ],
+)
+def test_responses_to_gateways_may_finish(tmp_path: Path, table: str, there: str, waits: int) -> None:
+    """Without one, it looks twice."""
+    sandbox = Sandbox(tmp_path)
+    sandbox.root.mkdir()
+    sandbox.program(
+        "docker", 'case "$*" in *State.Pid*) echo 4194305;; *IPAddress*) echo "172.18.0.3 172.19.0.3 ";; esac'
+    )
+    sandbox.program("sleep")
+    connection(tmp_path / table, "020012AC:2CAA", there)
+    quiet = (CHECKOUT / "hearth/rollout/quiet.sh").read_text().replace("/proc/$1/net", str(tmp_path))
+    done = sandbox.run(f"{quiet}\nwait_until_quiet 3")
+    assert done.returncode == 0, done.stderr
+    assert sandbox.calls.count("sleep 1") == waits
+    assert ("A response is in flight: waiting up to 3 s" in done.stdout) is (waits == 3)
 
 
 def test_stuck_ollama_is_recreated_at_once(run: Run) -> None:
