@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from tests.lab.clients import PromptLoop
+from tests.lab.clients import BackgroundStream, PromptLoop, prompt
 
 
 @contextmanager
@@ -21,6 +22,23 @@ def clients(*urls: str, lengths: tuple[int, ...] = (1, 30, 400)) -> Iterator[lis
         for loop in loops:
             stack.enter_context(loop)
         yield loops
+
+
+@contextmanager
+def long_responses(*urls: str) -> Iterator[list[BackgroundStream]]:
+    """A response through each gateway that takes longer than a deploy needs to begin its first turn: 45 s, or more if
+    the machine gets busier. All are complete when the block ends.
+    """
+    begun = time.monotonic()
+    prompt(100, at=urls[0])
+    words = round(100 * 45 / (time.monotonic() - begun))
+    streams = [BackgroundStream(words, at=url) for url in urls]
+    for stream in streams:
+        stream.start()
+    yield streams
+    for stream in streams:
+        stream.join(300)
+    assert [stream.streamed.complete for stream in streams] == [True] * len(urls)
 
 
 def served(loops: list[PromptLoop]) -> set[str]:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from tests.house.clients import clients, served
+from tests.house.clients import clients, long_responses, served
 from tests.house.conftest import NOTICED, Deployed, Roles
 from tests.lab.clients import PromptLoop, prompt
 from tests.support.proxy_rules.behaviour import wait_until
@@ -41,8 +41,8 @@ def test_the_second_run_changes_nothing(deployed: Deployed) -> None:
 def test_an_upgrade_cuts_and_refuses_nothing(deployed: Deployed, service: str) -> None:
     new, setting = f"{service}:upgrade", {"ollama": "ollama_image", "httpd": "proxy_image"}[service]
     deployed.make_image(new, "LABEL number=1", service)
-    deployed.write({setting: new})
-    with _clients(deployed) as loops:
+    deployed.write({setting: new, "docker_drain_timeout": 300})
+    with _clients(deployed) as loops, long_responses(*map(deployed.url_of, NODES)):
         code, _ = deployed.deploy()
     assert code == 0
     assert served(loops) == set(NODES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from hearth.tls.certificate import today
 from hearth.tls.local_ca import create_authority
-from tests.house.clients import clients, served
+from tests.house.clients import clients, long_responses, served
 from tests.house.conftest import GATEWAY, NOTICED, Deployed, Roles
 from tests.lab.clients import BackgroundStream, prompt
 from tests.support.proxy_rules.behaviour import wait_until
@@ -42,21 +41,11 @@ def test_the_second_run_changes_nothing(deployed: Deployed) -> None:
 def test_an_upgrade_of_ollama_cuts_and_refuses_nothing(deployed: Deployed) -> None:
     deployed.make_image("ollama/ollama:upgrade", "LABEL number=1")
     deployed.write({"ollama_image": "ollama/ollama:upgrade", "docker_drain_timeout": 300})
-    with clients(deployed.url) as loops:
-        # So long that both are in flight when the first backend is drained.
-        begun = time.monotonic()
-        prompt(100, at=deployed.url)
-        words = round(100 * 45 / (time.monotonic() - begun))
-        streams = [BackgroundStream(words, at=deployed.url) for _ in BACKENDS]
-        for stream in streams:
-            stream.start()
+    with clients(deployed.url) as loops, long_responses(deployed.url, deployed.url) as streams:
         wait_until(lambda: {stream.streamed.backend for stream in streams} == set(BACKENDS), 60)
         code, output = deployed.deploy()
-        for stream in streams:
-            stream.join(300)
     assert code == 0
     assert served(loops) == set(BACKENDS)
-    assert [stream.streamed.complete for stream in streams] == [True, True]
     assert f"[{FIRST}] A response is in flight: waiting up to 300 s for it to finish" in output
     assert [deployed.image(one) for one in BACKENDS] == ["ollama/ollama:upgrade"] * 2
     steps = [
