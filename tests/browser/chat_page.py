@@ -51,8 +51,8 @@ class TextState:
 class ChatPage:
     """The chat page at `url`, in `page`.
 
-    `console`: its errors and warnings; `requested`: the URLs of its requests. Without `is_recorded`, `recorded` and
-    what uses it have nothing.
+    `console`: its errors and warnings; `requested`: the URLs of its requests; `pending`: of those that have not ended.
+    Without `is_recorded`, `recorded` and what uses it have nothing.
     """
 
     def __init__(self, page: Page, url: str, is_recorded: bool = True) -> None:
@@ -60,10 +60,14 @@ class ChatPage:
         self.url = url.rstrip("/")
         self.console: list[str] = []
         self.requested: list[str] = []
+        self.pending: list[str] = []
         page.set_default_timeout(PAGE_MS)
         page.on("console", lambda line: self.console.append(line.text) if line.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: self.console.append(str(error)))
         page.on("request", lambda request: self.requested.append(request.url))
+        page.on("request", lambda request: self.pending.append(request.url))
+        for event in ("requestfinished", "requestfailed"):
+            page.on(event, lambda request: self.pending.remove(request.url))
         if is_recorded:
             page.add_init_script(RECORDER)
 
@@ -77,7 +81,11 @@ class ChatPage:
         """Load the page and, with `is_ready`, wait until the picker offers models."""
         self.page.goto(f"{self.url}/")
         if is_ready:
-            expect(self.picker).to_be_enabled(timeout=PAGE_MS)
+            try:
+                expect(self.picker).to_be_enabled(timeout=PAGE_MS)
+            except AssertionError as error:
+                error.add_note(f"requests without an end: {self.pending}; console: {self.console}")
+                raise
         return self
 
     @property
