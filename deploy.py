@@ -35,7 +35,7 @@ from hearth.releases.deploy import release, release_queries
 from hearth.rollout.deploy import pools, pools_queries
 from hearth.runtime.fact_snapshot import take_snapshot
 from hearth.stack.deploy import stack, stack_queries
-from hearth.virtual_address.deploy import virtual_address, virtual_address_queries
+from hearth.virtual_address.deploy import agree_on_virtual_address, virtual_address, virtual_address_queries
 
 session = open_session(check_bundle, needs_tls=True, needs_model_files=True, takes_turns=True)
 settings, root = session.settings, session.root
@@ -67,6 +67,7 @@ if bundle:
     root = apt_arguments(root)
 docker(settings=settings, platform=platform, from_bundle=bool(bundle), **root)
 gpu(settings=settings, **root)
+agree_on_virtual_address(settings=settings, router=session.router, exists=facts.virtual_address, **root)
 firewall(settings=settings, exists=facts.firewall, published=facts.published, router=session.router, **root)
 local_name(settings=settings, exists=facts.local_name, **root)
 access(settings=settings, **root)
@@ -77,7 +78,7 @@ if bundle:
     bundled_models(bundle=bundle, settings=settings, **root)
 models(settings=settings, files=session.model_files, **root)
 metrics(settings=settings, exists=facts.metrics, **root)
-virtual_address(settings=settings, router=session.router, exists=facts.virtual_address, **root)
+virtual_address(settings=settings, router=session.router, **root)
 if bundle:
     remove_copies(**root)
 release(settings=settings, **root)

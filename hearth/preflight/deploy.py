@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pyinfra import host, logger
+from pyinfra import state as run
 from pyinfra.api import DeployError
 
 from hearth.boot.deploy import can_reboot
@@ -26,10 +27,13 @@ from hearth.preflight.checks import (
 from hearth.preflight.facts import HostFacts, HostFactsState
 from hearth.preflight.providers import ProviderReachability, provider_addresses, provider_warnings
 from hearth.runtime.explain import explain
+from hearth.runtime.ssh_address import network_address
+from hearth.settings.house import known_address
 from hearth.settings.http_proxy import HttpProxy
 from hearth.settings.model import Settings
 from hearth.settings.virtual_address import virtual_router
 from hearth.virtual_address.facts import VirtualAddress
+from hearth.virtual_address.place import find_absent
 from hearth.virtual_address.place import find_obstacles as virtual_address_obstacles
 
 
@@ -69,9 +73,11 @@ def preflight(
     external = external_backends(settings, house)
     backends = host.get_fact(BackendModels, urls=external) if external else {}
     obstacles += backend_obstacles(settings, house, backends)
+    absent: list[str] = []
     if router := virtual_router(host.name, house):
         shared = host.get_fact(VirtualAddress, **root)
         obstacles += virtual_address_obstacles(router, shared.addresses, shared.exists)
+        absent = find_absent(router, shared.peers, _reached_addresses(house))
     if proxy:
         obstacles += proxy_obstacles(proxy, probe_proxy(proxy, proxy_target(settings), dict(root)))
     addresses = tuple(dict.fromkeys(provider_addresses(settings).values()))
@@ -84,8 +90,18 @@ def preflight(
         *find_warnings(settings, state),
         *backend_warnings(backends),
         *provider_warnings(settings, providers),
+        *absent,
         *memory_cgroup_warnings(settings, state.hardware, can_reboot(settings)),
     ]:
         logger.warning(f"{host.print_prefix}{line}")
     explain(*find_upkeep_warnings(settings, state, datetime.now(UTC).date()), kind="warning")
     return identify(state.os_release, state.architecture), state
+
+
+def _reached_addresses(house: Mapping[str, Settings]) -> set[str]:
+    """The addresses of the hosts that this run is connected to, and changes."""
+    return {
+        known_address(network_address(one.name, one.data.dict()), house[one.name])  # type: ignore[no-untyped-call]
+        for one in tuple(run.active_hosts)
+        if run.is_host_in_limit(one)
+    }

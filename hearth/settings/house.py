@@ -53,7 +53,7 @@ def resolve_house(house: House, addresses: Addresses) -> dict[str, Settings]:
     for name, settings in house.items():
         members = {pool: _resolve(name, pool, ones, house, addresses, errors) for pool, ones in pools[name].items()}
         update: dict[str, object] = {"ollama_pools": members}
-        is_used = used.get(name) and not settings.ollama_publish.startswith("127.")
+        is_used = used.get(name) and settings.publishes_ollama
         if settings.host_role == "backend" or is_used or settings.ollama_allowed_networks:
             update["ollama_allowed_networks"] = _sources(name, settings, used.get(name, []), addresses, errors)
         if settings.ollama_publish_tls:
@@ -96,6 +96,7 @@ def _resolve(
     resolved = []
     for member in members:
         if member.url:
+            _check_listed_by_url(where, gateway, member, house, addresses, errors)
             resolved.append(member)
         elif member.host not in house:
             close = difflib.get_close_matches(member.host, house, n=1)
@@ -115,12 +116,8 @@ def _url(where: str, gateway: str, name: str, house: House, addresses: Addresses
         errors.append(f'{where}: {name} has host_role = "gateway", so it runs no Ollama; use "both" or "backend" there')
     elif name == gateway:
         return OWN_OLLAMA
-    elif not backend.ollama_publish or backend.ollama_publish.startswith("127."):
-        errors.append(
-            f"{where}: {name} has ollama_publish = {backend.ollama_publish!r}, which {gateway} can't reach; use "
-            f'host_role = "backend" there, or publish the port on its address in your network: '
-            f'"{addresses[name] or "192.168.1.20"}:11434"'
-        )
+    elif not backend.publishes_ollama:
+        errors.append(_unpublished(where, gateway, name, backend, addresses))
     else:
         address, port = _published_address(name, backend, addresses)
         if address and not backend.ollama_publish_tls:
@@ -139,6 +136,27 @@ def _url(where: str, gateway: str, name: str, house: House, addresses: Addresses
             f'"host_address": "192.168.1.20" (its IPv4 address) to {name}'
         )
     return ""
+
+
+def _unpublished(where: str, gateway: str, name: str, backend: Settings, addresses: Addresses) -> str:
+    return (
+        f"{where}: {name} has ollama_publish = {backend.ollama_publish!r}, which {gateway} can't reach; use "
+        f'host_role = "backend" there, or publish the port on its address in your network: '
+        f'"{addresses[name] or "192.168.1.20"}:11434"'
+    )
+
+
+def _check_listed_by_url(
+    where: str, gateway: str, member: Member, house: House, addresses: Addresses, errors: list[str]
+) -> None:
+    """A host of the inventory may be listed with a URL, too, if its Ollama is published at all. (That of a
+    host with `host_role = "gateway"` is not Hearth's.)"""
+    backend = house.get(member.host)
+    if backend and member.host != gateway and backend.runs_ollama and not backend.publishes_ollama:
+        errors.append(
+            f"{_unpublished(where, gateway, member.host, backend, addresses)}. If {member.url} is another Ollama, give "
+            'it another name than a host of the inventory in "host"'
+        )
 
 
 def _sources(

@@ -330,6 +330,12 @@ class Settings(BaseModel):
         return bool(self.firewall_allowed_networks or self.ollama_allowed_networks)
 
     @property
+    def publishes_ollama(self) -> bool:
+        """Whether Ollama's port is published for other machines: with "", it is not, and 127.… is for programs on the
+        host."""
+        return bool(self.ollama_publish) and not self.ollama_publish.startswith("127.")
+
+    @property
     def gateway_addresses(self) -> tuple[str, ...]:
         """IPv4 addresses of the gateways that use this host's Ollama; `resolve_house` writes all others as networks."""
         return tuple(one for one in self.ollama_allowed_networks if "/" not in one and "." in one)

@@ -48,7 +48,7 @@ def without_unused(settings: Settings) -> Settings:
     if settings.host_role == "gateway":
         return settings.model_copy(update=_WITHOUT_OLLAMA)
     publish, port = settings.ollama_publish, settings.ollama_publish.rpartition(":")[2] or _PORT
-    if not publish or publish.startswith("127."):
+    if not settings.publishes_ollama:
         publish = f"0.0.0.0:{port}"
     routes = tuple(route.model_copy(update={"access": ""}) for route in settings.proxy_routes)
     without = _WITHOUT_HTTPD | {"proxy_routes": routes, "ollama_publish": publish}

@@ -95,11 +95,12 @@ def _check_pools(settings: Settings) -> None:
             f"{route.path}: {route.to} changes a single Ollama, and with ollama_pools, httpd chooses one for each "
             "request; remove the route, and use ollama_models"
         )
-    if settings.ollama_allowed_networks and settings.ollama_publish.startswith("127."):
+    if settings.ollama_allowed_networks and not settings.publishes_ollama:
+        reason = "is for programs on the host only" if settings.ollama_publish else "publishes no port"
         raise ValueError(
             f"ollama_allowed_networks = {list(settings.ollama_allowed_networks)!r}, but ollama_publish = "
-            f"{settings.ollama_publish!r} is for programs on the host only; publish the port on the host's address in "
-            "your network, or use ollama_allowed_networks = []"
+            f"{settings.ollama_publish!r} {reason}; publish the port on the host's address in your network, such as "
+            '"192.168.1.20:11434", or use ollama_allowed_networks = []'
         )
 
 

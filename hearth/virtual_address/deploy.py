@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pyinfra.api import deploy
 
-from hearth.runtime.fact_snapshot import Query
+from hearth.runtime.fact_snapshot import Query, current_fact
 from hearth.settings.model import Settings
 from hearth.settings.virtual_address import VirtualRouter
 from hearth.virtual_address import operations
@@ -12,17 +14,35 @@ from hearth.virtual_address.facts import VirtualAddress
 
 
 @deploy("Virtual address")
-def virtual_address(settings: Settings, router: VirtualRouter | None, exists: bool) -> None:
-    """Runs after the containers have started.
+def agree_on_virtual_address(settings: Settings, router: VirtualRouter | None, exists: bool) -> None:
+    """Let hosts that share an address stop, or learn which others do now.
+
+    Runs on all hosts at once, before the firewall and before any host's turn. Hosts listen to those alone that they
+    know of, so one that still shares the address when others no longer listen to it, or begins to before they do, has
+    it in addition to one of them.
 
     Args:
         router: the host's part in its virtual address; None if it has none.
         exists: preflight found traces of one. Nothing else in a deploy changes that.
     """
-    if router:
-        operations.share_address(name="Share the virtual address", router=router, timeout=settings.docker_apt_timeout)
-    elif exists:
+    if not exists:
+        return
+    if router is None:
         operations.stop_sharing(name="Stop sharing the virtual address", timeout=settings.docker_apt_timeout)
+    elif (state := current_fact(VirtualAddress)).exists:
+        # httpd is still at its earlier port.
+        router = replace(router, port=state.port or router.port)
+        operations.share_address(name="Share the virtual address", router=router, timeout=settings.docker_apt_timeout)
+
+
+@deploy("Virtual address")
+def virtual_address(settings: Settings, router: VirtualRouter | None) -> None:
+    """Begin to share the address, or test httpd at another port than before. Runs after the containers have started."""
+    if router is None:
+        return
+    state = current_fact(VirtualAddress)
+    if not state.exists or state.port not in (0, router.port):
+        operations.share_address(name="Share the virtual address", router=router, timeout=settings.docker_apt_timeout)
 
 
 def virtual_address_queries(settings: Settings) -> list[Query]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
+from hearth.runtime.text import join_words
 from hearth.settings.virtual_address import VirtualRouter
 
 
@@ -20,6 +21,25 @@ class InterfaceAddress:
 def find_place(addresses: Iterable[InterfaceAddress], own: str) -> InterfaceAddress | None:
     """Where a host has its own address; None if it has not."""
     return next((one for one in addresses if one.address.ip == IPv4Address(own)), None)
+
+
+def find_absent(router: VirtualRouter, peers: Collection[str], reached: Collection[str]) -> list[str]:
+    """A warning, if a run changes which hosts share the address and does not reach all of them.
+
+    Each host listens to those alone that it knows of: one that is left behind takes the address next to another.
+
+    Args:
+        peers: the hosts that shared it with this one until now.
+        reached: addresses of the hosts that the run changes.
+    """
+    absent = [one for one in dict.fromkeys([*router.peers, *peers]) if one not in reached]
+    if not absent or set(peers) == set(router.peers):
+        return []
+    return [
+        f'host_virtual_address = "{router.address}": this run changes which hosts share it, and does not change '
+        f"{join_words(absent)}, so two hosts may have the address at the same time; deploy to all of them in one run "
+        "(one that is no longer in the inventory: uninstall Hearth there, or switch it off)"
+    ]
 
 
 def find_obstacles(router: VirtualRouter, addresses: Collection[InterfaceAddress], exists: bool) -> list[str]:

@@ -31,6 +31,8 @@ class VirtualAddressState:
         active, enabled: of Hearth's service, from systemd.
         files: path → SHA-256 (hex) of the existing ones.
         loaded: SHA-256 of the configuration that runs; "" if none does.
+        peers: addresses of the hosts that share it, according to the file.
+        port: of the page, likewise; 0 if unknown.
         addresses: of the host.
     """
 
@@ -39,6 +41,8 @@ class VirtualAddressState:
     enabled: bool = False
     files: Mapping[str, str] = field(default_factory=dict)
     loaded: str = ""
+    peers: tuple[str, ...] = ()
+    port: int = 0
     addresses: tuple[InterfaceAddress, ...] = ()
 
     @property

@@ -46,11 +46,15 @@ class Deployed:
         """Of a host's page."""
         return f"http://{self.house.hosts[host].address}:85"
 
-    def write(self, changed: dict[str, object]) -> None:
-        """Write the inventory, with other settings of the backends."""
+    def write(self, changed: dict[str, object], at: Roles | None = None) -> None:
+        """Write the inventory, with other settings of the backends, and others `at` single hosts."""
         models = {"ollama_models": list(MODELS), "ollama_max_loaded_models": 2, "ollama_num_parallel": 4}
         hosts = {
-            name: self.house.data(name) | models | dict(role) | (changed if name in self.backends else {})
+            name: self.house.data(name)
+            | models
+            | dict(role)
+            | (changed if name in self.backends else {})
+            | dict((at or {}).get(name, {}))
             for name, role in self._roles.items()
         }
         self.inventory.write_text(f"house = {list(hosts.items())!r}\n")

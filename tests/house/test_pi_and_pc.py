@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Callable
 
 import pytest
@@ -56,6 +57,13 @@ def test_neither_does_the_restore_of_a_backup(deployed: Deployed, backups: str) 
     _change(deployed, "ollama/ollama:upgrade", "--data", f"x_restore_from={backups}", run="deploys/restore.py")
 
 
+def page(url: str) -> str:
+    request = urllib.request.Request(url, headers={"Accept": "text/html"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        text: str = answer.read().decode()
+    return text
+
+
 def _change(deployed: Deployed, image: str, *options: str, run: str) -> None:
     """Change both hosts under load, which then have this image."""
     with clients(deployed.url) as loops:
@@ -67,3 +75,21 @@ def _change(deployed: Deployed, image: str, *options: str, run: str) -> None:
         assert f"This gateway sends no new requests to {one}." in output
         assert f"This gateway uses {one} again." in output
     assert deployed.marks() == ""
+
+
+def test_while_the_pc_is_off_the_pi_is_changed(deployed: Deployed) -> None:
+    """As docs/scaling.md says; the PC gets its part once it is on."""
+    deployed.write({"chat_title": "Changed"})
+    deployed.house.off(PC)
+    try:
+        code, output = deployed.deploy()
+        assert code == 1
+        assert f"{PC}:\n        could not connect, nothing was changed" in output
+        assert "<title>Changed</title>" in page(deployed.url)
+        code, _ = deployed.deploy("--limit", PI)
+        assert code == 0
+    finally:
+        deployed.house.on(PC)
+    code, _ = deployed.deploy()
+    assert code == 0
+    assert deployed.drift()[0] == 0

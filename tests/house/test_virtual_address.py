@@ -9,8 +9,10 @@ from __future__ import annotations
 import http.client
 import re
 import ssl
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,6 +31,8 @@ HOSTS = ("h1", "h2", "h3")
 USERS = "h3"
 # Seconds. It takes 3 s after httpd has ended, 4 s after a power cut, and up to 9 s if httpd hangs.
 TAKEN_OVER = 60
+# While one takes it over, and the earlier one has not noticed.
+TOGETHER = 4
 # A second VRRP instance, which waits for a peer that does not exist.
 USERS_CONF = """vrrp_instance users {
     state BACKUP
@@ -96,6 +100,28 @@ class Sharing(Deployed):
 
         wait_until(moved, TAKEN_OVER, f"another host than {name} has the address")
         return time.monotonic() - begun
+
+    @contextmanager
+    def watch_holders(self) -> Iterator[Callable[[], float]]:
+        """Watch which hosts have the address; for how many seconds at most two had it together."""
+        ended, longest = threading.Event(), 0.0
+
+        def watch() -> None:
+            nonlocal longest
+            since = 0.0
+            while not ended.wait(0.2):
+                now = time.monotonic()
+                since = (since or now) if len(self.holders()) > 1 else 0.0
+                longest = max(longest, now - since if since else 0.0)
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        try:
+            yield lambda: longest
+        finally:
+            ended.set()
+            thread.join()
+        print(f"\n  two hosts together: {longest:.1f} s")
 
     def is_backup(self, name: str) -> bool:
         """Whether keepalived is ready to take the address over, and does not have it."""
@@ -228,6 +254,51 @@ def test_its_certificate_is_valid_for_it(sharing: Sharing, tmp_path: Path) -> No
     connection.request("GET", "/api/version")
     assert connection.getresponse().status == 200
     connection.close()
+
+
+def test_a_host_that_stops_sharing_gives_it_up_even_if_another_host_fails(sharing: Sharing) -> None:
+    """The others' firewalls and keepaliveds, which no longer listen to it, are changed before that."""
+    name = sharing.holder()
+    failing = next(one for one in HOSTS if one != name)
+    missing = {"ollama_image": "ollama/ollama:missing", "docker_pull_retries": 0}
+    sharing.write({}, {name: {"host_virtual_address": ""}, failing: missing})
+    with sharing.watch_holders() as most:
+        code, _ = sharing.deploy()
+        assert code != 0
+        sharing.moves_from(name)
+        time.sleep(2 * TOGETHER)
+    assert most() < TOGETHER
+    assert not sharing.has(name)
+    sharing.write({}, {name: {"host_virtual_address": ""}})
+    code, output = sharing.deploy()
+    assert code == 0
+    assert "does not change" not in output
+
+
+def test_a_host_that_begins_to_share_waits_for_the_one_that_has_it(sharing: Sharing) -> None:
+    """It is the first in the inventory, and the turn of the one that has the address takes long."""
+    first, other, third = HOSTS
+    sharing.write({}, {first: {"host_virtual_address": ""}})
+    assert sharing.deploy()[0] == 0
+    wait_until(sharing.serves, TAKEN_OVER, "another host has it")
+    holder = sharing.holder()
+    assert holder in (other, third)
+    sharing.write({}, {holder: {"ollama_num_parallel": 2}})
+    with sharing.watch_holders() as most:
+        code, _ = sharing.deploy()
+        assert code == 0
+    assert most() < TOGETHER
+    assert sharing.holder() == holder
+    wait_until(lambda: sharing.is_backup(first), TAKEN_OVER, f"{first} would take it over")
+
+
+def test_a_change_that_leaves_out_a_host_is_a_warning(sharing: Sharing) -> None:
+    sharing.write({}, {"h2": {"host_virtual_address": ""}})
+    code, output = sharing.deploy("--dry", "--limit", "h1")
+    sharing.write({})
+    assert code == 0
+    addresses = [sharing.house.hosts[name].address for name in ("h3", "h2")]
+    assert f"this run changes which hosts share it, and does not change {' and '.join(addresses)}" in output
 
 
 def test_an_uninstall_of_the_host_that_has_it_moves_it(sharing: Sharing) -> None:

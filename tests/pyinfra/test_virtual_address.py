@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
+from inspect import unwrap
 from ipaddress import IPv4Interface
 from pathlib import Path
 
@@ -18,12 +19,14 @@ from hearth.paths import (
 )
 from hearth.runtime.written_files import digest
 from hearth.settings.virtual_address import VirtualRouter
+from hearth.virtual_address import deploy, operations
 from hearth.virtual_address.facts import VirtualAddress
 from hearth.virtual_address.operations import removal_script, share_address, share_script, stop_sharing
 from hearth.virtual_address.place import InterfaceAddress
 from hearth.virtual_address.rules import VirtualAddressState, render_files
 from tests.pyinfra.conftest import Result, Run
 from tests.pyinfra.shell import Sandbox, check_syntax
+from tests.support.shipped import shipped_settings
 
 ROUTER = VirtualRouter("192.168.1.5", "192.168.1.11", ("192.168.1.12",), id=112, priority=200, port=85)
 PLACE = InterfaceAddress("eth0", IPv4Interface("192.168.1.11/24"))
@@ -34,6 +37,8 @@ RIGHT = VirtualAddressState(
     enabled=True,
     files={path: digest(text) for path, text in FILES.items()},
     loaded=digest(FILES[VIRTUAL_ADDRESS_CONF]),
+    peers=ROUTER.peers,
+    port=ROUTER.port,
     addresses=(PLACE,),
 )
 
@@ -76,6 +81,40 @@ def test_an_own_address_that_is_gone_is_refused(run: Run) -> None:
 def test_a_removed_setting_removes_it(run: Run) -> None:
     (script,) = run(stop_sharing, {}, timeout=60).scripts
     assert script == removal_script(60)
+
+
+@pytest.mark.parametrize(
+    ("state", "router", "at_once", "in_turn"),
+    [
+        (RIGHT, ROUTER, ["share 85"], []),
+        # httpd is still at its earlier port.
+        (RIGHT, replace(ROUTER, port=86), ["share 85"], ["share 86"]),
+        # Who begins to share it is the last to do so.
+        (replace(RIGHT, files={}, port=0), ROUTER, [], ["share 85"]),
+        # Who stops is the first.
+        (RIGHT, None, ["stop"], []),
+    ],
+)
+def test_what_is_changed_on_all_hosts_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+    state: VirtualAddressState,
+    router: VirtualRouter | None,
+    at_once: list[str],
+    in_turn: list[str],
+) -> None:
+    done: list[str] = []
+
+    def share(router: VirtualRouter, **_options: object) -> None:
+        done.append(f"share {router.port}")
+
+    monkeypatch.setattr(deploy, "current_fact", lambda _fact: state)
+    monkeypatch.setattr(operations, "share_address", share)
+    monkeypatch.setattr(operations, "stop_sharing", lambda **_options: done.append("stop"))
+    settings = shipped_settings()
+    unwrap(deploy.agree_on_virtual_address)(settings, router, exists=True)
+    assert done == at_once
+    unwrap(deploy.virtual_address)(settings, router)
+    assert done == at_once + in_turn
 
 
 def test_the_scripts_are_valid_shell() -> None:
@@ -161,6 +200,10 @@ def test_removal_is_complete_and_leaves_the_users_package(
 
 # --- the fact ---------------------------------------------------------------------------------------
 
+CONF = [
+    "@@conf",
+    *render_files(replace(ROUTER, peers=(*ROUTER.peers, "192.168.1.13")), PLACE)[VIRTUAL_ADDRESS_CONF].split("\n"),
+]
 ADDRESSES = [
     "@@addresses",
     "1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever",
@@ -173,13 +216,15 @@ ADDRESSES = [
 def test_output_of_a_host_is_parsed() -> None:
     lines = ["@@package", "installed", "@@files"]
     lines += [f"{number}  {path}" for number, path in enumerate((VIRTUAL_ADDRESS_CHECK, VIRTUAL_ADDRESS_CONF))]
-    state = VirtualAddress().process([*lines, "@@service", "active", "enabled", "@@loaded", "1  -", *ADDRESSES])
+    state = VirtualAddress().process([*lines, "@@service", "active", "enabled", "@@loaded", "1  -", *CONF, *ADDRESSES])
     assert state == VirtualAddressState(
         installed=True,
         active=True,
         enabled=True,
         files={VIRTUAL_ADDRESS_CHECK: "0", VIRTUAL_ADDRESS_CONF: "1"},
         loaded="1",
+        peers=("192.168.1.12", "192.168.1.13"),
+        port=85,
         addresses=(
             InterfaceAddress("lo", IPv4Interface("127.0.0.1/8")),
             PLACE,

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from hearth.docker.daemon_json import dump_config, wanted_config
 from hearth.firewall.rules import render_rules
+from hearth.settings.house import HouseError, known_address, resolve_house
 from hearth.settings.load import SettingsError, load_settings
 from hearth.settings.model import Settings
 from hearth.settings.model_names import full_name, name_from_manifest, source_name
@@ -76,6 +77,12 @@ VALUES: dict[str, Values] = SOME | {
     "ollama_load_timeout": st.sampled_from(["1m", "10m", "15m", "1h", "0", "-1"]),
     "docker_source": st.sampled_from(["auto", "distribution", "docker"]),
     "docker_mtu": st.integers(1280, 9000),
+    "ollama_allowed_networks": st.lists(
+        st.one_of(NETWORK, st.sampled_from(["192.168.1.189", "192.168.1.0/24"])), max_size=3
+    ),
+    "host_role": st.sampled_from(["both", "gateway", "backend"]),
+    "host_address": st.sampled_from(["", "192.168.1.20"]),
+    "host_virtual_address": st.sampled_from(["", "192.168.1.5"]),
 }
 PAIRS = list(combinations(sorted(defaults()), 2))
 # Settings with rules between them, or that end up in one name or address.
@@ -85,6 +92,7 @@ RELATED = list(
             *("proxy_port", "proxy_tls_port", "ollama_publish", "proxy_tls", "proxy_tls_names", "proxy_access"),
             *("proxy_allowed_networks", "firewall_allowed_networks", "proxy_timeout", "ollama_load_timeout"),
             *("ollama_models", "ollama_model_registry", "ollama_prune_models"),
+            *("ollama_allowed_networks", "ollama_publish_tls", "host_role"),
         ],
         2,
     )
@@ -199,7 +207,9 @@ def test_pairs(
         check_models(settings, accepts_name)
         check_daemon(dump_config(wanted_config(settings, {})))
         networks = settings.firewall_allowed_networks or ("10.0.0.0/8",)
-        check_firewall(render_rules(networks, settings.published_ports))
+        check_firewall(render_rules(networks, settings.published_ports, settings.port_sources))
+        if settings.host_role != "both":  # has files of one of the two programs alone
+            return
         if settings.proxy_tls != "acme":  # httpd asks the CA when it checks such a configuration
             check_conf(settings, read_conf)
         check_compose(settings, read_compose)
@@ -209,3 +219,52 @@ def test_pairs(
     # Otherwise the test shows little.
     assert count["accepted"] > count.total() / 3, count
     assert count["refused together"] > 2, count
+
+
+PI, NODE = "192.168.1.189", "192.168.1.20"
+# How the first host lists the second one: by its name, or (as an Ollama that Hearth does not manage) with a URL, too.
+LISTED = [{"host": NODE}, {"host": NODE, "url": f"http://{NODE}:11434"}, {"url": f"http://{NODE}:11434"}]
+
+
+def every_value(settings: Settings) -> None:
+    """Each property that other parts of Hearth read, whatever a host has: none of them may crash."""
+    for name, value in vars(Settings).items():
+        if isinstance(value, property):
+            getattr(settings, name)
+
+
+def test_pairs_in_a_house() -> None:
+    """A gateway lists a host of which two settings are changed: either settings for both, or errors with the host's
+    name."""
+    count: Counter[str] = Counter()
+
+    @EXAMPLES
+    @given(pairs(), st.sampled_from(LISTED))
+    @example(("defaults", {"ollama_publish": "", "ollama_allowed_networks": [PI]}), LISTED[0])
+    @example(("defaults", {"ollama_publish": ""}), LISTED[1])
+    def run(pair: tuple[str, dict[str, Any]], listed: dict[str, str]) -> None:
+        base, two = pair
+        gateway = defaults() | {"ollama_pools": {"default": [{"host": PI}, listed]}}
+        try:
+            house = {PI: load_settings(gateway, PI), NODE: load_settings(defaults() | BASES[base] | two, NODE)}
+        except SettingsError:
+            count["refused alone"] += 1
+            return
+        for one in house.values():
+            every_value(one)
+        try:
+            found = resolve_house(house, {name: known_address(name, one) for name, one in house.items()})
+        except HouseError as error:
+            count["refused together"] += 1
+            for line in str(error).splitlines():
+                assert line.startswith((f"{PI}: ", f"{NODE}: ", f"{PI} and {NODE} ")), line
+            return
+        count["accepted"] += 1
+        for one in found.values():
+            every_value(one)
+            check_firewall(render_rules(("10.0.0.0/8",), one.published_ports, one.port_sources))
+            assert one.port_sources.keys() <= {port for _, port in one.published_ports}
+
+    run()
+    assert count["accepted"] > count.total() / 10, count
+    assert count["refused together"] > count.total() / 10, count

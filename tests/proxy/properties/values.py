@@ -182,6 +182,7 @@ SOME: dict[str, Values] = {
     "docker_registry_mirrors": st.lists(mixed(ADDRESS), max_size=3),
     "docker_log_max_size": SIZE,
     "firewall_allowed_networks": st.lists(mixed(NETWORK), max_size=4),
+    "ollama_allowed_networks": st.lists(mixed(NETWORK), max_size=4),
 }
 
 

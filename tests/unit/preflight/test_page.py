@@ -21,6 +21,7 @@ EXCLUDED = (
     "hearth.preflight.facts",
     "hearth.boot.deploy",
     "hearth.host.login",
+    "hearth.settings.house",
     "hearth.settings.load",
     "hearth.settings.model",
     "hearth.settings.http_proxy",

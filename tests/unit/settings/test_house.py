@@ -101,9 +101,24 @@ def test_a_big_model_may_be_on_one_backend_that_is_also_a_pool_of_its_own() -> N
 
 
 BACKEND = {"host_role": "backend"}
+BY_URL: dict[str, Any] = {"host": PC, "url": f"http://{PC}:11434"}
 REFUSED: list[tuple[dict[str, dict[str, Any]], str]] = [
     ({PI: {"ollama_pools": TWO}}, f"the inventory has no host '{PC}'"),
     ({PI: {"ollama_pools": TWO}, PC: {}}, "ollama_publish = '127.0.0.1:11434', which 192.168.1.189 can't reach"),
+    (
+        {PI: {"ollama_pools": TWO}, PC: {"ollama_publish": ""}},
+        f"{PC} has ollama_publish = '', which {PI} can't reach; use host_role = \"backend\" there, or publish the port "
+        f'on its address in your network: "{PC}:11434"',
+    ),
+    # With its URL, too.
+    (
+        {PI: {"ollama_pools": {"default": [{"host": PI}, BY_URL]}}, PC: {"ollama_publish": ""}},
+        f"{PC} has ollama_publish = '', which {PI} can't reach",
+    ),
+    (
+        {PI: {"ollama_pools": {"default": [{"host": PI}, BY_URL]}}, PC: {}},
+        f"If http://{PC}:11434 is another Ollama, give it another name",
+    ),
     (
         {
             PI: {"ollama_pools": TWO},
@@ -140,6 +155,14 @@ REFUSED: list[tuple[dict[str, dict[str, Any]], str]] = [
 ]
 
 
+def test_an_ollama_that_is_not_hearths_may_be_on_a_gateway() -> None:
+    """Its port is none of Hearth's, so nothing about it is restricted."""
+    other = {"host_role": "gateway", "ollama_pools": {"default": [{"url": f"http://{MAC}"}]}}
+    found = house({PI: {"host_role": "gateway", "ollama_pools": {"default": [BY_URL]}}, PC: other})
+    assert found[PC].port_sources == {}
+    assert not found[PC].needs_firewall
+
+
 @pytest.mark.parametrize(("hosts", "message"), REFUSED)
 def test_contradictions_are_refused(hosts: dict[str, dict[str, Any]], message: str) -> None:
     with pytest.raises(HouseError) as error:
@@ -166,6 +189,10 @@ def test_contradictions_are_refused(hosts: dict[str, dict[str, Any]], message: s
         ({"host_role": "gateway"}, "have no pool for the routes"),
         ({"host_address": "pi.local"}, "use the host's IPv4 address"),
         ({"ollama_allowed_networks": [PI]}, "is for programs on the host only"),
+        (
+            {"ollama_allowed_networks": [PI], "ollama_publish": ""},
+            "but ollama_publish = '' publishes no port; publish the port on the host's address",
+        ),
         (
             {
                 "ollama_pools": {"default": [{"host": PC}]},

@@ -23,7 +23,7 @@ from hearth.paths import (
 from hearth.render.templates import FILES
 from hearth.runtime.written_files import digest
 from hearth.settings.virtual_address import VirtualRouter
-from hearth.virtual_address.place import InterfaceAddress, find_obstacles, find_place
+from hearth.virtual_address.place import InterfaceAddress, find_absent, find_obstacles, find_place
 from hearth.virtual_address.rules import VirtualAddressState, find_differences, render_files
 
 ROUTER = VirtualRouter("192.168.1.5", "192.168.1.11", ("192.168.1.12", "192.168.1.13"), id=112, priority=200, port=85)
@@ -118,6 +118,30 @@ def test_an_address_that_somebody_else_gave_the_host_is_refused() -> None:
     assert find_obstacles(ROUTER, held, exists=True) == []
     (sentence,) = find_obstacles(ROUTER, held, exists=False)
     assert "already has that address on eth0, and not from Hearth" in sentence
+
+
+# --- who shares it, and is not changed ---------------------------------------------------------------
+
+ALL, LEFT_OUT = {ROUTER.own, *ROUTER.peers}, "192.168.1.14"
+
+
+@pytest.mark.parametrize(
+    ("peers", "reached", "absent"),
+    [
+        # Nothing changes: a host that is off is no reason to warn.
+        (ROUTER.peers, {ROUTER.own}, ""),
+        # All of them learn of it in this run.
+        ((*ROUTER.peers, LEFT_OUT), {*ALL, LEFT_OUT}, ""),
+        ((), ALL, ""),
+        # A host that is no longer in the inventory, or is off.
+        ((*ROUTER.peers, LEFT_OUT), ALL, LEFT_OUT),
+        ((), {ROUTER.own}, " and ".join(ROUTER.peers)),
+    ],
+)
+def test_a_host_that_is_left_behind_is_a_warning(peers: tuple[str, ...], reached: set[str], absent: str) -> None:
+    sentences = find_absent(ROUTER, peers, reached)
+    assert len(sentences) == bool(absent)
+    assert all(f"does not change {absent}, so two hosts may have the address" in one for one in sentences)
 
 
 # --- what differs -----------------------------------------------------------------------------------
