@@ -46,11 +46,12 @@ class Deployed:
         """Of a host's page."""
         return f"http://{self.house.hosts[host].address}:85"
 
-    def write(self, changed: dict[str, object]) -> None:
-        """Write the inventory, with other settings of the backends."""
+    def write(self, changed: dict[str, object], only: str = "") -> None:
+        """Write the inventory, with other settings of the backends, or of one of them."""
         models = {"ollama_models": list(MODELS), "ollama_max_loaded_models": 2, "ollama_num_parallel": 4}
+        changing = [only] if only else self.backends
         hosts = {
-            name: self.house.data(name) | models | dict(role) | (changed if name in self.backends else {})
+            name: self.house.data(name) | models | dict(role) | (changed if name in changing else {})
             for name, role in self._roles.items()
         }
         self.inventory.write_text(f"house = {list(hosts.items())!r}\n")
