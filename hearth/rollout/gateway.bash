@@ -11,10 +11,26 @@ marked() { sed -n 's/^Define DRAIN_\([^ ]*\) .*/\1/p' "$marks" 2>/dev/null; }
 
 is_marked() { marked | grep -qxF "$1"; } # backend
 
-# Whether httpd runs and lists this backend. It may be new, or httpd's configuration may be of an earlier Hearth.
-is_listed() { # backend
-  grep -qsF "\"^$backends/$1/" "$root/httpd/httpd.conf" && docker exec "$httpd" true 2>/dev/null
+runs() { docker exec "$httpd" true 2>/dev/null; }
+
+# The backends in httpd.conf: "name URL" lines. It has the changes of this deploy only after the gateway's own turn.
+listed() {
+  sed -n "s|^ProxyPassMatch \"^$backends/\([^/]*\)/.*\" \"\(.*\)/\\\$1\".*|\1 \2|p" "$root/httpd/httpd.conf" 2>/dev/null
 }
+
+# How httpd.conf lists a backend: what has the same URL is the same backend, renamed or not; otherwise, what has the same
+# name is the backend at an earlier URL. Sets `entry` and `entry_url`; fails if there is neither.
+entry='' entry_url=''
+locate() { # backend, URL ("" for any)
+  read -r entry entry_url < <(listed | awk -v name="$1" -v url="$2" '
+    $2 == url { same = $0 }
+    $1 == name { named = $0 }
+    END { print same ? same : named }')
+  [[ $entry ]]
+}
+
+# Whether httpd.conf, which `locate` has read, lists another URL than the backend has after this deploy.
+has_moved() { [[ $entry && $1 && $entry_url != "$1" ]]; } # URL
 
 # The state of every backend in every balancer: "balancer URL state" lines, such as "0 http://192.168.1.20:11434 Init Ok".
 # Drn: drained; HcFl: its health check failed; without Ok, it gets no requests.
@@ -52,7 +68,8 @@ mark() { # backends that are left out
   else
     rm -f "$marks" || return 1
   fi
-  docker exec "$httpd" httpd -f "$conf" -k graceful
+  # A stopped httpd reads them when it starts.
+  ! runs || docker exec "$httpd" httpd -f "$conf" -k graceful
 }
 
 # The new process answers only after the earlier one has stopped accepting connections.
@@ -69,47 +86,81 @@ wait_until() { # command …
 }
 
 drain() { # backend, URL
-  if ! is_listed "$1"; then
+  if ! locate "$1" "$2"; then
     echo "This gateway does not use $1 yet."
-  elif ! is_marked "$1" && ! has_others "$2"; then
+  elif ! runs; then
+    echo "httpd does not run on this gateway, so it sends no requests to $1."
+  elif ! is_marked "$entry" && ! has_others "$entry_url"; then
     echo "No other backend is in use in a pool of $1, so this gateway goes on sending requests to it."
   else
     # shellcheck disable=SC2046  # one word each
-    mark $(marked | grep -vxF "$1") "$1" && wait_until is_drained "$2" || return 1
+    mark $(marked | grep -vxF "$entry") "$entry" && wait_until is_drained "$entry_url" || return 1
     echo "This gateway sends no new requests to $1."
   fi
 }
 
-backend='' # the one that is asked
-show_model() { http inside POST "$backends/$backend/api/show" "{\"model\": \"$1\"}" 2>/dev/null; }
+show_model() { http inside POST "$backends/$entry/api/show" "{\"model\": \"$1\"}" 2>/dev/null; }
+
+# Whether an Ollama answers at the URL in httpd.conf.
+answers() { [[ $(http inside GET "$backends/$entry/api/tags" '' 2>/dev/null) == 'HTTP/1.'?' 200 '* ]]; }
 
 # Whether a backend answers a test prompt through this gateway.
-try() { # backend, models …
-  local model response
-  backend=$1
-  shift
-  is_listed "$backend" || return 0
-  if model=$(first_with completion "$@"); then
-    response=$(http inside POST "$backends/$backend/api/generate" \
+try() { # backend, URL, models …
+  local name=$1 url=$2 model response present=()
+  shift 2
+  locate "$name" "$url" && runs || return 0
+  if has_moved "$url"; then
+    echo "This gateway still has $entry_url for $name; it tries $url in its own turn."
+    return 0
+  fi
+  # A model that could not be pulled says nothing about the backend.
+  for model in "$@"; do
+    [[ $(show_model "$model") == 'HTTP/1.'?' 404 '* ]] || present+=("$model")
+  done
+  if ((! ${#present[@]})); then
+    answers && return
+    echo "$name does not answer through this gateway." >&2
+    return 1
+  elif model=$(first_with completion "${present[@]}"); then
+    response=$(http inside POST "$backends/$entry/api/generate" \
       "{\"model\": \"$model\", \"prompt\": \"Say hello.\", \"options\": {\"num_predict\": 16}, \"stream\": true}" 2>&1)
-    check_response "$backend through this gateway" "$response" || return 1
-    echo "A test prompt was answered by $backend through this gateway."
-  elif model=$(first_with embedding "$@"); then
-    response=$(http inside POST "$backends/$backend/api/embed" "{\"model\": \"$model\", \"input\": \"hello\"}" 2>&1)
+    check_response "$name through this gateway" "$response" || return 1
+    echo "A test prompt was answered by $name through this gateway."
+  elif model=$(first_with embedding "${present[@]}"); then
+    response=$(http inside POST "$backends/$entry/api/embed" "{\"model\": \"$model\", \"input\": \"hello\"}" 2>&1)
     if [[ $response != 'HTTP/1.'?' 200 '* ]]; then
-      echo "$model on $backend did not return an embedding through this gateway: ${response%%$'\n'*}" >&2
+      echo "$model on $name did not return an embedding through this gateway: ${response%%$'\n'*}" >&2
       return 1
     fi
   fi
 }
 
+is_left_out() { # backend, URL
+  # A mark may be of a backend that is not listed any more.
+  locate "$1" "$2" || entry=$1
+  is_marked "$entry"
+}
+
+# Say that a backend keeps its mark.
+keep_out() { # backend
+  echo "This gateway does not use $1 for now. The next deploy to $1 or to this gateway tries it once more." >&2
+}
+
 # Use a backend again that was left out.
 take_back() { # backend, URL
   local others
-  is_marked "$1" || return 0
-  others=$(marked | grep -vxF "$1")
+  is_left_out "$1" "$2" || return 0
+  # After a rollback, it answers at its earlier URL.
+  if has_moved "$2" && ! answers; then
+    echo "This gateway still has $entry_url for $1; it uses $2 after its own turn, or after a deploy to it."
+    return 0
+  fi
+  others=$(marked | grep -vxF "$entry")
   # shellcheck disable=SC2086  # one word each
   mark $others || return 1
-  ! is_listed "$1" || wait_until is_used "$2" || return 1
+  if [[ $entry_url ]] && runs && ! wait_until is_used "$entry_url"; then
+    echo "$1 is not drained any more; httpd sends it requests as soon as it passes its health checks." >&2
+    return 1
+  fi
   echo "This gateway uses $1 again."
 }

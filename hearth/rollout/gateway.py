@@ -26,28 +26,41 @@ def drain_script(gateway: Settings, name: str, url: str) -> str:
 
     Args:
         gateway: its settings.
-        name, url: of the backend in its httpd.conf.
+        name, url: of the backend after this deploy; its httpd.conf may have others before the gateway's own turn.
     """
     return _script(gateway, f"drain {quote(name, url)}")
 
 
-def try_script(gateway: Settings, name: str, models: Collection[str]) -> str:
+def try_script(gateway: Settings, name: str, url: str, models: Collection[str]) -> str:
     """Shell script that fails if a backend does not answer a test prompt through the gateway.
 
     Args:
         models: of the backend, from which the script chooses.
     """
-    return _script(gateway, f"try {quote(name, *models)}")
+    return _script(gateway, f"try {quote(name, url, *models)}")
 
 
-def take_back_script(gateway: Settings, name: str, url: str, models: Collection[str] | None) -> str:
-    """Shell script that uses a backend again, if it was left out.
+def take_back_script(gateway: Settings, name: str, url: str) -> str:
+    """Shell script that uses a backend again, if it was left out."""
+    return _script(gateway, f"take_back {quote(name, url)}")
+
+
+def try_and_take_back_script(
+    gateway: Settings, name: str, url: str, models: Collection[str], *, must_answer: bool
+) -> str:
+    """Shell script that uses a backend again, if it was left out and answers a test prompt.
 
     Args:
-        models: of the backend, for a test prompt before that; None for no prompt.
+        models: of the backend, from which the script chooses.
+        must_answer: fail if it does not answer. Otherwise it stays left out.
     """
-    trial = "" if models is None else f"! is_marked {quote(name)} || try {quote(name, *models)} || exit 1\n"
-    return _script(gateway, f"{trial}take_back {quote(name, url)}")
+    entry = quote(name, url)
+    return _script(
+        gateway,
+        f"is_left_out {entry} || exit 0\n"
+        f"try {quote(name, url, *models)} || {{ keep_out {quote(name)}; exit {int(must_answer)}; }}\n"
+        f"take_back {entry}",
+    )
 
 
 def _script(gateway: Settings, calls: str) -> str:

@@ -10,12 +10,13 @@ from pyinfra.api import FunctionCommand, operation
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+from hearth.paths import CONTAINERS
 from hearth.rollout.facts import Drained
-from hearth.rollout.gateway import take_back_script
+from hearth.rollout.gateway import try_and_take_back_script
 from hearth.rollout.rollout import rollout_of
 from hearth.rollout.rules import House, gateways_of, is_replaceable, name_and_url
 from hearth.runtime.commands import report_failure, streamed_command
-from hearth.runtime.explain import explain
+from hearth.runtime.explain import explain, is_preparing
 from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.text import join_words
 from hearth.settings.model import Settings
@@ -54,8 +55,9 @@ def leave_out(drain_timeout: int) -> Generator[FunctionCommand, None, None]:
     """
     yield FunctionCommand(_drain, (), {})
     # A backend's own httpd keeps idle connections to Ollama. It lists its requests, for which the deploy waits anyway.
-    if "httpd" not in drained_services():
-        yield streamed_command(f"{_QUIET}\nwait_until_quiet {drain_timeout}")
+    # There is none yet if this deploy sets ollama_publish_tls.
+    unless = f"docker exec {CONTAINERS['httpd']} true 2>/dev/null || " if "httpd" in drained_services() else ""
+    yield streamed_command(f"{_QUIET}\n{unless}wait_until_quiet {drain_timeout}")
 
 
 def _drain(state: State, host: Host) -> bool:
@@ -85,22 +87,24 @@ def _try(state: State, host: Host, on_failure: FunctionCommand) -> bool:
 
 @operation()
 def take_backends_back(settings: Settings, house: Mapping[str, Settings]) -> Generator[FunctionCommand, None, None]:
-    """Use the backends again that an earlier deploy left out and did not take back, if they answer a test prompt.
+    """Use the backends again that were left out and not taken back, if they answer a test prompt: by an earlier deploy,
+    or by this one, if this gateway had no current URL of the backend before its own turn.
 
-    In a deploy of all hosts, each backend's own turn has done that before.
+    One that does not answer stays out, and the gateway goes on: the machine may be off.
     """
     names = current_fact(Drained)
     if not names:
         host.noop("all backends are in use")
         return
-    explain(
-        f"{join_words(names)} {'gets' if len(names) == 1 else 'get'} no requests from this gateway: an earlier deploy "
-        "ended before it took the backend back; trying and using it again"
-    )
+    if is_preparing():  # later, those are there, too, whose URL was unknown here before this turn
+        explain(
+            f"{join_words(names)} {'gets' if len(names) == 1 else 'get'} no requests from this gateway: an earlier "
+            "deploy ended before it took the backend back; trying and using it again"
+        )
     entries = _entries(settings, house)
     for name in names:
         url, models = entries.get(name, ("", ()))
-        yield streamed_command(take_back_script(settings, name, url, models))
+        yield streamed_command(try_and_take_back_script(settings, name, url, models, must_answer=False))
 
 
 def _entries(settings: Settings, house: House) -> dict[str, tuple[str, tuple[str, ...]]]:

@@ -11,7 +11,14 @@ from pyinfra.api import StringCommand
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
-from hearth.rollout.gateway import SHOW_MARKS, drain_script, drained_backends, take_back_script, try_script
+from hearth.rollout.gateway import (
+    SHOW_MARKS,
+    drain_script,
+    drained_backends,
+    take_back_script,
+    try_and_take_back_script,
+    try_script,
+)
 from hearth.rollout.rules import House, gateways_of, name_and_url
 from hearth.runtime.fact_snapshot import forget_snapshot
 from hearth.runtime.journal import journal_of, record_failure
@@ -47,8 +54,8 @@ class Rollout:
         """Whether a backend answers a test prompt through each of its gateways."""
         models = self.house[backend.name].trial_models
         for gateway in self._gateways(backend):
-            name, _ = self._entry(backend, gateway)
-            if not self._run(backend, gateway, try_script(self.house[gateway.name], name, models)):
+            script = try_script(self.house[gateway.name], *self._entry(backend, gateway), models)
+            if not self._run(backend, gateway, script):
                 return False
         self.tried.add(backend.name)
         return True
@@ -72,17 +79,19 @@ class Rollout:
         return found
 
     def take_back(self, backend: Host) -> bool:
-        """Let the gateways use a backend again, if it answers a test prompt. False if it stays out at one of them."""
-        models = None if backend.name in self.tried else self.house[backend.name].trial_models
+        """Let the gateways use a backend again, if it answers a test prompt. False if one of them could not."""
+        models = self.house[backend.name].trial_models
         journal, done = journal_of(self.state, backend.name), True
         # Why its turn failed, if it did, says more than what follows from that.
         reasons = list(journal.reasons)
         for gateway in self._gateways(backend):
-            script = take_back_script(self.house[gateway.name], *self._entry(backend, gateway), models)
+            settings, (name, url) = self.house[gateway.name], self._entry(backend, gateway)
+            if backend.name in self.tried:
+                script = take_back_script(settings, name, url)
+            else:
+                script = try_and_take_back_script(settings, name, url, models, must_answer=True)
             if not self._run(backend, gateway, script):
-                message = (
-                    f"{gateway.name} does not use {backend.name} again, see above; the next deploy tries it once more"
-                )
+                message = f"{gateway.name} does not use {backend.name} again, see above"
                 logger.error(f"{backend.print_prefix}{message}")
                 record_failure(backend, [message])
                 done = False

@@ -201,3 +201,56 @@ def test_other_cas_for_the_containers_cut_and_refuse_nothing(deployed: Deployed,
     assert deployed.marks() == ""
     code, output = deployed.deploy()
     assert output.count("changed: nothing") == 3
+
+
+@pytest.mark.long
+def test_a_drained_backend_that_is_off_does_not_fail_its_gateway(deployed: Deployed) -> None:
+    mark = f"Define DRAIN_{FIRST} +N"
+    deployed.house.ssh(GATEWAY, f"echo '{mark}' | sudo tee /opt/hearth/httpd/drained.conf")
+    deployed.house.off(FIRST)
+    try:
+        code, output = deployed.deploy("--limit", GATEWAY)
+        assert code == 0
+        assert f"This gateway does not use {FIRST} for now." in output
+        assert deployed.marks() == mark
+    finally:
+        deployed.house.on(FIRST)
+    wait_until(lambda: "healthy" in deployed.house.ssh(FIRST, "sudo docker ps"), 120)
+    code, output = deployed.deploy()
+    assert code == 0
+    assert f"This gateway uses {FIRST} again." in output
+    assert deployed.marks() == ""
+
+
+# The last ones, since their backend has another URL afterwards.
+@pytest.mark.long
+def test_another_port_of_a_backend_cuts_and_refuses_nothing(deployed: Deployed) -> None:
+    """Its gateway gets the new URL in its own turn, after the backend's."""
+    deployed.write({}, at={FIRST: {"ollama_publish": "0.0.0.0:11435"}})
+    with clients(deployed.url) as loops:
+        code, output = deployed.deploy()
+        assert code == 0
+        wait_until(lambda: prompt(1, at=deployed.url).backend == FIRST, NOTICED)
+    assert served(loops) == set(BACKENDS)
+    steps = [
+        f"[{GATEWAY}] This gateway sends no new requests to {FIRST}.",
+        f"[{GATEWAY}] This gateway still has ",
+        f"[{GATEWAY}] A test prompt was answered by {FIRST} through this gateway.",
+        f"[{GATEWAY}] This gateway uses {FIRST} again.",
+    ]
+    places = [output.index(step) for step in steps]
+    assert places == sorted(places)
+    assert deployed.marks() == ""
+    deployed.check_that_nothing_differs()
+
+
+@pytest.mark.long
+def test_a_backend_gets_tls(deployed: Deployed) -> None:
+    """Without clients: the gateway's httpd needs the backend's name in its /etc/hosts, so it is replaced."""
+    deployed.write({}, at={FIRST: {"ollama_publish_tls": True}})
+    code, output = deployed.deploy()
+    assert code == 0
+    assert f"[{GATEWAY}] This gateway sends no new requests to {FIRST}." in output
+    assert f"[{GATEWAY}] This gateway uses {FIRST} again." in output
+    assert deployed.marks() == ""
+    deployed.check_that_nothing_differs()

@@ -357,7 +357,7 @@ def test_a_backends_responses_may_finish(tmp_path: Path, table: str, state: str,
     ("there", "waits"),
     [
         ("BD01A8C0:D2F0", 3),  # a gateway's
-        ("030012AC:D2F0", 2),  # idle ones of the host's own httpd
+        ("030012AC:D2F0", 2),  # idle ones of the httpd on this host
         ("0100007F:D2F0", 2),  # the health check's
     ],
 )
