@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from tests.lab.clients import BackgroundStream, PromptLoop, prompt
+from tests.support.proxy_rules.behaviour import wait_until
 
 
 @contextmanager
@@ -26,15 +27,18 @@ def clients(*urls: str, lengths: tuple[int, ...] = (1, 30, 400)) -> Iterator[lis
 
 @contextmanager
 def long_responses(*urls: str) -> Iterator[list[BackgroundStream]]:
-    """A response through each gateway that takes longer than a deploy needs to begin its first turn: 45 s, or more if
+    """A response through each gateway that takes longer than a deploy needs to begin its first turn: 25 s, or more if
     the machine gets busier. All are complete when the block ends.
+
+    If they are the only ones, those through one gateway are at different backends.
     """
     begun = time.monotonic()
     prompt(100, at=urls[0])
-    words = round(100 * 45 / (time.monotonic() - begun))
+    words = round(100 * 25 / (time.monotonic() - begun))
     streams = [BackgroundStream(words, at=url) for url in urls]
     for stream in streams:
         stream.start()
+        wait_until(lambda one=stream: bool(one.streamed.lines), 60)  # type: ignore[misc]
     yield streams
     for stream in streams:
         stream.join(300)

@@ -42,7 +42,7 @@ def test_an_upgrade_cuts_and_refuses_nothing(deployed: Deployed, service: str) -
     new, setting = f"{service}:upgrade", {"ollama": "ollama_image", "httpd": "proxy_image"}[service]
     deployed.make_image(new, "LABEL number=1", service)
     deployed.write({setting: new, "docker_drain_timeout": 300})
-    with _clients(deployed) as loops, long_responses(*map(deployed.url_of, NODES)):
+    with long_responses(*map(deployed.url_of, NODES)), _clients(deployed) as loops:
         code, _ = deployed.deploy()
     assert code == 0
     assert served(loops) == set(NODES)

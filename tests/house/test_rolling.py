@@ -41,8 +41,8 @@ def test_the_second_run_changes_nothing(deployed: Deployed) -> None:
 def test_an_upgrade_of_ollama_cuts_and_refuses_nothing(deployed: Deployed) -> None:
     deployed.make_image("ollama/ollama:upgrade", "LABEL number=1")
     deployed.write({"ollama_image": "ollama/ollama:upgrade", "docker_drain_timeout": 300})
-    with clients(deployed.url) as loops, long_responses(deployed.url, deployed.url) as streams:
-        wait_until(lambda: {stream.streamed.backend for stream in streams} == set(BACKENDS), 60)
+    with long_responses(deployed.url, deployed.url) as streams, clients(deployed.url) as loops:
+        assert {stream.streamed.backend for stream in streams} == set(BACKENDS)
         code, output = deployed.deploy()
     assert code == 0
     assert served(loops) == set(BACKENDS)
