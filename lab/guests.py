@@ -53,8 +53,6 @@ class Guest:
 
 
 TRIXIE = Guest("trixie", "trixie", "guest")
-# The same machine once more, so that half of the scenarios can run next to the others.
-SECOND = Guest("second", "trixie", "guest")
 # Debian 12's Docker is too old and has no Compose plugin, so the deploy installs Docker's packages.
 BOOKWORM = Guest(
     "bookworm",
@@ -77,7 +75,7 @@ ARM64 = Guest(
         ("linux-image-cloud-amd64", "linux-image-cloud-arm64"),
     ),
 )
-ALL = {guest.name: guest for guest in (TRIXIE, SECOND, BOOKWORM, ARM64)}
+ALL = {guest.name: guest for guest in (TRIXIE, BOOKWORM, ARM64)}
 
 
 def chosen() -> Guest:

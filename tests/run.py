@@ -110,16 +110,16 @@ def build_packages() -> None:
         raise SystemExit("Could not install the Debian packages for building the lab.")
 
 
-def deploy(guest: str = "") -> None:
-    run("pyinfra", "-y", INVENTORY, "deploy.py", guest=guest)
+def deploy() -> None:
+    run("pyinfra", "-y", INVENTORY, "deploy.py")
 
 
-def backend(guest: str = "") -> None:
-    run("python", "-m", "tests.lab.backend", guest=guest)
+def backend() -> None:
+    run("python", "-m", "tests.lab.backend")
 
 
-def snapshot(guest: str = "") -> None:
-    run("python", "-m", "lab", "snapshot", "deployed", guest=guest)
+def snapshot() -> None:
+    run("python", "-m", "lab", "snapshot", "deployed")
 
 
 def fresh_deploy() -> None:
@@ -150,35 +150,8 @@ def deployed_lab() -> None:
         fresh_deploy()
 
 
-def second_lab() -> None:
-    """A second machine in the same state."""
-    guest = guests.SECOND.name
-    for command in ("up", "fresh"):
-        run("python", "-m", "lab", command, "--images", hub.BUILT, "--models", smollm2.TINY, guest=guest)
-    for step in (backend, deploy, snapshot):
-        step(guest)
-
-
-# Less than half of their time, since that machine starts later.
-ON_SECOND_GUEST = tuple(
-    f"tests/lab/test_{name}.py"
-    for name in ("page", "proxy_rules", "refusals", "releases", "run_summary", "stuck", "watch")
-)
-SCENARIO = ("pytest", "-v", "-s", "-m", "scenario and not long and not unproven")
-
-
 def scenarios() -> None:
-    run(*SCENARIO, "tests/lab")
-
-
-def scenarios_here() -> None:
-    """Those that do not run on the second machine."""
-    run(*SCENARIO, "tests/lab", *(f"--ignore={path}" for path in ON_SECOND_GUEST))
-
-
-def scenarios_there() -> None:
-    run(*SCENARIO, *ON_SECOND_GUEST, guest=guests.SECOND.name)
-    run("python", "-m", "lab", "down", guest=guests.SECOND.name)
+    run("pytest", "-v", "-s", "tests/lab", "-m", "scenario and not long and not unproven")
 
 
 def long_scenarios() -> None:
@@ -252,6 +225,7 @@ ON_GUEST: list[Stage] = [
     ("acceptance", acceptance),
     ("browser, with the deployed page", deployed_page),
 ]
+ON_LOOPBACK: list[Stage] = [PROXY]
 OTHERS: list[Stage] = [("checks", check), UNIT, OPERATIONS, ("browser", browser)]
 RUNS: dict[str, tuple[list[Stage], ...]] = {
     "check": ([("checks", check)],),
@@ -259,13 +233,9 @@ RUNS: dict[str, tuple[list[Stage], ...]] = {
     "proxy": ([PROXY],),
     "proxy-long": ([("a stuck and a slow Ollama", proxy_long)],),
     # Three lanes on two processors: the emulated guest keeps one busy, the others mostly wait.
-    "test": (ON_GUEST, [PROXY], OTHERS),
+    "test": (ON_GUEST, ON_LOOPBACK, OTHERS),
     # In one run, since the scenarios begin while the other lanes are still busy.
-    "all": (
-        [*ON_GUEST, ("scenarios", scenarios_here)],
-        [PROXY, ("second lab", second_lab), ("scenarios on the second lab", scenarios_there)],
-        [("sources", sources), *OTHERS, HOUSE],
-    ),
+    "all": ([*ON_GUEST, SCENARIOS], ON_LOOPBACK, [("sources", sources), *OTHERS, HOUSE]),
     "scenarios": ([HOUSE, LAB, SCENARIOS],),
     "faults": ([HOUSE_LONG, LAB, ("long scenarios", long_scenarios)],),
     "house": ([HOUSE, HOUSE_LONG],),
