@@ -34,6 +34,11 @@ def _as_deployed(deployed: Deployed) -> Iterator[None]:
     deployed.write({})
 
 
+def check_order(output: str, steps: list[str]) -> None:
+    places = [output.index(step) for step in steps]
+    assert places == sorted(places)
+
+
 def test_the_second_run_changes_nothing(deployed: Deployed) -> None:
     deployed.check_that_nothing_differs()
 
@@ -57,8 +62,7 @@ def test_an_upgrade_of_ollama_cuts_and_refuses_nothing(deployed: Deployed) -> No
             f"This gateway uses {one} again.",
         )
     ]
-    places = [output.index(step) for step in steps]
-    assert places == sorted(places)
+    check_order(output, steps)
     assert deployed.marks() == ""
 
 
@@ -238,8 +242,7 @@ def test_another_port_of_a_backend_cuts_and_refuses_nothing(deployed: Deployed) 
         f"[{GATEWAY}] A test prompt was answered by {FIRST} through this gateway.",
         f"[{GATEWAY}] This gateway uses {FIRST} again.",
     ]
-    places = [output.index(step) for step in steps]
-    assert places == sorted(places)
+    check_order(output, steps)
     assert deployed.marks() == ""
     deployed.check_that_nothing_differs()
 
