@@ -10,6 +10,7 @@ from pyinfra.api import FunctionCommand, operation
 from pyinfra.api.host import Host
 from pyinfra.api.state import State
 
+from hearth.docker.compose_up import IN_FLIGHT
 from hearth.paths import CONTAINERS
 from hearth.rollout.facts import Drained
 from hearth.rollout.gateway import try_and_take_back_script
@@ -21,7 +22,7 @@ from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.text import join_words
 from hearth.settings.model import Settings
 
-_QUIET = Path(__file__).with_name("quiet.sh").read_text()
+_QUIET = IN_FLIGHT + Path(__file__).with_name("quiet.sh").read_text()
 
 
 def has_gateways() -> bool:

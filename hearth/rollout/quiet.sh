@@ -2,9 +2,9 @@
 # `wait_until_quiet SECONDS`: wait for at most SECONDS until no gateway has a connection to this host's Ollama (port 11434
 # is 2CAA, 01 means established). Twice in a row: a request that waited for a slot takes it as soon as a response ends.
 # Not counted: programs in its container, and the host's own httpd, which keeps idle connections and lists its requests.
-# Ollama listens on an IPv6 socket, so IPv4 addresses are in the table tcp6, as the last eight digits.
+# `connections` comes from docker/in_flight.sh.
 is_quiet() {
-  cat "/proc/$1/net/tcp" "/proc/$1/net/tcp6" 2>/dev/null | awk -v own="$2" '
+  connections "$1" | awk -v own="$2" '
     $2 ~ /:2CAA$/ && $4 == "01" && index(own, substr($3, length($3) - 12, 8)) == 0 { found = 1 } END { exit found }'
 }
 # IPv4 addresses of a container as the kernel prints them, each followed by a space.

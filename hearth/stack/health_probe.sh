@@ -7,12 +7,12 @@ ollama_main=$(main_of "$ollama") httpd_main=$(main_of "$httpd")
 has_pools=$(docker inspect --type container --format '{{json .Config.Env}}' "$ollama" 2>/dev/null | grep -F '"HEARTH_POOLS=')
 
 # Each in a line. With pools, httpd's list has also the requests to other backends; each of its connections to this
-# Ollama is a request then, in both namespaces (port 11434 is 2CAA, 01 means established). Ollama has them in tcp6, with
-# IPv4 addresses as the last eight digits.
+# Ollama is a request then, in both namespaces (port 11434 is 2CAA, 01 means established).
+# `connections` comes from docker/in_flight.sh.
 requests() {
   if [ -n "$has_pools" ]; then
     for main in "$ollama_main" "$httpd_main"; do
-      cat "/proc/$main/net/tcp" "/proc/$main/net/tcp6" 2>/dev/null
+      connections "$main"
       echo
     done | awk 'function last_digits(end) { return substr(end, length(end) - 12) }
       NF == 0 { tables++ }

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from hearth.docker.compose_up import IN_FLIGHT
 from hearth.doctor.checks.host_state import judge
 from hearth.paths import CHECKOUT
 from hearth.preflight.facts import HostFacts
@@ -169,8 +170,9 @@ def test_doctor_counts_the_requests_to_this_hosts_ollama(tmp_path: Path, is_here
     _table(tmp_path / "httpd-tcp", ("030012AC:AAAA", _PC), *([(_HTTPD, _OLLAMA)] if is_here else []))
     probe = (CHECKOUT / "hearth/stack/health_probe.sh").read_text()
     function = "requests() {" + probe.partition("requests() {")[2].partition("\n}\n")[0] + "\n}\nrequests"
-    assert "/proc/$main/net/tcp6" in function
-    function = function.replace("/proc/$main/net/", f"{tmp_path}/$main-")
+    function = IN_FLIGHT + function
+    assert "/proc/$1/net/tcp6" in function
+    function = function.replace("/proc/$1/net/", f"{tmp_path}/$1-")
     variables = "has_pools=1 ollama_main=ollama httpd_main=httpd"
     done = subprocess.run(["sh", "-c", f"{variables}\n{function}"], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ([_HTTPD] if is_here else [])

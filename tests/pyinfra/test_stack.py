@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hearth.docker.compose_up import IN_FLIGHT
 from hearth.docker.facts import EngineUnreachable
 from hearth.paths import CHECKOUT, SERVICE_NETWORKS
 from hearth.render.stack_files import render_tree
@@ -321,7 +322,7 @@ def test_in_flight_responses_may_finish_before_a_container_is_replaced(
     sandbox.program("sleep")
     table = tmp_path / "tcp"
     table.write_text(f"   0: 030012AC:D2F0 {there} {state} 00000000:00000000 00:00000000 00000000\n")
-    script = converge_script([], 60, FAILURE, drain_timeout=3).replace("/proc/$httpd_pid/net/tcp", str(table))
+    script = converge_script([], 60, FAILURE, drain_timeout=3).replace("/proc/$1/net", str(tmp_path))
     done = sandbox.run(script)
     assert done.returncode == 0, done.stderr
     # The wait for Compose also sleeps, after its first poll.
@@ -345,7 +346,7 @@ def test_a_backends_responses_may_finish(tmp_path: Path, table: str, state: str,
     sandbox.program("docker", 'case "$*" in *State.Pid*httpd) exit 1;; *State.Pid*) echo 4194305;; esac')
     sandbox.program("sleep")
     connection(tmp_path / table, "020012AC:2CAA", "BD01A8C0:D2F0", state)
-    script = converge_script([], 60, FAILURE, drain_timeout=3).replace("/proc/$backend_pid/net", str(tmp_path))
+    script = converge_script([], 60, FAILURE, drain_timeout=3).replace("/proc/$1/net", str(tmp_path))
     done = sandbox.run(script)
     assert done.returncode == 0, done.stderr
     started = next(index for index, call in enumerate(sandbox.calls) if "RestartCount" in call)
@@ -370,8 +371,8 @@ def test_responses_to_gateways_may_finish(tmp_path: Path, table: str, there: str
     )
     sandbox.program("sleep")
     connection(tmp_path / table, "020012AC:2CAA", there)
-    quiet = (CHECKOUT / "hearth/rollout/quiet.sh").read_text().replace("/proc/$1/net", str(tmp_path))
-    done = sandbox.run(f"{quiet}\nwait_until_quiet 3")
+    quiet = IN_FLIGHT + (CHECKOUT / "hearth/rollout/quiet.sh").read_text()
+    done = sandbox.run(f"{quiet}\nwait_until_quiet 3".replace("/proc/$1/net", str(tmp_path)))
     assert done.returncode == 0, done.stderr
     assert sandbox.calls.count("sleep 1") == waits
     assert ("A response is in flight: waiting up to 3 s" in done.stdout) is (waits == 3)
