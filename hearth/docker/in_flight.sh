@@ -1,7 +1,8 @@
 # shellcheck shell=sh
 # `in_flight HTTPD`: ids of the requests to Ollama in flight, in one line, as that container's httpd lists them, since
 # its connections to Ollama may be idle (docs/decisions/0045). Without any connection from its network namespace,
-# nothing is in flight (01 means established, 0050 and 01BB are its own ports 80 and 443; backends may have any port).
+# nothing is in flight (01 means established, 0050 and 01BB are its own ports 80 and 443, and 0100007F is
+# 127.0.0.1, for health checks; backends may have any port).
 # An httpd configured by an earlier Hearth has no list, and no idle connections to Ollama (port 11434 is 2CAA), so each
 # of them is a request; likewise if httpd does not respond. On a backend, which has no httpd, all connections to Ollama
 # count: gateways keep no idle ones.
@@ -15,7 +16,7 @@ in_flight() {
     return 0
   fi
   [ "${httpd_pid:-0}" != 0 ] || return 0
-  outgoing=$(connections "$httpd_pid" | awk '$4 == "01" && ($2 $3) !~ /:(0050|01BB)/')
+  outgoing=$(connections "$httpd_pid" | awk '$4 == "01" && $2 !~ /:(0050|01BB)$/ && $3 !~ /0100007F:/')
   [ -n "$outgoing" ] || return 0
   to_ollama=$(echo "$outgoing" | awk '$3 ~ /:2CAA$/ { printf "%s ", $2 }')
   # shellcheck disable=SC2016  # for the container's shell

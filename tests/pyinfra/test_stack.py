@@ -307,6 +307,8 @@ def test_ollama_is_replaced_alone(run: Run, httpd: str) -> None:
     [
         ("020012AC:2CAA", "01", "echo 17-1", 3),
         ("1401A8C0:2CB0", "01", "echo 17-1", 3),  # a backend on another port
+        ("1401A8C0:0050", "01", "echo 17-1", 3),  # or on one that httpd has, too
+        ("1401A8C0:01BB", "01", "echo 17-1", 3),
         ("020012AC:2CAA", "01", "exit 1", 3),  # an httpd of an earlier Hearth, which keeps no idle connections
         ("020012AC:2CAA", "01", "echo", 0),  # an idle connection
         ("020012AC:2CAA", "06", "echo 17-1", 0),  # without a connection, nothing is asked
