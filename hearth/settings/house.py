@@ -225,6 +225,13 @@ def _duplicates(name: str, settings: Settings) -> Iterator[str]:
             if urls.count(member.url) > 1:
                 yield f'{name}: ollama_pools["{pool}"]: {member.url} ({member.name}) is listed twice; keep one entry'
     listed = {one.url for members in settings.ollama_pools.values() for one in members}
+    urls_of: dict[str, str] = {}
+    for member in (one for members in settings.ollama_pools.values() for one in members):
+        if (other := urls_of.setdefault(member.name, member.url)) != member.url:
+            yield (
+                f"{name}: ollama_pools has {member.name} at {other} and at {member.url}; list it in the same way in "
+                'all pools, or give the other Ollama another name in "host"'
+            )
     if listed and settings.host_role == "both" and OWN_OLLAMA not in listed:
         yield (
             f'{name}: no pool lists its own Ollama; add {{"host": "{name}"}} to ollama_pools, or use '

@@ -139,6 +139,15 @@ REFUSED: list[tuple[dict[str, dict[str, Any]], str]] = [
         {PI: {"ollama_pools": {"default": [{"host": PC}, {"host": PI}, {"url": f"http://{PC}"}]}}, PC: BACKEND},
         "is listed twice",
     ),
+    # One name, and two addresses: only one of them would be drained.
+    (
+        {PI: {"ollama_pools": TWO | {"big": [{"host": PC, "url": f"http://{PC}:11435"}]}}, PC: BACKEND},
+        f"{PI}: ollama_pools has {PC} at http://{PC}:11434 and at http://{PC}:11435; list it in the same way",
+    ),
+    (
+        {PI: {"ollama_pools": TWO | {"big": [{"host": PI, "url": f"http://{PI}:11434"}]}}, PC: BACKEND},
+        f"{PI}: ollama_pools has {PI} at http://ollama:11434 and at http://{PI}:11434",
+    ),
     ({PI: {"ollama_pools": TWO}, PC: BACKEND, "other": {"host_address": PI}}, "have the same address"),
     (
         {"pi": {"ollama_pools": {"default": [{"host": "pi"}, {"host": "pc"}]}}, "pc": BACKEND},
