@@ -32,10 +32,13 @@ locate() { # backend, URL ("" for any)
 # Whether httpd.conf, which `locate` has read, lists another URL than the backend has after this deploy.
 has_moved() { [[ $entry && $1 && $entry_url != "$1" ]]; } # URL
 
+# What httpd says about itself. It is asked again and again, so not for as long as a prompt may take.
+status() { prompt_patience=10 http inside GET "$backends?auto" '' 2>/dev/null; }
+
 # The state of every backend in every balancer: "balancer URL state" lines, such as "0 http://192.168.1.20:11434 Init Ok".
 # Drn: drained; HcFl: its health check failed; without Ok, it gets no requests.
 states() {
-  http inside GET "$backends?auto" '' 2>/dev/null | awk -F': ' '
+  status | awk -F': ' '
     match($1, /^ProxyBalancer\[[0-9]+\]Worker\[[0-9]+\]/) {
       worker = substr($1, RSTART, RLENGTH)
       if ($1 == worker "Name") url[worker] = $2
@@ -61,8 +64,22 @@ is_used() { # URL
   states | awk -v url="$1" '$2 == url { found = 1; if (/Drn/ || !/Ok/) waits = 1 } END { exit !(found && !waits) }'
 }
 
+# Whether httpd has room for the process of a reload, and of one more. The earlier ones stay until their last response ends;
+# without room (ServerLimit), new requests would wait for that, too.
+has_room() {
+  awk '/^ServerLimit / { limit = $2 } /^Processes: / { count = $2 } END { exit limit && count + 1 >= limit }' \
+    "$root/httpd/httpd.conf" - < <(status)
+}
+
 # Write the marks and reload httpd, which lets its responses finish.
 mark() { # backends that are left out
+  if ! has_room; then
+    echo "Many reloads of httpd still let responses finish: waiting up to $patience s for some of them …"
+    if ! wait_until has_room; then
+      echo "They go on, and another reload would let new requests wait. Deploy again once they have finished." >&2
+      return 1
+    fi
+  fi
   if (($#)); then
     printf 'Define DRAIN_%s +N\n' "$@" | put "$marks" || return 1
   else

@@ -579,7 +579,7 @@ def test_pools_may_use_all_threads(make_settings: Make, pools: dict[str, Any]) -
     assert settings.total_slots == 256
     ((limit,),) = directives(render_httpd_conf(settings), "ThreadLimit")
     assert settings.total_slots + 252 <= int(limit)
-    assert compose(settings)["services"]["httpd"]["pids_limit"] == 4096
+    assert compose(settings)["services"]["httpd"]["pids_limit"] == 5120
 
 
 def test_the_health_check_knows_that_httpds_list_is_of_all_backends(make_settings: Make) -> None:

@@ -103,6 +103,8 @@ class Gateway:
         runs: whether httpd does.
         answers: path below /hearth-backends → response; 503 for all others.
         used: a backend is in use as soon as it has no mark.
+        refuses: its httpd does not read httpd.conf, and so no marks.
+        processes: of its httpd, of which all but one finish responses.
     """
 
     settings: Settings
@@ -112,6 +114,8 @@ class Gateway:
     runs: bool = True
     answers: dict[str, str] = field(default_factory=dict)
     used: bool = True
+    refuses: bool = False
+    processes: int = 1
 
     def run(self, script: str) -> tuple[int, str]:
         """Run a script: the exit code, and all output."""
@@ -122,10 +126,10 @@ class Gateway:
             f'ProxyPassMatch "^/hearth-backends/{name}/(api/(?:generate|embed|show|tags))$" "{url}/$1" timeout=600'
             for name, url in self.entries.items()
         ]
-        (self.root / "httpd" / "httpd.conf").write_text("\n".join(lines) + "\n")
+        (self.root / "httpd" / "httpd.conf").write_text("\n".join(["ServerLimit 16", *lines]) + "\n")
         # A backend is drained while there are marks, since these tests have no other one with a mark.
         free = "Ok " if self.used else "HcFl "
-        shown = [
+        shown = [f"Processes: {self.processes}"] + [
             f"ProxyBalancer[0]Worker[{place}]Name: {url}\nProxyBalancer[0]Worker[{place}]Status: Init {{{name}}}"
             for place, (name, url) in enumerate(self.entries.items())
         ]
@@ -134,9 +138,12 @@ class Gateway:
         cases = [f"*'/{path}') cat <<'SHOWN'\n{answer}\nSHOWN\n;;" for path, answer in self.answers.items()]
         status_text = "\n".join(shown)
         stand_ins = f"""
-root={self.root} marks={marks} patience=1
-docker() {{ {"echo docker $*" if self.runs else "return 1"} >>{self.root}/docker.log; }}
-state() {{ is_marked "$1" && echo 'Drn Ok ' || echo '{free}'; }}
+root={self.root} marks={marks} patience=1 pending={self.root}/.reload-httpd
+docker() {{
+  {"" if self.runs else "return 1"}
+  case "$*" in *'-k graceful') {"return 1" if self.refuses else "return 0"} ;; esac
+}}
+state() {{ {"false" if self.refuses else 'is_marked "$1"'} && echo 'Drn Ok ' || echo '{free}'; }}
 http() {{
   case $3 in
   *'?auto') cat <<SHOWN
@@ -263,3 +270,16 @@ def test_without_a_mark_nothing_claims_that_the_next_deploy_tries_again(gateway:
     assert (code, gateway.marked) == (1, [])
     assert "a is not drained any more; httpd sends it requests as soon as it passes its health checks." in output
     assert "tries it once more" not in output
+
+
+def test_a_gateway_with_many_earlier_processes_is_not_reloaded(gateway: Gateway) -> None:
+    """A further one would get no slot, and clients no answers."""
+    gateway.processes = 14
+    assert (gateway.drain("a", A)[0], gateway.marked) == (0, ["a"])
+    gateway.processes, gateway.marked = 15, []
+    code, output = gateway.drain("a", A)
+    assert (code, gateway.marked) == (1, [])
+    assert "waiting up to 1 s for some of them" in output
+    assert "Deploy again once they have finished." in output
+    gateway.marked = ["a"]
+    assert (gateway.take_back("a", A)[0], gateway.marked) == (1, ["a"])
