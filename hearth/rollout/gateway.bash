@@ -2,7 +2,7 @@
 # At a gateway: leave a backend out while a deploy changes it. hearth/rollout/gateway.py prepends variables, write_file.sh
 # and trial.bash, and appends a call.
 set -u
-: "${root:?}" "${httpd:?}" "${conf:?}" "${marks:?}" "${backends:?}" "${patience:?}"
+: "${root:?}" "${httpd:?}" "${conf:?}" "${marks:?}" "${backends:?}" "${patience:?}" "${pending:?}"
 # httpd has to be able to read what is written.
 umask 022
 
@@ -71,7 +71,9 @@ has_room() {
     "$root/httpd/httpd.conf" - < <(status)
 }
 
-# Write the marks and reload httpd, which lets its responses finish.
+# Write the marks and reload httpd, which lets its responses finish. Sets `unread` if it refuses to read them: a deploy has
+# written an httpd.conf that needs what only the next container has, such as a directory with certificates.
+unread=''
 mark() { # backends that are left out
   if ! has_room; then
     echo "Many reloads of httpd still let responses finish: waiting up to $patience s for some of them …"
@@ -86,7 +88,11 @@ mark() { # backends that are left out
     rm -f "$marks" || return 1
   fi
   # A stopped httpd reads them when it starts.
-  ! runs || docker exec "$httpd" httpd -f "$conf" -k graceful
+  runs && ! docker exec "$httpd" httpd -f "$conf" -k graceful || return 0
+  [[ -e $pending ]] || return 1
+  unread=1
+  echo "httpd on this gateway keeps its earlier configuration, since a deploy has written one that needs a new" \
+    "container. It reads which backends it has to leave out when it is replaced."
 }
 
 # The new process answers only after the earlier one has stopped accepting connections.
@@ -111,7 +117,12 @@ drain() { # backend, URL
     echo "No other backend is in use in a pool of $1, so this gateway goes on sending requests to it."
   else
     # shellcheck disable=SC2046  # one word each
-    mark $(marked | grep -vxF "$entry") "$entry" && wait_until is_drained "$entry_url" || return 1
+    mark $(marked | grep -vxF "$entry") "$entry" || return 1
+    if [[ $unread ]]; then
+      echo "Until then, this gateway goes on sending requests to $1."
+      return 0
+    fi
+    wait_until is_drained "$entry_url" || return 1
     echo "This gateway sends no new requests to $1."
   fi
 }
@@ -175,7 +186,7 @@ take_back() { # backend, URL
   others=$(marked | grep -vxF "$entry")
   # shellcheck disable=SC2086  # one word each
   mark $others || return 1
-  if [[ $entry_url ]] && runs && ! wait_until is_used "$entry_url"; then
+  if [[ ! $unread && $entry_url ]] && runs && ! wait_until is_used "$entry_url"; then
     echo "$1 is not drained any more; httpd sends it requests as soon as it passes its health checks." >&2
     return 1
   fi

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from hearth.docker.trial import TRIAL
-from hearth.paths import BACKENDS_PATH, CONTAINERS, DRAINED_MARKS, HTTPD_CONF, ROOT
+from hearth.paths import BACKENDS_PATH, CONTAINERS, DRAINED_MARKS, HTTPD_CONF, RELOAD_PENDING, ROOT
 from hearth.runtime.shell import quote
 from hearth.runtime.write_file import WRITE_FILE
 from hearth.settings.model import Settings
@@ -71,6 +71,7 @@ def _script(gateway: Settings, calls: str) -> str:
         "services": " ".join(gateway.images),
         "conf": HTTPD_CONF,
         "marks": DRAINED_MARKS,
+        "pending": RELOAD_PENDING,
         "backends": BACKENDS_PATH,
         "patience": str(gateway.docker_health_timeout),
         "prompt_patience": str(gateway.proxy_timeout + 30),

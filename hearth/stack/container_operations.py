@@ -9,7 +9,7 @@ from pyinfra.api import FunctionCommand, operation
 from pyinfra.api.exceptions import FactPreconditionError
 
 from hearth.docker.compose_up import COMPOSE_UP
-from hearth.paths import CONTAINERS, HTTPD_CONF, RELOAD_PENDING, ROOT
+from hearth.paths import CONTAINERS, DRAINED_MARKS, HTTPD_CONF, RELOAD_PENDING, ROOT
 from hearth.rollout.operations import drained_services, leave_out
 from hearth.runtime.commands import refused_command, streamed_command
 from hearth.runtime.fact_snapshot import current_fact
@@ -107,7 +107,13 @@ def converge_script(
             lines.append(f"docker rm --force {quote(*remove)}")
         # Ollama alone and first: httpd keeps serving meanwhile, even if this Ollama does not start.
         steps = [f"{recreate_command} ollama"] if "ollama" in recreate else []
-        if "ollama" in present and any(one.name == CONTAINERS["ollama"] and one.what != MISSING for one in drift):
+        replaced = {one.name for one in drift if one.what != MISSING}
+        if "ollama" in present and CONTAINERS["ollama"] in replaced:
+            if "httpd" in present and CONTAINERS["httpd"] in replaced:
+                # Unless httpd refused to read that it has to leave this Ollama out: `mark` in rollout/gateway.bash.
+                reads = f"docker exec {CONTAINERS['httpd']} httpd -t -f {HTTPD_CONF} >/dev/null 2>&1"
+                first = f"bring_up {timeout} '--no-deps httpd' {CONTAINERS['httpd']}"
+                steps.insert(0, f"{{ [ ! -e {DRAINED_MARKS} ] || {reads} || {first}; }}")
             steps.append(f"bring_up {timeout} '--no-deps ollama' {CONTAINERS['ollama']}")
         if "httpd" in recreate:
             steps.append(f"{recreate_command} httpd")

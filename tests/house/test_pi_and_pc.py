@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +94,20 @@ def test_while_the_pc_is_off_the_pi_is_changed(deployed: Deployed) -> None:
     code, _ = deployed.deploy()
     assert code == 0
     assert deployed.drift()[0] == 0
+
+
+def test_tls_may_come_with_an_upgrade_of_ollama(deployed: Deployed, tmp_path: Path) -> None:
+    """Until its container is replaced, httpd can't read an httpd.conf with certificates, and so no marks."""
+    deployed.make_image("ollama/ollama:next", "LABEL number=2")
+    tls = {"proxy_tls": "local-ca", "proxy_tls_names": ["pi.local"], "proxy_tls_ca": str(tmp_path / "ca")}
+    deployed.write({"ollama_image": "ollama/ollama:next"}, at={PI: tls})
+    with clients(deployed.url) as loops:
+        code, output = deployed.deploy()
+    assert code == 0
+    assert f"Until then, this gateway goes on sending requests to {PI}." in output
+    assert f"This gateway uses {PI} again." in output
+    assert [one for loop in loops for one in loop.cut] == [], "httpd is not replaced before Ollama"
+    assert [deployed.image(one) for one in (PC, PI)] == ["ollama/ollama:next"] * 2
+    assert deployed.marks() == ""
+    code, output = deployed.deploy()
+    assert output.count("changed: nothing") == 2

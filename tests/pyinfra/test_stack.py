@@ -297,9 +297,28 @@ def test_containers_that_stay_unhealthy_fail_the_run_and_trigger_on_failure(tmp_
 def test_ollama_is_replaced_alone(run: Run, httpd: str) -> None:
     """The page stays up meanwhile. On a host that has neither, one call starts both."""
     (script,) = up(run, ProjectState({"ollama": "new", "httpd": httpd}, RUNNING)).scripts
-    assert "{ bring_up 60 '--no-deps ollama' hearth-ollama && bring_up 60 --remove-orphans hearth-ollama" in script
+    assert " bring_up 60 '--no-deps ollama' hearth-ollama && bring_up 60 --remove-orphans hearth-ollama" in script
     (script,) = up(run, ProjectState(HASHES, ())).scripts
     assert "--no-deps ollama" not in script
+
+
+@pytest.mark.parametrize(
+    ("marks", "refuses", "first"),
+    [(True, True, "httpd"), (True, False, "ollama"), (False, True, "ollama")],
+)
+def test_an_httpd_that_could_not_leave_this_ollama_out_is_replaced_first(
+    tmp_path: Path, marks: bool, refuses: bool, first: str
+) -> None:
+    """The new one reads the marks when it starts."""
+    sandbox = Sandbox(tmp_path)
+    (sandbox.root / "httpd").mkdir(parents=True)
+    if marks:
+        (sandbox.root / "httpd/drained.conf").write_text("Define DRAIN_pi +N\n")
+    sandbox.program("docker", f'case "$*" in *"httpd -t"*) exit {int(refuses)};; esac')
+    drift = [Drift("hearth-ollama", "has changed", "up"), Drift("hearth-httpd", "has changed", "up")]
+    assert sandbox.run(converge_script(drift, 60, FAILURE)).returncode == 0
+    ups = [call.rpartition(" --pull never ")[2] for call in sandbox.calls if " up --detach" in call]
+    assert ups == [*(["--no-deps httpd"] if first == "httpd" else []), "--no-deps ollama", "--remove-orphans"]
 
 
 @pytest.mark.parametrize(

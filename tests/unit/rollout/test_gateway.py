@@ -283,3 +283,17 @@ def test_a_gateway_with_many_earlier_processes_is_not_reloaded(gateway: Gateway)
     assert "Deploy again once they have finished." in output
     gateway.marked = ["a"]
     assert (gateway.take_back("a", A)[0], gateway.marked) == (1, ["a"])
+
+
+def test_an_httpd_that_is_about_to_be_replaced_need_not_read_the_marks(gateway: Gateway) -> None:
+    """A deploy has written an httpd.conf for the next container, with certificates that this one does not have."""
+    gateway.refuses = True
+    assert gateway.drain("a", A)[0] == 1, "somebody has broken httpd.conf"
+    gateway.marked = []
+    (gateway.root / ".reload-httpd").touch()
+    code, output = gateway.drain("a", A)
+    assert (code, gateway.marked) == (0, ["a"]), output
+    assert "Until then, this gateway goes on sending requests to a." in output
+    assert "sends no new requests" not in output
+    code, output = gateway.take_back("a", A)
+    assert (code, gateway.marked) == (0, []), output
