@@ -11,13 +11,16 @@ import argparse
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from bench.environment import plot, programs
 from bench.fleet import SETTING, SNAPSHOT, VALUES, Fleet
@@ -31,6 +34,7 @@ PROJECT = HERE.parent
 PEERS = HERE / "peers"
 FRESH, NOTHING, ONE, BROKEN = "fresh host", "nothing to do", "one setting", "a container is missing"
 COUNTS = (1, 4, 16)
+RUN_SECONDS = 900  # for the longest run; one that takes longer has failed
 
 # A tool: (fleet, hosts, value of SETTING) → the commands to run at the same time.
 Tool = Callable[[Fleet, Sequence[str], int], list[list[str]]]
@@ -68,6 +72,11 @@ def ansible(fleet: Fleet, hosts: Sequence[str], value: int) -> list[list[str]]:
 TOOLS: dict[str, Tool] = {"shell script": shell, "Hearth": hearth, "Ansible": ansible}
 
 
+def _kill(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.kill()
+
+
 def timed(commands: Sequence[Sequence[str]], directory: Path) -> Run:
     """Run commands at the same time; all must succeed. Each starts without open connections, as from a timer."""
     log = directory / "log"
@@ -81,7 +90,13 @@ def timed(commands: Sequence[Sequence[str]], directory: Path) -> Run:
             )
             for words in commands
         ]
-        codes = [process.wait(timeout=900) for process in processes]
+        # Without a time-out of their own, with which Python looks for the end only every 50 ms.
+        killer = threading.Timer(RUN_SECONDS, _kill, [processes])
+        killer.start()
+        try:
+            codes = [process.wait() for process in processes]
+        finally:
+            killer.cancel()
         seconds, after = time.monotonic() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
         for path in Path(sockets).iterdir():  # connections that Ansible keeps open
             words = ["ssh", "-o", f"ControlPath={path}", "-O", "exit", "host"]
@@ -128,8 +143,8 @@ def one_host(fleet: Fleet, rounds: int) -> Figures:
     return figures
 
 
-def many_hosts(fleet: Fleet, counts: Sequence[int], rounds: int) -> dict[str, Figures]:
-    """Number of hosts → figures, for what a timer does: nothing to do, and one setting."""
+def many_hosts(fleet: Fleet, counts: Sequence[int], rounds: int) -> Iterator[tuple[str, Figures]]:
+    """Number of hosts, figures; for what a timer does: nothing to do, and one setting."""
     first, *others = fleet.names
     print(f"preparing {len(fleet.names)} hosts …", flush=True)
     fleet.prepare(first)
@@ -139,12 +154,11 @@ def many_hosts(fleet: Fleet, counts: Sequence[int], rounds: int) -> dict[str, Fi
     # Not in threads: a host ends with the thread that booted it.
     for name in others:
         fleet.house.clone(name, first, SNAPSHOT)
-    found: dict[str, Figures] = {}
     for count in counts:
-        figures = found.setdefault(str(count), {})
+        figures: Figures = {}
         for scenario in (NOTHING, ONE):
             measure(fleet, fleet.names[:count], scenario, rounds, figures.setdefault(scenario, {}))
-    return found
+        yield str(count), figures
 
 
 def main() -> None:
@@ -153,15 +167,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="with one host")
     parser.add_argument("--many-rounds", type=int, default=3, help="with several hosts")
     parser.add_argument("--hosts", default=",".join(map(str, COUNTS)), help="numbers of hosts, or nothing for one only")
-    parser.add_argument("--quick", action="store_true", help="one round, up to two hosts: to see whether it works")
+    parser.add_argument("--quick", action="store_true", help="one round, up to two hosts, not written to results/")
     options = parser.parse_args()
+    if os.geteuid():
+        raise SystemExit("The measurements need root, to start hosts: sudo make bench")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the hosts end
     rounds, many_rounds = (1, 1) if options.quick else (options.rounds, options.many_rounds)
     counts = [1, 2] if options.quick else [int(one) for one in options.hosts.split(",") if one]
     programs()
     load = busy_share()
     with Stages() as stages:
         parts = artefacts.build(house.NEEDED, stages)
-    document: dict[str, object] = {
+    document: dict[str, Any] = {
         "date": date.today().isoformat(),
         "machine": description(),
         "load": f"{load:.0%} of the processors' time was in use before",
@@ -170,6 +187,11 @@ def main() -> None:
     }
     results = HERE / "results/deploy.json"
     results.parent.mkdir(exist_ok=True)
+
+    def store() -> None:
+        if not options.quick:
+            results.write_text(json.dumps(document, indent=1) + "\n")
+
     for key, count in (("one", 1), ("many", max(counts, default=0))):
         if not count:
             continue
@@ -179,10 +201,17 @@ def main() -> None:
             house.House(parts, Path(directory), count) as hosts,
         ):
             fleet = Fleet(hosts, Path(work))
-            document[key] = one_host(fleet, rounds) if key == "one" else many_hosts(fleet, counts, many_rounds)
-        results.write_text(json.dumps(document, indent=1) + "\n")  # also if what comes next fails
+            if key == "one":
+                document[key] = one_host(fleet, rounds)
+                store()
+                continue
+            document[key] = {}
+            for number, figures in many_hosts(fleet, counts, many_rounds):
+                document[key][number] = figures
+                store()  # each, since a later one may fail
     print(deploy_table(document))
-    plot("deploy", results)
+    if not options.quick:
+        plot("deploy", results)
 
 
 if __name__ == "__main__":

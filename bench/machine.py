@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import time
 from pathlib import Path
 
 
 def description() -> str:
-    """`2 cores, x86_64, Linux 6.12`, for tables and plots."""
+    """`2 cores (AMD EPYC), x86_64, 24 GiB, Linux 6.12`, for tables and plots; without the model if Linux has none."""
     kernel = ".".join(platform.release().split(".")[:2])
-    return f"{os.cpu_count()} cores, {platform.machine()}, Linux {kernel}"
+    found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    model = f" ({found[1]})" if found else ""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} cores{model}, {platform.machine()}, {memory:.0f} GiB, Linux {kernel}"
 
 
 def busy_share(seconds: float = 2) -> float:

@@ -26,25 +26,17 @@ def draw(document: dict[str, Any], directory: Path) -> None:
     """
     # Text as text, and the same file for the same figures.
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "hearth", "font.size": 10})
-    median = document["median"]
+    median, added = document["median"], document["added"]
     where = f"{document['date']}, {document['machine']}, rounds: {document['rounds']}"
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4))
-    direct = median["direct, HTTP/1.1"]["first"]
+    kinds = ("HTTP/1.1", "TLS, HTTP/1.1", "TLS, HTTP/2")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 3.4), width_ratios=(2, 1))
     _bars(
         left,
-        {
-            name: [
-                median[f"{name}, {kind}"]["first"][q] - direct[q]
-                for kind in ("HTTP/1.1", "TLS, HTTP/2")
-                for q in ("p50", "p99")
-            ]
-            for name in NAMES
-        },
-        ["HTTP/1.1:\nmedian", "99th\npercentile", "TLS, HTTP/2:\nmedian", "99th\npercentile"],
+        {name: [added[f"{name}, {kind}"][q] for kind in kinds for q in ("p50", "p99")] for name in NAMES},
+        [text for kind in kinds for text in (f"{kind}:\nmedian", "99th\npercentile")],
         "First token: added time, ms",
         "{:.2f}",
     )
-    kinds = ("HTTP/1.1", "TLS, HTTP/1.1", "TLS, HTTP/2")
     calls = {name: [median[f"{name}, {kind}"]["small"]["per_second"] / 1000 for kind in kinds] for name in NAMES}
     _bars(right, calls, list(kinds), "Small calls, 1000/s", "{:.1f}")
     _save(figure, directory / "proxy-latency", where)

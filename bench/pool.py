@@ -29,16 +29,18 @@ def main() -> None:
     print(f"other programs' share of the processors: {busy_share():.0%}")
     with tempfile.TemporaryDirectory() as name:
         load = build_load(Path(name))
-        with Bench(load, parts, {}) as single, Bench(load, parts, POOL) as gateway:
-            targets = {
-                "no proxy": single[f"direct, {PLAIN}"],
-                "single host": single[f"hearth, {PLAIN}"],
-                "pool with one backend": gateway[f"hearth, {PLAIN}"],
-            }
+        with (
+            Bench(load, parts, {}) as single,
+            Bench(load, parts, POOL) as gateway,
+            single[f"direct, {PLAIN}"]() as direct,
+            single[f"hearth, {PLAIN}"]() as alone,
+            gateway[f"hearth, {PLAIN}"]() as pooled,
+        ):
+            targets = {"no proxy": direct, "single host": alone, "pool with one backend": pooled}
             found: dict[str, list[float]] = {one: [] for one in targets}
             for _ in range(ROUNDS):
                 for one, target in targets.items():
-                    command = [str(load), "first", "-n", "2000", target.prompt]
+                    command = [str(load), "first", "-n", "2000", "-interval", "5ms", target.prompt]
                     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
                     found[one].append(json.loads(done.stdout)["p50"])
     for one, figures in found.items():

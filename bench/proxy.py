@@ -1,8 +1,8 @@
 """Hearth's httpd next to nginx and Caddy, in front of the same upstream: `python -m bench.proxy`.
 
 The upstream is a fast one, over HTTP/1.1, and over TLS with HTTP/1.1 and HTTP/2; and a real Ollama. Each round measures
-every proxy, so that what else happens on the machine affects all of them. The figures of interest are ratios and
-differences within a round; the result has the median over the rounds.
+every proxy, so that what else happens on the machine affects all of them, and begins with another one. Each proxy is
+started for its turn and runs alone: memory grows with what a process has served before, and instances share pages.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -17,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -29,7 +30,7 @@ from bench.machine import busy_share, description
 from bench.tables import proxy_table
 from hearth.tls.certificate import today
 from hearth.tls.local_ca import create_authority
-from lab import artefacts
+from lab import artefacts, versions
 from lab.progress import Stages
 from tests.proxy.address import free_address
 from tests.proxy.httpd import PREFIX, Httpd
@@ -42,6 +43,12 @@ PORT, TLS_PORT, UPSTREAM_PORT = 8085, 8443, 11434
 STREAMS = (1, 16, 64, 256)
 TLS_STREAMS = (64, 256)
 PLAIN, TLS1, TLS2, OLLAMA = "HTTP/1.1", "TLS, HTTP/1.1", "TLS, HTTP/2", "real Ollama"
+PEERS = {
+    "nginx": ("nginx.conf", ("nginx", "-g", "daemon off;", "-c")),
+    "caddy": ("Caddyfile", ("caddy", "run", "--adapter", "caddyfile", "--config")),
+}
+# Fewer first tokens than this have no 99th percentile worth the name.
+ENOUGH = 1000
 Figures = dict[str, Any]
 
 
@@ -106,17 +113,21 @@ def usage(pids: list[int]) -> tuple[float, float]:
         try:
             rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
             times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
+        except (FileNotFoundError, ProcessLookupError):
             continue  # it has ended
         memory += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) / 1024
         seconds += (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
     return memory, seconds
 
 
+Start = Callable[[], AbstractContextManager[Target]]
+
+
 class Bench:
-    """The upstreams and the proxies, until the block ends.
+    """The upstreams, until the block ends, and how to start each proxy.
 
     Args:
+        load: the program built by `build_load`.
         parts: the lab's artefacts "roots" and "models".
         changes: of the shipped settings, for Hearth's httpd.
     """
@@ -125,72 +136,79 @@ class Bench:
         self._load, self._parts, self._changes = load, parts, changes
         self._stack = ExitStack()
 
-    def __enter__(self) -> dict[str, Target]:
-        """Each target by its name: `hearth, TLS, HTTP/2`; `direct` is the upstream without a proxy."""
+    def __enter__(self) -> dict[str, Start]:
+        """How to start each target, by its name: `hearth, TLS, HTTP/2`; `direct` is the upstream without a proxy."""
         try:
             return self._start()
         except BaseException:
             self._stack.close()
             raise
 
-    def _start(self) -> dict[str, Target]:
-        directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="hearth-bench-")))
-        directory.chmod(0o755)
+    def _start(self) -> dict[str, Start]:
+        self._directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="hearth-bench-")))
+        self._directory.chmod(0o755)
         fast = free_address(UPSTREAM_PORT)
         at = f"{fast}:{UPSTREAM_PORT}"
-        process = self._run([str(self._load), "upstream", at], (fast, UPSTREAM_PORT), directory / "upstream.log")
-        targets = {f"direct, {PLAIN}": _target(f"http://{at}", lambda: children(process.pid), PLAIN)}
-        targets |= self._proxies(directory / "fast", fast, (PLAIN, TLS1, TLS2))
-        ollama = Ollama(self._parts["roots"] / "ollama", _made(directory / "ollama"), self._parts["models"])
+        words = [str(self._load), "upstream", at]
+        self._stack.enter_context(running(words, (fast, UPSTREAM_PORT), self._directory / "upstream.log"))
+        ollama = Ollama(self._parts["roots"] / "ollama", _made(self._directory / "ollama"), self._parts["models"])
         self._stack.enter_context(ollama)
-        targets[f"direct, {OLLAMA}"] = _target(ollama.url, list, OLLAMA)
-        return targets | self._proxies(directory / "real", ollama.address, (OLLAMA,))
+        starts: dict[str, Start] = {}
+        for kind in (PLAIN, TLS1, TLS2, OLLAMA):
+            address = ollama.address if kind == OLLAMA else fast
+            if kind in (PLAIN, OLLAMA):
+                starts[f"direct, {kind}"] = partial(self._direct, address, kind)
+            starts[f"hearth, {kind}"] = partial(self._hearth, address, kind)
+            for name in PEERS:
+                starts[f"{name}, {kind}"] = partial(self._peer, name, address, kind)
+        return starts
 
-    def _proxies(self, directory: Path, upstream: str, kinds: Sequence[str]) -> dict[str, Target]:
-        directory.mkdir()
-        targets = {}
-        for kind in kinds:
-            if kind != TLS2:  # the same as for TLS1
-                web = self._httpd(_made(directory / f"hearth-{kinds.index(kind)}"), upstream, kind == TLS1)
-            url = web.url if kind in (PLAIN, OLLAMA) else f"https://{web.address}:{TLS_PORT}"
-            targets[f"hearth, {kind}"] = _target(url, partial(httpd_pids, web), kind, "/api/ollama")
-        for name, words in (
-            ("nginx", ["nginx", "-g", "daemon off;", "-c"]),
-            ("caddy", ["caddy", "run", "--adapter", "caddyfile", "--config"]),
-        ):
+    @contextmanager
+    def _place(self) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(dir=self._directory) as place:
+            Path(place).chmod(0o755)
+            yield Path(place)
+
+    @contextmanager
+    def _direct(self, upstream: str, kind: str) -> Iterator[Target]:
+        yield _target(f"http://{upstream}:{UPSTREAM_PORT}", list, kind)
+
+    @contextmanager
+    def _peer(self, name: str, upstream: str, kind: str) -> Iterator[Target]:
+        with self._place() as place:
+            file, words = PEERS[name]
             address = free_address(PORT, TLS_PORT)
-            place = _made(directory / name)
-            template = HERE / "peers" / {"nginx": "nginx.conf", "caddy": "Caddyfile"}[name]
             certificate = self_signed(place / "certificate.pem", (address,))
             at = f"{upstream}:{UPSTREAM_PORT}"
-            conf = filled(template, place, address=address, upstream=at, certificate=certificate)
-            peer = self._run([*words, str(conf)], (address, PORT), place / "output.log")
-            for kind in kinds:
-                url = f"http://{address}:{PORT}" if kind in (PLAIN, OLLAMA) else f"https://{address}:{TLS_PORT}"
-                targets[f"{name}, {kind}"] = _target(url, partial(children, peer.pid), kind)
-        return targets
+            conf = filled(HERE / "peers" / file, place, address=address, upstream=at, certificate=certificate)
+            with running([*words, str(conf)], (address, PORT), place / "output.log") as peer:
+                yield _target(_url(address, kind), lambda: children(peer.pid), kind)
 
-    def _run(self, words: list[str], ready: tuple[str, int], log: Path) -> subprocess.Popen[bytes]:
-        return self._stack.enter_context(running(words, ready, log))
-
-    def _httpd(self, directory: Path, upstream: str, tls: bool) -> Httpd:
+    @contextmanager
+    def _hearth(self, upstream: str, kind: str) -> Iterator[Target]:
         values: Figures = {"proxy_port": PORT, "proxy_max_streams": max(STREAMS), "ollama_models": ["tinyllama"]}
         volumes, address = {}, free_address(PORT, TLS_PORT, UPSTREAM_PORT)
-        if tls:
-            values |= {"proxy_tls": "local-ca", "proxy_tls_port": TLS_PORT, "proxy_tls_names": ["pi.local"]}
-            authority = create_authority(directory / "ca", ["pi.local"], today())
-            live = _made(directory / "live")
-            (live / "ca.crt").write_bytes(authority.pem)
-            certificate = live / "server.pem"
-            certificate.write_bytes(authority.issue(["pi.local"], today()))
-            certificate.chmod(0o644)  # httpd does not run as root
-            volumes[f"{PREFIX}/conf/tls"] = live
-        settings = shipped_settings(**values | self._changes)
-        web = Httpd(self._parts["roots"] / "httpd", _made(directory / "httpd"), settings, upstream, volumes, address)
-        return self._stack.enter_context(web)
+        with self._place() as place:
+            if kind in (TLS1, TLS2):
+                values |= {"proxy_tls": "local-ca", "proxy_tls_port": TLS_PORT, "proxy_tls_names": ["pi.local"]}
+                authority = create_authority(place / "ca", ["pi.local"], today())
+                live = _made(place / "live")
+                (live / "ca.crt").write_bytes(authority.pem)
+                certificate = live / "server.pem"
+                certificate.write_bytes(authority.issue(["pi.local"], today()))
+                certificate.chmod(0o644)  # httpd does not run as root
+                volumes[f"{PREFIX}/conf/tls"] = live
+            settings = shipped_settings(**values | self._changes)
+            root = self._parts["roots"] / "httpd"
+            with Httpd(root, _made(place / "httpd"), settings, upstream, volumes, address) as web:
+                yield _target(_url(address, kind), partial(httpd_pids, web), kind, "/api/ollama")
 
     def __exit__(self, *error: object) -> None:
         self._stack.close()
+
+
+def _url(address: str, kind: str) -> str:
+    return f"http://{address}:{PORT}" if kind in (PLAIN, OLLAMA) else f"https://{address}:{TLS_PORT}"
 
 
 def _made(directory: Path) -> Path:
@@ -211,13 +229,18 @@ def httpd_pids(web: Httpd) -> list[int]:
             is_httpd = b"httpd" in words[0] and b"-DFOREGROUND" in words
             if is_httpd and f"{web.address} host.docker.internal\n" in (path / "root/etc/hosts").read_text():
                 found.append(int(path.name))
-        except OSError:
+        except (FileNotFoundError, ProcessLookupError):
             continue  # it has ended
     return found
 
 
 def measure(load: Path, target: Target, quick: bool) -> Figures:
-    """The figures of one target in one round."""
+    """The figures of one target in one round.
+
+    `first`: milliseconds (`p50`, `p99`), their number `n`, and responses that were `cut`; `small`: calls `per_second`;
+    both with the proxy's `cpu_seconds`. `streams`: number of streams → `lag` in milliseconds, `cut`, `seconds`, and the
+    proxy's `memory_mib`.
+    """
 
     def run(*words: str) -> Figures:
         command = [str(load), words[0], *(["-h2"] if target.kind == TLS2 else []), *words[1:]]
@@ -231,7 +254,8 @@ def measure(load: Path, target: Target, quick: bool) -> Figures:
     if target.kind == OLLAMA:
         return {"first": run("first", "-model", "tinyllama", "-n", "30" if quick else "200", target.prompt)}
     figures: Figures = {
-        "first": run("first", "-n", "300" if quick else "2000", target.prompt),
+        # No model sends two tokens at once: httpd would send both together.
+        "first": run("first", "-n", "300" if quick else "2000", "-interval", "5ms", target.prompt),
         "small": run("small", "-n", "4000" if quick else "30000", "-c", "16", target.call),
         "streams": {},
     }
@@ -260,6 +284,40 @@ def median_of(rounds: list[Figures]) -> Figures:
     }
 
 
+def added(rounds: Mapping[str, Sequence[Figures]]) -> dict[str, dict[str, float]]:
+    """Target → milliseconds that it adds to the first token: `p50`, `p99`, the medians of the rounds' differences.
+
+    Without `p99` if there are too few first tokens for one.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for name, measured in rounds.items():
+        direct = rounds[f"direct, {OLLAMA if name.endswith(OLLAMA) else PLAIN}"]
+        pairs = [(one["first"], other["first"]) for one, other in zip(measured, direct, strict=True)]
+        keys = ("p50", "p99") if pairs[0][0]["n"] + 1 >= ENOUGH else ("p50",)
+        found[name] = {key: statistics.median(one[key] - other[key] for one, other in pairs) for key in keys}
+    return found
+
+
+def result(rounds: Mapping[str, list[Figures]], shares: Sequence[float]) -> Figures:
+    """What `results/proxy.json` has, from the complete rounds."""
+    return {
+        "date": date.today().isoformat(),
+        "machine": description(),
+        "programs": f"httpd {versions.HTTPD}, {_first_line('nginx', '-v')}, Caddy {_first_line('caddy', 'version')}",
+        "load": "other programs' share of the processors before each round: "
+        + ", ".join(f"{share:.0%}" for share in shares),
+        "rounds": len(shares),
+        "median": {one: median_of(found) for one, found in rounds.items()},
+        "added": added(rounds),
+        "all": rounds,
+    }
+
+
+def _first_line(*words: str) -> str:
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=30)
+    return (done.stdout or done.stderr).split("\n")[0].removeprefix("nginx version: ").replace("/", " ")
+
+
 def build_load(directory: Path) -> Path:
     """The Go program; its own modules only, so nothing is fetched."""
     target = directory / "load"
@@ -272,38 +330,41 @@ def main() -> None:
     """Measure, and write the result, its plots and the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="one round with fewer requests: to see whether it works")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=JSON", help="a setting of Hearth's")
+    parser.add_argument("--quick", action="store_true", help="one round with fewer requests, not written to results/")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=JSON", help="a setting of Hearth's; not written to results/"
+    )
     options = parser.parse_args()
+    if os.geteuid():
+        raise SystemExit("The measurements need root, to start containers and to read their memory: sudo make bench")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all that was started ends
     changes = {name: json.loads(value) for name, _, value in (one.partition("=") for one in options.set)}
     number_of_rounds = 1 if options.quick else options.rounds
     with Stages() as stages:
         parts = artefacts.build(("roots", "models"), stages)
+    results = HERE / "results/proxy.json"
+    results.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         load = build_load(Path(name))
-        with Bench(load, parts, changes) as targets:
-            rounds: dict[str, list[Figures]] = {one: [] for one in targets}
+        with Bench(load, parts, changes) as starts:
+            names = list(starts)
+            rounds: dict[str, list[Figures]] = {one: [] for one in names}
             shares: list[float] = []
             for number in range(number_of_rounds):
                 shares.append(busy_share())
-                for one, target in targets.items():
+                first = number * len(names) // number_of_rounds
+                for one in names[first:] + names[:first]:
                     print(f"round {number + 1} of {number_of_rounds}: {one}", flush=True)
-                    rounds[one].append(measure(load, target, options.quick))
-    document = {
-        "date": date.today().isoformat(),
-        "machine": description(),
-        "load": "other programs' share of the processors before each round: "
-        + ", ".join(f"{share:.0%}" for share in shares),
-        "rounds": number_of_rounds,
-        "changes": changes,
-        "median": {one: median_of(found) for one, found in rounds.items()},
-        "all": rounds,
-    }
-    results = HERE / "results/proxy.json"
-    results.parent.mkdir(exist_ok=True)
-    results.write_text(json.dumps(document, indent=1) + "\n")
+                    with starts[one]() as target:
+                        rounds[one].append(measure(load, target, options.quick))
+                document = result(rounds, shares)
+                if not (options.quick or changes):  # each round, since a later one may fail
+                    results.write_text(json.dumps(document, indent=1) + "\n")
     print(proxy_table(document))
-    plot("proxy", results)
+    if options.quick or changes:
+        print("\nNot written to results/, which has full runs with the shipped settings.")
+    else:
+        plot("proxy", results)
 
 
 if __name__ == "__main__":

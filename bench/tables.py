@@ -51,20 +51,23 @@ def deploy_table(document: Mapping[str, Any]) -> str:
 
 
 def proxy_table(document: Mapping[str, Any]) -> str:
-    """First tokens and small calls; then streams at the same time. Medians over the rounds."""
-    return f"{_latency(document['median'])}\n\n{_streams(document['median'])}"
+    """First tokens and small calls; then streams at the same time. Medians over the rounds, but all cut streams."""
+    return f"{_latency(document)}\n\n{_streams(document)}"
 
 
-def _latency(median: Mapping[str, Any]) -> str:
+def _latency(document: Mapping[str, Any]) -> str:
     rows = []
-    for name, one in median.items():
-        direct = median["direct, real Ollama" if name.endswith("real Ollama") else "direct, HTTP/1.1"]["first"]
+    for name, one in document["median"].items():
+        is_direct, added = name.startswith("direct"), document["added"][name]
         cells = [
-            f"{direct[q]:.2f} ms" if name.startswith("direct") else f"{one['first'][q] - direct[q]:+.2f} ms"
+            "" if q not in added else f"{one['first'][q]:.2f} ms" if is_direct else f"{added[q]:+.2f} ms"
             for q in ("p50", "p99")
         ]
         if small := one.get("small"):
-            cells += [f"{small['per_second']:,.0f}/s", f"{small['cpu_seconds'] / small['n'] * 1e6:.0f} µs"]
+            cost = "" if is_direct else f"{small['cpu_seconds'] / small['n'] * 1e6:.0f} µs"
+            cells += [f"{small['per_second']:,.0f}/s", cost]
+        if cut := sum(each["first"].get("cut", 0) for each in document["all"].get(name, ())):
+            cells[0] += f" ({cut:.0f} cut)"
         rows.append([_shown(name), *cells, *[""] * (4 - len(cells))])
     head = [
         "",
@@ -76,14 +79,24 @@ def _latency(median: Mapping[str, Any]) -> str:
     return table(head, rows)
 
 
-def _streams(median: Mapping[str, Any]) -> str:
+def _streams(document: Mapping[str, Any]) -> str:
     rows = []
-    for name, one in median.items():
+    for name, one in document["median"].items():
         for count, found in one.get("streams", {}).items():
             lag, share = found["lag"], found["cpu_seconds"] / found["seconds"]
-            cells = [f"{lag['p50']:.1f} ms", f"{lag['p99']:.1f} ms", f"{found['memory_mib']:.0f} MiB", f"{share:.0%}"]
-            rows.append([_shown(name), count, *cells, f"{found['cut']:.0f}"])
-    return table(["", "Streams", "Lag of a line: median", "p99", "Memory", "Of a processor", "Cut"], rows)
+            costs = [f"{found['memory_mib']:.0f} MiB", f"{share:.0%}"]
+            cut = sum(each["streams"][count]["cut"] for each in document["all"][name])
+            rows.append(
+                [
+                    _shown(name),
+                    count,
+                    f"{lag['p50']:.1f} ms",
+                    f"{lag['p99']:.1f} ms",
+                    *(["", ""] if name.startswith("direct") else costs),
+                    f"{cut} of {int(count) * document['rounds']}",
+                ]
+            )
+    return table(["", "Streams", "Lag of a line: median", "p99", "Memory", "Of a processor", "Cut, all rounds"], rows)
 
 
 def _shown(name: str) -> str:
@@ -111,6 +124,8 @@ def show(path: Path) -> str:
     document = json.loads(path.read_text())
     made = MAKERS[path.stem](document) if path.stem in MAKERS else document["table"]
     facts = [f"{document['date']}, {document['machine']}"]
+    if programs := document.get("programs"):
+        facts.append(programs)
     if load := document.get("load"):
         facts.append(load)
     if rounds := document.get("rounds"):

@@ -57,23 +57,15 @@ def unit() -> None:
 PYINFRA = ("pytest", "-q", "tests/pyinfra")
 
 
-def proxy() -> None:
-    # Built here, with progress output; the tests would build it silently.
+def build() -> None:
+    """With progress output; the tests would build it silently."""
     run("python", "-m", "lab", "build")
-    run(
-        "python",
-        "-m",
-        "lab",
-        "build",
-        "roots",
-        "engine",
-        "compose",
-        "pebble",
-        "login",
-        "prometheus",
-        "libraries",
-        "nextjs",
-    )
+    parts = ("roots", "engine", "compose", "pebble", "login", "prometheus", "libraries", "nextjs", "house")
+    run("python", "-m", "lab", "build", *parts)
+
+
+def proxy() -> None:
+    build()
     # More at a time than processors: they mostly wait for time-outs, models and containers.
     run("pytest", "-q", "-n", "3", "--dist", "loadfile", "-m", "not long", "tests/proxy")
 
@@ -93,8 +85,9 @@ def fresh_lab(images: str = hub.BUILT, models: str = smollm2.TINY) -> None:
     partly_running = bool(status.pids) and not status.running
     if partly_running or "fresh" not in status.snapshots:
         run("python", "-m", "lab", "up", *stack)
-    # This also starts a machine that is down, faster than a boot.
-    run("python", "-m", "lab", "fresh", *stack)
+    if "fresh" in status.snapshots:
+        # This also starts a machine that is down, faster than a boot.
+        run("python", "-m", "lab", "fresh", *stack)
 
 
 def demo_lab(images: str) -> None:
@@ -230,6 +223,7 @@ OTHERS: list[Stage] = [("checks", check), UNIT, OPERATIONS, ("browser", browser)
 RUNS: dict[str, tuple[list[Stage], ...]] = {
     "check": ([("checks", check)],),
     "unit": ([UNIT, OPERATIONS],),
+    "build": ([("what the tests need", build)],),
     "proxy": ([PROXY],),
     "proxy-long": ([("a stuck and a slow Ollama", proxy_long)],),
     # Three lanes on two processors: the emulated guest keeps one busy, the others mostly wait.

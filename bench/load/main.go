@@ -6,7 +6,7 @@
 // The upstream answers POST /api/generate with as many lines as options.num_predict says, each with the time at which
 // it was written. Clients and upstream share the machine's clock, so a line's age on arrival is the lag. A real Ollama
 // can be measured with "first".
-// Results are one JSON object; durations are in milliseconds.
+// Results are one JSON object; durations are in milliseconds, but for "seconds".
 package main
 
 import (
@@ -119,7 +119,10 @@ func ask(c *http.Client, url, model string, tokens int, interval time.Duration) 
 		s.lags = append(s.lags, float64(now.UnixNano()-t.At)/1e6)
 		s.whole = t.Done
 	}
-	return s, lines.Err()
+	if err := lines.Err(); err != nil || s.whole {
+		return s, err
+	}
+	return s, fmt.Errorf("%s: ended after %d lines", url, len(s.lags))
 }
 
 func summary(values []float64) map[string]float64 {
@@ -132,18 +135,26 @@ func summary(values []float64) map[string]float64 {
 }
 
 // First tokens: one prompt after the other over one connection.
-func first(c *http.Client, url, model string, n int) (any, error) {
+func first(c *http.Client, url, model string, n int, interval time.Duration) (any, error) {
 	var times []float64
+	var cut int
 	for i := 0; i < n; i++ {
-		s, err := ask(c, url, model, 2, 0)
-		if err != nil {
+		s, err := ask(c, url, model, 2, interval)
+		if err != nil && s.lags == nil {
 			return nil, err
 		}
-		if i > 0 { // not the connection's set-up
+		if err != nil {
+			cut++
+		} else if i > 0 { // not the connection's set-up
 			times = append(times, s.first.Seconds()*1e3)
 		}
 	}
-	return summary(times), nil
+	result := summary(times)
+	if result == nil {
+		return nil, fmt.Errorf("%s: all responses were cut", url)
+	}
+	result["cut"] = float64(cut)
+	return result, nil
 }
 
 // Small calls: GET requests by some clients, each over one connection.
@@ -199,9 +210,9 @@ func streams(h2 bool, url string, clients, tokens int, interval time.Duration) (
 			lock.Lock()
 			defer lock.Unlock()
 			lags = append(lags, s.lags...)
-			if err != nil || !s.whole {
+			if err != nil {
 				cut++
-				reason = fmt.Sprint(err)
+				reason = err.Error()
 			}
 		}()
 		time.Sleep(2 * time.Millisecond)
@@ -228,7 +239,7 @@ func main() {
 	var err error
 	switch os.Args[1] {
 	case "first":
-		result, err = first(client(*h2), url, *model, *n)
+		result, err = first(client(*h2), url, *model, *n, *interval)
 	case "small":
 		result, err = small(*h2, url, *n, *clients)
 	case "streams":

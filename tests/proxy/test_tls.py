@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -31,6 +33,7 @@ from tests.proxy.container import Container
 from tests.proxy.credentials import ANNA, KEY, MOUNT, SETTINGS, write_files
 from tests.proxy.httpd import PREFIX, Httpd
 from tests.proxy.ollama import Ollama
+from tests.proxy.test_stop import main_process
 from tests.proxy.tls_client import VERSIONS, Client
 from tests.support.shipped import shipped_settings
 
@@ -155,6 +158,29 @@ def test_response_streams_over_both_http_versions(site: Site, version: str) -> N
     spread = lines[-1].arrived - lines[0].arrived
     assert len(lines) > 10
     assert spread > 0.5 * took, f"{len(lines)} lines within {spread:.3f} s, though generating them took {took:.3f} s"
+
+
+def test_a_connection_is_kept_however_many_requests_it_had(site: Site) -> None:
+    connection = http.client.HTTPConnection(site.web.address, 8443, timeout=10)
+    connection.sock = site.client.context().wrap_socket(
+        socket.create_connection((site.web.address, 8443), timeout=10), server_hostname=site.client.name
+    )
+    first = connection.sock
+    for _ in range(150):  # httpd's default limit is 100
+        connection.request("GET", "/api/version", headers={"Host": f"{site.client.name}:8443"})
+        response = connection.getresponse()
+        assert (response.status, bool(response.read())) == (200, True)
+        assert connection.sock is first
+    connection.close()
+
+
+def test_http2_costs_few_threads_until_it_is_used(serve: Serve, ollama: Ollama, tmp_path: Path) -> None:
+    web = Site(serve, ollama, tmp_path, proxy_max_streams=4).web
+    limit = re.search(r"^ThreadsPerChild (\d+)$", render_httpd_conf(web.settings), re.MULTILINE)
+    assert limit
+    main = main_process(web)
+    [worker] = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+    assert int(limit[1]) < len(list(Path(f"/proc/{worker}/task").iterdir())) < int(limit[1]) + 32
 
 
 @pytest.mark.parametrize("old", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
