@@ -24,7 +24,7 @@ from hearth.bundle.deploy import (
 )
 from hearth.cli.session import close_session, open_session
 from hearth.docker.deploy import docker, docker_queries
-from hearth.firewall.deploy import firewall, firewall_queries, release_unused_ports
+from hearth.firewall.deploy import firewall, firewall_queries, narrow_firewall
 from hearth.gpu.deploy import gpu, gpu_use
 from hearth.mdns.deploy import local_name, local_name_queries
 from hearth.metrics.deploy import metrics, metrics_queries
@@ -32,7 +32,7 @@ from hearth.models.deploy import model_queries, models
 from hearth.outbound.deploy import outbound, outbound_queries, read_authorities, read_proxy
 from hearth.preflight.deploy import preflight
 from hearth.releases.deploy import release, release_queries
-from hearth.rollout.deploy import pools, pools_queries
+from hearth.rollout.deploy import end_turn, pools, pools_queries
 from hearth.runtime.fact_snapshot import take_snapshot
 from hearth.stack.deploy import stack, stack_queries
 from hearth.virtual_address.deploy import agree_on_virtual_address, virtual_address, virtual_address_queries
@@ -68,7 +68,7 @@ if bundle:
 docker(settings=settings, platform=platform, from_bundle=bool(bundle), **root)
 gpu(settings=settings, **root)
 agree_on_virtual_address(settings=settings, router=session.router, exists=facts.virtual_address, **root)
-firewall(settings=settings, exists=facts.firewall, published=facts.published, router=session.router, **root)
+firewall(settings=settings, published=facts.published, router=session.router, **root)
 local_name(settings=settings, exists=facts.local_name, **root)
 access(settings=settings, **root)
 if bundle:
@@ -84,6 +84,7 @@ if bundle:
 release(settings=settings, **root)
 gpu_use(settings=settings, **root)
 pools(settings=settings, house=session.house, **root)
-release_unused_ports(settings=settings, published=facts.published, router=session.router, **root)
+end_turn()
+narrow_firewall(settings=settings, exists=facts.firewall, published=facts.published, router=session.router, **root)
 
 close_session(session, serves=True)

@@ -2,57 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 
 from pyinfra import host, logger
 from pyinfra.api import deploy
 
 from hearth.firewall import operations
 from hearth.firewall.facts import Firewall
-from hearth.firewall.rules import allows, unused_ports
+from hearth.firewall.rules import Restrictions, allows, render_rules
 from hearth.host.login import Login
-from hearth.runtime.fact_snapshot import Query
+from hearth.runtime.fact_snapshot import Query, current_fact
 from hearth.settings.model import Settings
 from hearth.settings.virtual_address import VirtualRouter
 
 
 @deploy("Firewall")
-def firewall(
-    settings: Settings, exists: bool, published: Collection[int] = (), router: VirtualRouter | None = None
-) -> None:
-    """Runs before any port is published.
+def firewall(settings: Settings, published: Mapping[int, bool], router: VirtualRouter | None = None) -> None:
+    """Restrict who may reach Hearth's ports, those that it still publishes included. Runs on all hosts at once, before
+    any port is published.
 
     Args:
-        exists: preflight found traces of the firewall. Nothing else in a deploy changes that.
-        published: ports that Hearth's containers publish now. They stay restricted until they are released.
+        published: port that Hearth's containers publish now → whether it is the page's.
         router: the host's part in a virtual address.
     """
     _warn_about_lockout(settings)
     if settings.needs_firewall:
         operations.apply_firewall(
             name="Restrict Hearth's ports",
-            networks=settings.firewall_allowed_networks,
-            ports=settings.published_ports | unused_ports(settings.published_ports, published),
+            wanted=_wanted(settings, router).with_current(published, current_fact(Firewall).sources),
             timeout=settings.docker_apt_timeout,
-            sources=settings.port_sources,
-            router=router,
         )
-    elif exists:
-        operations.remove_firewall(name="Remove the firewall")
 
 
 @deploy("Firewall")
-def release_unused_ports(settings: Settings, published: Collection[int], router: VirtualRouter | None = None) -> None:
-    """Stop restricting ports that are no longer Hearth's, at the end of a deploy."""
-    if settings.needs_firewall and unused_ports(settings.published_ports, published):
-        operations.apply_firewall(
-            name="Release unused ports",
-            networks=settings.firewall_allowed_networks,
-            ports=settings.published_ports,
-            timeout=settings.docker_apt_timeout,
-            sources=settings.port_sources,
-            router=router,
-        )
+def narrow_firewall(
+    settings: Settings, exists: bool, published: Mapping[int, bool], router: VirtualRouter | None = None
+) -> None:
+    """End what was kept for the deploy. Runs on all hosts at once, after their turns.
+
+    Args:
+        exists: preflight found traces of the firewall. Nothing else in a deploy changes that.
+    """
+    wanted = _wanted(settings, router)
+    if settings.needs_firewall:
+        kept = wanted.with_current(published, current_fact(Firewall).sources)
+        if render_rules(kept) != render_rules(wanted):
+            operations.apply_firewall(name="Narrow the firewall", wanted=wanted, timeout=settings.docker_apt_timeout)
+    elif exists:
+        # Not before: until its turn, the host may publish an Ollama that only the firewall protects.
+        operations.remove_firewall(name="Remove the firewall")
+
+
+def _wanted(settings: Settings, router: VirtualRouter | None) -> Restrictions:
+    return Restrictions(
+        networks=settings.firewall_allowed_networks,
+        pages=settings.page_ports,
+        ollama=settings.ollama_ports,
+        sources=settings.ollama_sources,
+        router=router,
+    )
 
 
 def _warn_about_lockout(settings: Settings) -> None:

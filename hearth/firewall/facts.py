@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from typing_extensions import override
 
-from hearth.firewall.rules import TABLE, FirewallState
+from hearth.firewall.rules import SHOW_SOURCES, TABLE, FirewallState, parse_sources
 from hearth.paths import FIREWALL_LOADED, FIREWALL_RULES, FIREWALL_SERVICE, FIREWALL_UNIT
 from hearth.runtime.sections import parse_sections
 from hearth.runtime.state_fact import StateFact
@@ -27,6 +27,7 @@ class Firewall(StateFact[FirewallState]):
                 # The listing of the loaded rules now; then the file that they came from, and its listing at load time.
                 f"echo @@now; nft -s list table {TABLE} 2>/dev/null | sha256sum",
                 f"echo @@then; cat {FIREWALL_LOADED} 2>/dev/null",
+                f"echo @@sources; {SHOW_SOURCES}",
                 "true",
             ]
         )
@@ -48,4 +49,5 @@ class Firewall(StateFact[FirewallState]):
             enabled=service.enabled,
             loaded=digest("then"),
             intact=bool(digest("then", 1)) and digest("then", 1) == digest("now"),
+            sources=parse_sources(sections.get("sources", [])),
         )

@@ -2,57 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 
 from pyinfra import host
 from pyinfra.api import FunctionCommand, operation
 
 from hearth.docker.apt import APT
 from hearth.firewall.facts import Firewall
-from hearth.firewall.rules import TABLE, UNIT, find_differences, render_rules
+from hearth.firewall.rules import TABLE, UNIT, Restrictions, find_differences, render_rules
 from hearth.paths import FIREWALL_LOADED, FIREWALL_RULES, FIREWALL_SERVICE, FIREWALL_UNIT, ROOT
 from hearth.runtime.commands import streamed_command
 from hearth.runtime.explain import explain
 from hearth.runtime.fact_snapshot import current_fact
 from hearth.runtime.shell import quote
 from hearth.runtime.text import join_words
-from hearth.settings.virtual_address import VirtualRouter
 
 
 @operation()
-def apply_firewall(
-    networks: tuple[str, ...],
-    ports: frozenset[tuple[str, int]],
-    timeout: int,
-    sources: Mapping[int, tuple[str, ...]] | None = None,
-    router: VirtualRouter | None = None,
-) -> Generator[FunctionCommand, None, None]:
-    """Restrict the ports to the networks; also after a reboot, and regardless of the engine's rules.
+def apply_firewall(wanted: Restrictions, timeout: int) -> Generator[FunctionCommand, None, None]:
+    """Restrict who may reach Hearth's ports; also after a reboot, and regardless of the engine's rules.
 
     The rules are checked before their file is replaced, and loaded atomically: there is no moment without them.
 
     Args:
-        networks: for ports without sources of their own; none for all.
-        ports: (address, port) that Hearth publishes, or is about to.
         timeout: seconds to wait for other users of apt, if nftables must be installed.
-        sources: port → networks that may reach it, instead of `networks`.
-        router: the host's part in a virtual address.
     """
     state = current_fact(Firewall)
-    sources = sources or {}
-    rules = render_rules(networks, ports, sources, router)
-    open_to_others = sorted({port for address, port in ports if not address.startswith("127.")} - sources.keys())
-    parts = [f"only {join_words(networks)} may reach {join_words(map(str, open_to_others))}"] if networks else []
-    parts += [f"only {join_words(allowed)} may reach {port}" for port, allowed in sorted(sources.items())]
-    if router:
-        parts.append(f"only {join_words(router.peers)} may send VRRP for {router.address}")
-    about = join_words(parts)
+    rules = render_rules(wanted)
+    about = describe(wanted)
     differences = find_differences(state, rules, about)
     if not differences:
         host.noop(about)
         return
     explain(*differences)
     yield streamed_command(apply_script(rules, not state.has_nft, timeout))
+
+
+def describe(wanted: Restrictions) -> str:
+    """Who may reach what, for the user."""
+    ports: dict[tuple[str, ...], set[int]] = {wanted.networks: set(wanted.pages)} if wanted.networks else {}
+    for address, port in wanted.ollama:
+        if not address.startswith("127."):
+            ports.setdefault(wanted.sources, set()).add(port)
+    parts = [
+        f"{f'only {join_words(some)}' if some else 'nobody'} may reach {join_words(map(str, sorted(numbers)))}"
+        for some, numbers in ports.items()
+        if numbers
+    ]
+    if router := wanted.router:
+        parts.append(f"only {join_words(router.peers)} may send VRRP for {router.address}")
+    return join_words(parts)
 
 
 def apply_script(rules: str, install: bool, timeout: int) -> str:

@@ -6,10 +6,10 @@ A separate table, next to Docker's and all others: a packet passes all of them, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 
-from hearth.paths import BRIDGES, FIREWALL_RULES, FIREWALL_SERVICE, FIREWALL_UNIT
+from hearth.paths import BRIDGES, FIREWALL_RULES, FIREWALL_SERVICE, FIREWALL_UNIT, FRONT
 from hearth.render.templates import FILES, render
 from hearth.runtime.written_files import digest
 from hearth.settings.virtual_address import VirtualRouter
@@ -23,6 +23,42 @@ UNIT = (FILES / FIREWALL_SERVICE).read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
+class Restrictions:
+    """Who may reach which port.
+
+    Attributes:
+        networks: that may reach the page; none for all.
+        pages: ports of the page, on all addresses.
+        ollama: (address, port) of Ollama; `0.0.0.0` means all addresses.
+        sources: networks that may reach Ollama's port; none for nobody.
+        router: the host's part in a virtual address: only its peers may send VRRP for it.
+    """
+
+    networks: tuple[str, ...] = ()
+    pages: frozenset[int] = frozenset()
+    ollama: frozenset[tuple[str, int]] = frozenset()
+    sources: tuple[str, ...] = ()
+    router: VirtualRouter | None = None
+
+    def with_current(self, published: Mapping[int, bool], sources: Iterable[str]) -> Restrictions:
+        """These, and what a deploy has to keep until all hosts have had their turn: the ports that are published until
+        then, and the callers of Ollama, since gateways that no longer list it still have responses in progress.
+
+        Args:
+            published: port that Hearth's containers publish now → whether it is the page's.
+            sources: networks that may reach Ollama's port now.
+        """
+        known = {port for _, port in self.ollama}
+        former = {("0.0.0.0", port) for port, is_page in published.items() if not is_page and port not in known}
+        ollama = self.ollama | former
+        # A port that is Ollama's before or afterwards is not opened as the page's.
+        pages = self.pages.union(port for port, is_page in published.items() if is_page) - {port for _, port in ollama}
+        merged = _by_family((*self.sources, *sources))
+        is_wider = merged != _by_family(self.sources)
+        return replace(self, pages=pages, ollama=ollama, sources=(*merged[0], *merged[1]) if is_wider else self.sources)
+
+
+@dataclass(frozen=True)
 class FirewallState:
     """The state of the firewall on a host.
 
@@ -32,6 +68,7 @@ class FirewallState:
         enabled, active: of the service, from systemd.
         loaded: SHA-256 of the file that the loaded rules came from; "" if none are loaded.
         intact: the rules have not changed since they were loaded.
+        sources: networks that may reach Ollama's port, from the file.
     """
 
     has_nft: bool = False
@@ -41,35 +78,36 @@ class FirewallState:
     active: bool = False
     loaded: str = ""
     intact: bool = False
+    sources: tuple[str, ...] = ()
 
 
-def render_rules(
-    networks: Iterable[str],
-    ports: Iterable[tuple[str, int]],
-    sources: Mapping[int, Iterable[str]] | None = None,
-    router: VirtualRouter | None = None,
-) -> str:
-    """The file that `nft -f` loads, atomically and idempotently.
-
-    Args:
-        networks: allowed networks; none for all, for ports without sources of their own.
-        ports: (address, port) that Hearth publishes; `0.0.0.0` means all addresses.
-        sources: port → networks that may reach it, instead of the others.
-        router: the host's part in a virtual address: only its peers may send VRRP for it.
-    """
-    own = {str(port): _by_family(allowed) for port, allowed in sorted((sources or {}).items())}
-    four, six = _by_family(networks)
+def render_rules(wanted: Restrictions) -> str:
+    """The file that `nft -f` loads, atomically and idempotently."""
+    four, six = _by_family(wanted.networks)
+    four_ollama, six_ollama = _by_family(wanted.sources)
     return render(
         "firewall.nft.j2",
         bridges=BRIDGES,
-        four=four,
-        six=six,
-        own=own,
-        router=router,
+        front=FRONT,
+        # `parse_sources` reads Ollama's.
+        sets={"allowed4": four, "allowed6": six, "allowed4_ollama": four_ollama, "allowed6_ollama": six_ollama},
+        is_open=not wanted.networks,
+        pages=sorted(wanted.pages),
         ports=[
-            _rule(address, port, str(port) in own) for address, port in sorted(ports) if four or six or str(port) in own
+            *((f"tcp dport {port}", "ask") for port in sorted(wanted.pages)),
+            *(_rule(address, port) for address, port in sorted(wanted.ollama)),
         ],
+        router=wanted.router,
     )
+
+
+# Prints the networks that may reach Ollama's port, for `parse_sources`.
+SHOW_SOURCES = rf"sed -nE '/set allowed[46]_ollama /,/}}/s/.*elements = \{{ (.*) \}}/\1/p' {FIREWALL_RULES} 2>/dev/null"
+
+
+def parse_sources(lines: Iterable[str]) -> tuple[str, ...]:
+    """Networks from the output of SHOW_SOURCES."""
+    return tuple(network for line in lines for network in line.split(", "))
 
 
 def _by_family(networks: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -80,11 +118,11 @@ def _by_family(networks: Iterable[str]) -> tuple[list[str], list[str]]:
     return [str(network) for network in four], [str(network) for network in six]
 
 
-def _rule(address: str, port: int, has_own: bool) -> tuple[str, str]:
-    """Match and chain for packets to a program on the host. Its loopback is never reachable from elsewhere."""
+def _rule(address: str, port: int) -> tuple[str, str]:
+    """Match and chain for packets to Ollama's port on the host. Its loopback is never reachable from elsewhere."""
     where = IPv4Address(address)
     match = f"tcp dport {port}" if where.is_unspecified else f"ip daddr {address} tcp dport {port}"
-    return match, "refuse" if where.is_loopback else f"ask_{port}" if has_own else "ask"
+    return match, "refuse" if where.is_loopback else "ask_ollama"
 
 
 def find_differences(state: FirewallState, rules: str, about: str) -> list[str]:
@@ -118,12 +156,3 @@ def allows(networks: Iterable[str], client: str) -> bool:
     if mapped := getattr(address, "ipv4_mapped", None):
         address = mapped
     return any(address in ip_network(network) for network in networks)
-
-
-def unused_ports(configured: Iterable[tuple[str, int]], published: Iterable[int]) -> frozenset[tuple[str, int]]:
-    """Ports that Hearth's containers publish now but not after this deploy, as ports of all addresses.
-
-    Args:
-        configured: (address, port) in the settings.
-    """
-    return frozenset(("0.0.0.0", port) for port in set(published) - {port for _, port in configured})

@@ -75,17 +75,19 @@ class ExistingServices:
         )
 
 
-def parse_containers(lines: Iterable[str]) -> tuple[frozenset[int], dict[str, frozenset[tuple[str, int]]]]:
-    """Published ports of Hearth's containers, and of others by name, from lines of `name|ports|project`."""
-    ours: set[int] = set()
+def parse_containers(lines: Iterable[str]) -> tuple[dict[int, bool], dict[str, frozenset[tuple[str, int]]]]:
+    """Published ports of Hearth's containers, with whether they are the page's, and of others by name, from lines of
+    `name|ports|project`."""
+    ours: dict[int, bool] = {}
     others: dict[str, frozenset[tuple[str, int]]] = {}
     for line in lines:
         name, ports, project, *_ = [*line.split("|", 2), "", ""]
         if project == PROJECT:
-            ours |= {port for _, port in parse_published(ports)}
+            # A backend's httpd, which has Ollama's port, has none without TLS.
+            ours |= dict.fromkeys((port for _, port in parse_published(ports)), "->80/tcp" in ports)
         elif line.count("|") > 1:  # else the next line of a label
             others[name] = parse_published(ports)
-    return frozenset(ours), others
+    return ours, others
 
 
 def parse_existing_services(

@@ -73,7 +73,7 @@ class HostFactsState:
         existing: the checked paths that exist.
         listeners: listening TCP sockets, with their programs.
         engine_answers: `docker ps` succeeded.
-        published: ports that Hearth's own containers publish.
+        published: port that Hearth's own containers publish → whether it is the page's.
         images: references of the images that Hearth has pulled.
         models: `name:tag` of the models in Hearth's store.
         not_mounted: mount points at or above the models' directory that fstab lists, with nothing mounted there.
@@ -105,7 +105,7 @@ class HostFactsState:
     existing: frozenset[str] = frozenset()
     listeners: tuple[Listener, ...] = ()
     engine_answers: bool = False
-    published: frozenset[int] = frozenset()
+    published: Mapping[int, bool] = field(default_factory=dict)
     images: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
     not_mounted: tuple[str, ...] = ()

@@ -50,15 +50,36 @@ restore_images() { # release
   done <"$releases/$1/images"
 }
 
-# A rollback may publish another port than the current release; over IPv6, the firewall's rules go by port. The next
-# deploy replaces the rules added here. A port that can't be protected is not opened.
-protect_ports() {
-  local port
-  nft list chain inet hearth ask >/dev/null 2>&1 || return 0
-  while read -r port; do
-    nft list chain inet hearth input | grep -q " dport $port " ||
-      nft add rule inet hearth input tcp dport "$port" goto ask || return 1
-  done < <(sed -nE 's/^ +- "([0-9.]+:)?([0-9]+):[0-9]+"$/\2/p' "$root/compose.yaml")
+# A release may publish other ports than the settings: let the firewall know which are the page's and which Ollama's. The
+# next deploy replaces what is added here. A port that can't be protected is not opened.
+protect_ports() { # release
+  local published known address port inside match to pages='' ollama='' rules='flush chain inet hearth rollback'
+  published=$(sed -nE 's/^ +- "([0-9]+:[0-9]+)"$/ - "0.0.0.0:\1"/; s/^ +- "([0-9.]+):([0-9]+):([0-9]+)"$/\1 \2 \3/p' \
+    "$releases/$1/tree/compose.yaml")
+  known=$(nft list chain inet hearth input 2>/dev/null)
+  # A backend's httpd, which has Ollama's port, has none without TLS.
+  grep -q ' 80$' <<<"$published" && pages='80 443'
+  while read -r address port inside; do
+    [[ $port ]] || continue
+    match="tcp dport $port" to=ask_ollama
+    [[ $address == 0.0.0.0 ]] || match="ip daddr $address $match"
+    if [[ " $pages " == *" $inside "* ]]; then
+      to=ask rules+="; add element inet hearth pages { $port }"
+    elif [[ $address == 127.* ]]; then
+      to=refuse
+    else
+      ollama=$port
+    fi
+    grep -qxE "\s*$match goto $to" <<<"$known" || rules+="; add rule inet hearth rollback $match goto $to"
+  done <<<"$published"
+  if nft list chain inet hearth rollback >/dev/null 2>&1; then
+    nft "$rules"
+  elif [[ $ollama ]] && grep -qE '"(firewall|ollama)_allowed_networks": \[$' "$releases/$1/release.json"; then
+    echo "Release $1 publishes Ollama's port $ollama for some machines only, and the firewall that keeps others out is not" \
+      "active, so this release was not started. If it was stopped on the host: \`sudo systemctl start hearth-firewall\`." \
+      "If the settings no longer need one, restore the earlier settings and deploy, instead of a rollback." >&2
+    return 1
+  fi
 }
 
 # Install a release and start its containers. Files that are only in `paths` are removed.
@@ -68,6 +89,7 @@ install_release() { # release
     echo "The files of release $1 are missing in $tree." >&2
     return 1
   fi
+  protect_ports "$1" || return 1
   restore_images "$1" || return 1
   while read -r path; do [[ -e $tree/$path ]] || rm -f "$root/$path"; done <<<"$paths"
   while read -r path; do
@@ -77,7 +99,6 @@ install_release() { # release
     mkdir -p "$(dirname "$root/$path")" && cp "$tree/$path" "$root/$path.new" && sync "$root/$path.new" &&
       mv -f "$root/$path.new" "$root/$path" || return 1
   done <<<"$files"
-  protect_ports || return 1
   # Ollama first, as in hearth/stack/container_operations.py. In a subshell, since the variables of bring_up are global.
   (cd "$root" && { is_gateway_only || bring_up "$patience" '--no-deps ollama' "$ollama"; } &&
     bring_up "$patience" --remove-orphans "$ollama" "$httpd") || return 1

@@ -20,6 +20,12 @@ def begin_turn() -> None:
         rollout.own_steps[host.name] = len(host.op_hash_order)
 
 
+def end_turn() -> None:
+    """Call it before the operations that run on all hosts at once again, when all of them have had their turn."""
+    if rollout := rollout_of(state):
+        rollout.turn_ends[host.name] = len(host.op_hash_order)
+
+
 @deploy("Pools")
 def pools(settings: Settings, house: Mapping[str, Settings]) -> None:
     """The end of a gateway's deploy."""

@@ -32,6 +32,7 @@ class Rollout:
     Attributes:
         house: the settings of every host of the inventory, by name.
         own_steps: host → how many of its operations come before its turn.
+        turn_ends: host → how many of its operations come before all turns are over.
         touched: backends that this run has left out at a gateway.
         tried: backends that answered a test prompt through their gateways.
     """
@@ -39,6 +40,7 @@ class Rollout:
     state: State
     house: House
     own_steps: dict[str, int] = field(default_factory=dict)
+    turn_ends: dict[str, int] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
     tried: set[str] = field(default_factory=set)
 

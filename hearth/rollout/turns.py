@@ -1,6 +1,7 @@
 """The order of a run over gateways and backends, in place of pyinfra's: which is each operation on all hosts at once.
 
-What takes long and interrupts nothing (packages, images) is done on all hosts at once. Then each host has its turn.
+What takes long and interrupts nothing (packages, images) is done on all hosts at once. Then each host has its turn, and
+what has to wait for all turns (a narrower firewall) comes last.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ def _run(state: State, rollout: Rollout) -> None:
     unreachable = set(state.failed_hosts)
     order: list[str] = state.get_op_order()  # type: ignore[no-untyped-call]
     together = {key for host in state.inventory for key in host.op_hash_order[: rollout.own_steps.get(host.name, 0)]}
+    ends = rollout.turn_ends
+    afterwards = {key for host in state.inventory for key in host.op_hash_order[ends.get(host.name, len(order)) :]}
     for key in order:
         if key in together:
             _run_single_op(state, key)
@@ -55,13 +58,17 @@ def _run(state: State, rollout: Rollout) -> None:
     hosts = [one for one in state.inventory if one in state.active_hosts]
     for names in plan_turns(rollout.house, [one.name for one in hosts]):
         if failed := state.failed_hosts - unreachable:
-            _leave(state, failed)
+            _leave(state, failed, afterwards)
             return
         turn = {one for one in hosts if one.name in names}
-        _take_turn(state, turn, [key for key in order if key not in together])
+        _take_turn(state, turn, [key for key in order if key not in together | afterwards])
         for one in turn:
             if one.name in rollout.touched | marked and not rollout.take_back(one):
                 state.failed_hosts.add(one)
+    if not state.failed_hosts - unreachable:
+        for key in order:
+            if key in afterwards:
+                _run_single_op(state, key)
 
 
 def _take_turn(state: State, turn: Collection[Host], order: Sequence[str]) -> None:
@@ -78,15 +85,19 @@ def _take_turn(state: State, turn: Collection[Host], order: Sequence[str]) -> No
         state.active_hosts |= others
 
 
-def _leave(state: State, failed: Collection[Host]) -> None:
-    """End the run before hosts that have not had their turn."""
+def _leave(state: State, failed: Collection[Host], afterwards: Collection[str]) -> None:
+    """End the run before hosts that have not had their turn.
+
+    Args:
+        afterwards: operations that come after all turns.
+    """
     names = join_words(sorted(one.name for one in failed))
-    waiting = [one for one in state.active_hosts if any(not meta.is_complete() for meta in _metas(state, one))]
+    waiting = [one for one in state.active_hosts if not _has_had_turn(state, one, afterwards)]
     for one in waiting:
         record_failure(one, [f"{names} failed, so this host did not have its turn"])
     if waiting:
         logger.error(f"--> {names} failed; not changed: {join_words(sorted(one.name for one in waiting))}")
 
 
-def _metas(state: State, host: Host) -> list[Any]:
-    return [data.operation_meta for data in state.ops[host].values()]
+def _has_had_turn(state: State, host: Host, afterwards: Collection[str]) -> bool:
+    return all(data.operation_meta.is_complete() for key, data in state.ops[host].items() if key not in afterwards)

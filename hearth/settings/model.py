@@ -341,19 +341,23 @@ class Settings(BaseModel):
         return tuple(one for one in self.ollama_allowed_networks if "/" not in one and "." in one)
 
     @property
-    def port_sources(self) -> dict[int, tuple[str, ...]]:
-        """Published port → networks that may reach it, instead of `firewall_allowed_networks`."""
-        if not self.ollama_allowed_networks:
-            return {}
-        return {int(self.ollama_publish.rpartition(":")[2]): self.ollama_allowed_networks}
+    def ollama_sources(self) -> tuple[str, ...]:
+        """Networks that may reach Ollama's port, if there is a firewall; none for nobody."""
+        return (self.ollama_allowed_networks or self.firewall_allowed_networks) if self.publishes_ollama else ()
+
+    @property
+    def page_ports(self) -> frozenset[int]:
+        """The page's ports, on all addresses of the host."""
+        ports = {self.proxy_port} if self.proxy_tls == "off" else {self.proxy_port, self.proxy_tls_port}
+        return frozenset(ports if self.serves_page else ())
+
+    @property
+    def ollama_ports(self) -> frozenset[tuple[str, int]]:
+        """The (address, port) where Ollama is published; `0.0.0.0` means all addresses."""
+        address, _, port = self.ollama_publish.rpartition(":")
+        return frozenset({(address, int(port))} if port else ())
 
     @property
     def published_ports(self) -> frozenset[tuple[str, int]]:
         """Every (address, port) that the stack publishes on the host; `0.0.0.0` means all addresses."""
-        ports = {("0.0.0.0", self.proxy_port)} if self.serves_page else set()
-        if self.serves_page and self.proxy_tls != "off":
-            ports.add(("0.0.0.0", self.proxy_tls_port))
-        if self.ollama_publish:
-            address, _, port = self.ollama_publish.rpartition(":")
-            ports.add((address, int(port)))
-        return frozenset(ports)
+        return self.ollama_ports.union(("0.0.0.0", port) for port in self.page_ports)

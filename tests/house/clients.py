@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from tests.lab.clients import BackgroundStream, PromptLoop, prompt
 from tests.support.proxy_rules.behaviour import wait_until
@@ -46,6 +48,28 @@ def long_responses(*urls: str) -> Iterator[list[BackgroundStream]]:
     for stream in streams:
         stream.join(300)
     assert [stream.streamed.complete for stream in streams] == [True] * len(urls)
+
+
+@contextmanager
+def closed(address: str, *ports: int) -> Iterator[None]:
+    """Nobody but a backend's gateways can connect to these ports of it while the block runs: this machine tries."""
+    opened: set[int] = set()
+    ended = threading.Event()
+
+    def knock() -> None:
+        while not ended.wait(0.05):
+            for port in ports:
+                with suppress(OSError), socket.create_connection((address, port), timeout=1):
+                    opened.add(port)
+
+    thread = threading.Thread(target=knock)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+    assert opened == set()
 
 
 def served(loops: list[PromptLoop]) -> set[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from hearth.tls.certificate import today
 from hearth.tls.local_ca import create_authority
-from tests.house.clients import clients, long_responses, served
+from tests.house.clients import clients, closed, long_responses, served
 from tests.house.conftest import GATEWAY, NOTICED, Deployed, Roles
 from tests.lab.clients import BackgroundStream, prompt
 from tests.support.proxy_rules.behaviour import wait_until
@@ -229,9 +229,10 @@ def test_a_drained_backend_that_is_off_does_not_fail_its_gateway(deployed: Deplo
 # The last ones, since their backend has another URL afterwards.
 @pytest.mark.long
 def test_another_port_of_a_backend_cuts_and_refuses_nothing(deployed: Deployed) -> None:
-    """Its gateway gets the new URL in its own turn, after the backend's."""
+    """Its gateway gets the new URL in its own turn, after the backend's. Neither port is ever open to others."""
     deployed.write({}, at={FIRST: {"ollama_publish": "0.0.0.0:11435"}})
-    with clients(deployed.url) as loops:
+    address = deployed.house.hosts[FIRST].address
+    with clients(deployed.url) as loops, closed(address, 11434, 11435):
         code, output = deployed.deploy()
         assert code == 0
         wait_until(lambda: prompt(1, at=deployed.url).backend == FIRST, NOTICED)
@@ -244,6 +245,20 @@ def test_another_port_of_a_backend_cuts_and_refuses_nothing(deployed: Deployed) 
     ]
     check_order(output, steps)
     assert deployed.marks() == ""
+    deployed.check_that_nothing_differs()
+
+
+@pytest.mark.long
+def test_the_former_port_of_a_backend_is_not_open_after_a_rollback(deployed: Deployed) -> None:
+    """The one before this test has changed it. The gateway does not know the former port any more, but may use it."""
+    deployed.write({}, at={FIRST: {"ollama_publish": "0.0.0.0:11435"}})
+    address = deployed.house.hosts[FIRST].address
+    with closed(address, 11434, 11435):
+        deployed.deploy("--limit", FIRST, run="deploys/rollback.py")
+        assert deployed.house.ssh(FIRST, "sudo docker port hearth-ollama") == "11434/tcp -> 0.0.0.0:11434"
+        deployed.house.ssh(GATEWAY, f"exec 3<>/dev/tcp/{address}/11434")
+    code, _ = deployed.deploy()
+    assert code == 0
     deployed.check_that_nothing_differs()
 
 

@@ -161,7 +161,7 @@ def test_released_port_stays_limited_until_it_is_closed() -> None:
     attach()
     deployed_with(LISTED)
     moved = deployed_with(LISTED, "proxy_port=8085")
-    assert "Firewall | Release unused ports" in moved.changed
+    assert "Firewall | Narrow the firewall" in moved.changed
     assert "dport 85 " not in on_guest(f"sudo nft list table {TABLE}")
     quiet = deploy(LISTED, "proxy_port=8085")
     assert (quiet.code, quiet.changed) == (0, ()), quiet.output

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hearth.firewall.rules import TABLE, render_rules
+from hearth.firewall.rules import TABLE, Restrictions, render_rules
+from hearth.releases.operations import SCRIPT
 from hearth.settings.virtual_address import VirtualRouter
 
 WORLD = Path(__file__).with_name("walled_host.py")
 SBIN = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
-PORTS = frozenset({("0.0.0.0", 85), ("127.0.0.1", 11434)})
-
+LISTED = Restrictions(("10.9.0.0/24",), frozenset({85}), frozenset({("127.0.0.1", 11434)}))
+# Its gateway is `listed`.
+BACKEND = Restrictions(ollama=frozenset({("0.0.0.0", 11434)}), sources=("10.9.0.20",))
 # Docker 26's own rules for two published ports: port 85 on all addresses, port 11434 on loopback.
 DOCKER = """
 table ip docker {
@@ -45,6 +49,8 @@ table ip docker {
   }
 }
 """
+# The same on a backend: Ollama's port is published on all addresses.
+PUBLISHED = DOCKER.replace('ip daddr 127.0.0.1 iifname != "hearth-out"', 'fib daddr type local iifname != "hearth-out"')
 # Client, address, port → who responds without a firewall, and with one that allows 10.9.0.0/24.
 PROBES: dict[tuple[str, str, int], tuple[str, str]] = {
     ("listed", "10.9.0.1", 85): ("front", "front"),
@@ -106,13 +112,14 @@ def play(*steps: dict[str, Any]) -> list[Any]:
     return answers
 
 
-def load(rules: str) -> dict[str, Any]:
-    return {"run": f"nft -f - <<'RULES'\n{rules}\nRULES"}
+def load(rules: str | Restrictions) -> dict[str, Any]:
+    text = rules if isinstance(rules, str) else render_rules(rules)
+    return {"run": f"nft -f - <<'RULES'\n{text}\nRULES"}
 
 
 def test_only_listed_networks_are_allowed_and_all_else_is_unchanged() -> None:
     everything = {"probe": list(PROBES)}
-    rules = load(render_rules(["10.9.0.0/24"], PORTS))
+    rules = load(LISTED)
     theirs = {"run": "nft list table ip docker", "show": True}
     answers = play(
         load(DOCKER), everything, theirs,
@@ -136,7 +143,7 @@ def test_networks_of_both_families_and_single_addresses() -> None:
         ("fd09::/64",): ["refused", "host", "refused", "refused"],
         ("10.9.0.0/24", "10.9.0.128/25", "10.8.0.20", "fd08::20"): ["front", "refused", "front", "host"],
     }
-    steps = [step for networks in cases for step in (load(render_rules(networks, PORTS)), {"probe": probes})]
+    steps = [step for networks in cases for step in (load(replace(LISTED, networks=networks)), {"probe": probes})]
     _, *answers = play(load(DOCKER), *steps)
     assert dict(zip(cases, answers[1::2], strict=True)) == cases
 
@@ -145,17 +152,12 @@ def test_the_engine_may_flush_and_rebuild_its_rules() -> None:
     """As during its restart."""
     again = {"run": f"nft delete table ip docker; nft -f - <<'RULES'\n{DOCKER}\nRULES"}
     probes = [["listed", "10.9.0.1", 85], ["foreign", "10.8.0.1", 85], ["foreign", "172.19.0.2", 11434]]
-    *_, found = play(load(DOCKER), load(render_rules(["10.9.0.0/24"], PORTS)), again, {"probe": probes})
+    *_, found = play(load(DOCKER), load(LISTED), again, {"probe": probes})
     assert found == ["front", "refused", "refused"]
 
 
 def test_a_backends_port_is_open_to_its_gateway_alone() -> None:
     """`listed` is the gateway, and `foreign` a third machine that scans the host's ports."""
-    # On a backend, Docker publishes Ollama's port on all addresses.
-    published = DOCKER.replace(
-        'ip daddr 127.0.0.1 iifname != "hearth-out"', 'fib daddr type local iifname != "hearth-out"'
-    )
-    ports = {("0.0.0.0", 11434)}
     probes = {
         ("listed", "10.9.0.1", 11434): "out",
         ("listed", "fd09::1", 11434): "refused",
@@ -168,12 +170,12 @@ def test_a_backends_port_is_open_to_its_gateway_alone() -> None:
     }
     # The same host, if it has a page, too: open to all, or to the networks of the page.
     page: dict[tuple[str, str, int], str] = {("listed", "10.9.0.1", 85): "front", ("foreign", "10.8.0.1", 85): "front"}
-    gateway = {11434: ("10.9.0.20",)}
+    with_page = replace(BACKEND, pages=frozenset({85}))
     answers = play(
-        load(published), {"probe": list(probes)},
-        load(render_rules([], ports, gateway)), {"probe": list(probes)},
-        load(render_rules([], {*ports, ("0.0.0.0", 85)}, gateway)), {"probe": [*probes, *page]},
-        load(render_rules(["10.8.0.0/24"], {*ports, ("0.0.0.0", 85)}, gateway)), {"probe": [*probes, *page]},
+        load(PUBLISHED), {"probe": list(probes)},
+        load(BACKEND), {"probe": list(probes)},
+        load(with_page), {"probe": [*probes, *page]},
+        load(replace(with_page, networks=("10.8.0.0/24",))), {"probe": [*probes, *page]},
     )  # fmt: skip
     assert answers[1][2] == "out", "without the firewall, everybody reaches it"
     assert dict(zip(probes, answers[3], strict=True)) == probes
@@ -181,6 +183,84 @@ def test_a_backends_port_is_open_to_its_gateway_alone() -> None:
     assert dict(zip([*probes, *page], answers[7], strict=True)) == probes | page | {
         ("listed", "10.9.0.1", 85): "refused"
     }
+
+
+# Of a port that the settings do not have: it is the running container's until its turn, or that of another release.
+FORMER = {("listed", "10.9.0.1", 11434): "out", ("foreign", "10.8.0.1", 11434): "refused"}
+
+
+@pytest.mark.parametrize("pages", [(), (85,)])
+def test_a_port_that_ollama_no_longer_has_is_not_open_to_others(pages: tuple[int, ...]) -> None:
+    """A backend, and an equal node with a page that everybody may reach."""
+    wanted = replace(BACKEND, pages=frozenset(pages), ollama=frozenset({("0.0.0.0", 11435)}))
+    probes = {**FORMER, **({("foreign", "10.8.0.1", 85): "front"} if pages else {})}
+    during = wanted.with_current({11434: False}, [])
+    *_, before, _, after = play(
+        load(PUBLISHED), load(during), {"probe": list(probes)}, load(wanted), {"probe": list(probes)}
+    )
+    assert dict(zip(probes, before, strict=True)) == probes
+    assert dict(zip(probes, after, strict=True)) == probes
+
+
+def test_a_former_port_of_a_backends_httpd_is_not_open_to_others() -> None:
+    """As with ollama_publish_tls, but without TLS."""
+    published = PUBLISHED.replace("tcp dport 85 dnat", "tcp dport { 85, 11435 } dnat").replace(
+        "tcp dport 11434 dnat", "tcp dport 11436 dnat"
+    )
+    probes = {("listed", "10.9.0.1", 11435): "front", ("foreign", "10.8.0.1", 11435): "refused"}
+    *_, found = play(load(published), load(BACKEND), {"probe": list(probes)})
+    assert dict(zip(probes, found, strict=True)) == probes
+
+
+def test_an_ollama_that_the_settings_do_not_publish_is_open_to_nobody() -> None:
+    """After a rollback to a release that published it. Until its turn, its former callers may reach it."""
+    probes = [("listed", "10.9.0.1", 11434), ("foreign", "10.8.0.1", 11434), ("listed", "10.9.0.1", 85)]
+    wanted = Restrictions(("10.9.0.0/24",), frozenset({85}))
+    *_, before, _, after = play(
+        load(PUBLISHED), load(wanted.with_current({11434: False}, ["10.8.0.20/32"])), {"probe": probes},
+        load(wanted), {"probe": probes},
+    )  # fmt: skip
+    assert before == ["refused", "out", "front"]
+    assert after == ["refused", "refused", "front"]
+
+
+def test_a_former_gateway_is_admitted_until_all_hosts_had_their_turn() -> None:
+    probes = [("listed", "10.9.0.1", 11434), ("foreign", "10.8.0.1", 11434)]
+    wanted = replace(BACKEND, sources=("10.8.0.20",))
+    *_, before, _, after = play(
+        load(PUBLISHED), load(wanted.with_current({11434: False}, BACKEND.sources)), {"probe": probes},
+        load(wanted), {"probe": probes},
+    )  # fmt: skip
+    assert (before, after) == (["out", "out"], ["refused", "out"])
+
+
+def test_the_ports_of_a_rollback_are_known_to_the_firewall(tmp_path: Path) -> None:
+    """release.bash's own function, with the real nft: the settings have ports 86 and 11435, and the release others."""
+    tree = tmp_path / "releases/old/tree"
+    tree.mkdir(parents=True)
+    function = (
+        f"protect_ports(){SCRIPT.read_text().partition('protect_ports()')[2].partition(chr(10) + '}' + chr(10))[0]}\n}}"
+    )
+    protect = {"run": f"releases={tmp_path}/releases bash -uc {shlex.quote(function + chr(10) + 'protect_ports old')}"}
+    probes = {
+        ("listed", "10.9.0.1", 85): "front",
+        ("foreign", "10.8.0.1", 85): "refused",
+        ("foreign", "fd08::1", 85): "refused",
+        **FORMER,
+    }
+    wanted = Restrictions(("10.9.0.0/24",), frozenset({86}), frozenset({("0.0.0.0", 11435)}), ("10.9.0.20",))
+    (tree / "compose.yaml").write_text('      - "0.0.0.0:11434:11434"\n      - "85:80"\n')
+    show = {"run": f"nft list table {TABLE}", "show": True}
+    *_, before, _, once, _, twice, found = play(
+        load(PUBLISHED), load(wanted), show, protect, show, protect, show, {"probe": list(probes)}
+    )
+    assert dict(zip(probes, found, strict=True)) == probes
+    assert once == twice
+    assert [line.strip() for line in once.splitlines() if line not in before.splitlines()] == [
+        "elements = { 85, 86 }",
+        "tcp dport 11434 goto ask_ollama",
+        "tcp dport 85 goto ask",
+    ]
 
 
 def test_only_peers_may_send_vrrp_for_the_virtual_address() -> None:
@@ -194,7 +274,7 @@ def test_only_peers_may_send_vrrp_for_the_virtual_address() -> None:
     }
     answers = play(
         {"vrrp": list(packets)},
-        load(render_rules(["10.9.0.0/24"], PORTS, router=router)), {"vrrp": list(packets)},
+        load(replace(LISTED, router=router)), {"vrrp": list(packets)},
     )  # fmt: skip
     assert answers[0] == ["arrived"] * 3
     assert dict(zip(packets, answers[2], strict=True)) == packets

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -494,30 +495,77 @@ def test_rollback_to_a_broken_release_is_undone(
     assert (host.root / "releases/accepted").read_text().strip() == NOW.id
 
 
-def test_rollback_protects_another_port_by_the_firewall(host: Sandbox, make_settings: Make) -> None:
-    ports = '      - "127.0.0.1:11434:11434"\n      - "8085:80"\n      - "85:80"\n'
-    (host.root / "releases" / BEFORE / "tree/compose.yaml").write_text(ports)
-    host.program("nft", 'case "$*" in *" input") echo "        tcp dport 85 goto ask";; esac')
+ACTIVE = 'case "$*" in *" input") printf "\\t\\ttcp dport 85 goto ask\\n";; esac'
+
+
+@pytest.mark.parametrize(
+    ("ports", "added"),
+    [
+        (
+            ("127.0.0.1:11434:11434", "8085:80", "85:80"),
+            "add rule inet hearth rollback ip daddr 127.0.0.1 tcp dport 11434 goto refuse; "
+            "add element inet hearth pages { 8085 }; add rule inet hearth rollback tcp dport 8085 goto ask; "
+            "add element inet hearth pages { 85 }",
+        ),
+        (("0.0.0.0:85:11434",), "add rule inet hearth rollback tcp dport 85 goto ask_ollama"),
+        (("0.0.0.0:11434:443",), "add rule inet hearth rollback tcp dport 11434 goto ask_ollama"),
+        (
+            ("85:80", "443:443"),
+            "add element inet hearth pages { 85 }; add element inet hearth pages { 443 }; "
+            "add rule inet hearth rollback tcp dport 443 goto ask",
+        ),
+    ],
+)
+def test_rollback_protects_other_ports_by_the_firewall(
+    host: Sandbox, make_settings: Make, ports: tuple[str, ...], added: str
+) -> None:
+    publish(host, *ports)
+    host.program("nft", ACTIVE)
     assert host.run(refuse_script(make_settings(), PATHS, "anna@laptop")).returncode == 1
-    added = [call for call in host.calls if call.startswith("nft add")]
-    assert added == [f"nft add rule inet hearth input tcp dport {port} goto ask" for port in (11434, 8085)]
+    change = f"nft flush chain inet hearth rollback; {added}"
     up = next(index for index, call in enumerate(host.calls) if "up --detach" in call)
-    assert host.calls.index(added[-1]) < up
+    assert host.calls.index(change) < up
 
 
 def test_rollback_opens_no_port_that_the_firewall_rejects(host: Sandbox, make_settings: Make) -> None:
-    ports = '      - "8085:80"\n      - "85:80"\n'
-    (host.root / "releases" / BEFORE / "tree/compose.yaml").write_text(ports)
-    # The last port succeeds: one failure among several counts.
-    host.program("nft", 'case "$*" in add*) exit 1;; *" input") echo "        tcp dport 85 goto ask";; esac')
+    publish(host, "8085:80", "85:80")
+    host.program("nft", f'case "$*" in flush*) exit 1;; esac; {ACTIVE}')
     done = host.run(refuse_script(make_settings(), PATHS, "anna@laptop"))
     assert done.returncode == 1
     assert f"Release {BEFORE} did not start either" in done.stderr
     assert not any("up --detach" in call for call in host.calls)
 
 
-def test_rollback_without_firewall_adds_none(host: Sandbox, make_settings: Make) -> None:
-    (host.root / "releases" / BEFORE / "tree/compose.yaml").write_text('      - "8085:80"\n')
+def publish(host: Sandbox, *ports: str, **settings: Any) -> None:
+    """Let the earlier release have these ports, and be of these settings."""
+    old = host.root / "releases" / BEFORE
+    (old / "tree/compose.yaml").write_text("".join(f'      - "{one}"\n' for one in ports))
+    (old / "release.json").write_text(dump_release(Release(id=BEFORE, settings=settings)))
+
+
+@pytest.mark.parametrize("restricts", ["ollama_allowed_networks", "firewall_allowed_networks"])
+def test_no_rollback_to_an_ollama_whose_firewall_is_gone(host: Sandbox, make_settings: Make, restricts: str) -> None:
+    publish(host, "0.0.0.0:11434:11434", **{restricts: ["10.0.0.1"]})
+    host.program("nft", "exit 1")
+    done = host.run(refuse_script(make_settings(), PATHS, "anna@laptop"))
+    assert done.returncode == 1
+    assert f"Release {BEFORE} publishes Ollama's port 11434 for some machines only" in done.stderr
+    assert not any("up --detach" in call for call in host.calls)
+    assert (host.root / "compose.yaml").read_text() == "new compose", "nothing was changed"
+
+
+@pytest.mark.parametrize(
+    ("ports", "settings"),
+    [
+        (("8085:80", "127.0.0.1:11434:11434"), {"firewall_allowed_networks": ["10.0.0.0/8"]}),
+        (("0.0.0.0:11434:11434",), {"firewall_allowed_networks": [], "ollama_allowed_networks": []}),
+    ],
+)
+def test_rollback_without_firewall_adds_none(
+    host: Sandbox, make_settings: Make, ports: tuple[str, ...], settings: dict[str, Any]
+) -> None:
+    publish(host, *ports, **settings)
     host.program("nft", "exit 1")
     assert host.run(refuse_script(make_settings(), PATHS, "anna@laptop")).returncode == 1
-    assert not any(call.startswith("nft add") for call in host.calls)
+    assert any("up --detach" in call for call in host.calls)
+    assert not any(call.startswith(("nft flush", "nft add")) for call in host.calls)

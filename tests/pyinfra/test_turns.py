@@ -35,7 +35,7 @@ def house(*, has_pools: bool) -> dict[str, Settings]:
 
 
 def deploy(steps: Steps, *, has_pools: bool = True, fails: tuple[str, str] = ("", "")) -> State:
-    """Run three operations, of which the first needs no turn. `fails`: a host and an operation that fails there."""
+    """Run four operations: the first and the last need no turn. `fails`: a host and an operation that fails there."""
 
     def record(state: State, host: Any, name: str) -> bool:  # noqa: ARG001
         steps.append((host.name, name))
@@ -51,10 +51,12 @@ def deploy(steps: Steps, *, has_pools: bool = True, fails: tuple[str, str] = (""
             state.activate_host(one)
         state.set_stage(StateStage.Prepare)
         rollout = begin_rollout(state, house(has_pools=has_pools))
-        for title in ("pull", "start", "accept"):
+        for title in ("pull", "start", "accept", "narrow"):
             add_op(state, step, title, name=title)
             if rollout and title == "pull":
                 rollout.own_steps = {one.name: len(one.op_hash_order) for one in state.inventory}
+            if rollout and title == "accept":
+                rollout.turn_ends = {one.name: len(one.op_hash_order) for one in state.inventory}
         state.set_stage(StateStage.Execute)
         run_in_turns(run_ops)(state)
     return state
@@ -64,7 +66,8 @@ def test_each_host_has_its_turn_and_the_gateway_the_last() -> None:
     steps: Steps = []
     state = deploy(steps)
     assert sorted(steps[:3]) == [(name, "pull") for name in HOSTS]
-    assert steps[3:] == [(name, title) for name in (FIRST, SECOND, GATEWAY) for title in ("start", "accept")]
+    assert steps[3:-3] == [(name, title) for name in (FIRST, SECOND, GATEWAY) for title in ("start", "accept")]
+    assert sorted(steps[-3:]) == [(name, "narrow") for name in HOSTS]
     assert not state.failed_hosts
     assert {one.name for one in state.active_hosts} == set(HOSTS)
 
@@ -78,6 +81,18 @@ def test_a_failure_ends_the_run_before_the_next_turn() -> None:
         assert journal_of(state, name).reasons == [f"{FIRST} failed, so this host did not have its turn"]
 
 
+def test_a_failure_in_a_turn_leaves_what_comes_after_all_turns() -> None:
+    """A host that had its turn is not reported as unchanged."""
+    steps: Steps = []
+    state = deploy(steps, fails=(SECOND, "start"))
+    assert steps[3:] == [(FIRST, "start"), (FIRST, "accept"), (SECOND, "start")]
+    assert journal_of(state, FIRST).reasons == []
+    assert journal_of(state, GATEWAY).reasons == [f"{SECOND} failed, so this host did not have its turn"]
+    steps.clear()
+    deploy(steps, fails=(GATEWAY, "accept"))
+    assert not any(title == "narrow" for _, title in steps)
+
+
 def test_a_failure_before_the_turns_interrupts_no_backend() -> None:
     steps: Steps = []
     deploy(steps, fails=(SECOND, "pull"))
@@ -87,4 +102,4 @@ def test_a_failure_before_the_turns_interrupts_no_backend() -> None:
 def test_without_pools_the_order_is_pyinfras() -> None:
     steps: Steps = []
     deploy(steps, has_pools=False)
-    assert [title for _, title in steps] == ["pull"] * 3 + ["start"] * 3 + ["accept"] * 3
+    assert [title for _, title in steps] == ["pull"] * 3 + ["start"] * 3 + ["accept"] * 3 + ["narrow"] * 3

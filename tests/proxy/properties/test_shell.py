@@ -14,7 +14,7 @@ from hearth.docker.daemon_json import dump_config, wanted_config
 from hearth.docker.operations import install_script
 from hearth.docker.packages import DockerSource
 from hearth.firewall.operations import apply_script
-from hearth.firewall.rules import render_rules
+from hearth.firewall.rules import Restrictions, render_rules
 from hearth.models.operations import pull_script as pull_models_script
 from hearth.models.plan import Task
 from hearth.releases.operations import refuse_script
@@ -68,7 +68,7 @@ def scripts(settings: Settings) -> dict[str, str]:
         "files": swap_script(paths, "/tmp/upload", settings.proxy_image),
         "containers": converge_script([], settings.docker_health_timeout, refused, 0, directories),
         "firewall": apply_script(
-            render_rules(settings.firewall_allowed_networks or ("10.0.0.0/8",), settings.published_ports), False, 60
+            render_rules(Restrictions(settings.firewall_allowed_networks, settings.page_ports)), False, 60
         ),
     }
 

@@ -77,14 +77,14 @@ def test_without_the_engine_a_containers_port_is_no_failure(settings: Settings) 
 def test_hearths_own_containers_do_not_count(settings: Settings) -> None:
     held = (Listener("0.0.0.0", 85, "docker-proxy", 1), Listener("127.0.0.1", 11434, "docker-proxy", 2))
     assert (
-        find_obstacles(settings, replace(PI, listeners=held, engine_answers=True, published=frozenset({85, 11434})))
+        find_obstacles(settings, replace(PI, listeners=held, engine_answers=True, published={85: True, 11434: False}))
         == []
     )
 
 
 def test_a_port_of_hearths_does_not_excuse_another(settings: Settings) -> None:
     held = (Listener("0.0.0.0", 85, "docker-proxy", 1), Listener("127.0.0.1", 11434, "ollama", 2))
-    (obstacle,) = find_obstacles(settings, replace(PI, listeners=held, published=frozenset({85})))
+    (obstacle,) = find_obstacles(settings, replace(PI, listeners=held, published={85: True}))
     assert "11434" in obstacle
 
 

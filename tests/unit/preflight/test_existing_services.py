@@ -37,9 +37,15 @@ def test_containers_from_docker() -> None:
         "of two lines",
     ]
     assert parse_containers(lines) == (
-        frozenset({85, 11434}),
+        {85: True, 11434: False},
         {"home-assistant": frozenset({("0.0.0.0", 8123)}), "old-blog": frozenset()},
     )
+
+
+def test_a_backends_httpd_has_ollamas_port() -> None:
+    assert parse_containers(["hearth-httpd|0.0.0.0:11434->443/tcp|hearth"]) == ({11434: False}, {})
+    both = "hearth-httpd|0.0.0.0:85->80/tcp, 0.0.0.0:443->443/tcp|hearth"
+    assert parse_containers([both]) == ({85: True, 443: True}, {})
 
 
 def test_an_invalid_daemon_json_is_left_to_the_operation_that_reports_it() -> None:
@@ -115,7 +121,7 @@ def test_all_existing_services_are_noted(settings: Settings) -> None:
 def test_notes_appear_at_the_first_deploy_only(settings: Settings) -> None:
     host = replace(PI, existing_services=SHARED)
     assert find_notes(settings, host)
-    assert find_notes(settings, replace(host, published=frozenset({85}))) == []
+    assert find_notes(settings, replace(host, published={85: True})) == []
 
 
 def test_models_that_are_already_used_are_not_offered() -> None:

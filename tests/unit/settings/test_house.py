@@ -37,7 +37,7 @@ def test_a_pi_and_a_pc_learn_of_each_other() -> None:
         (OWN_OLLAMA, 2, 1),
     ]
     assert found[PC].published_ports == {("0.0.0.0", 11434)}
-    assert found[PC].port_sources == {11434: (PI,)}
+    assert found[PC].ollama_sources == (PI,)
     assert found[PC].images.keys() == {"ollama"}
     assert not found[PI].needs_firewall
 
@@ -168,7 +168,7 @@ def test_an_ollama_that_is_not_hearths_may_be_on_a_gateway() -> None:
     """Its port is none of Hearth's, so nothing about it is restricted."""
     other = {"host_role": "gateway", "ollama_pools": {"default": [{"url": f"http://{MAC}"}]}}
     found = house({PI: {"host_role": "gateway", "ollama_pools": {"default": [BY_URL]}}, PC: other})
-    assert found[PC].port_sources == {}
+    assert found[PC].ollama_sources == ()
     assert not found[PC].needs_firewall
 
 
@@ -259,7 +259,7 @@ def test_a_backend_over_tls_publishes_no_plain_ollama() -> None:
     assert gateway.tls_backends == {f"{PC}.backend.internal": PC}
     assert (backend.proxy_tls, backend.proxy_tls_names) == ("local-ca", (f"{PC}.backend.internal",))
     assert backend.published_ports == {("0.0.0.0", 11434)}
-    assert backend.port_sources == {11434: (PI,)}
+    assert backend.ollama_sources == (PI,)
     services = yaml.safe_load(render_compose(backend))["services"]
     assert "ports" not in services["ollama"]
     assert services["httpd"]["ports"] == ["0.0.0.0:11434:443"]
