@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -89,6 +89,17 @@ class Rollout:
                 and name_and_url(name, self.house[gateway.name])[0] in names
             }
         return found
+
+    def try_marked(self, marked: Collection[str]) -> None:
+        """Let the gateways use marked backends again that answer a test prompt. The others keep their marks."""
+        for backend in self.state.inventory:
+            if backend.name not in marked:
+                continue
+            models = self.house[backend.name].trial_models
+            for gateway in self._gateways(backend):
+                name, url = self._entry(backend, gateway)
+                script = try_and_take_back_script(self.house[gateway.name], name, url, models, must_answer=False)
+                self._run(backend, gateway, script)
 
     def take_back(self, backend: Host) -> bool:
         """Let the gateways use a backend again, if it answers a test prompt. False if one of them could not."""

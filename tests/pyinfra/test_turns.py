@@ -140,6 +140,21 @@ def test_a_gateway_that_dies_during_a_turn_leaves_the_others_using_the_backend_a
     assert journal_of(state, SECOND).reasons == [f"{FIRST} failed, so this host did not have its turn"]
 
 
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_backend_that_an_earlier_run_left_drained_is_tried_before_the_first_turn(answers: bool) -> None:
+    """Otherwise, the first one would be the only one in use, and change under load."""
+    steps: Steps = []
+    gateways = Gateways(marked=SECOND, answers=answers)
+    state = deploy(steps, gateways=gateways)
+    assert gateways.calls[:3] == [
+        (GATEWAY, "marks", ""),
+        (GATEWAY, "is_left_out", SECOND),
+        (GATEWAY, "drain", FIRST),
+    ]
+    assert (FIRST, "accept") in steps
+    assert {one.name for one in state.failed_hosts} == (set() if answers else {SECOND}), "after its own turn"
+
+
 def test_each_host_has_its_turn_and_the_gateway_the_last() -> None:
     steps: Steps = []
     state = deploy(steps)
