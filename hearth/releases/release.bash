@@ -3,6 +3,8 @@
 # trial.bash, and appends a call.
 set -u
 : "${root:?}" "${httpd:?}" "${ollama:?}" "${conf:?}" "${patience:?}" "${prompt_patience:?}" "${keep:?}" "${by?}"
+# httpd, and the check of a virtual address, have to be able to read what is written.
+umask 022
 services=${services:-ollama httpd} # that this host runs
 preload=${preload:-}               # models that stay in memory, if any
 releases=$root/releases

@@ -185,7 +185,7 @@ def test_a_backends_port_is_open_to_its_gateway_alone() -> None:
 
 def test_only_peers_may_send_vrrp_for_the_virtual_address() -> None:
     """`listed` is the other host that shares it, and `foreign` a machine that claims to have it."""
-    router = VirtualRouter("10.9.0.200", "10.9.0.1", ("10.9.0.20",), id=162, priority=200, port=85)
+    router = VirtualRouter("10.9.0.200", "10.9.0.1", ("10.9.0.20",), id=162, priority=200)
     packets = {
         ("listed", "10.9.0.1", 162): "arrived",
         ("foreign", "10.9.0.1", 162): "refused",

@@ -515,6 +515,19 @@ def test_rollback_to_the_previous_release_only_once(
     assert "no release to roll back to" in again.stderr
 
 
+def test_files_of_a_release_stay_readable_whatever_the_logins_umask(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, run: Run
+) -> None:
+    settings = make_settings(proxy_port=proxy[1])
+    (host.root / "releases" / BEFORE / "probe").write_text(f"{proxy[1]}\n\n\n\n")
+    assert host.run(f"umask 077\n{accept_script(settings, release_of(settings), False)}").returncode == 0
+    (script,) = run(roll_back, {}, settings=settings, by="anna@laptop").scripts
+    assert host.run(f"umask 077\n{script}").returncode == 0
+    for path in ("compose.yaml", "httpd/httpd.conf", "releases/accepted", f"releases/{NOW.id}/tree/compose.yaml"):
+        assert (host.root / path).stat().st_mode & 0o044 == 0o044, path
+    assert (host.root / "releases" / NOW.id).stat().st_mode & 0o055 == 0o055
+
+
 def test_rollback_that_cannot_be_recorded_is_reported(
     host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, run: Run
 ) -> None:
