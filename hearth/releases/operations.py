@@ -90,11 +90,14 @@ def refuse_script(settings: Settings, paths: tuple[str, ...], by: str) -> str:
 def roll_back(settings: Settings, by: str) -> Generator[FunctionCommand, None, None]:
     """Roll back to the previous release: files, images, containers. Models don't change.
 
-    A backend's gateways leave it out first.
+    In-flight responses may finish first. A backend's gateways leave it out meanwhile.
     """
+    drain_timeout = settings.docker_drain_timeout
     if has_gateways():
-        yield from leave_out(settings.docker_drain_timeout)
-    yield streamed_command(_script("rollback", settings, (), by))
+        yield from leave_out(drain_timeout)
+        if not settings.runs_httpd:
+            drain_timeout = 0  # that was the wait
+    yield streamed_command(_script(f"rollback {drain_timeout}", settings, (), by))
 
 
 def _pull_image(settings: Settings) -> str:

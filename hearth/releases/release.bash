@@ -3,6 +3,8 @@
 # trial.bash, and appends a call.
 set -u
 : "${root:?}" "${httpd:?}" "${ollama:?}" "${conf:?}" "${patience:?}" "${prompt_patience:?}" "${keep:?}" "${by?}"
+# httpd, and the check of a virtual address, have to be able to read what is written.
+umask 022
 services=${services:-ollama httpd} # that this host runs
 preload=${preload:-}               # models that stay in memory, if any
 releases=$root/releases
@@ -83,7 +85,7 @@ protect_ports() { # release
 }
 
 # Install a release and start its containers. Files that are only in `paths` are removed.
-install_release() { # release
+install_release() { # release, seconds to let in-flight responses finish (none by default)
   local tree=$releases/$1/tree files path
   if [[ ! -d $tree ]] || ! files=$(list_files "$tree"); then
     echo "The files of release $1 are missing in $tree." >&2
@@ -91,6 +93,7 @@ install_release() { # release
   fi
   protect_ports "$1" || return 1
   restore_images "$1" || return 1
+  drain "${2:-0}" "$httpd"
   while read -r path; do [[ -e $tree/$path ]] || rm -f "$root/$path"; done <<<"$paths"
   while read -r path; do
     cmp -s "$tree/$path" "$root/$path" && continue
@@ -203,6 +206,7 @@ refuse() {
     echo "This is release $before, which worked when it was accepted: something else on the host has changed." >&2
   else
     event refused "$before"
+    # Without a drain: it does not work, so nobody should wait longer for one that does.
     echo "Rolling back to release $before …" >&2
     if install_release "$before"; then
       echo "Release $before is running again; the new one was not accepted (its logs are above)." >&2
@@ -257,7 +261,7 @@ remove_old_releases() {
 }
 
 # Roll back to the previous release.
-rollback() {
+rollback() { # seconds to let in-flight responses finish
   local current target port path body models
   current=$(accepted)
   target=$(cat "$releases/$current/previous" 2>/dev/null)
@@ -274,7 +278,7 @@ rollback() {
     read -r models
   } <"$releases/$target/probe"
   gpu_optional=1
-  if install_release "$target" && works "$port" "$path" "$body" "$models"; then
+  if install_release "$target" "$1" && works "$port" "$path" "$body" "$models"; then
     echo "$target" | put "$releases/accepted" || {
       echo "Release $target is running, but $releases/accepted could not be written and still names $current." >&2
       exit 1

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
+from paramiko import SSHException
 from pyinfra import logger
 from pyinfra.api import StringCommand
 from pyinfra.api.host import Host
@@ -23,6 +24,9 @@ from hearth.rollout.rules import House, gateways_of, name_and_url
 from hearth.runtime.fact_snapshot import forget_snapshot
 from hearth.runtime.journal import journal_of, record_failure
 from hearth.settings.model import Settings
+
+# What pyinfra raises when it begins a command over a connection that has ended.
+_NO_CONNECTION = (OSError, EOFError, SSHException)
 
 
 @dataclass
@@ -45,19 +49,23 @@ class Rollout:
     tried: set[str] = field(default_factory=set)
 
     def drain(self, backend: Host) -> bool:
-        """Let the gateways send no new requests to a backend. False if one of them failed to."""
+        """Let the gateways send no new requests to a backend. False if one of them failed to.
+
+        One that can't be reached any more is no reason to stop, as at the beginning of a run.
+        """
         self.touched.add(backend.name)
         return all(
             self._run(backend, gateway, drain_script(self.house[gateway.name], *self._entry(backend, gateway)))
+            is not False
             for gateway in self._gateways(backend)
         )
 
     def try_backend(self, backend: Host) -> bool:
-        """Whether a backend answers a test prompt through each of its gateways."""
+        """Whether a backend answers a test prompt through each of its gateways that can be reached."""
         models = self.house[backend.name].trial_models
         for gateway in self._gateways(backend):
             script = try_script(self.house[gateway.name], *self._entry(backend, gateway), models)
-            if not self._run(backend, gateway, script):
+            if self._run(backend, gateway, script) is False:
                 return False
         self.tried.add(backend.name)
         return True
@@ -68,9 +76,13 @@ class Rollout:
         for gateway in filter(self._is_prepared, self.state.inventory):
             if not self.house[gateway.name].ollama_pools:
                 continue
-            _, output = gateway.run_shell_command(
-                StringCommand(SHOW_MARKS), **journal_of(self.state, gateway.name).arguments
-            )
+            try:
+                _, output = gateway.run_shell_command(
+                    StringCommand(SHOW_MARKS), **journal_of(self.state, gateway.name).arguments
+                )
+            except _NO_CONNECTION as error:
+                logger.warning(f"{gateway.print_prefix}no connection any more: {error}")
+                continue
             names = drained_backends(output.stdout_lines)
             found |= {
                 name
@@ -79,6 +91,17 @@ class Rollout:
                 and name_and_url(name, self.house[gateway.name])[0] in names
             }
         return found
+
+    def try_marked(self, marked: Collection[str]) -> None:
+        """Let the gateways use marked backends again that answer a test prompt. The others keep their marks."""
+        for backend in self.state.inventory:
+            if backend.name not in marked:
+                continue
+            models = self.house[backend.name].trial_models
+            for gateway in self._gateways(backend):
+                name, url = self._entry(backend, gateway)
+                script = try_and_take_back_script(self.house[gateway.name], name, url, models, must_answer=False)
+                self._run(backend, gateway, script)
 
     def take_back(self, backend: Host) -> bool:
         """Let the gateways use a backend again, if it answers a test prompt. False if one of them could not."""
@@ -92,8 +115,13 @@ class Rollout:
                 script = take_back_script(settings, name, url)
             else:
                 script = try_and_take_back_script(settings, name, url, models, must_answer=True)
-            if not self._run(backend, gateway, script):
+            if not (succeeded := self._run(backend, gateway, script)):
                 message = f"{gateway.name} does not use {backend.name} again, see above"
+                if succeeded is None:
+                    message = (
+                        f"no connection to {gateway.name} any more, which may not use {backend.name} again; deploy "
+                        "again when it is back"
+                    )
                 logger.error(f"{backend.print_prefix}{message}")
                 record_failure(backend, [message])
                 done = False
@@ -113,14 +141,20 @@ class Rollout:
     def _entry(self, backend: Host, gateway: Host) -> tuple[str, str]:
         return name_and_url(backend.name, self.house[gateway.name])
 
-    def _run(self, backend: Host, gateway: Host, script: str) -> bool:
-        succeeded, output = gateway.run_shell_command(
-            StringCommand(script), print_output=True, **journal_of(self.state, gateway.name).arguments
-        )
+    def _run(self, backend: Host, gateway: Host, script: str) -> bool | None:
+        """Run a script at a gateway: whether it succeeded; None without a connection to the gateway."""
         # It has marks that it did not have before, or the other way round.
         forget_snapshot(self.state, gateway.name)
-        if not succeeded:
-            record_failure(backend, output.stderr_lines)
+        try:
+            succeeded, _ = gateway.run_shell_command(
+                StringCommand(script), print_output=True, **journal_of(self.state, gateway.name).arguments
+            )
+        except _NO_CONNECTION as error:
+            logger.warning(
+                f"{backend.print_prefix}no connection to its gateway {gateway.name} any more ({error}), so nothing "
+                "changes there"
+            )
+            return None
         return succeeded
 
 

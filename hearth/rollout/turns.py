@@ -55,6 +55,8 @@ def _run(state: State, rollout: Rollout) -> None:
         if key in together:
             _run_single_op(state, key)
     marked = rollout.find_marked()
+    # Before the turns: a backend that is drained for its own needs those of an interrupted run in use again.
+    rollout.try_marked(marked)
     hosts = [one for one in state.inventory if one in state.active_hosts]
     for names in plan_turns(rollout.house, [one.name for one in hosts]):
         if failed := state.failed_hosts - unreachable:

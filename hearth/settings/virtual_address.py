@@ -21,7 +21,6 @@ class VirtualRouter:
         peers: those of the other hosts that share it.
         id: the same number on all of them, 1 to 255.
         priority: 1 to 254; the highest one takes the address if several could.
-        port: of the chat page.
     """
 
     address: str
@@ -29,7 +28,6 @@ class VirtualRouter:
     peers: tuple[str, ...]
     id: int
     priority: int
-    port: int
 
 
 def virtual_router(name: str, house: Mapping[str, Settings]) -> VirtualRouter | None:
@@ -48,7 +46,6 @@ def virtual_router(name: str, house: Mapping[str, Settings]) -> VirtualRouter | 
         peers=tuple(house[other].host_address for other in sharing if other != name),
         id=int(IPv4Address(settings.host_virtual_address)) % 255 + 1,
         priority=max(1, _HIGHEST_PRIORITY - sharing.index(name)),
-        port=settings.proxy_port,
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pyinfra.api import deploy
 
 from hearth.runtime.fact_snapshot import Query, current_fact
@@ -29,19 +27,14 @@ def agree_on_virtual_address(settings: Settings, router: VirtualRouter | None, e
         return
     if router is None:
         operations.stop_sharing(name="Stop sharing the virtual address", timeout=settings.docker_apt_timeout)
-    elif (state := current_fact(VirtualAddress)).exists:
-        # httpd is still at its earlier port.
-        router = replace(router, port=state.port or router.port)
+    elif current_fact(VirtualAddress).exists:
         operations.share_address(name="Share the virtual address", router=router, timeout=settings.docker_apt_timeout)
 
 
 @deploy("Virtual address")
 def virtual_address(settings: Settings, router: VirtualRouter | None) -> None:
-    """Begin to share the address, or test httpd at another port than before. Runs after the containers have started."""
-    if router is None:
-        return
-    state = current_fact(VirtualAddress)
-    if not state.exists or state.port not in (0, router.port):
+    """Begin to share the address. Runs after the containers have started."""
+    if router and not current_fact(VirtualAddress).exists:
         operations.share_address(name="Share the virtual address", router=router, timeout=settings.docker_apt_timeout)
 
 

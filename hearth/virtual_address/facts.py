@@ -25,7 +25,7 @@ from hearth.virtual_address.rules import PACKAGE, VirtualAddressState
 # A line of `ip -o -4 address`. Names with other characters have a meaning in keepalived.conf.
 _LINE = re.compile(r"\d+: +(?P<interface>[A-Za-z0-9_.:-]+) +inet (?P<address>[\d.]+/\d+) ")
 # Of keepalived.conf, as Hearth writes it.
-_PEERS, _PORT = re.compile(r"unicast_peer \{([\d.\s]*)\}"), re.compile(r'script ".* (\d{1,5})"')
+_PEERS = re.compile(r"unicast_peer \{([\d.\s]*)\}")
 
 
 class VirtualAddress(StateFact[VirtualAddressState]):
@@ -50,8 +50,7 @@ class VirtualAddress(StateFact[VirtualAddressState]):
     def process(self, output: Iterable[str]) -> VirtualAddressState:
         sections = parse_sections(output)
         service = parse_service(sections)
-        conf = "\n".join(sections.get("conf", []))
-        peers, port = _PEERS.search(conf), _PORT.search(conf)
+        peers = _PEERS.search("\n".join(sections.get("conf", [])))
         return VirtualAddressState(
             installed=parse_package(sections) == "installed",
             active=service.active,
@@ -59,7 +58,6 @@ class VirtualAddress(StateFact[VirtualAddressState]):
             files=parse_digests(sections.get("files", [])),
             loaded="".join(sections.get("loaded", [])[:1]).partition(" ")[0],
             peers=tuple(peers[1].split()) if peers else (),
-            port=int(port[1]) if port else 0,
             addresses=tuple(parse_addresses(sections.get("addresses", []))),
         )
 

@@ -32,7 +32,6 @@ class VirtualAddressState:
         files: path → SHA-256 (hex) of the existing ones.
         loaded: SHA-256 of the configuration that runs; "" if none does.
         peers: addresses of the hosts that share it, according to the file.
-        port: of the page, likewise; 0 if unknown.
         addresses: of the host.
     """
 
@@ -42,7 +41,6 @@ class VirtualAddressState:
     files: Mapping[str, str] = field(default_factory=dict)
     loaded: str = ""
     peers: tuple[str, ...] = ()
-    port: int = 0
     addresses: tuple[InterfaceAddress, ...] = ()
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.house.clients import clients, served
+from tests.house.clients import clients, long_responses, served
 from tests.house.conftest import GATEWAY, Deployed, Roles
 
 BACKENDS = ("h2", "h3")
@@ -41,3 +41,16 @@ def test_an_upgrade_cuts_and_refuses_nothing(deployed: Deployed, service: str, s
     assert deployed.marks() == ""
     code, output = deployed.deploy()
     assert output.count("changed: nothing") == 3
+
+
+def test_a_rollback_cuts_and_refuses_nothing(deployed: Deployed) -> None:
+    """It replaces both containers: the two upgrades before are of one each."""
+    deployed.write({"docker_drain_timeout": 300})
+    with long_responses(deployed.url, deployed.url), clients(deployed.url) as loops:
+        code, output = deployed.deploy("--limit", "h2", "--limit", "h3", run="deploys/rollback.py")
+    assert code == 0
+    assert served(loops) == set(BACKENDS)
+    assert "waiting up to 300 s for it to finish" in output
+    assert [deployed.image(one) for one in BACKENDS] == ["ollama/ollama:upgrade"] * 2
+    assert [deployed.image(one, "httpd") for one in BACKENDS] == [deployed.house.images["httpd"]] * 2
+    assert deployed.marks() == ""

@@ -234,6 +234,21 @@ def test_verify_passes(sharing: Sharing) -> None:
     }
 
 
+def test_a_rollback_to_an_earlier_port_leaves_the_address_with_a_host(sharing: Sharing) -> None:
+    sharing.write({"proxy_port": 8085})
+    assert sharing.deploy()[0] == 0
+    changed = f"http://{sharing.address}:8085"
+    wait_until(lambda: prompt(5, at=changed).complete, TAKEN_OVER, "the page is at the other port")
+    assert sharing.deploy(run="deploys/rollback.py")[0] == 0
+    wait_until(sharing.serves, TAKEN_OVER, "the page is at the earlier port")
+    holder = sharing.holder()
+    others = [name for name in HOSTS if name != holder]
+    wait_until(lambda: all(map(sharing.is_backup, others)), TAKEN_OVER, "both would take it over")
+    sharing.write({})
+    assert sharing.deploy()[0] == 0
+    assert sharing.holder() == holder
+
+
 def test_an_address_of_another_network_is_refused(sharing: Sharing) -> None:
     sharing.write({"host_virtual_address": "10.99.0.5"})
     code, output = sharing.deploy()

@@ -265,7 +265,7 @@ def test_the_ports_of_a_rollback_are_known_to_the_firewall(tmp_path: Path) -> No
 
 def test_only_peers_may_send_vrrp_for_the_virtual_address() -> None:
     """`listed` is the other host that shares it, and `foreign` a machine that claims to have it."""
-    router = VirtualRouter("10.9.0.200", "10.9.0.1", ("10.9.0.20",), id=162, priority=200, port=85)
+    router = VirtualRouter("10.9.0.200", "10.9.0.1", ("10.9.0.20",), id=162, priority=200)
     packets = {
         ("listed", "10.9.0.1", 162): "arrived",
         ("foreign", "10.9.0.1", 162): "refused",

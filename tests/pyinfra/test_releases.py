@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
+from hearth.releases import operations
 from hearth.releases.facts import Releases, ReleasesState
 from hearth.releases.operations import accept_release, accept_script, refuse_script, roll_back
 from hearth.releases.release import Release, dump_release
+from hearth.runtime.commands import streamed_command
 from hearth.settings.model import Settings
 from tests.pyinfra.conftest import Run
 from tests.pyinfra.shell import HOSTILE, Sandbox, check_syntax
@@ -446,6 +448,57 @@ def test_releases_kept(host: Sandbox, proxy: tuple[type[Proxy], int], make_setti
     assert "docker rmi sha256:1" not in host.calls, "the current release uses it"
 
 
+# A response streams from Ollama through httpd, which lists it.
+STREAMING = 'case "$*" in *State.Pid*) echo 4194305;; *hearth-requests*) echo 17-1;; esac\n'
+
+
+def waits(host: Sandbox, script: str) -> int:
+    """Run a script on a host with a response in flight: seconds until its containers change."""
+    host.program("docker", STREAMING + DOCKER.replace("{gone}", str(host.directory / "gone")))
+    host.program("sleep")
+    (host.directory / "tcp").write_text("   0: 030012AC:D2F0 020012AC:2CAA 01 00000000:00000000\n")
+    begun = len(host.calls)
+    host.run(script.replace("/proc/$1/net", str(host.directory)))
+    calls = host.calls[begun:]
+    changed = next(index for index, call in enumerate(calls) if "RestartCount" in call)
+    return calls[:changed].count("sleep 1")
+
+
+def test_a_rollback_lets_responses_finish(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, run: Run
+) -> None:
+    settings = make_settings(proxy_port=proxy[1], docker_drain_timeout=3)
+    (host.root / "releases" / BEFORE / "probe").write_text(f"{proxy[1]}\n\n\n\n")
+    assert host.run(accept_script(settings, release_of(settings), False)).returncode == 0
+    (script,) = run(roll_back, {}, settings=settings, by="anna@laptop").scripts
+    assert waits(host, script) == 3
+    assert (host.root / "releases/accepted").read_text().strip() == BEFORE
+
+
+def test_a_refused_release_is_replaced_at_once(host: Sandbox, make_settings: Make) -> None:
+    assert waits(host, refuse_script(make_settings(), PATHS, "anna@laptop")) == 0
+    assert (host.root / "compose.yaml").read_text() == "old compose.yaml"
+
+
+@pytest.mark.parametrize(
+    ("role", "waits_for_httpd"),
+    [
+        ({"host_role": "backend"}, False),  # gateways alone have connections, for which `leave_out` has waited
+        ({"host_role": "backend", "ollama_publish_tls": True, "host_address": "192.168.1.20"}, True),
+        ({"ollama_publish": "0.0.0.0:11434"}, True),
+    ],
+)
+def test_a_rollback_in_a_pool_waits_for_what_its_own_httpd_lists(
+    monkeypatch: pytest.MonkeyPatch, make_settings: Make, run: Run, role: dict[str, object], waits_for_httpd: bool
+) -> None:
+    monkeypatch.setattr(operations, "has_gateways", lambda: True)
+    monkeypatch.setattr(operations, "leave_out", lambda drain_timeout: iter([streamed_command(f"out {drain_timeout}")]))
+    settings = make_settings(docker_drain_timeout=7, **role)
+    left_out, script = run(roll_back, {}, settings=settings, by="anna@laptop").scripts
+    assert left_out == "out 7"
+    assert f"\nrollback {7 if waits_for_httpd else 0}\n" in script
+
+
 def test_rollback_to_the_previous_release_only_once(
     host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, run: Run
 ) -> None:
@@ -461,6 +514,19 @@ def test_rollback_to_the_previous_release_only_once(
     again = host.run(script)
     assert again.returncode == 1
     assert "no release to roll back to" in again.stderr
+
+
+def test_files_of_a_release_stay_readable_whatever_the_logins_umask(
+    host: Sandbox, proxy: tuple[type[Proxy], int], make_settings: Make, run: Run
+) -> None:
+    settings = make_settings(proxy_port=proxy[1])
+    (host.root / "releases" / BEFORE / "probe").write_text(f"{proxy[1]}\n\n\n\n")
+    assert host.run(f"umask 077\n{accept_script(settings, release_of(settings), False)}").returncode == 0
+    (script,) = run(roll_back, {}, settings=settings, by="anna@laptop").scripts
+    assert host.run(f"umask 077\n{script}").returncode == 0
+    for path in ("compose.yaml", "httpd/httpd.conf", "releases/accepted", f"releases/{NOW.id}/tree/compose.yaml"):
+        assert (host.root / path).stat().st_mode & 0o044 == 0o044, path
+    assert (host.root / "releases" / NOW.id).stat().st_mode & 0o055 == 0o055
 
 
 def test_rollback_that_cannot_be_recorded_is_reported(

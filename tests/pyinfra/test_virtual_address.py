@@ -28,7 +28,7 @@ from tests.pyinfra.conftest import Result, Run
 from tests.pyinfra.shell import Sandbox, check_syntax
 from tests.support.shipped import shipped_settings
 
-ROUTER = VirtualRouter("192.168.1.5", "192.168.1.11", ("192.168.1.12",), id=112, priority=200, port=85)
+ROUTER = VirtualRouter("192.168.1.5", "192.168.1.11", ("192.168.1.12",), id=112, priority=200)
 PLACE = InterfaceAddress("eth0", IPv4Interface("192.168.1.11/24"))
 FILES = render_files(ROUTER, PLACE)
 RIGHT = VirtualAddressState(
@@ -38,7 +38,6 @@ RIGHT = VirtualAddressState(
     files={path: digest(text) for path, text in FILES.items()},
     loaded=digest(FILES[VIRTUAL_ADDRESS_CONF]),
     peers=ROUTER.peers,
-    port=ROUTER.port,
     addresses=(PLACE,),
 )
 
@@ -86,11 +85,9 @@ def test_a_removed_setting_removes_it(run: Run) -> None:
 @pytest.mark.parametrize(
     ("state", "router", "at_once", "in_turn"),
     [
-        (RIGHT, ROUTER, ["share 85"], []),
-        # httpd is still at its earlier port.
-        (RIGHT, replace(ROUTER, port=86), ["share 85"], ["share 86"]),
+        (RIGHT, ROUTER, ["share"], []),
         # Who begins to share it is the last to do so.
-        (replace(RIGHT, files={}, port=0), ROUTER, [], ["share 85"]),
+        (replace(RIGHT, files={}), ROUTER, [], ["share"]),
         # Who stops is the first.
         (RIGHT, None, ["stop"], []),
     ],
@@ -104,11 +101,8 @@ def test_what_is_changed_on_all_hosts_at_once(
 ) -> None:
     done: list[str] = []
 
-    def share(router: VirtualRouter, **_options: object) -> None:
-        done.append(f"share {router.port}")
-
     monkeypatch.setattr(deploy, "current_fact", lambda _fact: state)
-    monkeypatch.setattr(operations, "share_address", share)
+    monkeypatch.setattr(operations, "share_address", lambda **_options: done.append("share"))
     monkeypatch.setattr(operations, "stop_sharing", lambda **_options: done.append("stop"))
     settings = shipped_settings()
     unwrap(deploy.agree_on_virtual_address)(settings, router, exists=True)
@@ -152,7 +146,7 @@ def test_files_are_checked_before_they_are_used(host: Sandbox) -> None:
     assert done.returncode == 0, done.stderr
     directory = host.root / "virtual-address"
     assert names(directory) == {"keepalived.conf", "responds.bash"}
-    assert f"{host.root}/virtual-address/responds.bash 192.168.1.11 85" in (directory / "keepalived.conf").read_text()
+    assert f'{host.root}/virtual-address/responds.bash 192.168.1.11"' in (directory / "keepalived.conf").read_text()
     assert host.calls == [
         f"keepalived --config-test --use-file={directory}/keepalived.conf.new",
         "systemctl daemon-reload",
@@ -224,7 +218,6 @@ def test_output_of_a_host_is_parsed() -> None:
         files={VIRTUAL_ADDRESS_CHECK: "0", VIRTUAL_ADDRESS_CONF: "1"},
         loaded="1",
         peers=("192.168.1.12", "192.168.1.13"),
-        port=85,
         addresses=(
             InterfaceAddress("lo", IPv4Interface("127.0.0.1/8")),
             PLACE,

@@ -23,9 +23,9 @@ def house(hosts: dict[str, dict[str, Any]]) -> dict[str, Settings]:
 
 def test_hosts_learn_of_each_other_in_the_order_of_the_inventory() -> None:
     found = house({ONE: SHARED, "node": SHARED | {"host_address": TWO}, THREE: SHARED, "192.168.1.14": {}})
-    assert virtual_router(ONE, found) == VirtualRouter(VIRTUAL, ONE, (TWO, THREE), id=112, priority=200, port=85)
-    assert virtual_router("node", found) == VirtualRouter(VIRTUAL, TWO, (ONE, THREE), id=112, priority=199, port=85)
-    assert virtual_router(THREE, found) == VirtualRouter(VIRTUAL, THREE, (ONE, TWO), id=112, priority=198, port=85)
+    assert virtual_router(ONE, found) == VirtualRouter(VIRTUAL, ONE, (TWO, THREE), id=112, priority=200)
+    assert virtual_router("node", found) == VirtualRouter(VIRTUAL, TWO, (ONE, THREE), id=112, priority=199)
+    assert virtual_router(THREE, found) == VirtualRouter(VIRTUAL, THREE, (ONE, TWO), id=112, priority=198)
     assert virtual_router("192.168.1.14", found) is None
     assert not any(one.needs_firewall for one in found.values())
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from ipaddress import IPv4Interface
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,13 +21,15 @@ from hearth.paths import (
     VIRTUAL_ADDRESS_SERVICE,
     VIRTUAL_ADDRESS_UNIT,
 )
+from hearth.render.compose import render_compose
 from hearth.render.templates import FILES
 from hearth.runtime.written_files import digest
 from hearth.settings.virtual_address import VirtualRouter
 from hearth.virtual_address.place import InterfaceAddress, find_absent, find_obstacles, find_place
 from hearth.virtual_address.rules import VirtualAddressState, find_differences, render_files
+from tests.support.shipped import shipped_settings
 
-ROUTER = VirtualRouter("192.168.1.5", "192.168.1.11", ("192.168.1.12", "192.168.1.13"), id=112, priority=200, port=85)
+ROUTER = VirtualRouter("192.168.1.5", "192.168.1.11", ("192.168.1.12", "192.168.1.13"), id=112, priority=200)
 LO = InterfaceAddress("lo", IPv4Interface("127.0.0.1/8"))
 ETH0 = InterfaceAddress("eth0", IPv4Interface("192.168.1.11/24"))
 FILE_TEXTS = render_files(ROUTER, ETH0)
@@ -44,7 +47,7 @@ CONF = """global_defs {
 }
 
 vrrp_script httpd_responds {
-    script "/bin/bash /opt/hearth/virtual-address/responds.bash 192.168.1.11 85"
+    script "/bin/bash /opt/hearth/virtual-address/responds.bash 192.168.1.11"
     interval 2
     timeout 2
     fall 2
@@ -204,10 +207,24 @@ def server(answer: bytes) -> Iterator[int]:
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def responds(port: int) -> bool:
-    script = str(FILES / "virtual-address/responds.bash")
-    done = subprocess.run(["bash", script, "127.0.0.1", str(port)], capture_output=True, timeout=30)
-    return done.returncode == 0
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def responds(root: Path, port: int, accepted: int = 0) -> bool:
+    """Run the check on a host. `accepted`: the port of the last accepted release; none by default."""
+    script = root / "virtual-address/responds.bash"
+    script.parent.mkdir()
+    script.write_text((FILES / "virtual-address/responds.bash").read_text())
+    (root / "compose.yaml").write_text(render_compose(shipped_settings(proxy_port=port)))
+    if accepted:
+        tree = root / "releases/7/tree"
+        tree.mkdir(parents=True)
+        (tree / "compose.yaml").write_text(render_compose(shipped_settings(proxy_port=accepted)))
+        (root / "releases/accepted").write_text("7\n")
+    return subprocess.run(["bash", script, "127.0.0.1"], capture_output=True, timeout=30).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -221,12 +238,20 @@ def responds(port: int) -> bool:
         (b"HTTP/1.1 200 O", False),
     ],
 )
-def test_a_response_is_a_line_of_http(answer: bytes, expected: bool) -> None:
+def test_a_response_is_a_line_of_http(tmp_path: Path, answer: bytes, expected: bool) -> None:
     with server(answer) as port:
-        assert responds(port) is expected
+        assert responds(tmp_path, port) is expected
 
 
-def test_a_closed_port_does_not_respond() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    assert not responds(port)
+def test_a_closed_port_does_not_respond(tmp_path: Path) -> None:
+    assert not responds(tmp_path, closed_port())
+
+
+def test_httpd_may_still_be_at_the_port_of_the_accepted_release(tmp_path: Path) -> None:
+    with server(b"HTTP/1.1 200 OK\r\n\r\n") as port:
+        assert responds(tmp_path, closed_port(), accepted=port)
+
+
+def test_after_a_rollback_httpd_is_tested_at_its_port_again(tmp_path: Path) -> None:
+    with server(b"HTTP/1.1 200 OK\r\n\r\n") as port:
+        assert responds(tmp_path, port, accepted=closed_port())
