@@ -58,7 +58,7 @@ PYINFRA = ("pytest", "-q", "tests/pyinfra")
 
 
 def build() -> None:
-    """With progress output; the tests would build it silently."""
+    """Build what tests without a virtual machine need, with progress output; they would build it silently."""
     run("python", "-m", "lab", "build")
     parts = ("roots", "engine", "compose", "pebble", "login", "prometheus", "libraries", "nextjs", "house")
     run("python", "-m", "lab", "build", *parts)
@@ -223,7 +223,6 @@ OTHERS: list[Stage] = [("checks", check), UNIT, OPERATIONS, ("browser", browser)
 RUNS: dict[str, tuple[list[Stage], ...]] = {
     "check": ([("checks", check)],),
     "unit": ([UNIT, OPERATIONS],),
-    "build": ([("what the tests need", build)],),
     "proxy": ([PROXY],),
     "proxy-long": ([("a stuck and a slow Ollama", proxy_long)],),
     # Three lanes on two processors: the emulated guest keeps one busy, the others mostly wait.
