@@ -3,7 +3,7 @@
 import { messages } from "./chats.js";
 import { announce, countdown, everyFrame, follow } from "./dom.js";
 import { shortName } from "./exchange.js";
-import { loadModel, sendPrompt } from "./server.js";
+import { loadModel, sendPrompt, unlessStopped } from "./server.js";
 import { summary, waitingMessage } from "./stream.js";
 import { separate } from "./thoughts.js";
 import { watchSilence } from "./watch.js";
@@ -73,7 +73,7 @@ async function attempt(chat, turn, view, signal) {
     const options = chat.temperature === null ? undefined : { temperature: chat.temperature };
     const think = chat.think ?? undefined;
     const last = await sendPrompt({ model: turn.model, messages: messages(chat, turn), options, think, signal, onEvent });
-    await drawing.finish();
+    await unlessStopped(drawing.finish(), signal);
     turn.from = chat.from ?? 0;
     turn.tokens = (last.prompt_eval_count ?? 0) + (last.eval_count ?? 0);
     const reloaded = (last.load_duration ?? 0) / 1e9;

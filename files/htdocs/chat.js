@@ -262,12 +262,12 @@ async function run(turn, view, patient = false) {
       follow(() => view.show("stopped", turn.answer ? "Stopped" : "Stopped before the first word"));
       announcement = "Stopped.";
     } else {
-      // A model that was removed must leave the picker too.
-      if (error.cure === "other") await fillPicker();
       const { message, detail, cure, after } = error instanceof ChatError ? error : new ChatError(String(error));
       turn.error = { message, detail, cure, after };
       follow(() => view.show("error"));
       announcement = "";
+      // A model that was removed must leave the picker too.
+      if (cure === "other") fillPicker();
     }
   }
   clearTimeout(saver);

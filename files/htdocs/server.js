@@ -14,16 +14,25 @@ export function usePool(name) {
   pool = name && `${name}/`;
 }
 
+/** Waits for `pending`, but only until the user stops: a check of the server takes seconds. */
+export const unlessStopped = (pending, signal) =>
+  Promise.race([pending, new Promise((_, reject) => {
+    const stop = () => signal.reason.name === "AbortError" && reject(signal.reason);
+    if (signal?.aborted) stop();
+    signal?.addEventListener("abort", stop);
+  })]);
+
 /** `fetch` that throws a ChatError for every failure except an abort. */
 export async function request(path, options = {}, model = "") {
   const started = performance.now();
+  const { signal } = options;
   let response;
   try {
     response = await fetch(path.startsWith("api/") ? pool + path : path, { cache: "no-store", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     // The proxy also closes the connection if the model server exits while it has the prompt.
-    const state = path === VERSION || error.name === "TimeoutError" ? "away" : await serverState();
+    const state = path === VERSION || error.name === "TimeoutError" ? "away" : await unlessStopped(serverState(), signal);
     const sentence = { up: CONNECTION_LOST, down: RESTARTED, away: UNREACHABLE }[state];
     throw new ChatError(sentence, { cure: "wait" });
   }
@@ -37,8 +46,8 @@ export async function request(path, options = {}, model = "") {
     // Not JSON: the error page of another proxy, whose text would not help.
   }
   // The proxy's 502 and 503 have two causes each; api/version, which has its own slot, tells them apart.
-  const up = [502, 503].includes(status) && path !== VERSION ? (await serverState()) === "up" : null;
-  const models = status === 404 && model ? (await listModels().catch(() => [])).filter(canChat) : [];
+  const up = [502, 503].includes(status) && path !== VERSION ? (await unlessStopped(serverState(), signal)) === "up" : null;
+  const models = status === 404 && model ? (await unlessStopped(listModels().catch(() => []), signal)).filter(canChat) : [];
   const after = Number(response.headers.get("Retry-After")) || 0;
   const waited = (performance.now() - started) / 1000;
   throw fromStatus(status, { detail, model, origin: location.origin, up, models: models.map((each) => each.name), after, waited });

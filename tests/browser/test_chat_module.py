@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "files" / "htdocs"
-MODULES = ("abilities", "chats", "markdown", "pictures", "stream", "thoughts", "words")
+MODULES = ("abilities", "chats", "dom", "markdown", "pictures", "stream", "thoughts", "words")
 STATUSES = [400, 401, 403, 404, 405, 408, 411, 413, 421, 500, 502, 503, 418]
 
 # Passes `bytes` to readAnswer in chunks of `size`, and returns the result.
@@ -542,9 +542,28 @@ def test_settings_named_in_messages_exist() -> None:
 
 
 def test_the_page_is_small() -> None:
-    assert sum(path.stat().st_size for path in PAGE.iterdir()) < 88_000
+    assert sum(path.stat().st_size for path in PAGE.iterdir()) < 96_000
 
 
 def test_text_never_becomes_html() -> None:
     unsafe = r"innerHTML|outerHTML|insertAdjacent|document\.write|DOMParser|\beval\b|Function\("
     assert [path.name for path in PAGE.glob("*.js") if re.search(unsafe, path.read_text())] == []
+
+
+def test_a_countdown_that_begins_after_the_stop_ends_at_once(call: Call) -> None:
+    body = "return chat.countdown(60, () => {}, AbortSignal.abort()).catch(({ name }) => name)"
+    assert call(body) == "AbortError"
+
+
+def test_an_answer_that_cannot_be_drawn_is_an_error(call: Call) -> None:
+    body = """
+      const drawing = chat.everyFrame(() => { throw new Error("no"); });
+      const ended = async () => {
+        drawing.request();
+        const late = new Promise((resolve) => setTimeout(() => resolve("never ended"), 5000));
+        return Promise.race([drawing.finish().catch(({ message }) => message), late]);
+      };
+      const first = await ended();
+      return [first, await drawing.finish().catch(({ message }) => message), await ended()];
+    """
+    assert call(body) == ["no", "no", "no"]

@@ -138,6 +138,7 @@ def test_a_removed_model_is_named_and_leaves_the_picker(faulty_chat: ChatPage, s
     for model in installed:
         expect(chat.alert).to_contain_text(f"“{model}:latest”")
     expect(chat.alert).to_contain_text("ollama_models")
+    expect(chat.picker.locator("option")).to_have_count(len(installed))
     assert sorted(chat.models()) == sorted(installed)
 
     # Any installed model may be offered; all of the lab's answer something.
