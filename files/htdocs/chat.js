@@ -11,7 +11,7 @@ import { describeModels, usePool } from "./server.js";
 import { closeOverlay, listenSidebar, showChats } from "./side.js";
 import { openStore, remembered } from "./store.js";
 import { separate } from "./thoughts.js";
-import { ChatError, NO_MODELS, onlyEmbeddings, STORAGE_BLOCKED, STORAGE_FULL } from "./words.js";
+import { ChatError, NO_MODELS, onlyEmbeddings, STORAGE_BLOCKED, STORAGE_FAILED, STORAGE_FULL, UNREADABLE } from "./words.js";
 
 const [picker, pools, exchanges, prompt, send, stop, notice] = ["model", "pool", "exchanges", "prompt", "send", "stop", "notice"].map(byId);
 
@@ -161,12 +161,18 @@ function show(opened) {
   refreshList();
 }
 
-const refreshList = () => showChats(store, chat, async (id) => {
+const refreshList = () => showChats(store, chat, openStored).catch(() => showNotice(UNREADABLE));
+
+async function openStored(id) {
   closeOverlay();
-  const found = id !== chat.id && (await store.get(id));
-  if (found) show(found);
+  try {
+    const found = id !== chat.id && (await store.get(id));
+    if (found) show(found);
+  } catch {
+    showNotice(UNREADABLE);
+  }
   prompt.focus();
-});
+}
 
 async function save(saved = chat) {
   if (deleted.has(saved)) return;
@@ -174,8 +180,8 @@ async function save(saved = chat) {
   try {
     await store.put(saved);
     await refreshList();
-  } catch {
-    showNotice(STORAGE_FULL);
+  } catch (error) {
+    showNotice(error?.name === "QuotaExceededError" ? STORAGE_FULL : STORAGE_FAILED);
   }
 }
 

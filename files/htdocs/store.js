@@ -3,37 +3,53 @@
 const wait = (request) =>
   new Promise((resolve, reject) => {
     request.onsuccess = request.oncomplete = () => resolve(request.result);
-    request.onerror = request.onabort = () => reject(request.error);
+    // A request that fails has an error before its transaction has one.
+    request.onerror = request.onabort = ({ target }) => reject(target.error);
   });
 
+async function open() {
+  const opening = indexedDB.open("hearth", 1);
+  opening.onupgradeneeded = () => {
+    // A separate list can be read without loading the pictures.
+    for (const name of ["heads", "chats"]) opening.result.createObjectStore(name, { keyPath: "id" });
+  };
+  return wait(opening);
+}
+
 /**
- * `heads` returns {id, title, changed} of each chat, newest first; `get` a complete one. `put` rejects if storage is full.
- * `persistent` is false if the browser blocks storage.
+ * `heads` returns {id, title, changed} of each chat, newest first; `get` a complete one. `put` rejects with a
+ * QuotaExceededError if storage is full. `persistent` is false if the browser blocks storage.
  */
 export async function openStore() {
   let database;
   try {
-    const opening = indexedDB.open("hearth", 1);
-    opening.onupgradeneeded = () => {
-      // A separate list can be read without loading the pictures.
-      for (const name of ["heads", "chats"]) opening.result.createObjectStore(name, { keyPath: "id" });
-    };
-    database = await wait(opening);
+    database = await open();
   } catch {
     const nothing = async () => undefined;
     return { persistent: false, heads: async () => [], get: nothing, put: nothing, remove: nothing };
   }
-  const read = (name) => database.transaction(name).objectStore(name);
-  const write = (work) => {
+  // Browsers close a database that is open, such as on a phone that was asleep: once more, with a new connection.
+  const attempt = async (work) => {
+    try {
+      return await work();
+    } catch (error) {
+      if (error?.name === "QuotaExceededError") throw error;
+      database.close();
+      database = await open();
+      return work();
+    }
+  };
+  const read = (name, method, ...keys) => attempt(() => wait(database.transaction(name).objectStore(name)[method](...keys)));
+  const write = (work) => attempt(() => {
     const transaction = database.transaction(["heads", "chats"], "readwrite");
     work(transaction.objectStore("heads"), transaction.objectStore("chats"));
     transaction.commit(); // immediately, since the page may be closing
     return wait(transaction);
-  };
+  });
   return {
     persistent: true,
-    heads: async () => (await wait(read("heads").getAll())).sort((one, other) => other.changed - one.changed),
-    get: (id) => wait(read("chats").get(id)),
+    heads: async () => (await read("heads", "getAll")).sort((one, other) => other.changed - one.changed),
+    get: (id) => read("chats", "get", id),
     put: ({ id, title, changed, ...rest }) => write((heads, chats) => {
       heads.put({ id, title, changed });
       chats.put({ id, title, changed, ...rest });

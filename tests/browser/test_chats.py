@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.chat_page import ChatPage
@@ -30,9 +29,21 @@ SIZE = """
     return [image.naturalWidth, image.naturalHeight];
   }
 """
-FULL = """
-  IDBObjectStore.prototype.put = function () { throw new DOMException("full", "QuotaExceededError"); };
+NO_STORAGE = "delete window.indexedDB; delete Window.prototype.indexedDB;"
+# Keeps the page's connections, for a test to close.
+CONNECTIONS = """
+  window.connections = [];
+  const open = IDBFactory.prototype.open;
+  IDBFactory.prototype.open = function (...names) {
+    const opening = open.apply(this, names);
+    opening.addEventListener("success", () => connections.push(opening.result));
+    return opening;
+  };
 """
+# What Safari does when the process that stores its data has ended.
+LOST = """() => {
+  IDBDatabase.prototype.transaction = () => { throw new DOMException("Connection lost", "UnknownError"); };
+}"""
 
 
 def chats(chat: ChatPage) -> Locator:
@@ -173,24 +184,53 @@ def test_pictures_are_scaled_down_and_sent(faulty_chat: ChatPage, fault_proxy: F
     expect(chat.page.get_by_role("img", name="Picture 1 of the prompt")).to_be_visible()
 
 
-@pytest.mark.parametrize(
-    ("script", "message"),
-    [
-        (FULL, "Storage is full, so this chat won't be saved."),
-        ("delete window.indexedDB; delete Window.prototype.indexedDB;", "This browser blocks storage"),
-    ],
-    ids=["full", "none"],
-)
-def test_chats_that_cannot_be_stored(
-    open_chat: OpenChat, fault_proxy: FaultProxy, sentence: str, script: str, message: str
-) -> None:
-    chat = open_chat(fault_proxy.url)
-    chat.page.add_init_script(script)
-    chat.page.reload()
-    expect(chat.picker).to_be_enabled()
+def test_chats_are_not_stored_where_the_browser_blocks_it(faulty_chat: ChatPage, sentence: str) -> None:
+    chat = faulty_chat
+    chat.page.add_init_script(NO_STORAGE)
+    chat.open()
     chat.send_and_wait("Who are you?")
     expect(chat.answer).to_have_text(sentence)
-    expect(chat.page.get_by_role("alert")).to_contain_text(message)
+    expect(chat.page.get_by_role("alert")).to_contain_text("This browser blocks storage")
+
+
+def test_a_full_storage_is_reported(faulty_chat: ChatPage, sentence: str) -> None:
+    chat = faulty_chat
+    session = chat.page.context.new_cdp_session(chat.page)
+    session.send("Storage.overrideQuotaForOrigin", {"origin": chat.url, "quotaSize": 1})
+    chat.send_and_wait("Who are you?")
+    expect(chat.answer).to_have_text(sentence)
+    expect(chat.page.get_by_role("alert")).to_contain_text("Storage is full, so this chat won't be saved.")
+
+
+def test_a_storage_that_fails_otherwise_is_reported(faulty_chat: ChatPage, sentence: str) -> None:
+    chat = faulty_chat
+    for prompt in ("First?", "Second?"):
+        chat.press("New chat")
+        chat.send_and_wait(prompt)
+    expect(chats(chat)).to_have_text(["Second?", "First?"])
+    chat.page.evaluate(LOST)
+    chats(chat).last.get_by_role("button").click()
+    expect(chat.page.get_by_role("alert")).to_contain_text("could not read the stored chats. Reload the page;")
+    expect(chat.page.locator(".user-prompt")).to_have_text(["Second?"])
+    chat.send_and_wait("Who are you?")
+    expect(chat.answer).to_have_text(sentence)
+    expect(chat.page.get_by_role("alert")).to_contain_text("This chat could not be saved. Reload the page;")
+    assert [line for line in chat.console if "UnknownError" in line or "Uncaught" in line] == []
+
+
+def test_a_database_that_the_browser_closed_is_opened_again(faulty_chat: ChatPage, sentence: str) -> None:
+    chat = faulty_chat
+    chat.page.add_init_script(CONNECTIONS)
+    chat.open()
+    close = "() => connections.at(-1).close()"
+    chat.page.evaluate(close)
+    chat.send_and_wait("First?")
+    expect(chats(chat)).to_have_text(["First?"])
+    chat.press("New chat")
+    chat.page.evaluate(close)
+    chats(chat).get_by_role("button").click()
+    expect(chat.answer).to_have_text(sentence)
+    expect(chat.page.get_by_role("alert")).to_be_hidden()
 
 
 def test_copying_without_a_secure_context(open_chat: OpenChat, fault_proxy: FaultProxy, sentence: str) -> None:
