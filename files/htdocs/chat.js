@@ -11,7 +11,7 @@ import { describeModels, usePool } from "./server.js";
 import { closeOverlay, listenSidebar, showChats } from "./side.js";
 import { openStore, remembered } from "./store.js";
 import { separate } from "./thoughts.js";
-import { ChatError, NO_MODELS, onlyEmbeddings, STORAGE_BLOCKED, STORAGE_FAILED, STORAGE_FULL, UNREADABLE } from "./words.js";
+import { ChatError, NO_MODELS, NOT_DELETED, onlyEmbeddings, STORAGE_BLOCKED, STORAGE_FAILED, STORAGE_FULL, UNREADABLE } from "./words.js";
 
 const [picker, pools, exchanges, prompt, send, stop, notice] = ["model", "pool", "exchanges", "prompt", "send", "stop", "notice"].map(byId);
 
@@ -363,9 +363,18 @@ function listen() {
       if (chat.turns.length) save();
     },
     remove: async () => {
-      deleted.add(chat);
-      await store.remove(chat.id);
+      const removed = chat;
+      deleted.add(removed);
+      try {
+        await store.remove(removed.id);
+      } catch {
+        deleted.delete(removed);
+        await save(removed);
+        showNotice(NOT_DELETED);
+        return false;
+      }
       startNew();
+      return true;
     },
     restore: (restored) => {
       deleted.delete(restored);

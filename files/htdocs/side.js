@@ -44,7 +44,7 @@ function download(name, text, type) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-/** Adds the event listeners. `page` has chat() (the open one), canThink(), changed(), remove() and restore(chat). */
+/** Adds the event listeners. `page` has chat() (the open one), canThink(), changed(), remove(), which returns whether it did, and restore(chat). */
 export function listenSidebar(page) {
   on("open-chats", () => toggleSide());
   narrow.onchange = () => toggleSide(!narrow.matches);
@@ -70,7 +70,7 @@ export function listenSidebar(page) {
   on("delete", async () => {
     const removed = page.chat();
     settings.close();
-    await page.remove();
+    if (!(await page.remove())) return;
     deleted.replaceChildren(`Deleted “${removed.title || "New chat"}”. `, button("Undo", () => {
       deleted.replaceChildren();
       page.restore(removed);

@@ -28,6 +28,7 @@ export const NOT_OLLAMA =
   "Unexpected response, not from Ollama. Another program may be running at this address: check the address, or deploy again.";
 export const STORAGE_FULL = "Storage is full, so this chat won't be saved. Export it, or delete old chats.";
 export const STORAGE_FAILED = "This chat could not be saved. Reload the page; export the chat first if you need it.";
+export const NOT_DELETED = "This chat could not be deleted. Reload the page and try again.";
 export const UNREADABLE = "This browser could not read the stored chats. Reload the page; export this chat first if you need it.";
 export const STORAGE_BLOCKED =
   "This browser blocks storage, so chats are lost when you close this page. Export what you need.";

@@ -44,6 +44,10 @@ CONNECTIONS = """
 LOST = """() => {
   IDBDatabase.prototype.transaction = () => { throw new DOMException("Connection lost", "UnknownError"); };
 }"""
+# What a damaged database may do.
+NO_DELETE = """() => {
+  IDBObjectStore.prototype.delete = () => { throw new DOMException("Internal error", "UnknownError"); };
+}"""
 
 
 def chats(chat: ChatPage) -> Locator:
@@ -216,6 +220,19 @@ def test_a_storage_that_fails_otherwise_is_reported(faulty_chat: ChatPage, sente
     expect(chat.answer).to_have_text(sentence)
     expect(chat.page.get_by_role("alert")).to_contain_text("This chat could not be saved. Reload the page;")
     assert [line for line in chat.console if "UnknownError" in line or "Uncaught" in line] == []
+
+
+def test_a_chat_that_cannot_be_deleted_is_still_saved(faulty_chat: ChatPage) -> None:
+    chat = faulty_chat
+    chat.send_and_wait("First?")
+    chat.page.evaluate(NO_DELETE)
+    settings(chat)
+    chat.press("Delete chat")
+    expect(chat.page.get_by_role("alert")).to_contain_text("This chat could not be deleted. Reload the page")
+    expect(chat.page.get_by_role("button", name="Undo")).to_have_count(0)
+    chat.send_and_wait("Second?")
+    chat.page.reload()
+    expect(chat.page.locator(".user-prompt")).to_have_text(["First?", "Second?"])
 
 
 def test_a_database_that_the_browser_closed_is_opened_again(faulty_chat: ChatPage, sentence: str) -> None:
