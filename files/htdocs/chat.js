@@ -142,7 +142,7 @@ function show(opened) {
   chat = opened;
   setDraft(edited ? "" : prompt.value, []);
   for (const turn of chat.turns) {
-    if (turn.state.endsWith("ing")) Object.assign(turn, { state: "stopped", note: "Interrupted: the page was closed" });
+    if (turn.state.endsWith("ing")) Object.assign(turn, { state: "stopped", note: "Interrupted, or still being answered in another tab" });
   }
   for (const turn of chat.turns) {
     const { answer: rest, thinking } = separate(turn.answer); // stored by an earlier version of this page
@@ -168,21 +168,43 @@ async function openStored(id) {
   try {
     const found = id !== chat.id && (await store.get(id));
     if (found) show(found);
+    else refreshList(); // it may have been deleted in another tab
   } catch {
     showNotice(UNREADABLE);
   }
   prompt.focus();
 }
 
-async function save(saved = chat) {
+/** Shows what another tab has added to the chat while this one was in the background. */
+async function catchUp() {
+  if (document.hidden) return;
+  refreshList();
+  const opened = chat;
+  const found = await store.get(opened.id).catch(() => null);
+  const isBusy = running || edited || document.querySelector("dialog[open]");
+  if (found && chat === opened && found.changed > opened.changed && !isBusy) show(found);
+}
+
+async function save(saved = chat, isClosing = false) {
   if (deleted.has(saved)) return;
-  saved.changed = Date.now();
   try {
-    await store.put(saved);
+    const message = await store.put(saved, isClosing);
+    if (message) showNotice(message);
+    if (message && saved === chat) remembered("chat", chat.id);
     await refreshList();
   } catch (error) {
     showNotice(error?.name === "QuotaExceededError" ? STORAGE_FULL : STORAGE_FAILED);
   }
+}
+
+/** Stores the answer in progress, which ends with the page; the page may come back, though, so it stays as it is. */
+function saveInterrupted() {
+  if (!running || running.signal.aborted) return;
+  const turn = chat.turns.at(-1);
+  const { state, note } = turn;
+  Object.assign(turn, { state: "stopped", note: "Interrupted: the page was closed" });
+  save(chat, true);
+  Object.assign(turn, { state, note });
 }
 
 function startNew() {
@@ -354,7 +376,8 @@ function listen() {
   for (const link of document.querySelectorAll(".troubleshoot")) link.addEventListener("click", troubleshoot);
   for (const close of document.querySelectorAll(".close")) close.addEventListener("click", () => close.closest("dialog").close());
   addEventListener("online", () => notice.hidden || fillPicker());
-  addEventListener("pagehide", () => running && save());
+  addEventListener("pagehide", saveInterrupted);
+  document.addEventListener("visibilitychange", catchUp);
   listenSidebar({
     chat: () => chat,
     canThink: () => canThink(find(picker.value)),
@@ -373,6 +396,7 @@ function listen() {
         showNotice(NOT_DELETED);
         return false;
       }
+      removed.changed = 0;
       startNew();
       return true;
     },

@@ -1,5 +1,8 @@
 // Stores chats in this browser's IndexedDB. Nothing leaves the device.
 
+import { newId } from "./chats.js";
+import { CHANGED_ELSEWHERE, DELETED_ELSEWHERE } from "./words.js";
+
 const wait = (request) =>
   new Promise((resolve, reject) => {
     request.onsuccess = request.oncomplete = () => resolve(request.result);
@@ -17,8 +20,9 @@ async function open() {
 }
 
 /**
- * `heads` returns {id, title, changed} of each chat, newest first; `get` a complete one. `put` rejects with a
- * QuotaExceededError if storage is full. `persistent` is false if the browser blocks storage.
+ * `heads` returns {id, title, changed} of each chat, newest first; `get` a complete one. `put` stores one, under a new id if
+ * another tab has changed or deleted it, of which it returns a message; it rejects with a QuotaExceededError if storage is full.
+ * `persistent` is false if the browser blocks storage.
  */
 export async function openStore() {
   let database;
@@ -42,18 +46,38 @@ export async function openStore() {
   const read = (name, method, ...keys) => attempt(() => wait(database.transaction(name).objectStore(name)[method](...keys)));
   const write = (work) => attempt(() => {
     const transaction = database.transaction(["heads", "chats"], "readwrite");
-    work(transaction.objectStore("heads"), transaction.objectStore("chats"));
-    transaction.commit(); // immediately, since the page may be closing
+    work(transaction.objectStore("heads"), transaction.objectStore("chats"), transaction);
     return wait(transaction);
   });
   return {
     persistent: true,
     heads: async () => (await read("heads", "getAll")).sort((one, other) => other.changed - one.changed),
     get: (id) => read("chats", "get", id),
-    put: ({ id, title, changed, ...rest }) => write((heads, chats) => {
-      heads.put({ id, title, changed });
-      chats.put({ id, title, changed, ...rest });
-    }),
+    async put(chat, isClosing = false) {
+      const { id } = chat;
+      let [changed, message] = [0, ""];
+      await write((heads, chats, transaction) => {
+        const store = (stored) => {
+          if (chat.id === id && stored !== chat.changed) {
+            message = stored ? CHANGED_ELSEWHERE : DELETED_ELSEWHERE;
+            Object.assign(chat, { id: newId(), changed: 0 });
+          }
+          changed = Math.max(Date.now(), chat.changed + 1);
+          heads.put({ id: chat.id, title: chat.title, changed });
+          chats.put({ ...chat, changed });
+          transaction.commit();
+        };
+        if (isClosing) {
+          // Nothing can be read any more, but what was stored last, by any tab, is remembered.
+          const [last, stored] = remembered("stored").split(" ");
+          store(last === id ? Number(stored) : chat.changed);
+          remembered("stored", `${chat.id} ${changed}`);
+        } else heads.get(id).onsuccess = ({ target }) => store(target.result?.changed ?? 0);
+      });
+      chat.changed = changed;
+      remembered("stored", `${chat.id} ${changed}`);
+      return message;
+    },
     remove: (id) => write((heads, chats) => [heads, chats].forEach((each) => each.delete(id))),
   };
 }

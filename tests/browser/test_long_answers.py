@@ -6,14 +6,12 @@ The bounds are for a machine that does other things meanwhile; the figures of do
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import OpenChat
-from tests.browser.long_answer import PIECE, FastModel, fast_model
+from tests.browser.long_answer import PIECE, FastModel
 from tests.browser.test_access import violations
 from tests.support.gguf_files import ANSWER, THOUGHTS
 from tests.support.proxy_rules.behaviour import wait_until
@@ -61,12 +59,6 @@ STORE = """([chats, turns]) => new Promise((resolve, reject) => {
 # The ms from the start of navigation until the last turn is shown, as the page itself sees it.
 OPENED = """() => { const check = () => document.querySelector(".exchange:last-child .text p")
   ? (window.opened = performance.now()) : requestAnimationFrame(check); check(); }"""
-
-
-@pytest.fixture
-def model() -> Iterator[FastModel]:
-    with fast_model() as server:
-        yield server
 
 
 def frames(chat: ChatPage) -> list[float]:
