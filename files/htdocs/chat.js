@@ -354,11 +354,12 @@ function listen() {
     refresh();
   }, "change");
   document.addEventListener("keydown", (event) => {
+    if (document.querySelector("dialog[open]")) return;
     if (event.code === "KeyN" && event.altKey && !event.ctrlKey) {
       event.preventDefault();
       startNew();
     }
-    if (event.key !== "Escape" || event.isComposing || document.querySelector("dialog[open]")) return;
+    if (event.key !== "Escape" || event.isComposing) return;
     if (closeOverlay()) byId("open-chats").focus();
     else if (running) running.abort();
     else if (edited) setDraft("", []);

@@ -94,6 +94,18 @@ def test_several_chats(faulty_chat: ChatPage, sentence: str) -> None:
     expect(chat.answer).to_have_text(sentence)
 
 
+def test_no_other_chat_is_opened_below_a_dialog(faulty_chat: ChatPage) -> None:
+    chat = faulty_chat
+    chat.send_and_wait("First?")
+    dialog = settings(chat)
+    dialog.get_by_label("Instructions").fill("Answer in verse.")
+    chat.page.keyboard.press("Alt+n")
+    dialog.get_by_label("Name").fill("Renamed")
+    chat.press("Done")
+    expect(chat.page.locator(".user-prompt")).to_have_text(["First?"])
+    expect(chats(chat)).to_have_text(["Renamed"])
+
+
 def test_a_partial_answer_survives_closing_the_page(faulty_chat: ChatPage) -> None:
     chat = faulty_chat
     chat.pick("tinystory")
