@@ -20,6 +20,7 @@ let chat = newChat();
 let models = []; // those on the server that answer prompts
 let pictures = []; // base64, for the next prompt
 let edited = null; // the turn whose prompt is being edited
+let kept = { text: "", images: [] }; // the draft whose place the edited prompt has taken
 const deleted = new Set(); // chats whose last answer may still be streaming
 let running = null; // the AbortController of the answer in progress
 
@@ -140,7 +141,8 @@ function showOlder(opened, end) {
 function show(opened) {
   running?.abort();
   chat = opened;
-  setDraft(edited ? "" : prompt.value, []);
+  // What was typed comes along.
+  if (edited) endEdit(prompt.value === edited.question ? "" : prompt.value, pictures.filter((each) => !edited.images.includes(each)));
   for (const turn of chat.turns) {
     if (turn.state.endsWith("ing")) Object.assign(turn, { state: "stopped", note: "Interrupted, or still being answered in another tab" });
   }
@@ -220,14 +222,26 @@ function setDraft(text, images, turn = null) {
   pictures = images;
   edited = turn;
   showPictures(pictures, () => setDraft(prompt.value, pictures, edited));
-  remembered("draft", text);
+  rememberDraft();
   refresh();
 }
 
+/** The edited prompt is also in its chat, so the other draft comes first. */
+const rememberDraft = () => remembered("draft", (edited && kept.text) || prompt.value);
+
 function edit(turn) {
   if (running) return;
-  setDraft(turn.question, [...turn.images], turn);
+  if (!edited) {
+    kept = { text: prompt.value, images: pictures };
+    setDraft(turn.question, [...turn.images], turn);
+  }
   prompt.focus();
+}
+
+/** Returns to the draft from before an edit, and adds to it. */
+function endEdit(typed = "", added = []) {
+  setDraft([kept.text, typed].filter(Boolean).join("\n\n"), [...kept.images, ...added]);
+  kept = { text: "", images: [] };
 }
 
 /** Answers the last turn again, or continues its answer. */
@@ -254,7 +268,7 @@ function submit() {
   chat.title ||= titleOf(text);
   chat.model = picker.value;
   if (pools) chat.pool = pools.value;
-  setDraft("", []);
+  endEdit();
   const view = viewOf(turn);
   exchanges.append(view.root);
   byId("log").scrollTop = 1e9;
@@ -335,7 +349,7 @@ function listen() {
     submit();
   }, "keydown");
   on("prompt", () => {
-    remembered("draft", prompt.value);
+    rememberDraft();
     refresh();
   }, "input");
   on("prompt", (event) => {
@@ -362,12 +376,12 @@ function listen() {
     if (event.key !== "Escape" || event.isComposing) return;
     if (closeOverlay()) byId("open-chats").focus();
     else if (running) running.abort();
-    else if (edited) setDraft("", []);
+    else if (edited) endEdit();
   });
   on("stop", () => running?.abort());
   on("notice-retry", fillPicker);
   on("shorten", () => shorten());
-  on("cancel-edit", () => setDraft("", []));
+  on("cancel-edit", () => endEdit());
   on("new-chat", startNew);
   on("attach", () => byId("files").click());
   on("files", ({ target }) => {
@@ -413,7 +427,7 @@ function listen() {
 async function start() {
   store = await openStore();
   listen();
-  prompt.value = remembered("draft");
+  prompt.value ||= remembered("draft"); // it may have been typed while the page was starting
   const last = await store.get(remembered("chat")).catch(() => null);
   if (pools) selectPool(last?.pool ?? remembered("pool"));
   show(last ?? chat);
