@@ -19,6 +19,7 @@ let store;
 let chat = newChat();
 let models = []; // those on the server that answer prompts
 let pictures = []; // base64, for the next prompt
+let preparing = 0; // choices of files that are still being scaled down
 let edited = null; // the turn whose prompt is being edited
 let kept = { text: "", images: [] }; // the draft whose place the edited prompt has taken
 const deleted = new Set(); // chats whose last answer may still be streaming
@@ -31,21 +32,24 @@ const SPOKEN = 5000;
 // The share of the context from which the page warns.
 const NEARLY_FULL = 0.8;
 const CONTEXT = Number(byId("log").dataset.context);
+const PREPARING = "Preparing the picture. You can send it in a moment.";
 const NO_VISION = "This model can't see pictures. It may answer as if there were none.";
 const VISION_UNKNOWN = "The server does not report whether this model can see pictures. If it can't, it answers as if there were none.";
 const find = (name) => models.find((model) => model.name === name);
+
+const canSend = () => picker.value && !preparing && (prompt.value.trim() || pictures.length);
 
 function refresh() {
   send.hidden = Boolean(running);
   stop.hidden = !running;
   if (pools) pools.disabled = Boolean(running);
-  send.disabled = !picker.value || !(prompt.value.trim() || pictures.length);
+  send.disabled = !canSend();
   byId("welcome").hidden = chat.turns.length > 0;
   byId("chat-title").textContent = chat.title || "New chat";
   byId("editing").hidden = !edited;
   const vision = canSee(find(picker.value));
-  byId("vision-note").hidden = !pictures.length || vision === true;
-  byId("vision-note").textContent = vision === false ? NO_VISION : VISION_UNKNOWN;
+  byId("vision-note").hidden = !preparing && (!pictures.length || vision === true);
+  byId("vision-note").textContent = preparing ? PREPARING : vision === false ? NO_VISION : VISION_UNKNOWN;
   const tokens = tokensWith(chat, prompt.value);
   byId("context-note").hidden = running || chat.turns.length < 2 || !(tokens > NEARLY_FULL * CONTEXT);
   byId("context-text").textContent =
@@ -257,7 +261,7 @@ function retry(turn, { model = picker.value, patient = false, resume = false }) 
 
 function submit() {
   const text = prompt.value.trim();
-  if (running || !picker.value || !(text || pictures.length)) return;
+  if (running || !canSend()) return;
   const clicked = document.activeElement === send;
   if (edited) {
     exchanges.lastChild.remove();
@@ -324,6 +328,8 @@ async function run(turn, view, patient = false) {
 
 async function attach(files) {
   showNotice("");
+  preparing++;
+  refresh();
   for (const file of files) {
     try {
       const picture = await shrink(file);
@@ -332,6 +338,8 @@ async function attach(files) {
       showNotice(error.message);
     }
   }
+  preparing--;
+  refresh();
   prompt.focus();
 }
 

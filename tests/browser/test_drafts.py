@@ -12,6 +12,12 @@ from tests.browser.conftest import OpenChat
 from tests.browser.long_answer import FastModel
 
 PIXEL = base64.b64decode("R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==")
+# Large pictures take a phone seconds: here, until the test calls release().
+SLOW = """() => {
+  const create = window.createImageBitmap;
+  const released = new Promise((resolve) => { window.release = resolve; });
+  window.createImageBitmap = (file) => released.then(() => create(file));
+}"""
 
 
 @pytest.fixture
@@ -105,5 +111,22 @@ def test_a_draft_follows_into_another_chat(chat: ChatPage, model: FastModel) -> 
     expect(chat.prompt).to_have_value("What is it?")
     expect(chat.page.get_by_role("img", name="Picture 1")).to_have_count(1)
     chat.press("Send")
+    chat.wait_for("done")
+    assert sent_pictures(model) == 1
+
+
+def test_a_prompt_waits_for_its_picture(chat: ChatPage, model: FastModel) -> None:
+    chat.page.evaluate(SLOW)
+    chat.prompt.fill("What is it?")
+    attach(chat)
+    expect(chat.page.get_by_text("Preparing the picture.")).to_be_visible()
+    expect(chat.page.get_by_role("button", name="Send")).to_be_disabled()
+    chat.prompt.press("Enter")
+    expect(chat.prompt).to_have_value("What is it?")
+    chat.page.evaluate("release()")
+    expect(chat.page.get_by_role("img", name="Picture 1")).to_have_count(1)
+    expect(chat.page.get_by_text("Preparing the picture.")).to_be_hidden()
+    chat.prompt.press("Enter")
+    expect(chat.page.locator(".exchange")).to_have_count(2)
     chat.wait_for("done")
     assert sent_pictures(model) == 1
