@@ -10,6 +10,9 @@ import { watchSilence } from "./watch.js";
 
 let preload = true; // false once a model was unloaded before its prompt arrived
 
+/** Copies into the turn that is being answered what has arrived of its answer, drawn or not: a hidden page seldom draws. */
+export let updateTurn = () => {};
+
 /** Fills `turn`, and shows it in `view`. `patient`: retry temporary errors, with growing pauses. */
 export async function answer(chat, turn, view, { signal, patient }) {
   for (let pause = 2; ; pause = Math.min(pause * 2, 60)) {
@@ -37,10 +40,15 @@ async function attempt(chat, turn, view, signal) {
   // The stream may be faster than the screen: what arrived is drawn once a frame.
   const before = { answer: turn.answer, thinking: turn.thinking };
   const received = { answer: "", thinking: "" };
-  const drawing = everyFrame((all) => {
+  const update = () => {
     const { answer: text, thinking } = separate(received.answer);
     turn.answer = before.answer + text;
     turn.thinking = before.thinking + received.thinking + thinking;
+    return text;
+  };
+  updateTurn = update;
+  const drawing = everyFrame((all) => {
+    const text = update();
     let more = false;
     follow(() => {
       more = view.write(all);
@@ -82,6 +90,7 @@ async function attempt(chat, turn, view, signal) {
     loaded = Math.max(loaded, reloaded);
     follow(() => view.show("done", turn.answer ? summary(last, seconds(started), loaded) : "The model returned an empty response."));
   } finally {
+    if (updateTurn === update) updateTurn = () => {};
     drawing.now();
     watch.end();
   }

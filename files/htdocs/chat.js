@@ -1,7 +1,7 @@
 // The page: the open chat, the models, and the answer in progress.
 
 import { canChat, canSee, canThink } from "./abilities.js";
-import { answer } from "./answer.js";
+import { answer, updateTurn } from "./answer.js";
 import { leaveOut, newChat, newTurn, titleOf, tokensWith } from "./chats.js";
 import { diagnose } from "./diagnosis.js";
 import { announce, byId, follow, on } from "./dom.js";
@@ -193,6 +193,7 @@ async function catchUp() {
 
 async function save(saved = chat, isClosing = false) {
   if (deleted.has(saved)) return;
+  updateTurn();
   try {
     const message = await store.put(saved, isClosing);
     if (message) showNotice(message);

@@ -136,6 +136,22 @@ def test_stop_is_immediate(open_chat: OpenChat, model: FastModel) -> None:
     assert milliseconds < 1000
 
 
+def test_what_a_hidden_tab_has_not_drawn_is_stored_when_it_is_closed(open_chat: OpenChat, model: FastModel) -> None:
+    model.answer, model.rate = "word " * 2000, 30
+    chat = open_chat(model.url, clock=True)
+    chat.send("Go on.")
+    chat.wait_for_words(1)
+    # Without frames and timers, as almost in a tab that has been hidden for minutes.
+    chat.page.clock.pause_at(chat.page.evaluate("Date.now()") / 1000 + 1)
+    shown, read = len(chat.answer.inner_text()), len(chat.recorded("reads"))
+    wait_until(lambda: len(chat.recorded("reads")) > read + 20, 20)
+    assert len(chat.answer.inner_text()) == shown, "it was drawn: nothing was tested"
+    chat.page.evaluate("() => { dispatchEvent(new PageTransitionEvent('pagehide')) }")
+    later = ChatPage(chat.page.context.new_page(), chat.url).open()
+    expect(later.status).to_have_text("Interrupted: the page was closed")
+    assert len(later.answer.inner_text()) > shown + 20 * PIECE / 2
+
+
 def test_many_chats_and_a_long_one_open_quickly(open_chat: OpenChat, model: FastModel) -> None:
     chat = open_chat(model.url)
     chat.page.evaluate(STORE, [500, 1000])
