@@ -35,6 +35,7 @@ const CONTEXT = Number(byId("log").dataset.context);
 const PREPARING = "Preparing the picture. You can send it in a moment.";
 const NO_VISION = "This model can't see pictures. It may answer as if there were none.";
 const VISION_UNKNOWN = "The server does not report whether this model can see pictures. If it can't, it answers as if there were none.";
+const touch = matchMedia("(pointer: coarse)");
 const find = (name) => models.find((model) => model.name === name);
 
 const canSend = () => picker.value && !preparing && (prompt.value.trim() || pictures.length);
@@ -105,6 +106,9 @@ function otherModel({ model }) {
   const others = models.filter(({ name }) => name !== model).sort((one, next) => next.size - one.size);
   return (others.find(({ size }) => size < (find(model)?.size ?? 0)) ?? others.at(-1))?.name ?? "";
 }
+
+/** Puts the focus on the prompt, except where a keyboard would then cover what there is to read. */
+const focusPrompt = () => (touch.matches ? byId("log") : prompt).focus();
 
 // Chats.
 
@@ -178,7 +182,7 @@ async function openStored(id) {
   } catch {
     showNotice(UNREADABLE);
   }
-  prompt.focus();
+  focusPrompt();
 }
 
 /** Shows what another tab has added to the chat while this one was in the background. */
@@ -323,7 +327,7 @@ async function run(turn, view, patient = false) {
   if (running !== controller) return;
   running = null;
   announce(announcement);
-  if (document.activeElement === stop) prompt.focus();
+  if (document.activeElement === stop) focusPrompt();
   refresh();
 }
 
@@ -347,6 +351,7 @@ async function attach(files) {
 // Events.
 
 function listen() {
+  if (touch.matches) prompt.removeAttribute("aria-describedby"); // the hint is about a keyboard
   on("composer", (event) => {
     event.preventDefault();
     submit();
@@ -354,6 +359,8 @@ function listen() {
   on("prompt", (event) => {
     // With an input method (Chinese, Japanese, …), Enter may only select a character.
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    // A touch keyboard has no other key for a new line.
+    if (touch.matches && !event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
     submit();
   }, "keydown");
@@ -421,14 +428,15 @@ function listen() {
         return false;
       }
       removed.changed = 0;
-      startNew();
+      show(newChat(picker.value));
+      focusPrompt();
       return true;
     },
     restore: (restored) => {
       deleted.delete(restored);
       show(restored);
       save();
-      prompt.focus();
+      focusPrompt();
     },
   });
 }
