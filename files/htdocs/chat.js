@@ -453,4 +453,5 @@ async function start() {
   if (!store.persistent) showNotice(STORAGE_BLOCKED);
 }
 
+byId("not-started").remove();
 start();

@@ -14,6 +14,13 @@ export function usePool(name) {
   pool = name && `${name}/`;
 }
 
+/** A signal that aborts after some seconds, which only younger browsers have built in. */
+function within(seconds) {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(new DOMException("", "TimeoutError")), seconds * 1000);
+  return controller.signal;
+}
+
 /** Waits for `pending`, but only until the user stops: a check of the server takes seconds. */
 export const unlessStopped = (pending, signal) =>
   Promise.race([pending, new Promise((_, reject) => {
@@ -30,9 +37,11 @@ export async function request(path, options = {}, model = "") {
   try {
     response = await fetch(path.startsWith("api/") ? pool + path : path, { cache: "no-store", ...options });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    // Not by the error: older browsers report a timeout as an abort.
+    const isLate = signal?.reason?.name === "TimeoutError";
+    if (error.name === "AbortError" && !isLate) throw error;
     // The proxy also closes the connection if the model server exits while it has the prompt.
-    const state = path === VERSION || error.name === "TimeoutError" ? "away" : await unlessStopped(serverState(), signal);
+    const state = path === VERSION || isLate ? "away" : await unlessStopped(serverState(), signal);
     const sentence = { up: CONNECTION_LOST, down: RESTARTED, away: UNREACHABLE }[state];
     throw new ChatError(sentence, { cure: "wait" });
   }
@@ -80,7 +89,7 @@ export async function describeModels(signal) {
     if (model.capabilities) return model;
     if (!cache.has(digest)) {
       const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ model: name }) };
-      const { capabilities } = await json(request("api/show", { ...options, signal: AbortSignal.timeout(5000) })).catch(() => ({}));
+      const { capabilities } = await json(request("api/show", { ...options, signal: within(5) })).catch(() => ({}));
       if (!Array.isArray(capabilities)) return model;
       cache.set(digest, capabilities);
     }
@@ -94,7 +103,7 @@ export async function version(signal) {
 
 /** The state of the model server: "up", "down" (according to the proxy), or "away" (nothing responds). */
 export const serverState = () =>
-  version(AbortSignal.timeout(5000)).then(() => "up", ({ message }) => (message === UNREACHABLE ? "away" : "down"));
+  version(within(5)).then(() => "up", ({ message }) => (message === UNREACHABLE ? "away" : "down"));
 
 /** Loads a model into memory: a chat without messages does only that. */
 export const loadModel = (model, signal) => json(post(CHAT, { model, messages: [], stream: false }, signal));
