@@ -7,17 +7,19 @@ import { diagnose } from "./diagnosis.js";
 import { announce, byId, follow, on } from "./dom.js";
 import { exchangeView, shortName } from "./exchange.js";
 import { showPictures, shrink } from "./pictures.js";
-import { describeModels, usePool } from "./server.js";
+import { describeModels, usePool, within } from "./server.js";
 import { closeOverlay, listenSidebar, showChats } from "./side.js";
 import { openStore, remembered } from "./store.js";
 import { separate } from "./thoughts.js";
+import { watchSilence } from "./watch.js";
 import { ChatError, NO_MODELS, NOT_DELETED, onlyEmbeddings, STORAGE_BLOCKED, STORAGE_FAILED, STORAGE_FULL, UNREADABLE } from "./words.js";
 
-const [picker, pools, exchanges, prompt, send, stop, notice] = ["model", "pool", "exchanges", "prompt", "send", "stop", "notice"].map(byId);
+const [picker, pools, exchanges, prompt, send, stop] = ["model", "pool", "exchanges", "prompt", "send", "stop"].map(byId);
 
 let store;
 let chat = newChat();
 let models = []; // those on the server that answer prompts
+let listing = null; // the AbortController of the attempt to list them that is in progress
 let pictures = []; // base64, for the next prompt
 let preparing = 0; // choices of files that are still being scaled down
 let edited = null; // the turn whose prompt is being edited
@@ -25,6 +27,9 @@ let kept = { text: "", images: [] }; // the draft whose place the edited prompt 
 const deleted = new Set(); // chats whose last answer may still be streaming
 let running = null; // the AbortController of the answer in progress
 
+// Seconds until the page reports that there is no list of models yet, and until it gives up: httpd responds after 60.
+const LIST_LATE = 10;
+const LIST_LIMIT = 70;
 // Turns that are shown at once; the older ones of a long chat follow in pieces.
 const PIECE = 20;
 // Characters of an answer that are announced to screen readers.
@@ -57,11 +62,17 @@ function refresh() {
     `This chat has about ${tokens} of the ${CONTEXT} tokens that the model can read at a time (“ollama_context_length”). When it no longer fits, start a new chat, or:`;
 }
 
-function showNotice(message, canRetry = false) {
-  notice.hidden = !message;
-  byId("notice-text").textContent = message;
-  byId("notice-retry").hidden = !canRetry;
+/** Shows a notice, or with "" none. Each subject has its own, so that none replaces another's. */
+function showNotice(message, subject = "notice") {
+  const text = byId(`${subject}-text`);
+  if (text.textContent === message) return; // it would be announced again
+  follow(() => {
+    byId(subject).hidden = !message;
+    text.textContent = message;
+  });
 }
+
+const showModelsNotice = (message) => showNotice(message, "models-notice");
 
 // Models.
 
@@ -70,23 +81,34 @@ function optionOf({ name, size }) {
   return new Option(size ? `${shortName(name)} (${shown} ${unit})` : shortName(name), name);
 }
 
+/** Lists the models, in place of an attempt that is still waiting. */
 async function fillPicker() {
-  const pool = pools?.value;
+  listing?.abort();
+  const controller = new AbortController();
+  listing = controller;
+  if (picker.disabled) picker.replaceChildren(new Option("Loading…", ""));
+  const watch = watchSilence((seconds, message) => {
+    if (listing !== controller || seconds < LIST_LATE) return;
+    showModelsNotice(`Still waiting for the list of models. ${message || "The server may be busy or starting."}`);
+  });
   try {
-    const all = await describeModels();
-    if (pools?.value !== pool) return;
+    const all = await describeModels(within(LIST_LIMIT, controller));
+    if (listing !== controller) return;
     models = all.filter(canChat);
     const selected = [picker.value, chat.model, remembered("model")].find(find);
     picker.replaceChildren(...(models.length ? models.map(optionOf) : [new Option("No models", "")]));
     if (selected) picker.value = selected;
     picker.disabled = !models.length;
     const problem = all.length ? onlyEmbeddings(all.map(({ name }) => shortName(name))) : NO_MODELS;
-    showNotice(models.length ? "" : problem, true);
+    showModelsNotice(models.length ? "" : problem);
   } catch (error) {
-    if (pools?.value !== pool) return;
+    if (listing !== controller) return;
     if (picker.disabled) picker.replaceChildren(new Option("Unavailable", ""));
-    showNotice(error.message, true);
+    showModelsNotice(error.message);
+  } finally {
+    watch.end();
   }
+  listing = null;
   refresh();
 }
 
@@ -332,7 +354,7 @@ async function run(turn, view, patient = false) {
 }
 
 async function attach(files) {
-  showNotice("");
+  showNotice("", "picture-notice");
   preparing++;
   refresh();
   for (const file of files) {
@@ -340,7 +362,7 @@ async function attach(files) {
       const picture = await shrink(file);
       setDraft(prompt.value, [...pictures, picture], edited);
     } catch (error) {
-      showNotice(error.message);
+      showNotice(error.message, "picture-notice");
     }
   }
   preparing--;
@@ -395,7 +417,7 @@ function listen() {
     else if (edited) endEdit();
   });
   on("stop", () => running?.abort());
-  on("notice-retry", fillPicker);
+  on("models-retry", fillPicker);
   on("shorten", () => shorten());
   on("cancel-edit", () => endEdit());
   on("new-chat", startNew);
@@ -406,7 +428,7 @@ function listen() {
   }, "change");
   for (const link of document.querySelectorAll(".troubleshoot")) link.addEventListener("click", troubleshoot);
   for (const close of document.querySelectorAll(".close")) close.addEventListener("click", () => close.closest("dialog").close());
-  addEventListener("online", () => notice.hidden || fillPicker());
+  addEventListener("online", () => (listing || !byId("models-notice").hidden) && fillPicker());
   addEventListener("pagehide", saveInterrupted);
   document.addEventListener("visibilitychange", catchUp);
   listenSidebar({

@@ -14,9 +14,8 @@ export function usePool(name) {
   pool = name && `${name}/`;
 }
 
-/** A signal that aborts after some seconds, which only younger browsers have built in. */
-function within(seconds) {
-  const controller = new AbortController();
+/** A signal that aborts after some seconds, which only younger browsers have built in, or with its controller. */
+export function within(seconds, controller = new AbortController()) {
   setTimeout(() => controller.abort(new DOMException("", "TimeoutError")), seconds * 1000);
   return controller.signal;
 }
@@ -56,7 +55,7 @@ export async function request(path, options = {}, model = "") {
   }
   // The proxy's 502 and 503 have two causes each; api/version, which has its own slot, tells them apart.
   const up = [502, 503].includes(status) && path !== VERSION ? (await unlessStopped(serverState(), signal)) === "up" : null;
-  const models = status === 404 && model ? (await unlessStopped(listModels().catch(() => []), signal)).filter(canChat) : [];
+  const models = status === 404 && model ? (await unlessStopped(listModels(within(5)).catch(() => []), signal)).filter(canChat) : [];
   const after = Number(response.headers.get("Retry-After")) || 0;
   const waited = (performance.now() - started) / 1000;
   throw fromStatus(status, { detail, model, origin: location.origin, up, models: models.map((each) => each.name), after, waited });
@@ -71,7 +70,8 @@ async function json(pending) {
     return await response.json();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ChatError(NOT_OLLAMA);
+    if (error.name === "SyntaxError") throw new ChatError(NOT_OLLAMA);
+    throw new ChatError(error.name === "TimeoutError" ? UNREACHABLE : CONNECTION_LOST, { cure: "wait" });
   }
 }
 

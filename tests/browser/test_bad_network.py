@@ -367,13 +367,13 @@ def test_embedding_models_are_not_offered(
     chat = open_chat(fault_proxy.url)
     assert chat.models() == ["chatter:1b"]
     assert chat.picker.input_value() == "chatter:1b"
-    assert chat.page.locator("#notice").is_hidden()
+    assert chat.page.locator("#models-notice").is_hidden()
 
 
 def test_models_that_a_deploy_is_still_pulling_appear_on_retry(open_chat: OpenChat, fault_proxy: FaultProxy) -> None:
     fault_proxy.fault = Fault(responses={"/api/tags": listing(), "/api/show": NO_SHOW})
     chat = open_chat(fault_proxy.url, is_ready=False)
-    notice = chat.page.locator("#notice-text")
+    notice = chat.page.locator("#models-notice-text")
     expect(notice).to_contain_text("no models yet. A running deploy may still be downloading models: retry when")
     expect(chat.picker).to_be_disabled()
     fault_proxy.fault = Fault(responses={"/api/tags": listing(CHAT_MODEL), "/api/show": NO_SHOW})
@@ -387,7 +387,7 @@ def test_a_host_with_only_embedding_models_is_reported(faulty_chat: ChatPage, fa
     fault_proxy.fault = Fault(responses={"/api/tags": listing(EMBEDDER, ODD), "/api/show": SHOWN})
     faulty_chat.page.reload()
     message = "only embedding models (“all-minilm” and “vectors:1b”), which can't answer prompts."
-    expect(faulty_chat.page.locator("#notice-text")).to_contain_text(message)
+    expect(faulty_chat.page.locator("#models-notice-text")).to_contain_text(message)
     expect(faulty_chat.picker).to_be_disabled()
     faulty_chat.prompt.fill("Hello?")
     expect(faulty_chat.page.locator("#send")).to_be_disabled()

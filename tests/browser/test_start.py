@@ -1,14 +1,96 @@
-"""The start of the page, when the page's files are faulty."""
+"""The start of the page, when the server or the page's files are faulty."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import OpenChat
-from tests.browser.fault_proxy import FaultProxy
+from tests.browser.fault_proxy import Fault, FaultProxy
+
+MODELS = "**/api/tags"
+NOT_FOUND = (404, {"Content-Type": "application/json"}, """{"error":"model 'tinyllama:latest' not found"}""")
+
+
+def hold_models(page: Page) -> list[Route]:
+    """Let the page's requests for the list of models wait for a response; returns them as they arrive."""
+    held: list[Route] = []
+    page.route(MODELS, lambda route: held.append(route))
+    return held
+
+
+def release_models(page: Page) -> None:
+    """Let the requests from now on pass. (Without any route, Chromium would also continue those that are held.)"""
+    page.route(MODELS, lambda route: route.continue_())
+
+
+def test_a_list_of_models_that_does_not_arrive(open_chat: OpenChat, fault_proxy: FaultProxy) -> None:
+    chat = open_chat(fault_proxy.url, clock=True)
+    held = hold_models(chat.page)
+    chat.page.reload()
+    notice = chat.page.locator("#models-notice")
+    clock = chat.page.clock
+    expect(chat.picker.locator("option")).to_have_text("Loading…")
+    clock.run_for(11_000)
+    expect(notice).to_contain_text("Still waiting for the list of models. The server may be busy or starting.")
+    clock.run_for(10_000)
+    expect(notice).to_contain_text("Still waiting for the list of models. The model server responds")
+    clock.run_for(50_000)
+    expect(notice).to_contain_text("Can't reach the server. Check that it is on")
+    expect(chat.picker.locator("option")).to_have_text("Unavailable")
+
+    chat.press("Retry")
+    expect(chat.picker.locator("option")).to_have_text("Loading…")
+    clock.run_for(11_000)
+    expect(notice).to_contain_text("Still waiting for the list of models.")
+    release_models(chat.page)
+    chat.press("Retry")
+    expect(chat.picker).to_be_enabled()
+    expect(notice).to_be_hidden()
+    # What happens to the requests that were given up no longer matters.
+    assert len(held) == 2
+    for route in held:
+        route.abort()
+    clock.run_for(100_000)
+    expect(chat.picker).to_be_enabled()
+    expect(notice).to_be_hidden()
+
+
+def test_a_device_that_is_back_online_requests_the_models_again(open_chat: OpenChat, fault_proxy: FaultProxy) -> None:
+    chat = open_chat(fault_proxy.url)
+    held = hold_models(chat.page)
+    chat.page.reload()
+    expect(chat.picker.locator("option")).to_have_text("Loading…")
+    while not held:
+        chat.page.wait_for_timeout(20)
+    release_models(chat.page)
+    chat.page.evaluate("dispatchEvent(new Event('online'))")
+    expect(chat.picker).to_be_enabled()
+
+
+def test_a_missing_model_is_reported_without_the_list(open_chat: OpenChat, fault_proxy: FaultProxy) -> None:
+    chat = open_chat(fault_proxy.url, clock=True)
+    chat.pick("tinyllama")
+    fault_proxy.fault = Fault(responses={"/api/chat": NOT_FOUND})
+    held = hold_models(chat.page)
+    chat.send("Who are you?")
+    while not held:
+        chat.page.wait_for_timeout(20)
+    chat.page.clock.run_for(6000)
+    chat.wait_for("error")
+    expect(chat.alert).to_contain_text("The model “tinyllama:latest” is not installed on this server.")
+
+
+def test_a_list_of_models_that_is_cut_off(open_chat: OpenChat, fault_proxy: FaultProxy) -> None:
+    tags = (200, {"Content-Type": "application/json"}, '{"models":[{"name":"tiny')
+    fault_proxy.fault = Fault(responses={"/api/tags": tags}, cut=("/api/tags",))
+    chat = open_chat(fault_proxy.url, is_ready=False)
+    expect(chat.page.locator("#models-notice")).to_contain_text("The connection was lost")
+    fault_proxy.fault = Fault(responses={"/api/tags": tags})
+    chat.press("Retry")
+    expect(chat.page.locator("#models-notice")).to_contain_text("Another program may be running at this address")
 
 
 @pytest.mark.parametrize("response", [{"body": "("}, {"status": 404}], ids=["syntax", "missing"])
@@ -24,3 +106,24 @@ def test_a_script_that_does_not_start_is_reported(
     chat.page.evaluate("document.getAnimations().forEach((each) => each.finish())")
     expect(notice).to_be_visible()
     expect(notice).to_contain_text("This page has not started. Reload it.")
+
+
+def test_notices_do_not_replace_each_other(open_chat: OpenChat, fault_proxy: FaultProxy) -> None:
+    fault_proxy.fault = Fault(responses={"/api/tags": (500, {}, "")})
+    chat = open_chat(fault_proxy.url, is_ready=False)
+    chat.page.add_init_script("delete window.indexedDB; delete Window.prototype.indexedDB;")
+    chat.page.reload()
+    retry = chat.page.get_by_role("button", name="Retry")
+    storage = chat.page.get_by_text("This browser blocks storage")
+    expect(retry).to_be_visible()
+    expect(storage).to_be_visible()
+    files = chat.page.locator("input[type=file]")
+    files.set_input_files({"name": "notes.png", "mimeType": "image/png", "buffer": b"not a picture"})
+    expect(chat.page.get_by_text("“notes.png” is not a picture")).to_be_visible()
+    expect(retry).to_be_visible()
+    expect(storage).to_be_visible()
+    fault_proxy.fault = Fault()
+    retry.click()
+    expect(chat.picker).to_be_enabled()
+    expect(retry).to_be_hidden()
+    expect(storage).to_be_visible()
