@@ -9,14 +9,14 @@ import { exchangeView, shortName } from "./exchange.js";
 import { showPictures, shrink } from "./pictures.js";
 import { describeModels, usePool, within } from "./server.js";
 import { closeOverlay, listenSidebar, showChats } from "./side.js";
-import { openStore, remembered } from "./store.js";
+import { NO_STORE, openStore, remembered } from "./store.js";
 import { separate } from "./thoughts.js";
 import { watchSilence } from "./watch.js";
-import { ChatError, NO_MODELS, NOT_DELETED, onlyEmbeddings, STORAGE_BLOCKED, STORAGE_FAILED, STORAGE_FULL, UNREADABLE } from "./words.js";
+import { ChatError, damaged, NO_MODELS, NOT_DELETED, onlyEmbeddings, STORAGE_BLOCKED, STORAGE_FAILED, STORAGE_FULL, STORAGE_LATE, UNREADABLE } from "./words.js";
 
 const [picker, pools, exchanges, prompt, send, stop] = ["model", "pool", "exchanges", "prompt", "send", "stop"].map(byId);
 
-let store;
+let store = NO_STORE;
 let chat = newChat();
 let models = []; // those on the server that answer prompts
 let listing = null; // the AbortController of the attempt to list them that is in progress
@@ -30,6 +30,8 @@ let running = null; // the AbortController of the answer in progress
 // Seconds until the page reports that there is no list of models yet, and until it gives up: httpd responds after 60.
 const LIST_LATE = 10;
 const LIST_LIMIT = 70;
+// Seconds until it reports that the browser has not opened the storage yet.
+const STORAGE_LIMIT = 8;
 // Turns that are shown at once; the older ones of a long chat follow in pieces.
 const PIECE = 20;
 // Characters of an answer that are announced to screen readers.
@@ -193,13 +195,23 @@ function show(opened) {
   refreshList();
 }
 
+/** Shows a chat from the storage. A damaged one must not keep the page from working. */
+function showStored(stored) {
+  try {
+    show(stored);
+  } catch {
+    show(newChat(picker.value));
+    showNotice(damaged(stored.title));
+  }
+}
+
 const refreshList = () => showChats(store, chat, openStored).catch(() => showNotice(UNREADABLE));
 
 async function openStored(id) {
   closeOverlay();
   try {
     const found = id !== chat.id && (await store.get(id));
-    if (found) show(found);
+    if (found) showStored(found);
     else refreshList(); // it may have been deleted in another tab
   } catch {
     showNotice(UNREADABLE);
@@ -214,7 +226,7 @@ async function catchUp() {
   const opened = chat;
   const found = await store.get(opened.id).catch(() => null);
   const isBusy = running || edited || document.querySelector("dialog[open]");
-  if (found && chat === opened && found.changed > opened.changed && !isBusy) show(found);
+  if (found && chat === opened && found.changed > opened.changed && !isBusy) showStored(found);
 }
 
 async function save(saved = chat, isClosing = false) {
@@ -464,16 +476,26 @@ function listen() {
 }
 
 async function start() {
-  store = await openStore();
-  listen();
+  const [first, id] = [chat, remembered("chat")];
   prompt.value ||= remembered("draft"); // it may have been typed while the page was starting
-  const last = await store.get(remembered("chat")).catch(() => null);
-  if (pools) selectPool(last?.pool ?? remembered("pool"));
-  show(last ?? chat);
-  await fillPicker();
-  if (find(chat.model)) picker.value = chat.model;
-  if (!store.persistent) showNotice(STORAGE_BLOCKED);
+  // Without waiting for the storage, which can take long and is not needed to chat.
+  if (pools) selectPool(remembered("pool"));
+  fillPicker();
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    showNotice(STORAGE_LATE);
+  }, STORAGE_LIMIT * 1000);
+  store = await openStore();
+  const last = await store.get(id).catch(() => null);
+  clearTimeout(timer);
+  showNotice(store.persistent ? "" : STORAGE_BLOCKED);
+  // What the user has begun in the meantime stays.
+  if (!isLate && chat === first && !chat.turns.length) return showStored(last ?? chat);
+  remembered("chat", chat.id);
+  await (chat.turns.length ? save() : refreshList());
 }
 
+listen();
 byId("not-started").remove();
 start();

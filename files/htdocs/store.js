@@ -10,13 +10,20 @@ const wait = (request) =>
     request.onerror = request.onabort = ({ target }) => reject(target.error);
   });
 
+const nothing = async () => undefined;
+/** Stores nothing: until the storage is open, and where the browser blocks it. */
+export const NO_STORE = { persistent: false, heads: async () => [], get: nothing, put: nothing, remove: nothing };
+
 async function open() {
   const opening = indexedDB.open("hearth", 1);
   opening.onupgradeneeded = () => {
     // A separate list can be read without loading the pictures.
     for (const name of ["heads", "chats"]) opening.result.createObjectStore(name, { keyPath: "id" });
   };
-  return wait(opening);
+  const database = await wait(opening);
+  // Otherwise a tab that stays open would keep a later version of this page from opening the storage.
+  database.onversionchange = () => database.close();
+  return database;
 }
 
 /**
@@ -29,8 +36,7 @@ export async function openStore() {
   try {
     database = await open();
   } catch {
-    const nothing = async () => undefined;
-    return { persistent: false, heads: async () => [], get: nothing, put: nothing, remove: nothing };
+    return NO_STORE;
   }
   // Browsers close a database that is open, such as on a phone that was asleep: once more, with a new connection.
   const attempt = async (work) => {

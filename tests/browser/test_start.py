@@ -1,4 +1,4 @@
-"""The start of the page, when the server or the page's files are faulty."""
+"""The start of the page, when the server, the page's files, the browser's storage or a stored chat are faulty."""
 
 from __future__ import annotations
 
@@ -7,11 +7,42 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import OpenChat
 from tests.browser.fault_proxy import Fault, FaultProxy
 
 MODELS = "**/api/tags"
 NOT_FOUND = (404, {"Content-Type": "application/json"}, """{"error":"model 'tinyllama:latest' not found"}""")
+
+# Keeps the page of the same origin that runs it connected to the storage, and has every later connection wait.
+HOLD = """
+  () => new Promise((resolve) => {
+    const opening = indexedDB.open("hearth");
+    opening.onsuccess = () => {
+      window.held = opening.result;
+      indexedDB.deleteDatabase("hearth").onblocked = resolve;
+    };
+  })
+"""
+# What a later version of the page would do.
+UPGRADE = """
+  () => new Promise((resolve) => {
+    const opening = indexedDB.open("hearth", 2);
+    opening.onsuccess = () => resolve("opened");
+    opening.onblocked = () => resolve("blocked");
+  })
+"""
+DAMAGE = """
+  (id) => new Promise((resolve) => {
+    const opening = indexedDB.open("hearth", 1);
+    opening.onsuccess = () => {
+      const writing = opening.result.transaction(["heads", "chats"], "readwrite");
+      writing.objectStore("heads").put({ id, title: "Bent", changed: 1 });
+      writing.objectStore("chats").put({ id, title: "Bent", changed: 1, turns: [null] });
+      writing.oncomplete = () => { opening.result.close(); resolve(); };
+    };
+  })
+"""
 
 
 def hold_models(page: Page) -> list[Route]:
@@ -24,6 +55,13 @@ def hold_models(page: Page) -> list[Route]:
 def release_models(page: Page) -> None:
     """Let the requests from now on pass. (Without any route, Chromium would also continue those that are held.)"""
     page.route(MODELS, lambda route: route.continue_())
+
+
+def another_page(chat: ChatPage) -> Page:
+    """Another page of the same origin and browser, with nothing in it."""
+    page = chat.page.context.new_page()
+    page.goto(f"{chat.url}/chat.css")
+    return page
 
 
 def test_a_list_of_models_that_does_not_arrive(open_chat: OpenChat, fault_proxy: FaultProxy) -> None:
@@ -106,6 +144,49 @@ def test_a_script_that_does_not_start_is_reported(
     chat.page.evaluate("document.getAnimations().forEach((each) => each.finish())")
     expect(notice).to_be_visible()
     expect(notice).to_contain_text("This page has not started. Reload it.")
+
+
+def test_storage_that_does_not_open(open_chat: OpenChat, fault_proxy: FaultProxy, sentence: str) -> None:
+    chat = open_chat(fault_proxy.url, clock=True)
+    other = another_page(chat)
+    other.evaluate(HOLD)
+    chat.open()
+    notice = chat.page.locator("#notice")
+    chat.page.clock.run_for(9000)
+    expect(notice).to_contain_text("This browser has not opened its storage yet")
+    chat.send_and_wait("Who are you?")
+    expect(chat.answer).to_have_text(sentence)
+
+    other.evaluate("held.close()")
+    expect(notice).to_be_hidden()
+    expect(chat.page.get_by_role("navigation").get_by_role("button", name="Who are you?")).to_be_visible()
+    chat.open()
+    expect(chat.answer).to_have_text(sentence)
+
+
+def test_an_open_page_does_not_keep_the_storage_from_a_later_version(faulty_chat: ChatPage) -> None:
+    faulty_chat.send_and_wait("Who are you?")
+    assert another_page(faulty_chat).evaluate(UPGRADE) == "opened"
+
+
+def test_a_damaged_chat(faulty_chat: ChatPage, sentence: str) -> None:
+    chat = faulty_chat
+    chat.send_and_wait("Who are you?")
+    another_page(chat).evaluate(DAMAGE, "bent")
+    chat.page.evaluate("localStorage.setItem('hearth.chat', 'bent')")
+    chat.open()
+    notice = chat.page.locator("#notice")
+    expect(notice).to_contain_text("“Bent” can't be shown, because what this browser stored of it is damaged.")
+    expect(chat.page.locator(".exchange")).to_have_count(0)
+
+    chat.press("Who are you?")
+    expect(chat.answer).to_have_text(sentence)
+    chat.press("Bent")
+    expect(chat.page.locator(".exchange")).to_have_count(0)
+    chat.send_and_wait("Are you there?")
+    chat.open()
+    expect(notice).to_be_hidden()
+    expect(chat.page.locator(".user-prompt")).to_have_text(["Are you there?"])
 
 
 def test_notices_do_not_replace_each_other(open_chat: OpenChat, fault_proxy: FaultProxy) -> None:
