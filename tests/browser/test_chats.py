@@ -145,6 +145,24 @@ def test_instructions_and_temperature_go_to_the_model(faulty_chat: ChatPage, fau
     assert "options" not in sent
 
 
+def test_an_invalid_temperature_is_reported(faulty_chat: ChatPage, fault_proxy: FaultProxy) -> None:
+    dialog = settings(faulty_chat)
+    field = dialog.get_by_label("Temperature")
+    note = dialog.get_by_role("alert")
+    field.fill("0.25")  # between two steps of the arrow keys
+    expect(note).to_be_hidden()
+    field.press("Tab")
+    field.fill("3")
+    expect(note).to_contain_text("Not saved. Enter a number from 0 to 2")
+    faulty_chat.press("Done")
+    dialog = settings(faulty_chat)
+    expect(field).to_have_value("0.25")
+    expect(note).to_be_hidden()
+    faulty_chat.press("Done")
+    faulty_chat.send_and_wait("Who are you?")
+    assert fault_proxy.prompts()[-1]["options"] == {"temperature": 0.25}
+
+
 def test_exported_files(faulty_chat: ChatPage, sentence: str) -> None:
     faulty_chat.send_and_wait("Who are you?")
     settings(faulty_chat)
