@@ -3,12 +3,15 @@
 import { messages } from "./chats.js";
 import { announce, countdown, everyFrame, follow } from "./dom.js";
 import { shortName } from "./exchange.js";
-import { loadModel, sendPrompt } from "./server.js";
+import { loadModel, sendPrompt, unlessStopped } from "./server.js";
 import { summary, waitingMessage } from "./stream.js";
 import { separate } from "./thoughts.js";
 import { watchSilence } from "./watch.js";
 
 let preload = true; // false once a model was unloaded before its prompt arrived
+
+/** Copies into the turn that is being answered what has arrived of its answer, drawn or not: a hidden page seldom draws. */
+export let updateTurn = () => {};
 
 /** Fills `turn`, and shows it in `view`. `patient`: retry temporary errors, with growing pauses. */
 export async function answer(chat, turn, view, { signal, patient }) {
@@ -37,10 +40,15 @@ async function attempt(chat, turn, view, signal) {
   // The stream may be faster than the screen: what arrived is drawn once a frame.
   const before = { answer: turn.answer, thinking: turn.thinking };
   const received = { answer: "", thinking: "" };
-  const drawing = everyFrame((all) => {
+  const update = () => {
     const { answer: text, thinking } = separate(received.answer);
     turn.answer = before.answer + text;
     turn.thinking = before.thinking + received.thinking + thinking;
+    return text;
+  };
+  updateTurn = update;
+  const drawing = everyFrame((all) => {
+    const text = update();
     let more = false;
     follow(() => {
       more = view.write(all);
@@ -73,7 +81,7 @@ async function attempt(chat, turn, view, signal) {
     const options = chat.temperature === null ? undefined : { temperature: chat.temperature };
     const think = chat.think ?? undefined;
     const last = await sendPrompt({ model: turn.model, messages: messages(chat, turn), options, think, signal, onEvent });
-    await drawing.finish();
+    await unlessStopped(drawing.finish(), signal);
     turn.from = chat.from ?? 0;
     turn.tokens = (last.prompt_eval_count ?? 0) + (last.eval_count ?? 0);
     const reloaded = (last.load_duration ?? 0) / 1e9;
@@ -82,6 +90,7 @@ async function attempt(chat, turn, view, signal) {
     loaded = Math.max(loaded, reloaded);
     follow(() => view.show("done", turn.answer ? summary(last, seconds(started), loaded) : "The model returned an empty response."));
   } finally {
+    if (updateTurn === update) updateTurn = () => {};
     drawing.now();
     watch.end();
   }

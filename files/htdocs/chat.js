@@ -1,28 +1,37 @@
 // The page: the open chat, the models, and the answer in progress.
 
 import { canChat, canSee, canThink } from "./abilities.js";
-import { answer } from "./answer.js";
+import { answer, updateTurn } from "./answer.js";
 import { leaveOut, newChat, newTurn, titleOf, tokensWith } from "./chats.js";
 import { diagnose } from "./diagnosis.js";
 import { announce, byId, follow, on } from "./dom.js";
 import { exchangeView, shortName } from "./exchange.js";
 import { showPictures, shrink } from "./pictures.js";
-import { describeModels, usePool } from "./server.js";
+import { describeModels, usePool, within } from "./server.js";
 import { closeOverlay, listenSidebar, showChats } from "./side.js";
-import { openStore, remembered } from "./store.js";
+import { NO_STORE, openStore, remembered } from "./store.js";
 import { separate } from "./thoughts.js";
-import { ChatError, NO_MODELS, onlyEmbeddings, STORAGE_BLOCKED, STORAGE_FULL } from "./words.js";
+import { watchSilence } from "./watch.js";
+import { ChatError, damaged, NO_MODELS, NOT_DELETED, onlyEmbeddings, STORAGE_BLOCKED, STORAGE_FAILED, STORAGE_FULL, STORAGE_LATE, UNREADABLE } from "./words.js";
 
-const [picker, pools, exchanges, prompt, send, stop, notice] = ["model", "pool", "exchanges", "prompt", "send", "stop", "notice"].map(byId);
+const [picker, pools, exchanges, prompt, send, stop] = ["model", "pool", "exchanges", "prompt", "send", "stop"].map(byId);
 
-let store;
+let store = NO_STORE;
 let chat = newChat();
 let models = []; // those on the server that answer prompts
+let listing = null; // the AbortController of the attempt to list them that is in progress
 let pictures = []; // base64, for the next prompt
+let preparing = 0; // choices of files that are still being scaled down
 let edited = null; // the turn whose prompt is being edited
+let kept = { text: "", images: [] }; // the draft whose place the edited prompt has taken
 const deleted = new Set(); // chats whose last answer may still be streaming
 let running = null; // the AbortController of the answer in progress
 
+// Seconds until the page reports that there is no list of models yet, and until it gives up: httpd responds after 60.
+const LIST_LATE = 10;
+const LIST_LIMIT = 70;
+// Seconds until it reports that the browser has not opened the storage yet.
+const STORAGE_LIMIT = 8;
 // Turns that are shown at once; the older ones of a long chat follow in pieces.
 const PIECE = 20;
 // Characters of an answer that are announced to screen readers.
@@ -30,32 +39,42 @@ const SPOKEN = 5000;
 // The share of the context from which the page warns.
 const NEARLY_FULL = 0.8;
 const CONTEXT = Number(byId("log").dataset.context);
+const PREPARING = "Preparing the picture. You can send it in a moment.";
 const NO_VISION = "This model can't see pictures. It may answer as if there were none.";
 const VISION_UNKNOWN = "The server does not report whether this model can see pictures. If it can't, it answers as if there were none.";
+const touch = matchMedia("(pointer: coarse)");
 const find = (name) => models.find((model) => model.name === name);
+
+const canSend = () => picker.value && !preparing && (prompt.value.trim() || pictures.length);
 
 function refresh() {
   send.hidden = Boolean(running);
   stop.hidden = !running;
   if (pools) pools.disabled = Boolean(running);
-  send.disabled = !picker.value || !(prompt.value.trim() || pictures.length);
+  send.disabled = !canSend();
   byId("welcome").hidden = chat.turns.length > 0;
   byId("chat-title").textContent = chat.title || "New chat";
   byId("editing").hidden = !edited;
   const vision = canSee(find(picker.value));
-  byId("vision-note").hidden = !pictures.length || vision === true;
-  byId("vision-note").textContent = vision === false ? NO_VISION : VISION_UNKNOWN;
+  byId("vision-note").hidden = !preparing && (!pictures.length || vision === true);
+  byId("vision-note").textContent = preparing ? PREPARING : vision === false ? NO_VISION : VISION_UNKNOWN;
   const tokens = tokensWith(chat, prompt.value);
   byId("context-note").hidden = running || chat.turns.length < 2 || !(tokens > NEARLY_FULL * CONTEXT);
   byId("context-text").textContent =
     `This chat has about ${tokens} of the ${CONTEXT} tokens that the model can read at a time (“ollama_context_length”). When it no longer fits, start a new chat, or:`;
 }
 
-function showNotice(message, canRetry = false) {
-  notice.hidden = !message;
-  byId("notice-text").textContent = message;
-  byId("notice-retry").hidden = !canRetry;
+/** Shows a notice, or with "" none. Each subject has its own, so that none replaces another's. */
+function showNotice(message, subject = "notice") {
+  const text = byId(`${subject}-text`);
+  if (text.textContent === message) return; // it would be announced again
+  follow(() => {
+    byId(subject).hidden = !message;
+    text.textContent = message;
+  });
 }
+
+const showModelsNotice = (message) => showNotice(message, "models-notice");
 
 // Models.
 
@@ -64,23 +83,34 @@ function optionOf({ name, size }) {
   return new Option(size ? `${shortName(name)} (${shown} ${unit})` : shortName(name), name);
 }
 
+/** Lists the models, in place of an attempt that is still waiting. */
 async function fillPicker() {
-  const pool = pools?.value;
+  listing?.abort();
+  const controller = new AbortController();
+  listing = controller;
+  if (picker.disabled) picker.replaceChildren(new Option("Loading…", ""));
+  const watch = watchSilence((seconds, message) => {
+    if (listing !== controller || seconds < LIST_LATE) return;
+    showModelsNotice(`Still waiting for the list of models. ${message || "The server may be busy or starting."}`);
+  });
   try {
-    const all = await describeModels();
-    if (pools?.value !== pool) return;
+    const all = await describeModels(within(LIST_LIMIT, controller));
+    if (listing !== controller) return;
     models = all.filter(canChat);
     const selected = [picker.value, chat.model, remembered("model")].find(find);
     picker.replaceChildren(...(models.length ? models.map(optionOf) : [new Option("No models", "")]));
     if (selected) picker.value = selected;
     picker.disabled = !models.length;
     const problem = all.length ? onlyEmbeddings(all.map(({ name }) => shortName(name))) : NO_MODELS;
-    showNotice(models.length ? "" : problem, true);
+    showModelsNotice(models.length ? "" : problem);
   } catch (error) {
-    if (pools?.value !== pool) return;
+    if (listing !== controller) return;
     if (picker.disabled) picker.replaceChildren(new Option("Unavailable", ""));
-    showNotice(error.message, true);
+    showModelsNotice(error.message);
+  } finally {
+    watch.end();
   }
+  listing = null;
   refresh();
 }
 
@@ -100,6 +130,9 @@ function otherModel({ model }) {
   const others = models.filter(({ name }) => name !== model).sort((one, next) => next.size - one.size);
   return (others.find(({ size }) => size < (find(model)?.size ?? 0)) ?? others.at(-1))?.name ?? "";
 }
+
+/** Puts the focus on the prompt, except where a keyboard would then cover what there is to read. */
+const focusPrompt = () => (touch.matches ? byId("log") : prompt).focus();
 
 // Chats.
 
@@ -140,9 +173,10 @@ function showOlder(opened, end) {
 function show(opened) {
   running?.abort();
   chat = opened;
-  setDraft(edited ? "" : prompt.value, []);
+  // What was typed comes along.
+  if (edited) endEdit(prompt.value === edited.question ? "" : prompt.value, pictures.filter((each) => !edited.images.includes(each)));
   for (const turn of chat.turns) {
-    if (turn.state.endsWith("ing")) Object.assign(turn, { state: "stopped", note: "Interrupted: the page was closed" });
+    if (turn.state.endsWith("ing")) Object.assign(turn, { state: "stopped", note: "Interrupted, or still being answered in another tab" });
   }
   for (const turn of chat.turns) {
     const { answer: rest, thinking } = separate(turn.answer); // stored by an earlier version of this page
@@ -161,22 +195,61 @@ function show(opened) {
   refreshList();
 }
 
-const refreshList = () => showChats(store, chat, async (id) => {
-  closeOverlay();
-  const found = id !== chat.id && (await store.get(id));
-  if (found) show(found);
-  prompt.focus();
-});
-
-async function save(saved = chat) {
-  if (deleted.has(saved)) return;
-  saved.changed = Date.now();
+/** Shows a chat from the storage. A damaged one must not keep the page from working. */
+function showStored(stored) {
   try {
-    await store.put(saved);
-    await refreshList();
+    show(stored);
   } catch {
-    showNotice(STORAGE_FULL);
+    show(newChat(picker.value));
+    showNotice(damaged(stored.title));
   }
+}
+
+const refreshList = () => showChats(store, chat, openStored).catch(() => showNotice(UNREADABLE));
+
+async function openStored(id) {
+  closeOverlay();
+  try {
+    const found = id !== chat.id && (await store.get(id));
+    if (found) showStored(found);
+    else refreshList(); // it may have been deleted in another tab
+  } catch {
+    showNotice(UNREADABLE);
+  }
+  focusPrompt();
+}
+
+/** Shows what another tab has added to the chat while this one was in the background. */
+async function catchUp() {
+  if (document.hidden) return;
+  refreshList();
+  const opened = chat;
+  const found = await store.get(opened.id).catch(() => null);
+  const isBusy = running || edited || document.querySelector("dialog[open]");
+  if (found && chat === opened && found.changed > opened.changed && !isBusy) showStored(found);
+}
+
+async function save(saved = chat, isClosing = false) {
+  if (deleted.has(saved)) return;
+  updateTurn();
+  try {
+    const message = await store.put(saved, isClosing);
+    if (message) showNotice(message);
+    if (message && saved === chat) remembered("chat", chat.id);
+    await refreshList();
+  } catch (error) {
+    showNotice(error?.name === "QuotaExceededError" ? STORAGE_FULL : STORAGE_FAILED);
+  }
+}
+
+/** Stores the answer in progress, which ends with the page; the page may come back, though, so it stays as it is. */
+function saveInterrupted() {
+  if (!running || running.signal.aborted) return;
+  const turn = chat.turns.at(-1);
+  const { state, note } = turn;
+  Object.assign(turn, { state: "stopped", note: "Interrupted: the page was closed" });
+  save(chat, true);
+  Object.assign(turn, { state, note });
 }
 
 function startNew() {
@@ -192,14 +265,26 @@ function setDraft(text, images, turn = null) {
   pictures = images;
   edited = turn;
   showPictures(pictures, () => setDraft(prompt.value, pictures, edited));
-  remembered("draft", text);
+  rememberDraft();
   refresh();
 }
 
+/** The edited prompt is also in its chat, so the other draft comes first. */
+const rememberDraft = () => remembered("draft", (edited && kept.text) || prompt.value);
+
 function edit(turn) {
   if (running) return;
-  setDraft(turn.question, [...turn.images], turn);
+  if (!edited) {
+    kept = { text: prompt.value, images: pictures };
+    setDraft(turn.question, [...turn.images], turn);
+  }
   prompt.focus();
+}
+
+/** Returns to the draft from before an edit, and adds to it. */
+function endEdit(typed = "", added = []) {
+  setDraft([kept.text, typed].filter(Boolean).join("\n\n"), [...kept.images, ...added]);
+  kept = { text: "", images: [] };
 }
 
 /** Answers the last turn again, or continues its answer. */
@@ -215,7 +300,7 @@ function retry(turn, { model = picker.value, patient = false, resume = false }) 
 
 function submit() {
   const text = prompt.value.trim();
-  if (running || !picker.value || !(text || pictures.length)) return;
+  if (running || !canSend()) return;
   const clicked = document.activeElement === send;
   if (edited) {
     exchanges.lastChild.remove();
@@ -226,7 +311,7 @@ function submit() {
   chat.title ||= titleOf(text);
   chat.model = picker.value;
   if (pools) chat.pool = pools.value;
-  setDraft("", []);
+  endEdit();
   const view = viewOf(turn);
   exchanges.append(view.root);
   byId("log").scrollTop = 1e9;
@@ -262,12 +347,12 @@ async function run(turn, view, patient = false) {
       follow(() => view.show("stopped", turn.answer ? "Stopped" : "Stopped before the first word"));
       announcement = "Stopped.";
     } else {
-      // A model that was removed must leave the picker too.
-      if (error.cure === "other") await fillPicker();
       const { message, detail, cure, after } = error instanceof ChatError ? error : new ChatError(String(error));
       turn.error = { message, detail, cure, after };
       follow(() => view.show("error"));
       announcement = "";
+      // A model that was removed must leave the picker too.
+      if (cure === "other") fillPicker();
     }
   }
   clearTimeout(saver);
@@ -276,26 +361,31 @@ async function run(turn, view, patient = false) {
   if (running !== controller) return;
   running = null;
   announce(announcement);
-  if (document.activeElement === stop) prompt.focus();
+  if (document.activeElement === stop) focusPrompt();
   refresh();
 }
 
 async function attach(files) {
-  showNotice("");
+  showNotice("", "picture-notice");
+  preparing++;
+  refresh();
   for (const file of files) {
     try {
       const picture = await shrink(file);
       setDraft(prompt.value, [...pictures, picture], edited);
     } catch (error) {
-      showNotice(error.message);
+      showNotice(error.message, "picture-notice");
     }
   }
+  preparing--;
+  refresh();
   prompt.focus();
 }
 
 // Events.
 
 function listen() {
+  if (touch.matches) prompt.removeAttribute("aria-describedby"); // the hint is about a keyboard
   on("composer", (event) => {
     event.preventDefault();
     submit();
@@ -303,11 +393,13 @@ function listen() {
   on("prompt", (event) => {
     // With an input method (Chinese, Japanese, …), Enter may only select a character.
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    // A touch keyboard has no other key for a new line.
+    if (touch.matches && !event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
     submit();
   }, "keydown");
   on("prompt", () => {
-    remembered("draft", prompt.value);
+    rememberDraft();
     refresh();
   }, "input");
   on("prompt", (event) => {
@@ -326,19 +418,20 @@ function listen() {
     refresh();
   }, "change");
   document.addEventListener("keydown", (event) => {
+    if (document.querySelector("dialog[open]")) return;
     if (event.code === "KeyN" && event.altKey && !event.ctrlKey) {
       event.preventDefault();
       startNew();
     }
-    if (event.key !== "Escape" || event.isComposing || document.querySelector("dialog[open]")) return;
+    if (event.key !== "Escape" || event.isComposing) return;
     if (closeOverlay()) byId("open-chats").focus();
     else if (running) running.abort();
-    else if (edited) setDraft("", []);
+    else if (edited) endEdit();
   });
   on("stop", () => running?.abort());
-  on("notice-retry", fillPicker);
+  on("models-retry", fillPicker);
   on("shorten", () => shorten());
-  on("cancel-edit", () => setDraft("", []));
+  on("cancel-edit", () => endEdit());
   on("new-chat", startNew);
   on("attach", () => byId("files").click());
   on("files", ({ target }) => {
@@ -347,8 +440,9 @@ function listen() {
   }, "change");
   for (const link of document.querySelectorAll(".troubleshoot")) link.addEventListener("click", troubleshoot);
   for (const close of document.querySelectorAll(".close")) close.addEventListener("click", () => close.closest("dialog").close());
-  addEventListener("online", () => notice.hidden || fillPicker());
-  addEventListener("pagehide", () => running && save());
+  addEventListener("online", () => (listing || !byId("models-notice").hidden) && fillPicker());
+  addEventListener("pagehide", saveInterrupted);
+  document.addEventListener("visibilitychange", catchUp);
   listenSidebar({
     chat: () => chat,
     canThink: () => canThink(find(picker.value)),
@@ -357,29 +451,51 @@ function listen() {
       if (chat.turns.length) save();
     },
     remove: async () => {
-      deleted.add(chat);
-      await store.remove(chat.id);
-      startNew();
+      const removed = chat;
+      deleted.add(removed);
+      try {
+        await store.remove(removed.id);
+      } catch {
+        deleted.delete(removed);
+        await save(removed);
+        showNotice(NOT_DELETED);
+        return false;
+      }
+      removed.changed = 0;
+      show(newChat(picker.value));
+      focusPrompt();
+      return true;
     },
     restore: (restored) => {
       deleted.delete(restored);
       show(restored);
       save();
-      prompt.focus();
+      focusPrompt();
     },
   });
 }
 
 async function start() {
+  const [first, id] = [chat, remembered("chat")];
+  prompt.value ||= remembered("draft"); // it may have been typed while the page was starting
+  // Without waiting for the storage, which can take long and is not needed to chat.
+  if (pools) selectPool(remembered("pool"));
+  fillPicker();
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    showNotice(STORAGE_LATE);
+  }, STORAGE_LIMIT * 1000);
   store = await openStore();
-  listen();
-  prompt.value = remembered("draft");
-  const last = await store.get(remembered("chat")).catch(() => null);
-  if (pools) selectPool(last?.pool ?? remembered("pool"));
-  show(last ?? chat);
-  await fillPicker();
-  if (find(chat.model)) picker.value = chat.model;
-  if (!store.persistent) showNotice(STORAGE_BLOCKED);
+  const last = await store.get(id).catch(() => null);
+  clearTimeout(timer);
+  showNotice(store.persistent ? "" : STORAGE_BLOCKED);
+  // What the user has begun in the meantime stays.
+  if (!isLate && chat === first && !chat.turns.length) return showStored(last ?? chat);
+  remembered("chat", chat.id);
+  await (chat.turns.length ? save() : refreshList());
 }
 
+listen();
+byId("not-started").remove();
 start();

@@ -1,12 +1,13 @@
 // A chat as data: its turns, the messages to the model, and the exported files.
 
+export const newId = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 10)}`;
+
 /**
- * A chat. `changed` is in milliseconds; a `temperature` or `think` of null means the model's default; turns before `from`
+ * A chat. `changed` is when it was stored, in milliseconds, or 0; a `temperature` or `think` of null means the model's default; turns before `from`
  * are no longer sent to the model.
  */
 export function newChat(model = "") {
-  const id = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 10)}`;
-  return { id, title: "", changed: Date.now(), model, system: "", temperature: null, think: null, from: 0, turns: [] };
+  return { id: newId(), title: "", changed: 0, model, system: "", temperature: null, think: null, from: 0, turns: [] };
 }
 
 /** A turn. `question`: the prompt; `images`: base64; states: waiting, answering, done, stopped, error. */

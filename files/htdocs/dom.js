@@ -45,6 +45,10 @@ export async function copy(text, pressed) {
 /** Waits `seconds`, and reports those left to `onSecond`; ends early when the network is back, or with AbortError. */
 export function countdown(seconds, onSecond, signal) {
   return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(signal.reason);
+      return;
+    }
     const ending = new AbortController();
     const end = (settle) => {
       clearInterval(timer);
@@ -60,19 +64,27 @@ export function countdown(seconds, onSecond, signal) {
 
 /**
  * Calls `draw(all)` in the next frame after any number of `request()`, and again while it returns true: there is more. With
- * `all` it draws everything. `finish()` waits until nothing is left, `now()` draws it immediately.
+ * `all` it draws everything. `finish()` waits until nothing is left, or throws what `draw` threw; `now()` draws it immediately.
  */
 export function everyFrame(draw) {
   let frame = 0;
   let later = 0;
-  let finished = () => {};
+  let failure = null;
+  let ended = () => {};
   const next = (all) => {
     if (!frame) return;
     cancelAnimationFrame(frame);
     clearTimeout(later);
     frame = 0;
-    if (draw(all)) request();
-    else finished();
+    try {
+      failure = null;
+      if (draw(all)) request();
+      else ended();
+    } catch (error) {
+      failure = error;
+      ended();
+      throw error; // to the browser's console
+    }
   };
   function request() {
     if (frame) return;
@@ -81,9 +93,9 @@ export function everyFrame(draw) {
   }
   return {
     request,
-    finish: () => new Promise((resolve) => {
-      finished = resolve;
-      if (!frame) resolve();
+    finish: () => new Promise((resolve, reject) => {
+      ended = () => (failure ? reject(failure) : resolve());
+      if (!frame) ended();
     }),
     now: () => next(true),
   };

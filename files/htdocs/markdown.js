@@ -95,7 +95,8 @@ function blocks(lines, resumed) {
   return found;
 }
 
-const cells = (line) => line.trim().replace(/^\||(?<!\\)\|$/g, "").split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
+/** The cells of a table's line; an escaped | is kept as \0 until they are split. */
+const cells = (line) => line.trim().replaceAll("\\|", "\0").replace(/^\||\|$/g, "").split("|").map((cell) => cell.trim().replaceAll("\0", "|"));
 
 /** Whether the line at `at` is the head of a table: the next one has as many columns of dashes. */
 function isTable(lines, at) {
@@ -273,20 +274,25 @@ function table({ columns }) {
 const VIEWS = { code, blockquote: quote, ol: list, ul: list, table };
 
 const TAGS = { "***": "strong", "**": "strong", __: "strong", "~~": "del", "*": "em", _: "em" };
+// Formulas stay as they were written; no page of ours could typeset them without a large library.
+const FORMULA = /\\\((?:.{1,2000}?)\\\)|\\\[(?:.{1,2000}?)\\\]|\$\$[^$]{1,2000}\$\$/.source;
+// A word with a backslash before a letter or digit is a path, a regular expression or a command.
+const PATH = /(?![*_~[(])[^\s`]{0,200}?\\[\p{L}\p{N}][^\s`]*/u.source;
+// Without lookbehind, with which Safari before 16.4 would not parse this file at all.
 const INLINE = new RegExp(
   [
     /(?<ticks>`+)(?<code>[^`](?:.{0,2000}?[^`])?)\k<ticks>(?!`)/,
-    // Formulas stay as they were written; no page of ours could typeset them without a large library.
-    /(?<math>\\\((?:.{1,2000}?)\\\)|\\\[(?:.{1,2000}?)\\\]|\$\$[^$]{1,2000}\$\$)/,
-    // A word with a backslash before a letter or digit is a path, a regular expression or a command.
-    /(?<=^|[\s("'])(?<literal>(?![*_~[(])[^\s`]{0,200}?\\[\p{L}\p{N}][^\s`]*)/,
-    /\\(?<escaped>[\\`*_{}[\]()#+\-.!~|>$])/,
+    `(?<math>${FORMULA})`,
+    `(?<before>^|[\\s("'])(?!${FORMULA})(?<literal>${PATH})`,
+    /\\(?<escaped>[\\`{}[\]()#+\-.!|>$]|[*_~]+)/,
     // Also in **bold**text, as models write it.
-    /(?<![\w*_~])\*\*(?![\s*_])(?<strong>(?:.{0,2000}?[^\s*_])??)\*\*(?!\*)/,
-    /(?<![\w*_~])(?<mark>\*{1,3}|__?|~~)(?![\s*_])(?<marked>(?:.{0,2000}?[^\s*_])??)\k<mark>(?![\w*])/,
+    /\*\*(?![\s*_])(?<strong>(?:.{0,2000}?[^\s*_])??)\*\*(?!\*)/,
+    /(?<mark>\*{1,3}|__?|~~)(?![\s*_])(?<marked>(?:.{0,2000}?[^\s*_])??)\k<mark>(?![\w*])/,
     /\[(?<label>[^[\]]{1,500})\]\((?<target>https?:\/\/[^\s()<>]{1,1500}(?:\([^\s()<>]{0,200}\)[^\s()<>]{0,500})?)\)/,
     /(?<bare>https?:\/\/[^\s<>"'`*|]{0,1500}[^\s<>"'`*|.,;:!?)\]])/,
-  ].map((part) => part.source).join("|"),
+    // Emphasis does not begin within a word, or after other marks.
+    /(?<plain>[\w*_~][*_~]+)/,
+  ].map((part) => part.source ?? part).join("|"),
   "gsu",
 );
 
@@ -295,11 +301,12 @@ function inline(text, depth = 0) {
   const nodes = [];
   let end = 0;
   for (const match of depth > MAX_DEPTH ? [] : text.matchAll(INLINE)) {
-    const { escaped, code: shown, math, literal, strong, mark, marked, label, target, bare } = match.groups;
+    const { escaped, code: shown, math, before, literal, strong, mark, marked, label, target, bare, plain } = match.groups;
+    if (plain) continue;
     nodes.push(text.slice(end, match.index));
     end = match.index + match[0].length;
     if (escaped) nodes.push(escaped);
-    else if (literal) nodes.push(literal);
+    else if (literal) nodes.push(before + literal);
     else if (math) nodes.push(element("code", "", math));
     else if (shown) nodes.push(element("code", "", /^ .*\S.* $/s.test(shown) ? shown.slice(1, -1) : shown));
     else if (mark || strong) nodes.push(element(mark ? TAGS[mark] : "strong", "", ...inline(marked ?? strong, depth + 1)));

@@ -14,16 +14,33 @@ export function usePool(name) {
   pool = name && `${name}/`;
 }
 
+/** A signal that aborts after some seconds, which only younger browsers have built in, or with its controller. */
+export function within(seconds, controller = new AbortController()) {
+  setTimeout(() => controller.abort(new DOMException("", "TimeoutError")), seconds * 1000);
+  return controller.signal;
+}
+
+/** Waits for `pending`, but only until the user stops: a check of the server takes seconds. */
+export const unlessStopped = (pending, signal) =>
+  Promise.race([pending, new Promise((_, reject) => {
+    const stop = () => signal.reason.name === "AbortError" && reject(signal.reason);
+    if (signal?.aborted) stop();
+    signal?.addEventListener("abort", stop);
+  })]);
+
 /** `fetch` that throws a ChatError for every failure except an abort. */
 export async function request(path, options = {}, model = "") {
   const started = performance.now();
+  const { signal } = options;
   let response;
   try {
     response = await fetch(path.startsWith("api/") ? pool + path : path, { cache: "no-store", ...options });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    // Not by the error: older browsers report a timeout as an abort.
+    const isLate = signal?.reason?.name === "TimeoutError";
+    if (error.name === "AbortError" && !isLate) throw error;
     // The proxy also closes the connection if the model server exits while it has the prompt.
-    const state = path === VERSION || error.name === "TimeoutError" ? "away" : await serverState();
+    const state = path === VERSION || isLate ? "away" : await unlessStopped(serverState(), signal);
     const sentence = { up: CONNECTION_LOST, down: RESTARTED, away: UNREACHABLE }[state];
     throw new ChatError(sentence, { cure: "wait" });
   }
@@ -37,8 +54,8 @@ export async function request(path, options = {}, model = "") {
     // Not JSON: the error page of another proxy, whose text would not help.
   }
   // The proxy's 502 and 503 have two causes each; api/version, which has its own slot, tells them apart.
-  const up = [502, 503].includes(status) && path !== VERSION ? (await serverState()) === "up" : null;
-  const models = status === 404 && model ? (await listModels().catch(() => [])).filter(canChat) : [];
+  const up = [502, 503].includes(status) && path !== VERSION ? (await unlessStopped(serverState(), signal)) === "up" : null;
+  const models = status === 404 && model ? (await unlessStopped(listModels(within(5)).catch(() => []), signal)).filter(canChat) : [];
   const after = Number(response.headers.get("Retry-After")) || 0;
   const waited = (performance.now() - started) / 1000;
   throw fromStatus(status, { detail, model, origin: location.origin, up, models: models.map((each) => each.name), after, waited });
@@ -53,7 +70,8 @@ async function json(pending) {
     return await response.json();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ChatError(NOT_OLLAMA);
+    if (error.name === "SyntaxError") throw new ChatError(NOT_OLLAMA);
+    throw new ChatError(error.name === "TimeoutError" ? UNREACHABLE : CONNECTION_LOST, { cure: "wait" });
   }
 }
 
@@ -71,7 +89,7 @@ export async function describeModels(signal) {
     if (model.capabilities) return model;
     if (!cache.has(digest)) {
       const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ model: name }) };
-      const { capabilities } = await json(request("api/show", { ...options, signal: AbortSignal.timeout(5000) })).catch(() => ({}));
+      const { capabilities } = await json(request("api/show", { ...options, signal: within(5) })).catch(() => ({}));
       if (!Array.isArray(capabilities)) return model;
       cache.set(digest, capabilities);
     }
@@ -85,7 +103,7 @@ export async function version(signal) {
 
 /** The state of the model server: "up", "down" (according to the proxy), or "away" (nothing responds). */
 export const serverState = () =>
-  version(AbortSignal.timeout(5000)).then(() => "up", ({ message }) => (message === UNREACHABLE ? "away" : "down"));
+  version(within(5)).then(() => "up", ({ message }) => (message === UNREACHABLE ? "away" : "down"));
 
 /** Loads a model into memory: a chat without messages does only that. */
 export const loadModel = (model, signal) => json(post(CHAT, { model, messages: [], stream: false }, signal));

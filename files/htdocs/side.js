@@ -44,7 +44,15 @@ function download(name, text, type) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-/** Adds the event listeners. `page` has chat() (the open one), canThink(), changed(), remove() and restore(chat). */
+/** Whether the temperature is valid; otherwise the dialog says so. The steps, of the arrow keys, are no limit. */
+function checkTemperature() {
+  const { badInput, rangeUnderflow, rangeOverflow } = byId("temperature").validity;
+  const valid = !(badInput || rangeUnderflow || rangeOverflow);
+  byId("temperature-note").hidden = valid;
+  return valid;
+}
+
+/** Adds the event listeners. `page` has chat() (the open one), canThink(), changed(), remove(), which returns whether it did, and restore(chat). */
 export function listenSidebar(page) {
   on("open-chats", () => toggleSide());
   narrow.onchange = () => toggleSide(!narrow.matches);
@@ -54,14 +62,17 @@ export function listenSidebar(page) {
     byId("title").value = chat.title;
     byId("system").value = chat.system;
     byId("temperature").value = chat.temperature ?? "";
+    checkTemperature();
     byId("think").checked = chat.think !== false;
     byId("thinking").hidden = !page.canThink();
     settings.showModal();
   });
+  // Already while it is typed: the dialog may be closed next.
+  on("temperature", checkTemperature, "input");
   on("settings", () => {
-    const { value, valueAsNumber, validity } = byId("temperature");
+    const { value, valueAsNumber } = byId("temperature");
     Object.assign(page.chat(), { title: byId("title").value.trim(), system: byId("system").value });
-    if (validity.valid) page.chat().temperature = value === "" ? null : valueAsNumber;
+    if (checkTemperature()) page.chat().temperature = value === "" ? null : valueAsNumber;
     page.chat().think = byId("think").checked ? null : false;
     page.changed();
   }, "change");
@@ -70,7 +81,7 @@ export function listenSidebar(page) {
   on("delete", async () => {
     const removed = page.chat();
     settings.close();
-    await page.remove();
+    if (!(await page.remove())) return;
     deleted.replaceChildren(`Deleted “${removed.title || "New chat"}”. `, button("Undo", () => {
       deleted.replaceChildren();
       page.restore(removed);

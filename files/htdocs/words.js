@@ -27,6 +27,15 @@ export const NO_MODELS = `This server has no models yet. ${DOWNLOADING} Otherwis
 export const NOT_OLLAMA =
   "Unexpected response, not from Ollama. Another program may be running at this address: check the address, or deploy again.";
 export const STORAGE_FULL = "Storage is full, so this chat won't be saved. Export it, or delete old chats.";
+export const STORAGE_FAILED = "This chat could not be saved. Reload the page; export the chat first if you need it.";
+export const CHANGED_ELSEWHERE = "This chat was also changed in another tab. This tab's version is now a chat of its own.";
+export const DELETED_ELSEWHERE = "This chat was deleted outside this tab. This tab's version is now a chat of its own.";
+export const NOT_DELETED = "This chat could not be deleted. Reload the page and try again.";
+export const UNREADABLE = "This browser could not read the stored chats. Reload the page; export this chat first if you need it.";
+export const STORAGE_LATE =
+  "This browser has not opened its storage yet, so your chats are not shown and new ones are not saved. Close other tabs of this page and reload.";
+export const damaged = (title) =>
+  `“${title || "New chat"}” can't be shown, because what this browser stored of it is damaged. Your other chats are not affected.`;
 export const STORAGE_BLOCKED =
   "This browser blocks storage, so chats are lost when you close this page. Export what you need.";
 

@@ -84,7 +84,8 @@ class ChatPage:
             try:
                 expect(self.picker).to_be_enabled(timeout=PAGE_MS)
             except AssertionError as error:
-                error.add_note(f"requests without an end: {self.pending}; console: {self.console}")
+                state = "has not started" if self.page.locator("#not-started").count() else "runs"
+                error.add_note(f"the script {state}; requests without an end: {self.pending}; console: {self.console}")
                 raise
         return self
 

@@ -26,6 +26,7 @@ from lab import artefacts
 from lab.progress import Stages
 from tests.browser.chat_page import ChatPage
 from tests.browser.fault_proxy import FaultProxy, PageFiles
+from tests.browser.long_answer import FastModel, fast_model
 from tests.proxy.httpd import Httpd
 from tests.proxy.ollama import Ollama
 from tests.support.shipped import shipped_settings
@@ -175,6 +176,13 @@ def fault_proxy(page_url: str, page_files: PageFiles) -> Iterator[FaultProxy]:
 def faulty_chat(open_chat: OpenChat, fault_proxy: FaultProxy) -> ChatPage:
     """The chat page, opened through `fault_proxy`."""
     return open_chat(fault_proxy.url)
+
+
+@pytest.fixture
+def model() -> Iterator[FastModel]:
+    """The page in front of a server that answers as a test wants, without httpd and Ollama."""
+    with fast_model() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

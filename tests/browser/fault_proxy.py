@@ -32,7 +32,8 @@ class Fault:
     `keep`: lines to forward before the cut, None for all. `tail`: bytes sent at the cut. `ending`: "orderly" ends the
     response correctly, "abrupt" closes the connection mid-stream. `headers`: request headers to overwrite. `responses`:
     path to (status, headers, body), sent instead of the server's; with status 0 the connection is closed without a
-    response. `silence`: seconds before a streamed response starts.
+    response. `cut`: those of these paths whose connection is closed before the end of the response. `silence`: seconds
+    before a streamed response starts.
     """
 
     chunk: int = 0
@@ -43,6 +44,7 @@ class Fault:
     ending: Literal["orderly", "abrupt"] = "orderly"
     headers: Mapping[str, str] = field(default_factory=dict)
     responses: Mapping[str, tuple[int, Mapping[str, str], str]] = field(default_factory=dict)
+    cut: tuple[str, ...] = ()
     silence: float = 0.0
 
     def apply(self, lines: Iterable[bytes]) -> Iterator[bytes]:
@@ -70,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         fault = self.faults[-1]
         if self.path in fault.responses:
-            self._send(*fault.responses[self.path])
+            self._send(*fault.responses[self.path], is_cut=self.path in fault.cut)
         elif self.path.startswith("/api/"):
             self._relay(Fault(), b"")
         else:
@@ -90,7 +92,13 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._relay(Fault(headers=fault.headers if self.path in STREAMING else {}), body)
 
-    def _send(self, status: int, headers: Mapping[str, str] | list[tuple[str, str]], body: str | bytes) -> None:
+    def _send(
+        self,
+        status: int,
+        headers: Mapping[str, str] | list[tuple[str, str]],
+        body: str | bytes,
+        is_cut: bool = False,
+    ) -> None:
         content = body.encode() if isinstance(body, str) else body
         self.close_connection = True  # otherwise a closed proxy would still respond on open connections
         if not status:
@@ -99,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in dict(headers).items():
             if name.lower() not in HOP_BY_HOP:
                 self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Length", str(len(content) + is_cut))
         self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(content)

@@ -16,9 +16,12 @@ JSON = {"Content-Type": "application/json"}
 # Messages of httpd (its ErrorDocument lines) and of Ollama.
 BUSY = (503, JSON | {"Retry-After": "2"}, '{"error":"busy, or model server down"}')
 QUEUE_FULL = (503, JSON, '{"error":"server busy, please try again.  maximum pending requests exceeded"}')
+DOWN = (503, JSON, '{"error":"busy, or model server down"}')
 NO_ANSWER = (502, JSON, '{"error":"model server gave no answer in time"}')
 NO_NAME = (500, JSON, '{"error":"model server name does not resolve"}')
 TOO_LARGE = (413, JSON, '{"error":"request too large"}')
+MISSING = (404, JSON, '{"error":"model \'tinyllama\' not found"}')
+CLOSED: tuple[int, dict[str, str], str] = (0, {}, "")
 NO_MEMORY = (
     500,
     JSON,
@@ -208,6 +211,36 @@ def test_retries_can_be_stopped(faulty_chat: ChatPage, fault_proxy: FaultProxy) 
     expect(faulty_chat.prompt).to_be_focused()
 
 
+@pytest.mark.parametrize(
+    ("asked", "response", "button"),
+    [("version", BUSY, ""), ("version", BUSY, "Keep trying"), ("version", CLOSED, ""), ("tags", MISSING, "")],
+    ids=["busy", "keep-trying", "closed", "missing"],
+)
+def test_stop_is_immediate_while_the_page_looks_for_the_cause(
+    faulty_chat: ChatPage, fault_proxy: FaultProxy, asked: str, response: tuple[int, dict[str, str], str], button: str
+) -> None:
+    chat, url = faulty_chat, f"**/api/{asked}"
+    if button:
+        send(chat, fault_proxy, Fault(responses={"/api/chat": response, "/api/version": DOWN}))
+        chat.wait_for("error")
+    with chat.page.expect_request(url):
+        chat.page.route(url, lambda _: None)  # no response
+        if button:
+            chat.press(button)
+        else:
+            send(chat, fault_proxy, Fault(responses={"/api/chat": response}))
+    chat.page.keyboard.press("Escape")
+    expect(chat.last).to_have_attribute("data-state", "stopped", timeout=3000)
+    expect(chat.page.get_by_role("button", name="Send")).to_be_visible()
+
+
+def test_an_error_is_shown_before_the_models_are_listed_again(faulty_chat: ChatPage, fault_proxy: FaultProxy) -> None:
+    faulty_chat.page.route("**/api/tags", lambda _: None)
+    send(faulty_chat, fault_proxy, Fault(responses={"/api/chat": NO_MEMORY}))
+    expect(faulty_chat.alert).to_contain_text("needs more memory", timeout=3000)
+    expect(faulty_chat.page.get_by_role("button", name="Send")).to_be_visible()
+
+
 def test_the_diagnosis_names_the_problem(faulty_chat: ChatPage, fault_proxy: FaultProxy) -> None:
     faulty_chat.pick("tinyllama")
     faulty_chat.press("Troubleshoot")
@@ -223,11 +256,6 @@ def test_the_diagnosis_names_the_problem(faulty_chat: ChatPage, fault_proxy: Fau
     faulty_chat.press("Retry")
     expect(verdict).to_contain_text("Fix this first: The model “tinyllama:latest” needs more memory")
     assert json.loads(NO_MEMORY[2])["error"] in faulty_chat.page.get_by_role("dialog").inner_text()
-
-
-# httpd's response while the model server is down.
-DOWN = (503, JSON, '{"error":"busy, or model server down"}')
-CLOSED: tuple[int, dict[str, str], str] = (0, {}, "")
 
 
 @pytest.mark.parametrize("response", [NO_ANSWER, CLOSED], ids=["502", "closed"])
@@ -339,13 +367,13 @@ def test_embedding_models_are_not_offered(
     chat = open_chat(fault_proxy.url)
     assert chat.models() == ["chatter:1b"]
     assert chat.picker.input_value() == "chatter:1b"
-    assert chat.page.locator("#notice").is_hidden()
+    assert chat.page.locator("#models-notice").is_hidden()
 
 
 def test_models_that_a_deploy_is_still_pulling_appear_on_retry(open_chat: OpenChat, fault_proxy: FaultProxy) -> None:
     fault_proxy.fault = Fault(responses={"/api/tags": listing(), "/api/show": NO_SHOW})
     chat = open_chat(fault_proxy.url, is_ready=False)
-    notice = chat.page.locator("#notice-text")
+    notice = chat.page.locator("#models-notice-text")
     expect(notice).to_contain_text("no models yet. A running deploy may still be downloading models: retry when")
     expect(chat.picker).to_be_disabled()
     fault_proxy.fault = Fault(responses={"/api/tags": listing(CHAT_MODEL), "/api/show": NO_SHOW})
@@ -359,7 +387,7 @@ def test_a_host_with_only_embedding_models_is_reported(faulty_chat: ChatPage, fa
     fault_proxy.fault = Fault(responses={"/api/tags": listing(EMBEDDER, ODD), "/api/show": SHOWN})
     faulty_chat.page.reload()
     message = "only embedding models (“all-minilm” and “vectors:1b”), which can't answer prompts."
-    expect(faulty_chat.page.locator("#notice-text")).to_contain_text(message)
+    expect(faulty_chat.page.locator("#models-notice-text")).to_contain_text(message)
     expect(faulty_chat.picker).to_be_disabled()
     faulty_chat.prompt.fill("Hello?")
     expect(faulty_chat.page.locator("#send")).to_be_disabled()

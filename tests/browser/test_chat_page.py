@@ -15,6 +15,7 @@ from lab import smollm2
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import OpenChat
 from tests.browser.fault_proxy import FaultProxy
+from tests.browser.long_answer import FastModel
 
 PHONE: ViewportSize = {"width": 360, "height": 640}
 DESKTOP: ViewportSize = {"width": 1100, "height": 640}
@@ -138,6 +139,7 @@ def test_a_removed_model_is_named_and_leaves_the_picker(faulty_chat: ChatPage, s
     for model in installed:
         expect(chat.alert).to_contain_text(f"“{model}:latest”")
     expect(chat.alert).to_contain_text("ollama_models")
+    expect(chat.picker.locator("option")).to_have_count(len(installed))
     assert sorted(chat.models()) == sorted(installed)
 
     # Any installed model may be offered; all of the lab's answer something.
@@ -153,7 +155,10 @@ def test_a_removed_model_is_named_and_leaves_the_picker(faulty_chat: ChatPage, s
 
 def test_fits_a_phone(open_chat: OpenChat, fault_proxy: FaultProxy) -> None:
     chat = open_chat(fault_proxy.url, viewport=PHONE, is_mobile=True, has_touch=True)
-    chat.send_and_wait("Unbreakable" * 40)
+    chat.pick("tinyllama")
+    chat.prompt.fill("Unbreakable" * 40)
+    chat.press("Send")
+    chat.wait_for("done")
     wide = "[document.documentElement.scrollWidth, document.getElementById('log').scrollWidth]"
     assert chat.page.evaluate(wide) == [PHONE["width"], PHONE["width"]]
     names = ("Send", "Chats", "Chat settings", "Add a picture")
@@ -169,6 +174,38 @@ def test_fits_a_phone(open_chat: OpenChat, fault_proxy: FaultProxy) -> None:
     expect(chat.page.get_by_role("navigation").get_by_role("button", name="New chat")).to_be_in_viewport(ratio=1)
     chat.page.keyboard.press("Escape")
     expect(chat.page.get_by_role("navigation")).to_be_hidden()
+
+
+def test_enter_begins_a_line_on_a_phone(open_chat: OpenChat, model: FastModel) -> None:
+    model.answer = "Yes."
+    chat = open_chat(model.url, viewport=PHONE, is_mobile=True, has_touch=True)
+    chat.prompt.press_sequentially("First,")
+    chat.prompt.press("Enter")
+    chat.prompt.press_sequentially("in two lines?")
+    chat.page.get_by_role("button", name="Send").tap()
+    chat.wait_for("done")
+    expect(chat.page.locator(".user-prompt")).to_have_text(["First,\nin two lines?"])
+    # A keyboard of its own, such as a tablet's.
+    chat.prompt.fill("Second?")
+    chat.prompt.press("Control+Enter")
+    expect(chat.page.locator(".exchange")).to_have_count(2)
+    chat.wait_for("done")
+
+
+def test_what_there_is_to_read_is_not_covered_by_a_phones_keyboard(open_chat: OpenChat, model: FastModel) -> None:
+    model.answer = "Yes."
+    chat = open_chat(model.url, viewport=PHONE, is_mobile=True, has_touch=True)
+    chat.prompt.fill("First?")
+    chat.page.get_by_role("button", name="Send").tap()
+    chat.wait_for("done")
+    expect(chat.prompt).not_to_be_focused()
+    for button in ("Chats", "New chat"):
+        chat.page.get_by_role("button", name=button, exact=True).tap()
+    expect(chat.prompt).to_be_focused()
+    for button in ("Chats", "First?"):
+        chat.page.get_by_role("button", name=button, exact=True).tap()
+    expect(chat.answer).to_have_text("Yes.")
+    expect(chat.page.locator("#log")).to_be_focused()
 
 
 @pytest.mark.skipif("HEARTH_SCREENSHOTS" not in os.environ, reason="set HEARTH_SCREENSHOTS to update docs/images")

@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.chat_page import ChatPage
@@ -30,9 +29,25 @@ SIZE = """
     return [image.naturalWidth, image.naturalHeight];
   }
 """
-FULL = """
-  IDBObjectStore.prototype.put = function () { throw new DOMException("full", "QuotaExceededError"); };
+NO_STORAGE = "delete window.indexedDB; delete Window.prototype.indexedDB;"
+# Keeps the page's connections, for a test to close.
+CONNECTIONS = """
+  window.connections = [];
+  const open = IDBFactory.prototype.open;
+  IDBFactory.prototype.open = function (...names) {
+    const opening = open.apply(this, names);
+    opening.addEventListener("success", () => connections.push(opening.result));
+    return opening;
+  };
 """
+# What Safari does when the process that stores its data has ended.
+LOST = """() => {
+  IDBDatabase.prototype.transaction = () => { throw new DOMException("Connection lost", "UnknownError"); };
+}"""
+# What a damaged database may do.
+NO_DELETE = """() => {
+  IDBObjectStore.prototype.delete = () => { throw new DOMException("Internal error", "UnknownError"); };
+}"""
 
 
 def chats(chat: ChatPage) -> Locator:
@@ -79,6 +94,18 @@ def test_several_chats(faulty_chat: ChatPage, sentence: str) -> None:
     expect(chat.answer).to_have_text(sentence)
 
 
+def test_no_other_chat_is_opened_below_a_dialog(faulty_chat: ChatPage) -> None:
+    chat = faulty_chat
+    chat.send_and_wait("First?")
+    dialog = settings(chat)
+    dialog.get_by_label("Instructions").fill("Answer in verse.")
+    chat.page.keyboard.press("Alt+n")
+    dialog.get_by_label("Name").fill("Renamed")
+    chat.press("Done")
+    expect(chat.page.locator(".user-prompt")).to_have_text(["First?"])
+    expect(chats(chat)).to_have_text(["Renamed"])
+
+
 def test_a_partial_answer_survives_closing_the_page(faulty_chat: ChatPage) -> None:
     chat = faulty_chat
     chat.pick("tinystory")
@@ -116,6 +143,24 @@ def test_instructions_and_temperature_go_to_the_model(faulty_chat: ChatPage, fau
     sent = fault_proxy.prompts()[-1]
     assert [message["role"] for message in sent["messages"]] == ["user"]
     assert "options" not in sent
+
+
+def test_an_invalid_temperature_is_reported(faulty_chat: ChatPage, fault_proxy: FaultProxy) -> None:
+    dialog = settings(faulty_chat)
+    field = dialog.get_by_label("Temperature")
+    note = dialog.get_by_role("alert")
+    field.fill("0.25")  # between two steps of the arrow keys
+    expect(note).to_be_hidden()
+    field.press("Tab")
+    field.fill("3")
+    expect(note).to_contain_text("Not saved. Enter a number from 0 to 2")
+    faulty_chat.press("Done")
+    dialog = settings(faulty_chat)
+    expect(field).to_have_value("0.25")
+    expect(note).to_be_hidden()
+    faulty_chat.press("Done")
+    faulty_chat.send_and_wait("Who are you?")
+    assert fault_proxy.prompts()[-1]["options"] == {"temperature": 0.25}
 
 
 def test_exported_files(faulty_chat: ChatPage, sentence: str) -> None:
@@ -173,24 +218,66 @@ def test_pictures_are_scaled_down_and_sent(faulty_chat: ChatPage, fault_proxy: F
     expect(chat.page.get_by_role("img", name="Picture 1 of the prompt")).to_be_visible()
 
 
-@pytest.mark.parametrize(
-    ("script", "message"),
-    [
-        (FULL, "Storage is full, so this chat won't be saved."),
-        ("delete window.indexedDB; delete Window.prototype.indexedDB;", "This browser blocks storage"),
-    ],
-    ids=["full", "none"],
-)
-def test_chats_that_cannot_be_stored(
-    open_chat: OpenChat, fault_proxy: FaultProxy, sentence: str, script: str, message: str
-) -> None:
-    chat = open_chat(fault_proxy.url)
-    chat.page.add_init_script(script)
-    chat.page.reload()
-    expect(chat.picker).to_be_enabled()
+def test_chats_are_not_stored_where_the_browser_blocks_it(faulty_chat: ChatPage, sentence: str) -> None:
+    chat = faulty_chat
+    chat.page.add_init_script(NO_STORAGE)
+    chat.open()
     chat.send_and_wait("Who are you?")
     expect(chat.answer).to_have_text(sentence)
-    expect(chat.page.get_by_role("alert")).to_contain_text(message)
+    expect(chat.page.get_by_role("alert")).to_contain_text("This browser blocks storage")
+
+
+def test_a_full_storage_is_reported(faulty_chat: ChatPage, sentence: str) -> None:
+    chat = faulty_chat
+    session = chat.page.context.new_cdp_session(chat.page)
+    session.send("Storage.overrideQuotaForOrigin", {"origin": chat.url, "quotaSize": 1})
+    chat.send_and_wait("Who are you?")
+    expect(chat.answer).to_have_text(sentence)
+    expect(chat.page.get_by_role("alert")).to_contain_text("Storage is full, so this chat won't be saved.")
+
+
+def test_a_storage_that_fails_otherwise_is_reported(faulty_chat: ChatPage, sentence: str) -> None:
+    chat = faulty_chat
+    for prompt in ("First?", "Second?"):
+        chat.press("New chat")
+        chat.send_and_wait(prompt)
+    expect(chats(chat)).to_have_text(["Second?", "First?"])
+    chat.page.evaluate(LOST)
+    chats(chat).last.get_by_role("button").click()
+    expect(chat.page.get_by_role("alert")).to_contain_text("could not read the stored chats. Reload the page;")
+    expect(chat.page.locator(".user-prompt")).to_have_text(["Second?"])
+    chat.send_and_wait("Who are you?")
+    expect(chat.answer).to_have_text(sentence)
+    expect(chat.page.get_by_role("alert")).to_contain_text("This chat could not be saved. Reload the page;")
+    assert [line for line in chat.console if "UnknownError" in line or "Uncaught" in line] == []
+
+
+def test_a_chat_that_cannot_be_deleted_is_still_saved(faulty_chat: ChatPage) -> None:
+    chat = faulty_chat
+    chat.send_and_wait("First?")
+    chat.page.evaluate(NO_DELETE)
+    settings(chat)
+    chat.press("Delete chat")
+    expect(chat.page.get_by_role("alert")).to_contain_text("This chat could not be deleted. Reload the page")
+    expect(chat.page.get_by_role("button", name="Undo")).to_have_count(0)
+    chat.send_and_wait("Second?")
+    chat.page.reload()
+    expect(chat.page.locator(".user-prompt")).to_have_text(["First?", "Second?"])
+
+
+def test_a_database_that_the_browser_closed_is_opened_again(faulty_chat: ChatPage, sentence: str) -> None:
+    chat = faulty_chat
+    chat.page.add_init_script(CONNECTIONS)
+    chat.open()
+    close = "() => connections.at(-1).close()"
+    chat.page.evaluate(close)
+    chat.send_and_wait("First?")
+    expect(chats(chat)).to_have_text(["First?"])
+    chat.press("New chat")
+    chat.page.evaluate(close)
+    chats(chat).get_by_role("button").click()
+    expect(chat.answer).to_have_text(sentence)
+    expect(chat.page.get_by_role("alert")).to_be_hidden()
 
 
 def test_copying_without_a_secure_context(open_chat: OpenChat, fault_proxy: FaultProxy, sentence: str) -> None:

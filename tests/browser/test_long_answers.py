@@ -6,14 +6,12 @@ The bounds are for a machine that does other things meanwhile; the figures of do
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.chat_page import ChatPage
 from tests.browser.conftest import OpenChat
-from tests.browser.long_answer import PIECE, FastModel, fast_model
+from tests.browser.long_answer import PIECE, FastModel
 from tests.browser.test_access import violations
 from tests.support.gguf_files import ANSWER, THOUGHTS
 from tests.support.proxy_rules.behaviour import wait_until
@@ -61,12 +59,6 @@ STORE = """([chats, turns]) => new Promise((resolve, reject) => {
 # The ms from the start of navigation until the last turn is shown, as the page itself sees it.
 OPENED = """() => { const check = () => document.querySelector(".exchange:last-child .text p")
   ? (window.opened = performance.now()) : requestAnimationFrame(check); check(); }"""
-
-
-@pytest.fixture
-def model() -> Iterator[FastModel]:
-    with fast_model() as server:
-        yield server
 
 
 def frames(chat: ChatPage) -> list[float]:
@@ -142,6 +134,22 @@ def test_stop_is_immediate(open_chat: OpenChat, model: FastModel) -> None:
     milliseconds = chat.page.evaluate(STOP)
     print(f"\nstopped after {milliseconds:.0f} ms")
     assert milliseconds < 1000
+
+
+def test_what_a_hidden_tab_has_not_drawn_is_stored_when_it_is_closed(open_chat: OpenChat, model: FastModel) -> None:
+    model.answer, model.rate = "word " * 2000, 30
+    chat = open_chat(model.url, clock=True)
+    chat.send("Go on.")
+    chat.wait_for_words(1)
+    # Without frames and timers, as almost in a tab that has been hidden for minutes.
+    chat.page.clock.pause_at(chat.page.evaluate("Date.now()") / 1000 + 1)
+    shown, read = len(chat.answer.inner_text()), len(chat.recorded("reads"))
+    wait_until(lambda: len(chat.recorded("reads")) > read + 20, 20)
+    assert len(chat.answer.inner_text()) == shown, "it was drawn: nothing was tested"
+    chat.page.evaluate("() => { dispatchEvent(new PageTransitionEvent('pagehide')) }")
+    later = ChatPage(chat.page.context.new_page(), chat.url).open()
+    expect(later.status).to_have_text("Interrupted: the page was closed")
+    assert len(later.answer.inner_text()) > shown + 20 * PIECE / 2
 
 
 def test_many_chats_and_a_long_one_open_quickly(open_chat: OpenChat, model: FastModel) -> None:
