@@ -89,6 +89,7 @@ def test_several_chats(faulty_chat: ChatPage, sentence: str) -> None:
     expect(chat.page.locator(".exchange")).to_have_count(0)
     chat.press("Undo")
     expect(chat.answer).to_have_text(sentence)
+    expect(chats(chat)).to_have_text(["Renamed", "The second chat?"])  # then it is stored
     chat.page.reload()
     expect(chats(chat)).to_have_text(["Renamed", "The second chat?"])
     expect(chat.answer).to_have_text(sentence)
