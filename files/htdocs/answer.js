@@ -91,7 +91,7 @@ async function attempt(chat, turn, view, signal) {
     follow(() => view.show("done", turn.answer ? summary(last, seconds(started), loaded) : "The model returned an empty response."));
   } finally {
     if (updateTurn === update) updateTurn = () => {};
-    drawing.now();
     watch.end();
+    drawing.now();
   }
 }

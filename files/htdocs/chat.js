@@ -235,6 +235,7 @@ async function save(saved = chat, isClosing = false) {
   try {
     const message = await store.put(saved, isClosing);
     if (message) showNotice(message);
+    else if ([STORAGE_FULL, STORAGE_FAILED].includes(byId("notice-text").textContent)) showNotice("");
     if (message && saved === chat) remembered("chat", chat.id);
     await refreshList();
   } catch (error) {
@@ -490,8 +491,10 @@ async function start() {
   const last = await store.get(id).catch(() => null);
   clearTimeout(timer);
   showNotice(store.persistent ? "" : STORAGE_BLOCKED);
-  // What the user has begun in the meantime stays.
-  if (!isLate && chat === first && !chat.turns.length) return showStored(last ?? chat);
+  // What the user has begun in the meantime stays, and so does the chat whose settings are open.
+  const { turns, system, title, temperature, think } = chat;
+  const isUntouched = chat === first && !turns.length && !system && !title && temperature === null && think === null;
+  if (!isLate && isUntouched && !document.querySelector("dialog[open]")) return showStored(last ?? chat);
   remembered("chat", chat.id);
   await (chat.turns.length ? save() : refreshList());
 }

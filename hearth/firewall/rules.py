@@ -101,8 +101,9 @@ def render_rules(wanted: Restrictions) -> str:
     )
 
 
-# Prints the networks that may reach Ollama's port, for `parse_sources`.
-SHOW_SOURCES = rf"sed -nE '/set allowed[46]_ollama /,/}}/s/.*elements = \{{ (.*) \}}/\1/p' {FIREWALL_RULES} 2>/dev/null"
+# Prints the networks that may reach Ollama's port, for `parse_sources`. An earlier Hearth's file names the port.
+_SETS = "set allowed[46]_(ollama|[0-9]+) "
+SHOW_SOURCES = rf"sed -nE '/{_SETS}/,/}}/s/.*elements = \{{ (.*) \}}/\1/p' {FIREWALL_RULES} 2>/dev/null"
 
 
 def parse_sources(lines: Iterable[str]) -> tuple[str, ...]:

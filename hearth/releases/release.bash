@@ -76,6 +76,12 @@ protect_ports() { # release
   done <<<"$published"
   if nft list chain inet hearth rollback >/dev/null 2>&1; then
     nft "$rules"
+  elif nft list chain inet hearth ask >/dev/null 2>&1; then
+    # The rules of an earlier Hearth, which have neither the chain nor the set.
+    while read -r _ port _; do
+      [[ ! $port ]] || grep -q " dport $port " <<<"$known" ||
+        nft add rule inet hearth input tcp dport "$port" goto ask || return 1
+    done <<<"$published"
   elif [[ $ollama ]] && grep -qE '"(firewall|ollama)_allowed_networks": \[$' "$releases/$1/release.json"; then
     echo "Release $1 publishes Ollama's port $ollama for some machines only, and the firewall that keeps others out is not" \
       "active, so this release was not started. If it was stopped on the host: \`sudo systemctl start hearth-firewall\`." \
@@ -99,8 +105,9 @@ install_release() { # release, seconds to let in-flight responses finish (none b
     cmp -s "$tree/$path" "$root/$path" && continue
     [[ $path != ./httpd/* ]] || touch "$root/.reload-httpd" || return 1
     # Not `put`: the copy keeps the mode.
-    mkdir -p "$(dirname "$root/$path")" && cp "$tree/$path" "$root/$path.new" && sync "$root/$path.new" &&
-      mv -f "$root/$path.new" "$root/$path" || return 1
+    # An earlier Hearth recorded files with root's umask; httpd has to be able to read them.
+    mkdir -p "$(dirname "$root/$path")" && cp "$tree/$path" "$root/$path.new" && chmod a+r "$root/$path.new" &&
+      sync "$root/$path.new" && mv -f "$root/$path.new" "$root/$path" || return 1
   done <<<"$files"
   # Ollama first, as in hearth/stack/container_operations.py. In a subshell, since the variables of bring_up are global.
   (cd "$root" && { is_gateway_only || bring_up "$patience" '--no-deps ollama' "$ollama"; } &&

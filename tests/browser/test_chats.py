@@ -235,6 +235,9 @@ def test_a_full_storage_is_reported(faulty_chat: ChatPage, sentence: str) -> Non
     chat.send_and_wait("Who are you?")
     expect(chat.answer).to_have_text(sentence)
     expect(chat.page.get_by_role("alert")).to_contain_text("Storage is full, so this chat won't be saved.")
+    session.send("Storage.overrideQuotaForOrigin", {"origin": chat.url})
+    chat.send_and_wait("Who are you?")
+    expect(chat.page.locator("#notice")).to_be_hidden()
 
 
 def test_a_storage_that_fails_otherwise_is_reported(faulty_chat: ChatPage, sentence: str) -> None:

@@ -24,6 +24,18 @@ HOLD = """
     };
   })
 """
+# Opens the storage when the test calls openNow().
+LATER = """
+  const open = IDBFactory.prototype.open;
+  IDBFactory.prototype.open = function (...all) {
+    const later = {};
+    window.openNow = () => {
+      const opening = open.apply(this, all);
+      opening.onsuccess = (event) => { later.result = opening.result; later.onsuccess(event); };
+    };
+    return later;
+  };
+"""
 # What a later version of the page would do.
 UPGRADE = """
   () => new Promise((resolve) => {
@@ -162,6 +174,24 @@ def test_storage_that_does_not_open(open_chat: OpenChat, fault_proxy: FaultProxy
     expect(chat.page.get_by_role("navigation").get_by_role("button", name="Who are you?")).to_be_visible()
     chat.open()
     expect(chat.answer).to_have_text(sentence)
+
+
+def test_storage_that_opens_below_an_open_dialog(faulty_chat: ChatPage) -> None:
+    chat = faulty_chat
+    chat.send_and_wait("Who are you?")
+    chat.page.add_init_script(LATER)
+    chat.page.reload()
+    chat.page.get_by_role("button", name="Chat settings").click()
+    chat.page.evaluate("openNow()")
+    stored = chat.page.get_by_role("navigation").get_by_role("button", name="Who are you?")
+    expect(stored).to_have_count(1)
+    chat.page.get_by_role("dialog").get_by_label("Instructions").fill("Answer in verse.")
+    chat.press("Done")
+    expect(chat.page.locator(".exchange")).to_have_count(0)
+    stored.click()
+    expect(chat.page.locator(".user-prompt")).to_have_text(["Who are you?"])
+    chat.page.get_by_role("button", name="Chat settings").click()
+    expect(chat.page.get_by_role("dialog").get_by_label("Instructions")).to_have_value("")
 
 
 def test_an_open_page_does_not_keep_the_storage_from_a_later_version(faulty_chat: ChatPage) -> None:

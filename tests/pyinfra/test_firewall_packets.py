@@ -202,11 +202,31 @@ def test_a_port_that_ollama_no_longer_has_is_not_open_to_others(pages: tuple[int
     assert dict(zip(probes, after, strict=True)) == probes
 
 
+def test_containers_that_are_connected_to_httpd_are_open_like_the_page() -> None:
+    """A proxy of the user's on port 3000, on a host whose Ollama nobody else may reach, and on a backend."""
+    published = DOCKER.replace("tcp dport 85 dnat", "tcp dport { 85, 3000 } dnat")
+    probes = [["listed", "10.9.0.1", 3000], ["foreign", "10.8.0.1", 3000]]
+    *_, with_list, _, without = play(
+        load(published), load(LISTED), {"probe": probes}, load(BACKEND), {"probe": probes}
+    )  # fmt: skip
+    assert with_list == ["front", "refused"]
+    assert without == ["front", "front"]
+
+
+def test_an_earlier_page_port_stays_open_to_the_list_after_a_reboot() -> None:
+    """A rollback brings back port 85; a reboot loads the file, which has the settings' port."""
+    probes = [["listed", "10.9.0.1", 85], ["foreign", "10.8.0.1", 85]]
+    *_, found = play(load(DOCKER), load(replace(LISTED, pages=frozenset({86}))), {"probe": probes})
+    assert found == ["front", "refused"]
+
+
 def test_a_former_port_of_a_backends_httpd_is_not_open_to_others() -> None:
     """As with ollama_publish_tls, but without TLS."""
-    published = PUBLISHED.replace("tcp dport 85 dnat", "tcp dport { 85, 11435 } dnat").replace(
-        "tcp dport 11434 dnat", "tcp dport 11436 dnat"
-    )
+    published = PUBLISHED.replace(
+        "tcp dport 11434 dnat",
+        'tcp dport 11436 dnat to 172.19.0.2:11434\n    fib daddr type local iifname != "hearth-front" '
+        "tcp dport 11435 dnat to 172.21.0.2:443\n    fib daddr type local tcp dport 11437 dnat",
+    ).replace('oifname "hearth-front" tcp dport 80 accept', 'oifname "hearth-front" tcp dport { 80, 443 } accept')
     probes = {("listed", "10.9.0.1", 11435): "front", ("foreign", "10.8.0.1", 11435): "refused"}
     *_, found = play(load(published), load(BACKEND), {"probe": list(probes)})
     assert dict(zip(probes, found, strict=True)) == probes
@@ -261,6 +281,22 @@ def test_the_ports_of_a_rollback_are_known_to_the_firewall(tmp_path: Path) -> No
         "tcp dport 11434 goto ask_ollama",
         "tcp dport 85 goto ask",
     ]
+
+
+def test_the_ports_of_a_rollback_are_added_to_the_rules_of_an_earlier_hearth(tmp_path: Path) -> None:
+    """Which have no chain for them. A port of the page may be another one over IPv6, where the rules go by port."""
+    tree = tmp_path / "releases/old/tree"
+    tree.mkdir(parents=True)
+    (tree / "compose.yaml").write_text('      - "85:80"\n')
+    function = SCRIPT.read_text().partition("protect_ports()")[2].partition("\n}\n")[0]
+    script = f"protect_ports(){function}\n}}\nprotect_ports old"
+    earlier = render_rules(replace(LISTED, pages=frozenset({86}))).replace("jump rollback", "")
+    *_, found = play(
+        load(DOCKER), load(earlier), {"run": f"nft delete chain {TABLE} rollback"},
+        {"run": f"releases={tmp_path}/releases bash -uc {shlex.quote(script)}"},
+        {"probe": [["foreign", "fd08::1", 85], ["foreign", "fd08::1", 86]]},
+    )  # fmt: skip
+    assert found == ["refused", "refused"]
 
 
 def test_only_peers_may_send_vrrp_for_the_virtual_address() -> None:

@@ -23,7 +23,7 @@ import threading
 from typing import Any
 
 HOST = "host"
-PORTS = {"front": 80, "out": 11434}
+PORTS = {"front": (80, 443), "out": (11434,)}
 
 
 def shell(script: str) -> str:
@@ -148,7 +148,7 @@ def build() -> dict[str, Machine]:
             f"route add default via 172.{number}.0.1",
         ):
             machine.run(f"ip {command}")
-        machine.start("serve", name, f"0.0.0.0:{PORTS[name]}")
+        machine.start("serve", name, *(f"0.0.0.0:{port}" for port in PORTS[name]))
     machines["foreign"].start("serve", "a registry", "10.8.0.20:5000")
     return machines
 
