@@ -16,7 +16,7 @@ in_flight() {
     return 0
   fi
   [ "${httpd_pid:-0}" != 0 ] || return 0
-  outgoing=$(connections "$httpd_pid" | awk '$4 == "01" && $2 !~ /:(0050|01BB)$/ && $3 !~ /0100007F:/')
+  outgoing=$(connections "$httpd_pid" | awk '$4 == "01" && $2 !~ /:(0050|01BB)$/ && $3 !~ /0100007F:(0050|01BB)$/')
   [ -n "$outgoing" ] || return 0
   to_ollama=$(echo "$outgoing" | awk '$3 ~ /:2CAA$/ { printf "%s ", $2 }')
   # shellcheck disable=SC2016  # for the container's shell
