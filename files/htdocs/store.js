@@ -84,7 +84,10 @@ export async function openStore() {
       remembered("stored", `${chat.id} ${changed}`);
       return message;
     },
-    remove: (id) => write((heads, chats) => [heads, chats].forEach((each) => each.delete(id))),
+    remove: (id) => write((heads, chats, transaction) => {
+      for (const each of [heads, chats]) each.delete(id);
+      transaction.commit(); // immediately, since the page may be closing
+    }),
   };
 }
 
