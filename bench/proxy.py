@@ -30,7 +30,7 @@ from bench.machine import busy_share, description
 from bench.tables import proxy_table
 from hearth.tls.certificate import today
 from hearth.tls.local_ca import create_authority
-from lab import artefacts, versions
+from lab import artefacts, images
 from lab.progress import Stages
 from tests.proxy.address import free_address
 from tests.proxy.httpd import PREFIX, Httpd
@@ -298,12 +298,12 @@ def added(rounds: Mapping[str, Sequence[Figures]]) -> dict[str, dict[str, float]
     return found
 
 
-def result(rounds: Mapping[str, list[Figures]], shares: Sequence[float]) -> Figures:
-    """What `results/proxy.json` has, from the complete rounds."""
+def result(rounds: Mapping[str, list[Figures]], shares: Sequence[float], httpd: str) -> Figures:
+    """What `results/proxy.json` has, from the complete rounds. `httpd`: its version."""
     return {
         "date": date.today().isoformat(),
         "machine": description(),
-        "programs": f"httpd {versions.HTTPD}, {_first_line('nginx', '-v')}, Caddy {_first_line('caddy', 'version')}",
+        "programs": f"httpd {httpd}, {_first_line('nginx', '-v')}, Caddy {_first_line('caddy', 'version')}",
         "load": "other programs' share of the processors before each round: "
         + ", ".join(f"{share:.0%}" for share in shares),
         "rounds": len(shares),
@@ -341,7 +341,9 @@ def main() -> None:
     changes = {name: json.loads(value) for name, _, value in (one.partition("=") for one in options.set)}
     number_of_rounds = 1 if options.quick else options.rounds
     with Stages() as stages:
-        parts = artefacts.build(("roots", "models"), stages)
+        parts = artefacts.build(("roots", "models", "images"), stages)
+    # Not the pinned one: the lab builds the newest that Debian serves.
+    httpd = images.tags(parts["images"])["httpd"].removeprefix("httpd:")
     results = HERE / "results/proxy.json"
     results.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
@@ -357,7 +359,7 @@ def main() -> None:
                     print(f"round {number + 1} of {number_of_rounds}: {one}", flush=True)
                     with starts[one]() as target:
                         rounds[one].append(measure(load, target, options.quick))
-                document = result(rounds, shares)
+                document = result(rounds, shares, httpd)
                 if not (options.quick or changes):  # each round, since a later one may fail
                     results.write_text(json.dumps(document, indent=1) + "\n")
     print(proxy_table(document))
