@@ -85,7 +85,7 @@ def stream(
     return handle
 
 
-def silent(*, loaded: bool, seconds: float = 6) -> Handler:
+def silent(*, loaded: bool, seconds: float = 60) -> Handler:
     """An Ollama that sends nothing for `seconds`, but reports that the model is in memory if `loaded`.
 
     Like one that is stuck or answers other prompts first (`loaded`), or one that still loads the model.

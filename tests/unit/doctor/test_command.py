@@ -50,7 +50,7 @@ def test_every_module_imports_only_the_standard_library(project: Path) -> None:
 
 def test_no_problem(project: Path) -> None:
     with serving(hearth()) as port:
-        done = doctor(project, f"http://127.0.0.1:{port}", "--timeout", "2")
+        done = doctor(project, f"http://127.0.0.1:{port}", "--timeout", "20")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.rstrip().endswith("No problems found.")
     assert done.stderr == ""
@@ -58,7 +58,7 @@ def test_no_problem(project: Path) -> None:
 
 def test_output_as_text_and_as_json(project: Path) -> None:
     with serving(hearth()) as port:
-        arguments = (f"http://127.0.0.1:{port}", "--model", "nosuch:1b", "--timeout", "2")
+        arguments = (f"http://127.0.0.1:{port}", "--model", "nosuch:1b", "--timeout", "20")
         text = doctor(project, *arguments)
         as_json = doctor(project, *arguments, "--json")
     assert text.returncode == as_json.returncode == 1

@@ -57,7 +57,7 @@ pytestmark = pytest.mark.skipif(not namespaces_work(), reason="needs user namesp
 
 def doctor(*arguments: str, setup: str = LOOPBACK, **job: Any) -> dict[str, Any]:
     """The doctor's JSON document, from an isolated network with that setup."""
-    options = ["--timeout", "1", "--tries", "1", "--patience", "3", *arguments]
+    options = ["--timeout", "3", "--tries", "1", "--patience", "60", *arguments]
     done = subprocess.run(
         ["unshare", "-rnm", sys.executable, str(PRIVATE_NETWORK)],
         input=json.dumps({"setup": setup, "arguments": options, **job}),
@@ -133,7 +133,7 @@ def test_a_host_on_the_network_that_drops_everything() -> None:
 def test_a_host_that_was_turned_off() -> None:
     """Its hardware address is still in the table, and the system finds out that it is no longer true."""
     later = f"{TURNED_OFF}; ip neigh change 192.168.7.9 dev wire nud stale"
-    only(doctor("http://192.168.7.9:85", setup=f"{NEIGHBOUR}{later}"), "host-silent")
+    only(doctor("http://192.168.7.9:85", "--timeout", "1", setup=f"{NEIGHBOUR}{later}"), "host-silent")
     only(doctor("http://192.168.7.9:85", "--timeout", "12", setup=f"{NEIGHBOUR}{later}"), "host-absent")
 
 

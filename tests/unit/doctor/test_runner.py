@@ -38,7 +38,10 @@ from hearth.doctor.target import parse_target
 from tests.support.doctor.handlers import MODEL, forward_proxy, hearth, ollama, reply, responding, silent, stream
 from tests.support.doctor.server import Request, black_hole, closed_port, non_http_server, serving
 
-QUICK = Options(timeout=1.0, patience=3.0, tries=1)
+# On a busy machine, nothing that is expected to respond may time out.
+PATIENT = Options(timeout=20.0, patience=60.0, tries=1)
+# For what never responds.
+IMPATIENT = replace(PATIENT, timeout=1.0)
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +51,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"{scheme}_proxy".upper(), raising=False)
 
 
-def diagnose(url: str, options: Options = QUICK, environment: ClientEnvironment | None = None) -> list[Step]:
+def diagnose(url: str, options: Options = PATIENT, environment: ClientEnvironment | None = None) -> list[Step]:
     return list(Diagnosis(parse_target(url), environment or ClientEnvironment(), options).steps())
 
 
@@ -73,9 +76,9 @@ def skipped(steps: Sequence[Step]) -> set[str]:
 
 def test_no_problem_is_found_with_a_healthy_hearth() -> None:
     with serving(hearth(origins=["http://listed.example"])) as port:
-        steps = diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=3, origin="http://listed.example"))
-    assert ids(steps) == []
-    assert exit_code(steps) == 0
+        steps = diagnose(f"127.0.0.1:{port}", replace(PATIENT, origin="http://listed.example"))
+    assert ids(steps) == [], format_text(steps)
+    assert exit_code(steps) == 0, format_text(steps)
     assert [step.name for step in steps if step.state == "ok"] == [
         *("name", "connection", "proxies", "page", "own page", "origin", "version", "models", "prompt", "clock")
     ]
@@ -92,8 +95,8 @@ def test_no_prompt_is_sent_with_no_patience() -> None:
         reply(connection, 200, {})
 
     with serving(hearth({"/api/ollama": count})) as port:
-        steps = diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=0))
-    assert ids(steps) == []
+        steps = diagnose(f"127.0.0.1:{port}", replace(PATIENT, patience=0))
+    assert ids(steps) == [], format_text(steps)
     assert requests == []
     assert skipped(steps) == {"prompt"}
 
@@ -105,7 +108,7 @@ def test_a_closed_port_is_refused() -> None:
     finding = only(steps := diagnose(f"127.0.0.1:{closed_port()}"), "port-refused")
     assert "proxy_port" in finding.cure
     assert {"page", "prompt", "clock"} <= skipped(steps)
-    assert exit_code(steps) == 1
+    assert exit_code(steps) == 1, format_text(steps)
 
 
 def test_localhost_in_a_container_is_the_container() -> None:
@@ -119,11 +122,11 @@ def test_localhost_in_a_container_is_the_container() -> None:
 def test_a_port_that_drops_connections_is_distinguished_from_a_refusal_in_time() -> None:
     begun = time.monotonic()
     with black_hole() as port:
-        steps = diagnose(f"127.0.0.1:{port}")
+        steps = diagnose(f"127.0.0.1:{port}", IMPATIENT)
     # Other ports of loopback refuse at once, so the machine is up, and only this port is silent.
     finding = only(steps, "port-filtered")
     assert f"port {port} are dropped" in finding.why
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
 
 
 # --- Another program ----------------------------------------------------------------------------------
@@ -131,7 +134,7 @@ def test_a_port_that_drops_connections_is_distinguished_from_a_refusal_in_time()
 
 def test_ollamas_own_port_and_its_own_403() -> None:
     with serving(ollama) as port:
-        steps = diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=3, origin="http://page.example"))
+        steps = diagnose(f"127.0.0.1:{port}", replace(PATIENT, origin="http://page.example"))
     assert ids(steps) == ["ollama-itself", "ollama-refuses-origin"]
     assert "OLLAMA_ORIGINS=http://page.example" in collect_findings(steps)[1][1].cure
     assert {step.name: step.state for step in steps}["prompt"] == "ok"
@@ -162,7 +165,7 @@ def test_a_program_that_does_not_speak_http_is_quoted() -> None:
 
 def test_a_port_that_accepts_connections_and_is_silent() -> None:
     with non_http_server(b"") as port:
-        only(diagnose(f"127.0.0.1:{port}"), "connected-but-silent")
+        only(diagnose(f"127.0.0.1:{port}", IMPATIENT), "connected-but-silent")
 
 
 def test_a_port_that_closes_connections() -> None:
@@ -289,14 +292,14 @@ def test_a_valid_certificate_is_ok(certificates: Path, monkeypatch: pytest.Monke
 
 
 def test_a_given_ca_is_trusted_in_addition_to_the_machines_own(certificates: Path) -> None:
-    options = Options(timeout=1, patience=3, authority=str(certificates / "ca.pem"))
+    options = replace(PATIENT, authority=str(certificates / "ca.pem"))
     with serving(hearth(origins=[]), tls=context(certificates, "good")) as port:
         assert "certificate-unknown" in ids(diagnose(f"https://localhost:{port}"))
         assert "certificate-unknown" not in ids(diagnose(f"https://localhost:{port}", options))
 
 
 def test_a_certificate_that_expires_soon_is_a_note(certificates: Path) -> None:
-    options = Options(timeout=1, patience=3, authority=str(certificates / "ca.pem"))
+    options = replace(PATIENT, authority=str(certificates / "ca.pem"))
     with serving(hearth(origins=[]), tls=context(certificates, "ending")) as port:
         steps = diagnose(f"https://localhost:{port}", options)
     assert "certificate-ends-soon" in ids(steps)
@@ -322,7 +325,7 @@ def test_a_host_name_that_is_not_served() -> None:
 
 def test_an_unlisted_origin() -> None:
     with serving(hearth()) as port:
-        steps = diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=3, origin="http://192.168.1.20:8080"))
+        steps = diagnose(f"127.0.0.1:{port}", replace(PATIENT, origin="http://192.168.1.20:8080"))
     assert 'Add "http://192.168.1.20:8080" to `allowed_origins`' in only(steps, "origin-not-listed").cure
 
 
@@ -334,7 +337,7 @@ def test_a_plain_proxy_in_front_of_ollama_refuses_the_page_itself() -> None:
             hearth()(request, connection)
 
     with serving(plain) as port:
-        steps = diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=0))
+        steps = diagnose(f"127.0.0.1:{port}", replace(PATIENT, patience=0))
     assert "empty" in only(steps, "own-origin-refused").why
 
 
@@ -349,7 +352,7 @@ def test_a_plain_proxy_in_front_of_ollama_refuses_the_page_itself() -> None:
 )
 def test_invalid_origins(origin: str, cause: str) -> None:
     with serving(hearth()) as port:
-        only(diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=0, origin=origin)), cause)
+        only(diagnose(f"127.0.0.1:{port}", replace(PATIENT, patience=0, origin=origin)), cause)
 
 
 def test_two_servers_that_both_add_cors_headers() -> None:
@@ -362,7 +365,7 @@ def test_two_servers_that_both_add_cors_headers() -> None:
             hearth()(request, connection)
 
     with serving(handler) as port:
-        steps = diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=0, origin="http://a.example"))
+        steps = diagnose(f"127.0.0.1:{port}", replace(PATIENT, patience=0, origin="http://a.example"))
     only(steps, "cors-doubled")
 
 
@@ -374,7 +377,7 @@ def test_a_refused_preflight() -> None:
             hearth(origins=["http://a.example"])(request, connection)
 
     with serving(handler) as port:
-        steps = diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=0, origin="http://a.example"))
+        steps = diagnose(f"127.0.0.1:{port}", replace(PATIENT, patience=0, origin="http://a.example"))
     assert "status 401" in only(steps, "preflight-refused").why
 
 
@@ -410,7 +413,7 @@ def test_no_models() -> None:
 
 def test_a_model_that_was_not_pulled() -> None:
     with serving(hearth()) as port:
-        steps = diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=3, model="llama3.2:1b"))
+        steps = diagnose(f"127.0.0.1:{port}", replace(PATIENT, model="llama3.2:1b"))
     finding = only(steps, "model-missing")
     assert MODEL in finding.why
     assert "add llama3.2:1b to `ollama_models`" in finding.cure
@@ -418,7 +421,7 @@ def test_a_model_that_was_not_pulled() -> None:
 
 def test_a_model_is_the_same_with_and_without_its_tag() -> None:
     with serving(hearth()) as port:
-        assert ids(diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=3, model="tinyllama"))) == []
+        assert ids(diagnose(f"127.0.0.1:{port}", replace(PATIENT, model="tinyllama"))) == []
 
 
 @pytest.mark.parametrize(
@@ -471,7 +474,7 @@ def test_a_host_that_stays_busy() -> None:
 def test_streaming_is_distinguished_from_buffering() -> None:
     with serving(hearth({"/api/ollama": stream(6, 0.3)})) as port:
         steps = diagnose(f"127.0.0.1:{port}")
-    assert ids(steps) == []
+    assert ids(steps) == [], format_text(steps)
     assert "each as soon as it was generated" in {step.name: step.observed for step in steps}["prompt"]
     with serving(hearth({"/api/ollama": stream(6, 0.3, buffered=True)})) as port:
         finding = only(diagnose(f"127.0.0.1:{port}"), "stream-buffered")
@@ -481,7 +484,7 @@ def test_streaming_is_distinguished_from_buffering() -> None:
 def test_a_fast_answer_is_inconclusive() -> None:
     with serving(hearth({"/api/ollama": stream(5, 0.01, buffered=True)})) as port:
         steps = diagnose(f"127.0.0.1:{port}")
-    assert ids(steps) == []
+    assert ids(steps) == [], format_text(steps)
     assert "too fast to tell" in {step.name: step.observed for step in steps}["prompt"]
 
 
@@ -507,26 +510,24 @@ def test_a_first_word_that_takes_long_is_a_note(monkeypatch: pytest.MonkeyPatch)
     with serving(hearth({"/api/ollama": stream(6, 0.2, before=0.8)})) as port:
         finding = only(steps := diagnose(f"127.0.0.1:{port}"), "first-token-slow")
     assert "of which Ollama spent 2 s on loading" in finding.why
-    assert exit_code(steps) == 0
+    assert exit_code(steps) == 0, format_text(steps)
 
 
 def test_the_patience_is_limited() -> None:
     with serving(hearth({"/api/ollama": silent(loaded=False)})) as port:
         begun = time.monotonic()
-        finding = only(diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=1.5)), "first-token-never")
+        finding = only(diagnose(f"127.0.0.1:{port}", replace(PATIENT, timeout=5, patience=1.5)), "first-token-never")
     assert "1.5 s" in finding.why
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
 
 
 def test_a_loaded_model_that_does_not_answer_is_not_waited_for_longer() -> None:
     with serving(hearth({"/api/ollama": silent(loaded=True)})) as port:
-        finding = only(
-            steps := diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=1.5)), "model-does-not-answer"
-        )
+        finding = only(steps := diagnose(f"127.0.0.1:{port}", replace(PATIENT, patience=1.5)), "model-does-not-answer")
     assert "that it is in memory" in finding.observed
     assert "docker restart hearth-ollama" in finding.cure
     assert "patience" not in finding.cure
-    assert exit_code(steps) == 1
+    assert exit_code(steps) == 1, format_text(steps)
 
 
 @pytest.mark.parametrize(
@@ -563,7 +564,7 @@ def test_a_prompt_lost_in_a_restart_is_sent_once_more() -> None:
 
     with serving(hearth({"/api/ollama": dropped_once, "/api/version": dropped_once})) as port:
         finding = only(steps := diagnose(f"127.0.0.1:{port}"), "model-server-restarted")
-    assert exit_code(steps) == 0
+    assert exit_code(steps) == 0, format_text(steps)
     assert paths == ["/api/version", "/api/ollama", *["/api/version"] * 3, "/api/ollama"]
     assert "the first attempt was dropped" in finding.observed
 
@@ -597,34 +598,32 @@ def test_findings_from_inside_replace_less_certain_ones_from_outside() -> None:
 def test_a_proxy_that_interferes(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(hearth()) as port, serving(forward_proxy(refuses=True)) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://me:secret@127.0.0.1:{proxy}")
-        steps = diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=0))
+        steps = diagnose(f"127.0.0.1:{port}", replace(PATIENT, patience=0))
         finding = only(steps, "proxy-in-the-way")
         assert "status 503" in finding.why
         assert "HTTP_PROXY" in finding.why
         assert "NO_PROXY=127.0.0.1" in finding.cure
         assert "secret" not in json.dumps(format_json("x", steps)) + format_text(steps)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        assert ids(diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=0))) == []
+        assert ids(diagnose(f"127.0.0.1:{port}", replace(PATIENT, patience=0))) == []
 
 
 def test_a_proxy_gets_the_password_from_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
     secret = f"Basic {base64.b64encode(b'me:se:cret').decode()}"
     with serving(hearth()) as port, serving(forward_proxy(requires=secret)) as proxy:
         monkeypatch.setenv("http_proxy", f"http://me:se%3Acret@127.0.0.1:{proxy}")
-        steps = diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=0))
+        steps = diagnose(f"127.0.0.1:{port}", replace(PATIENT, patience=0))
         assert ids(steps) == ["proxy-used"]
         assert "cret" not in json.dumps(format_json("x", steps)) + format_text(steps)
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy}")
-        assert (
-            "status 407" in only(diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=0)), "proxy-in-the-way").why
-        )
+        assert "status 407" in only(diagnose(f"127.0.0.1:{port}", replace(PATIENT, patience=0)), "proxy-in-the-way").why
 
 
 @pytest.mark.parametrize("value", ["http://me:secret@proxy:notaport", "http://[bad", "http://", "me:secret@"])
 def test_an_invalid_proxy_address(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("http_proxy", value)
     with serving(hearth()) as port:
-        steps = diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=0))
+        steps = diagnose(f"127.0.0.1:{port}", replace(PATIENT, patience=0))
     finding = only(steps, "proxy-unreadable")
     assert "unset http_proxy" in finding.cure
     assert "secret" not in json.dumps(format_json("x", steps)) + format_text(steps)
@@ -633,7 +632,7 @@ def test_an_invalid_proxy_address(monkeypatch: pytest.MonkeyPatch, value: str) -
 def test_a_proxy_that_does_not_respond(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(hearth()) as port:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port()}")
-        finding = only(diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=0)), "proxy-in-the-way")
+        finding = only(diagnose(f"127.0.0.1:{port}", replace(PATIENT, patience=0)), "proxy-in-the-way")
     assert "refused" in finding.why
 
 
@@ -641,7 +640,7 @@ def test_a_network_in_no_proxy_has_no_effect(monkeypatch: pytest.MonkeyPatch) ->
     with serving(hearth()) as port, serving(forward_proxy(refuses=True)) as proxy:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy}")
         monkeypatch.setenv("no_proxy", "example.org,127.0.0.0/8")
-        steps = diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=0))
+        steps = diagnose(f"127.0.0.1:{port}", replace(PATIENT, patience=0))
     assert ids(steps) == ["proxy-in-the-way", "no-proxy-network"]
     assert "127.0.0.0/8" in collect_findings(steps)[1][1].why
 
@@ -652,7 +651,7 @@ def test_a_forwarding_proxy_is_a_note_and_a_buffering_one_is_a_problem(monkeypat
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy}")
         steps = diagnose(f"127.0.0.1:{port}")
     assert ids(steps) == ["proxy-used"]
-    assert exit_code(steps) == 0
+    assert exit_code(steps) == 0, format_text(steps)
     # On a busy machine, direct chunks may arrive together, too; it is enough if the proxy is identified once.
     for _ in range(4):
         with serving(slow) as port, serving(forward_proxy(buffers=True)) as proxy:
@@ -673,9 +672,9 @@ def test_a_forwarding_proxy_is_a_note_and_a_buffering_one_is_a_problem(monkeypat
 )
 def test_clocks_that_differ_are_a_note(skew: timedelta, text: str) -> None:
     with serving(hearth(clock=skew)) as port:
-        finding = only(steps := diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=0)), "clock-skew")
+        finding = only(steps := diagnose(f"127.0.0.1:{port}", replace(PATIENT, patience=0)), "clock-skew")
     assert text in finding.why
-    assert exit_code(steps) == 0
+    assert exit_code(steps) == 0, format_text(steps)
 
 
 # --- Garbage ------------------------------------------------------------------------------------------
@@ -701,12 +700,12 @@ def test_garbage_is_reported_and_never_crashes_the_doctor(raw: bytes) -> None:
         connection.sendall(raw)
 
     with serving(handler) as port:
-        steps = diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=1, tries=1, origin="http://a.example"))
-    assert exit_code(steps) == 1
+        steps = diagnose(f"127.0.0.1:{port}", replace(PATIENT, origin="http://a.example"))
+    assert exit_code(steps) == 1, format_text(steps)
     assert format_text(steps)
     for path in ("/api/version", "/api/tags", "/api/ollama"):
         with serving(hearth({path: handler})) as port:
-            assert exit_code(diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=1, tries=1))) == 1, path
+            assert exit_code(diagnose(f"127.0.0.1:{port}", PATIENT)) == 1, path
 
 
 @pytest.mark.parametrize(
@@ -723,7 +722,7 @@ def test_garbage_is_reported_and_never_crashes_the_doctor(raw: bytes) -> None:
 )
 def test_unexpected_json_is_reported(path: str, document: object) -> None:
     with serving(hearth({path: responding(200, json.dumps(document).encode())})) as port:
-        assert exit_code(diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=1, tries=1))) == 1
+        assert exit_code(diagnose(f"127.0.0.1:{port}", PATIENT)) == 1
 
 
 def test_invalid_sizes_and_counts_are_ignored() -> None:
@@ -733,7 +732,7 @@ def test_invalid_sizes_and_counts_are_ignored() -> None:
         "/api/ollama": responding(200, json.dumps(last).encode() + b"\n"),
     }
     with serving(hearth(answers)) as port:
-        assert ids(diagnose(f"127.0.0.1:{port}", Options(timeout=1, patience=1, tries=1))) == []
+        assert ids(diagnose(f"127.0.0.1:{port}", PATIENT)) == []
 
 
 # --- Credentials --------------------------------------------------------------------------------------
