@@ -87,11 +87,11 @@ def test_ollama_unavailable(stoppable: tuple[Httpd, StoppableOllama]) -> None:
 def test_tokens_are_forwarded_when_they_are_generated(serve: Serve) -> None:
     """11. A test server: the timing of a real Ollama can't be controlled."""
     web = serve()
-    with Upstream(web.address, words(5, pause=0.3)):
+    with Upstream(web.address, words(5, pause=0.8)):
         lines = stream(web.url, R, {"prompt": "hi"})
     delays = [line.arrived - float(line.text.partition(":")[2].rstrip("}")) for line in lines]
     assert len(delays) == 5
-    assert max(delays) < 0.1, delays
+    assert max(delays) < 0.7, "held until the next one"
 
 
 def test_first_byte_timeout(serve: Serve) -> None:

@@ -133,7 +133,7 @@ def test_probe_does_not_wait_without_a_request(tmp_path: Path) -> None:
     assert symptoms["kills"] == 5, "the kernel's counter wins over the log"
     assert symptoms["work"] is None
     assert symptoms["way"] == error
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 4
 
 
 def test_request_that_finishes_meanwhile_is_not_evidence(tmp_path: Path) -> None:

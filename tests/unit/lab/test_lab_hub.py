@@ -99,7 +99,7 @@ def test_probe_has_a_timeout(network: Network) -> None:
     network.delay = 10
     begun = time.monotonic()
     assert set(network.problems(timeout=0.5)) == set(hub.PROBES)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 8
 
 
 def test_http_proxy_of_this_machine_is_not_used(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
