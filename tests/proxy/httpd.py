@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ from tests.proxy.container import Contained, Container, Done
 
 PREFIX = "/usr/local/apache2"
 OLLAMA_PORT = 11434
+# Each process of httpd: its pid, its parent's pid, and its sockets; the image has neither ps nor awk.
+_PROCESSES = (
+    'for process in /proc/[0-9]*; do [ "$(cat $process/comm)" = httpd ] || continue; '
+    "read -r pid _ _ parent _ <$process/stat; echo $pid $parent $(readlink $process/fd/*); done 2>/dev/null"
+)
 
 
 class Httpd(Contained):
@@ -116,6 +122,24 @@ class Httpd(Contained):
     def reload(self) -> Done:
         """Reload httpd.conf like a deploy."""
         return self.execute(f"httpd -k graceful -f {PREFIX}/{HTTPD_CONF}")
+
+    def apply(self) -> None:
+        """Reload httpd.conf, and wait until only the new worker accepts connections. A reload returns before that."""
+        before = self._accepting()
+        done = self.reload()
+        assert done.code == 0, done.output
+        deadline = time.monotonic() + 20
+        while not (now := self._accepting()) or now & before:
+            assert time.monotonic() < deadline, f"workers before: {before}, now: {now}\n{self.log()[-3000:]}"
+            time.sleep(0.02)
+
+    def _accepting(self) -> set[int]:
+        """The workers with a listening socket."""
+        sockets = [line.split() for line in self.execute("cat /proc/net/tcp").output.splitlines()]
+        listening = {f"socket:[{fields[9]}]" for fields in sockets if fields[3] == "0A"}
+        processes = [line.split() for line in self.execute(_PROCESSES).output.splitlines()]
+        pids = {pid for pid, *_ in processes}
+        return {int(pid) for pid, parent, *files in processes if parent in pids and listening & set(files)}
 
 
 def check_configuration(image: Path, conf: Path, *arguments: str) -> Done:

@@ -99,8 +99,7 @@ def test_first_byte_timeout(serve: Serve) -> None:
     web = serve(proxy_timeout=60, ollama_load_timeout="1m")
     conf = web.tree / "httpd/httpd.conf"
     conf.write_text(conf.read_text().replace("timeout=60 max=", "timeout=1 max="))
-    web.reload()
-    time.sleep(0.2)
+    web.apply()
     with Upstream(web.address, words(1, pause=0, first_after=20)):
         begun = time.monotonic()
         answer = call(web.url, "POST", R, {"prompt": "hi"})

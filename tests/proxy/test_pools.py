@@ -253,7 +253,7 @@ def test_the_last_resort_is_drained_too(serve: Serve, backends: Backends) -> Non
     """It has another flag besides."""
     web = serve(ollama_pools={"default": members(backends, priority=2)})
     (web.tree / "httpd/drained.conf").write_text("Define DRAIN_small +N\n")
-    assert web.reload().code == 0
+    web.apply()
     with streams(web, 1) as [first]:
         assert first.backend == "strong"
         wait_until(lambda: ask(web)[0] == "503", NOTICED)

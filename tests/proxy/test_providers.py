@@ -75,7 +75,7 @@ class Site:
     def install(self, key: str) -> None:
         """What a deploy does with a new key."""
         write_files(self.secrets, keys_of(self.web.settings, key))
-        self.web.reload()
+        self.web.apply()
 
     def provider(self, certificate: Path, answer: Callable[[Reply, Request], None]) -> Provider:
         return Provider(self.web.address, certificate, answer)
@@ -292,7 +292,7 @@ def test_key_is_only_sent_to_its_own_address(
     site = Site(serve, tmp_path, authority)
     moved = {"paid": {"url": URL.replace("/v1", "/moved/v1"), "key": {"env": "PAID"}}}
     site.web.write(type(site.web.settings).model_validate(site.web.settings.model_dump() | {"proxy_providers": moved}))
-    site.web.reload()
+    site.web.apply()
     with site.provider(certificate, hello) as provider:
         wait_until(lambda: site.call().status == 200 and provider.requests[-1].path.startswith("/moved"), 10)
     assert "authorization" not in provider.requests[-1].headers
@@ -353,7 +353,7 @@ def test_over_tls(
     tls.web.set_names({NAME: tls.web.address, "ollama": ollama.address})
     write_files(secrets, keys_of(tls.web.settings))
     assert "Syntax OK" in tls.web.execute("httpd -t -f /usr/local/apache2/conf/hearth/httpd.conf").output
-    tls.web.reload()
+    tls.web.apply()
     with Provider(tls.web.address, certificate, hello) as provider:
         wait_until(lambda: tls.client.call(CHAT, "POST", body=PROMPT, headers=ME).status == 200, 10)
         answer = tls.client.call(CHAT, "POST", body=PROMPT)

@@ -27,9 +27,8 @@ def test_reload_applies_the_new_configuration(serve: Serve, ollama: Ollama) -> N
     web = serve(upstream=ollama.address)
     assert call(web.url, "GET", "/", headers={"Host": "new.example"}).status == 421
     web.write(web.settings.model_copy(update={"proxy_host_names": ("new.example",)}))
-    assert web.reload().code == 0
-    statuses = {call(web.url, "GET", "/", headers={"Host": "new.example"}).status for _ in range(20)}
-    assert 200 in statuses
+    web.apply()
+    assert call(web.url, "GET", "/", headers={"Host": "new.example"}).status == 200
 
 
 def test_invalid_configuration_is_refused_and_the_old_one_stays_active(serve: Serve) -> None:
