@@ -125,12 +125,18 @@ def test_a_stuck_ollama_is_distinguished_from_a_slow_one(
         restarted = Ollama(parts["roots"] / "ollama", tmp_path_factory.mktemp("again"), parts["models"], at=address)
         with restarted as again:
             assert waiting.result(90) == ["model-server-restarted"]
-            # A model's process that the kernel kills for lack of memory leaves this in the log.
-            runners = processes(lambda fields: fields[3] == str(server_of(again)) and fields[2] != "Z")
-            assert runners
-            for runner in runners:
-                os.kill(runner, signal.SIGKILL)
-            wait_until(lambda: read_answer(again, 3, 2, 30), 30)
-            wait_until(
-                lambda: work_of(tmp_path, server_of(again), httpd, address=address, log=again.log())["kills"] >= 1, 30
-            )
+
+            def is_logged() -> bool:
+                """Whether a kill of the model's process, as by the kernel for lack of memory, is in the log.
+
+                Ollama does not log each of them: on a busy machine, one was missing.
+                """
+                runners = processes(lambda fields: fields[3] == str(server_of(again)) and fields[2] != "Z")
+                assert runners
+                for runner in runners:
+                    os.kill(runner, signal.SIGKILL)
+                wait_until(lambda: read_answer(again, 3, 2, 30), 30)
+                symptoms = work_of(tmp_path, server_of(again), httpd, address=address, log=again.log())
+                return bool(symptoms["kills"])
+
+            wait_until(is_logged, 60)
