@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from hearth.settings.model import Settings
 from lab import shell
 from tests.proxy.address import free_address, responds
 from tests.proxy.container import Contained, Container, Done
+from tests.support.proxy_rules.behaviour import wait_until
 
 PREFIX = "/usr/local/apache2"
 OLLAMA_PORT = 11434
@@ -128,10 +128,7 @@ class Httpd(Contained):
         before = self._accepting()
         done = self.reload()
         assert done.code == 0, done.output
-        deadline = time.monotonic() + 20
-        while not (now := self._accepting()) or now & before:
-            assert time.monotonic() < deadline, f"workers before: {before}, now: {now}\n{self.log()[-3000:]}"
-            time.sleep(0.02)
+        wait_until(lambda: bool(now := self._accepting()) and not now & before, 20)
 
     def _accepting(self) -> set[int]:
         """The workers with a listening socket."""
